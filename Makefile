@@ -1,0 +1,39 @@
+# Two commands on a fresh machine: `make run` and `make test`. Both set up what they need, once.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help run check test test-all bench results clean
+
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
+
+# Installed again only when what is to be installed changed.
+$(VENV)/.installed: setup.cfg pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+run: $(VENV)/.installed  ## set up, run the demo study, print its table
+	$(BIN)/ablate run studies/batchnorm.yaml
+
+check: $(VENV)/.installed  ## format, lint and types
+	$(BIN)/ruff format --check ablate tests
+	$(BIN)/ruff check ablate tests
+	$(BIN)/mypy
+
+test: $(VENV)/.installed  ## the tests
+	$(BIN)/python -m pytest -m 'not slow'
+
+test-all: $(VENV)/.installed  ## the tests, and those that take long or install what they need
+	$(BIN)/python -m pytest -m ''
+
+bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
+	$(BIN)/python tests/benchmarks/orchestration.py
+
+results: $(VENV)/.installed  ## make the committed tables anew
+	$(BIN)/ablate run studies/batchnorm.yaml
+	$(BIN)/ablate table batchnorm --format markdown > results/batchnorm.md
+
+clean:           ## remove what the commands above made, except results
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks

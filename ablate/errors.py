@@ -1,0 +1,80 @@
+"""What can go wrong, in the user's words. `AblateError` is for what a person can fix; a bug is an assertion.
+
+AblateError             exit code 2, a message without a traceback
+├── StudyError          the study file: all its problems, each `file:line:column: path: message`
+├── ConfigError         a configuration that a task or plug-in refuses; study.py turns it into a StudyError
+├── PluginError         a plug-in file that is missing, broken or ambiguous
+├── DataError           data files that are missing or broken
+└── StoreError          the database
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class AblateError(Exception):
+    """Something that a person can fix. The message says what was found, what is allowed, and what to do."""
+
+
+class PluginError(AblateError):
+    """A plug-in that is missing, broken or ambiguous."""
+
+
+class DataError(AblateError):
+    """A data file that is missing or broken; the message names the file and, where there is one, the row."""
+
+
+class StoreError(AblateError):
+    """A database that cannot be used as asked."""
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One mistake in a file. `line` and `column` count from 1; 0 where the file as a whole is meant.
+
+    `path` is the dotted place inside the study (`tricks.mixup.with.alpha`), empty for the whole file.
+    """
+
+    file: str
+    line: int
+    column: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
+
+
+class StudyError(AblateError):
+    """Every problem of a study file, in the file's order, in one go."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(dict.fromkeys(sorted(problems)))
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class ConfigError(AblateError):
+    """A configuration that is refused: pairs of (dotted key, message), for example ("model.width", "must be >= 1").
+
+    Whoever knows where each key was written (study.py) turns the keys into positions.
+    """
+
+    def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(f"{key}: {message}" if key else message for key, message in self.problems))
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """`" Did you mean 'cutmix'?"` for the nearest allowed name, or an empty string when none is near."""
+    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def one_of(allowed: Iterable[str]) -> str:
+    """The allowed names as a phrase: `a, b or c`."""
+    names = list(allowed)
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -1,0 +1,82 @@
+"""The contract of an executor: it starts runs somewhere, reports what happens, and stops them. Files in `executors/`.
+
+An executor decides nothing and stores nothing. The dispatcher tells it what to start where, and commits what it reports.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ablate.records import Json, Reason, RunSpec
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place where one run at a time may execute: slot `index` of a device ("cpu", "cuda:0") of this host."""
+
+    device: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Started:
+    """The attempt's process exists. `pid_started`: its start time in the kernel's units, so that a reused pid is told apart."""
+
+    token: str
+    pid: int
+    pid_started: int
+
+
+@dataclass(frozen=True)
+class Progressed:
+    """Metrics of one step (for `classify`: an epoch, counted from 1)."""
+
+    token: str
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The task returned. `outputs`: hashes of what it made; `provenance`: where it ran (versions, CPU kind, device)."""
+
+    token: str
+    values: Mapping[str, float]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The attempt ended without a result. `detail`: a traceback or what the kernel said; `message`: its last line."""
+
+    token: str
+    reason: Reason
+    message: str
+    detail: str = ""
+    provenance: Mapping[str, Json] = field(default_factory=dict)
+
+
+Event = Started | Progressed | Finished | Failed
+
+
+class Executor(ABC):
+    """Starts runs. Every token that was started ends in exactly one Finished or Failed, whatever happens to the worker."""
+
+    @abstractmethod
+    def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:
+        """Start `spec` in `slot` under `token`; returns at once."""
+
+    @abstractmethod
+    def poll(self, timeout_s: float) -> Sequence[Event]:
+        """What happened since the last call, oldest first; waits up to `timeout_s` where nothing has."""
+
+    @abstractmethod
+    def stop(self, token: str, reason: Reason, message: str) -> None:
+        """Kill the worker of `token`; a Failed with this reason follows from `poll` once it is gone."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Kill whatever still runs and wait until it is gone."""

@@ -1,0 +1,72 @@
+"""What was asked, as bytes: canonical JSON, run keys and hashes of files.
+
+A run's key is a hash of what was asked (task, configuration, tricks, seed, threads, data, code), never of how it ran.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+KEY_VERSION = 1
+"""Raised when the meaning of a key changes; every stored result is then asked for anew."""
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys, no spaces and no NaN: equal values give equal text.
+
+    Floats print as `repr` (shortest text that reads back as the same float). Raises ValueError for NaN and infinity,
+    TypeError for what JSON cannot hold.
+    """
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def sha256(data: bytes | str) -> str:
+    """The SHA-256 of bytes or of UTF-8 text, as 64 hexadecimal digits."""
+    return hashlib.sha256(data.encode() if isinstance(data, str) else data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_files(paths: Iterable[Path], root: Path) -> str:
+    """One hash over several files: names relative to `root` and contents, in sorted order."""
+    return sha256(canonical_json({str(p.relative_to(root)): sha256_file(p) for p in sorted(set(paths))}))
+
+
+def run_key(
+    *,
+    task: str,
+    config: Mapping[str, Any],
+    tricks: Iterable[tuple[str, Mapping[str, Any]]],
+    seed: int,
+    threads: int,
+    data: str | None,
+    code: Mapping[str, Any],
+    parent: str | None = None,
+) -> str:
+    """The key of a run (CONTRACT, "Runs").
+
+    config: all patches applied, defaults filled in, infrastructure fields removed. tricks: (file, full parameters) in
+    the order in which they are applied; never the study's own names. data: the data fingerprint. code: a version for
+    each part of ablate that the run uses, a source hash for private parts. parent: the key of the run it starts from.
+    """
+    asked = {
+        "key_version": KEY_VERSION,
+        "task": task,
+        "config": config,
+        "tricks": [[name, parameters] for name, parameters in tricks],
+        "seed": seed,
+        "threads": threads,
+        "data": data,
+        "code": code,
+    }
+    if parent is not None:
+        asked["parent"] = parent
+    return sha256(canonical_json(asked))

@@ -1,0 +1,206 @@
+"""The words of the glossary as frozen records. Data only: no file, database, clock or library outside the standard one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Json = Any
+"""What JSON can hold: None, bool, int, float, str, list, dict with string keys."""
+
+Better = Literal["higher", "lower"]
+State = Literal["todo", "running", "done", "failed"]
+Reason = Literal["error", "oom", "diverged", "timeout", "lost", "cancelled", "bad_result", "code_changed", "pruned"]
+Role = Literal["ablation", "tune", "confirm", "pretrain"]
+Verdict = Literal["helps", "hurts", "equivalent", "inconclusive", "inert"]
+
+CATEGORIES = (
+    "dropout", "batchnorm", "skip", "transfer", "augmentation", "regularization", "optimization", "other",
+)  # fmt: skip
+"""The kinds of trick (CONTRACT, "Categories")."""
+
+COSTS = ("train_seconds", "peak_mib")
+"""Measured costs: they belong to the attempt, so tables that show them are not byte-identical."""
+
+
+# ---------------------------------------------------------------------------------------------------- what a study asks
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One trick that is on, at one of its levels (None for a trick without levels)."""
+
+    trick: str
+    level: str | None = None
+
+    def __str__(self) -> str:
+        return self.trick if self.level is None else f"{self.trick}={self.level}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A variant without its name: a base and the tricks that are on, in the file's order.
+
+    `of` names the hand-listed variant whose changed base (`set:`) is meant; empty for the study's own base.
+    """
+
+    on: tuple[Choice, ...] = ()
+    of: str = ""
+
+    def level(self, trick: str) -> str | None | Literal[False]:
+        """False where `trick` is off, else its level (None for a trick without levels)."""
+        return next((choice.level for choice in self.on if choice.trick == trick), False)
+
+    def without(self, trick: str) -> Cell:
+        return Cell(tuple(choice for choice in self.on if choice.trick != trick), self.of)
+
+    @property
+    def tricks(self) -> tuple[str, ...]:
+        """The names of the tricks that are on."""
+        return tuple(choice.trick for choice in self.on)
+
+
+@dataclass(frozen=True)
+class TrickLevel:
+    """What switching a trick on does: a patch of the base (`set`), a file of the shelf (`use`, `params`), or both.
+
+    `name` is None for a trick without levels.
+    """
+
+    name: str | None = None
+    set: Mapping[str, Json] = field(default_factory=dict)
+    use: str | None = None
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StudyTrick:
+    """A trick as a study lists it. `levels` has one unnamed entry for a plain trick."""
+
+    name: str
+    levels: tuple[TrickLevel, ...]
+    label: str = ""
+    category: str = ""
+    requires: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """The trick's choices in the file's order; the first is the one that `full` means."""
+        return tuple(Choice(self.name, level.name) for level in self.levels)
+
+
+@dataclass(frozen=True)
+class HandVariant:
+    """A variant listed by hand: tricks of the study, on the base changed by `set` (empty: the base as it is)."""
+
+    name: str
+    tricks: tuple[Choice, ...]
+    set: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def cell(self) -> Cell:
+        return Cell(self.tricks, self.name if self.set else "")
+
+
+@dataclass(frozen=True)
+class Metric:
+    """The metric of a study. `at`: "last", "best" or an epoch; `minimum_effect` in the metric's unit, or None."""
+
+    name: str
+    better: Better = "higher"
+    at: str | int = "last"
+    minimum_effect: float | None = None
+
+
+# ------------------------------------------------------------------------------------------------------- what a run does
+
+
+@dataclass(frozen=True)
+class TrickUse:
+    """A file of the tricks' shelf with its full parameters, as a run uses it."""
+
+    name: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Everything that a child process needs to execute a run; JSON-able by `dataclasses.asdict`.
+
+    sources: the user's files (path to SHA-256) that the plan was made from. folder: where log, checkpoints and weights
+    go. plugins: folders of private plug-ins. path: folders in which a task's modules are found, before all others.
+    """
+
+    key: str
+    task: str
+    config: Mapping[str, Json]
+    tricks: tuple[TrickUse, ...]
+    seed: int
+    threads: int
+    folder: str
+    cache: str
+    plugins: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    metric: str = ""
+    gpus: int = 0
+
+
+# ------------------------------------------------------------------------------------------------------- what comes out
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimated difference of two sets of runs, in the metric's unit, with its interval and p-value.
+
+    None where `pairs` (or n) forbids a number: fewer than 3 pairs give no interval and no p.
+    """
+
+    estimate: float | None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p: float | None = None
+    test: str = ""
+    pairs: int = 0
+    df: float | None = None
+
+
+@dataclass(frozen=True)
+class AlsoValue:
+    """Mean and standard deviation (ddof 1) of a further metric of a row."""
+
+    mean: float | None
+    std: float | None
+    better: Better
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines every field)."""
+
+    variant: str
+    design: str
+    tricks: tuple[str, ...]
+    compared_with: str | None
+    planned: int
+    n: int
+    failed: int
+    pairs: int
+    mean: float | None
+    std: float | None
+    ci_low: float | None
+    ci_high: float | None
+    delta: float | None
+    delta_ci_low: float | None
+    delta_ci_high: float | None
+    p: float | None
+    p_adjusted: float | None
+    test: str
+    verdict: Verdict | None
+    also: Mapping[str, AlsoValue] = field(default_factory=dict)
+    more_seeds: int | None = None
+    identical: bool = False
+    failures: Mapping[str, int] = field(default_factory=dict)
+    label: str = ""

@@ -1,0 +1,203 @@
+"""Where plug-ins are found: one file on a shelf is one plug-in, its name is its registration.
+
+Finding imports nothing: names come from the folder. A study's `plugins: [folder]` adds private shelves, laid out as
+ablate's own (`folder/tricks/mine.py`). A plug-in file holds one class that derives from its shelf's contract; it is a
+frozen dataclass, and its fields are the parameters that a study file may give, validated by pydantic in strict mode.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.util
+import inspect
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, ClassVar
+
+from ablate.errors import ConfigError, PluginError, did_you_mean, one_of
+from ablate.identity import sha256, sha256_file
+from ablate.records import Json
+
+SHELVES = ("designs", "tricks", "models", "datasets", "tasks", "executors", "tables", "figures")
+_SINGULAR = {shelf: shelf.removesuffix("s") for shelf in SHELVES} | {"datasets": "data set"}
+
+
+class Plugin:
+    """What every plug-in class derives from, through its shelf's contract. Subclasses are frozen dataclasses.
+
+    version: raised when the same parameters give other numbers (it is part of the run's key).
+    paper: where it comes from ("Zhang et al. 2018, mixup, arXiv:1710.09412"); empty for folklore.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "arbitrary_types_allowed": True}
+
+    version: ClassVar[int] = 1
+    paper: ClassVar[str] = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A plug-in that was found, not yet imported."""
+
+    shelf: str
+    name: str
+    path: Path
+    private: bool
+
+    @property
+    def summary(self) -> str:
+        """The first line of the file's docstring, read without importing it."""
+        match = re.match(r'\s*(?:#[^\n]*\n|\s)*[rR]?"""\s*(.*?)(?:\n|""")', self.path.read_text(encoding="utf-8"))
+        return match.group(1).strip() if match else ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a plug-in, for messages and `ablate list`."""
+
+    name: str
+    type: str
+    default: Json
+    required: bool
+
+
+class Registry:
+    """The plug-ins of ablate and of a study's private folders."""
+
+    def __init__(self, folders: Sequence[Path] = ()) -> None:
+        self.folders = tuple(Path(folder).resolve() for folder in folders)
+        for folder in self.folders:
+            if not folder.is_dir():
+                raise PluginError(f"the plug-in folder {str(folder)!r} does not exist; `plugins:` lists folders.")
+
+    def entries(self, shelf: str) -> dict[str, Entry]:
+        """Every plug-in of a shelf by name, sorted; a private file may not take a name of ablate's own."""
+        assert shelf in SHELVES, shelf
+        found: dict[str, Entry] = {}
+        for root, private in [(Path(__file__).parent, False), *((folder, True) for folder in self.folders)]:
+            for path in sorted((root / shelf).glob("*.py")):
+                if path.stem.startswith("_"):
+                    continue
+                if path.stem in found:
+                    raise PluginError(
+                        f"{path}: there is already a {_SINGULAR[shelf]} called {path.stem!r} "
+                        f"({found[path.stem].path}); rename the file."
+                    )
+                found[path.stem] = Entry(shelf, path.stem, path, private)
+        return dict(sorted(found.items()))
+
+    def names(self, shelf: str) -> tuple[str, ...]:
+        return tuple(self.entries(shelf))
+
+    def entry(self, shelf: str, name: str) -> Entry:
+        """The plug-in called `name`; PluginError with the nearest name where there is none."""
+        entries = self.entries(shelf)
+        if name not in entries:
+            raise PluginError(unknown(_SINGULAR[shelf], name, entries))
+        return entries[name]
+
+    def load(self, shelf: str, name: str) -> type[Plugin]:
+        """Import a plug-in and return its class."""
+        entry = self.entry(shelf, name)
+        module = _import_private(entry) if entry.private else importlib.import_module(f"ablate.{shelf}.{name}")
+        classes = [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value)
+            and issubclass(value, Plugin)
+            and value.__module__ == module.__name__
+            and not value.__name__.startswith("_")
+        ]
+        if len(classes) != 1:
+            names = ", ".join(sorted(c.__name__ for c in classes)) or "none"
+            raise PluginError(f"{entry.path}: a plug-in file holds one public plug-in class; found {names}.")
+        return classes[0]
+
+    def make(self, shelf: str, name: str, params: Mapping[str, Json], at: str = "") -> Any:
+        """An instance with validated parameters. ConfigError names each bad one below the dotted key `at`."""
+        return build(self.load(shelf, name), params, f"{_SINGULAR[shelf]} {name!r}", at)
+
+    def parameters(self, shelf: str, name: str) -> tuple[Parameter, ...]:
+        return parameters(self.load(shelf, name))
+
+    def code(self, shelf: str, name: str) -> Json:
+        """What a key says of a plug-in's code: its `version`, or for a private one the hash of its source."""
+        entry = self.entry(shelf, name)
+        return sha256_file(entry.path) if entry.private else self.load(shelf, name).version
+
+
+def unknown(kind: str, name: str, allowed: Mapping[str, Any] | Sequence[str]) -> str:
+    """The message for a name that does not exist."""
+    listed = one_of(allowed) or "none yet"
+    return f"no {kind} is called {name!r}; there is {listed}.{did_you_mean(name, allowed)}"
+
+
+def parameters(cls: type[Any]) -> tuple[Parameter, ...]:
+    """The parameters of a plug-in class, in the order in which it declares them."""
+    found = []
+    for item in dataclasses.fields(cls):
+        default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
+        required = default is dataclasses.MISSING
+        found.append(Parameter(item.name, str(item.type), None if required else default, required))
+    return tuple(found)
+
+
+def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -> Any:
+    """`cls(**params)` after strict validation: no text for numbers, nothing unknown. ConfigError lists every problem."""
+    import pydantic
+
+    prefix = f"{at}." if at else ""
+    known = [p.name for p in parameters(cls)]
+    problems = [
+        (
+            f"{prefix}{key}",
+            f"{what} has no parameter {key!r}; it has {one_of(known) or 'none'}.{did_you_mean(key, known)}",
+        )
+        for key in params
+        if key not in known
+    ]
+    if problems:
+        raise ConfigError(problems)
+    try:
+        return pydantic.TypeAdapter(cls).validate_json(json.dumps(dict(params)), strict=True)
+    except pydantic.ValidationError as error:
+        raise ConfigError(
+            (
+                prefix + ".".join(str(part) for part in item["loc"]) if item["loc"] else at,
+                _says(item),
+            )
+            for item in error.errors()
+        ) from None
+
+
+def _says(item: Any) -> str:
+    """pydantic's finding in our words: what was found; what is allowed."""
+    if item["type"] == "missing":
+        return "is missing; it has no default."
+    message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message.replace("Input should be", "it must be").rstrip(".")
+    return f"is {json.dumps(item['input'], default=str)}; {message}."
+
+
+def _import_private(entry: Entry) -> ModuleType:
+    """Import a plug-in of a study's own folder under a name that no other file has."""
+    name = f"ablate_private_{sha256(str(entry.path.parent))[:12]}.{entry.shelf}_{entry.name}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, entry.path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(f"{entry.path}: the plug-in cannot be imported: {type(error).__name__}: {error}") from error
+    return module

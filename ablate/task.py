@@ -1,0 +1,101 @@
+"""The contract of a task: what a run executes. `classify` is built in; a study may name a Python function instead.
+
+A task checks and completes a configuration without training (in the plan), and executes one run (in a child process).
+It never opens the database: it hands back numbers.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ablate.records import Better, Json, RunSpec, TrickUse
+from ablate.registry import Plugin, Registry
+from ablate.rng import seed_for
+
+Values = Mapping[str, float]
+"""Metrics by name. A value that is NaN or infinite makes the run `diverged`."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A configuration that a task accepted.
+
+    config: every default filled in. asked: the same without infrastructure fields (data.root, cache folders, workers),
+    which is what the key hashes. tricks: full parameters, in the order of application. code: part -> version.
+    data: the data fingerprint, or None for a task that names no data.
+    """
+
+    config: Mapping[str, Json]
+    asked: Mapping[str, Json]
+    tricks: tuple[TrickUse, ...]
+    code: Mapping[str, Json]
+    data: str | None = None
+
+
+@dataclass
+class Run:
+    """What a task gets: its specification, its named streams and a folder of its own.
+
+    A function task is called as `function(config, run)`; it reads `run.seed`, or draws `run.seed_for("shuffle")`.
+    """
+
+    spec: RunSpec
+    registry: Registry
+    device: str = "cpu"
+    outputs: dict[str, str] = field(default_factory=dict)
+    """Hashes of what the run made (final weights, dev predictions); equal hashes are how a trick is found inert."""
+
+    @property
+    def config(self) -> Mapping[str, Json]:
+        return self.spec.config
+
+    @property
+    def tricks(self) -> Sequence[TrickUse]:
+        return self.spec.tricks
+
+    @property
+    def seed(self) -> int:
+        return self.spec.seed
+
+    @property
+    def folder(self) -> Path:
+        """Made before the run starts; a retry finds what an earlier attempt left."""
+        return Path(self.spec.folder)
+
+    def seed_for(self, *name: str | int) -> int:
+        """The seed of this run's stream called `name`: an integer in [0, 2**63)."""
+        return seed_for(self.spec.seed, *name)
+
+
+class Task(Plugin):
+    """A task: how its configuration is completed and how one run of it is executed."""
+
+    imports: ClassVar[tuple[str, ...]] = ()
+    """Modules that the warm server imports before the first run, so that children inherit them."""
+
+    metrics: ClassVar[Mapping[str, Better]] = {}
+    """The metrics that every run of this task reports and which way is better; empty: not known in advance."""
+
+    has_canary: ClassVar[bool] = False
+
+    @abstractmethod
+    def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        """Check and complete a configuration. Imports no torch. Raises ConfigError (dotted keys of the configuration;
+        parameters of trick `i` as `tricks.{i}.NAME`)."""
+
+    @abstractmethod
+    def execute(self, run: Run) -> Values | Iterator[Values]:
+        """Execute one run: return its metrics, or yield one mapping per step (the last one is the result; a generator's
+        return value, where there is one, is added to it)."""
+
+    def canary(self, run: Run) -> Mapping[str, str]:
+        """Two steps on one batch: hashes of what came out (equal hashes: the variants do not differ). May raise."""
+        raise NotImplementedError
+
+
+Function = Callable[[Mapping[str, Any], Run], Values | Iterator[Values]]
+"""A function task."""
