@@ -111,8 +111,8 @@ def name_of(cell: Cell, space: Space, of: str = "") -> str:
     """The name of a cell (CONTRACT, "Names"): `base`, `full`, `base+a+b`, `full-a`, `full+optimizer=nesterov`.
 
     A name given by hand wins. A change of the hand-listed variant A (`of`) is named from A: `A-batchnorm`. Otherwise
-    whichever of base and full lists fewer tricks, base on a tie; a trick at another level than its first counts as listed.
-    With fewer than two tricks there is no `full`: the row is `base+a`.
+    whichever of base and full lists fewer tricks, base on a tie; a trick at another level than its first counts as
+    listed. With fewer than two tricks there is no `full`: the row is `base+a`.
     """
     for name, named in space.named.items():
         if named == cell:

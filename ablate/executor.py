@@ -1,6 +1,6 @@
-"""The contract of an executor: it starts runs somewhere, reports what happens, and stops them. Files in `executors/`.
+"""The contract of an executor: it starts runs somewhere, reports what happens, stops them. Files in `executors/`.
 
-An executor decides nothing and stores nothing. The dispatcher tells it what to start where, and commits what it reports.
+An executor decides nothing and stores nothing: the dispatcher tells it what to start where, and commits its reports.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Started:
-    """The attempt's process exists. `pid_started`: its start time in the kernel's units, so that a reused pid is told apart."""
+    """The attempt's process exists. `pid_started`: its start time in the kernel's units, to tell a reused pid apart."""
 
     token: str
     pid: int
@@ -63,7 +63,7 @@ Event = Started | Progressed | Finished | Failed
 
 
 class Executor(ABC):
-    """Starts runs. Every token that was started ends in exactly one Finished or Failed, whatever happens to the worker."""
+    """Starts runs. Every token that was started ends in exactly one Finished or Failed, whatever becomes of the worker."""
 
     @abstractmethod
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The words of the glossary as frozen records. Data only: no file, database, clock or library outside the standard one."""
+"""The words of the glossary as frozen records. Data only: no file, no database, no clock, no outside library."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Cell:
     on: tuple[Choice, ...] = ()
     of: str = ""
 
-    def level(self, trick: str) -> str | None | Literal[False]:
+    def level(self, trick: str) -> str | Literal[False] | None:
         """False where `trick` is off, else its level (None for a trick without levels)."""
         return next((choice.level for choice in self.on if choice.trick == trick), False)
 
@@ -114,7 +114,7 @@ class Metric:
     minimum_effect: float | None = None
 
 
-# ------------------------------------------------------------------------------------------------------- what a run does
+# ------------------------------------------------------------------------------------------------------ what a run does
 
 
 @dataclass(frozen=True)
@@ -204,3 +204,64 @@ class Row:
     identical: bool = False
     failures: Mapping[str, int] = field(default_factory=dict)
     label: str = ""
+
+
+# ------------------------------------------------------------------------------------------------------ the study itself
+
+
+@dataclass(frozen=True)
+class DesignUse:
+    """A design as a study asks for it: its file's name and its options."""
+
+    name: str
+    options: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What one run takes. gpus: None means 1 where a GPU is visible, else 0. runs_per_gpu: runs that share one GPU."""
+
+    gpus: int | None = None
+    runs_per_gpu: int = 1
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None."""
+
+    attempts: int = 3
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, checked and with every default filled in.
+
+    text: the file as it was. question: its opening comment. path: its folder's file, for modules and plug-ins beside it;
+    empty for a study that came from the database. `designs` is empty only where every variant is listed by hand.
+    positions: where each dotted place of the file was written, (line, column) from 1, for messages.
+    """
+
+    name: str
+    path: str
+    text: str
+    question: str
+    task: str
+    base: Mapping[str, Json]
+    tricks: tuple[StudyTrick, ...]
+    variants: tuple[HandVariant, ...]
+    designs: tuple[DesignUse, ...]
+    seeds: tuple[int, ...]
+    metric: Metric
+    also: Mapping[str, Better] = field(default_factory=dict)
+    baseline: str | None = None
+    resources: Resources = Resources()
+    limits: Limits = Limits()
+    plugins: tuple[str, ...] = ()
+    analysis: Mapping[str, Json] = field(default_factory=dict)
+    rules: Mapping[str, Json] = field(default_factory=dict)
+    tune: Mapping[str, Json] = field(default_factory=dict)
+    weights: Literal["all", "best", "none"] = "all"
+    notes: tuple[str, ...] = ()
+    positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)

@@ -149,7 +149,7 @@ def parameters(cls: type[Any]) -> tuple[Parameter, ...]:
 
 
 def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -> Any:
-    """`cls(**params)` after strict validation: no text for numbers, nothing unknown. ConfigError lists every problem."""
+    """`cls(**params)`, strictly validated: no text for numbers, nothing unknown. ConfigError lists every problem."""
     import pydantic
 
     prefix = f"{at}." if at else ""
