@@ -92,6 +92,13 @@ class Task(Plugin):
         """Execute one run: return its metrics, or yield one mapping per step (the last one is the result; a generator's
         return value, where there is one, is added to it)."""
 
+    def sources(self) -> Mapping[str, str]:
+        """The user's files that the task is made of: absolute path to SHA-256. They are part of what was planned."""
+        return {}
+
+    def warm(self) -> None:
+        """Import what `execute` needs, once, in the process that forks the children. Runs no tensor operation."""
+
     def canary(self, run: Run) -> Mapping[str, str]:
         """Two steps on one batch: hashes of what came out (equal hashes: the variants do not differ). May raise."""
         raise NotImplementedError

@@ -1,0 +1,312 @@
+"""The loop of `ablate run`: look around, ask the scheduler, do what it says, commit what the executor reports.
+
+The only writer of a running study. Several dispatchers may share one database: a claim is a lease on a run and on a
+slot, and what came late is fenced off by its token. Nothing is decided here (scheduler.py), nothing is drawn (cli.py).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Literal, Protocol
+
+from ablate import devices, scheduler
+from ablate.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
+from ablate.records import Json, Limits, Reason, RunSpec
+from ablate.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working
+from ablate.store import LiveAttempt, Store
+
+POLL_S = 0.5
+LOOK_AROUND_S = 2.0
+"""How often a waiting dispatcher reads what others did."""
+
+TokenState = Literal["running", "stopping"]
+
+
+def lease_s() -> float:
+    """Seconds that a lease lasts without a sign of life ($ABLATE_LEASE_S; 30)."""
+    return float(os.environ.get("ABLATE_LEASE_S", "30"))
+
+
+@dataclass
+class Work:
+    """A run that is executing here: since when, and what it reported last."""
+
+    key: str
+    token: str
+    slot: Slot
+    since_s: float
+    stopping: bool = False
+    step: int = 0
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Who watches: the live view. Called from the loop, so it must return at once."""
+
+    def changed(self, dispatcher: Dispatcher) -> None: ...
+
+    def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did."""
+
+    executed: int
+    stopped_by: int | None
+
+
+class Dispatcher:
+    """Executes `specs` (key -> specification, in the plan's order) until each is done or failed."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        slots: Sequence[Slot],
+        specs: Mapping[str, RunSpec],
+        limits: Limits,
+        *,
+        listener: Listener,
+        provenance: Mapping[str, Json] | None = None,
+    ) -> None:
+        self.store = store
+        self.executor = executor
+        self.slots = tuple(slots)
+        self.specs = specs
+        self.limits = limits
+        self.listener = listener
+        self.provenance = dict(provenance or {})
+        self.working: dict[str, Work] = {}
+        self.waiting: deque[str] = deque()
+        self.elsewhere: list[Elsewhere] = []
+        self.failed: dict[str, Reason] = {}
+        self.done: set[str] = set()
+        self.stopped_by: int | None = None
+        self.executed = 0
+        self._taken: frozenset[Slot] = frozenset()
+        self._attempts: dict[str, int] = {}
+        self._alone: set[str] = set()
+        self._renewed_s = self._looked_s = time.monotonic()
+        self._lease_s = lease_s()
+        self._owner = str(devices.this_process())
+
+    def run(self) -> Ended:
+        """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases."""
+        self._look_around()
+        with self._signals():
+            while True:
+                actions = scheduler.decide(self._snapshot(), time.monotonic())
+                if any(isinstance(action, Finish) for action in actions):
+                    if self.stopped_by is not None or self._really_finished():
+                        return Ended(self.executed, self.stopped_by)
+                    continue
+                self._do(actions)
+                events = self.executor.poll(POLL_S)
+                if events:
+                    self._commit(events)
+                elif not self.working or time.monotonic() - self._looked_s > LOOK_AROUND_S * 5:
+                    self._look_around()
+                self.listener.changed(self)
+
+    # ------------------------------------------------------------------------------------------------------- seeing
+
+    def _snapshot(self) -> Snapshot:
+        working = tuple(Working(w.token, w.slot, w.since_s, w.stopping) for w in self.working.values())
+        wanted = sum(other.run in self.specs for other in self.elsewhere)
+        return Snapshot(
+            slots=self.slots,
+            waiting=self.waiting,
+            working=working,
+            elsewhere=tuple(self.elsewhere),
+            taken=self._taken,
+            alone=frozenset(self._alone),
+            alone_on=frozenset(w.slot.device for w in self.working.values() if w.key in self._alone),
+            wanted_elsewhere=wanted,
+            stopping=self.stopped_by is not None,
+            renewed_s=self._renewed_s,
+            lease_s=self._lease_s,
+            limits=self.limits,
+        )
+
+    def _look_around(self) -> None:
+        """Read from the database what is to do, what others hold, and which of them are gone."""
+        states = self.store.states(self.specs)
+        mine = {work.key for work in self.working.values()}
+        self.waiting = deque(key for key in self.specs if states[key].state == "todo" and key not in mine)
+        self.done = {key for key, found in states.items() if found.state == "done"}
+        self.failed = {key: found.reason or "lost" for key, found in states.items() if found.state == "failed"}
+        self._attempts = {key: found.attempts for key, found in states.items()}
+        others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
+        self.elsewhere = [Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 1)) for a in others]
+        self._taken = frozenset(Slot(a.device, a.slot) for a in others if a.host == devices.host())
+        self._looked_s = time.monotonic()
+
+    def _really_finished(self) -> bool:
+        """Whether nothing is left in the database either; another dispatcher may have given a run back."""
+        self._look_around()
+        return not self.waiting and not any(other.run in self.specs for other in self.elsewhere)
+
+    # -------------------------------------------------------------------------------------------------------- doing
+
+    def _do(self, actions: Sequence[scheduler.Action]) -> None:
+        """Carry out actions: claims in one commit, and only then their processes."""
+        claimed: list[Work] = []
+        refused = False
+        with self.store.transaction():
+            for action in actions:
+                match action:
+                    case Start(key, slot):
+                        work = self._claim(key, slot)
+                        refused |= work is None
+                        if work is not None:
+                            claimed.append(work)
+                    case Renew(tokens):
+                        held = self.store.renew(tokens, self._lease_s)
+                        self._renewed_s = time.monotonic()
+                        for token in set(tokens) - held:
+                            self.executor.stop(token, "lost", "another dispatcher took the run over")
+                    case Rescue(token, message, again):
+                        self.store.fail(token, "lost", message, again=again)
+                        refused = True
+                    case Stop(token, reason, message):
+                        self.working[token].stopping = True
+                        self.executor.stop(token, reason, message)
+                    case Finish():
+                        pass
+        for work in claimed:
+            self.working[work.token] = work
+            self.executor.start(work.token, self.specs[work.key], work.slot)
+        if claimed:
+            gone = {work.key for work in claimed}
+            self.waiting = deque(key for key in self.waiting if key not in gone)
+        if refused:
+            self._look_around()
+
+    def _claim(self, key: str, slot: Slot) -> Work | None:
+        token = secrets.token_hex(8)
+        claimed = self.store.claim(
+            key,
+            token,
+            host=devices.host(),
+            boot=devices.boot(),
+            owner=self._owner,
+            device=slot.device,
+            slot=slot.index,
+            lease_s=self._lease_s,
+            log=self.specs[key].folder,
+        )
+        return Work(key, token, slot, time.monotonic()) if claimed else None
+
+    def _commit(self, events: Sequence[Event]) -> None:
+        """Store what happened, in one commit; only then is anything told to the listener."""
+        ended: list[tuple[Work, Finished | Failed, bool]] = []
+        with self.store.transaction():
+            for event in events:
+                match event:
+                    case Started(token, pid, pid_started):
+                        self.store.started(token, pid, pid_started)
+                    case Progressed(token, step, values):
+                        self.store.progress(token, step, values)
+                        self.working[token].step, self.working[token].values = step, values
+                    case Finished(token, values, outputs, provenance):
+                        work = self.working.pop(token)
+                        self.store.finish(token, values, outputs, self.provenance | dict(provenance))
+                        ended.append((work, event, False))
+                    case Failed(token, reason, message, detail, provenance):
+                        work = self.working.pop(token)
+                        executions = self._attempts.get(work.key, 0) + (reason != "cancelled")
+                        again = scheduler.try_again(reason, executions, self.limits)
+                        made = self.provenance | dict(provenance)
+                        self.store.fail(token, reason, message, detail, made, again=again)
+                        ended.append((work, event, again))
+        for work, event, again in ended:
+            self._note(work, event, again)
+
+    def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
+        self.executed += 1
+        self._alone.discard(work.key)
+        if isinstance(ended, Finished):
+            self.done.add(work.key)
+        else:
+            self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason != "cancelled")
+            if again and self.stopped_by is None:
+                self.waiting.appendleft(work.key)
+                if ended.reason == "oom":
+                    self._alone.add(work.key)
+            elif not again:
+                self.failed[work.key] = ended.reason
+        self.listener.ended(work, ended, again=again)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first signal asks the loop to stop; a second one ends the program at once (the warm server sees to the
+        children, and the next `run` to the leases)."""
+
+        def heard(number: int, _: FrameType | None) -> None:
+            if self.stopped_by is not None:
+                os._exit(128 + number)
+            self.stopped_by = number
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, heard) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
+    """What became of another dispatcher's attempt. On this host its owner's death is seen at once, and a worker that
+    is about to die with it is killed first, so that no two processes execute one run."""
+    if attempt.expired:
+        return "expired"
+    if attempt.host != devices.host():
+        return "held"
+    worker = devices.Process(attempt.pid or 0, attempt.pid_started or 0)
+    if attempt.boot != devices.boot():
+        return "gone"
+    pid, _, started = attempt.owner.partition(":")
+    if devices.Process(int(pid), int(started)).lives:
+        return "held"
+    if attempt.pid and worker.lives:
+        os.kill(worker.pid, signal.SIGKILL)
+        return "held"
+    return "gone"
+
+
+# -------------------------------------------------------------------------------------------------------------- canary
+
+
+def canaries(
+    executor: Executor,
+    slots: Sequence[Slot],
+    specs: Mapping[str, RunSpec],
+    *,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, Finished | Failed]:
+    """Two steps of each specification (name -> spec), as many at a time as there are slots; nothing is stored."""
+    waiting = deque(specs.items())
+    free = deque(slots)
+    running: dict[str, Slot] = {}
+    ended: dict[str, Finished | Failed] = {}
+    while waiting or running:
+        while waiting and free:
+            name, spec = waiting.popleft()
+            running[name] = free.popleft()
+            executor.start(name, spec, running[name], canary=True)
+        for event in executor.poll(POLL_S):
+            if isinstance(event, (Finished, Failed)):
+                free.append(running.pop(event.token))
+                ended[event.token] = event
+                progress(len(ended))
+    return ended

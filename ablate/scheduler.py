@@ -1,0 +1,166 @@
+"""What to do next, as values. No clock, no store, no process: a snapshot goes in, actions come out.
+
+The dispatcher looks around, asks `decide`, and does what it says. Every rule about retries, leases, timeouts and order
+is here and is tested with literals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ablate.executor import Slot
+from ablate.records import Limits, Reason
+
+RETRIED: frozenset[Reason] = frozenset({"lost", "oom", "cancelled", "code_changed"})
+"""Failures that say nothing against the run itself: it is tried again within `limits.attempts`."""
+
+
+@dataclass(frozen=True)
+class Working:
+    """A run that this dispatcher's executor is executing, since `since_s` on the dispatcher's clock."""
+
+    token: str
+    slot: Slot
+    since_s: float
+    stopping: bool = False
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A live attempt that is not this dispatcher's. `fate`: held; gone (its worker or owner died on this host);
+    expired (its lease is over)."""
+
+    token: str
+    run: str
+    fate: Literal["held", "gone", "expired"]
+    attempts: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What the dispatcher knows. waiting: keys to do, in the plan's order. alone: keys that ran out of memory and get
+    their device to themselves. wanted: the plan's keys that another dispatcher is executing.
+    """
+
+    slots: tuple[Slot, ...]
+    waiting: Sequence[str]
+    working: tuple[Working, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    taken: frozenset[Slot] = frozenset()
+    alone: frozenset[str] = frozenset()
+    alone_on: frozenset[str] = frozenset()
+    wanted_elsewhere: int = 0
+    stopping: bool = False
+    renewed_s: float = 0.0
+    lease_s: float = 30.0
+    limits: Limits = field(default_factory=Limits)
+
+
+@dataclass(frozen=True)
+class Start:
+    key: str
+    slot: Slot
+
+
+@dataclass(frozen=True)
+class Stop:
+    token: str
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """End another dispatcher's attempt as lost; `again`: its run is to do again."""
+
+    token: str
+    message: str
+    again: bool
+
+
+@dataclass(frozen=True)
+class Renew:
+    tokens: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Nothing is left to do or to wait for."""
+
+
+Action = Start | Stop | Rescue | Renew | Finish
+
+
+def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
+    """The next actions, in the order in which to do them. `now_s` is on the clock of `since_s` and `renewed_s`."""
+    actions: list[Action] = []
+    if snapshot.working and now_s - snapshot.renewed_s >= snapshot.lease_s / 3:
+        actions.append(Renew(tuple(work.token for work in snapshot.working)))
+    for other in snapshot.elsewhere:
+        if other.fate != "held":
+            message = "its worker is gone" if other.fate == "gone" else "its lease ended without a sign of life"
+            actions.append(Rescue(other.token, message, try_again("lost", other.attempts, snapshot.limits)))
+    actions += _stops(snapshot, now_s)
+    if snapshot.stopping:
+        return actions if snapshot.working else [*actions, Finish()]
+    starts = _starts(snapshot)
+    nothing_left = not (snapshot.waiting or snapshot.working or snapshot.wanted_elsewhere)
+    return [*actions, *starts] if not nothing_left else [*actions, Finish()]
+
+
+def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
+    stops: list[Action] = []
+    for work in snapshot.working:
+        if work.stopping:
+            continue
+        limit = snapshot.limits.timeout_s
+        if snapshot.stopping:
+            stops.append(Stop(work.token, "cancelled", "stopped by the user"))
+        elif limit is not None and now_s - work.since_s >= limit:
+            stops.append(Stop(work.token, "timeout", f"took longer than limits.timeout, {limit:g} s"))
+    return stops
+
+
+def _starts(snapshot: Snapshot) -> list[Action]:
+    """Free slots take waiting runs in the plan's order. A run that ran out of memory waits for an idle device."""
+    busy = {work.slot for work in snapshot.working} | snapshot.taken
+    free = [slot for slot in snapshot.slots if slot not in busy]
+    devices = {slot.device for slot in busy}
+    closed = set(snapshot.alone_on)
+    starts: list[Action] = []
+    for key in snapshot.waiting:
+        if not free:
+            break
+        lonely = key in snapshot.alone
+        slot = next((s for s in free if s.device not in closed and not (lonely and s.device in devices)), None)
+        if slot is None:
+            if lonely:
+                # Its device must empty: nothing else may start there meanwhile, or it would wait for ever.
+                closed |= {s.device for s in snapshot.slots[:1]}
+                continue
+            break
+        starts.append(Start(key, slot))
+        free.remove(slot)
+        devices.add(slot.device)
+        if lonely:
+            closed.add(slot.device)
+    return starts
+
+
+def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:
+    """Whether a run whose latest attempt failed for `reason` is to do again after `attempts` executions.
+
+    A cancelled attempt costs nothing. An error, a divergence or a bad result would only repeat itself; a timeout too.
+    """
+    return reason == "cancelled" or (reason in RETRIED and attempts < limits.attempts)
+
+
+def to_requeue(failed: Mapping[str, tuple[Reason | None, int]], limits: Limits, *, retry_failed: bool) -> list[str]:
+    """Which failed runs (key -> reason, executions) a new `run` takes up again."""
+    return [
+        key
+        for key, (reason, attempts) in failed.items()
+        if retry_failed or (reason is not None and try_again(reason, attempts, limits))
+    ]

@@ -1,0 +1,189 @@
+"""The database's tables, and how a connection to it is opened. Names and meanings: CONTRACT, "Database".
+
+A SQLite file or a PostgreSQL server. Refusals come out in the user's words. What is written and read: store.py.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Engine, make_url
+
+from ablate.errors import StoreError
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 60.0
+
+tables = sa.MetaData()
+version = sa.Table("schema_version", tables, sa.Column("version", sa.Integer, primary_key=True))
+study = sa.Table(
+    "study",
+    tables,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("resolved", sa.Text, nullable=False),
+    sa.Column("sha", sa.Text, nullable=False),
+    sa.Column("planned_at", sa.Float, nullable=False),
+)
+cell = sa.Table(
+    "cell",
+    tables,
+    sa.Column("study", sa.Text, primary_key=True),
+    sa.Column("variant", sa.Text, primary_key=True),
+    sa.Column("seed", sa.BigInteger, primary_key=True),
+    sa.Column("role", sa.Text, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False, index=True),
+    sa.Column("position", sa.Integer, nullable=False),
+)
+run = sa.Table(
+    "run",
+    tables,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("config", sa.Text, nullable=False),
+    sa.Column("state", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.Column("counted_attempt", sa.Integer),
+)
+attempt = sa.Table(
+    "attempt",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run", sa.Text, nullable=False, index=True),
+    sa.Column("token", sa.Text, nullable=False, unique=True),
+    sa.Column("host", sa.Text, nullable=False),
+    sa.Column("boot", sa.Text, nullable=False),
+    sa.Column("pid", sa.BigInteger),
+    sa.Column("pid_started", sa.BigInteger),
+    sa.Column("device", sa.Text, nullable=False),
+    sa.Column("slot", sa.Integer, nullable=False),
+    sa.Column("owner", sa.Text, nullable=False),
+    sa.Column("lease_until", sa.Float, nullable=False),
+    sa.Column("started_at", sa.Float, nullable=False),
+    sa.Column("ended_at", sa.Float),
+    sa.Column("outcome", sa.Text),  # null: live; done; failed
+    sa.Column("reason", sa.Text),
+    sa.Column("message", sa.Text),
+    sa.Column("detail", sa.Text),
+    sa.Column("late", sa.Text),  # what a fenced writer still wanted to say
+    sa.Column("log", sa.Text, nullable=False),  # the run's folder, relative to the database's where it lies below it
+    sa.Column("outputs", sa.Text),
+    sa.Column("provenance", sa.Text),
+)
+sa.Index(
+    "one_live_attempt_per_slot",
+    attempt.c.host,
+    attempt.c.device,
+    attempt.c.slot,
+    unique=True,
+    sqlite_where=attempt.c.outcome.is_(None),
+    postgresql_where=attempt.c.outcome.is_(None),
+)
+sa.Index(
+    "one_live_attempt_per_run",
+    attempt.c.run,
+    unique=True,
+    sqlite_where=attempt.c.outcome.is_(None),
+    postgresql_where=attempt.c.outcome.is_(None),
+)
+metric = sa.Table(
+    "metric",
+    tables,
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Float),
+    sqlite_with_rowid=False,
+)
+curve = sa.Table(
+    "curve",
+    tables,
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("step", sa.BigInteger, primary_key=True),
+    sa.Column("value", sa.Float),
+    sqlite_with_rowid=False,
+)
+
+
+# ------------------------------------------------------------------------------------------------------------- opening
+
+
+def database_url(where: str | Path) -> URL:
+    text = str(where)
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
+    try:
+        url = make_url(text)
+        return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgres", "postgresql") else url
+    except sa.exc.ArgumentError:
+        raise StoreError("--db is neither a path nor a URL such as postgresql://host/name.") from None
+
+
+def make_folder(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"the database's folder {path.parent} cannot be made: {error.strerror}.") from None
+
+
+def _wal_is_safe(version: tuple[int, ...]) -> bool:
+    """Whether this SQLite is free of the WAL-reset bug (fixed in 3.44.6, 3.50.7 and 3.51.3)."""
+    fixed = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
+    return version >= (3, 52) or version[2] >= fixed.get((version[0], version[1]), 10**6)
+
+
+def sqlite_engine(path: Path, write: bool) -> Engine:
+    """Connections that begin explicitly (pysqlite's own BEGIN is deferred, and a later upgrade may not wait)."""
+
+    def connect() -> sqlite3.Connection:
+        mode = "rwc" if write else "rw"
+        uri = f"{path.resolve().as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
+        connection.execute("PRAGMA synchronous=FULL")
+        if write:
+            safe = _wal_is_safe(sqlite3.sqlite_version_info)
+            connection.execute(f"PRAGMA journal_mode={'WAL' if safe else 'TRUNCATE'}")
+        else:
+            connection.execute("PRAGMA query_only=ON")
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.pool.QueuePool, pool_size=1, max_overflow=1)
+    begin = "BEGIN IMMEDIATE" if write else "BEGIN"
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    return engine
+
+
+@contextmanager
+def explained(shown: str) -> Iterator[None]:
+    """The database's refusals in the user's words; whatever else goes wrong stays a traceback."""
+    try:
+        yield
+    except (sa.exc.OperationalError, sa.exc.DatabaseError, sqlite3.Error) as error:
+        text = str(getattr(error, "orig", None) or error)
+        for pattern, advice in _REFUSALS.items():
+            if re.search(pattern, text):
+                raise StoreError(f"{shown}: {advice} ({text})") from error
+        raise
+
+
+_REFUSALS = {
+    "not a database": "this file is no SQLite database; name another with --db",
+    "malformed": "the database is damaged; restore a copy, or `sqlite3 FILE .recover` saves what is readable",
+    "readonly|read-only": "the database may not be written; check the file's and its folder's permissions",
+    "unable to open": "the database cannot be opened; check that the path is a file you may read and write",
+    "disk is full|disk I/O error": "the disk refused a write; free some space and run the same command again: "
+    "what was reported done is kept",
+    "locked": f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; stop it and try again",
+    "no such table|no such column": "the database is not one of this ablate's; name another with --db",
+    "connection (to server )?.*failed|could not connect|refused": "the database server cannot be reached",
+}
+
+
+def default_database() -> str:
+    """Where the database is unless --db says otherwise: $ABLATE_DB or results/ablate.db."""
+    return os.environ.get("ABLATE_DB") or "results/ablate.db"

@@ -1,0 +1,213 @@
+"""What a child process does: execute one run and say over its channel what happens. It never opens the database.
+
+On the channel, one JSON object a line. In: {"token", "spec", "device", "environment", "canary"}. Out: {"step",
+"values"} any number of times, then {"done": values, "outputs"} or {"failed": reason, "message", "detail"}. A write
+blocks while the dispatcher is busy: that is the back-pressure which keeps finished results from piling up unsaved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import random
+import socket
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ablate.errors import AblateError
+from ablate.identity import sha256_file
+from ablate.records import Reason, RunSpec, TrickUse
+from ablate.registry import Registry
+from ablate.task import Run, Task
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
+
+
+class BadResultError(Exception):
+    """The task gave something that is no set of metrics."""
+
+
+class DivergedError(Exception):
+    """A metric is NaN or infinite."""
+
+
+class CodeChangedError(Exception):
+    """A user's file is no longer what the plan was made from."""
+
+
+def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
+    """Execute the run that arrives on `descriptor`. `loaded`: hashes of the user's files as the server loaded them."""
+    channel = socket.socket(fileno=descriptor)
+    with channel, channel.makefile("rb") as incoming, channel.makefile("wb") as outgoing:
+        line = incoming.readline()
+        if not line:
+            return 1
+        job = json.loads(line)
+
+        def say(message: Mapping[str, Any]) -> None:
+            outgoing.write(json.dumps(message).encode() + b"\n")
+            outgoing.flush()
+
+        os.environ.update(job["environment"])
+        try:
+            with _logged(Path(job["spec"]["folder"])):
+                last = _execute(job, loaded, threads, say)
+                _flush()
+        except BrokenPipeError:
+            return 1  # the dispatcher is gone, and nobody else may be told
+        say(last)
+    return 0
+
+
+def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, say: Any) -> dict[str, Any]:
+    """Run the job and return its last message. Whatever the task raises is stored with the run."""
+    spec = read_spec(job["spec"])
+    try:
+        _check_sources(spec, loaded)
+        _seed_everything(spec.seed, threads)
+        registry = Registry([Path(folder) for folder in spec.plugins])
+        task = resolve_task(spec.task, registry)
+        run = Run(spec, registry, job["device"])
+        if job["canary"]:
+            return {"done": {}, "outputs": dict(task.canary(run))}
+        values = _values(task, run, say)
+        if spec.metric and spec.metric not in values:
+            has = ", ".join(sorted(values)) or "none"
+            raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
+        _check_sources(spec, _loaded_now(spec, loaded))
+        return {"done": values, "outputs": run.outputs}
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        detail = traceback.format_exc()
+        print(detail, file=sys.stderr)
+        return {"failed": reason_of(error), "message": _last_line(error), "detail": detail}
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Why the run failed, told from what the task raised."""
+    if isinstance(error, BadResultError):
+        return "bad_result"
+    if isinstance(error, DivergedError):
+        return "diverged"
+    if isinstance(error, CodeChangedError):
+        return "code_changed"
+    if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
+        return "oom"
+    return "error"
+
+
+def _last_line(error: BaseException) -> str:
+    if isinstance(error, (BadResultError, DivergedError, CodeChangedError, AblateError)):
+        return str(error)
+    return f"{type(error).__name__}: {error}".strip().removesuffix(":")[:2000]
+
+
+# -------------------------------------------------------------------------------------------------------- the result
+
+
+def _values(task: Task, run: Run, say: Any) -> dict[str, float]:
+    """The final metrics of a task that returns them, or yields them step by step (steps count from 1)."""
+    result = task.execute(run)
+    if not isinstance(result, Iterator):
+        return numbers(result)
+    values: dict[str, float] = {}
+    step = 0
+    while True:
+        try:
+            made = next(result)
+        except StopIteration as end:
+            return values | (numbers(end.value) if end.value is not None else {})
+        step += 1
+        values = numbers(made)
+        say({"step": step, "values": values})
+
+
+def numbers(result: Any) -> dict[str, float]:
+    """A task's mapping as plain floats. BadResultError for anything else, DivergedError for NaN and infinity."""
+    if not isinstance(result, Mapping):
+        raise BadResultError(
+            f"the task gave {type(result).__name__} {str(result)[:80]!r}; it must give metric names with numbers"
+        )
+    values: dict[str, float] = {}
+    for name, value in result.items():
+        if not isinstance(name, str):
+            raise BadResultError(f"the task gave a metric called {name!r}; names are text")
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+            raise BadResultError(f"metric {name!r} is {value!r:.80}; it must be a number")
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadResultError(f"metric {name!r} cannot be read as one number: {error}") from None
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"metric {name!r} is {value}")
+    return values
+
+
+# ------------------------------------------------------------------------------------------------------- the process
+
+
+def resolve_task(name: str, registry: Registry) -> Task:
+    """The task that a study names: a file of the shelf, or `package.module:function`."""
+    if ":" in name:
+        task: Task = registry.make("tasks", "function", {"target": name})
+        return task
+    shelf_task: Task = registry.make("tasks", name, {})
+    return shelf_task
+
+
+def read_spec(data: Mapping[str, Any]) -> RunSpec:
+    """A RunSpec from its JSON."""
+    tricks = tuple(TrickUse(use["name"], use["params"]) for use in data["tricks"])
+    return RunSpec(**{**data, "tricks": tricks, "plugins": tuple(data["plugins"]), "path": tuple(data["path"])})
+
+
+def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:
+    changed = [path for path, planned in spec.sources.items() if loaded.get(path) != planned]
+    if changed:
+        raise CodeChangedError(f"{changed[0]} changed since the plan was made; run the same command again to plan anew")
+
+
+def _loaded_now(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
+    """Hashes of what this run executed: a module that the child itself imported counts as it is on disk now."""
+    hashes = dict(loaded)
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None) or ""
+        if path in spec.sources and path not in loaded:
+            hashes[path] = sha256_file(Path(path))
+    return hashes
+
+
+def _seed_everything(seed: int, threads: int) -> None:
+    """Threads, and the global generators for code that uses them (ablate's own draws from named streams)."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """What the task prints goes to `log.txt` in the run's folder, not to the terminal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    yield
+
+
+def _flush() -> None:
+    """os._exit, which ends a child, flushes nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError):
+            stream.flush()
