@@ -16,9 +16,12 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
+
+from annotated_types import Ge, Gt, Le, Lt
 
 from ablate.errors import ConfigError, PluginError, did_you_mean, one_of
 from ablate.identity import sha256, sha256_file
@@ -26,6 +29,14 @@ from ablate.records import Json
 
 SHELVES = ("designs", "tricks", "models", "datasets", "tasks", "executors", "tables", "figures")
 _SINGULAR = {shelf: shelf.removesuffix("s") for shelf in SHELVES} | {"datasets": "data set"}
+
+Count = Annotated[int, Ge(1)]
+Size = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+NonNegative = Annotated[float, Ge(0)]
+Share = Annotated[float, Ge(0), Le(1)]
+ShareBelowOne = Annotated[float, Ge(0), Lt(1)]
+"""Types of parameters that say their range; every one is finite."""
 
 
 class Plugin:
@@ -35,7 +46,11 @@ class Plugin:
     paper: where it comes from ("Zhang et al. 2018, mixup, arXiv:1710.09412"); empty for folklore.
     """
 
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = {"extra": "forbid", "arbitrary_types_allowed": True}
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = {
+        "extra": "forbid",
+        "arbitrary_types_allowed": True,
+        "allow_inf_nan": False,
+    }
 
     version: ClassVar[int] = 1
     paper: ClassVar[str] = ""
@@ -72,13 +87,19 @@ class Registry:
 
     def __init__(self, folders: Sequence[Path] = ()) -> None:
         self.folders = tuple(Path(folder).resolve() for folder in folders)
+        self._entries: dict[str, dict[str, Entry]] = {}
         for folder in self.folders:
             if not folder.is_dir():
                 raise PluginError(f"the plug-in folder {str(folder)!r} does not exist; `plugins:` lists folders.")
 
     def entries(self, shelf: str) -> dict[str, Entry]:
-        """Every plug-in of a shelf by name, sorted; a private file may not take a name of ablate's own."""
+        """Every plug-in of a shelf by name, sorted; a private file may not take a name of ablate's own.
+
+        Looked up once per registry: a plan of 1,000 variants asks for every name 1,000 times.
+        """
         assert shelf in SHELVES, shelf
+        if shelf in self._entries:
+            return self._entries[shelf]
         found: dict[str, Entry] = {}
         for root, private in [(Path(__file__).parent, False), *((folder, True) for folder in self.folders)]:
             for path in sorted((root / shelf).glob("*.py")):
@@ -90,7 +111,7 @@ class Registry:
                         f"({found[path.stem].path}); rename the file."
                     )
                 found[path.stem] = Entry(shelf, path.stem, path, private)
-        return dict(sorted(found.items()))
+        return self._entries.setdefault(shelf, dict(sorted(found.items())))
 
     def names(self, shelf: str) -> tuple[str, ...]:
         return tuple(self.entries(shelf))
@@ -162,18 +183,26 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
         for key in params
         if key not in known
     ]
+    made = None
+    try:
+        text = json.dumps({key: value for key, value in params.items() if key in known})
+        made = _adapter(cls).validate_json(text, strict=True)
+    except pydantic.ValidationError as error:
+        problems += [
+            (prefix + ".".join(str(part) for part in item["loc"]) if item["loc"] else at, _says(item))
+            for item in error.errors()
+        ]
     if problems:
         raise ConfigError(problems)
-    try:
-        return pydantic.TypeAdapter(cls).validate_json(json.dumps(dict(params)), strict=True)
-    except pydantic.ValidationError as error:
-        raise ConfigError(
-            (
-                prefix + ".".join(str(part) for part in item["loc"]) if item["loc"] else at,
-                _says(item),
-            )
-            for item in error.errors()
-        ) from None
+    return made
+
+
+@cache
+def _adapter(cls: type[Any]) -> Any:
+    """The validator of a class; making one costs 100 times what using it does."""
+    import pydantic
+
+    return pydantic.TypeAdapter(cls)
 
 
 def _says(item: Any) -> str:
