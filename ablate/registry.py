@@ -186,7 +186,7 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
     made = None
     try:
         text = json.dumps({key: value for key, value in params.items() if key in known})
-        made = _adapter(cls).validate_json(text, strict=True)
+        made = _adapter(cls).validate_json(text, strict=True)  # type: ignore[arg-type]  # mypy: a class is hashable
     except pydantic.ValidationError as error:
         problems += [
             (prefix + ".".join(str(part) for part in item["loc"]) if item["loc"] else at, _says(item))
