@@ -25,9 +25,7 @@ from ablate.store import LiveAttempt, Store
 
 POLL_S = 0.5
 LOOK_AROUND_S = 2.0
-"""How often a waiting dispatcher reads what others did."""
-
-TokenState = Literal["running", "stopping"]
+"""How often an idle dispatcher reads what others did; a busy one every fifth time."""
 
 
 def lease_s() -> float:
@@ -111,9 +109,10 @@ class Dispatcher:
                     continue
                 self._do(actions)
                 events = self.executor.poll(POLL_S)
-                if events:
-                    self._commit(events)
-                elif not self.working or time.monotonic() - self._looked_s > LOOK_AROUND_S * 5:
+                self._commit(events)
+                seen_s = time.monotonic() - self._looked_s
+                idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
+                if idle or seen_s > 5 * LOOK_AROUND_S:
                     self._look_around()
                 self.listener.changed(self)
 
@@ -146,7 +145,7 @@ class Dispatcher:
         self.failed = {key: found.reason or "lost" for key, found in states.items() if found.state == "failed"}
         self._attempts = {key: found.attempts for key, found in states.items()}
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
-        self.elsewhere = [Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 1)) for a in others]
+        self.elsewhere = [Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1) for a in others]
         self._taken = frozenset(Slot(a.device, a.slot) for a in others if a.host == devices.host())
         self._looked_s = time.monotonic()
 
@@ -185,11 +184,16 @@ class Dispatcher:
         for work in claimed:
             self.working[work.token] = work
             self.executor.start(work.token, self.specs[work.key], work.slot)
-        if claimed:
-            gone = {work.key for work in claimed}
-            self.waiting = deque(key for key in self.waiting if key not in gone)
+        self._no_longer_waiting({work.key for work in claimed})
         if refused:
             self._look_around()
+
+    def _no_longer_waiting(self, keys: set[str]) -> None:
+        """Claims take from the front, so this costs nothing however long the queue is; seldom one is further back."""
+        while self.waiting and self.waiting[0] in keys:
+            keys.remove(self.waiting.popleft())
+        if keys:
+            self.waiting = deque(key for key in self.waiting if key not in keys)
 
     def _claim(self, key: str, slot: Slot) -> Work | None:
         token = secrets.token_hex(8)
@@ -207,8 +211,11 @@ class Dispatcher:
         return Work(key, token, slot, time.monotonic()) if claimed else None
 
     def _commit(self, events: Sequence[Event]) -> None:
-        """Store what happened, in one commit; only then is anything told to the listener."""
+        """Store what happened, in one commit; only then is anything told to the listener. What the store refuses came
+        from an attempt that another dispatcher took over: the run is no longer ours to speak of."""
         ended: list[tuple[Work, Finished | Failed, bool]] = []
+        if not events:
+            return
         with self.store.transaction():
             for event in events:
                 match event:
@@ -219,15 +226,15 @@ class Dispatcher:
                         self.working[token].step, self.working[token].values = step, values
                     case Finished(token, values, outputs, provenance):
                         work = self.working.pop(token)
-                        self.store.finish(token, values, outputs, self.provenance | dict(provenance))
-                        ended.append((work, event, False))
+                        if self.store.finish(token, values, outputs, self.provenance | dict(provenance)):
+                            ended.append((work, event, False))
                     case Failed(token, reason, message, detail, provenance):
                         work = self.working.pop(token)
                         executions = self._attempts.get(work.key, 0) + (reason != "cancelled")
                         again = scheduler.try_again(reason, executions, self.limits)
                         made = self.provenance | dict(provenance)
-                        self.store.fail(token, reason, message, detail, made, again=again)
-                        ended.append((work, event, again))
+                        if self.store.fail(token, reason, message, detail, made, again=again):
+                            ended.append((work, event, again))
         for work, event, again in ended:
             self._note(work, event, again)
 
@@ -248,12 +255,12 @@ class Dispatcher:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """The first signal asks the loop to stop; a second one ends the program at once (the warm server sees to the
-        children, and the next `run` to the leases)."""
+        """The first signal asks the loop to stop; a second one ends the program at once (its children end with the
+        warm server, its leases with the next `run`)."""
 
         def heard(number: int, _: FrameType | None) -> None:
             if self.stopped_by is not None:
-                os._exit(128 + number)
+                raise KeyboardInterrupt
             self.stopped_by = number
 
         numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -292,7 +299,7 @@ def canaries(
     slots: Sequence[Slot],
     specs: Mapping[str, RunSpec],
     *,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], None] | None = None,
 ) -> dict[str, Finished | Failed]:
     """Two steps of each specification (name -> spec), as many at a time as there are slots; nothing is stored."""
     waiting = deque(specs.items())
@@ -308,5 +315,6 @@ def canaries(
             if isinstance(event, (Finished, Failed)):
                 free.append(running.pop(event.token))
                 ended[event.token] = event
-                progress(len(ended))
+                if progress is not None:
+                    progress(len(ended))
     return ended

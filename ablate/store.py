@@ -39,7 +39,7 @@ class StoredStudy:
 
 @dataclass(frozen=True)
 class StoredCell:
-    """A cell and its run. attempts: executions so far, cancelled ones left out."""
+    """A cell and its run. attempts: executions that ended, cancelled ones left out."""
 
     variant: str
     seed: int
@@ -574,10 +574,11 @@ def _id(connection: Connection, token: str) -> int | None:
 
 
 def _attempts_by_run(connection: Connection) -> dict[str, int]:
-    """Executions that count against `limits.attempts`: all but cancelled ones."""
+    """Executions that ended and count against `limits.attempts`: all but cancelled ones."""
     counts = sa.func.count().label("executions")
     query = sa.select(schema.attempt.c.run, counts).where(
-        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason != "cancelled")
+        schema.attempt.c.outcome.is_not(None),
+        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason != "cancelled"),
     )
     return {row.run: row.executions for row in connection.execute(query.group_by(schema.attempt.c.run))}
 
