@@ -12,7 +12,7 @@ import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Literal, Protocol
@@ -145,6 +145,8 @@ class Dispatcher:
         self.failed = {key: found.reason or "lost" for key, found in states.items() if found.state == "failed"}
         self._attempts = {key: found.attempts for key, found in states.items()}
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
+        for attempt in others:
+            _end_orphan(attempt)
         self.elsewhere = [Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1) for a in others]
         self._taken = frozenset(Slot(a.device, a.slot) for a in others if a.host == devices.host())
         self._looked_s = time.monotonic()
@@ -273,22 +275,32 @@ class Dispatcher:
 
 
 def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
-    """What became of another dispatcher's attempt. On this host its owner's death is seen at once, and a worker that
-    is about to die with it is killed first, so that no two processes execute one run."""
+    """What became of another dispatcher's attempt. On this host a death is seen at once; elsewhere the lease tells."""
     if attempt.expired:
         return "expired"
     if attempt.host != devices.host():
         return "held"
-    worker = devices.Process(attempt.pid or 0, attempt.pid_started or 0)
     if attempt.boot != devices.boot():
         return "gone"
+    return "held" if _owner(attempt).lives or _worker(attempt).lives else "gone"
+
+
+def _end_orphan(attempt: LiveAttempt) -> None:
+    """Kill a worker whose dispatcher is dead: it is about to die with its server, and until it has, its run and its
+    slot are not free."""
+    here = attempt.host == devices.host() and attempt.boot == devices.boot()
+    if here and not _owner(attempt).lives and _worker(attempt).lives:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(_worker(attempt).pid, signal.SIGKILL)
+
+
+def _owner(attempt: LiveAttempt) -> devices.Process:
     pid, _, started = attempt.owner.partition(":")
-    if devices.Process(int(pid), int(started)).lives:
-        return "held"
-    if attempt.pid and worker.lives:
-        os.kill(worker.pid, signal.SIGKILL)
-        return "held"
-    return "gone"
+    return devices.Process(int(pid), int(started))
+
+
+def _worker(attempt: LiveAttempt) -> devices.Process:
+    return devices.Process(attempt.pid or 0, attempt.pid_started or 0)
 
 
 # -------------------------------------------------------------------------------------------------------------- canary

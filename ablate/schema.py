@@ -5,7 +5,6 @@ A SQLite file or a PostgreSQL server. Refusals come out in the user's words. Wha
 
 from __future__ import annotations
 
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -131,7 +130,7 @@ def make_folder(path: Path) -> None:
         raise StoreError(f"the database's folder {path.parent} cannot be made: {error.strerror}.") from None
 
 
-def _wal_is_safe(version: tuple[int, ...]) -> bool:
+def wal_is_safe(version: tuple[int, ...]) -> bool:
     """Whether this SQLite is free of the WAL-reset bug (fixed in 3.44.6, 3.50.7 and 3.51.3)."""
     fixed = {(3, 44): 6, (3, 50): 7, (3, 51): 3}
     return version >= (3, 52) or version[2] >= fixed.get((version[0], version[1]), 10**6)
@@ -146,7 +145,7 @@ def sqlite_engine(path: Path, write: bool) -> Engine:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         connection.execute("PRAGMA synchronous=FULL")
         if write:
-            safe = _wal_is_safe(sqlite3.sqlite_version_info)
+            safe = wal_is_safe(sqlite3.sqlite_version_info)
             connection.execute(f"PRAGMA journal_mode={'WAL' if safe else 'TRUNCATE'}")
         else:
             connection.execute("PRAGMA query_only=ON")
@@ -156,6 +155,16 @@ def sqlite_engine(path: Path, write: bool) -> Engine:
     begin = "BEGIN IMMEDIATE" if write else "BEGIN"
     sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(begin))
     return engine
+
+
+def server_engine(url: URL) -> Engine:
+    """Connections to a database server. StoreError where its driver is not installed or not known."""
+    try:
+        return sa.create_engine(url, pool_pre_ping=True)
+    except ModuleNotFoundError:
+        raise StoreError("PostgreSQL needs its driver: pip install 'ablate-studies[postgresql]'.") from None
+    except sa.exc.NoSuchModuleError:
+        raise StoreError(f"--db names {url.get_backend_name()!r}; ablate knows sqlite and postgresql.") from None
 
 
 @contextmanager
@@ -182,8 +191,3 @@ _REFUSALS = {
     "no such table|no such column": "the database is not one of this ablate's; name another with --db",
     "connection (to server )?.*failed|could not connect|refused": "the database server cannot be reached",
 }
-
-
-def default_database() -> str:
-    """Where the database is unless --db says otherwise: $ABLATE_DB or results/ablate.db."""
-    return os.environ.get("ABLATE_DB") or "results/ablate.db"

@@ -134,7 +134,7 @@ class Store:
             store = cls(schema.sqlite_engine(path, write), path.resolve().parent, shown)
         else:
             shown = url.render_as_string(hide_password=True)
-            store = cls(sa.create_engine(url, pool_pre_ping=True), Path("results").resolve(), shown)
+            store = cls(schema.server_engine(url), Path("results").resolve(), shown)
         try:
             with schema.explained(shown):
                 store._check_schema(write)

@@ -1,0 +1,426 @@
+"""The command line. Each command imports its stage when it is called, so that `ablate --help` loads none of them.
+
+Results go to standard output, progress and warnings to standard error. Exit codes: 0 done; 1 some runs failed; 2 the
+user's input is wrong (a message, never a traceback); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from ablate.errors import AblateError, did_you_mean, one_of
+
+if TYPE_CHECKING:
+    from ablate.runner import Planned
+
+app = typer.Typer(
+    name="ablate",
+    help="Which of your tricks earn their place, and how sure are we?\n\n"
+    "A study file lists a base model and tricks; ablate trains every variant over the same seeds and prints the "
+    "ablation table.\n\n    ablate run studies/batchnorm.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+StudyArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[STUDY]", help="A study file, or the name of a stored study. [default: the last one run]"),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study, or of its base. May be given again."),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
+]
+
+
+class Global:
+    """The options before the command."""
+
+    db = ""
+    quiet = False
+
+
+@app.callback()
+def options(
+    db: Annotated[
+        str | None,
+        typer.Option("--db", metavar="PATH|URL", help="The database. [default: $ABLATE_DB or results/ablate.db]"),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and failures.")
+    ] = False,
+) -> None:
+    Global.db = db or os.environ.get("ABLATE_DB") or "results/ablate.db"
+    Global.quiet = quiet
+
+
+# ------------------------------------------------------------------------------------------------------ plan and run
+
+
+@app.command()
+def plan(
+    study: StudyArgument = None,
+    set_: Set = None,
+    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+) -> None:
+    """Print what `run` would train: variants, runs, what is done already, and what is left out and why.
+
+    ablate plan studies/batchnorm.yaml
+    """
+    from ablate import runner
+
+    _choice("--format", format_, ("text", "json"))
+    found = runner.find(study, Global.db, set_ or ())
+    states, seconds = runner.known_states(found.plan, Global.db)
+    slots = runner.slots_for(found.study, runner.Options())
+    counts = runner.count(found.plan, states, seconds, len(slots))
+    if format_ == "json":
+        _print_json(_plan_json(found, states, counts))
+        return
+    from ablate.view import summary
+
+    print(f"{found.study.name}: {summary(found, counts, slots)}")
+    print(_plan_text(found))
+
+
+def _plan_json(found: Planned, states: Any, counts: Any) -> dict[str, Any]:
+    plan = found.plan
+    return {
+        "study": plan.study.name,
+        "variants": [
+            {"name": v.name, "tricks": list(v.tricks), "designs": list(v.designs), "config": v.completed.config}
+            for v in plan.variants
+        ],
+        "runs": [
+            {
+                "key": run.key,
+                "variant": run.variant,
+                "seed": run.seed,
+                "state": states[run.key].state if run.key in states else "todo",
+            }
+            for run in plan.runs
+        ],
+        "counts": {"total": counts.total, "done": counts.done, "failed": counts.failed, "todo": counts.todo},
+        "estimate_seconds": counts.seconds,
+        "notes": [*plan.study.notes, *plan.notes, *plan.left_out],
+    }
+
+
+def _plan_text(found: Planned) -> str:
+    from tabulate import tabulate
+
+    rows = [
+        [row.design, row.variant, row.compared_with or "(reference)", ", ".join(row.differs)] for row in found.plan.rows
+    ]
+    text = tabulate(rows, headers=["design", "variant", "compared with", "differs in"], disable_numparse=True)
+    notes = [*found.study.notes, *found.plan.notes, *(f"left out: {line}" for line in found.plan.left_out)]
+    return "\n".join([text, *([""] if notes else []), *(f"- {note}" for note in notes)])
+
+
+@app.command()
+def run(
+    study: StudyArgument = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Runs at a time. [default: one per core or GPU]")
+    ] = None,
+    devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
+    set_: Set = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also take up runs that failed by themselves.")
+    ] = False,
+    canary: Annotated[bool, typer.Option(help="Try two steps of every variant first.")] = True,
+) -> None:
+    """Train what is missing, then print the ablation table. The same command again goes on where it stopped.
+
+    ablate run studies/batchnorm.yaml
+    """
+    from ablate import runner
+    from ablate.view import View
+
+    found = runner.find(study, Global.db, set_ or ())
+    chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
+    with View(quiet=Global.quiet or not sys.stderr.isatty()) as view:
+        asked = runner.Options(workers, chosen, retry_failed, canary)
+        ended = runner.execute(found, Global.db, asked, view)
+    if ended.stopped_by is not None:
+        _say("stopped; what is done is kept. Go on with the same command.")
+        raise typer.Exit(130)
+    print(_table_text(found.study.name, "markdown"), end="")
+    if _has_failures(found.study.name):
+        raise typer.Exit(1)
+
+
+def _has_failures(study: str) -> bool:
+    from ablate.store import Store
+
+    with Store.open(Global.db) as store:
+        return any(cell.state == "failed" for cell in store.cells(study))
+
+
+# -------------------------------------------------------------------------------------------------------- looking
+
+
+@app.command()
+def status(
+    study: StudyArgument = None,
+    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+) -> None:
+    """Print how far a study is, and what runs where. Changes nothing.
+
+    ablate status batchnorm
+    """
+    from ablate import runner
+    from ablate.dispatcher import lease_s
+    from ablate.store import Store
+
+    _choice("--format", format_, ("text", "json"))
+    name = runner.stored_study(study, Global.db).name
+    with Store.open(Global.db) as store:
+        told = runner.standing(store, name)
+    if format_ == "json":
+        _print_json({**told, "lease_seconds": lease_s()})
+        return
+    from ablate.view import standing_text
+
+    print(standing_text(told))
+
+
+@app.command()
+def table(
+    study: StudyArgument = None,
+    format_: Annotated[str, typer.Option("--format", "-f", help="markdown, latex, html, csv or json.")] = "markdown",
+    digits: Annotated[int | None, typer.Option(min=0, max=10, help="Decimals of the metric. [default: 2]")] = None,
+    caption: Annotated[str | None, typer.Option(help="For LaTeX and HTML.")] = None,
+    label: Annotated[str | None, typer.Option(help="For LaTeX: the name that \\ref uses.")] = None,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="LaTeX: a document that compiles by itself.")
+    ] = False,
+    output: Output = None,
+) -> None:
+    """Print the ablation table: paired differences with intervals, corrected p-values and verdicts.
+
+    ablate table batchnorm --format latex
+    """
+    from ablate import runner
+
+    name = runner.stored_study(study, Global.db).name
+    text = _table_text(name, format_, digits=digits, caption=caption, label=label, standalone=standalone)
+    _write(text, output)
+
+
+def _table_text(study: str, format_: str, **drawn: Any) -> str:
+    from ablate import results
+    from ablate.registry import Registry
+    from ablate.store import Store
+    from ablate.table import TableOptions
+
+    registry = Registry()
+    _choice("--format", format_, registry.names("tables"))
+    with Store.open(Global.db) as store:
+        data = results.table_data(results.load(store, study))
+    text: str = registry.make("tables", format_, {}).render(data, TableOptions(**drawn))
+    return text
+
+
+@app.command()
+def export(
+    study: StudyArgument = None,
+    format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
+    output: Output = None,
+) -> None:
+    """Print every run of a study, one line each, with all its metrics.
+
+    ablate export batchnorm --format csv -o runs.csv
+    """
+    from ablate import results, runner
+    from ablate.store import Store
+
+    _choice("--format", format_, ("csv", "json"))
+    name = runner.stored_study(study, Global.db).name
+    with Store.open(Global.db) as store:
+        _write(results.export_text(store, name, format_), output)
+
+
+@app.command()
+def show(
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's key, or its first digits; or VARIANT:SEED of the last study.")
+    ],
+) -> None:
+    """Print one run: what was asked, every attempt, its metrics, and the traceback of a failure.
+
+    ablate show full:0
+    """
+    from ablate import runner
+    from ablate.store import Store
+    from ablate.view import run_text
+
+    with Store.open(Global.db) as store:
+        print(run_text(store, runner.find_run(store, run)))
+
+
+# -------------------------------------------------------------------------------------------------------- beginning
+
+
+@app.command()
+def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")]) -> None:
+    """Write a commented starter study. Refuses to replace a file.
+
+    ablate init studies/mine.yaml
+    """
+    from ablate import study
+
+    if file.suffix not in (".yaml", ".yml"):
+        raise AblateError(f"a study file ends in .yaml; did you mean {file.name}.yaml?")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(study.starter(file.stem))
+    except FileExistsError:
+        raise AblateError(f"{file} exists already; choose another name or remove it.") from None
+    print(f"wrote {file}; see what it would train with\n\n    ablate plan {file}")
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|studies")],
+    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+) -> None:
+    """List what there is: plug-ins with their parameters and papers, or the stored studies.
+
+    ablate list tricks
+    """
+    kinds = ("tricks", "models", "datasets", "designs", "tables", "studies")
+    _choice("the kind", what, kinds)
+    _choice("--format", format_, ("text", "json"))
+    if what == "studies":
+        from ablate.store import Store
+
+        with Store.open(Global.db) as store:
+            names = store.studies()
+        if format_ == "json":
+            _print_json(names)
+        else:
+            print("\n".join(names))
+        return
+    from ablate.registry import Registry
+
+    found = _described(Registry(), what)
+    if format_ == "json":
+        _print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
+    else:
+        from ablate.view import plugins_text
+
+        print(plugins_text(found))
+
+
+def _described(registry: Any, shelf: str) -> list[dict[str, Any]]:
+    found = []
+    for name, entry in registry.entries(shelf).items():
+        cls = registry.load(shelf, name)
+        parameters = {
+            p.name: {"type": p.type, "required": True} if p.required else {"type": p.type, "default": p.default}
+            for p in registry.parameters(shelf, name)
+        }
+        described = {"name": name, "category": getattr(cls, "category", None), "paper": cls.paper or None}
+        found.append({**described, "parameters": parameters, "summary": entry.summary})
+    return found
+
+
+@app.command()
+def schema() -> None:
+    """Print a JSON Schema of the study file, for editors that complete and check YAML.
+
+    ablate schema > .ablate-schema.json
+    """
+    from ablate import study
+
+    _print_json(study.schema())
+
+
+@app.command()
+def doctor(study: StudyArgument = None, set_: Set = None) -> None:
+    """Check this machine, the database and, where one is named, a study; print what was found.
+
+    ablate doctor studies/batchnorm.yaml
+    """
+    from ablate.doctor import findings
+
+    found, healthy = findings(Global.db, study, set_ or ())
+    print(found)
+    if not healthy:
+        raise typer.Exit(2)
+
+
+# ------------------------------------------------------------------------------------------------------------- words
+
+
+def _choice(option: str, given: str, allowed: tuple[str, ...]) -> None:
+    if given not in allowed:
+        raise AblateError(f"{option} is {given!r}; it must be {one_of(allowed)}.{did_you_mean(given, allowed)}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _write(text: str, output: Path | None) -> None:
+    if output is None:
+        sys.stdout.write(text)
+        return
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
+    _say(f"wrote {output}")
+
+
+def _say(text: str) -> None:
+    if not Global.quiet:
+        print(text, file=sys.stderr)
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The command `ablate`: mistakes become messages and exit codes."""
+    code = _exit_code(lambda: app(args=arguments, standalone_mode=False))
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader (`head`, say) has what it wanted
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+# click.ClickException, which newer releases of typer carry inside themselves instead of importing it.
+_UsageMistake = typer.BadParameter.__mro__[2]
+
+
+def _exit_code(command: Callable[[], Any]) -> int:
+    try:
+        result = command()
+        return result if isinstance(result, int) else 0
+    except AblateError as error:
+        print(f"ablate: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
+        return 2
+    except _UsageMistake as error:
+        error.show()  # type: ignore[attr-defined]
+        return 2
+    except typer.Exit as end:
+        return end.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        print("ablate: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        return 0

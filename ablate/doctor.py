@@ -1,0 +1,71 @@
+"""`ablate doctor`: is this machine, this database and this study fit to run? Says what it found; changes nothing."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+
+from ablate import devices, runner, schema
+from ablate._version import __version__
+from ablate.errors import AblateError
+from ablate.store import Store
+
+PACKAGES = ("torch", "torchvision", "sqlalchemy", "optuna", "pandas", "plotly", "scikit-learn")
+
+
+def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str, bool]:
+    """What was found, line by line, and whether nothing stands in the way."""
+    lines = [_line("ablate", f"{__version__}, Python {platform.python_version()} on {platform.platform()}")]
+    versions = [f"{name} {_version(name)}" for name in PACKAGES]
+    lines.append(_line("packages", ", ".join(versions)))
+    cores = devices.processors()
+    lines.append(_line("processors", f"{cores} usable, {devices.processor_kind()}"))
+    gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in devices.gpus()]
+    lines.append(_line("GPUs", "; ".join(gpus) or "none that NVML sees; runs train on the processors"))
+    if platform.system() != "Linux":
+        lines.append(
+            _line("system", "not Linux: children are not killed with a killed dispatcher, and this is unmeasured")
+        )
+    healthy = True
+    for name, check in (("database", lambda: _database(db)), ("study", lambda: _study(db, study, overrides))):
+        try:
+            lines.append(_line(name, check()))
+        except AblateError as error:
+            lines.append(_line(name, f"NOT USABLE\n{error}"))
+            healthy = False
+    return "\n".join(lines), healthy
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<12}{text}"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "MISSING"
+
+
+def _database(db: str) -> str:
+    if "://" not in db and not Path(db).exists():
+        return f"{db} does not exist yet; the first `ablate run` makes it"
+    with Store.open(db) as store:
+        names = store.studies()
+        live = len(store.live())
+    mode = "WAL" if schema.wal_is_safe(sqlite3.sqlite_version_info) else "TRUNCATE"
+    kind = "" if "://" in db else f"; SQLite {sqlite3.sqlite_version}, journal mode {mode}"
+    return f"{store.shown}: {len(names)} studies, {live} attempts under way{kind}"
+
+
+def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
+    if study is None:
+        return "none named; `ablate doctor studies/batchnorm.yaml` checks one"
+    found = runner.find(study, db, overrides)
+    slots = runner.slots_for(found.study, runner.Options())
+    notes = [f"\n            - {note}" for note in (*found.study.notes, *found.plan.notes, *found.plan.left_out)]
+    runs = len({run.key for run in found.plan.runs})
+    return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

@@ -1,0 +1,368 @@
+"""From a study to finished runs: find the study, plan it, store the plan, try every variant for two steps, dispatch.
+
+What `plan`, `run`, `retry` and `doctor` have in common. Nothing is printed here: what a person should hear goes to the
+listener or is raised.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Protocol
+
+from ablate import devices, identity, scheduler
+from ablate import plan as planning
+from ablate import study as studies
+from ablate.dispatcher import Dispatcher, Ended, Listener, canaries, fate
+from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.executor import Failed, Finished, Slot
+from ablate.executors.local import LocalExecutor
+from ablate.records import Json, RunSpec, Study
+from ablate.registry import Registry
+from ablate.store import RunState, Store, StoredStudy
+from ablate.task import Task
+from ablate.warm import Setup
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A study with everything that the plan knows of it. `overrides`: the --set options it was read with."""
+
+    study: Study
+    plan: planning.Plan
+    registry: Registry
+    task: Task
+    overrides: tuple[str, ...]
+    path: tuple[str, ...]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The user's files that the runs execute: path to SHA-256."""
+        private = {
+            str(entry.path): identity.sha256_file(entry.path)
+            for shelf in ("tricks", "models", "datasets")
+            for entry in self.registry.entries(shelf).values()
+            if entry.private
+        }
+        return {**self.task.sources(), **private}
+
+    @property
+    def shelf_files(self) -> tuple[tuple[str, str], ...]:
+        """The plug-ins that the plan's variants use, as (shelf, name)."""
+        found = set()
+        for variant in self.plan.variants:
+            found |= {("tricks", use.name) for use in variant.completed.tricks}
+            for part in variant.completed.code:
+                kind, _, name = part.partition(":")
+                if name and f"{kind}s" in ("models", "datasets", "datas"):
+                    found.add(("datasets" if kind == "data" else f"{kind}s", name))
+        return tuple(sorted(found))
+
+    @property
+    def stored_form(self) -> dict[str, Json]:
+        """What the database keeps: the resolved plan, and where to read the study again."""
+        file = str(Path(self.study.path).resolve()) if self.study.path else ""
+        return {**self.plan.resolved(), "file": file, "overrides": list(self.overrides)}
+
+
+# ------------------------------------------------------------------------------------------------------------ planning
+
+
+def find(name: str | None, db: str, overrides: Sequence[str] = ()) -> Planned:
+    """Plan the study at a path, or the stored one called `name`, or (None) the one last run, as it was run."""
+    if name is not None and _is_path(name):
+        return planned(studies.load(Path(name), overrides), overrides)
+    stored = stored_study(name, db)
+    overrides = (*stored.resolved.get("overrides", ()), *overrides)
+    file = Path(stored.resolved.get("file") or stored.name)
+    if file.is_file():
+        return planned(studies.load(file, overrides), overrides)
+    return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), overrides)
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) or "/" in name or Path(name).is_file()
+
+
+def stored_study(name: str | None, db: str) -> StoredStudy:
+    """The study of that name in the database (a path means the study whose file it is), or the one last run."""
+    with Store.open(db) as store:
+        known = store.studies()
+        if name is not None and _is_path(name) and name not in known:
+            here = [s for s in map(store.study, known) if s and s.resolved.get("file") == str(Path(name).resolve())]
+            name = here[0].name if here else Path(name).stem
+        stored = store.study(name)
+    if stored is not None:
+        return stored
+    if not known:
+        raise AblateError(f"{db} holds no study yet; `ablate run STUDY` makes the first one.")
+    raise AblateError(
+        f"no study is called {name!r}; {db} has {one_of(known)}.{did_you_mean(name or '', known)} "
+        "A study file is named by its path."
+    )
+
+
+def planned(study: Study, overrides: Sequence[str] = ()) -> Planned:
+    folder = Path(study.path).resolve().parent
+    registry = Registry([folder / plugin for plugin in study.plugins])
+    task = studies.task_of(study)
+    sources = task.sources()
+    path = tuple(dict.fromkeys([str(folder), str(Path.cwd())])) if ":" in study.task else ()
+    plan = planning.make_plan(study, registry, task, sources)
+    return Planned(study, plan, registry, task, tuple(overrides), path)
+
+
+# ------------------------------------------------------------------------------------------------------------- counting
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none."""
+
+    total: int
+    done: int
+    failed: int
+    seconds: float | None
+    past: int
+
+    @property
+    def todo(self) -> int:
+        return self.total - self.done - self.failed
+
+
+def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float]]:
+    """The state of each planned run that the database knows, and how long the study's finished runs took."""
+    try:
+        with Store.open(db) as store:
+            seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
+            return store.states({run.key for run in plan.runs}), seconds
+    except AblateError:
+        return {}, []  # no database yet: nothing is done
+
+
+def count(plan: planning.Plan, states: Mapping[str, RunState], seconds: Sequence[float], workers: int) -> Counts:
+    keys = {run.key for run in plan.runs}
+    done = sum(states[key].state == "done" for key in keys if key in states)
+    failed = sum(states[key].state == "failed" for key in keys if key in states)
+    rest = (len(keys) - done - failed) * median(seconds) / workers if seconds else None
+    return Counts(len(keys), done, failed, rest, len(seconds))
+
+
+# ------------------------------------------------------------------------------------------------------------ executing
+
+
+class Watcher(Listener, Protocol):
+    """Who is told how a `run` goes, besides what a dispatcher's listener hears."""
+
+    def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None: ...
+
+    def trying(self, done: int, of: int) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time."""
+
+    workers: int | None = None
+    devices: tuple[str, ...] = ()
+    retry_failed: bool = False
+    canary: bool = True
+
+
+def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
+    resources = study.resources
+    wanted = resources.gpus
+    if wanted is None:
+        wanted = 1 if devices.gpus() and "cpu" not in options.devices else 0
+    return devices.slots(
+        gpus_per_run=wanted,
+        runs_per_gpu=resources.runs_per_gpu,
+        threads=resources.threads,
+        workers=options.workers,
+        asked=options.devices,
+    )
+
+
+def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> Ended:
+    """Store the plan and execute what is not done. Returns at once where nothing is to do."""
+    slots = slots_for(planned.study, options)
+    with Store.open(db, write=True) as store:
+        changes = _save(planned, store, options)
+        seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
+        states = store.states({run.key for run in planned.plan.runs})
+        folder = store.folder
+    counts = count(planned.plan, states, seconds, len(slots))
+    watcher.planned(planned, counts, changes, slots)
+    if counts.todo == 0:
+        return Ended(0, None)
+    specs = _specs(planned, folder)
+    # The server is started while no database is open, so that no process but this one ever holds the file.
+    executor = LocalExecutor(_setup(planned))
+    try:
+        if options.canary and planned.task.has_canary:
+            _canary(planned, executor, slots, specs, states, folder, watcher)
+        with Store.open(db, write=True) as store:
+            made = devices.provenance() | {"git": devices.git_commit(str(Path(planned.study.path).resolve().parent))}
+            limits = planned.study.limits
+            return Dispatcher(store, executor, slots, specs, limits, listener=watcher, provenance=made).run()
+    finally:
+        executor.close()
+
+
+def _save(planned: Planned, store: Store, options: Options) -> list[str]:
+    """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
+    plan = planned.plan
+    before = store.study(plan.study.name)
+    resolved = planned.stored_form
+    changes = [] if before is None else planning.diff(before.resolved, resolved)
+    asked = {run.key: run for run in plan.runs}
+    by_name = {variant.name: variant for variant in plan.variants}
+    configs = {}
+    for key, run in asked.items():
+        done = by_name[run.variant].completed
+        tricks = [[use.name, dict(use.params)] for use in done.tricks]
+        said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.seed}
+        said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
+        configs[key] = identity.canonical_json(said)
+    with store.transaction():
+        sha = identity.sha256(identity.canonical_json(resolved))
+        cells = [(run.variant, run.seed, "ablation", run.key) for run in plan.runs]
+        store.save_plan(plan.study.name, plan.study.text, resolved, sha, cells, configs)
+        states = store.states(asked)
+        failed = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
+        store.requeue(scheduler.to_requeue(failed, plan.study.limits, retry_failed=options.retry_failed))
+    return changes
+
+
+def _setup(planned: Planned) -> Setup:
+    return Setup(
+        task=planned.study.task,
+        imports=planned.task.imports,
+        path=planned.path,
+        plugins=tuple(map(str, planned.registry.folders)),
+        shelf_files=planned.shelf_files,
+        sources=planned.sources,
+        threads=planned.study.resources.threads,
+    )
+
+
+def folder_name(study: str) -> str:
+    """A study's name as the name of a folder: letters, digits, dot, dash and underscore; told apart by a hash."""
+    plain = re.sub(r"[^\w.-]", "_", study, flags=re.ASCII).strip(".")
+    return plain if plain == study else f"{plain[:40]}-{identity.sha256(study)[:8]}"
+
+
+def _specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:
+    """The specification of each run, by key, in the plan's order."""
+    runs = folder / folder_name(planned.study.name) / "runs"
+    specs: dict[str, RunSpec] = {}
+    plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
+    for run in planned.plan.runs:
+        if run.key not in specs:
+            spec = planned.plan.spec(run, str(runs / run.key), str(folder / ".cache"), plugins, planned.path)
+            specs[run.key] = replace(spec, sources=sources)
+    return specs
+
+
+def _canary(
+    planned: Planned,
+    executor: LocalExecutor,
+    slots: Sequence[Slot],
+    specs: Mapping[str, RunSpec],
+    states: Mapping[str, RunState],
+    folder: Path,
+    watcher: Watcher,
+) -> None:
+    """Two steps of every variant without a finished run. AblateError where one fails: hours would fail as well."""
+    first: dict[str, str] = {}
+    proven = {run.variant for run in planned.plan.runs if run.key in states and states[run.key].state == "done"}
+    for run in planned.plan.runs:
+        if run.variant not in proven:
+            first.setdefault(run.variant, run.key)
+    scratch = folder / folder_name(planned.study.name) / "canary"
+    try:
+        trial = {name: replace(specs[key], folder=str(scratch / key)) for name, key in first.items()}
+        watcher.trying(0, len(trial))
+        ended = canaries(executor, slots, trial, progress=lambda done: watcher.trying(done, len(trial)))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    failed = {name: event for name, event in ended.items() if isinstance(event, Failed)}
+    if failed:
+        lines = [f"  {name}: {event.reason}: {event.message}" for name, event in failed.items()]
+        detail = next(iter(failed.values())).detail
+        raise AblateError(
+            "nothing was trained: two steps on one batch already fail for\n"
+            + "\n".join(lines)
+            + (f"\n{detail.rstrip()}" if detail else "")
+            + "\nMend the study, or train the other variants with --no-canary."
+        )
+    for row in planned.plan.rows:
+        ours, theirs = ended.get(row.variant), ended.get(row.compared_with or "")
+        if (
+            isinstance(ours, Finished)
+            and isinstance(theirs, Finished)
+            and ours.outputs
+            and ours.outputs == theirs.outputs
+        ):
+            watcher.warn(
+                f"{row.variant} is bit-identical to {row.compared_with} after two steps: "
+                f"{' and '.join(row.differs)} may do nothing here."
+            )
+
+
+# --------------------------------------------------------------------------------------------------------------- asking
+
+
+def standing(store: Store, study: str) -> dict[str, Json]:
+    """How far a study is (`status --format json`): counts of runs, and what is running. Reads only."""
+    cells = {cell.run: cell for cell in reversed(store.cells(study))}
+    live = [attempt for attempt in store.live() if attempt.run in cells]
+    lost = {attempt.run for attempt in live if fate(attempt) != "held"}
+    steps = store.latest_steps([attempt.token for attempt in live])
+    counts = {
+        state: sum(cell.state == state for cell in cells.values()) for state in ("todo", "running", "done", "failed")
+    }
+    counts |= {"running": counts["running"] - len(lost), "lost": len(lost)}
+    running = []
+    for attempt in live:
+        if attempt.run not in lost:
+            cell, (step, values) = cells[attempt.run], steps.get(attempt.token, (0, {}))
+            running.append(
+                {
+                    "key": attempt.run,
+                    "variant": cell.variant,
+                    "seed": cell.seed,
+                    "device": f"{attempt.device}/{attempt.slot}",
+                    "seconds": round(attempt.seconds, 1),
+                    "progress": {"step": step, **values},
+                }
+            )
+    return {"study": study, "counts": counts, "running": running}
+
+
+def find_run(store: Store, name: str) -> str:
+    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of the study last run."""
+    keys = store.run_keys(name) if re.fullmatch("[0-9a-f]{4,64}", name) else []
+    if len(keys) == 1:
+        return keys[0]
+    if keys:
+        shown = one_of(key[: len(name) + 6] for key in keys[:5])
+        raise AblateError(
+            f"{len(keys)} runs start with {name!r}: {shown}{', ...' if len(keys) > 5 else ''}; give more digits."
+        )
+    variant, _, seed = name.rpartition(":")
+    stored = store.study(None)
+    cells = store.cells(stored.name) if stored else []
+    for cell in cells:
+        if (cell.variant, str(cell.seed)) == (variant, seed):
+            return cell.run
+    hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
+    raise AblateError(
+        f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of the study last run.{hint}"
+    )

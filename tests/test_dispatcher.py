@@ -1,0 +1,280 @@
+"""Real processes: a warm server, its children, a SQLite file, real signals."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ablate import devices
+from ablate.dispatcher import Dispatcher
+from ablate.errors import AblateError
+from ablate.executor import Failed, Finished, Slot
+from ablate.executors.local import LocalExecutor
+from ablate.records import Limits, RunSpec
+from ablate.store import Store
+from ablate.warm import Setup
+
+TASKS = """
+import os, signal, sys, time
+
+def good(config, run):
+    return {"score": config["x"] + run.seed}
+
+def steps(config, run):
+    for i in range(3):
+        yield {"score": i}
+
+def raises(config, run):
+    raise ValueError("the shapes do not match")
+
+def leaves(config, run):
+    sys.exit(0)
+
+def nan(config, run):
+    return {"score": float("nan")}
+
+def other(config, run):
+    return {"accuracy": 1.0}
+
+def text(config, run):
+    return "done"
+
+def memory(config, run):
+    raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+def killed(config, run):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def crashes(config, run):
+    os.abort()
+
+def forever(config, run):
+    (run.folder / "pid").write_text(str(os.getpid()))
+    while True:
+        time.sleep(0.01)
+
+def killed_once(config, run):
+    mark = run.folder / "mark"
+    if not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"score": 1.0}
+
+def sees(config, run):
+    print("said", flush=True)
+    return {"score": len(os.environ["CUDA_VISIBLE_DEVICES"]), "pid": os.getpid(), "leader": os.getpgid(0) == os.getpid()}
+"""
+
+
+class Listener:
+    """What a run told, in order."""
+
+    def __init__(self):
+        self.heard = []
+
+    def changed(self, dispatcher):
+        pass
+
+    def ended(self, work, event, *, again):
+        self.heard.append((work.key, "done" if isinstance(event, Finished) else event.reason, again))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "tasks_here.py").write_text(TASKS)
+    return tmp_path
+
+
+def specs(folder, function, count=1, **changes):
+    spec = RunSpec(
+        key="", task=f"tasks_here:{function}", config={"x": 0.5}, tricks=(), seed=0, threads=1,
+        folder="", cache="", metric="score",
+    )  # fmt: skip
+    keys = [f"{function}{i}" for i in range(count)]
+    return {k: replace(spec, key=k, seed=i, folder=str(folder / k), **changes) for i, k in enumerate(keys)}
+
+
+def dispatch(folder, wanted, slots=2, limits=Limits(), function="good"):  # noqa: B008
+    setup = Setup(task=f"tasks_here:{function}", path=(str(folder),))
+    listener = Listener()
+    executor = LocalExecutor(setup)
+    try:
+        with Store.open(folder / "a.db", write=True) as store:
+            cells = [("v", i, "ablation", key) for i, key in enumerate(wanted)]
+            store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
+            pool = [Slot("cpu", i) for i in range(slots)]
+            Dispatcher(store, executor, pool, wanted, limits, listener=listener).run()
+    finally:
+        executor.close()
+    return listener.heard
+
+
+def states(folder):
+    with Store.open(folder / "a.db") as store:
+        return [(cell.state, cell.reason) for cell in store.cells("s")]
+
+
+def test_every_run_is_executed_and_counted(folder):
+    dispatch(folder, specs(folder, "good", 5))
+    assert [("done", None)] * 5 == states(folder)
+    with Store.open(folder / "a.db") as store:
+        assert [0.5, 1.5, 2.5, 3.5, 4.5] == [value for *_, value in store.values("s")]
+
+
+def test_steps_are_stored_as_a_curve_and_the_last_one_is_the_result(folder):
+    dispatch(folder, specs(folder, "steps"), function="steps")
+    with Store.open(folder / "a.db") as store:
+        assert [(1, 0.0), (2, 1.0), (3, 2.0)] == [row[3:] for row in store.curve_values("s")]
+        assert [2.0] == [value for *_, value in store.values("s")]
+
+
+@pytest.mark.parametrize(
+    ("function", "reason", "executions", "message"),
+    [
+        ("raises", "error", 1, "ValueError: the shapes do not match"),
+        ("leaves", "error", 1, "SystemExit: 0"),
+        ("nan", "diverged", 1, "metric 'score' is nan"),
+        ("other", "bad_result", 1, "'score' is not among the metrics that came back: accuracy"),
+        ("text", "bad_result", 1, "the task gave str 'done'"),
+        ("memory", "oom", 3, "CUDA out of memory"),
+        ("killed", "lost", 3, "killed by SIGKILL"),
+        ("crashes", "error", 1, "SIGABRT"),
+    ],
+)
+def test_a_failure_has_its_reason_and_is_retried_by_the_stated_policy(folder, function, reason, executions, message):
+    dispatch(folder, specs(folder, function), function=function)
+    assert [("failed", reason)] == states(folder)
+    with Store.open(folder / "a.db") as store:
+        attempts = store.attempts(f"{function}0")
+    assert executions == len(attempts)
+    assert message in attempts[-1].message
+
+
+def test_a_traceback_is_kept_with_the_run(folder):
+    dispatch(folder, specs(folder, "raises"), function="raises")
+    with Store.open(folder / "a.db") as store:
+        assert 'raise ValueError("the shapes do not match")' in store.attempts("raises0")[0].detail
+
+
+def test_a_run_whose_worker_was_killed_once_is_done_at_the_second_attempt(folder):
+    heard = dispatch(folder, specs(folder, "killed_once"), function="killed_once")
+    assert [("killed_once0", "lost", True), ("killed_once0", "done", False)] == heard
+
+
+def test_a_run_past_its_timeout_is_killed_and_not_retried(folder):
+    dispatch(folder, specs(folder, "forever"), limits=Limits(timeout_s=0.2), function="forever")
+    assert [("failed", "timeout")] == states(folder)
+    assert not psutil.pid_exists(int((folder / "forever0" / "pid").read_text()))
+
+
+def test_a_child_leads_its_group_sees_no_gpu_and_writes_to_its_log(folder):
+    dispatch(folder, specs(folder, "sees", 2), function="sees")
+    with Store.open(folder / "a.db") as store:
+        values = {(seed, name): value for _, seed, name, value in store.values("s")}
+    assert (0.0, 1.0) == (values[0, "score"], values[0, "leader"])
+    assert values[0, "pid"] != values[1, "pid"]
+    assert "said\n" == (folder / "sees0" / "log.txt").read_text()
+
+
+def test_a_task_that_cannot_be_imported_is_an_error_before_anything_runs(folder):
+    (folder / "tasks_here.py").write_text("import nowhere_to_be_found\n")
+    with pytest.raises(AblateError, match="No module named 'nowhere_to_be_found'"):
+        LocalExecutor(Setup(task="tasks_here:good", path=(str(folder),)))
+
+
+def test_a_file_that_is_not_what_the_plan_was_made_from_fails_as_code_changed(folder):
+    file = str(folder / "tasks_here.py")
+    executor = LocalExecutor(Setup(task="tasks_here:good", path=(str(folder),), sources={file: "0" * 64}))
+    (spec,) = specs(folder, "good", sources={file: "0" * 64}).values()
+    executor.start("t", spec, Slot("cpu", 0))
+    ended = wait_for_end(executor)
+    executor.close()
+    assert "code_changed" == ended.reason
+
+
+def test_runs_of_a_killed_server_are_lost_and_the_next_ones_get_a_new_server(folder):
+    executor = LocalExecutor(Setup(task="tasks_here:forever", path=(str(folder),)))
+    (long,) = specs(folder, "forever").values()
+    executor.start("t", long, Slot("cpu", 0))
+    (started,) = executor.poll(60)
+    executor._server.process.kill()
+    assert "lost" == wait_for_end(executor).reason
+    assert not devices.Process(started.pid, started.pid_started).lives
+    (short,) = specs(folder, "good").values()
+    executor.start("u", short, Slot("cpu", 0))
+    assert isinstance(wait_for_end(executor), Finished)
+    executor.close()
+
+
+def wait_for_end(executor):
+    while True:
+        for event in executor.poll(60):
+            if isinstance(event, (Finished, Failed)):
+                return event
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+import test_dispatcher as t
+folder = Path(sys.argv[1])
+t.dispatch(folder, t.specs(folder, "forever", 2), function="forever")
+"""
+
+
+def start_forever(folder):
+    """A dispatcher in a process of its own, with two runs under way; gives it and the children's processes."""
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(Path(__file__).parent)])
+    pids = [folder / f"forever{i}" / "pid" for i in range(2)]
+    while not all(path.exists() and path.read_text() for path in pids):
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process, [psutil.Process(int(path.read_text())) for path in pids]
+
+
+def test_nothing_of_a_killed_dispatcher_stays_alive_and_its_runs_are_taken_up_at_once(folder):
+    process, children = start_forever(folder)
+    family = [*psutil.Process(process.pid).children(recursive=True), *children]
+    process.kill()
+    process.wait()
+    assert [] == psutil.wait_procs(family, timeout=10)[1]
+    (folder / "tasks_here.py").write_text(TASKS.replace("while True:", "while False:").replace("time.sleep(0.01)", "0"))
+    heard = dispatch(folder, specs(folder, "forever", 2), function="forever")
+    assert {"bad_result"} == {reason for _, reason, _ in heard}
+    with Store.open(folder / "a.db") as store:
+        assert ["lost", "bad_result"] == [attempt.reason for attempt in store.attempts("forever0")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_stops_the_runs_releases_the_leases_and_leaves_no_process(folder, number):
+    process, children = start_forever(folder)
+    os.kill(process.pid, number)
+    assert 0 == process.wait(30)
+    assert [] == psutil.wait_procs(children, timeout=10)[1]
+    with Store.open(folder / "a.db") as store:
+        assert [] == store.live()
+        assert ["todo", "todo"] == [cell.state for cell in store.cells("s")]
+
+
+def test_a_worker_that_outlives_its_lease_is_fenced_and_nobody_crashes(folder, monkeypatch):
+    """Another dispatcher rescues the run of a stopped (SIGSTOP) one; the late dispatcher stops its workers and goes on
+    to wait, and the result is counted once."""
+    monkeypatch.setenv("ABLATE_LEASE_S", "1")
+    process, children = start_forever(folder)
+    os.kill(process.pid, signal.SIGSTOP)
+    (folder / "tasks_here.py").write_text(
+        TASKS.replace("while True:", "while False:").replace("time.sleep(0.01)", "0")
+        + "\n_f = forever\ndef forever(config, run):\n    return {'score': 3.0}\n"
+    )
+    dispatch(folder, specs(folder, "forever", 2), function="forever", slots=4)
+    os.kill(process.pid, signal.SIGCONT)
+    assert 0 == process.wait(60)
+    assert [] == psutil.wait_procs(children, timeout=10)[1]
+    assert [("done", None)] * 2 == states(folder)

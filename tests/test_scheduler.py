@@ -1,0 +1,100 @@
+"""Decisions as literals: what goes in, what comes out."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.executor import Slot
+from ablate.records import Limits
+from ablate.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working, decide, to_requeue
+
+CPU0, CPU1 = Slot("cpu", 0), Slot("cpu", 1)
+
+
+def test_free_slots_take_waiting_runs_in_the_plans_order():
+    assert [Start("a", CPU0), Start("b", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"]), 0)
+
+
+def test_a_slot_that_another_dispatcher_holds_is_not_used():
+    assert [Start("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken=frozenset([CPU0])), 0)
+
+
+def test_leases_are_renewed_after_a_third_of_their_time_and_not_before():
+    snapshot = Snapshot((CPU0,), [], working=(Working("t", CPU0, 0),), renewed_s=100, lease_s=30)
+    assert [] == decide(snapshot, 109)
+    assert [Renew(("t",))] == decide(snapshot, 110)
+
+
+def test_a_gone_worker_is_rescued_at_once_and_an_expired_lease_too():
+    gone = Elsewhere("t", "a", "gone", attempts=1)
+    expired = Elsewhere("u", "b", "expired", attempts=1)
+    rescued = [action for action in decide(Snapshot((), [], elsewhere=(gone, expired), wanted_elsewhere=2), 0)]
+    assert [("t", True), ("u", True)] == [(a.token, a.again) for a in rescued if isinstance(a, Rescue)]
+
+
+def test_a_held_lease_of_another_dispatcher_is_left_alone_and_waited_for():
+    held = Elsewhere("t", "a", "held", attempts=0)
+    assert [] == decide(Snapshot((CPU0,), [], elsewhere=(held,), wanted_elsewhere=1), 1e9)
+
+
+def test_a_run_lost_for_the_last_time_is_not_tried_again():
+    gone = Elsewhere("t", "a", "gone", attempts=3)
+    (rescue,) = decide(Snapshot((), [], elsewhere=(gone,), wanted_elsewhere=1, limits=Limits(attempts=3)), 0)
+    assert not rescue.again
+
+
+def test_a_run_past_its_timeout_is_stopped_once():
+    working = Working("t", CPU0, since_s=0)
+    snapshot = Snapshot((CPU0,), [], working=(working,), renewed_s=60, limits=Limits(timeout_s=60))
+    assert [] == decide(snapshot, 59)
+    assert ["timeout"] == [stop.reason for stop in decide(snapshot, 60)]
+    stopping = Snapshot((CPU0,), [], working=(Working("t", CPU0, 0, stopping=True),), renewed_s=60)
+    assert [] == decide(stopping, 61)
+
+
+def test_a_stopping_dispatcher_starts_nothing_cancels_what_runs_and_then_finishes():
+    working = (Working("t", CPU0, 0),)
+    actions = decide(Snapshot((CPU0, CPU1), ["a"], working=working, stopping=True), 0)
+    assert [Stop("t", "cancelled", "stopped by the user")] == actions
+    assert [Finish()] == decide(Snapshot((CPU0, CPU1), ["a"], stopping=True), 0)
+
+
+def test_a_run_that_ran_out_of_memory_waits_for_an_idle_device_and_gets_it_alone():
+    lonely = frozenset(["a"])
+    busy = Snapshot((CPU0, CPU1), ["a", "b"], working=(Working("t", CPU0, 0),), alone=lonely)
+    assert [] == decide(busy, 0)
+    assert [Start("a", CPU0)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], alone=lonely), 0)
+    alone = Snapshot((CPU0, CPU1), ["b"], working=(Working("t", CPU0, 0),), alone_on=frozenset(["cpu"]))
+    assert [] == decide(alone, 0)
+
+
+def test_only_failures_that_say_nothing_against_the_run_are_taken_up_again():
+    failed = {"a": ("error", 1), "b": ("lost", 1), "c": ("lost", 3), "d": ("cancelled", 9), "e": ("timeout", 1)}
+    assert ["b", "d"] == to_requeue(failed, Limits(attempts=3), retry_failed=False)
+    assert list("abcde") == to_requeue(failed, Limits(attempts=3), retry_failed=True)
+
+
+slots = st.builds(Slot, st.sampled_from(["cpu", "cuda:0", "cuda:1"]), st.integers(0, 2))
+
+
+@given(st.sets(slots, max_size=6), st.lists(st.sampled_from("abcdefgh"), unique=True), st.data())
+def test_no_slot_and_no_run_is_ever_started_twice(all_slots, waiting, data):
+    pool = tuple(sorted(all_slots, key=str))
+    busy = data.draw(st.lists(st.sampled_from(pool), unique=True)) if pool else []
+    working = tuple(Working(str(i), slot, 0) for i, slot in enumerate(busy))
+    alone = data.draw(st.frozensets(st.sampled_from("abcdefgh")))
+    starts = [a for a in decide(Snapshot(pool, waiting, working=working, alone=alone), 0) if isinstance(a, Start)]
+    used = [start.slot for start in starts] + list(busy)
+    assert len(used) == len(set(used))
+    assert len({start.key for start in starts}) == len(starts)
+    for start in starts:
+        if start.key in alone:
+            assert [start.slot] == [slot for slot in used if slot.device == start.slot.device]
+
+
+@given(
+    st.sets(slots, min_size=1, max_size=6), st.lists(st.sampled_from("abcdefgh"), unique=True, min_size=1), st.data()
+)
+def test_an_idle_pool_always_starts_something(all_slots, waiting, data):
+    alone = data.draw(st.frozensets(st.sampled_from("abcdefgh")))
+    actions = decide(Snapshot(tuple(sorted(all_slots, key=str)), waiting, alone=alone), 0)
+    assert any(isinstance(action, Start) for action in actions)

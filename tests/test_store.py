@@ -1,0 +1,171 @@
+"""A real SQLite file, written and read as a dispatcher and a reader would."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from ablate.errors import StoreError
+from ablate.store import Store
+
+HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "runs/k", "lease_s": 30.0}
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "a.db", write=True) as opened:
+        opened.save_plan("s", "text", {"study": "s"}, "sha", cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+        yield opened
+
+
+def cells(*keys):
+    return [("full", seed, "ablation", key) for seed, key in enumerate(keys)]
+
+
+def claim(store, key, token, slot=0):
+    return store.claim(key, token, device="cpu", slot=slot, **HERE)
+
+
+def test_a_plan_is_read_back_in_its_order(store):
+    assert [("full", 0, "k0", "todo"), ("full", 1, "k1", "todo")] == [
+        (c.variant, c.seed, c.run, c.state) for c in store.cells("s")
+    ]
+    assert {"study": "s"} == store.study(None).resolved
+
+
+def test_a_finished_run_is_counted_with_its_metrics(store):
+    assert claim(store, "k0", "t")
+    store.started("t", 7, 8)
+    store.progress("t", 1, {"acc": 0.5})
+    assert store.finish("t", {"acc": 0.75}, {"weights": "ab"}, {"torch": "2"})
+    assert [("full", 0, "acc", 0.75)] == store.values("s")
+    assert [("full", 0, "acc", 1, 0.5)] == store.curve_values("s")
+    assert {"weights": "ab"} == store.counted("s")[0].outputs
+
+
+def test_a_run_is_claimed_once(store):
+    assert claim(store, "k0", "t", slot=0)
+    assert not claim(store, "k0", "u", slot=1)
+
+
+def test_a_slot_is_claimed_once_and_is_free_again_when_its_run_ends(store):
+    assert claim(store, "k0", "t")
+    assert not claim(store, "k1", "u")
+    store.finish("t", {}, {}, {})
+    assert claim(store, "k1", "u")
+
+
+def test_a_late_result_is_refused_and_noted(store):
+    claim(store, "k0", "old")
+    store.fail("old", "lost", "its lease ended", again=True)
+    claim(store, "k0", "new")
+    assert not store.finish("old", {"acc": 1.0}, {}, {})
+    assert store.finish("new", {"acc": 2.0}, {}, {})
+    assert not store.finish("old", {"acc": 1.0}, {}, {})
+    assert [2.0] == [value for *_, value in store.values("s")]
+    assert "came late" in store.attempts("k0")[0].late
+
+
+def test_a_lease_that_was_taken_over_is_not_renewed(store):
+    claim(store, "k0", "old")
+    store.fail("old", "lost", "", again=True)
+    claim(store, "k1", "t")
+    assert {"t"} == store.renew(["old", "t"], 30)
+
+
+def test_an_expired_lease_is_seen_by_the_databases_clock(store):
+    store.claim("k0", "t", device="cpu", slot=0, **(HERE | {"lease_s": -1.0}))
+    assert [True] == [attempt.expired for attempt in store.live()]
+
+
+def test_cancelled_attempts_do_not_count(store):
+    for token, reason in [("a", "cancelled"), ("b", "lost")]:
+        claim(store, "k0", token)
+        store.fail(token, reason, "", again=True)
+    assert 1 == store.states(["k0"])["k0"].attempts
+
+
+def test_a_plan_made_again_drops_cells_and_keeps_results(store):
+    claim(store, "k0", "t")
+    store.finish("t", {"acc": 1.0}, {}, {})
+    store.save_plan("s", "", {}, "", cells("k1"), {"k1": "{}"})
+    assert ["k1"] == [cell.run for cell in store.cells("s")]
+    store.save_plan("s", "", {}, "", cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+    assert ["done", "todo"] == [cell.state for cell in store.cells("s")]
+
+
+def test_a_transaction_that_fails_leaves_nothing(store):
+    with pytest.raises(RuntimeError), store.transaction():
+        claim(store, "k0", "t")
+        raise RuntimeError
+    assert [] == store.live()
+    assert "todo" == store.states(["k0"])["k0"].state
+
+
+def test_a_reader_changes_nothing_and_makes_no_file(tmp_path, store):
+    with pytest.raises(StoreError, match="there is no database"):
+        Store.open(tmp_path / "none.db")
+    assert not (tmp_path / "none.db").exists()
+    with Store.open(tmp_path / "a.db") as reader, pytest.raises(StoreError, match="may not be written"):
+        claim(reader, "k0", "t")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.write_bytes(b"no database at all" * 100), "no SQLite database"),
+        (lambda path: sqlite3.connect(path).execute("CREATE TABLE mine (x)").connection.close(), "not one of ablate's"),
+        (lambda path: path.mkdir(), "cannot be opened"),
+    ],
+)
+def test_a_file_that_is_no_database_of_ours_is_refused_in_words(tmp_path, make, message):
+    make(tmp_path / "x.db")
+    with pytest.raises(StoreError, match=message):
+        Store.open(tmp_path / "x.db")
+
+
+def test_a_newer_schema_is_readable_but_not_writable(tmp_path, store):
+    raw = sqlite3.connect(tmp_path / "a.db")
+    raw.execute("UPDATE schema_version SET version = 99")
+    raw.commit()
+    raw.close()
+    with pytest.raises(StoreError, match="newer ablate"):
+        Store.open(tmp_path / "a.db", write=True)
+    with Store.open(tmp_path / "a.db") as reader:
+        assert ["s"] == reader.studies()
+
+
+def test_twenty_dispatchers_that_open_a_new_file_at_once_make_one_schema(tmp_path):
+    code = "import sys; from ablate.store import Store; Store.open(sys.argv[1], write=True).close()"
+    started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "n.db")]) for _ in range(20)]
+    assert [0] * 20 == [process.wait() for process in started]
+    with Store.open(tmp_path / "n.db") as reader:
+        assert [] == reader.studies()
+
+
+def test_a_reader_recovers_the_hot_journal_of_a_killed_writer(tmp_path, store):
+    """The writer is killed inside a transaction whose pages are on disk already, so only the journal can undo it."""
+    code = (
+        "import os, signal, sqlite3, sys\n"
+        "c = sqlite3.connect(sys.argv[1], isolation_level=None)\n"
+        "c.execute('PRAGMA journal_mode=TRUNCATE'); c.execute('PRAGMA cache_size=1'); c.execute('PRAGMA cache_spill=1')\n"
+        "c.execute('BEGIN IMMEDIATE'); c.execute('DELETE FROM cell')\n"
+        "c.executemany('INSERT INTO run (key, config, state) VALUES (?, ?, ?)',"
+        " [(str(i), 'x' * 3000, 'todo') for i in range(300)])\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    store.close()
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path / "a.db")])
+    assert -signal.SIGKILL == killed.returncode
+    assert os.path.getsize(tmp_path / "a.db-journal") > 0
+    with Store.open(tmp_path / "a.db") as reader:
+        assert 2 == len(reader.cells("s"))
+
+
+def test_a_password_in_a_url_is_never_shown():
+    with pytest.raises(StoreError) as caught:
+        Store.open("postgresql://me:hunter2@127.0.0.1:1/none")
+    assert "hunter2" not in str(caught.value)

@@ -1,0 +1,37 @@
+"""What a child makes of what a task gives."""
+
+import pytest
+
+from ablate.worker import BadResultError, DivergedError, numbers, reason_of
+
+
+def test_numbers_of_any_library_become_floats():
+    import numpy as np
+
+    assert {"a": 1.0, "b": 0.5} == numbers({"a": 1, "b": np.float32(0.5)})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_metric_that_is_not_finite_has_diverged(value):
+    with pytest.raises(DivergedError, match="'loss'"):
+        numbers({"loss": value})
+
+
+@pytest.mark.parametrize("result", [None, 3, [1], "x", {1: 2}, {"a": "0.5"}, {"a": None}, {"a": [1, 2]}])
+def test_what_is_no_set_of_metrics_is_a_bad_result(result):
+    with pytest.raises(BadResultError):
+        numbers(result)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "oom"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"), "oom"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), "oom"),
+        (RuntimeError("shapes do not match"), "error"),
+        (SystemExit(0), "error"),
+    ],
+)
+def test_the_reason_is_told_from_what_was_raised(error, reason):
+    assert reason == reason_of(error)
