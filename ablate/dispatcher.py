@@ -162,6 +162,8 @@ class Dispatcher:
         """Carry out actions: claims in one commit, and only then their processes."""
         claimed: list[Work] = []
         refused = False
+        if not actions:
+            return
         with self.store.transaction():
             for action in actions:
                 match action:

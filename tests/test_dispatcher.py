@@ -100,7 +100,7 @@ def specs(folder, function, count=1, **changes):
     return {k: replace(spec, key=k, seed=i, folder=str(folder / k), **changes) for i, k in enumerate(keys)}
 
 
-def dispatch(folder, wanted, slots=2, limits=Limits(), function="good"):  # noqa: B008
+def dispatch(folder, wanted, slots=2, limits=Limits(), function="good"):
     setup = Setup(task=f"tasks_here:{function}", path=(str(folder),))
     listener = Listener()
     executor = LocalExecutor(setup)

@@ -27,7 +27,7 @@ def test_leases_are_renewed_after_a_third_of_their_time_and_not_before():
 def test_a_gone_worker_is_rescued_at_once_and_an_expired_lease_too():
     gone = Elsewhere("t", "a", "gone", attempts=1)
     expired = Elsewhere("u", "b", "expired", attempts=1)
-    rescued = [action for action in decide(Snapshot((), [], elsewhere=(gone, expired), wanted_elsewhere=2), 0)]
+    rescued = decide(Snapshot((), [], elsewhere=(gone, expired), wanted_elsewhere=2), 0)
     assert [("t", True), ("u", True)] == [(a.token, a.again) for a in rescued if isinstance(a, Rescue)]
 
 

@@ -1,0 +1,120 @@
+"""`make bench`: what ablate itself costs, as CPU figures of whole processes beside a plain limit.
+
+Each figure is the CPU time (user + system, children included) of a fresh process doing what a user does. The limit is a
+multiprocessing pool that forks one child per task, and one SQLite commit (synchronous=FULL) per result: no plan, no
+leases, no isolation from what ran before in the parent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+RUNS, WORKERS = 2000, 1
+TASK = "def noop(config, run):\n    return {'score': config['x'] + run.seed}\n"
+ABLATE = [sys.executable, "-m", "ablate"]
+
+LIMIT = """
+import multiprocessing, sqlite3, sys
+
+def noop(seed):
+    return seed, 1.5 + seed
+
+c = sqlite3.connect(sys.argv[1], isolation_level=None)
+c.execute("PRAGMA synchronous=FULL")
+c.execute("CREATE TABLE result (seed INTEGER PRIMARY KEY, score REAL)")
+with multiprocessing.get_context("fork").Pool(int(sys.argv[3]), maxtasksperchild=1) as pool:
+    for row in pool.imap_unordered(noop, range(int(sys.argv[2])), chunksize=1):
+        c.execute("INSERT INTO result VALUES (?, ?)", row)
+"""
+
+
+def cpu_s(command: list[str], folder: Path, **environment: str) -> float:
+    """CPU seconds of a command and all that it started and waited for."""
+    import resource
+
+    def used() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    before = used()
+    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **environment})
+    return used() - before
+
+
+def study(folder: Path, name: str, text: str) -> str:
+    (folder / "noop_task.py").write_text(TASK)
+    (folder / f"{name}.yaml").write_text("task: noop_task:noop\nmetric: {name: score, better: higher}\n" + text)
+    return f"{name}.yaml"
+
+
+def best_of(times: int, measure: object) -> float:
+    return min(measure() for _ in range(times))  # type: ignore[operator]
+
+
+def report(what: str, value: float, unit: str, allowed: float | None = None, beside: str = "") -> None:
+    target = f"(at most {allowed:g})" if allowed is not None else ""
+    print(f"{what:<58} {value:9.2f} {unit:<12} {target:<16} {beside}", flush=True)
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        help_s = best_of(3, lambda: cpu_s([*ABLATE, "--help"], folder))
+        report("ablate --help", help_s, "CPU s", 0.3)
+
+        one = study(folder, "noop", f"base: {{x: 1.5}}\nvariants: {{plain: []}}\nseeds: {RUNS}\n")
+        ours = cpu_s([*ABLATE, "--quiet", "run", one, "--workers", str(WORKERS)], folder)
+        limit = cpu_s([sys.executable, "-c", LIMIT, str(folder / "limit.db"), str(RUNS), str(WORKERS)], folder)
+        beside = f"limit {1e3 * limit / RUNS:.2f} ms, ratio {ours / limit:.2f}"
+        report(f"{RUNS} no-op runs, one child each, all included", 1e3 * ours / RUNS, "CPU ms/run", 60, beside)
+        again = cpu_s([*ABLATE, "--quiet", "run", one], folder)
+        report("the same command again: nothing to train", again, "CPU s")
+
+        toggles = "".join(f"  t{i}: {{set: {{t{i}: true}}}}\n" for i in range(10))
+        base = ", ".join(f"t{i}: false" for i in range(10))
+        many = study(folder, "many", f"base: {{{base}}}\ntricks:\n{toggles}designs: factorial\nseeds: 10\n")
+        planned = cpu_s([*ABLATE, "plan", many, "--format", "json"], folder)
+        report("plan of 1,024 variants x 10 seeds", planned, "CPU s")
+        enqueue = "from ablate import runner; p = runner.find(sys.argv[1], 'q.db');"
+        enqueue += "s = runner.Store.open('q.db', write=True); runner._save(p, s, runner.Options()); s.close()"
+        queued = cpu_s([sys.executable, "-c", f"import sys; {enqueue}", many], folder)
+        report("plan and enqueue them in the database", queued, "CPU s", 5)
+
+        fill(folder / "q.db")
+        table = best_of(3, lambda: cpu_s([*ABLATE, "--db", "q.db", "table", "many"], folder))
+        report("table of 1,024 variants x 10 seeds x 3 metrics", table, "CPU s", 3)
+        print(
+            json.dumps(
+                {"processors": os.cpu_count(), "python": sys.version.split()[0], "sqlite": sqlite3.sqlite_version}
+            )
+        )
+
+
+def fill(database: Path) -> None:
+    """Results for every run, as if each had been trained: what `table` reads is what a real study would have stored."""
+    connection = sqlite3.connect(database)
+    keys = [key for (key,) in connection.execute("SELECT key FROM run ORDER BY key")]
+    for number, key in enumerate(keys, 1):
+        connection.execute(
+            "INSERT INTO attempt (id, run, token, host, boot, device, slot, owner, lease_until, started_at, ended_at,"
+            " outcome, log, outputs, provenance) VALUES (?, ?, ?, 'h', 'b', 'cpu', 0, '1:1', 0, 0, 1, 'done', '', '{}', '{}')",
+            (number, key, key),
+        )
+        values = [(number, name, (number * k % 1009) / 10) for name, k in (("score", 7), ("loss", 11), ("cost", 13))]
+        connection.executemany("INSERT INTO metric VALUES (?, ?, ?)", values)
+        connection.execute("UPDATE run SET state = 'done', counted_attempt = ? WHERE key = ?", (number, key))
+    connection.execute(
+        'UPDATE study SET resolved = json_set(resolved, \'$.also\', json(\'{"loss":"lower","cost":"lower"}\'))'
+    )
+    connection.commit()
+    connection.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A Python function as the task: found and hashed without being imported."""
+
+import pytest
+
+from ablate.errors import ConfigError
+from ablate.registry import Registry
+from ablate.tasks.function import FunctionTask
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "raise RuntimeError('imported')\nimport helper\ndef train(config, run):\n    import late.deep\n    from . import x\n"
+    )
+    (tmp_path / "helper.py").write_text("import math\nfrom late import other\n")
+    (tmp_path / "late").mkdir()
+    (tmp_path / "late/__init__.py").write_text("")
+    (tmp_path / "late/deep.py").write_text("from .sibling import value\n")
+    (tmp_path / "late/sibling.py").write_text("value = 1\n")
+    (tmp_path / "late/other.py").write_text("")
+    (tmp_path / "unrelated.py").write_text("")
+    return tmp_path
+
+
+def task(folder, target="mine:train"):
+    return FunctionTask(target, (str(folder),))
+
+
+def test_every_file_of_the_users_that_the_task_imports_is_a_source_and_no_other(folder):
+    expected = ["helper.py", "late/__init__.py", "late/deep.py", "late/other.py", "late/sibling.py", "mine.py"]
+    assert expected == [str(path).removeprefix(f"{folder}/") for path in task(folder).sources()]
+
+
+def test_an_edit_of_an_imported_file_changes_the_code_and_an_unrelated_one_does_not(folder):
+    before = task(folder).complete({}, (), Registry()).code
+    (folder / "unrelated.py").write_text("1")
+    assert before == task(folder).complete({}, (), Registry()).code
+    (folder / "late/sibling.py").write_text("value = 2\n")
+    assert before != task(folder).complete({}, (), Registry()).code
+
+
+def test_the_folder_that_a_task_lies_in_is_no_part_of_its_code(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("moved")
+    for path in folder.rglob("*.py"):
+        target = other / path.relative_to(folder)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    assert task(folder).complete({}, (), Registry()).code == task(other).complete({}, (), Registry()).code
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("mien:train", "there is no module 'mien'.*Did you mean 'mine'?"),
+        ("mine:trian", "defines no 'trian'. Did you mean 'train'?"),
+        ("mine:tr ain", "must be `classify` or `package.module:function`"),
+        ("../mine:train", "must be `classify` or `package.module:function`"),
+    ],
+)
+def test_a_task_that_does_not_exist_is_named_with_the_nearest_one(folder, target, message):
+    with pytest.raises(ConfigError, match=message):
+        task(folder, target).complete({}, (), Registry())
+
+
+def test_a_module_that_does_not_parse_is_named_with_its_line(folder):
+    (folder / "mine.py").write_text("def train(:\n")
+    with pytest.raises(ConfigError, match=r"mine.py:1: "):
+        task(folder).complete({}, (), Registry())
