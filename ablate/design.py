@@ -10,6 +10,8 @@ import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
 
 from ablate.errors import AblateError
 from ablate.records import Cell, Choice, StudyTrick
@@ -28,13 +30,22 @@ class Space:
     named: Mapping[str, Cell] = field(default_factory=dict)
 
     def trick(self, name: str) -> StudyTrick:
-        return next(trick for trick in self.tricks if trick.name == name)
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, StudyTrick]:
+        return {trick.name: trick for trick in self.tricks}
+
+    @cached_property
+    def given(self) -> dict[Cell, str]:
+        """The name given by hand to each hand-listed cell; the first of two names for one cell."""
+        return {cell: name for name, cell in reversed(list(self.named.items()))}
 
     @property
     def base(self) -> Cell:
         return Cell()
 
-    @property
+    @cached_property
     def full(self) -> Cell:
         """Every trick, each at its first level."""
         return Cell(tuple(trick.choices[0] for trick in self.tricks))
@@ -60,7 +71,7 @@ class Space:
 
 @dataclass(frozen=True)
 class DesignRow:
-    """One row: a cell and the cell it is compared with (None for the reference).
+    """One row: a cell and the cell it is compared with (None for the reference, or where the study's baseline decides).
 
     `of` names the hand-listed variant that the cell is a change of; the row is then called `A-batchnorm`.
     """
@@ -72,10 +83,11 @@ class DesignRow:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A cell of the design that `requires` or `conflicts` forbid."""
+    """A cell of the design that `requires` or `conflicts` forbid. `of` as in DesignRow."""
 
     cell: Cell
     why: str
+    of: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,9 @@ class Chosen:
 class Design(Plugin):
     """A design. Its fields are its options (`designs: {name: fractional, resolution: 4}`)."""
 
+    by_baseline: ClassVar[bool] = False
+    """Whether every row is compared with the study's `baseline`, in place of a cell of the design's own choice."""
+
     @abstractmethod
     def choose(self, space: Space) -> Chosen:
         """The rows of this design, reference first. Pure. Raises DesignError where it cannot be made."""
@@ -99,44 +114,40 @@ class Design(Plugin):
 
 
 def quoted(name: str) -> str:
-    """A trick's name as part of a joined name: quoted where it holds a character that joins names."""
+    """A name as part of a joined name: quoted where it holds a character that joins or quotes names."""
     return "'" + name.replace("'", "''") + "'" if re.search(r"[-+='\s]", name) else name
-
-
-def _token(choice: Choice) -> str:
-    return quoted(choice.trick) if choice.level is None else f"{quoted(choice.trick)}={quoted(choice.level)}"
 
 
 def name_of(cell: Cell, space: Space, of: str = "") -> str:
     """The name of a cell (CONTRACT, "Names"): `base`, `full`, `base+a+b`, `full-a`, `full+optimizer=nesterov`.
 
-    A name given by hand wins. A change of the hand-listed variant A (`of`) is named from A: `A-batchnorm`. Otherwise
-    whichever of base and full lists fewer tricks, base on a tie; a trick at another level than its first counts as
-    listed. With fewer than two tricks there is no `full`: the row is `base+a`.
+    A name given by hand wins, then `base` and `full`. A change of the hand-listed variant A (`of`, or the cell's own
+    changed base) is named from A: `A-batchnorm`. Otherwise whichever of base and full lists fewer tricks, base on a
+    tie; a trick at another level than its first counts as listed. With fewer than two tricks there is no `full`: the
+    row is `base+a`. Distinct cells get distinct names, except where a name given by hand is one of these
+    (`plan.make_plan` refuses that).
     """
-    for name, named in space.named.items():
-        if named == cell:
-            return name
-    if of or cell.of:
-        return _from(cell, of or cell.of, space.named[of or cell.of], space)
-    from_base = _from(cell, "base", space.base, space)
-    if len(space.tricks) < 2:
-        return from_base
-    return min(from_base, _from(cell, "full", space.full, space), key=lambda name: _listed(cell, name, space))
+    if cell in space.given:
+        return space.given[cell]
+    from_base, from_full = _changes(cell, space.base, space), _changes(cell, space.full, space)
+    has_full = len(space.tricks) > 1
+    of = cell.of or (of if from_base and (from_full or not has_full) else "")
+    if of:
+        return quoted(of) + "".join(_changes(cell, space.named[of], space))
+    if has_full and len(from_full) < len(from_base):
+        return "full" + "".join(from_full)
+    return "base" + "".join(from_base)
 
 
-def _from(cell: Cell, name: str, start: Cell, space: Space) -> str:
-    parts = [name]
-    for trick in space.tricks:
-        now, before = cell.level(trick.name), start.level(trick.name)
-        if now == before:
-            continue
-        parts.append(f"-{quoted(trick.name)}" if now is False else f"+{_token(Choice(trick.name, now))}")
-    return "".join(parts)
+def _changes(cell: Cell, start: Cell, space: Space) -> list[str]:
+    """What leads from `start` to `cell`, in the file's order: `-a` for a trick now off, `+b`, `+optimizer=adamw`."""
+    on, before = set(cell.on), set(start.on)
+    differing = {choice.trick: f"-{quoted(choice.trick)}" for choice in before - on}
+    differing |= {choice.trick: f"+{_token(choice)}" for choice in on - before}
+    if len(differing) < 2:
+        return list(differing.values())
+    return [differing[trick.name] for trick in space.tricks if trick.name in differing]
 
 
-def _listed(cell: Cell, name: str, space: Space) -> tuple[int, bool]:
-    """How many tricks a name lists; base wins a tie."""
-    start = space.full if name.startswith("full") else space.base
-    listed = sum(cell.level(trick.name) != start.level(trick.name) for trick in space.tricks)
-    return listed, name.startswith("full")
+def _token(choice: Choice) -> str:
+    return quoted(choice.trick) if choice.level is None else f"{quoted(choice.trick)}={quoted(choice.level)}"
