@@ -21,7 +21,8 @@ from ablate import devices, scheduler
 from ablate.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.records import Json, Limits, Reason, RunSpec
 from ablate.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working
-from ablate.store import LiveAttempt, Store
+from ablate.store import Store
+from ablate.stored import LiveAttempt
 
 POLL_S = 0.5
 LOOK_AROUND_S = 2.0

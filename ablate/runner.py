@@ -23,7 +23,8 @@ from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
 from ablate.records import Json, RunSpec, Study
 from ablate.registry import Registry
-from ablate.store import RunState, Store, StoredStudy
+from ablate.store import Store
+from ablate.stored import RunState, StoredStudy
 from ablate.task import Task
 from ablate.warm import Setup
 

@@ -1,0 +1,339 @@
+"""What the database says: studies, cells, runs, attempts and values, as plain frozen records.
+
+The reading half of the store. Each method is one short transaction, and none is kept open, so that a reader never keeps
+a writer waiting. Nothing is computed from results here (results.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from ablate import schema
+from ablate.records import Json, Reason, Role, State
+
+# ---------------------------------------------------------------------------------------------------- what comes back
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    name: str
+    text: str
+    resolved: dict[str, Json]
+    sha: str
+    planned_at: float
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """A cell and its run. attempts: executions that ended, cancelled ones left out."""
+
+    variant: str
+    seed: int
+    role: Role
+    run: str
+    state: State
+    reason: Reason | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class StoredAttempt:
+    """A counted attempt of a study's cell; seconds: from claim to result."""
+
+    run: str
+    variant: str
+    seed: int
+    outputs: dict[str, str]
+    provenance: dict[str, Json]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LiveAttempt:
+    """An attempt that has not ended. seconds: since its claim. expired: its lease is over, by the database's clock."""
+
+    token: str
+    run: str
+    host: str
+    boot: str
+    pid: int | None
+    pid_started: int | None
+    owner: str
+    device: str
+    slot: int
+    expired: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One attempt as `ablate show` and `why` print it."""
+
+    token: str
+    device: str
+    slot: int
+    host: str
+    seconds: float | None
+    outcome: str | None
+    reason: str | None
+    message: str | None
+    detail: str | None
+    late: str | None
+    log: str
+    outputs: dict[str, str]
+    provenance: dict[str, Json]
+    counted: bool
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class RunState:
+    state: State
+    reason: Reason | None
+    attempts: int
+
+
+# ---------------------------------------------------------------------------------------------------------- the reader
+
+
+class Reader:
+    """An open database, to be read. `folder`: where its runs' files lie; `shown`: its name without any password."""
+
+    def __init__(self, engine: Engine, folder: Path, shown: str) -> None:
+        self._engine = engine
+        self._joined: Connection | None = None
+        self.folder = folder
+        self.shown = shown
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        if self._joined is not None:
+            yield self._joined
+            return
+        with schema.explained(self.shown), self._engine.connect() as connection:
+            yield connection
+
+    def _now(self) -> sa.ColumnElement[float]:
+        """The database's clock, in seconds since 1970."""
+        if self._is_sqlite:
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
+        return sa.literal_column("extract(epoch from clock_timestamp())::float8", sa.Float)
+
+    def live(self) -> list[LiveAttempt]:
+        """Every attempt of the database that has not ended, whoever owns it."""
+        a, now = schema.attempt.c, self._now()
+        query = sa.select(
+            a.token, a.run, a.host, a.boot, a.pid, a.pid_started, a.owner, a.device, a.slot,
+            (a.lease_until < now).label("expired"), (now - a.started_at).label("seconds"),
+        ).where(a.outcome.is_(None))  # fmt: skip
+        with self._reading() as connection:
+            return [LiveAttempt(*row) for row in connection.execute(query.order_by(a.id))]
+
+    def studies(self) -> list[str]:
+        """The names of all stored studies, the one last run first."""
+        with self._reading() as connection:
+            query = sa.select(schema.study.c.name).order_by(schema.study.c.planned_at.desc(), schema.study.c.name)
+            return list(connection.execute(query).scalars())
+
+    def study(self, name: str | None) -> StoredStudy | None:
+        """A stored study, or the one last run; None where there is none."""
+        query = sa.select(schema.study).order_by(schema.study.c.planned_at.desc(), schema.study.c.name).limit(1)
+        if name is not None:
+            query = query.where(schema.study.c.name == name)
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+        return (
+            None if row is None else StoredStudy(row.name, row.text, json.loads(row.resolved), row.sha, row.planned_at)
+        )
+
+    def states(self, keys: Iterable[str]) -> dict[str, RunState]:
+        """The state of each run that is known."""
+        found = {}
+        with self._reading() as connection:
+            for part in parts(keys):
+                for row in connection.execute(
+                    sa.select(schema.run.c.key, schema.run.c.state, schema.run.c.reason).where(
+                        schema.run.c.key.in_(part)
+                    )
+                ):
+                    found[row.key] = (row.state, row.reason)
+            attempts = _attempts_by_run(connection)
+        return {key: RunState(state, reason, attempts.get(key, 0)) for key, (state, reason) in found.items()}
+
+    def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
+        """The study's cells in the plan's order, each with the state of its run."""
+        query = (
+            sa.select(
+                schema.cell.c.variant,
+                schema.cell.c.seed,
+                schema.cell.c.role,
+                schema.cell.c.run,
+                schema.run.c.state,
+                schema.run.c.reason,
+            )
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+            .order_by(schema.cell.c.position)
+        )
+        with self._reading() as connection:
+            attempts = _attempts_by_run(connection)
+            return [StoredCell(*row, attempts=attempts.get(row.run, 0)) for row in connection.execute(query)]
+
+    def values(
+        self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
+    ) -> list[tuple[str, int, str, float]]:
+        """(variant, seed, metric, value) of counted attempts, in the plan's order."""
+        query = _counted(schema.metric.c.name, schema.metric.c.value, study=study, roles=roles, of=schema.metric)
+        if names is not None:
+            query = query.where(schema.metric.c.name.in_(names))
+        with self._reading() as connection:
+            return [
+                tuple(row) for row in connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name))
+            ]
+
+    def curve_values(
+        self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
+    ) -> list[tuple[str, int, str, int, float]]:
+        """(variant, seed, metric, step, value) of counted attempts, in the plan's order."""
+        query = _counted(
+            schema.curve.c.name, schema.curve.c.step, schema.curve.c.value, study=study, roles=roles, of=schema.curve
+        )
+        if names is not None:
+            query = query.where(schema.curve.c.name.in_(names))
+        order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(*order))]
+
+    def counted(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredAttempt]:
+        """The counted attempts of a study's cells: hashes of outputs, provenance, duration."""
+        a = schema.attempt.c
+        query = (
+            sa.select(
+                schema.cell.c.run,
+                schema.cell.c.variant,
+                schema.cell.c.seed,
+                a.outputs,
+                a.provenance,
+                a.ended_at - a.started_at,
+            )
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .join(schema.attempt, a.id == schema.run.c.counted_attempt)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+            .order_by(schema.cell.c.position)
+        )
+        with self._reading() as connection:
+            return [
+                StoredAttempt(run, variant, seed, json.loads(outputs or "{}"), json.loads(provenance or "{}"), seconds)
+                for run, variant, seed, outputs, provenance, seconds in connection.execute(query)
+            ]
+
+    def run_keys(self, prefix: str) -> list[str]:
+        """The keys of runs that start with `prefix`, sorted."""
+        with self._reading() as connection:
+            query = (
+                sa.select(schema.run.c.key)
+                .where(schema.run.c.key.startswith(prefix, autoescape=True))
+                .order_by(schema.run.c.key)
+            )
+            return list(connection.execute(query).scalars())
+
+    def run_config(self, key: str) -> dict[str, Json]:
+        """What the run was asked, as its key was made from."""
+        with self._reading() as connection:
+            found: dict[str, Json] = json.loads(
+                connection.execute(sa.select(schema.run.c.config).where(schema.run.c.key == key)).scalar_one()
+            )
+            return found
+
+    def cells_of(self, key: str) -> list[tuple[str, str, int]]:
+        """(study, variant, seed) of every cell that the run serves."""
+        query = sa.select(schema.cell.c.study, schema.cell.c.variant, schema.cell.c.seed).where(
+            schema.cell.c.run == key
+        )
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(*query.selected_columns))]
+
+    def attempts(self, key: str) -> list[AttemptRecord]:
+        """Every attempt of a run, oldest first, with its metrics."""
+        a = schema.attempt.c
+        query = (
+            sa.select(schema.attempt, schema.run.c.counted_attempt)
+            .join(schema.run, schema.run.c.key == a.run)
+            .where(a.run == key)
+            .order_by(a.id)
+        )
+        with self._reading() as connection:
+            metrics: dict[int, dict[str, float | None]] = {}
+            values = sa.select(schema.metric).join(schema.attempt, a.id == schema.metric.c.attempt).where(a.run == key)
+            for row in connection.execute(values.order_by(schema.metric.c.name)):
+                metrics.setdefault(row.attempt, {})[row.name] = row.value
+            return [
+                AttemptRecord(
+                    row.token, row.device, row.slot, row.host,
+                    None if row.ended_at is None else row.ended_at - row.started_at,
+                    row.outcome, row.reason, row.message, row.detail, row.late, row.log,
+                    json.loads(row.outputs or "{}"), json.loads(row.provenance or "{}"),
+                    row.id == row.counted_attempt, metrics.get(row.id, {}),
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
+        """The last step that each live attempt reported, with its values."""
+        latest = (
+            sa.select(schema.curve.c.attempt, sa.func.max(schema.curve.c.step).label("step"))
+            .group_by(schema.curve.c.attempt)
+            .subquery()
+        )
+        query = (
+            sa.select(schema.attempt.c.token, schema.curve.c.step, schema.curve.c.name, schema.curve.c.value)
+            .join(latest, latest.c.attempt == schema.attempt.c.id)
+            .join(schema.curve, (schema.curve.c.attempt == latest.c.attempt) & (schema.curve.c.step == latest.c.step))
+            .where(schema.attempt.c.token.in_(tokens))
+        )
+        found: dict[str, tuple[int, dict[str, float]]] = {}
+        with self._reading() as connection:
+            for token, step, name, value in connection.execute(query):
+                found.setdefault(token, (step, {}))[1][name] = value
+        return found
+
+
+# ------------------------------------------------------------------------------------------------------------- queries
+
+
+def _attempts_by_run(connection: Connection) -> dict[str, int]:
+    """Executions that ended and count against `limits.attempts`: all but cancelled ones."""
+    counts = sa.func.count().label("executions")
+    query = sa.select(schema.attempt.c.run, counts).where(
+        schema.attempt.c.outcome.is_not(None),
+        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason != "cancelled"),
+    )
+    return {row.run: row.executions for row in connection.execute(query.group_by(schema.attempt.c.run))}
+
+
+def _counted(*columns: sa.ColumnElement[Any], study: str, roles: Sequence[Role], of: sa.Table) -> sa.Select[Any]:
+    return (
+        sa.select(schema.cell.c.variant, schema.cell.c.seed, *columns)
+        .join(schema.run, schema.run.c.key == schema.cell.c.run)
+        .join(of, of.c.attempt == schema.run.c.counted_attempt)
+        .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+    )
+
+
+def parts(keys: Iterable[str], size: int = 500) -> Iterator[list[str]]:
+    """Keys in pieces that fit the database's limit on bound parameters."""
+    listed = list(keys)
+    for start in range(0, len(listed), size):
+        yield listed[start : start + size]
