@@ -404,7 +404,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 # click.ClickException, which newer releases of typer carry inside themselves instead of importing it.
-_UsageMistake = typer.BadParameter.__mro__[2]
+_UsageMistake: Any = typer.BadParameter.__mro__[2]
 
 
 def _exit_code(command: Callable[[], Any]) -> int:
@@ -415,7 +415,7 @@ def _exit_code(command: Callable[[], Any]) -> int:
         print(f"ablate: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
         return 2
     except _UsageMistake as error:
-        error.show()  # type: ignore[attr-defined]
+        error.show()
         return 2
     except typer.Exit as end:
         return end.exit_code

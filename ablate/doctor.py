@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -30,7 +30,11 @@ def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str,
             _line("system", "not Linux: children are not killed with a killed dispatcher, and this is unmeasured")
         )
     healthy = True
-    for name, check in (("database", lambda: _database(db)), ("study", lambda: _study(db, study, overrides))):
+    checks: dict[str, Callable[[], str]] = {
+        "database": lambda: _database(db),
+        "study": lambda: _study(db, study, overrides),
+    }
+    for name, check in checks.items():
         try:
             lines.append(_line(name, check()))
         except AblateError as error:

@@ -63,7 +63,7 @@ Event = Started | Progressed | Finished | Failed
 
 
 class Executor(ABC):
-    """Starts runs. Every token that was started ends in exactly one Finished or Failed, whatever becomes of the worker."""
+    """Starts runs. Every token that was started ends in one Finished or Failed, whatever becomes of the worker."""
 
     @abstractmethod
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:

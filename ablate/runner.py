@@ -21,7 +21,7 @@ from ablate.dispatcher import Dispatcher, Ended, Listener, canaries, fate
 from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
-from ablate.records import Json, RunSpec, Study
+from ablate.records import Json, Role, RunSpec, Study
 from ablate.registry import Registry
 from ablate.store import Store
 from ablate.stored import RunState, StoredStudy
@@ -233,7 +233,8 @@ def _save(planned: Planned, store: Store, options: Options) -> list[str]:
         configs[key] = identity.canonical_json(said)
     with store.transaction():
         sha = identity.sha256(identity.canonical_json(resolved))
-        cells = [(run.variant, run.seed, "ablation", run.key) for run in plan.runs]
+        role: Role = "ablation"
+        cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
         store.save_plan(plan.study.name, plan.study.text, resolved, sha, cells, configs)
         states = store.states(asked)
         failed = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
