@@ -1,0 +1,44 @@
+"""The contract of a model: parameters in, a network out. Files in `models/`.
+
+A model never seeds anything: the loop draws every parameter from the stream of the parameter's name, so two variants
+start from equal values wherever their names and shapes agree. For that a layer must keep its name when norm, dropout or
+skip connections are switched on or off (`toggles`); the conformance suite checks it.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from ablate.records import Json
+from ablate.registry import Plugin
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+class Model(Plugin):
+    """A network. Its fields are what `model: {name: ..., width: 16}` may give."""
+
+    toggles: ClassVar[Mapping[str, tuple[Json, ...]]] = {}
+    """Parameters that add or remove layers without renaming any, with values to try."""
+
+    @abstractmethod
+    def build(self, image: tuple[int, int, int], classes: int) -> nn.Module:
+        """A network from (n, channels, height, width) images to (n, classes) logits; `image` is one image's shape.
+
+        Raises ConfigError (keys `model.NAME`) where the parameters do not fit the images.
+        """
+
+
+@runtime_checkable
+class Draws(Protocol):
+    """A layer that draws random numbers in training (torch's Dropout takes no generator, so ablate has its own).
+
+    The loop sets `stream`: given a device it returns the generator of (this layer's name, this step). None: not in
+    ablate's loop.
+    """
+
+    stream: Callable[[torch.device], torch.Generator] | None

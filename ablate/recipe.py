@@ -1,0 +1,256 @@
+"""The recipe: the whole configuration of `classify` as values. Imports no torch, so the plan can check studies with it.
+
+What `base:` may hold is what the dataclasses below hold; anything else is a mistake that is named. The loop asks a
+schedule for (factor of the learning rate, momentum) at a step; tricks may change a recipe before anything is made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from ablate.dataset import Dataset
+from ablate.errors import ConfigError, PluginError, did_you_mean, one_of
+from ablate.model import Model
+from ablate.records import Json
+from ablate.registry import Count, NonNegative, Positive, Registry, Share, ShareBelowOne, build, unknown
+
+_CONFIG = {"extra": "forbid", "allow_inf_nan": False}
+
+# ----------------------------------------------------------------------------------------------------------- optimizers
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent; weight decay is added to the gradient, as in torch."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    lr: Positive = 0.05
+    momentum: ShareBelowOne = 0.9
+    nesterov: bool = True
+    weight_decay: NonNegative = 5e-4
+
+    def __post_init__(self) -> None:
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0; set nesterov to false.")
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam; weight decay is added to the gradient (adamw decays the weights themselves)."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    lr: Positive = 1e-3
+    betas: tuple[ShareBelowOne, ShareBelowOne] = (0.9, 0.999)
+    eps: Positive = 1e-8
+    weight_decay: NonNegative = 0.0
+
+
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay."""
+
+    weight_decay: NonNegative = 1e-2
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop, as in torch."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    lr: Positive = 1e-3
+    alpha: ShareBelowOne = 0.99
+    eps: Positive = 1e-8
+    momentum: ShareBelowOne = 0.0
+    weight_decay: NonNegative = 0.0
+
+
+Optimizer = SGD | Adam | AdamW | RMSprop
+OPTIMIZERS: Mapping[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
+
+# ------------------------------------------------------------------------------------------------------------ schedules
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The learning rate as it is, after a linear warm-up of `warmup_epochs`."""
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    warmup_epochs: NonNegative = 0.0
+
+    def at(self, step: int, steps: int, steps_per_epoch: int) -> tuple[float, float | None]:
+        """(factor of the learning rate, momentum or None: as it is) at `step`, counted from 0."""
+        warmup = min(self.warmup_epochs * steps_per_epoch, steps)
+        if step < warmup:
+            return (step + 1) / (warmup + 1), None
+        return self.decay((step - warmup) / max(steps - warmup, 1)), None
+
+    def decay(self, progress: float) -> float:
+        """The factor when the share `progress` of the steps after the warm-up is behind."""
+        return 1.0
+
+
+@dataclass(frozen=True)
+class Cosine(Constant):
+    """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017, without restarts)."""
+
+    final: Share = 0.0
+
+    def decay(self, progress: float) -> float:
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
+
+
+@dataclass(frozen=True)
+class StepDown(Constant):
+    """Multiplied by `factor` at each of `milestones`, which are shares of the steps after the warm-up."""
+
+    milestones: tuple[Share, ...] = (0.5, 0.75)
+    factor: Positive = 0.1
+
+    def decay(self, progress: float) -> float:
+        return self.factor ** sum(progress >= milestone for milestone in self.milestones)
+
+
+@dataclass(frozen=True)
+class OneCycle:
+    """Up in a cosine from 1/start_divisor to 1 over the first `warmup` of the steps, then down to that / end_divisor.
+
+    momentum_cycle: an optimizer with momentum (or Adam's first beta) goes 0.95, 0.85, 0.95 meanwhile. Smith & Topin
+    2018; numbers and shape are torch's OneCycleLR, which a test compares it with.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    warmup: Share = 0.3
+    start_divisor: Positive = 25.0
+    end_divisor: Positive = 1e4
+    momentum_cycle: bool = True
+
+    def at(self, step: int, steps: int, steps_per_epoch: int) -> tuple[float, float | None]:
+        start = 1 / self.start_divisor
+        top = self.warmup * steps - 1
+        if step <= top:
+            part, low, high = (step / top if top > 0 else 1.0), start, 1.0
+            momentum = _cosine(0.95, 0.85, part)
+        else:
+            part, low, high = (step - top) / max(steps - 1 - top, 1e-9), 1.0, start / self.end_divisor
+            momentum = _cosine(0.85, 0.95, part)
+        return _cosine(low, high, part), momentum if self.momentum_cycle else None
+
+
+def _cosine(start: float, end: float, part: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
+
+
+Schedule = Constant | Cosine | StepDown | OneCycle
+SCHEDULES: Mapping[str, type[Schedule]] = {
+    "constant": Constant,
+    "cosine": Cosine,
+    "step": StepDown,
+    "onecycle": OneCycle,
+}
+
+# --------------------------------------------------------------------------------------------------------------- recipe
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What is left of a recipe: how long and in which pieces.
+
+    batch_size: the last, incomplete batch of an epoch is left out (another one each epoch, the order being random);
+    where the training set is smaller than one batch, it is the batch. amp: mixed precision by torch.autocast, meant for
+    CUDA (on a CPU without bfloat16 hardware it is 6 to 11 times slower).
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    epochs: Count = 10
+    batch_size: Count = 64
+    eval_batch_size: Count = 500
+    channels_last: bool = True
+    amp: Literal["none", "bfloat16", "float16"] = "none"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A training, whole: what is trained on what, how, and for how long."""
+
+    model: Model
+    data: Dataset
+    optimizer: Optimizer
+    schedule: Schedule
+    loop: Loop
+
+
+_DEFAULTS = {"model": "vgg", "data": "digits", "optimizer": "sgd", "schedule": "constant"}
+_LOOP = tuple(f.name for f in fields(Loop))
+
+
+def parse(config: Mapping[str, Json], registry: Registry) -> Recipe:
+    """The recipe of a configuration, defaults filled in. ConfigError with every problem at once."""
+    problems = [
+        (key, f"classify has no setting {key!r}; it has {one_of([*_DEFAULTS, *_LOOP])}.{_near(key)}")
+        for key in config
+        if key not in (*_DEFAULTS, *_LOOP)
+    ]
+    made: dict[str, Any] = {}
+    for section in _DEFAULTS:
+        try:
+            made[section] = _section(section, config.get(section, {}), registry)
+        except ConfigError as error:
+            problems += error.problems
+        except PluginError as error:
+            problems.append((f"{section}.name", str(error)))
+    try:
+        made["loop"] = build(Loop, {key: config[key] for key in _LOOP if key in config}, "classify")
+    except ConfigError as error:
+        problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return Recipe(**made)
+
+
+def filled_in(config: Mapping[str, Json], recipe: Recipe) -> dict[str, Json]:
+    """The configuration that `recipe` was parsed from, with every default written out."""
+    sections = {"model": recipe.model, "data": recipe.data, "optimizer": recipe.optimizer, "schedule": recipe.schedule}
+    full: dict[str, Json] = {
+        section: {"name": config.get(section, {}).get("name", _DEFAULTS[section]), **plain(made)}
+        for section, made in sections.items()
+    }
+    return full | plain(recipe.loop)
+
+
+def plain(made: Any) -> dict[str, Json]:
+    """The fields of a plug-in or a part of a recipe as JSON."""
+    values = {f.name: getattr(made, f.name) for f in fields(made)}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def _near(key: str) -> str:
+    """The nearest setting; also where a parameter was written one level too high."""
+    for names in (OPTIMIZERS, SCHEDULES):
+        section = "optimizer" if names is OPTIMIZERS else "schedule"
+        if any(key in (f.name for f in fields(cls)) for cls in names.values()):
+            return f" Did you mean '{section}.{key}'?"
+    return did_you_mean(key, [*_DEFAULTS, *_LOOP])
+
+
+def _section(section: str, given: Json, registry: Registry) -> Any:
+    if not isinstance(given, Mapping):
+        raise ConfigError([(section, f"is {given!r}; it must be a mapping such as {{name: {_DEFAULTS[section]}}}.")])
+    name = given.get("name", _DEFAULTS[section])
+    if not isinstance(name, str):
+        raise ConfigError([(f"{section}.name", f"is {name!r}; it must be a name.")])
+    params = {key: value for key, value in given.items() if key != "name"}
+    if section in ("model", "data"):
+        return registry.make("models" if section == "model" else "datasets", name, params, at=section)
+    choices: Mapping[str, type[Any]] = OPTIMIZERS if section == "optimizer" else SCHEDULES
+    if name not in choices:
+        raise ConfigError([(f"{section}.name", unknown(section, name, list(choices)))])
+    return build(choices[name], params, f"{section} {name!r}", at=section)

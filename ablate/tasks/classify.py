@@ -1,0 +1,153 @@
+"""The built-in task: train an image classifier and measure it on dev images after every epoch.
+
+`complete` checks a configuration and fills in its defaults without importing torch; `execute` runs in a child process
+and leaves best.pt and last.pt in the run's folder. The loop itself is trainer.py; what `base:` may hold is recipe.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from ablate.errors import ConfigError, PluginError
+from ablate.recipe import Recipe, filled_in, parse, plain
+from ablate.records import Better, Json, TrickUse
+from ablate.registry import Registry
+from ablate.task import Completed, Run, Task, Values
+from ablate.trick import Trick
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ablate.trainer import Training
+
+
+@dataclass(frozen=True)
+class Classify(Task):
+    """No parameters: everything is in the study's `base:`."""
+
+    version: ClassVar[int] = 1
+    imports: ClassVar[tuple[str, ...]] = ("torch", "torch._dynamo", "ablate.trainer", "ablate.layers")
+    """torch._dynamo: every optimizer imports it at its first step, which costs 2.2 CPU seconds."""
+
+    metrics: ClassVar[Mapping[str, Better]] = {
+        "dev_accuracy": "higher",
+        "dev_loss": "lower",
+        "train_loss": "lower",
+        "train_seconds": "lower",
+        "parameters": "lower",
+        "peak_mib": "lower",
+    }
+    has_canary: ClassVar[bool] = True
+
+    def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        problems: list[tuple[str, str]] = []
+        recipe = None
+        try:
+            recipe = parse(config, registry)
+        except ConfigError as error:
+            problems += error.problems
+        made: list[tuple[TrickUse, Trick]] = []
+        for i, use in enumerate(tricks):
+            try:
+                trick = registry.make("tricks", use.name, use.params, at=f"tricks.{i}")
+                made.append((TrickUse(use.name, plain(trick)), trick))
+            except ConfigError as error:
+                problems += error.problems
+            except PluginError as error:
+                problems.append((f"tricks.{i}", str(error)))
+        if problems or recipe is None:
+            raise ConfigError(problems)
+        made.sort(key=lambda pair: (pair[1].order, pair[0].name))
+        for _, trick in made:
+            trick.recipe(recipe)
+        full = filled_in(config, recipe)
+        names = {"model": full["model"]["name"], "data": full["data"]["name"]}
+        code = {
+            "loop": self.version,
+            f"model:{names['model']}": registry.code("models", names["model"]),
+            f"data:{names['data']}": registry.code("datasets", names["data"]),
+        }
+        code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in made}
+        return Completed(
+            config=full,
+            asked=full | {"data": {"name": names["data"], **recipe.data.asked()}},
+            tricks=tuple(use for use, _ in made),
+            code=code,
+            data=recipe.data.fingerprint(),
+        )
+
+    def execute(self, run: Run) -> Generator[Values, None, Values]:
+        """Yields the metrics of every epoch; returns those of the whole training.
+
+        best.pt is of the best epoch by the study's metric (the first of equals), last.pt of the last.
+        """
+        from ablate import trainer
+
+        training = _prepared(run)
+        by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
+        sign = 1 if self.metrics[by] == "higher" else -1
+        best_value = float("-inf")
+        best: dict[str, Tensor] = {}
+        for epoch in trainer.train(training):
+            if not best or sign * epoch.values[by] > best_value:
+                best_value, best = sign * epoch.values[by], trainer.state_of(epoch.model)
+            yield epoch.values
+        last = trainer.state_of(epoch.model)
+        trainer.save(best, run.folder / "best.pt")
+        trainer.save(last, run.folder / "last.pt")
+        run.outputs["weights"] = trainer.hash_of(last)
+        run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
+        return {
+            **epoch.values,
+            "train_seconds": training.train_seconds,
+            "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
+            "peak_mib": trainer.peak_mib(run.device),
+        }
+
+    def canary(self, run: Run) -> Mapping[str, str]:
+        """The training's first and last step, both on its first batch, then one dev batch.
+
+        The last step, too, so that a schedule that starts like another one shows; `steps` is how many there would be,
+        so that a longer training shows. What differs only in between may still look equal.
+        """
+        from ablate import trainer
+
+        training = _prepared(run)
+        index = trainer.batch_order(training, 0)[: training.batch_size]
+        for number in (0, training.facts.steps - 1):
+            trainer.take_step(training, index, number)
+        batch = training.dev_images[: training.recipe.loop.eval_batch_size]
+        model, logits = trainer.evaluate(training, batch)
+        return {
+            "weights": trainer.hash_of(trainer.state_of(model)),
+            "predictions": trainer.hash_of({"dev": logits}),
+            "steps": str(training.facts.steps),
+        }
+
+
+def _prepared(run: Run) -> Training:
+    """The training that a run asks for."""
+    from ablate import trainer
+    from ablate.dataset import load_cached
+
+    trainer.settle(run.device)
+    recipe: Recipe = parse(run.config, run.registry)
+    tricks = [(use.name, run.registry.make("tricks", use.name, use.params)) for use in run.tricks]
+    for _, trick in tricks:
+        recipe = trick.recipe(recipe)
+    code = run.registry.code("datasets", run.config["data"]["name"])
+    arrays = load_cached(recipe.data, code, Path(run.spec.cache) if run.spec.cache else None)
+    return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device)
+
+
+def _distinct(tricks: Sequence[tuple[str, Trick]]) -> list[tuple[str, Trick]]:
+    """Names for streams and memories: a file that is used twice is `cutout` and `cutout 2`."""
+    seen: dict[str, int] = {}
+    named = []
+    for name, trick in tricks:
+        seen[name] = seen.get(name, 0) + 1
+        named.append((name if seen[name] == 1 else f"{name} {seen[name]}", trick))
+    return named
