@@ -178,7 +178,13 @@ class AlsoValue:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines every field)."""
+    """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines the fields down to `also`).
+
+    identical: every shared value equals the comparison's. no_spread: all differences are equal, not zero, so there is
+    no t test. low, high, delta_low, delta_high: the range, which is all that n = 2 allows. seeds_better, seeds_worse:
+    shared seeds at which the row (not the trick) is better and worse. collapsed: seeds far worse than the row's others.
+    differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
+    """
 
     variant: str
     design: str
@@ -202,6 +208,15 @@ class Row:
     also: Mapping[str, AlsoValue] = field(default_factory=dict)
     more_seeds: int | None = None
     identical: bool = False
+    no_spread: bool = False
+    low: float | None = None
+    high: float | None = None
+    delta_low: float | None = None
+    delta_high: float | None = None
+    seeds_better: int = 0
+    seeds_worse: int = 0
+    collapsed: tuple[int, ...] = ()
+    differs: tuple[str, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
     label: str = ""
 

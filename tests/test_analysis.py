@@ -1,0 +1,334 @@
+"""Published examples to their printed digits, scipy and statsmodels as oracles, and a simulation of what is promised."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.weightstats import ttost_paired
+
+from ablate import analysis
+from ablate.analysis import Asked, Measured
+from ablate.errors import AblateError
+from ablate.records import Metric
+
+NAN = math.nan
+
+# Student 1908, "The probable error of a mean", Biometrika 6; hours of extra sleep of ten patients under two drugs, as in
+# R's data set `sleep`, whose help page prints the results below.
+DRUG_1 = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+DRUG_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+
+
+def one(row, reference):
+    """The comparison of two lists of values as plain numbers."""
+    found = analysis.compare(np.array([row], float), np.array([reference], float))
+    return {name: value[0] for name, value in vars(found).items()}
+
+
+def study(values, rows=None, *, minimum_effect=None, tricks=None, better="higher", planned=None, **more):
+    """A study measured on metric `m`: variant -> values; by default every other variant is compared with the first."""
+    names = list(values)
+    rows = rows or [Asked("d", name, None if name == names[0] else names[0]) for name in names]
+    tricks = tricks or {name: () if name == names[0] else (name,) for name in names}
+    array = np.array([values[name] for name in names], float)
+    return Measured(
+        variants=tuple(names),
+        tricks=tuple(tricks[name] for name in names),
+        seeds=tuple(range(array.shape[1])),
+        values={"m": array},
+        planned=tuple(planned or [array.shape[1]] * len(names)),
+        failures=({},) * len(names),
+        asked=tuple(rows),
+        metric=Metric("m", better, "last", minimum_effect),
+        **more,
+    )
+
+
+def row(measured, variant):
+    return next(row for row in analysis.rows(measured) if row.variant == variant)
+
+
+# ------------------------------------------------------------------------------------------------------------ published
+
+
+def test_students_sleep_data_paired():
+    found = one(DRUG_1, DRUG_2)
+    assert (-4.0621, 9, 0.002833) == (
+        round(found["estimate"] / found["se"], 4),
+        found["df"],
+        round(found["p"], 6),
+    )
+    assert (-2.4598858, -0.7001142) == (round(found["ci_low"], 7), round(found["ci_high"], 7))
+    assert found["estimate"] == pytest.approx(-1.58)
+
+
+def test_students_sleep_data_as_two_groups_by_welch():
+    # R: t.test(extra ~ group, data = sleep) prints t = -1.8608, df = 17.776, p-value = 0.07939, -3.3654832 0.2054832
+    found = one(DRUG_1 + [NAN] * 10, [NAN] * 10 + DRUG_2)
+    assert not found["paired"]
+    assert (-1.8608, 17.776, 0.07939) == (
+        round(found["estimate"] / found["se"], 4),
+        round(found["df"], 3),
+        round(found["p"], 5),
+    )
+    assert (-3.3654832, 0.2054832) == (round(found["ci_low"], 7), round(found["ci_high"], 7))
+
+
+def test_holm_published_example():
+    # The example of pingouin's documentation of `holm` (Vallat 2018, JOSS 3:1026).
+    adjusted = analysis.holm(np.array([0.50, 0.003, 0.32, 0.054, 0.0003]))
+    assert adjusted.tolist() == pytest.approx([0.64, 0.012, 0.64, 0.162, 0.0015])
+
+
+def test_seeds_needed_as_in_cohens_conventions():
+    # Pairs for a power of 0.80 at two-sided 0.05, d = 0.2, 0.5, 0.8: 199, 34, 15 (G*Power 3.1, "difference between two
+    # dependent means"; Cohen 1988, section 2.3).
+    assert [199, 34, 15] == analysis.seeds_needed(np.array([0.2, 0.5, 0.8])).tolist()
+
+
+# -------------------------------------------------------------------------------------------------------------- oracles
+
+values = st.floats(-1e3, 1e3).map(lambda x: round(x, 3))
+samples = st.integers(3, 12).flatmap(
+    lambda n: st.tuples(st.lists(values, min_size=n, max_size=n), st.lists(values, min_size=n, max_size=n))
+)
+
+
+@given(samples)
+def test_paired_t_agrees_with_scipy(pair):
+    a, b = map(np.array, pair)
+    assume(np.ptp(a - b) > 1e-2)
+    found, expected = one(a, b), stats.ttest_rel(a, b)
+    interval = expected.confidence_interval()
+    assert (found["p"], found["df"]) == pytest.approx((expected.pvalue, expected.df), rel=1e-6)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
+
+
+@given(st.lists(values, min_size=3, max_size=9), st.lists(values, min_size=3, max_size=9))
+def test_welch_agrees_with_scipy(a, b):
+    assume(np.ptp(a) > 1e-2 and np.ptp(b) > 1e-2)
+    found = one(a + [NAN] * len(b), [NAN] * len(a) + b)
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    interval = expected.confidence_interval()
+    assert (found["p"], found["df"]) == pytest.approx((expected.pvalue, expected.df), rel=1e-6)
+    assert (found["ci_low"], found["ci_high"]) == pytest.approx((interval.low, interval.high), rel=1e-6, abs=1e-9)
+
+
+@settings(max_examples=30)  # statsmodels takes 50 ms a call
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 5))
+def test_holm_agrees_with_statsmodels_where_untested_members_count_as_p_1(p, untested):
+    adjusted = analysis.holm(np.array(p + [NAN] * untested), len(p) + untested)
+    expected = multipletests(p + [1.0] * untested, method="holm")[1][: len(p)]
+    assert adjusted[: len(p)].tolist() == pytest.approx(expected.tolist())
+    assert np.isnan(adjusted[len(p) :]).all()
+
+
+@given(samples, st.floats(0.1, 500))
+def test_equivalence_agrees_with_statsmodels(pair, margin):
+    a, b = map(np.array, pair)
+    assume(np.ptp(a - b) > 1e-2)
+    found = analysis.compare(a[None], b[None])
+    p = analysis.equivalence(found.estimate, found.se, found.df, margin)[0]
+    assert p == pytest.approx(ttost_paired(a, b, -margin, margin)[0], rel=1e-6, abs=1e-12)
+
+
+@settings(max_examples=50)
+@given(st.floats(0.1, 4))  # beyond, statsmodels has no number
+def test_seeds_needed_is_the_first_n_with_the_power(effect):
+    n = int(analysis.seeds_needed(np.array([effect]))[0])
+    reached = [TTestPower().power(effect, m, 0.05) >= 0.80 for m in (n - 1, n) if m > 1]
+    assert reached == ([False, True] if n > 2 else [True])
+
+
+def test_no_number_of_seeds_shows_an_effect_of_nothing():
+    assert np.isnan(analysis.seeds_needed(np.array([0.0])))[0]
+    assert np.isinf(analysis.seeds_needed(np.array([1e-9])))[0]
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=10))
+def test_a_summary_agrees_with_numpy(sample):
+    found = analysis.summarise(np.array([[*sample, NAN]]))
+    assert (found.n[0], found.low[0], found.high[0]) == (len(sample), min(sample), max(sample))
+    assert (found.mean[0], found.std[0]) == pytest.approx((np.mean(sample), np.std(sample, ddof=1)), abs=1e-6)
+
+
+def test_every_statistic_is_plain_where_nothing_was_measured():
+    found = analysis.compare(np.full((2, 3), NAN), np.array([[1.0, 2, 3], [NAN, NAN, NAN]]))
+    assert found.pairs.tolist() == [0, 0]
+    assert np.isnan(found.estimate).all()
+    assert np.isnan(found.p).all()
+
+
+# ----------------------------------------------------------------------------------------------------------- simulation
+
+
+@pytest.mark.parametrize("unstable", [1.0, 6.0])
+def test_intervals_cover_95_percent_and_one_study_in_twenty_errs_also_with_a_row_of_six_times_the_spread(unstable):
+    studies, rows, seeds = 4000, 8, 5
+    rng = np.random.default_rng(20250101)
+    spread = np.ones(rows + 1)
+    spread[1] = unstable
+    noise = rng.normal(size=(studies, rows + 1, seeds)) * spread[:, None] + rng.normal(size=(studies, 1, seeds))
+    base = np.repeat(noise[:, :1], rows, axis=1).reshape(-1, seeds)
+    found = analysis.compare(noise[:, 1:].reshape(-1, seeds), base)
+
+    covered = ((found.ci_low < 0) & (found.ci_high > 0)).reshape(studies, rows).mean(axis=0)
+    assert 0.94 <= covered.mean() <= 0.96
+    assert 0.94 <= covered[0] <= 0.96
+    errs = [(analysis.holm(p) < 0.05).any() for p in found.p.reshape(studies, rows)]
+    assert np.mean(errs) <= 0.055
+
+
+# ----------------------------------------------------------------------------------------------------------------- rows
+
+
+def test_only_shared_seeds_make_pairs():
+    measured = study({"base": [1, 2, 3, NAN, 5], "a": [2, 3.5, 4, 9, NAN]})
+    found = row(measured, "a")
+    assert (found.n, found.pairs, found.delta, found.test) == (4, 3, pytest.approx(3.5 / 3), "paired t")
+
+
+def test_the_same_comparison_in_two_designs_is_one_member_of_the_family():
+    asked = [Asked("x", "base", None), Asked("x", "a", "base"), Asked("y", "a", "base"), Asked("y", "b", "base")]
+    values = {"base": [1, 2, 3.0], "a": [3, 3.5, 5.1], "b": [1.5, 2, 3.1]}
+    measured = study(values, asked)
+    assert measured.family == (("a", "base"), ("b", "base"))
+    found = row(measured, "a")
+    assert found.p_adjusted == pytest.approx(2 * found.p)
+
+
+def test_a_comparison_without_numbers_still_counts_in_the_family():
+    measured = study({"base": [1, 2, 3.0], "a": [3, 3.5, 5.1], "b": [NAN, NAN, NAN]})
+    assert row(measured, "a").p_adjusted == pytest.approx(2 * row(measured, "a").p)
+    assert row(measured, "b").delta is None
+    assert row(measured, "b").verdict is None
+
+
+def test_removing_what_helped_reads_helps():
+    values = {"full": [90.1, 90.2, 90.0, 90.3], "full-bn": [86.1, 86.3, 86.1, 86.2]}
+    measured = study(values, tricks={"full": ("bn", "mixup"), "full-bn": ("mixup",)})
+    found = row(measured, "full-bn")
+    assert found.delta < -3.5
+    assert found.verdict == "helps"
+
+
+def test_adding_what_hurts_reads_hurts_and_a_lower_loss_is_better():
+    values = {"base": [90.1, 90.2, 90.0, 90.3], "a": [86.1, 86.3, 86.1, 86.2]}
+    assert row(study(values), "a").verdict == "hurts"
+    assert row(study(values, better="lower"), "a").verdict == "helps"
+
+
+def test_a_swap_speaks_of_the_rows_level():
+    values = {"full": [80, 80.2, 80.1, 80.3], "swap": [90.1, 90.2, 90.0, 90.3]}
+    measured = study(values, tricks={"full": ("optimizer=sgd",), "swap": ("optimizer=adamw",)})
+    assert row(measured, "swap").verdict == "helps"
+
+
+def test_several_tricks_taken_away_are_judged_together():
+    values = {"full": [90.1, 90.2, 90.0, 90.3], "base": [80, 80.2, 80.1, 80.3]}
+    measured = study(values, tricks={"full": ("a", "b"), "base": ()})
+    assert row(measured, "base").verdict == "helps"
+
+
+def test_equivalent_needs_a_minimum_effect():
+    values = {"base": [90.0, 90.2, 90.1, 90.3, 90.2], "a": [90.1, 90.1, 90.1, 90.4, 90.1]}
+    assert row(study(values), "a").verdict == "inconclusive"
+    assert row(study(values, minimum_effect=0.5), "a").verdict == "equivalent"
+
+
+def test_bit_identical_outputs_are_inert_whatever_else_holds():
+    values = {"base": [1, 2, 3.0], "a": [1, 2, 3.0]}
+    found = row(study(values, minimum_effect=0.5, inert=frozenset({("a", "base")})), "a")
+    assert (found.verdict, found.identical, found.p, found.delta) == ("inert", True, None, 0.0)
+
+
+def test_identical_values_have_no_p_and_no_verdict_but_inconclusive():
+    found = row(study({"base": [1, 2, 3.0], "a": [1, 2, 3.0]}, minimum_effect=0.5), "a")
+    assert (found.identical, found.delta, found.delta_ci_low, found.p, found.p_adjusted, found.verdict) == (
+        True, 0.0, None, None, None, "inconclusive",
+    )  # fmt: skip
+
+
+def test_differences_that_are_all_equal_have_no_p_even_where_rounding_hides_it():
+    # 90.3 - 90.1 and 80.3 - 80.1 differ in the last bit; a naive t test gives p < 1e-30.
+    found = row(study({"base": [90.1, 80.1, 70.1], "a": [90.3, 80.3, 70.3]}), "a")
+    assert (found.no_spread, found.p, found.delta_ci_low, found.verdict) == (True, None, None, "inconclusive")
+    assert found.delta == pytest.approx(0.2)
+
+
+def test_a_run_that_does_not_depend_on_its_seed_has_no_interval():
+    found = row(study({"base": [0.1, 0.1, 0.1], "a": [1, 2, 3.0]}), "base")
+    assert (found.mean, found.std, found.ci_low) == (0.1, 0.0, None)
+
+
+@pytest.mark.parametrize(("n", "std_there"), [(1, False), (2, True)])
+def test_fewer_than_three_seeds_have_no_interval_and_no_p(n, std_there):
+    found = row(study({"base": [1.0, 2.5][:n], "a": [2.0, 3.1][:n]}), "a")
+    assert (found.n, found.pairs, found.ci_low, found.delta_ci_low, found.p, found.p_adjusted, found.more_seeds) == (
+        n, n, None, None, None, None, None,
+    )  # fmt: skip
+    assert (found.std is not None) == std_there
+    assert found.delta is not None
+    assert found.verdict == "inconclusive"
+
+
+def test_all_at_chance_is_a_degenerate_metric():
+    assert study({"base": [10.0] * 3, "a": [10.0] * 3}).degenerate == 10.0
+    assert study({"base": [10.0] * 3, "a": [10.0, 10.0, 10.1]}).degenerate is None
+    assert study({"base": [10.0], "a": [10.0]}).degenerate is None
+
+
+def test_more_seeds_are_those_beyond_the_pairs_that_are_there():
+    values = {"base": [90.0, 90.2, 90.1, 90.9, 90.2], "a": [90.3, 89.9, 90.4, 90.7, 90.8]}
+    found = row(study(values, minimum_effect=0.3), "a")
+    deviation = np.std(np.subtract(values["a"], values["base"]), ddof=1)
+    needed = math.ceil(TTestPower().solve_power(0.3 / deviation, power=0.8, alpha=0.05))
+    assert (found.verdict, found.more_seeds) == ("inconclusive", needed - 5)
+
+
+def test_a_row_that_is_decided_asks_for_no_more_seeds():
+    assert row(study({"base": [1, 2, 3.0], "a": [11, 12.1, 13]}), "a").more_seeds is None
+
+
+def test_a_collapsed_seed_is_named_and_signs_are_counted():
+    values = {
+        "full": [91.0, 91.4, 90.8, 91.2, 91.1, 90.9, 91.3, 91.0],
+        "a": [90.0, 90.5, 89.8, 90.1, 90.2, 89.9, 90.4, 37.0],
+        "b": [91.1, 91.3, 90.9, 91.2, 91.0, 91.0, 91.2, 91.1],
+    }
+    measured = study(values)
+    assert (row(measured, "a").collapsed, row(measured, "a").seeds_worse) == ((7,), 8)
+    assert row(measured, "b").collapsed == ()
+    assert row(measured, "a").p_adjusted > 0.05, "one collapsed seed hides from t what eight signs show"
+
+
+def test_a_failed_run_is_out_of_n_and_its_row_is_never_the_best():
+    measured = study({"base": [1, 2, 3.0], "a": [9, 9.5, NAN]})
+    measured = replace(measured, failures=({}, {"diverged": 1}))
+    found = analysis.rows(measured)
+    assert (found[1].n, found[1].planned, found[1].failed) == (2, 3, 1)
+    assert analysis.best(found, "higher").variant == "base"
+
+
+def test_ties_for_the_best_go_to_fewer_tricks():
+    values = {"full": [1, 2, 3.0], "a": [1, 2, 3.0]}
+    found = analysis.rows(study(values, tricks={"full": ("a", "b"), "a": ("a",)}))
+    assert analysis.best(found, "higher").variant == "a"
+
+
+def test_rows_are_numbers_that_json_can_hold():
+    for found in analysis.rows(study({"base": [1, NAN, 3.0], "a": [NAN, NAN, NAN], "b": [1, 2, 3.0]})):
+        for value in vars(found).values():
+            assert not (isinstance(value, float) and math.isnan(value))
+            assert not isinstance(value, np.generic)
+
+
+def test_pooled_errors_are_refused_rather_than_replaced_by_something_else():
+    with pytest.raises(AblateError, match="pooled"):
+        analysis.rows(study({"base": [1, 2, 3.0], "a": [1, 2, 4.0]}, analysis={"error": "pooled"}))
