@@ -1,0 +1,391 @@
+"""The plan: which runs answer a study. Designs choose cells, cells become variants, variants times seeds become runs.
+
+Pure: it reads no database and trains nothing; the task completes each variant's configuration, which is what the runs'
+keys hash. A cell that several designs ask for is one variant, trained once, with a row in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from ablate import check
+from ablate.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space, name_of
+from ablate.errors import ConfigError, PluginError, Problem, StudyError, did_you_mean
+from ablate.identity import canonical_json, run_key, sha256
+from ablate.records import Cell, Json, RunSpec, Study
+from ablate.registry import Registry
+from ablate.study import configuration
+from ablate.task import Completed, Task
+
+BY_HAND = "variants"
+"""The design of a row that the study lists by hand."""
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant to train. tricks: what is on, `optimizer=adamw` for a level. designs: whose rows show it."""
+
+    name: str
+    cell: Cell
+    tricks: tuple[str, ...]
+    designs: tuple[str, ...]
+    completed: Completed
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """A row of the table to come. differs: the tricks in which it differs from `compared_with`, in the file's order.
+
+    compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
+    "optimizer: adamw"); the name itself unless the design changes one trick at a time.
+    """
+
+    design: str
+    variant: str
+    compared_with: str | None
+    differs: tuple[str, ...]
+    label: str
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One variant with one seed. Variants that ask for the same have runs of the same key."""
+
+    key: str
+    variant: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study, resolved. Variants and rows stand in the order of the designs; runs seed by seed, comparisons first.
+
+    baseline: what factorial, fractional and hand-listed rows are compared with. left_out: forbidden cells and why.
+    sources: the user's files (path to SHA-256) that the plan was made from.
+    """
+
+    study: Study
+    variants: tuple[PlannedVariant, ...]
+    rows: tuple[PlannedRow, ...]
+    runs: tuple[PlannedRun, ...]
+    baseline: str
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def variant(self, name: str) -> PlannedVariant:
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, PlannedVariant]:
+        return {variant.name: variant for variant in self.variants}
+
+    def resolved(self) -> dict[str, Json]:
+        """What the database keeps of the plan, as JSON; equal plans give equal text."""
+        study, metric = self.study, self.study.metric
+        return {
+            "study": study.name,
+            "question": study.question,
+            "task": study.task,
+            "metric": {key: getattr(metric, key) for key in ("name", "better", "at", "minimum_effect")},
+            "also": dict(study.also),
+            "analysis": dict(study.analysis),
+            "baseline": self.baseline,
+            "seeds": list(study.seeds),
+            "tricks": [
+                {
+                    "name": trick.name,
+                    "label": trick.label,
+                    "category": trick.category,
+                    "levels": [level.name for level in trick.levels if level.name is not None],
+                }
+                for trick in study.tricks
+            ],
+            "variants": [
+                {
+                    "name": variant.name,
+                    "tricks": list(variant.tricks),
+                    "designs": list(variant.designs),
+                    "config": dict(variant.completed.config),
+                    "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],
+                }
+                for variant in self.variants
+            ],
+            "rows": [
+                {
+                    "design": row.design,
+                    "variant": row.variant,
+                    "compared_with": row.compared_with,
+                    "differs": list(row.differs),
+                    "label": row.label,
+                }
+                for row in self.rows
+            ],
+            "left_out": list(self.left_out),
+            "notes": list(self.notes),
+        }
+
+    @cached_property
+    def sha(self) -> str:
+        return sha256(canonical_json(self.resolved()))
+
+    def spec(
+        self, run: PlannedRun, folder: str, cache: str, plugins: Sequence[str] = (), path: Sequence[str] = ()
+    ) -> RunSpec:
+        """What a child needs to execute `run`. folder: the run's own; cache: what runs share."""
+        completed = self.variant(run.variant).completed
+        return RunSpec(
+            key=run.key,
+            task=self.study.task,
+            config=completed.config,
+            tricks=completed.tricks,
+            seed=run.seed,
+            threads=self.study.resources.threads,
+            folder=folder,
+            cache=cache,
+            plugins=tuple(plugins),
+            path=tuple(path),
+            sources=dict(self.sources),
+            metric=self.study.metric.name,
+            gpus=self.study.resources.gpus or 0,
+        )
+
+
+def make_plan(study: Study, registry: Registry, task: Task, sources: Mapping[str, str] = MappingProxyType({})) -> Plan:
+    """Plan a study. StudyError names every mistake that only tricks, designs and variants together show."""
+    space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
+    drafts, left_out, notes, problems = _choose(study, registry, space)
+    names = _names(drafts, space)
+    problems += check.hand_listed(study, space, names)
+    if not drafts:
+        raise StudyError(problems or [check.problem(study, "designs", "choose no variant at all.")])
+    cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
+    baseline = _baseline(study, drafts, names, cells)
+    if baseline not in cells:
+        message = (
+            f"no variant of this plan is called {baseline!r}; there is {_some(cells)}.{did_you_mean(baseline, cells)}"
+        )
+        problems.append(check.problem(study, "baseline", message))
+    problems += check.clashes(study, cells)
+    completed, refused = _complete(study, registry, task, cells)
+    problems += check.refusals(study, refused, len(cells))
+    judged, rule_notes = check.rules(study, registry, {name: done.config for name, done in completed.items()})
+    if problems or judged:
+        raise StudyError([*problems, *judged])
+    rows, row_notes = _rows(space, drafts, names, baseline, cells)
+    designs: dict[str, dict[str, None]] = {name: {} for name in cells}
+    for row in rows:
+        designs[row.variant][row.design] = None
+    variants = tuple(
+        PlannedVariant(name, cell, tuple(map(str, cell.on)), tuple(designs[name]), completed[name])
+        for name, cell in cells.items()
+    )
+    runs = _runs(study, variants, {row.compared_with for row in rows})
+    notes += row_notes + _sharing(rows, variants, runs) + rule_notes
+    return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
+
+
+# ------------------------------------------------------------------------------------------------------------ variants
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A row before names. given: the name of a row listed by hand. by_baseline: compared with the baseline."""
+
+    design: str
+    row: DesignRow
+    by_baseline: bool = False
+    given: str = ""
+
+
+def _choose(study: Study, registry: Registry, space: Space) -> tuple[list[_Draft], list[str], list[str], list[Problem]]:
+    """What the designs and the hand-written list ask for: rows, cells left out, notes, problems."""
+    drafts: list[_Draft] = []
+    left_out: list[str] = []
+    notes: list[str] = []
+    problems: list[Problem] = []
+    for i, use in enumerate(study.designs):
+        try:
+            design: Design = registry.make("designs", use.name, use.options)
+            chosen = _allowed(design.choose(space), space)
+        except ConfigError as error:
+            problems += [check.problem(study, f"designs.{i}.{key}", message) for key, message in error.problems]
+        except (DesignError, PluginError) as error:
+            problems.append(check.problem(study, f"designs.{i}", str(error)))
+        else:
+            drafts += [_Draft(use.name, row, design.by_baseline) for row in chosen.rows]
+            left_out += [f"{name_of(left.cell, space, left.of)} of {use.name}: {left.why}" for left in chosen.left_out]
+            notes += chosen.notes
+    for variant in study.variants:
+        if space.forbidden(variant.cell) is None:
+            drafts.append(_Draft(BY_HAND, DesignRow(variant.cell, None), True, variant.name))
+    return drafts, list(dict.fromkeys(left_out)), list(dict.fromkeys(notes)), problems
+
+
+def _allowed(chosen: Chosen, space: Space) -> Chosen:
+    """`chosen` without forbidden rows: a private design may not have looked."""
+    forbidden = [(row, why) for row in chosen.rows if (why := space.forbidden(row.cell))]
+    if not forbidden:
+        return chosen
+    gone = {row.cell for row, _ in forbidden}
+    rows = tuple(row for row in chosen.rows if row.cell not in gone)
+    return Chosen(rows, (*chosen.left_out, *(LeftOut(row.cell, why, row.of) for row, why in forbidden)), chosen.notes)
+
+
+def _names(drafts: Sequence[_Draft], space: Space) -> dict[Cell, str]:
+    """One name for each cell; what a design makes from a hand-listed variant is named from that variant everywhere."""
+    names: dict[Cell, str] = {}
+    for draft in sorted(drafts, key=lambda draft: not draft.row.of):
+        if draft.row.cell not in names:
+            names[draft.row.cell] = name_of(draft.row.cell, space, draft.row.of)
+    return names
+
+
+def _baseline(study: Study, drafts: Sequence[_Draft], names: Mapping[Cell, str], cells: Mapping[str, Cell]) -> str:
+    """The study's `baseline`, else the base where it is planned, else the first row that needs one, else the first."""
+    if study.baseline is not None:
+        return study.baseline
+    if Cell() in names:
+        return names[Cell()]
+    return next((draft.given or names[draft.row.cell] for draft in drafts if draft.by_baseline), next(iter(cells)))
+
+
+def _complete(
+    study: Study, registry: Registry, task: Task, cells: Mapping[str, Cell]
+) -> tuple[dict[str, Completed], list[check.Refused]]:
+    """Each variant's configuration as the task completes it, and what the task refused; equal ones are asked once."""
+    done: dict[str, Completed] = {}
+    refused: list[check.Refused] = []
+    known: dict[str, Completed | ConfigError] = {}
+    for name, cell in cells.items():
+        config, uses = configuration(study, cell)
+        text = canonical_json([config, [[use.name, use.params] for use in uses]])
+        if text not in known:
+            try:
+                known[text] = task.complete(config, uses, registry)
+            except ConfigError as error:
+                known[text] = error
+        found = known[text]
+        if isinstance(found, ConfigError):
+            refused.append((name, cell, found.problems))
+        else:
+            done[name] = found
+    return done, refused
+
+
+# ---------------------------------------------------------------------------------------------------------------- rows
+
+
+def _rows(
+    space: Space, drafts: Sequence[_Draft], names: Mapping[Cell, str], baseline: str, cells: Mapping[str, Cell]
+) -> tuple[tuple[PlannedRow, ...], list[str]]:
+    """The rows, and a note on each row whose comparison was left out: it stays and is compared with nothing."""
+    rows: list[PlannedRow] = []
+    notes: list[str] = []
+    for draft in drafts:
+        variant, reference = draft.given or names[draft.row.cell], draft.row.compared_with
+        other = baseline if draft.by_baseline else names.get(reference) if reference is not None else None
+        if reference is not None and other is None:
+            missing = name_of(reference, space, draft.row.of)
+            notes.append(f"{variant} of {draft.design} is compared with nothing: {missing} is left out.")
+        if other is None or other == variant:
+            rows.append(PlannedRow(draft.design, variant, None, (), variant))
+            continue
+        differs = _differs(draft.row.cell, cells[other], space)
+        rows.append(PlannedRow(draft.design, variant, other, differs, _label(space, draft, variant, differs)))
+    compared = {(row.design, row.variant) for row in rows if row.compared_with is not None}
+    kept = (row for row in rows if row.compared_with is not None or (row.design, row.variant) not in compared)
+    return tuple(dict.fromkeys(kept)), notes
+
+
+def _differs(cell: Cell, other: Cell, space: Space) -> tuple[str, ...]:
+    changed = {choice.trick for choice in {*cell.on} ^ {*other.on}}
+    return tuple(trick.name for trick in space.tricks if trick.name in changed)
+
+
+def _label(space: Space, draft: _Draft, variant: str, differs: Sequence[str]) -> str:
+    """For a design that changes one trick at a time what it changed, by the trick's label; else the variant's name."""
+    if draft.by_baseline or draft.row.compared_with is None or len(differs) != 1:
+        return variant
+    trick = space.trick(differs[0])
+    label, now = trick.label or trick.name, draft.row.cell.level(trick.name)
+    if now is False:
+        return f"- {label}"
+    shown = label if now is None else f"{label}: {now}"
+    return f"+ {shown}" if draft.row.compared_with.level(trick.name) is False else shown
+
+
+# ---------------------------------------------------------------------------------------------------------------- runs
+
+
+def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | None]) -> tuple[PlannedRun, ...]:
+    """Every variant's first seed before the second; within a seed what others are compared with comes first."""
+    order = sorted(variants, key=lambda variant: variant.name not in compared)
+    asked = {variant.name: [(use.name, use.params) for use in variant.completed.tricks] for variant in variants}
+    return tuple(
+        PlannedRun(
+            run_key(
+                task=study.task,
+                config=variant.completed.asked,
+                tricks=asked[variant.name],
+                seed=seed,
+                threads=study.resources.threads,
+                data=variant.completed.data,
+                code=variant.completed.code,
+            ),
+            variant.name,
+            seed,
+        )
+        for seed in study.seeds
+        for variant in order
+    )
+
+
+def _sharing(
+    rows: Sequence[PlannedRow], variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun], most: int = 5
+) -> list[str]:
+    """Notes: how many rows share how many variants, and which variants ask for the same run."""
+    notes = []
+    if len(rows) > len(variants):
+        notes.append(f"{len(rows)} rows share {len(variants)} variants: what several designs ask for is trained once.")
+    same: dict[str, list[str]] = {}
+    for run in runs[: len(variants)]:
+        same.setdefault(run.key, []).append(run.variant)
+    groups = [" and ".join(names) for names in same.values() if len(names) > 1]
+    if groups:
+        more = f"; and so do {len(groups) - most} more such groups" if len(groups) > most else ""
+        notes.append(
+            f"{'; '.join(groups[:most])} ask for the same runs{more}: what tells them apart changes nothing in the "
+            "configuration. They are trained once and must come out equal."
+        )
+    return notes
+
+
+# ------------------------------------------------------------------------------------------------------------- changes
+
+
+def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
+    """What a new plan adds, keeps and drops against an old one (both as `resolved()` gives them); [] where nothing."""
+    was, now = ({v["name"]: canonical_json([v["config"], v["uses"]]) for v in plan["variants"]} for plan in (old, new))
+    lines = []
+    for kind, before, after in (("variants", list(was), list(now)), ("seeds", old["seeds"], new["seeds"])):
+        added, dropped = [x for x in after if x not in before], [x for x in before if x not in after]
+        parts = [
+            f"{len(names)} {what} ({_some(names)})" for what, names in (("added", added), ("dropped", dropped)) if names
+        ]
+        if parts:
+            parts.insert(len(parts) - bool(dropped), f"{len(after) - len(added)} kept")
+            lines.append(f"{kind} since the last run: {', '.join(parts)}.")
+    changed = [name for name in now if name in was and now[name] != was[name]]
+    if changed:
+        lines.append(f"variants that are configured otherwise than in the last run: {_some(changed)}.")
+    return lines
+
+
+def _some(names: Iterable[str | int], most: int = 8) -> str:
+    listed = [str(name) for name in names]
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
