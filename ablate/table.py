@@ -1,24 +1,28 @@
-"""The contract of a table: rows and notes, ready to be drawn. Files in `tables/` turn them into text.
+"""The contract of a table: rows and notes, and how they are laid out as cells. Files in `tables/` turn them into text.
 
-`TableData` is what every format shows. Nothing here computes a statistic; nothing here knows a format.
+`TableData` is what every format shows; `grid` lays it out once for the formats that people read, as plain text that
+each format escapes. Nothing here computes a statistic; nothing here knows a format's syntax.
 """
 
 from __future__ import annotations
 
+import math
+import re
+import statistics
 from abc import abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from itertools import groupby
 
-from ablate.records import Better, Json, Row
+from ablate.records import AlsoValue, Better, Json, Row
 from ablate.registry import Plugin
 
 
 @dataclass(frozen=True)
 class TableData:
-    """A table: rows in the plan's order (grouped by design), the metric's name and direction, and notes.
+    """A table: rows in the plan's order (grouped by design), the metric's name, direction and unit, and notes.
 
-    alpha: the level of the tests. notes: sentences, in a fixed order. extra: views other than `variants` (a name and
-    records, drawn as a plain grid).
+    notes: sentences, in a fixed order. units: of the metric and of the further ones (`also`), by name, where known.
     """
 
     study: str
@@ -26,14 +30,16 @@ class TableData:
     better: Better
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
-    unit: str = ""
     also: Mapping[str, Better] = field(default_factory=dict)
-    minimum_effect: float | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class TableOptions:
-    """How a table is drawn. digits: decimals of the metric (None: 2). caption and label: for LaTeX and HTML."""
+    """How a table is drawn. digits: decimals of the metric (None: as many as show its spread).
+
+    caption and label: for LaTeX and HTML. standalone: a whole document instead of a piece of one.
+    """
 
     digits: int | None = None
     caption: str | None = None
@@ -52,17 +58,188 @@ class Format(Plugin):
 
 def as_json(data: TableData) -> dict[str, Json]:
     """`table --format json` (CONTRACT, "Machine-readable output"): full precision, null where n forbids a number."""
-    from dataclasses import asdict
-
-    rows = []
-    for row in data.rows:
-        record = asdict(row)
-        record["tricks"] = list(row.tricks)
-        rows.append(record)
     return {
         "study": data.study,
         "metric": data.metric,
         "better": data.better,
-        "rows": rows,
+        "rows": [_record(row) for row in data.rows],
         "notes": list(data.notes),
     }
+
+
+def _record(row: Row) -> dict[str, Json]:
+    """A row as JSON can hold it (dataclasses.asdict copies deeply: a third of the time of a table of 1,000 rows)."""
+    record: dict[str, Json] = {item.name: getattr(row, item.name) for item in fields(row)}
+    for name in ("tricks", "collapsed", "differs"):
+        record[name] = list(record[name])
+    record["also"] = {
+        name: {"mean": value.mean, "std": value.std, "better": value.better} for name, value in row.also.items()
+    }
+    record["failures"] = dict(sorted(row.failures.items()))
+    return record
+
+
+# ----------------------------------------------------------------------------------------------------------------- grid
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one place. number: it holds numbers, so that a hyphen is a minus sign."""
+
+    text: str
+    number: bool = False
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """The rows of one design. title: empty where the table has one group only."""
+
+    title: str
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table as plain text: the first column names the row, numbers are to be aligned right."""
+
+    header: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    groups: tuple[Group, ...]
+
+
+def one_line(text: str) -> str:
+    """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+
+
+def grid(data: TableData, options: TableOptions) -> Grid:
+    """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks.
+
+    Bold is only what survives correction.
+    """
+    grouped = [(design, tuple(rows)) for design, rows in groupby(data.rows, lambda row: row.design)]
+    against = [_compared_with(rows) for _, rows in grouped]
+    several = any(len(names) > 1 for names in against)
+    alone = against[0][0] if len(grouped) == 1 and len(against[0]) == 1 else None
+    digits = _decimals((row.mean for row in data.rows), (row.std for row in data.rows))
+    digits = digits if options.digits is None else options.digits
+    also = {
+        name: _decimals((row.also[name].mean for row in data.rows), (row.also[name].std for row in data.rows))
+        for name in data.also
+    }
+
+    header = ["variant"] + ["vs"] * several + ["n", f"{_titled(data, data.metric, data.better)} (mean ± std)"]
+    header += [f"Δ vs {one_line(alone)} (95 % CI)" if alone is not None else "Δ (95 % CI)", "p (Holm)", "verdict"]
+    header += [_titled(data, name, better) for name, better in data.also.items()]
+    numeric = [False] + [False] * several + [True, True, True, True, False] + [True] * len(data.also)
+
+    groups = []
+    for (design, rows), names in zip(grouped, against, strict=True):
+        title = "" if len(grouped) == 1 else design if several or not names else f"{design} (Δ vs {names[0]})"
+        cells = []
+        for row in rows:
+            versus = [Cell(one_line(row.compared_with or ""))] * several
+            further = [Cell(_further(row.also[name], row.n, places), number=True) for name, places in also.items()]
+            cells.append((_name(row), *versus, *_numbers(row, digits), *further))
+        groups.append(Group(one_line(title), tuple(cells)))
+    return Grid(tuple(header), tuple(numeric), tuple(groups))
+
+
+def _compared_with(rows: Sequence[Row]) -> list[str]:
+    """The names that these rows are compared with, in order."""
+    return list(dict.fromkeys(row.compared_with for row in rows if row.compared_with is not None))
+
+
+def _titled(data: TableData, name: str, better: Better) -> str:
+    unit = f" ({data.units[name]})" if data.units.get(name) else ""
+    return f"{one_line(name)}{unit} {'↑' if better == 'higher' else '↓'}"
+
+
+def _name(row: Row) -> Cell:
+    return Cell(one_line(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""))
+
+
+def _numbers(row: Row, digits: int) -> tuple[Cell, ...]:
+    """n, mean ± std, delta with its interval, adjusted p, verdict."""
+    done = str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}"
+    survives = row.verdict in ("helps", "hurts")
+    return (
+        Cell(done + ("†" if row.failed else ""), number=True),
+        Cell(_mean(row, digits), number=True),
+        Cell(_delta(row, digits), number=True, bold=survives),
+        Cell(_p(row), number=True),
+        Cell(_verdict(row), bold=survives),
+    )
+
+
+def _mean(row: Row, digits: int) -> str:
+    if row.mean is None:
+        return "–"
+    if row.n == 1:
+        return f"{_fixed(row.mean, digits)} (n=1)"
+    if row.n == 2 and row.low is not None and row.high is not None:
+        return f"{_fixed(row.low, digits)} to {_fixed(row.high, digits)} (n=2)"
+    return (
+        f"{_fixed(row.mean, digits)} ± {_fixed(row.std, digits)}"
+        if row.std
+        else f"{_fixed(row.mean, digits)} (identical)"
+    )
+
+
+def _delta(row: Row, digits: int) -> str:
+    if row.delta is None:
+        return "–" if row.compared_with is not None else ""
+    text = _fixed(row.delta, digits, sign=True)
+    if row.delta_ci_low is not None and row.delta_ci_high is not None:
+        low, high = (_fixed(bound, digits, sign=True) for bound in (row.delta_ci_low, row.delta_ci_high))
+        return f"{text} ({low} to {high})"
+    if row.pairs == 2 and row.delta_low is not None and row.delta_high is not None:
+        return f"{_fixed(row.delta_low, digits, sign=True)} to {_fixed(row.delta_high, digits, sign=True)} (n=2)"
+    return f"{text} (n=1)" if row.pairs == 1 else text
+
+
+def _p(row: Row) -> str:
+    if row.p_adjusted is not None:
+        return "<0.001" if row.p_adjusted < 0.001 else f"{row.p_adjusted:.3f}"
+    if row.delta is None:
+        return ""
+    if row.identical:
+        return "identical"
+    return "no spread" if row.no_spread else "n<3"
+
+
+def _verdict(row: Row) -> str:
+    if row.verdict == "inconclusive" and row.more_seeds is not None:
+        return f"inconclusive (+{row.more_seeds} seed{'s' if row.more_seeds > 1 else ''})"
+    return row.verdict or ""
+
+
+def _further(value: AlsoValue, n: int, digits: int) -> str:
+    if value.mean is None:
+        return "–"
+    if not value.std:
+        return _fixed(value.mean, digits)
+    if n == 2:
+        half = value.std / math.sqrt(2)  # of two values: half their distance
+        return f"{_fixed(value.mean - half, digits)} to {_fixed(value.mean + half, digits)} (n=2)"
+    return f"{_fixed(value.mean, digits)} ± {_fixed(value.std, digits)}"
+
+
+def _decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> int:
+    """As many decimals as show two digits of the median standard deviation, 0 to 8; 0 for whole numbers, else 2."""
+    whole = [mean for mean in means if mean is not None]
+    spread = [std for std in stds if std]
+    if not spread:
+        return 0 if whole and all(mean == int(mean) for mean in whole) else 2
+    return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
+
+
+def _fixed(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with its decimals; never `-0.00`. Numbers too large or too small for that get an exponent."""
+    size = abs(value)
+    if size >= 1e9 or (size > 0 and digits >= 8 and size < 10 ** (1 - digits)):
+        return f"{value:+.3g}" if sign else f"{value:.3g}"
+    text = f"{value:.{digits}f}"
+    text = text.removeprefix("-") if float(text) == 0 else text
+    return "+" + text if sign and float(text) > 0 else text

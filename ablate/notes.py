@@ -1,0 +1,264 @@
+"""The sentences under a table: how it was tested, what is missing, what must be read with care. Pure.
+
+Always in this order, and equal results give equal sentences. Names stand in them as they are; a table's format escapes
+them. Long lists are cut and say by how many.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ablate.analysis import MINIMUM_N, Measured, best, direction
+from ablate.records import COSTS, Json, Row
+
+if TYPE_CHECKING:
+    from ablate.stored import StoredCell
+
+NO_VALUE = "no value"
+"""The reason of a run that is done but did not report the metric (at the epoch that is asked for)."""
+
+PROVENANCE = {
+    "torch": "torch versions",
+    "numpy": "numpy versions",
+    "python": "Python versions",
+    "processor": "kinds of processor",
+    "system": "systems",
+    "ablate": "versions of ablate's source",
+    "git": "git commits",
+}
+"""What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""
+
+MOST = 12
+"""Names in one sentence."""
+
+
+def notes(
+    rows: Sequence[Row],
+    measured: Measured,
+    resolved: Mapping[str, Json],
+    cells: Sequence[StoredCell],
+    provenance: Mapping[str, Mapping[str, int]],
+) -> list[str]:
+    """Every sentence that this table needs."""
+    once = list({(row.variant, row.compared_with): row for row in rows}.values())
+    return [
+        *_tests(once, measured),
+        _numbers(once, measured),
+        *_verdicts(once, measured),
+        *_failures(cells, measured),
+        *_unfinished(cells),
+        *_inert(once),
+        *_degenerate(measured),
+        *_without_spread(once),
+        *_collapsed(once, measured),
+        *_best(once, measured),
+        *_costs(measured),
+        *_mixed(provenance),
+        *([f"Left out: {listed(resolved['left_out'], '; ')}."] if resolved.get("left_out") else []),
+        *(resolved.get("notes") or []),
+    ]
+
+
+def listed(names: Iterable[str], between: str = ", ", most: int = MOST) -> str:
+    """`a, b, c and 7 more`."""
+    every = list(names)
+    rest = f" and {len(every) - most} more" if len(every) > most else ""
+    return between.join(every[:most]) + rest
+
+
+def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
+    family = len(measured.family)
+    if not family:
+        return ["The study declares no comparison: nothing is tested."]
+    found = [
+        "Each row is tested by its own pairs: a two-sided paired t test over the seeds that it shares with its "
+        f"comparison; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} that the "
+        "study declares."
+    ]
+    welch = [row.variant for row in rows if row.test == "Welch t"]
+    if welch:
+        found.append(f"No seed shared with the comparison, so Welch's t test of the two means: {listed(welch)}.")
+    return found
+
+
+def _numbers(rows: Sequence[Row], measured: Measured) -> str:
+    """What a cell says: n, direction, interval."""
+    metric = measured.metric
+    at = {"last": "the last value of each run", "best": "each run's best epoch"}.get(
+        str(metric.at), f"epoch {metric.at}"
+    )
+    planned = {row.planned for row in rows}
+    seeds = (
+        _count(planned.pop(), "seed")
+        if len(planned) == 1
+        else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
+    )
+    text = (
+        f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
+        "±: their standard deviation; Δ: the mean difference over shared seeds (row - comparison) with its own 95 % "
+        "t interval, not adjusted for the number of rows."
+    )
+    if metric.at == "best":
+        text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."
+    if any(
+        0 < row.n < MINIMUM_N or (row.delta is not None and row.test == "paired t" and row.pairs < MINIMUM_N)
+        for row in rows
+    ):
+        text += f" Fewer than {MINIMUM_N} values give no interval and no p; two give their range."
+    if measured.also:
+        text += " Further columns are described, not tested."
+    return text
+
+
+def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
+    if not measured.family:
+        return []
+    margin = measured.metric.minimum_effect
+    text = (
+        "A verdict speaks of the trick that differs, not of the row: helps = with it the metric is better (adjusted "
+        "p < 0.05), hurts = worse"
+    )
+    if margin:
+        text += f"; equivalent = two one-sided t tests put the difference within ±{margin:g} (p < 0.05, not adjusted)"
+    else:
+        text += "; without a minimum_effect in the study nothing can be called equivalent"
+    found = [text + "."]
+    if any(row.more_seeds is not None for row in rows):
+        size = f"an effect of {margin:g}" if margin else "an effect as large as the one observed"
+        found.append(
+            f"(+k seeds): with about k more seeds a single test at 0.05 would find {size} with a power of 80 %, if the "
+            "spread of these few seeds is the true one."
+        )
+    if any(len(row.differs) > 1 for row in rows):
+        found.append(
+            "‡ differs from its comparison by several tricks: the verdict is about them together; where some come and "
+            "others go, about what the row has instead."
+        )
+    tricks = dict(zip(measured.variants, measured.tricks, strict=True))
+    if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
+        found.append("Where one level takes another's place, the verdict speaks of the row's level.")
+    return found
+
+
+def _swaps(row: Sequence[str], reference: Sequence[str] | None) -> bool:
+    return reference is not None and direction(row, reference) == 1 and not set(row) >= set(reference)
+
+
+def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
+    """Which runs failed and why; a done run without the metric among them."""
+    failed: dict[str, dict[str, list[int]]] = {}
+    for cell in cells:
+        if cell.state == "failed":
+            failed.setdefault(cell.variant, {}).setdefault(cell.reason or "error", []).append(cell.seed)
+    found = []
+    texts = []
+    for variant, reasons in failed.items():
+        what = "; ".join(f"{reason}: {_seeds(seeds)}" for reason, seeds in sorted(reasons.items()))
+        texts.append(f"{variant} ({what})")
+    if texts:
+        found.append(f"† Failed runs are not in n, mean or test: {listed(texts)}.")
+    missing = [(v, f[NO_VALUE]) for v, f in zip(measured.variants, measured.failures, strict=True) if f.get(NO_VALUE)]
+    if missing:
+        at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
+        texts = [f"{variant} ({_count(count, 'run')})" for variant, count in missing]
+        found.append(f"† Done, but without {measured.metric.name}{at}, so not in n: {listed(texts)}.")
+    return found
+
+
+def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
+    states = Counter(state for _, state in {(cell.run, cell.state) for cell in cells})
+    runs = sum(states.values())
+    if not states["todo"] + states["running"]:
+        return []
+    running = f", {states['running']} running" if states["running"] else ""
+    return [f"Unfinished: {states['todo']} of {_count(runs, 'run')} to do{running}."]
+
+
+def _inert(rows: Sequence[Row]) -> list[str]:
+    inert = [f"{row.variant} and {row.compared_with}" for row in rows if row.verdict == "inert"]
+    if not inert:
+        return []
+    return [
+        "inert = bit-identical outputs for every shared seed: what differs between these changed nothing: "
+        f"{listed(inert, '; ')}."
+    ]
+
+
+def _degenerate(measured: Measured) -> list[str]:
+    value = measured.degenerate
+    if value is None:
+        return []
+    return [f"Degenerate metric: every counted run reports {value:g}, so nothing is ranked or tested."]
+
+
+def _without_spread(rows: Sequence[Row]) -> list[str]:
+    flat = [row.variant for row in rows if row.no_spread]
+    if not flat:
+        return []
+    return [
+        "no spread = the difference is the same for every seed, so there is no t test; do these runs depend on their "
+        f"seed? {listed(flat)}."
+    ]
+
+
+def _collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
+    """A sign count beside t where a seed of the row or of its comparison collapsed."""
+    values = measured.values[measured.metric.name]
+    row_of = {name: i for i, name in enumerate(measured.variants)}
+    column = {seed: i for i, seed in enumerate(measured.seeds)}
+    fallen = {row.variant: row.collapsed for row in rows}
+    texts = []
+    for row in rows:
+        here = [(row.variant, "", seed) for seed in row.collapsed]
+        there = [
+            (row.compared_with, f" of {row.compared_with}", seed) for seed in fallen.get(row.compared_with or "", ())
+        ]
+        if row.delta is None or not here + there:
+            continue
+        signs = max((row.seeds_worse, "worse"), (row.seeds_better, "better"))
+        at = ", ".join(
+            f"seed {seed}{of} at {values[row_of[name or ''], column[seed]]:.4g}" for name, of, seed in here + there
+        )
+        texts.append(f"{row.variant}: {signs[0]} of {_count(row.pairs, 'seed')} {signs[1]}; {at}")
+    if not texts:
+        return []
+    return [f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."]
+
+
+def _best(rows: Sequence[Row], measured: Measured) -> list[str]:
+    if measured.degenerate is not None:
+        return []
+    found = best(rows, measured.metric.better)
+    if found is None or found.mean is None or len({row.variant for row in rows}) < 2:
+        return []
+    return [f"Best mean of the rows with every planned seed done: {found.variant} ({found.mean:.5g}, n={found.n})."]
+
+
+def _costs(measured: Measured) -> list[str]:
+    costs = [name for name in measured.also if name in COSTS]
+    return [f"Measured cost, different at every execution: {listed(costs)}."] if costs else []
+
+
+def _mixed(provenance: Mapping[str, Mapping[str, int]]) -> list[str]:
+    texts = []
+    for kind, counts in provenance.items():
+        if len(counts) > 1:
+            values = listed((f"{_short(value)}: {_count(n, 'run')}" for value, n in counts.items()), most=4)
+            texts.append(f"{len(counts)} {PROVENANCE[kind]} ({values})")
+    return [f"Mixed: the runs were made with {'; '.join(texts)}."] if texts else []
+
+
+def _short(value: str) -> str:
+    """A hash by its first digits; anything else as it is."""
+    hashed = len(value) >= 40 and all(c in "0123456789abcdef" for c in value[:40])
+    return value[:10] + "+" * value.endswith("+") if hashed else value
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"

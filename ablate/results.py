@@ -1,0 +1,276 @@
+"""Stored runs into arrays, rows and lines: what `table` and `export` print, before it has a format.
+
+It reads through the store's read side only and changes nothing. The statistics are analysis.py's, the sentences under
+the table notes.py's. The same stored values give the same bytes: no time, attempt or worker enters.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+
+from ablate import analysis, notes
+from ablate.analysis import Array, Asked, Measured
+from ablate.errors import AblateError, did_you_mean
+from ablate.records import COSTS, Better, Json, Metric, Role
+from ablate.table import TableData
+
+if TYPE_CHECKING:
+    from ablate.stored import Reader, StoredAttempt, StoredCell, StoredStudy
+
+Point = tuple[str, int]
+"""A variant and a seed."""
+
+Pair = tuple[str, str]
+"""A variant and what it is compared with."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's plan as it was stored, what was measured, and where every run stands."""
+
+    study: str
+    resolved: Mapping[str, Json]
+    measured: Measured
+    cells: tuple[StoredCell, ...]
+    provenance: Mapping[str, Mapping[str, int]]
+    """Of each kind of provenance (notes.PROVENANCE) the values found and how many counted runs have each."""
+
+
+def find(store: Reader, study: str | None) -> StoredStudy:
+    """The stored study called `study`; None: the one last run. AblateError where there is none."""
+    found = store.study(study)
+    if found is not None:
+        return found
+    if study is None:
+        raise AblateError("the database holds no study yet; `ablate run STUDY` makes one.")
+    known = store.studies()
+    listed = f"it holds {', '.join(map(repr, known))}" if known else "it holds none yet"
+    raise AblateError(f"the database holds no study called {study!r}; {listed}.{did_you_mean(study, known)}")
+
+
+def load(store: Reader, study: str | None = None) -> Results:
+    """The results of a stored study; None: the one last run. AblateError where there is none."""
+    stored = find(store, study)
+    resolved = stored.resolved
+    names = [variant["name"] for variant in resolved["variants"]]
+    known = set(names)
+    cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in known)
+    seeds = _seeds(resolved, cells)
+    metric = _metric(resolved)
+    also: dict[str, Better] = dict(resolved.get("also") or {})
+    values = _values(store, stored.name, metric, list(also), names, seeds)
+    asked = tuple(
+        Asked(row["design"], row["variant"], row["compared_with"], tuple(row["differs"]), row.get("label") or "")
+        for row in resolved["rows"]
+    )
+    attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in known]
+    measured = Measured(
+        variants=tuple(names),
+        tricks=tuple(tuple(variant["tricks"]) for variant in resolved["variants"]),
+        seeds=seeds,
+        values=values,
+        planned=tuple(_planned(names, cells)),
+        failures=tuple(_failures(names, seeds, cells, values[metric.name])),
+        asked=asked,
+        metric=metric,
+        also=also,
+        analysis=resolved.get("analysis") or {},
+    )
+    measured = replace(measured, inert=_inert(store, stored.name, measured, attempts))
+    return Results(stored.name, resolved, measured, cells, _provenance(attempts))
+
+
+def table_data(results: Results) -> TableData:
+    """The table: rows in the plan's order, notes below."""
+    measured = results.measured
+    rows = analysis.rows(measured)
+    found = notes.notes(rows, measured, results.resolved, results.cells, results.provenance)
+    names = (measured.metric.name, *measured.also)
+    return TableData(
+        study=results.study,
+        metric=measured.metric.name,
+        better=measured.metric.better,
+        rows=rows,
+        notes=tuple(found),
+        also=measured.also,
+        units={name: unit for name in names if (unit := _unit(results.resolved["task"], name))},
+    )
+
+
+def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
+    """`export --format csv`: a header, then a line per (study, variant, seed); `json`: a list of the same records.
+
+    A metric that a run does not report, and every metric of a run that is not done, is empty (null). What a run cost
+    (train_seconds, peak_mib) differs from one execution to the next: it is there where the study asks for it.
+    """
+    names, records = _exported(store, find(store, study))
+    if format_ == "json":
+        named = [dict(zip(names, record, strict=True)) for record in records]
+        return json.dumps(named, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows(records)  # csv writes None as an empty field
+    return out.getvalue()
+
+
+def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
+    """The names of the columns, and of every cell of the study a value for each."""
+    roles = get_args(Role)
+    asked = {stored.resolved["metric"]["name"], *(stored.resolved.get("also") or ())}
+    measured: dict[Point, dict[str, float]] = {}
+    for variant, seed, name, value in store.values(stored.name, None, roles):
+        if name in asked or name not in COSTS:
+            measured.setdefault((variant, seed), {})[name] = value
+    metrics = sorted({name for values in measured.values() for name in values})
+    records: list[list[Json]] = []
+    for cell in store.cells(stored.name, roles):
+        values = measured.get((cell.variant, cell.seed), {})
+        where = [cell.run, stored.name, cell.variant, cell.seed, cell.role, cell.state, cell.reason, cell.attempts]
+        records.append(where + [values.get(name) for name in metrics])
+    return ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", *metrics], records
+
+
+# --------------------------------------------------------------------------------------------------------------- arrays
+
+
+def _metric(resolved: Mapping[str, Json]) -> Metric:
+    asked = resolved["metric"]
+    return Metric(asked["name"], asked["better"], asked.get("at", "last"), asked.get("minimum_effect"))
+
+
+def _seeds(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> tuple[int, ...]:
+    """The plan's seeds in its order, then any further seed of a cell."""
+    return tuple(dict.fromkeys([*resolved["seeds"], *sorted(cell.seed for cell in cells)]))
+
+
+def _values(
+    store: Reader, study: str, metric: Metric, also: Sequence[str], variants: Sequence[str], seeds: Sequence[int]
+) -> dict[str, Array]:
+    """metric -> (variants, seeds), each at the epoch that `metric.at` means; NaN where a run is not counted.
+
+    A further metric without a curve (parameters, say) is taken at the end; the study's own metric must have one.
+    """
+    names = [metric.name, *also]
+    points = [*store.values(study, names)]
+    if metric.at != "last":
+        curves: dict[str, dict[Point, dict[int, float]]] = {name: {} for name in names}
+        for variant, seed, name, step, value in store.curve_values(study, names):
+            curves[name].setdefault((variant, seed), {})[step] = value
+        points = [point for point in points if point[2] != metric.name and not curves[point[2]]]
+        points += _at(metric, curves)
+    row, column = _index(variants), _index(seeds)
+    values = {name: np.full((len(variants), len(seeds)), np.nan) for name in names}
+    for variant, seed, name, value in points:
+        if variant in row and seed in column and value is not None:
+            values[name][row[variant], column[seed]] = value
+    return values
+
+
+def _at(
+    metric: Metric, curves: Mapping[str, Mapping[Point, Mapping[int, float]]]
+) -> Iterator[tuple[str, int, str, float]]:
+    """Every curve at the epoch `metric.at`, or at the run's first epoch at which its own metric is best."""
+    sign = -1 if metric.better == "higher" else 1
+    for point, curve in curves[metric.name].items():
+        step = metric.at
+        if step == "best":
+            step = min(curve, key=lambda at, curve=curve: (sign * curve[at], at))  # type: ignore[misc]
+        for name, of_name in curves.items():
+            value = of_name.get(point, {}).get(int(step))
+            if value is not None:
+                yield *point, name, value
+
+
+def _index(names: Sequence[Any]) -> dict[Any, int]:
+    return {name: i for i, name in enumerate(names)}
+
+
+def _planned(variants: Sequence[str], cells: Sequence[StoredCell]) -> list[int]:
+    counts = Counter(cell.variant for cell in cells)
+    return [counts[variant] for variant in variants]
+
+
+def _failures(
+    variants: Sequence[str], seeds: Sequence[int], cells: Sequence[StoredCell], values: Array
+) -> list[dict[str, int]]:
+    """Of each variant, reason -> runs that failed. A run that is done without the metric counts as `no value`."""
+    row, column = _index(variants), _index(seeds)
+    found: list[Counter[str]] = [Counter() for _ in variants]
+    for cell in cells:
+        i = row[cell.variant]
+        if cell.state == "failed":
+            found[i][cell.reason or "error"] += 1
+        elif cell.state == "done" and np.isnan(values[i, column[cell.seed]]):
+            found[i][notes.NO_VALUE] += 1
+    return [dict(sorted(counts.items())) for counts in found]
+
+
+# ------------------------------------------------------------------------------------------------- inert and provenance
+
+
+def _inert(store: Reader, study: str, measured: Measured, attempts: Sequence[StoredAttempt]) -> frozenset[Pair]:
+    """The comparisons whose outputs are bit-identical for every shared seed.
+
+    Where a task hashes nothing, everything that it logged is compared, at all steps, measured costs aside; that is read
+    only for comparisons whose metric is identical already.
+    """
+    outputs = {(attempt.variant, attempt.seed): attempt.outputs for attempt in attempts}
+    values = measured.values[measured.metric.name]
+    row = _index(measured.variants)
+    found, unhashed = set(), {}
+    for variant, reference in measured.family:
+        same = np.isfinite(values[row[variant]]) & np.isfinite(values[row[reference]])
+        shared = [seed for seed, there in zip(measured.seeds, same, strict=True) if there]
+        pairs = [(outputs.get((variant, seed)), outputs.get((reference, seed))) for seed in shared]
+        if not pairs:
+            continue
+        if all(one and other for one, other in pairs):
+            if all(one == other for one, other in pairs):
+                found.add((variant, reference))
+        elif np.array_equal(values[row[variant], same], values[row[reference], same]):
+            unhashed[variant, reference] = shared
+    if unhashed:
+        logged = _logged(store, study)
+        found |= {
+            (variant, reference)
+            for (variant, reference), shared in unhashed.items()
+            if all(logged[variant, seed] == logged[reference, seed] for seed in shared)
+        }
+    return frozenset(found)
+
+
+def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None], float]]:
+    """Everything that each counted run logged, by metric and step (None: at the end)."""
+    found: dict[Point, dict[tuple[str, int | None], float]] = {}
+    for variant, seed, name, value in store.values(study, None):
+        if name not in COSTS:
+            found.setdefault((variant, seed), {})[name, None] = value
+    for variant, seed, name, step, value in store.curve_values(study, None):
+        if name not in COSTS:
+            found.setdefault((variant, seed), {})[name, step] = value
+    return found
+
+
+def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in notes.PROVENANCE}
+    for attempt in attempts:
+        for kind, counts in found.items():
+            value = attempt.provenance.get(kind)
+            counts["unknown" if value is None else str(value)] += 1
+    return {kind: dict(sorted(counts.items())) for kind, counts in found.items()}
+
+
+def _unit(task: str, metric: str) -> str:
+    """The unit of a metric where its name or its task says it."""
+    if task == "classify" and metric.endswith("accuracy"):
+        return "%"
+    return "s" if metric.endswith("_seconds") else "MiB" if metric.endswith("_mib") else ""

@@ -1,0 +1,45 @@
+"""CSV: one line per row at full precision, for other programs. An empty field is a number that n forbids.
+
+Names stand as they are, quoted where CSV asks for it; `tricks`, `differs` and `collapsed` are JSON lists and `failures`
+a JSON object, so that no name can be mistaken for a separator. The notes are in the JSON twin only.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from ablate.table import Format, TableData, TableOptions, as_json
+
+
+@dataclass(frozen=True)
+class Csv(Format):
+    """The rows of `table --format json`, `also` spread over a column for each mean and std."""
+
+    def render(self, data: TableData, options: TableOptions) -> str:
+        del options  # full precision has no digits, and CSV no caption
+        records = [_flat(record) for record in as_json(data)["rows"]]
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(records[0] if records else [])
+        writer.writerows(map(_field, record.values()) for record in records)
+        return out.getvalue()
+
+
+def _flat(record: dict[str, Any]) -> dict[str, Any]:
+    """A row's record with `also` as columns NAME_mean and NAME_std."""
+    also = record.pop("also")
+    return record | {
+        f"{name}_{part}": value[part] for name, value in also.items() for part in ("mean", "std")
+    }  # fmt: skip
+
+
+def _field(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | dict):
+        return json.dumps(value, ensure_ascii=False)
+    return "" if value is None else value

@@ -1,0 +1,280 @@
+"""From a real database to rows, notes and exported lines."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from ablate import results
+from ablate.errors import AblateError
+from ablate.notes import listed
+from ablate.registry import Registry
+from ablate.store import Store
+from ablate.table import TableOptions
+
+HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
+SPREAD = (0.0, 0.3, -0.2, 0.1, -0.1)
+"""What each of five seeds adds."""
+
+FULL = [90.0, 90.4, 89.9, 90.2, 90.1]
+WORSE = [86.4, 86.9, 86.5, 86.6, 86.7]
+
+
+def plan(variants, rows=None, **more):
+    """The stored form of a plan. variants: name -> tricks that are on; all are compared with the first."""
+    first = next(iter(variants))
+    if rows is None:
+        rows = [(name, None if name == first else first) for name in variants]
+    asked = [
+        {
+            "design": "leave_one_out", "variant": name, "compared_with": reference, "label": name,
+            "differs": sorted(set(variants[name]) ^ set(variants[reference])) if reference else [],
+        }
+        for name, reference in rows
+    ]  # fmt: skip
+    return {
+        "study": "demo", "question": "", "task": "m:f", "analysis": {}, "baseline": None, "seeds": [0, 1, 2, 3, 4],
+        "metric": {"name": "acc", "better": "higher", "at": "last", "minimum_effect": None}, "also": {}, "tricks": [],
+        "variants": [{"name": n, "tricks": list(t), "designs": [], "config": {}, "uses": []} for n, t in variants.items()],
+        "rows": asked, "left_out": [], "notes": [],
+    } | more  # fmt: skip
+
+
+def run(store, key, result, curve=(), outputs=(), provenance=()):
+    """Execute a run: metrics, or the reason why there are none."""
+    store.claim(key, f"t-{key}", **HERE)
+    for step, values in enumerate(curve, 1):
+        store.progress(f"t-{key}", step, values)
+    if isinstance(result, str):
+        store.fail(f"t-{key}", result, "said", again=False)
+    else:
+        store.finish(f"t-{key}", result, dict(outputs), dict(provenance))
+
+
+@pytest.fixture
+def fill(tmp_path):
+    """Store a plan and its runs. ran: variant -> a list by seed of a value of acc, metrics, a reason, or None (to do).
+
+    `of(variant, seed)` gives curve, outputs and provenance of a run.
+    """
+    opened = []
+
+    def filled(resolved, ran, of=lambda *_: {}):
+        store = Store.open(tmp_path / f"{len(opened)}.db", write=True)
+        opened.append(store)
+        cells = [(v, s, "ablation", f"{v}:{s}") for s in range(5) for v in ran if s < len(ran[v])]
+        store.save_plan("demo", "", resolved, "sha", cells, {key: "{}" for *_, key in cells})
+        for variant, seed, _, key in cells:
+            result = ran[variant][seed]
+            if result is not None:
+                result = result if isinstance(result, dict | str) else {"acc": result}
+                run(store, key, result, **of(variant, seed))
+        return store
+
+    yield filled
+    for store in opened:
+        store.close()
+
+
+def rows(store):
+    return {row.variant: row for row in results.table_data(results.load(store)).rows}
+
+
+def note(store, start):
+    """The one note that holds `start`; an empty text where there is none."""
+    found = [note for note in results.table_data(results.load(store, "demo")).notes if start in note]
+    assert len(found) <= 1
+    return found[0] if found else ""
+
+
+TWO = {"full": ["bn"], "full-bn": []}
+
+
+def test_a_finished_study_becomes_rows_in_the_plans_order(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": WORSE})
+    data = results.table_data(results.load(store, None))
+    assert [("full", 5, None), ("full-bn", 5, "helps")] == [(r.variant, r.n, r.verdict) for r in data.rows]
+    assert data.rows[1].delta == pytest.approx(-3.5)
+    assert data.rows[1].p < 1e-4
+
+
+def test_an_unknown_study_names_the_nearest(fill):
+    store = fill(plan(TWO), {"full": [], "full-bn": []})
+    with pytest.raises(AblateError, match=r"'dmeo'.*Did you mean 'demo'"):
+        results.load(store, "dmeo")
+
+
+def test_an_empty_database_says_what_to_do(tmp_path):
+    Store.open(tmp_path / "e.db", write=True).close()
+    with Store.open(tmp_path / "e.db") as store, pytest.raises(AblateError, match=r"no study yet.*ablate run"):
+        results.load(store)
+
+
+def test_failed_runs_are_out_of_n_and_named_with_their_reason(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:3], "diverged", "oom"]})
+    row = rows(store)["full-bn"]
+    assert (3, 5, 2, {"diverged": 1, "oom": 1}) == (row.n, row.planned, row.failed, row.failures)
+    assert "full-bn (diverged: seed 3; oom: seed 4)" in note(store, "† Failed")
+
+
+def test_a_done_run_without_the_metric_is_no_result(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:4], {"loss": 1.0}]})
+    row = rows(store)["full-bn"]
+    assert (4, 1, {"no value": 1}) == (row.n, row.failed, row.failures)
+    assert "full-bn (1 run)" in note(store, "without acc")
+
+
+def test_an_unfinished_study_says_how_much_is_to_do(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:3], None, None]})
+    store.claim("full-bn:3", "t", **HERE)
+    assert note(store, "Unfinished") == "Unfinished: 1 of 10 runs to do, 1 running."
+    assert rows(store)["full-bn"].failed == 0
+
+
+def test_the_family_is_every_declared_comparison_and_stands_in_the_notes(fill):
+    variants = {"full": ["a", "b"], "full-a": ["b"], "full-b": ["a"]}
+    store = fill(plan(variants), {"full": FULL, "full-a": WORSE, "full-b": [None] * 5})
+    assert "the 2 comparisons of acc" in note(store, "Holm")
+    row = rows(store)["full-a"]
+    assert row.p_adjusted == pytest.approx(2 * row.p)
+
+
+def test_seeds_that_are_not_shared_are_compared_by_welch_and_the_notes_say_so(fill):
+    ran = {"full": ["oom", "oom", *FULL[2:]], "full-bn": [*WORSE[:2], "oom", "oom", "oom"]}
+    store = fill(plan(TWO), ran)
+    assert rows(store)["full-bn"].test == "Welch t"
+    assert rows(store)["full-bn"].p is None, "two values forbid it"
+    assert "full-bn" in note(store, "Welch")
+
+
+def curves(variant, seed):
+    """A curve that is best at epoch 2 of 3."""
+    shift = SPREAD[seed] + (0 if variant == "full" else -3)
+    return {
+        "curve": [{"acc": 70 + shift, "loss": 3.0}, {"acc": 90 + shift, "loss": 2.0}, {"acc": 80 + shift, "loss": 1.0}]
+    }
+
+
+@pytest.mark.parametrize(("at", "mean", "loss"), [("last", 80.02, 1.0), ("best", 90.02, 2.0), (1, 70.02, 3.0)])
+def test_every_metric_is_taken_at_the_epoch_that_is_asked_for(fill, at, mean, loss):
+    metric = {"name": "acc", "better": "higher", "at": at, "minimum_effect": None}
+    resolved = plan(TWO, metric=metric, also={"loss": "lower", "parameters": "lower"})
+    last = {v: [curves(v, s)["curve"][-1] | {"parameters": 7.0} for s in range(5)] for v in TWO}
+    store = fill(resolved, last, curves)
+    row = rows(store)["full"]
+    assert (mean, loss, 7.0) == pytest.approx((row.mean, row.also["loss"].mean, row.also["parameters"].mean))
+    assert ("optimistic" in note(store, "planned per variant")) == (at == "best")
+
+
+def test_an_epoch_that_no_run_reached_gives_no_value(fill):
+    metric = {"name": "acc", "better": "higher", "at": 9, "minimum_effect": None}
+    store = fill(plan(TWO, metric=metric), {"full": FULL, "full-bn": WORSE}, curves)
+    assert (0, 5) == (rows(store)["full"].n, rows(store)["full"].failed)
+    assert "(at: 9)" in note(store, "without acc")
+
+
+def hashed(variant, seed):
+    return {"outputs": {"weights": f"{seed}", "predictions": f"{seed}" if variant != "full-bn" else f"x{seed}"}}
+
+
+def test_inert_means_that_every_shared_seed_has_the_same_hashes(fill):
+    variants = {"full": ["bn", "ls"], "full-bn": ["ls"], "full-ls": ["bn"]}
+    store = fill(plan(variants), {"full": FULL, "full-bn": FULL, "full-ls": FULL}, hashed)
+    found = rows(store)
+    assert ("inconclusive", "inert") == (found["full-bn"].verdict, found["full-ls"].verdict)
+    assert "full-ls and full." in note(store, "inert")
+
+
+def test_a_task_without_hashes_is_inert_where_everything_that_it_logged_is_equal(fill):
+    def logged(variant, seed):
+        return {"curve": [{"acc": 1.0 + (variant == "full-bn")}, {"acc": FULL[seed], "train_seconds": seed}]}
+
+    variants = {"full": ["bn", "ls"], "full-bn": ["ls"], "full-ls": ["bn"]}
+    ran = {name: [{"acc": v, "train_seconds": i + len(name)} for i, v in enumerate(FULL)] for name in variants}
+    found = rows(fill(plan(variants), ran, logged))
+    assert ("inconclusive", "inert") == (found["full-bn"].verdict, found["full-ls"].verdict)
+
+
+def test_a_metric_at_chance_is_degenerate_and_nothing_is_called_best(fill):
+    store = fill(plan(TWO), {"full": [10.0] * 5, "full-bn": [10.0] * 5}, hashed)
+    assert "every counted run reports 10" in note(store, "Degenerate")
+    assert note(store, "Best mean") == ""
+
+
+def test_the_best_row_has_every_seed_done(fill):
+    store = fill(plan(TWO), {"full": [95.0, 95.1, 95.2, 95.3, "diverged"], "full-bn": WORSE})
+    assert "full-bn" in note(store, "Best mean")
+
+
+def test_a_collapsed_seed_gets_a_sign_count_beside_t(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:4], 37.0]})
+    assert "full-bn: 5 of 5 seeds worse; seed 4 at 37" in note(store, "collapsed")
+
+
+def test_mixed_versions_are_marked_and_equal_ones_are_not(fill):
+    def made(variant, seed):
+        return {"provenance": {"torch": "2.5" if seed else "2.4", "git": "a" * 40, "processor": "x"}}
+
+    store = fill(plan(TWO), {"full": FULL, "full-bn": WORSE}, made)
+    assert note(store, "Mixed") == "Mixed: the runs were made with 2 torch versions (2.4: 2 runs, 2.5: 8 runs)."
+
+
+def test_a_measured_cost_is_marked_as_such(fill):
+    ran = {name: [{"acc": v, "train_seconds": 1.5} for v in FULL] for name in TWO}
+    store = fill(plan(TWO, also={"train_seconds": "lower"}), ran)
+    assert "train_seconds" in note(store, "Measured cost")
+
+
+def test_what_the_plan_left_out_and_its_notes_are_shown(fill):
+    resolved = plan(TWO, left_out=["full-bn of x: skip requires bn"], notes=["a = b*c"])
+    notes = results.table_data(results.load(fill(resolved, {"full": FULL, "full-bn": WORSE}))).notes
+    assert notes[-2:] == ("Left out: full-bn of x: skip requires bn.", "a = b*c")
+
+
+def test_long_lists_are_cut_and_say_by_how_many():
+    assert listed(map(str, range(5)), most=3) == "0, 1, 2 and 2 more"
+
+
+@pytest.mark.parametrize("format_", ["markdown", "latex", "html", "csv", "json"])
+def test_the_same_rows_give_the_same_bytes_however_they_came_about(fill, format_):
+    resolved = plan(TWO, also={"loss": "lower"})
+    ran = {name: [{"acc": a, "loss": a / 3} for a in v] for name, v in {"full": FULL, "full-bn": WORSE}.items()}
+    straight = fill(resolved, ran)
+    broken = fill(resolved, {"full": ran["full"], "full-bn": [*ran["full-bn"][:2], None, None, None]})
+    broken.claim("full-bn:4", "lost", **HERE)
+    broken.fail("lost", "lost", "its worker is gone", again=True)
+    for seed in (4, 2, 3):
+        run(broken, f"full-bn:{seed}", ran["full-bn"][seed])
+    draw = Registry().make("tables", format_, {}).render
+    texts = [draw(results.table_data(results.load(store)), TableOptions()) for store in (straight, broken)]
+    assert texts[0] == texts[1]
+    assert "NaN" not in texts[0]
+    assert "nan" not in texts[0]
+
+
+def test_export_has_a_line_per_cell_and_a_column_per_metric(fill):
+    ran = {"full": [{"acc": 0.1 + 0.2, "train_seconds": 3.0}, "oom", None], "full-bn": [{"loss": 1.0}]}
+    store = fill(plan(TWO), ran)
+    lines = list(csv.reader(io.StringIO(results.export_text(store, "demo"))))
+    assert lines == [
+        ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", "acc", "loss"],
+        ["full:0", "demo", "full", "0", "ablation", "done", "", "1", "0.30000000000000004", ""],
+        ["full-bn:0", "demo", "full-bn", "0", "ablation", "done", "", "1", "", "1.0"],
+        ["full:1", "demo", "full", "1", "ablation", "failed", "oom", "1", "", ""],
+        ["full:2", "demo", "full", "2", "ablation", "todo", "", "0", "", ""],
+    ]
+    records = json.loads(results.export_text(store, "demo", "json"))
+    assert (0.1 + 0.2, None) == (records[0]["acc"], records[2]["acc"])
+
+
+def test_export_shows_a_measured_cost_where_the_study_asks_for_it(fill):
+    ran = {"full": [{"acc": 1.0, "train_seconds": 3.0}], "full-bn": []}
+    assert "train_seconds" in results.export_text(fill(plan(TWO, also={"train_seconds": "lower"}), ran), "demo")
+
+
+def test_no_cell_of_a_half_finished_table_is_nan(fill):
+    store = fill(plan(TWO), {"full": [90.0, None, None, None, None], "full-bn": [None] * 5})
+    for row in rows(store).values():
+        assert not any(isinstance(value, float) and math.isnan(value) for value in vars(row).values())

@@ -1,0 +1,280 @@
+"""Every format: what it shows, and that nothing in a study can inject markup."""
+
+import csv
+import html.parser
+import io
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from ablate.records import AlsoValue, Row
+from ablate.registry import Registry
+from ablate.table import TableData, TableOptions, as_json, grid, one_line
+from ablate.tables import latex, markdown
+
+FORMATS = ("markdown", "latex", "html", "csv", "json")
+HOSTILE = [
+    "%", "_", r"\input{x}", "|", "<b>", "__import__('os')", "two\nlines", "C", "a-b", "lr*2", "*x*", "`code`", r"a\|b",
+    "[x](http://e.org)", "&amp;", "$x^2$", "~~no~~", "#1", "--", '"q"', "{}", "^", "![i](j)", "<!--", "</td>", "漢字", "é",
+    "a_b_", "&#60;", "\x1b[31mred", "1. x", "a | b", "\\", r"\\", "- x", "[*]", "''", "<script>alert(1)</script>",
+]  # fmt: skip
+
+
+def row(variant="base", compared_with=None, **more):
+    """A row of ten seeds; compared, it is a clear loss of 3.5."""
+    values = {
+        "design": "leave_one_out", "tricks": (), "planned": 10, "n": 10, "failed": 0, "pairs": 0, "mean": 90.25,
+        "std": 0.5, "ci_low": 89.9, "ci_high": 90.6, "delta": None, "delta_ci_low": None, "delta_ci_high": None,
+        "p": None, "p_adjusted": None, "test": "", "verdict": None,
+    }  # fmt: skip
+    if compared_with is not None:
+        values |= {
+            "pairs": 10, "delta": -3.5, "delta_ci_low": -4.1, "delta_ci_high": -2.9, "p": 1e-6, "p_adjusted": 2e-6,
+            "test": "paired t", "verdict": "helps",
+        }  # fmt: skip
+    return Row(variant=variant, compared_with=compared_with, **(values | more))
+
+
+def table(*rows, notes=(), **more):
+    return TableData("demo", "dev_accuracy", "higher", rows or (row("full"), row("base", "full")), notes, **more)
+
+
+def render(format_, data, **options):
+    return Registry().make("tables", format_, {}).render(data, TableOptions(**options))
+
+
+def texts(data, **options):
+    """The table's cells by row, as laid out."""
+    return [
+        [cell.text for cell in cells] for group in grid(data, TableOptions(**options)).groups for cells in group.rows
+    ]
+
+
+class Reader(html.parser.HTMLParser):
+    """The tags of a page and the text of each table cell, caption and note."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.cells = [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag in ("td", "th", "li", "caption"):
+            self.cells.append("")
+
+    def handle_data(self, data):
+        if self.cells:
+            self.cells[-1] += data
+
+
+def read_markdown(text):
+    """What a CommonMark renderer with tables makes of it."""
+    return Reader(MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(text))
+
+
+def cells_of(reader):
+    return [cell.strip() for cell in reader.cells]
+
+
+# ---------------------------------------------------------------------------------------------------------------- cells
+
+
+def test_a_row_shows_n_mean_spread_difference_interval_p_and_verdict():
+    assert ["10", "90.25 ± 0.50", "-3.50 (-4.10 to -2.90)", "<0.001", "helps"] == texts(table())[1][1:]
+
+
+def test_the_header_tells_metric_unit_direction_and_comparison():
+    data = table(also={"dev_loss": "lower"}, units={"dev_accuracy": "%"})
+    data = replace(data, rows=tuple(replace(r, also={"dev_loss": AlsoValue(0.3, 0.01, "lower")}) for r in data.rows))
+    expected = (
+        "variant", "n", "dev_accuracy (%) ↑ (mean ± std)", "Δ vs full (95 % CI)", "p (Holm)", "verdict", "dev_loss ↓",
+    )  # fmt: skip
+    assert expected == grid(data, TableOptions()).header
+    assert "0.300 ± 0.010" == texts(data)[0][-1]
+
+
+def test_decimals_show_two_digits_of_the_spread_unless_asked_otherwise():
+    assert "0.7312 ± 0.0012" == texts(table(row(mean=0.73119, std=0.0012)))[0][2]
+    assert "1235 ± 56" == texts(table(row(mean=1234.56, std=55.5)))[0][2]
+    assert "90.250 ± 0.500" == texts(table(), digits=3)[0][2]
+
+
+def test_one_seed_says_so_and_two_show_their_range():
+    one = row(n=1, planned=1, std=None)
+    two = row(n=2, planned=2, low=90.0, high=90.5, std=0.35)
+    assert "90.25 (n=1)" == texts(table(one))[0][2]
+    assert "90.00 to 90.50 (n=2)" == texts(table(two))[0][2]
+    two = row(
+        "a", "base", pairs=2, delta_low=-4.0, delta_high=-3.0, delta_ci_low=None, delta_ci_high=None, p_adjusted=None
+    )
+    assert ["-4.00 to -3.00 (n=2)", "n<3"] == texts(table(two))[0][3:5]
+
+
+def test_a_failed_run_leaves_a_mark_and_an_unfinished_one_a_count():
+    assert ["9/10†", "4/10"] == [texts(table(r))[0][1] for r in (row(n=9, failed=1), row(n=4))]
+
+
+def test_identical_values_say_identical_and_equal_differences_no_spread():
+    none = {"delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "verdict": "inconclusive"}
+    same = row("a", "base", delta=0.0, identical=True, **none)
+    flat = row("b", "base", delta=0.5, no_spread=True, **none)
+    assert [["0.00", "identical"], ["+0.50", "no spread"]] == [cells[3:5] for cells in texts(table(same, flat))]
+    assert "90.25 (identical)" == texts(table(row(std=0.0)))[0][2]
+
+
+def test_a_row_without_any_result_shows_no_number():
+    empty = row("a", "base", n=0, mean=None, std=None, delta=None, p=None, p_adjusted=None, verdict=None)
+    assert ["0/10", "–", "–", "", ""] == texts(table(empty))[0][1:]
+
+
+def test_a_tiny_loss_is_never_minus_zero():
+    assert (
+        "0.00 (-0.10 to +0.10)" == texts(table(row("a", "b", delta=-0.001, delta_ci_low=-0.1, delta_ci_high=0.1)))[0][3]
+    )
+
+
+def test_bold_is_only_what_survives_correction():
+    rows = (row("full"), row("a", "full"), row("b", "full", p_adjusted=0.06, verdict="inconclusive"))
+    assert [0, 2, 0] == [sum(c.bold for c in cells) for cells in grid(table(*rows), TableOptions()).groups[0].rows]
+
+
+def test_inconclusive_says_how_many_more_seeds():
+    open_row = row("a", "full", verdict="inconclusive", more_seeds=7, p_adjusted=0.3)
+    assert "inconclusive (+7 seeds)" == texts(table(open_row))[0][-1]
+
+
+def test_a_row_that_differs_by_several_tricks_is_marked():
+    assert "base ‡" == texts(table(row("base", "full", differs=("a", "b"))))[0][0]
+
+
+def test_designs_are_groups_and_a_chain_names_what_each_row_is_compared_with():
+    chain = (row("base", design="cumulative"), row("base+a", "base", design="cumulative"))
+    chain += (row("full", "base+a", design="cumulative"),)
+    found = grid(table(row("full"), row("base", "full"), *chain), TableOptions())
+    assert ["leave_one_out", "cumulative"] == [group.title for group in found.groups]
+    assert "vs" == found.header[1]
+    assert "base+a" == found.groups[1].rows[2][1].text
+    two = grid(table(row("full"), row("base", "full"), chain[0], chain[1]), TableOptions())
+    assert ["leave_one_out (Δ vs full)", "cumulative (Δ vs base)"] == [group.title for group in two.groups]
+
+
+# -------------------------------------------------------------------------------------------------------------- formats
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_equal_data_give_equal_bytes_that_end_in_one_newline(format_):
+    text = render(format_, table(notes=("a note",)))
+    assert text == render(format_, table(notes=("a note",)))
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("format_", ["markdown", "html"])
+def test_hostile_names_are_read_as_text(format_, name):
+    data = replace(table(row(name, label=name), row("b", name), notes=(name,)), study=name, metric=name)
+    text = render(format_, data, caption=name, standalone=True)
+    found = read_markdown(text) if format_ == "markdown" else Reader(text)
+    clean = re.sub(r"[\x00-\x1f]+", " ", name).strip()
+    cells = cells_of(found)
+    assert {clean, f"{clean} ↑ (mean ± std)", f"Δ vs {clean} (95 % CI)"} <= set(cells)
+    assert clean == cells[-1], "the note"
+    allowed = {"p", "strong", "table", "thead", "tbody", "tr", "th", "td", "ul", "li"}
+    allowed |= {"html", "head", "meta", "title", "style", "body", "caption"} if format_ == "html" else set()
+    assert set(found.tags) <= allowed
+
+
+@given(st.text(min_size=1))
+def test_any_text_comes_back_from_a_markdown_cell(name):
+    cells = read_markdown(f"| {markdown.escape(name)} |\n|---|\n").cells
+    assert [one_line(name).strip()] == [cell.strip() for cell in cells]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_survive_the_machine_readable_formats_unchanged(name):
+    data = replace(table(row(name, tricks=(name,), failures={"error": 1}), notes=(name,)), study=name, metric=name)
+    read = json.loads(render("json", data))
+    assert (name, name, name, [name], [name]) == (
+        read["study"], read["metric"], read["rows"][0]["variant"], read["rows"][0]["tricks"], read["notes"],
+    )  # fmt: skip
+    (record,) = csv.DictReader(io.StringIO(render("csv", data), newline=""))
+    assert (name, [name]) == (record["variant"], json.loads(record["tricks"]))
+
+
+def test_latex_escapes_every_special_character():
+    assert latex.escape("%_&#$") == r"\%\_\&\#\$"
+    assert latex.escape(r"\input{x}") == r"\textbackslash{}input\{x\}"
+    assert latex.escape("a--b~c^d") == r"a{-}{-}b\textasciitilde{}c\textasciicircum{}d"
+    assert latex.escape('<|>"`[*]') == (r"\textless{}\textbar{}\textgreater{}{\char34}\textasciigrave{}{[}{*}{]}")
+    assert latex.escape("é 漢\n±") == r"é U+6F22 $\pm$"
+
+
+@given(st.text())
+def test_latex_text_holds_no_command_but_its_own(name):
+    known = r"\\(?:text[a-z]+\{\}|char34|[{}$&#%_]|pm|Delta|uparrow|downarrow|dagger|ddagger|times|geq|leq|mu)"
+    rest = re.sub(known, "", latex.escape(name))
+    assert not re.search(r"[\\&#%_~]", rest)
+    assert rest.count("{") == rest.count("}")
+
+
+def test_latex_writes_a_minus_sign_in_numbers_and_a_hyphen_in_names():
+    text = render("latex", table(row("full"), row("full-a", "full")))
+    assert r"full{-}a & 10 & 90.25 $\pm$ 0.50 & \textbf{$-$3.50 ($-$4.10 to $-$2.90)}" in text
+    assert r"\caption{mine}" in render("latex", table(), caption="mine")
+    assert r"\label{tab:x-y}" in render("latex", table(), label="tab:x}y")
+
+
+@pytest.mark.slow
+def test_a_standalone_latex_table_of_hostile_names_compiles(tmp_path):
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed: apt-get install texlive-latex-recommended")
+    rows = [row("full", also={"l": AlsoValue(0.5, 0.1, "lower")})]
+    rows += [row(name, "full", label=name, also=rows[0].also, design=name) for name in HOSTILE]
+    data = table(*rows, notes=tuple(HOSTILE), also={"l": "lower"})
+    (tmp_path / "t.tex").write_text(render("latex", data, standalone=True, caption="".join(HOSTILE)))
+    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_html_has_a_caption_and_scopes():
+    text = render("html", table(), caption="One", label="t")
+    assert '<table id="t">\n<caption>One</caption>' in text
+    assert text.count('scope="col"') == 6
+    assert '<th scope="row">base</th><td class="number">10</td>' in text
+    assert "<html" not in text
+    assert render("html", table(), standalone=True).startswith("<!DOCTYPE html>")
+
+
+def test_json_and_csv_have_full_precision_and_null_where_n_forbids():
+    data = table(row("a", "base", delta=-3.5000000000000004, p=None, also={"loss": AlsoValue(0.1, None, "lower")}))
+    found = json.loads(render("json", data))
+    assert {"study", "metric", "better", "rows", "notes"} == set(found)
+    assert (-3.5000000000000004, None) == (found["rows"][0]["delta"], found["rows"][0]["p"])
+    assert {"mean": 0.1, "std": None, "better": "lower"} == found["rows"][0]["also"]["loss"]
+    (record,) = csv.DictReader(io.StringIO(render("csv", data)))
+    assert ("-3.5000000000000004", "", "0.1", "") == (
+        record["delta"], record["p"], record["loss_mean"], record["loss_std"],
+    )  # fmt: skip
+
+
+def test_json_rows_have_every_field_of_the_contract():
+    fields = (
+        "variant design tricks compared_with planned n failed pairs mean std ci_low ci_high delta delta_ci_low "
+        "delta_ci_high p p_adjusted test verdict also more_seeds"
+    )
+    assert set(fields.split()) <= set(as_json(table())["rows"][0])
+
+
+def test_markdown_lines_up_in_a_terminal():
+    lines = [line for line in render("markdown", table()).splitlines() if line.startswith("|")]
+    assert len({len(line) for line in lines}) == 1
+    assert "dev_accuracy" in lines[0], "an underscore inside a word stays readable"
