@@ -41,6 +41,7 @@ class Latex(Format):
         caption = options.caption or f"{data.study}: ablation by {data.metric}"
         label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or f"tab:{data.study}").strip("-")
         lines = [
+            r"% needs \usepackage{booktabs}; where the table is too wide: table* or \resizebox (graphicx)",
             r"\begin{table}[htbp]",
             r"\centering\small",
             rf"\caption{{{escape(caption)}}}",
