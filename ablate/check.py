@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from ablate.design import Space, name_of
-from ablate.errors import Problem, one_of
+from ablate.errors import ConfigError, Problem, one_of
 from ablate.records import CATEGORIES, Cell, Choice, Json, Study, TrickLevel
 from ablate.registry import Registry
 from ablate.study import configuration, patched
@@ -26,7 +26,7 @@ def problem(study: Study, path: str, message: str) -> Problem:
     while place and place not in study.positions:
         place = place.rpartition(".")[0]
     line, column = study.positions.get(place, (0, 0))
-    return Problem(study.path, line, column, path, message)
+    return Problem(study.path or study.name, line, column, path, message)
 
 
 # ------------------------------------------------------------------------------------------------------- who set a key
@@ -125,14 +125,15 @@ def _overlap(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
 def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> Problem | None:
     start, _ = configuration(study, Cell((), cell.of))
     (_, first), (place, second) = _level(study, one), _level(study, other)
-    forwards = _flat(patched(patched(start, first.set), second.set))
-    backwards = _flat(patched(patched(start, second.set), first.set))
+    forwards, backwards = _both(start, first.set, second.set), _both(start, second.set, first.set)
     differing = [key for key in {**forwards, **backwards} if forwards.get(key) != backwards.get(key)]
-    if not differing:
-        return None
-    key = differing[0]
-    make = "Patch single keys (`a.b: value`), or make"
-    if key not in forwards:
+    if not forwards or not differing:
+        return None  # not forwards: nothing that a task could be asked about; `refusals` says so
+    key, make = differing[0], "Patch single keys (`a.b: value`), or make"
+    if not backwards:
+        key = next(".".join(path) for path in _writes(second.set) if any(_related(path, p) for p in _writes(first.set)))
+        clash = f"sets {key} to no mapping, but {str(one)!r} sets a key inside it"
+    elif key not in forwards:
         clash = f"replaces the mapping that holds {key}, but {str(one)!r} sets that to {backwards[key]}"
     elif key not in backwards:
         clash = f"sets {key} to {forwards[key]}, but {str(one)!r} replaces the mapping that holds it"
@@ -140,6 +141,14 @@ def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> P
         clash, make = f"sets {key} to {forwards[key]}, but {str(one)!r} sets it to {backwards[key]}", "Make"
     advice = f"{make} them `levels:` of one trick, or say `conflicts: [{one.trick}]`."
     return problem(study, f"{place}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
+
+
+def _both(start: Mapping[str, Json], first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, str]:
+    """Every leaf after both changes. Nothing where they do not fit: `second` patches what `first` made no mapping."""
+    try:
+        return _flat(patched(patched(start, first), second))
+    except ConfigError:
+        return {}
 
 
 def _flat(config: Json, above: str = "") -> dict[str, str]:

@@ -208,13 +208,14 @@ def _choose(study: Study, registry: Registry, space: Space) -> tuple[list[_Draft
     notes: list[str] = []
     problems: list[Problem] = []
     for i, use in enumerate(study.designs):
+        place = f"designs.{i}" if f"designs.{i}" in study.positions else "designs"
         try:
             design: Design = registry.make("designs", use.name, use.options)
             chosen = _allowed(design.choose(space), space)
         except ConfigError as error:
-            problems += [check.problem(study, f"designs.{i}.{key}", message) for key, message in error.problems]
+            problems += [check.problem(study, f"{place}.{key}", message) for key, message in error.problems]
         except (DesignError, PluginError) as error:
-            problems.append(check.problem(study, f"designs.{i}", str(error)))
+            problems.append(check.problem(study, place, str(error)))
         else:
             drafts += [_Draft(use.name, row, design.by_baseline) for row in chosen.rows]
             left_out += [f"{name_of(left.cell, space, left.of)} of {use.name}: {left.why}" for left in chosen.left_out]
@@ -259,20 +260,16 @@ def _complete(
     """Each variant's configuration as the task completes it, and what the task refused; equal ones are asked once."""
     done: dict[str, Completed] = {}
     refused: list[check.Refused] = []
-    known: dict[str, Completed | ConfigError] = {}
+    known: dict[str, Completed] = {}
     for name, cell in cells.items():
-        config, uses = configuration(study, cell)
-        text = canonical_json([config, [[use.name, use.params] for use in uses]])
-        if text not in known:
-            try:
-                known[text] = task.complete(config, uses, registry)
-            except ConfigError as error:
-                known[text] = error
-        found = known[text]
-        if isinstance(found, ConfigError):
-            refused.append((name, cell, found.problems))
-        else:
-            done[name] = found
+        try:
+            config, uses = configuration(study, cell)
+            asked = canonical_json([config, [[use.name, use.params] for use in uses]])
+            if asked not in known:
+                known[asked] = task.complete(config, uses, registry)
+            done[name] = known[asked]
+        except ConfigError as error:
+            refused.append((name, cell, error.problems))
     return done, refused
 
 

@@ -352,6 +352,7 @@ def test_two_tricks_that_agree_may_stand_in_one_variant(one, other):
         ({"optimizer": {"name": "adamw"}}, {"optimizer.lr": 0.01}),  # a replacement drops what the other sets
         ({"optimizer.lr": 0.01}, {"optimizer": {"name": "adamw"}}),
         ({"augment": "none"}, {"augment": {"flip": True}}),
+        ({"augment.flip": True}, {"augment": "none"}),
         ({"flag": 1}, {"flag": True}),  # equal in Python, not in JSON
     ],
 )
@@ -378,6 +379,13 @@ def test_tricks_that_never_meet_may_set_one_key_differently():
     assert len(plan(*tricks, designs=["add_one_in"]).variants) == 3
     apart = tricks[0], replace(tricks[1], conflicts=("low",))
     assert len(plan(*apart, designs=["factorial"]).variants) == 3
+
+
+def test_a_trick_that_patches_inside_what_another_one_made_no_mapping_is_refused_at_its_line():
+    tricks = trick("none", {"augment": "none"}), trick("flip", {"augment.flip": True})
+    (only,) = problems(*tricks, designs=["factorial"], positions={"tricks.flip": (4, 3)})
+    assert only.startswith("s.yaml:4:3: tricks.flip.set.augment.flip: cannot be set: ")
+    assert only.endswith("(in variant 'full')")
 
 
 def test_every_pair_that_clashes_is_named_once():
