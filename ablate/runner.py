@@ -202,16 +202,16 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)
-    specs = _specs(planned, folder)
+    wanted = specs(planned, folder)
     # The server is started while no database is open, so that no process but this one ever holds the file.
     executor = LocalExecutor(_setup(planned))
     try:
         if options.canary and planned.task.has_canary:
-            _canary(planned, executor, slots, specs, states, folder, watcher)
+            _canary(planned, executor, slots, wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
             made = devices.provenance() | {"git": devices.git_commit(str(Path(planned.study.path).resolve().parent))}
             limits = planned.study.limits
-            return Dispatcher(store, executor, slots, specs, limits, listener=watcher, provenance=made).run()
+            return Dispatcher(store, executor, slots, wanted, limits, listener=watcher, provenance=made).run()
     finally:
         executor.close()
 
@@ -260,23 +260,23 @@ def folder_name(study: str) -> str:
     return plain if plain == study else f"{plain[:40]}-{identity.sha256(study)[:8]}"
 
 
-def _specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:
+def specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:
     """The specification of each run, by key, in the plan's order."""
     runs = folder / folder_name(planned.study.name) / "runs"
-    specs: dict[str, RunSpec] = {}
+    made: dict[str, RunSpec] = {}
     plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
     for run in planned.plan.runs:
-        if run.key not in specs:
+        if run.key not in made:
             spec = planned.plan.spec(run, str(runs / run.key), str(folder / ".cache"), plugins, planned.path)
-            specs[run.key] = replace(spec, sources=sources)
-    return specs
+            made[run.key] = replace(spec, sources=sources)
+    return made
 
 
 def _canary(
     planned: Planned,
     executor: LocalExecutor,
     slots: Sequence[Slot],
-    specs: Mapping[str, RunSpec],
+    wanted: Mapping[str, RunSpec],
     states: Mapping[str, RunState],
     folder: Path,
     watcher: Watcher,
@@ -289,7 +289,7 @@ def _canary(
             first.setdefault(run.variant, run.key)
     scratch = folder / folder_name(planned.study.name) / "canary"
     try:
-        trial = {name: replace(specs[key], folder=str(scratch / key)) for name, key in first.items()}
+        trial = {name: replace(wanted[key], folder=str(scratch / key)) for name, key in first.items()}
         watcher.trying(0, len(trial))
         ended = canaries(executor, slots, trial, progress=lambda done: watcher.trying(done, len(trial)))
     finally:

@@ -90,6 +90,16 @@ sa.Index(
     sqlite_where=attempt.c.outcome.is_(None),
     postgresql_where=attempt.c.outcome.is_(None),
 )
+test_use = sa.Table(
+    "test_use",
+    tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("study", sa.Text, nullable=False),
+    sa.Column("variant", sa.Text, nullable=False),
+    sa.Column("seeds", sa.Text, nullable=False),
+    sa.Column("sha", sa.Text, nullable=False),
+    sa.Column("made_at", sa.Float, nullable=False),
+)
 metric = sa.Table(
     "metric",
     tables,

@@ -142,6 +142,20 @@ class Store(Reader):
                     [{"key": key, "config": config, "state": "todo"} for key, config in runs.items()],
                 )
 
+    def save_test_use(self, study: str, variant: str, seeds: Sequence[int], sha: str) -> int:
+        """Record that the test set was predicted; returns how many other predictions of this study came before.
+
+        sha: of the submission. The same file made again is no further look.
+        """
+        use = schema.test_use
+        with self.transaction() as connection:
+            query = sa.select(use.c.sha).where(use.c.study == study).distinct()
+            before = set(connection.execute(query).scalars())
+            if sha not in before:
+                values = {"study": study, "variant": variant, "seeds": json.dumps(list(seeds)), "sha": sha}
+                connection.execute(use.insert().values(made_at=self._now(), **values))
+            return len(before - {sha})
+
     def requeue(self, keys: Iterable[str]) -> None:
         """Failed runs that may be tried again are to do again. Their attempts stay on record."""
         with self.transaction() as connection:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from ablate.errors import AblateError
 from ablate.records import Better, Json, RunSpec, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
@@ -34,6 +35,16 @@ class Completed:
     tricks: tuple[TrickUse, ...]
     code: Mapping[str, Json]
     data: str | None = None
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Test images as a run's weights see them. ids and probabilities (one row of class probabilities each) in the data
+    set's order."""
+
+    ids: tuple[str, ...]
+    probabilities: tuple[tuple[float, ...], ...]
+    class_names: tuple[str, ...]
 
 
 @dataclass
@@ -102,6 +113,10 @@ class Task(Plugin):
     def canary(self, run: Run) -> Mapping[str, str]:
         """Two steps on one batch: hashes of what came out (equal hashes: the variants do not differ). May raise."""
         raise NotImplementedError
+
+    def predict(self, run: Run, weights: Path) -> Predicted:
+        """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""
+        raise AblateError(f"the task {run.spec.task!r} has no test set to predict.")
 
 
 Function = Callable[[Mapping[str, Any], Run], Values | Iterator[Values]]

@@ -9,28 +9,15 @@ import ablate
 
 ROOT = Path(ablate.__file__).parent
 ROWS = [
-    ["__init__", "_version", "errors", "records", "identity", "rng"],
-    ["registry", "design", "model", "dataset", "recipe", "trick", "task", "executor", "table", "figure"],
-    ["yaml_file", "study", "check", "blame", "plan", "scheduler", "analysis", "power", "notes"],
-    ["schema", "stored", "store", "layers", "trainer", "devices"],
-    [
-        "warm",
-        "worker",
-        "dispatcher",
-        "results",
-        "runner",
-        "view",
-        "doctor",
-        "report",
-        "submission",
-        "tune",
-        "testing",
-        "cli",
-    ],
-    ["__main__"],
+    "__init__ _version errors records identity rng",
+    "registry design model dataset recipe trick task executor table figure",
+    "yaml_file study_form study check plan scheduler analysis power notes",
+    "schema stored store layers trainer devices",
+    "worker warm dispatcher results runner submission view doctor report tune testing cli",
+    "__main__",
 ]
-PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}
-EDGES = set(ROWS[3]) | {"warm"}
+PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names.split())}
+EDGES = {*ROWS[3].split(), "warm"}
 SHELVES = ("designs", "tricks", "models", "datasets", "tasks", "executors", "tables", "figures")
 OWNERS = {
     "sqlalchemy": {"schema", "stored", "store"},
