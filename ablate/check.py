@@ -214,12 +214,16 @@ def rules(
             f"{', '.join(c for c in CATEGORIES if c in used) or 'none'}."
         )
         found.append(problem(study, "rules.categories_overall", message))
+    forbidden: dict[tuple[str, str], list[str]] = {}
     for variant in study.variants:
         data = configs.get(variant.name, {}).get("data")
         name = data.get("name") if isinstance(data, Mapping) else data
-        if name in asked.get("forbid_data", ()):
-            place = _setter(study, variant.cell, "data.name")
-            found.append(problem(study, place, f"is {name!r}, which `rules` forbid (in variant {variant.name!r})."))
+        if isinstance(name, str) and name in asked.get("forbid_data", ()):
+            forbidden.setdefault((_setter(study, variant.cell, "data.name"), name), []).append(variant.name)
+    found += [
+        problem(study, place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
+        for (place, name), names in forbidden.items()
+    ]
     plain = [variant.name for variant in study.variants if not variant.tricks]
     notes = [f"rules: {', '.join(plain)} has no trick and is not counted as a variant."] if plain else []
     if not judged:

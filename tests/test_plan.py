@@ -3,6 +3,8 @@
 import itertools
 import json
 import string
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 
 import pytest
@@ -588,6 +590,20 @@ def test_a_second_plan_names_variants_that_mean_something_else_now():
     old = plan(*toggles(1), designs=["add_one_in"]).resolved()
     new = plan(trick("a", {"epochs": 5}), designs=["add_one_in"]).resolved()
     assert diff(old, new) == ["variants that are configured otherwise than in the last run: base+a."]
+
+
+def test_planning_loads_no_library_of_numbers_unless_a_fraction_is_asked_for():
+    code = """
+import sys
+from ablate.study import parse, task_of
+from ablate.plan import make_plan
+from ablate.registry import Registry
+study = parse("base: {data: {name: digits}, model: {name: vgg}}\\ntricks: {a: {set: {epochs: 3}}, mixup: {}}\\n", "s.yaml")
+assert len(make_plan(study, Registry(), task_of(study)).variants) == 4
+print(*sorted({"torch", "numpy", "pandas", "scipy", "pyDOE3"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, []), done.stderr
 
 
 # ---------------------------------------------------------------------------------------------------------- properties
