@@ -30,7 +30,7 @@ class SGD:
 
     lr: Positive = 0.05
     momentum: ShareBelowOne = 0.9
-    nesterov: bool = True
+    nesterov: bool = False
     weight_decay: NonNegative = 5e-4
 
     def __post_init__(self) -> None:
