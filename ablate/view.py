@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,10 +19,12 @@ from rich.table import Table
 from rich.text import Text
 from tabulate import tabulate
 
-from ablate.dispatcher import Dispatcher, Work
 from ablate.executor import Failed, Finished, Slot
-from ablate.runner import Counts, Planned
-from ablate.store import Store
+
+if TYPE_CHECKING:
+    from ablate.dispatcher import Dispatcher, Work
+    from ablate.runner import Counts, Planned
+    from ablate.store import Store
 
 
 def duration(seconds: float) -> str:

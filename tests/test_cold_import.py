@@ -5,7 +5,18 @@ import sys
 
 import pytest
 
-HEAVY = {"torch", "torchvision", "sqlalchemy", "pandas", "scipy", "optuna", "plotly", "numpy", "pydantic", "statsmodels"}
+HEAVY = {
+    "torch",
+    "torchvision",
+    "sqlalchemy",
+    "pandas",
+    "scipy",
+    "optuna",
+    "plotly",
+    "numpy",
+    "pydantic",
+    "statsmodels",
+}
 
 
 def loaded(code, cwd):
