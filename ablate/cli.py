@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError, StudyError, did_you_mean, one_of
 
 if TYPE_CHECKING:
     from ablate.runner import Planned
@@ -455,8 +455,11 @@ def _exit_code(command: Callable[[], Any]) -> int:
     try:
         result = command()
         return result if isinstance(result, int) else 0
+    except StudyError as error:
+        print(error, file=sys.stderr)  # each line begins with file:line:column, where an editor can jump to
+        return 2
     except AblateError as error:
-        print(f"ablate: {error}" if "\n" not in str(error) else str(error), file=sys.stderr)
+        print(f"ablate: {error}", file=sys.stderr)
         return 2
     except _UsageMistake as error:
         error.show()

@@ -14,7 +14,6 @@ HEAVY = {
     "optuna",
     "plotly",
     "numpy",
-    "pydantic",
     "statsmodels",
 }
 

@@ -11,7 +11,7 @@ ROOT = Path(ablate.__file__).parent
 ROWS = [
     "__init__ _version errors records identity rng",
     "registry design model dataset recipe trick task executor table figure",
-    "yaml_file study_form study check plan scheduler analysis power notes",
+    "yaml_file study_form study_reader study check plan scheduler analysis power notes",
     "schema stored store layers trainer devices",
     "worker warm dispatcher results runner submission view doctor report tune testing cli",
     "__main__",

@@ -68,7 +68,8 @@ def main() -> None:
         help_s = best_of(3, lambda: cpu_s([*ABLATE, "--help"], folder))
         report("ablate --help", help_s, "CPU s", 0.3)
 
-        one = study(folder, "noop", f"base: {{x: 1.5}}\nvariants: {{plain: []}}\nseeds: {RUNS}\n")
+        tricks = "tricks: {a: {set: {x: 2.5}}, b: {set: {y: 1}}}\ndesigns: factorial\n"
+        one = study(folder, "noop", f"base: {{x: 1.5, y: 0}}\n{tricks}seeds: {RUNS // 4}\n")
         ours = cpu_s([*ABLATE, "--quiet", "run", one, "--workers", str(WORKERS)], folder)
         limit = cpu_s([sys.executable, "-c", LIMIT, str(folder / "limit.db"), str(RUNS), str(WORKERS)], folder)
         beside = f"limit {1e3 * limit / RUNS:.2f} ms, ratio {ours / limit:.2f}"
