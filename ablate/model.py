@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 from ablate.records import Json
 from ablate.registry import Plugin
@@ -17,6 +17,12 @@ from ablate.registry import Plugin
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+Norm = Literal["none", "batch", "group", "layer", "pixel"]
+Activation = Literal["relu", "leaky_relu", "gelu", "silu", "elu", "tanh"]
+Halving = Literal["max", "average", "blur"]
+Pooling = Literal["average", "max"]
+"""Choices that several models offer; what each one makes is in layers.py."""
 
 
 class Model(Plugin):
