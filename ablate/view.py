@@ -71,6 +71,7 @@ class View:
         self._live: Live | None = None
         self._names: dict[str, tuple[str, int]] = {}
         self._metric = ""
+        self._epochs: dict[str, int] = {}
         self._took: list[float] = []
         self._slots = 1
         self._total = 0
@@ -88,6 +89,8 @@ class View:
         self._names = {run.key: (run.variant, run.seed) for run in reversed(planned.plan.runs)}
         self._metric = planned.study.metric.name
         self._slots, self._total = len(slots), counts.total
+        if planned.study.task == "classify":
+            self._epochs = {v.name: v.completed.config["epochs"] for v in planned.plan.variants}
         if self._quiet:
             return
         for note in (*planned.study.notes, *changes):
@@ -132,11 +135,17 @@ class View:
                 Text(f"{work.slot.device}/{work.slot.index}", style="dim"),
                 Text(variant),
                 Text(f"seed {seed}"),
-                Text(f"step {work.step}" if work.step else "starting", style="dim"),
+                Text(self._progress(variant, work.step), style="dim"),
                 Text(so_far),
                 Text(duration(time.monotonic() - work.since_s), style="dim"),
             )
         return Group(grid, lines)
+
+    def _progress(self, variant: str, step: int) -> str:
+        if not step:
+            return "starting"
+        epochs = self._epochs.get(variant)
+        return f"epoch {step}/{epochs}" if epochs else f"step {step}"
 
     def _headline(self, dispatcher: Dispatcher, ended: int) -> Text:
         text = Text(f"{ended} of {self._total} runs")
