@@ -41,7 +41,8 @@ class Dropout(nn.Module):
         if not self.training or self.p == 0:
             return x
         generator = self.stream(x.device) if self.stream else None
-        kept = torch.empty_like(x).bernoulli_(1 - self.p, generator=generator)
+        order = torch.channels_last if x.dim() == 4 else torch.contiguous_format  # one mask, however x lies in memory
+        kept = torch.empty_like(x, memory_format=order).bernoulli_(1 - self.p, generator=generator)
         return x * kept.div_(1 - self.p)
 
     def extra_repr(self) -> str:
