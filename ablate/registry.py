@@ -211,7 +211,25 @@ def _says(item: Any) -> str:
         return "is missing; it has no default."
     message = item["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "it must be").rstrip(".")
+    for theirs, ours in _WORDS.items():
+        message = message.replace(theirs, ours)
     return f"is {json.dumps(item['input'], default=str)}; {message}."
+
+
+_WORDS = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid string": "text",
+    "a valid array": "a list",
+    "a valid dictionary": "a mapping",
+    "an object": "a mapping",
+    "greater than or equal to": "at least",
+    "less than or equal to": "at most",
+    "greater than": "above",
+    "less than": "below",
+}
+"""pydantic's words and a student's; longer ones before those that they hold."""
 
 
 def _import_private(entry: Entry) -> ModuleType:
