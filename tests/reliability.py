@@ -1,0 +1,260 @@
+"""Faults injected on purpose, and what became of the results: `make reliability` prints the figures of the README.
+
+A driver process runs a real dispatcher over tiny function tasks; it, its warm server or its workers are killed by
+SIGKILL, either at the Nth of its ticks (statements, commits, and calls of the executor) or at a random moment. Then the
+next dispatcher runs, and the database is asked: was a result lost that had been reported, was a run counted twice, is
+anything left running. The hooks are installed in the driver only; ablate knows nothing of them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from ablate.dispatcher import Dispatcher
+from ablate.executor import Finished, Slot
+from ablate.executors.local import LocalExecutor
+from ablate.records import Limits, RunSpec
+from ablate.store import Store
+from ablate.warm import Setup
+
+WHO = ("dispatcher", "workers", "server", "both")
+RUNS = 6
+LEASE_S = 600.0
+"""Far longer than any test: what is recovered is recovered because its process is gone."""
+TASK = """
+import os
+
+def main(config, run):
+    for step in range(2):
+        yield {"score": config["x"] + run.seed}
+    made = run.folder / "made.part"
+    made.write_text(str(run.seed))
+    made.rename(run.folder / "made")
+"""
+
+
+# ------------------------------------------------------------------------------------------------------- the dispatcher
+
+
+class Reports:
+    """A listener that notes every result it is told of, as a user who reads the live view would."""
+
+    def __init__(self, path: Path) -> None:
+        self.file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def changed(self, dispatcher: Dispatcher) -> None:
+        pass
+
+    def ended(self, work, event, *, again) -> None:
+        if isinstance(event, Finished):
+            os.write(self.file, f"{work.key} {work.token}\n".encode())
+
+
+def specs(folder: Path, runs: int = RUNS) -> dict[str, RunSpec]:
+    spec = RunSpec(
+        key="", task="tiny_task:main", config={"x": 0.5}, tricks=(), seed=0, threads=1,
+        folder="", cache="", metric="score",
+    )  # fmt: skip
+    return {f"k{i}": replace(spec, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(runs)}
+
+
+def dispatch(folder: Path, executor: LocalExecutor, runs: int = RUNS, slots: int = 2) -> None:
+    """What `ablate run` does, without a study file."""
+    wanted = specs(folder, runs)
+    with Store.open(folder / "a.db", write=True) as store:
+        cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
+        store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
+        pool = [Slot("cpu", i) for i in range(slots)]
+        Dispatcher(store, executor, pool, wanted, Limits(attempts=20), listener=Reports(folder / "reported")).run()
+
+
+def setup(folder: Path) -> Setup:
+    return Setup(task="tiny_task:main", path=(str(folder),))
+
+
+def drive(folder: Path, who: str, at: int) -> None:
+    """The driver: kill `who` at tick number `at` (0: nobody), then say how many ticks there were, how many
+    processes were hit, and how many seconds it took."""
+    import sqlalchemy as sa
+
+    ticks = hits = 0
+
+    def tick(*_: object) -> None:
+        nonlocal ticks, hits
+        ticks += 1
+        if ticks == at:
+            hits = kill(os.getpid(), who)
+
+    class Ticking(LocalExecutor):
+        def start(self, *given, **named) -> None:
+            tick()
+            super().start(*given, **named)
+            tick()
+
+        def poll(self, timeout_s):
+            events = super().poll(timeout_s)
+            tick()
+            return events
+
+    executor = Ticking(setup(folder))
+    for event in ("before_cursor_execute", "commit"):
+        sa.event.listen(sa.engine.Engine, event, tick)
+    sa.event.listen(sa.pool.Pool, "checkin", tick)  # after the commit
+    print("ready", flush=True)
+    began = time.monotonic()
+    dispatch(folder, executor)
+    executor.close()
+    print(ticks, hits, time.monotonic() - began)
+
+
+def kill(dispatcher: int, who: str) -> int:
+    """SIGKILL a dispatcher, its server, its workers or all of them; returns how many processes were hit."""
+    servers = psutil.Process(dispatcher).children()
+    workers = [child for server in servers for child in server.children(recursive=True)]
+    chosen = {"dispatcher": [], "workers": workers, "server": servers, "both": [*workers, *servers]}[who]
+    hit = 0
+    for process in chosen:
+        try:
+            process.kill()
+            hit += 1
+        except psutil.NoSuchProcess:
+            pass
+    if who in ("dispatcher", "both"):
+        os.kill(dispatcher, signal.SIGKILL)
+        hit += 1
+    return hit
+
+
+# ------------------------------------------------------------------------------------------------------------ the trial
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one fault did. ticks, seconds: of a driver that was not killed itself. hit: somebody was killed. lost: results reported done and not counted; twice: runs counted or reported more than once;
+    left: runs not done after the next dispatcher; orphans: processes that outlived the dispatcher; recovery_s: from the
+    start of the next dispatcher until every abandoned run was free again, None where none was."""
+
+    ticks: int
+    seconds: float
+    hit: bool
+    lost: int
+    twice: int
+    left: int
+    orphans: int
+    recovery_s: float | None
+
+    @property
+    def promises_kept(self) -> bool:
+        return (self.lost, self.twice, self.left, self.orphans) == (0, 0, 0, 0)
+
+
+def trial(folder: Path, who: str = "dispatcher", at: int = 0, *, after_s: float | None = None) -> Trial:
+    """One driver, killed at tick `at`, or `after_s` seconds after it was ready; then the next dispatcher."""
+    folder.mkdir(exist_ok=True)
+    (folder / "tiny_task.py").write_text(TASK)
+    command = [sys.executable, __file__, "drive", str(folder), who, str(at)]
+    driver = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ABLATE_LEASE_S": str(LEASE_S)}
+    )
+    family: list[psutil.Process] = []
+    assert driver.stdout is not None
+    with driver, driver.stdout as said:
+        assert said.readline() == "ready\n"
+        family = psutil.Process(driver.pid).children(recursive=True)
+        hits = 0
+        if after_s is not None:
+            time.sleep(after_s)  # the moment of the fault, not a wait for anything
+            if driver.poll() is None:
+                hits = kill(driver.pid, who)
+        told = said.readline().split() or ["0", "1", "0"]
+    hits += int(told[1])
+    orphans = len(psutil.wait_procs(family, timeout=10)[1])
+    began = time.time()
+    executor = LocalExecutor(setup(folder))
+    ready = time.time() - began
+    try:
+        dispatch(folder, executor)
+    finally:
+        executor.close()
+    return _judged(folder, int(told[0]), float(told[2]), hits > 0, orphans, began + ready)
+
+
+def _judged(folder: Path, ticks: int, seconds: float, hit: bool, orphans: int, began: float) -> Trial:
+    reported = folder / "reported"
+    reports = [line.split() for line in reported.read_text().splitlines()] if reported.exists() else []
+    connection = sqlite3.connect(folder / "a.db")
+    try:
+        counted = dict(
+            connection.execute(
+                "SELECT run.key, token FROM run JOIN attempt ON attempt.id = counted_attempt JOIN metric ON attempt = id"
+                " WHERE state = 'done' AND outcome = 'done' AND value = 0.5 + substr(run.key, 2)"
+            )
+        )
+        done = dict(connection.execute("SELECT run, count(*) FROM attempt WHERE outcome = 'done' GROUP BY run"))
+        live = connection.execute("SELECT count(*) FROM attempt WHERE outcome IS NULL").fetchone()[0]
+        rescued = connection.execute("SELECT max(ended_at) FROM attempt WHERE message = 'its worker is gone'")
+        last = rescued.fetchone()[0]
+        waited = connection.execute("SELECT count(*) FROM attempt WHERE message LIKE 'its lease ended%'").fetchone()[0]
+    finally:
+        connection.close()
+    return Trial(
+        ticks=ticks,
+        seconds=seconds,
+        hit=hit,
+        lost=sum(counted.get(key) != token for key, token in reports),
+        twice=sum(number > 1 for number in done.values()) + len(reports) - len({key for key, _ in reports}),
+        left=RUNS - len(counted) + live + waited,
+        orphans=orphans,
+        recovery_s=None if last is None else max(0.0, last - began),
+    )
+
+
+def random_trials(folder: Path, count: int, seed: int) -> Iterator[Trial]:
+    """Kills at random moments of a dispatch, evenly over the time that an unbroken one takes."""
+    draw = random.Random(seed)
+    whole_s = trial(folder / "unbroken").seconds
+    for i in range(count):
+        yield trial(folder / f"random{i}", draw.choice(WHO), after_s=draw.uniform(0, whole_s))
+
+
+def main() -> None:
+    """Print the figures, as JSON: kills tried, results lost, counted twice, recovery time."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        unbroken = trial(folder / "unbroken")
+        made = [trial(folder / f"tick{at}", "dispatcher", at) for at in range(1, unbroken.ticks + 1)]
+        made += random_trials(folder, 200, seed=0)
+    recoveries = sorted(one.recovery_s for one in made if one.recovery_s is not None)
+    print(
+        json.dumps(
+            {
+                "kills": sum(one.hit for one in made),
+                "results lost": sum(one.lost for one in made),
+                "counted twice": sum(one.twice for one in made),
+                "left running": sum(one.left for one in made),
+                "orphan processes": sum(one.orphans for one in made),
+                "recovery s (median, longest)": [recoveries[len(recoveries) // 2], recoveries[-1]],
+            },
+            indent=2,
+        )
+    )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["drive"]:
+        drive(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    else:
+        main()
