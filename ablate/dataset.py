@@ -6,19 +6,24 @@ that the first child of a study reads the source and every later one maps pages 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import tempfile
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from ablate.errors import DataError
+from annotated_types import Gt, Lt
+
+from ablate.errors import DataError, did_you_mean, one_of
 from ablate.identity import canonical_json, sha256
 from ablate.records import Json
-from ablate.registry import Plugin
+from ablate.registry import Count, Plugin, Size
+from ablate.rng import seed_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -72,7 +77,7 @@ class Dataset(Plugin):
         """A hash of the source and of every option that changes the arrays. Imports no torch, loads no image."""
 
     @abstractmethod
-    def load(self) -> Arrays:
+    def arrays(self) -> Arrays:
         """The arrays; equal for equal fingerprints. The split is fixed: it never depends on a run's seed."""
 
     def asked(self) -> dict[str, Json]:
@@ -80,19 +85,196 @@ class Dataset(Plugin):
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.infrastructure}  # type: ignore[arg-type]
 
 
+@dataclass(frozen=True)
+class Source:
+    """A data set as it was read, before any option is applied. Test images go with their ids.
+
+    class_names: empty where the source has none; classes are then called by their numbers.
+    """
+
+    train: tuple[Images, Labels]
+    dev: tuple[Images, Labels] | None = None
+    test: tuple[Images, tuple[str, ...]] | None = None
+    class_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subset(Dataset):
+    """What every data set that is read from somewhere offers; a file of the shelf says only how to read it.
+
+    classes: the classes to keep, by number or name, renumbered in this order; all if empty. per_class: training images
+    kept of each class; a larger number adds images and moves none. dev_fraction: dev images are this share of every
+    class of the training images. split_seed: fixes both choices; a run's seed never does.
+    """
+
+    classes: tuple[int | str, ...] = ()
+    per_class: Count | None = None
+    dev_fraction: Annotated[float, Gt(0), Lt(1)] | None = None
+    split_seed: Size = 0
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
+            raise ValueError(f"classes is {list(self.classes)}; it must list two or more different classes.")
+
+    @abstractmethod
+    def read(self) -> Source:
+        """The whole source. DataError names the file, and where there is one, the row."""
+
+    @abstractmethod
+    def contents(self) -> dict[str, str]:
+        """A hash of everything that `read` reads, by what it is for ("train", "dev"), not by where it lies."""
+
+    def fingerprint(self) -> str:
+        return sha256(canonical_json({"kind": type(self).__name__, "contents": self.contents(), **self.asked()}))
+
+    def arrays(self) -> Arrays:
+        return subset(self.read(), self.classes, self.per_class, self.dev_fraction, self.split_seed)
+
+
+def subset(
+    source: Source,
+    classes: Sequence[int | str] = (),
+    per_class: int | None = None,
+    dev_fraction: float | None = None,
+    split_seed: int = 0,
+) -> Arrays:
+    """The arrays that the options of `Subset` ask for; images keep the source's order.
+
+    Every class is shuffled by a stream of its own, so leaving other classes out moves no image between train and dev.
+    """
+    import numpy as np
+
+    images, labels = source.train
+    if not len(images):
+        raise DataError("there are no train images.")
+    names = source.class_names or tuple(str(number) for number in range(int(labels.max(initial=-1)) + 1))
+    numbers = _numbers(classes, names)
+    train: list[Any] = []
+    dev: list[Any] = []
+    for number in numbers:
+        rows = np.flatnonzero(labels == number)
+        rows = np.random.default_rng(seed_for(split_seed, "split", number)).permutation(rows)
+        held = 0 if dev_fraction is None else round(dev_fraction * len(rows))
+        if dev_fraction is not None and len(rows) and not 0 < held < len(rows):
+            raise DataError(
+                f"class {names[number]!r} has {len(rows)} training images; dev_fraction {dev_fraction} would take "
+                f"{held} of them, and at least one must be taken and one must stay."
+            )
+        kept = len(rows) - held if per_class is None else per_class
+        if kept > len(rows) - held:
+            raise DataError(
+                f"class {names[number]!r} has {len(rows) - held} training images"
+                f"{' beside its dev images' if held else ''}; per_class asks for {kept}."
+            )
+        dev.append(rows[:held])
+        train.append(rows[held : held + kept])
+    if dev_fraction is not None:
+        chosen = _chosen(images, labels, np.concatenate(dev), numbers)
+    elif source.dev is not None:
+        chosen = _chosen(*source.dev, np.flatnonzero(np.isin(source.dev[1], numbers)), numbers)
+    else:
+        raise DataError("there are no dev images; `dev_fraction: 0.1` takes a tenth of the training images.")
+    for what, other in (("dev", chosen[0]), ("test", images if source.test is None else source.test[0])):
+        if other.shape[1:] != images.shape[1:]:
+            raise DataError(f"the {what} images are {_size(other)} and the training images {_size(images)} pixels.")
+    kept_names = tuple(names[number] for number in numbers)
+    return Arrays.of(_chosen(images, labels, np.concatenate(train), numbers), chosen, kept_names, source.test)
+
+
+def _size(images: Images) -> str:
+    return " x ".join(str(n) for n in images.shape[1:])
+
+
+def _numbers(classes: Sequence[int | str], names: Sequence[str]) -> list[int]:
+    """The classes' numbers in the order asked for; all where none is named."""
+    for asked in classes:
+        if asked not in names if isinstance(asked, str) else not 0 <= asked < len(names):
+            listed = one_of(names) if len(names) <= 20 else f"{', '.join(names[:20])} and {len(names) - 20} more"
+            raise DataError(
+                f"the data set has no class {asked!r}; it has {len(names)}: {listed}.{did_you_mean(str(asked), names)}"
+            )
+    numbers = [names.index(asked) if isinstance(asked, str) else asked for asked in classes]
+    if len(set(numbers)) != len(numbers):
+        raise DataError(f"classes lists one class twice, by number and by name: {list(classes)}.")
+    return numbers or list(range(len(names)))
+
+
+def _chosen(images: Images, labels: Labels, rows: Any, numbers: Sequence[int]) -> tuple[Images, Labels]:
+    """Rows in the source's order, their labels renumbered to the places in `numbers`; whole sources are not copied."""
+    import numpy as np
+
+    place = np.zeros(max(numbers, default=0) + 1, np.int64)
+    place[list(numbers)] = np.arange(len(numbers))
+    if len(rows) == len(images):
+        return images, place[labels]
+    rows = np.sort(rows)
+    return images[rows], place[labels[rows]]
+
+
+def warnings(arrays: Arrays) -> list[str]:
+    """What a person should know before believing results on these arrays: leaked images and unequal classes.
+
+    Only exact duplicates are found; a re-encoded or shifted copy is another image here.
+    """
+    found = []
+    seen = _rows_by_hash(arrays.train_images)
+    for name, images in (("dev", arrays.dev_images), ("test", arrays.test_images)):
+        pairs = [(row, seen[key]) for key, row in _every_hash(images) if key in seen]
+        if pairs:
+            row, twin = pairs[0]
+            found.append(
+                f"{len(pairs)} of {len(images)} {name} images are exact duplicates of training images "
+                f"(the first: {name} row {row} is training row {twin}); {name} results will be too good."
+            )
+    for name, labels in (("training", arrays.train_labels), ("dev", arrays.dev_labels)):
+        found += _imbalance(name, labels, arrays.class_names)
+    return found
+
+
+def _every_hash(images: Images) -> list[tuple[bytes, int]]:
+    return [(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), row) for row, image in enumerate(images)]
+
+
+def _rows_by_hash(images: Images) -> dict[bytes, int]:
+    """The first row of every distinct image."""
+    return dict(reversed(_every_hash(images)))
+
+
+IMBALANCE = 2.0
+"""The ratio of the largest to the smallest class from which accuracy hides what happens to the small one."""
+
+
+def _imbalance(name: str, labels: Labels, names: Sequence[str]) -> list[str]:
+    import numpy as np
+
+    counts = np.bincount(labels, minlength=len(names))
+    empty = [name for name, count in zip(names, counts, strict=True) if not count]
+    if empty:
+        more = f" and {len(empty) - 5} more" if empty[5:] else ""
+        return [f"no {name} image is of class {', '.join(map(repr, empty[:5]))}{more}."]
+    most, least = int(counts.argmax()), int(counts.argmin())
+    ratio = counts[most] / counts[least]
+    if ratio < IMBALANCE:
+        return []
+    return [
+        f"the {name} classes are unequal: {counts[most]} images of {names[most]!r}, {counts[least]} of "
+        f"{names[least]!r} ({ratio:.1f} x); accuracy says little about the small ones."
+    ]
+
+
 def load_cached(dataset: Dataset, code: Json, folder: Path | None) -> Arrays:
-    """`dataset.load()`, kept as .npy files below `folder` and mapped from there; None: not kept.
+    """`dataset.arrays()`, kept as .npy files below `folder` and mapped from there; None: not kept.
 
     code: version (or source hash) of the data set's class, so that another reading of the same source is another entry.
     Two children may load at once: each writes a folder of its own and renames it; the second rename fails, and it uses
     the first's. A child killed while it writes leaves a folder that nobody reads.
     """
     if folder is None:
-        return dataset.load()
+        return dataset.arrays()
     name = sha256(canonical_json([type(dataset).__name__, code, dataset.fingerprint()]))[:32]
     entry = folder / name
     if not entry.is_dir():
-        arrays = dataset.load()
+        arrays = dataset.arrays()
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
         _write(arrays, temporary)

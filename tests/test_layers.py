@@ -9,8 +9,8 @@ import ablate
 
 ROOT = Path(ablate.__file__).parent
 ROWS = [
-    "__init__ _version errors records identity rng",
-    "registry design model dataset recipe trick task executor table figure",
+    "__init__ _version errors records identity rng unpickle",
+    "registry design model datafile dataset recipe trick task executor table figure",
     "yaml_file study_form study_reader study check plan scheduler analysis power notes",
     "schema stored store layers trainer devices",
     "worker warm dispatcher results runner submission view doctor report tune testing cli",
@@ -27,6 +27,7 @@ OWNERS = {
     "torch": {"trainer", "layers", "tricks", "models", "datasets", "tasks", "trick", "model", "recipe", "testing"},
     "pandas": {"results", "table", "tables"},
     "ruamel": {"yaml_file"},
+    "PIL": {"datasets"},
 }
 
 

@@ -41,7 +41,7 @@ class Digits(Dataset):
     def fingerprint(self) -> str:
         return sha256(canonical_json({"digits": _source_hash(), **self.asked()}))
 
-    def load(self) -> Arrays:
+    def arrays(self) -> Arrays:
         import numpy as np
 
         table = np.loadtxt(_source(), delimiter=",", dtype=np.int64)

@@ -40,7 +40,7 @@ class Synthetic(Dataset):
     def fingerprint(self) -> str:
         return sha256(canonical_json({"synthetic": self.asked()}))
 
-    def load(self) -> Arrays:
+    def arrays(self) -> Arrays:
         import numpy as np
 
         rng = np.random.default_rng(self.seed)
