@@ -34,7 +34,7 @@ app = typer.Typer(
 
 StudyArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[STUDY]", help="A study file, or the name of a stored study. [default: the last one run]"),
+    typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study. [default: the last one run]"),
 ]
 Set = Annotated[
     list[str] | None,
@@ -75,7 +75,9 @@ def plan(
     set_: Set = None,
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
 ) -> None:
-    """Print what `run` would train: variants, runs, what is done already, and what is left out and why.
+    """Print what `run` would train, and what it would not.
+
+    Variants and what each is compared with, runs, how many are done already, what is left out and why.
 
     ablate plan studies/batchnorm.yaml
     """
@@ -142,7 +144,9 @@ def run(
     ] = False,
     canary: Annotated[bool, typer.Option(help="Try two steps of every variant first.")] = True,
 ) -> None:
-    """Train what is missing, then print the ablation table. The same command again goes on where it stopped.
+    """Train what is missing, then print the ablation table.
+
+    The same command again goes on where it stopped; finished runs are never trained twice.
 
     ablate run studies/batchnorm.yaml
     """
@@ -209,7 +213,9 @@ def table(
     ] = False,
     output: Output = None,
 ) -> None:
-    """Print the ablation table: paired differences with intervals, corrected p-values and verdicts.
+    """Print the ablation table.
+
+    Paired differences with intervals, corrected p-values and verdicts; everything with its n.
 
     ablate table batchnorm --format latex
     """
@@ -240,7 +246,9 @@ def export(
     format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
     output: Output = None,
 ) -> None:
-    """Print every run of a study, one line each, with all its metrics.
+    """Print every run of a study, with all its metrics.
+
+    One line each, for a spreadsheet or your own analysis.
 
     ablate export batchnorm --format csv -o runs.csv
     """
@@ -259,7 +267,9 @@ def show(
         str, typer.Argument(metavar="RUN", help="A run's key, or its first digits; or VARIANT:SEED of the last study.")
     ],
 ) -> None:
-    """Print one run: what was asked, every attempt, its metrics, and the traceback of a failure.
+    """Print one run: what was asked and what came of it.
+
+    The configuration, every attempt, its metrics, and the traceback of a failure.
 
     ablate show full:0
     """
@@ -287,7 +297,9 @@ def predict(
     ] = None,
     set_: Set = None,
 ) -> None:
-    """Predict the test set with the best variant and write the file that a competition expects.
+    """Predict the test set and write the submission file.
+
+    With the best variant on dev, in the order of the sample submission. Every use of the test set is recorded.
 
     ablate predict course_cifar10_subset --sample sample_submission.csv -o submission.csv
     """
@@ -342,7 +354,9 @@ def list_(
     what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|studies")],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
 ) -> None:
-    """List what there is: plug-ins with their parameters and papers, or the stored studies.
+    """List plug-ins, or the stored studies.
+
+    Plug-ins come with their parameters, defaults and papers.
 
     ablate list tricks
     """
@@ -385,7 +399,9 @@ def _described(registry: Any, shelf: str) -> list[dict[str, Any]]:
 
 @app.command()
 def schema() -> None:
-    """Print a JSON Schema of the study file, for editors that complete and check YAML.
+    """Print a JSON Schema of the study file.
+
+    Editors complete and check YAML with it.
 
     ablate schema > .ablate-schema.json
     """
@@ -396,7 +412,7 @@ def schema() -> None:
 
 @app.command()
 def doctor(study: StudyArgument = None, set_: Set = None) -> None:
-    """Check this machine, the database and, where one is named, a study; print what was found.
+    """Check this machine, the database and a study.
 
     ablate doctor studies/batchnorm.yaml
     """
