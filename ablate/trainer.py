@@ -81,6 +81,13 @@ class Streams:
         return torch.Generator(device).manual_seed(seed_for(self.seed, "layer", name, self.step))
 
 
+def connect(model: nn.Module, streams: Streams) -> None:
+    """Give every layer that draws the stream of its own name."""
+    for name, module in model.named_modules():
+        if isinstance(module, Draws):
+            module.stream = partial(streams.generator, name)
+
+
 def initialise(model: nn.Module, seed: int, done: set[int]) -> None:
     """Draw every parameter whose id is not in `done` from the stream of its own name, and add it there.
 
@@ -211,9 +218,7 @@ def _model(recipe: Recipe, tricks: Sequence[tuple[str, Trick]], facts: Facts, se
             model = trick.model(model, facts)
             initialise(model, seed, done)
     streams = Streams(seed)
-    for name, module in model.named_modules():
-        if isinstance(module, Draws):
-            module.stream = partial(streams.generator, name)
+    connect(model, streams)
     memory_format = torch.channels_last if recipe.loop.channels_last else torch.contiguous_format
     return model.to(facts.device, memory_format=memory_format), streams  # type: ignore[call-overload]
 

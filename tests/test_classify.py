@@ -1,0 +1,162 @@
+"""The task around the loop: what a configuration becomes, what a run leaves, what the canary sees."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from ablate import trainer
+from ablate.errors import ConfigError
+from ablate.recipe import parse
+from ablate.records import RunSpec, TrickUse
+from ablate.registry import Registry
+from ablate.task import Run
+from ablate.tasks.classify import Classify
+from ablate.testing import TINY, trained
+
+CLASSIFY = Classify()
+
+
+def complete(config, tricks=(), registry=None):
+    return CLASSIFY.complete(config, tricks, registry or Registry())
+
+
+def run_of(folder, config, tricks=(), metric="dev_accuracy"):
+    torch.set_num_threads(1)
+    done = complete(config, tricks)
+    return Run(RunSpec("", "classify", done.config, done.tricks, 0, 1, str(folder), "", metric=metric), Registry())
+
+
+def canary(config, tricks=(), folder="."):
+    return CLASSIFY.canary(run_of(folder, config, tricks))
+
+
+def test_a_plan_loads_neither_torch_nor_scikit_learn():
+    code = (
+        "import sys; from ablate.tasks.classify import Classify; from ablate.registry import Registry\n"
+        "from ablate.records import TrickUse\n"
+        "tricks = [TrickUse(name) for name in Registry().names('tricks')]\n"
+        "for data in ('digits', 'synthetic'):\n"
+        "    for model in Registry().names('models'):\n"
+        "        Classify().complete({'data': {'name': data}, 'model': {'name': model}}, tricks, Registry())\n"
+        "assert not {'torch', 'sklearn', 'scipy', 'pandas'} & set(sys.modules), sorted(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_code_names_every_part_and_tricks_stand_in_their_order():
+    done = complete({}, [TrickUse("mixup"), TrickUse("crop_flip", {"flip": False})])
+    assert done.code == {"loop": 1, "model:vgg": 1, "data:digits": 1, "trick:crop_flip": 1, "trick:mixup": 1}
+    assert done.tricks == (
+        TrickUse("crop_flip", {"padding": None, "flip": False}),
+        TrickUse("mixup", {"alpha": 0.2}),
+    )
+
+
+PRIVATE = """'''Zeros.'''
+from dataclasses import dataclass
+import numpy as np
+from ablate.dataset import Arrays, Dataset
+
+@dataclass(frozen=True)
+class Zeros(Dataset):
+    infrastructure = frozenset({"root"})
+    root: str = "here"
+    size: int = 8
+    def fingerprint(self):
+        return f"zeros {self.size}"
+    def arrays(self):
+        images, labels = np.zeros((self.size, 8, 8, 1), np.uint8), np.zeros(self.size, np.int64)
+        return Arrays.of((images, labels), (images, labels), ("only",))
+"""
+
+
+def test_where_the_data_lie_is_no_part_of_what_was_asked(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets" / "zeros.py").write_text(PRIVATE)
+    registry = Registry([tmp_path])
+    here, there = (complete({"data": {"name": "zeros", "root": root}}, (), registry) for root in ("here", "there"))
+    assert here.asked["data"] == {"name": "zeros", "size": 8}
+    assert here.config["data"]["root"] == "here"
+    assert (here.asked, here.data, here.code) == (there.asked, there.data, there.code)
+    assert len(here.code["data:zeros"]) == 64, "a private part is known by the hash of its source"
+
+
+def test_mistakes_in_tricks_are_named_beside_those_in_the_configuration():
+    with pytest.raises(ConfigError) as caught:
+        complete({"epochs": 0}, [TrickUse("mixup", {"alpha": -1}), TrickUse("cutmx")])
+    found = dict(caught.value.problems)
+    assert sorted(found) == ["epochs", "tricks.0.alpha", "tricks.1"]
+    assert found["tricks.0.alpha"].startswith("is -1; it must be ")
+    assert found["tricks.1"].startswith("no trick is called 'cutmx'; there is crop_flip, ")
+
+
+def test_every_run_reports_the_metrics_that_the_task_declares():
+    outcome = trained(TINY)
+    assert set(Classify.metrics) <= set(outcome.values)
+    assert outcome.values["dev_accuracy"] == outcome.curve[-1]["dev_accuracy"]
+    assert len(outcome.curve) == 2
+    assert outcome.values["parameters"] == 4 * 3 * 9 + 4 + 4 + 4 + 4 * 16 * 4 + 4
+    assert outcome.values["peak_mib"] > 0
+
+
+def test_a_net_learns_the_digits():
+    config = {"model": {"name": "vgg", "norm": "batch"}, "data": {"name": "digits", "train_size": 300}, "epochs": 3}
+    assert trained(config).values["dev_accuracy"] > 80
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)
+
+
+def test_last_and_best_weights_are_left_and_hold_no_code(tmp_path):
+    run = run_of(tmp_path, {**TINY, "epochs": 4, "optimizer": {"name": "sgd", "lr": 0.3}}, metric="dev_loss")
+    losses = [values["dev_loss"] for values in CLASSIFY.execute(run)]
+    assert min(losses) != losses[-1], "the last epoch is the best one: this test would show nothing"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+    assert trainer.hash_of(weights(tmp_path / "last.pt")) == run.outputs["weights"]
+    recipe = parse(run.config, Registry())
+    training = trainer.prepare(recipe, [], recipe.data.arrays(), 0, "cpu")
+    training.model.load_state_dict(weights(tmp_path / "best.pt"))
+    _, logits = trainer.evaluate(training, training.dev_images)
+    loss = torch.nn.functional.cross_entropy(logits, training.dev_labels)
+    assert float(loss) == pytest.approx(min(losses), rel=1e-6)
+
+
+def test_equal_variants_look_equal_to_the_canary_and_a_changed_one_does_not():
+    base = canary(TINY)
+    assert canary(TINY) == base
+    changes = [
+        {"model": {**TINY["model"], "norm": "none"}},
+        {"model": {**TINY["model"], "dropout": 0.0}},
+        {"optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": True}},
+        {"schedule": {"name": "step"}},
+        {"schedule": {"name": "cosine"}},
+        {"schedule": {"name": "onecycle"}},
+        {"epochs": 3},
+        {"batch_size": 16},
+    ]
+    for change in changes:
+        assert canary({**TINY, **change}) != base, change
+    for name in Registry().names("tricks"):
+        assert canary(TINY, [TrickUse(name)]) != base, name
+
+
+def test_a_toggle_that_does_nothing_looks_equal_to_the_canary():
+    assert canary(TINY, [TrickUse("mixup", {"alpha": 0})]) == canary(TINY)
+
+
+def test_more_stages_than_the_image_allows_is_said_and_not_a_traceback():
+    with pytest.raises(ConfigError, match=r"model\.stages: is 5; 8x8 images can be halved 3 times"):
+        canary({**TINY, "model": {"name": "vgg", "stages": 5}})
+
+
+def test_a_file_used_twice_draws_from_two_streams():
+    once = [TrickUse("cutout", {"length": 2})]
+    assert trained(TINY, once * 2).outputs != trained(TINY, once).outputs
+
+
+def test_the_task_takes_no_parameters():
+    assert dataclasses.fields(Classify) == ()
