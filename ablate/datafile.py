@@ -81,10 +81,8 @@ def entry(data: Any, keys: Sequence[str], where: str) -> Any:
         if key in data:
             return data[key]
     there = [str(key) for key in data]
-    raise DataError(
-        f"{where} has no key {one_of(map(repr, keys))}; it has {one_of(map(repr, there)) or 'none'}."
-        f"{did_you_mean(keys[0], there)}"
-    )
+    near = next(filter(None, (did_you_mean(key, there) for key in keys)), "")
+    raise DataError(f"{where} has no key {one_of(map(repr, keys))}; it has {one_of(map(repr, there)) or 'none'}.{near}")
 
 
 def as_images(value: Any, where: str) -> NDArray[np.uint8]:
@@ -95,11 +93,13 @@ def as_images(value: Any, where: str) -> NDArray[np.uint8]:
     import numpy as np
 
     array = _channels_last(_array(value, where), where)
+    if not array.size:
+        raise DataError(f"{where}: there are no images; their shape is {array.shape}.")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     if array.dtype.kind not in "iuf":
         raise DataError(f"{where}: the images are {array.dtype}; they must be uint8, or floats of 0..1.")
-    low, high = (array.min(), array.max()) if array.size else (0, 0)
+    low, high = np.fmin.reduce(array, axis=None), np.fmax.reduce(array, axis=None)  # NaN has its own message
     scale = 255 if array.dtype.kind == "f" and high <= 1 else 1
     # A half-precision k/255 is off by up to a quarter of a grey level, a single-precision one by next to nothing.
     tolerance = max(1e-3, 255 * float(np.finfo(array.dtype).eps)) if array.dtype.kind == "f" else 0
@@ -123,14 +123,16 @@ def as_images(value: Any, where: str) -> NDArray[np.uint8]:
 def _channels_last(array: NDArray[Any], where: str) -> NDArray[Any]:
     n, *shape = array.shape if array.ndim else (0,)
     side = round((shape[0] / 3) ** 0.5) if len(shape) == 1 else 0
-    if side and 3 * side * side == shape[0]:
+    if side > 1 and 3 * side * side == shape[0]:
         return array.reshape(n, 3, side, side).transpose(0, 2, 3, 1)
     if len(shape) == 2:
         return array[..., None]
-    if len(shape) == 3 and 1 <= shape[2] <= 4:
-        return array
-    if len(shape) == 3 and 1 <= shape[0] <= 4:
-        return array.transpose(0, 2, 3, 1)
+    # Grey and colour first: tiny images may have 2 or 4 pixels a side.
+    for channels in ((1, 3), (2, 4)):
+        if len(shape) == 3 and shape[2] in channels:
+            return array
+        if len(shape) == 3 and shape[0] in channels:
+            return array.transpose(0, 2, 3, 1)
     raise DataError(
         f"{where}: the images have shape {array.shape}; it must be (n, height, width, channels), "
         "(n, channels, height, width), (n, height, width) or (n, 3 * side * side)."
