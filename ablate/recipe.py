@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
 from ablate.dataset import Dataset
@@ -230,6 +230,36 @@ def plain(made: Any) -> dict[str, Json]:
     """The fields of a plug-in or a part of a recipe as JSON."""
     values = {f.name: getattr(made, f.name) for f in fields(made)}
     return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+def with_model(recipe: Recipe, parameter: str, value: Json) -> Recipe:
+    """The recipe with another value of one parameter of its model, for a trick's `recipe` hook.
+
+    ConfigError, with an empty key, where the model has no such parameter, does not take the value or has it already.
+    """
+    name, now = type(recipe.model).__module__.rpartition(".")[2], plain(recipe.model)
+    if parameter not in now:
+        raise ConfigError([("", f"needs a model with a parameter {parameter!r}; {name} has {one_of(now)}.")])
+    if now[parameter] == value:
+        said = f"model.{parameter} is {str(value).lower()}"
+        raise ConfigError([("", f"changes nothing: {said} already. Give the base another value, or drop this trick.")])
+    try:
+        return replace(recipe, model=build(type(recipe.model), {**now, parameter: value}, f"model {name!r}", "model"))
+    except ConfigError as error:
+        raise ConfigError([("", f"{key} {message}") for key, message in error.problems]) from None
+
+
+def changes(before: Recipe, after: Recipe) -> tuple[str, ...]:
+    """The keys in which two recipes differ; the section alone where another class stands in it."""
+    found: list[str] = []
+    for section in fields(Recipe):
+        one, other = getattr(before, section.name), getattr(after, section.name)
+        if type(one) is not type(other):
+            found.append(section.name)
+        elif one is not None:
+            differing = [f.name for f in fields(one) if getattr(one, f.name) != getattr(other, f.name)]
+            found += differing if section.name == "loop" else [f"{section.name}.{key}" for key in differing]
+    return tuple(found)
 
 
 def _near(key: str) -> str:

@@ -46,6 +46,15 @@ TINY: Mapping[str, Json] = {
 """A base that trains in a tenth of a second, with a layer that draws and one that normalises."""
 
 
+def base_for(trick: Trick) -> dict[str, Json]:
+    """TINY with what a trick needs to be tried (`Trick.tried_on`); a mapping that names its plug-in stands alone."""
+    config = dict(TINY)
+    for key, value in trick.tried_on.items():
+        merge = isinstance(value, Mapping) and "name" not in value
+        config[key] = {**config[key], **value} if merge else value
+    return config
+
+
 @dataclass(frozen=True)
 class Trained:
     """What a training left: metrics by epoch, final metrics, hashes of weights and predictions."""
@@ -159,59 +168,70 @@ def it_has_a_label_and_a_category(registry: Registry, name: str, params: Mapping
 def its_neutral_setting_reproduces_the_base_bit_for_bit(
     registry: Registry, name: str, params: Mapping[str, Json]
 ) -> None:
-    neutral = registry.make("tricks", name, params).neutral
-    if neutral is None:
+    trick = registry.make("tricks", name, params)
+    if trick.neutral is None:
         return
-    base = trained(TINY, registry=registry)
-    with_it = trained(TINY, [TrickUse(name, {**params, **neutral})], registry)
+    neutral, config = trick.neutral, base_for(trick)
+    base = trained(config, registry=registry)
+    with_it = trained(config, [TrickUse(name, {**params, **neutral})], registry)
     assert with_it.curve == base.curve, f"{name} at {neutral} changes metrics"
     assert with_it.outputs == base.outputs, f"{name} at {neutral} changes weights or predictions"
 
 
 def it_shifts_no_other_random_stream(registry: Registry, name: str, params: Mapping[str, Json]) -> None:
     """Equal first weights wherever names and shapes agree, equal batches in equal order, no draw from global ones."""
-    base_weights, base_batches = _seen([], registry)
+    trick = registry.make("tricks", name, params)
+    base_weights, base_images = _seen(base_for(trick), [], registry)
     before = _globals()
-    weights, batches = _seen([(name, registry.make("tricks", name, params))], registry)
+    weights, images = _seen(base_for(trick), [(name, trick)], registry)
     assert _globals() == before, f"{name} draws from a global generator; draw from step.generator(...)"
-    assert batches == base_batches, f"with {name} on, the batches are others or in another order"
-    for key, tensor in base_weights.items():
+    for one, other in zip(base_images, images, strict=True):  # by epoch; with other batch sizes, another rest is left out
+        count = min(len(one), len(other))
+        assert one[:count] == other[:count], f"with {name} on, the images are others or in another order"
+    for key, tensor in {} if trick.initialises else base_weights.items():
         if key in weights and weights[key].shape == tensor.shape:
             assert torch.equal(weights[key], tensor), f"with {name} on, {key} starts from other values"
 
 
 def at_its_defaults_it_does_something(registry: Registry, name: str, params: Mapping[str, Json]) -> None:
-    base = trained(TINY, registry=registry)
-    with_it = trained(TINY, [TrickUse(name, params)], registry)
+    config = base_for(registry.make("tricks", name, params))
+    base = trained(config, registry=registry)
+    with_it = trained(config, [TrickUse(name, params)], registry)
     assert with_it.outputs != base.outputs, f"{name} is inert: weights and predictions are those of the base"
 
 
 def the_same_seed_gives_the_same_bits(registry: Registry, name: str, params: Mapping[str, Json]) -> None:
-    first, second = (trained(TINY, [TrickUse(name, params)], registry) for _ in range(2))
+    config = base_for(registry.make("tricks", name, params))
+    first, second = (trained(config, [TrickUse(name, params)], registry) for _ in range(2))
     assert first.curve == second.curve, f"{name}: two trainings with one seed have different metrics"
     assert first.outputs == second.outputs, f"{name}: two trainings with one seed end differently"
 
 
 @dataclass(frozen=True)
 class _Probe(Trick):
-    """Writes down what every batch holds before any other trick has touched it."""
+    """Writes down every image, with its target, before any other trick has touched it; a list for each epoch."""
 
-    seen: list[str]
+    seen: list[list[str]]
 
-    def batch(self, images: Tensor, targets: Tensor, step: Step) -> tuple[Tensor, Tensor]:  # noqa: ARG002
-        self.seen.append(hashlib.sha256(images.numpy().tobytes() + targets.numpy().tobytes()).hexdigest())
+    def batch(self, images: Tensor, targets: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        while len(self.seen) <= step.epoch:
+            self.seen.append([])
+        pairs = zip(images.numpy(), targets.numpy(), strict=True)
+        self.seen[step.epoch] += [hashlib.sha256(i.tobytes() + t.tobytes()).hexdigest() for i, t in pairs]
         return images, targets
 
 
-def _seen(tricks: Sequence[tuple[str, Trick]], registry: Registry) -> tuple[dict[str, Tensor], list[str]]:
-    """The first weights of a tiny training and a hash of each of its batches."""
+def _seen(
+    config: Mapping[str, Json], tricks: Sequence[tuple[str, Trick]], registry: Registry
+) -> tuple[dict[str, Tensor], list[list[str]]]:
+    """The first weights of a tiny training, and hashes of the images of each of its epochs in their order."""
     torch.set_num_threads(1)
     trainer.settle("cpu")
-    recipe = parse(TINY, registry)
+    recipe = parse(config, registry)
     arrays = recipe.data.arrays()
     for _, trick in tricks:
         recipe = trick.recipe(recipe)
-    seen: list[str] = []
+    seen: list[list[str]] = []
     training = trainer.prepare(recipe, [("probe", _Probe(seen)), *tricks], arrays, seed=0, device_name="cpu")
     weights = trainer.state_of(training.model)
     for _ in trainer.train(training):

@@ -2,8 +2,8 @@
 
     recipe ── build ── initialise, each parameter from its name ── [model] ── optimizer ── [optimizer]
     for every epoch: order from (seed, epoch)
-        for every batch: gather uint8 ── normalise ── [batch] ── logits ── cross-entropy ── [loss] ── backward ── step
-                         ── [after_step]
+        for every batch: gather uint8 ── normalise ── [batch] ── logits ── cross-entropy ── [loss] ── backward
+                         ── [gradients] ── step ── [after_step]
         [eval_model] ── [predict] ── dev accuracy, dev loss
 
 The data set is one uint8 tensor on the device; a batch is gathered, normalised and augmented as a whole (12 to 21
@@ -130,7 +130,7 @@ def _draw(module: nn.Module, name: str, parameter: Tensor, seed: int) -> bool:
 # --------------------------------------------------------------------------------------------------------------- set-up
 
 
-_HOOKS = ("batch", "loss", "after_step", "eval_model", "predict")
+_HOOKS = ("batch", "loss", "gradients", "after_step", "eval_model", "predict")
 
 
 @dataclass
@@ -184,7 +184,8 @@ def prepare(
     mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (arrays.mean, arrays.std))
     scale, shift = 1 / std, -mean / std
     steps = recipe.loop.epochs * (len(images) // min(recipe.loop.batch_size, len(images)))
-    facts = Facts((channels, height, width), classes, steps, recipe.loop.epochs, shift, device)
+    image = (channels, height, width)
+    facts = Facts(image, classes, steps, recipe.loop.epochs, shift, 255 * scale + shift, len(images), device)
     model, streams = _model(recipe, tricks, facts, seed)
     optimizer = _optimizer(recipe, tricks, model, facts)
     return Training(
@@ -288,20 +289,25 @@ def take_step(training: Training, index: Tensor, number: int) -> Tensor:
     images = _normalised(t, t.images.index_select(0, index))
     targets = t.one_hot[t.labels[index]]
     for name, trick in t.hooks["batch"]:
-        images, targets = trick.batch(images, targets, Step(number, t.facts, t.seed, name))
+        images, targets = trick.batch(images, targets, Step(number, t.facts, t.seed, name, index))
     with t.autocast():
         logits = t.model(images)
         loss = F.cross_entropy(logits.float(), targets)
     for name, trick in t.hooks["loss"]:
-        loss = trick.loss(loss, logits, targets, Step(number, t.facts, t.seed, name))
+        loss = trick.loss(loss, logits, targets, Step(number, t.facts, t.seed, name, index))
     for parameter in t.parameters:
         parameter.grad = None
     t.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    if t.hooks["gradients"]:
+        t.scaler.unscale_(t.optimizer)
+    for name, trick in t.hooks["gradients"]:
+        trick.gradients(t.model, Step(number, t.facts, t.seed, name, index))
     _set_rate(t, number)
     t.scaler.step(t.optimizer)
     t.scaler.update()
     for name, trick in t.hooks["after_step"]:
-        t.memories[name] = trick.after_step(t.memories.get(name), t.model, Step(number, t.facts, t.seed, name))
+        step = Step(number, t.facts, t.seed, name, index)
+        t.memories[name] = trick.after_step(t.memories.get(name), t.model, step)
     return loss.detach()
 
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 class Facts:
     """What stays the same during a training.
 
-    image: (channels, height, width). black: (1, channels, 1, 1), a black pixel after normalising; the mean colour is 0.
-    steps: optimizer steps of the whole training.
+    image: (channels, height, width). black, white: (1, channels, 1, 1), such pixels after normalising; the mean colour
+    is 0. train_size: images in the training set. steps: optimizer steps of the whole training.
     """
 
     image: tuple[int, int, int]
@@ -38,17 +38,28 @@ class Facts:
     steps: int
     epochs: int
     black: Tensor
+    white: Tensor
+    train_size: int
     device: torch.device
 
 
 @dataclass(frozen=True)
 class Step:
-    """One optimizer step as one trick sees it. number: from 0 to facts.steps - 1."""
+    """One optimizer step as one trick sees it. number: from 0 to facts.steps - 1.
+
+    index: (n,) the places of the batch's images in the training set; None outside of ablate's loop.
+    """
 
     number: int
     facts: Facts
     seed: int
     trick: str
+    index: Tensor | None = None
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that this step belongs to, from 0."""
+        return self.number * self.facts.epochs // self.facts.steps
 
     @property
     def progress(self) -> float:
@@ -71,15 +82,23 @@ class Trick(Plugin):
 
     label: how tables print it. category: one of records.CATEGORIES. order: tricks act from low to high (10 moves
     pixels, 30 and 40 change targets). neutral: parameters at which it does nothing, bit for bit, though it runs.
+    evaluation_only: it changes predictions and no weight. initialises: giving parameters other first values is what it
+    is for. tried_on: changes to testing.TINY that the conformance suite needs to try it (a net with skip connections).
     """
 
     label: ClassVar[str] = ""
     category: ClassVar[str] = "other"
     order: ClassVar[int] = 50
     neutral: ClassVar[Mapping[str, Json] | None] = None
+    evaluation_only: ClassVar[bool] = False
+    initialises: ClassVar[bool] = False
+    tried_on: ClassVar[Mapping[str, Json]] = {}
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """Before anything is made: another optimizer, schedule, model parameter. Called in the plan too."""
+        """Before anything is made: another optimizer, schedule, model parameter. Called in the plan too.
+
+        ConfigError, with an empty key, where the recipe is not one that this trick can change.
+        """
         return recipe
 
     def model(self, model: nn.Module, facts: Facts) -> nn.Module:
@@ -97,6 +116,9 @@ class Trick(Plugin):
     def loss(self, loss: Tensor, logits: Tensor, targets: Tensor, step: Step) -> Tensor:
         """The scalar that is differentiated; before the first trick: cross-entropy against `targets`."""
         return loss
+
+    def gradients(self, model: nn.Module, step: Step) -> None:
+        """Changes the parameters' `.grad` in place (None: no gradient), between the backward pass and the step."""
 
     def after_step(self, memory: Any, model: nn.Module, step: Step) -> Any:
         """After the optimizer's step. `memory` is None at first, then whatever this returned: an average, say."""

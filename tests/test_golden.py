@@ -14,7 +14,7 @@ import pytest
 from ablate.records import TrickUse
 from ablate.registry import Registry
 from ablate.tasks.classify import Classify
-from ablate.testing import TINY, trained
+from ablate.testing import TINY, base_for, trained
 
 FILE = Path(__file__).with_name("golden.json")
 TOLERANCE = 1e-3  # kinds of CPU round differently; six steps amplify that to about 1e-6, a changed formula to far more
@@ -47,7 +47,7 @@ def parts():
         if not any(parameter.required for parameter in registry.parameters("datasets", name)):  # no files of the user's
             yield f"data:{name}", "", {**TINY, "data": {"name": name}}, ()
     for name in registry.names("tricks"):
-        yield f"trick:{name}", "", TINY, (TrickUse(name),)
+        yield f"trick:{name}", "", base_for(registry.make("tricks", name, {})), (TrickUse(name),)
 
 
 def measured(config, tricks):

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ablate.errors import ConfigError, PluginError
-from ablate.recipe import Recipe, filled_in, parse, plain
+from ablate.recipe import Recipe, changes, filled_in, parse, plain
 from ablate.records import Better, Json, TrickUse
 from ablate.registry import Registry
 from ablate.task import Completed, Predicted, Run, Task, Values
-from ablate.trick import Trick
+from ablate.trick import Trick, has_hook
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -67,9 +67,9 @@ class Classify(Task):
                 problems.append((f"tricks.{i}", str(error)))
         if problems or recipe is None:
             raise ConfigError(problems)
+        places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(made)}
         made.sort(key=lambda pair: (pair[1].order, pair[0].name))
-        for _, trick in made:
-            trick.recipe(recipe)
+        _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in made])
         full = filled_in(config, recipe)
         names = {"model": full["model"]["name"], "data": full["data"]["name"]}
         code = {
@@ -156,6 +156,31 @@ class Classify(Task):
         _, logits = trainer.evaluate(training, images)
         rows = tuple(tuple(row) for row in logits.double().softmax(1).tolist())
         return Predicted(arrays.test_ids, rows, arrays.class_names)
+
+
+def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) -> None:
+    """ConfigError where a trick refuses the recipe, or two tricks would overwrite what the other one did.
+
+    tricks: (key, name, trick) in the order in which they act. A trick may change what is inside of a section that an
+    earlier one replaced (AdamW, then its weight decay), not the other way round.
+    """
+    problems: list[tuple[str, str]] = []
+    writers: dict[str, str] = {}
+    for place, name, trick in tricks:
+        try:
+            after = trick.recipe(recipe)
+        except ConfigError as error:
+            problems += [(key or place, message) for key, message in error.problems]
+            continue
+        written = [*changes(recipe, after), *(["the network that is evaluated"] if has_hook(trick, "eval_model") else [])]
+        for key in written:
+            earlier = next((writers[k] for k in writers if k == key or k.startswith(f"{key}.")), None)
+            if earlier is not None:
+                problems.append((place, f"sets {key}, which {earlier!r} sets too; use one of them, or make them levels."))
+            writers[key] = name
+        recipe = after
+    if problems:
+        raise ConfigError(problems)
 
 
 def _prepared(run: Run) -> tuple[Training, Arrays]:
