@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,22 @@ from ablate.study_form import Finding, StudyForm, keys, said
 from ablate.study_form import schema as form_schema
 from ablate.study_reader import Reader, closure
 from ablate.task import Completed, Task
-from ablate.yaml_file import LIMIT_BYTES, SWITCHES, Node, Place, Trail, Unfolded, decoded, read, replaced, unfold
+from ablate.yaml_file import (
+    LIMIT_BYTES,
+    LIMIT_DEPTH,
+    SWITCHES,
+    Node,
+    Place,
+    Trail,
+    Unfolded,
+    decoded,
+    read,
+    replaced,
+    unfold,
+)
 
 _NOTHING = object()
+_DEEPEST = 2 * LIMIT_DEPTH
 _WHERE = "\0"
 
 Layer = tuple[Trail, Mapping[str, Json]]
@@ -102,7 +114,7 @@ def _overridden(root: Node, overrides: Sequence[str]) -> tuple[Node, list[Proble
     for override in overrides:
         key, equals, value = override.partition("=")
         place, trail = Place(f"--set {override}"), tuple(key.strip().split("."))
-        if not equals or "" in trail:
+        if not equals or "" in trail or len(trail) > LIMIT_DEPTH:
             problems.append(place.problem((), "is not KEY=VALUE, such as seeds=3 or optimizer.lr=0.1."))
             continue
         try:
@@ -152,9 +164,11 @@ def patched(config: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str
 
 
 def _patched(config: Mapping[str, Json], changes: Mapping[str, Json], above: str) -> dict[str, Json]:
-    result: dict[str, Json] = deepcopy(dict(config))
+    result: dict[str, Json] = _copied(config)
     for key, value in sorted(changes.items(), key=lambda item: item[0].count(".")):
         *parents, last = key.split(".")
+        if (above + key).count(".") >= _DEEPEST:
+            raise ConfigError([(above + key, f"cannot be set: its key has more than {_DEEPEST} parts.")])
         inner = result
         for parent in parents:
             inner = inner.setdefault(parent, {})
@@ -165,13 +179,20 @@ def _patched(config: Mapping[str, Json], changes: Mapping[str, Json], above: str
             kept = old if isinstance(old, Mapping) and "name" not in value else {}
             inner[last] = _patched(kept, value, f"{above}{key}.")
         else:
-            inner[last] = deepcopy(value)
+            inner[last] = _copied(value)
     return result
+
+
+def _copied(value: Json) -> Json:
+    """A copy that shares nothing; ten times as fast as deepcopy, which a thousand variants would feel."""
+    if isinstance(value, Mapping):
+        return {key: _copied(child) for key, child in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def configuration(study: Study, cell: Cell) -> tuple[dict[str, Json], tuple[TrickUse, ...]]:
     """What a cell asks of the task: the base, changed as `cell.of` says, then as its tricks do, in the file's order."""
-    config: dict[str, Json] = deepcopy(dict(study.base))
+    config: dict[str, Json] = _copied(study.base)
     for _, changes in _layers(study, cell):
         config = patched(config, changes)
     return config, tuple(TrickUse(level.use, level.params) for _, level in _levels(study, cell) if level.use)
@@ -228,11 +249,10 @@ class _Trial:
         self.study, self.task, self.reader = study, task, reader
         self.seen: set[Finding] = set()
         self.free = ":" in study.task
-        self.origins: Any = patched({}, _traced(reader.form.base, ("base",)))
 
     def everything(self) -> None:
         base = self.attempt(Cell(), "")
-        if base is not None:
+        if base is not None and not self.free:  # the steps of a function are no epochs
             self.check_epoch(base)
         tricks = {trick.name: trick for trick in self.study.tricks}
         for trick in self.study.tricks:
@@ -262,32 +282,25 @@ class _Trial:
 
     def complete(self, cell: Cell) -> tuple[Completed | None, list[Finding]]:
         """What the task makes of a cell, or what is wrong with it, at the places where it was written."""
-        config, origins = deepcopy(dict(self.study.base)), self.origins
+        config = _copied(self.study.base)
         for path, changes in _layers(self.study, cell):
             absent = list(_absent(config, changes, path, self.reader.given.switches)) if self.free else []
             if absent:
                 return None, absent
             try:
-                config, origins = patched(config, changes), patched(origins, _traced(changes, path))
+                config = patched(config, changes)
             except ConfigError as error:
                 return None, [Finding((*path, key), message, True) for key, message in error.problems]
         uses = [(path, TrickUse(level.use, level.params)) for path, level in _levels(self.study, cell) if level.use]
         try:
             return self.task.complete(config, [use for _, use in uses], self.reader.registry), []
         except ConfigError as error:
-            return None, [self.finding(*problem, origins, [path for path, _ in uses]) for problem in error.problems]
+            origins = patched({}, _traced(self.reader.form.base, ("base",)))
+            for path, changes in _layers(self.study, cell):
+                origins = patched(origins, _traced(changes, path))
+            return None, [_finding(*problem, origins, [path for path, _ in uses]) for problem in error.problems]
         except AblateError as error:  # data that are missing, a plug-in that cannot be imported
             return None, [Finding(("base",), str(error), True)]
-
-    def finding(self, key: str, message: str, origins: Any, uses: Sequence[Trail]) -> Finding:
-        """What the task says of a dotted key, at the place where the key was written."""
-        parts = key.split(".")
-        if key == "task":
-            return Finding(("task",), message)
-        if parts[0] == "tricks" and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
-            below = ("with", *parts[2:]) if len(parts) > 2 else ("use",)
-            return Finding((*uses[int(parts[1])], *below), message, _names_key(message))
-        return Finding(_origin(origins, parts if key else []), message, _names_key(message))
 
     def check_epoch(self, base: Completed) -> None:
         at, epochs = self.study.metric.at, base.config.get("epochs")
@@ -335,6 +348,17 @@ def _traced(value: Json, path: Trail) -> Any:
     if not isinstance(value, Mapping):
         return path
     return {key: _traced(child, (*path, key)) for key, child in value.items()} | {_WHERE: path}
+
+
+def _finding(key: str, message: str, origins: Any, uses: Sequence[Trail]) -> Finding:
+    """What the task says of a dotted key, at the place where the key was written."""
+    parts = key.split(".")
+    if key == "task":
+        return Finding(("task",), message)
+    if parts[0] == "tricks" and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
+        below = ("with", *parts[2:]) if len(parts) > 2 else ("use",)
+        return Finding((*uses[int(parts[1])], *below), message, _names_key(message))
+    return Finding(_origin(origins, parts if key else []), message, _names_key(message))
 
 
 def _origin(origins: Any, parts: Sequence[str]) -> Trail:

@@ -11,7 +11,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -295,9 +295,7 @@ def check(given: Mapping[str, Json]) -> tuple[StudyForm, list[Finding]]:
         except ValidationError as error:
             found = [_finding(item, kept) for item in error.errors()]
         findings += found
-        wrong = [f.path if _is_in(kept, f.path) else f.path[:-1] for f in found]
-        for path in wrong:
-            kept = _without(kept, path)
+        kept = _pruned(kept, {_cut(kept, finding.path) for finding in found})
 
 
 def keys(form: type[Form]) -> list[str]:
@@ -369,20 +367,19 @@ def _form_in(annotation: Any) -> type[Form] | None:
     return next((form for argument in get_args(annotation) if (form := _form_in(argument))), None)
 
 
-def _is_in(given: Any, path: Trail) -> bool:
-    for part in path:
-        if isinstance(given, list) != isinstance(part, int) or (isinstance(given, Mapping) and part not in given):
-            return False
+def _cut(given: Any, path: Trail) -> Trail:
+    """What must go with what is wrong at `path`: the whole list that holds it, or the mapping that lacks it."""
+    for depth, part in enumerate(path):
+        if not isinstance(given, dict) or part not in given:
+            return path[:depth]
         given = given[part]
-    return True
+    return path
 
 
-def _without(given: dict[str, Any], path: Trail) -> dict[str, Any]:
-    """`given` without what is at `path`; a list goes as a whole, so that its other items keep their places."""
-    key, child = str(path[0]), given.get(str(path[0]))
-    if len(path) > 1 and isinstance(child, dict):
-        return {**given, key: _without(child, path[1:])}
-    return {name: value for name, value in given.items() if name != key}
+def _pruned(given: Any, gone: Set[Trail], path: Trail = ()) -> Any:
+    if not isinstance(given, dict):
+        return given
+    return {key: _pruned(child, gone, at) for key, child in given.items() if (at := (*path, key)) not in gone}
 
 
 # --------------------------------------------------------------------------------------------------------------- schema

@@ -243,7 +243,8 @@ class Reader:
         of = use.options.get("of")
         unlisted = [name for name in of if name not in hand] if isinstance(of, list) else []
         for name in unlisted:
-            self.wrong((*path, "of", use.options["of"].index(name)), unknown("variant listed by hand", name, list(hand)))
+            message = unknown("variant listed by hand", name, list(hand))
+            self.wrong((*path, "of", use.options["of"].index(name)), message)
         return not unlisted
 
     # tricks

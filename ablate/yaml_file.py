@@ -240,7 +240,7 @@ class _Builder:
         self.count(1, event, path)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            self.wrong(event, path, f"has the tag {tag}; tags are not allowed, write the value alone.")
+            self.wrong(event, path, f"has the tag {_short(tag)}; tags are not allowed, write the value alone.")
         place = self.place(event.start_mark)
         if isinstance(event, ScalarEvent):
             made = self.scalar(event, place, path)
@@ -266,7 +266,7 @@ class _Builder:
     def entries(self, place: Place, events: Iterator[Any], path: Trail) -> Node:
         entries: dict[str, tuple[Place, Node]] = {}
         while not isinstance(event := next(events), MappingEndEvent):
-            key_node = self.node(event, events, path)
+            key_node = self.node(event, events, path if isinstance(event, ScalarEvent) else (*path, "?"))
             key, key_place = key_node.value, self.place(event.start_mark)
             child = self.node(next(events), events, (*path, key if isinstance(key, str) else "?"))
             if not isinstance(key, str):

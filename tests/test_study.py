@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError, StudyError, one_of
-from ablate.recipe import _DEFAULTS, _LOOP, OPTIMIZERS
+from ablate.recipe import OPTIMIZERS
 from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, TrickLevel, TrickUse
 from ablate.registry import Registry
 from ablate.study import configuration, load, parse, patched, schema, starter, task_of
@@ -53,6 +53,13 @@ tune: {variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, l
 """
 
 BASE = "base: {epochs: 2}\ntricks:\n  bn: {set: {model.norm: batch}}\n"
+
+
+def settings_of_classify():
+    """What `base:` may hold, as the task says it."""
+    with pytest.raises(ConfigError) as caught:
+        task_of("classify").complete({"?": 1}, (), Registry())
+    return re.search(r"it has (.*?)\.", str(caught.value))[1]
 
 
 def told(text, **rest):
@@ -262,7 +269,7 @@ def cases():
     names = {f"<{shelf}>": one_of(registry.names(shelf)) for shelf in ("tricks", "models", "datasets", "designs")}
     names |= {
         "<parameters of vgg>": one_of(p.name for p in registry.parameters("models", "vgg")),
-        "<settings>": one_of([*_DEFAULTS, *_LOOP]),
+        "<settings>": settings_of_classify(),
         "<optimizers>": one_of(OPTIMIZERS),
         "<here>": str(Path.cwd()),
     }
@@ -524,7 +531,7 @@ def test_an_override_of_an_aliased_value_changes_one_place():
         ("seeds.looks=[2, 3]", "seeds.looks: cannot be set: seeds is not a mapping."),
         (
             "seed=3",
-            f"base.seed: classify has no setting 'seed'; it has {one_of([*_DEFAULTS, *_LOOP])}. Did you mean 'seeds'?",
+            f"base.seed: classify has no setting 'seed'; it has {settings_of_classify()}. Did you mean 'seeds'?",
         ),
         ("epochs=0", "base.epochs: is 0; it must be at least 1."),
         ("model.width.x=0", "base.model.width.x: cannot be set: base.model.width is not a mapping."),
