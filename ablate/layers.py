@@ -71,6 +71,25 @@ class StochasticDepth(nn.Module):
         return f"p={self.p}"
 
 
+class SpatialDropout(nn.Module):
+    """Drops whole channels of single images, each with probability p (Tompson et al. 2015); draws as Dropout does."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+        self.stream: Callable[[torch.device], torch.Generator] | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        generator = self.stream(x.device) if self.stream else None
+        kept = x.new_empty(x.shape[0], x.shape[1], 1, 1).bernoulli_(1 - self.p, generator=generator)
+        return x * kept.div_(1 - self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
 class Residual(nn.Module):
     """`branch(x)` added to what the shortcut makes of x, then `after`; without `skip` the branch alone.
 
@@ -120,6 +139,29 @@ class SqueezeExcite(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         scale: Tensor = self.excite(self.squeeze(x.mean((2, 3))).relu()).sigmoid()
         return x * scale[:, :, None, None]
+
+
+class GhostBatchNorm(nn.BatchNorm2d):
+    """Batch norm of each part of about `size` images by itself; the running mean takes one part after the other.
+
+    Hoffer et al. 2017, algorithm 1. size: None for the whole batch, which is batch norm.
+    """
+
+    size: int | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = 1 if self.size is None or not self.training else max(len(x) // self.size, 1)
+        if parts == 1:
+            return super().forward(x)
+        return torch.cat([super(GhostBatchNorm, self).forward(part) for part in x.tensor_split(parts)])
+
+
+class StandardisedConv2d(nn.Conv2d):
+    """A convolution whose weights have mean 0 and standard deviation 1 in each filter (Qiao et al. 2019)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        std, mean = torch.std_mean(self.weight, (1, 2, 3), keepdim=True)
+        return self._conv_forward(x, (self.weight - mean) / (std + 1e-5), self.bias)
 
 
 class PixelNorm(nn.LayerNorm):
