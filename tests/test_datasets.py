@@ -109,6 +109,11 @@ def sets():
         def __len__(self): return 12
         def __getitem__(self, row): return tensor(X[row]), int(y[row])
     return Set(), Set()
+def one_part(): return X, y
+def one_set(): return sets()[0]
+def batches():
+    import torch
+    return (torch.utils.data.DataLoader(sets()[0]),) * 2
 def normalised(): return (X - 128.0) / 64, y, X, y
 def random(): return np.random.default_rng().integers(0, 256, (12, 4, 4, 3), dtype=np.uint8), y, X, y
 def broken(): return 1 / 0
@@ -675,6 +680,14 @@ def test_every_form_that_a_loader_returns_gives_the_same_images(load, tmp_path, 
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize("load", ["one_part", "one_set"])
+def test_a_loader_may_return_training_images_alone(load, tmp_path):
+    params = function(tmp_path, load)
+    arrays = make("function", **params, dev_fraction=0.25).arrays()
+    assert (len(arrays.train_images), len(arrays.dev_images)) == (9, 3)
+    refused("function", "there are no dev images; `dev_fraction: 0.1`", **params)
+
+
 def test_options_reach_the_function_and_the_fingerprint(tmp_path):
     named = make("function", **function(tmp_path, "parts", options={"classes": 4}))
     assert named.arrays().class_names == ("class 0", "class 1", "class 2", "class 3")
@@ -696,6 +709,10 @@ def test_the_folders_of_a_loader_are_not_left_on_the_path(tmp_path):
         ("broken", "failed: ZeroDivisionError: division by zero ("),
         ("leaves", "failed: SystemExit: 3"),
         ("other", "returned 'training'; it must return a mapping"),
+        (
+            "batches",
+            "train is a DataLoader; it must be (images, labels) or a torchvision data set; return its `.dataset`",
+        ),
         ("none", "returned a NoneType without `train`"),
         ("lode", "defines no function 'lode'. Did you mean 'load'?"),
     ],

@@ -26,7 +26,7 @@ from ablate.identity import canonical_json
 _FORMS = (
     "a mapping or an object with `train` and `dev`, each (images, labels) or a torchvision data set, and where there "
     "are some `test` (images, or images and ids) and `class_names`; or a tuple (train_images, train_labels, "
-    "dev_images, dev_labels[, test_images]); or a tuple (train, dev[, test])"
+    "dev_images, dev_labels[, test_images]); or a tuple (train, dev[, test]); or with `dev_fraction` train alone"
 )
 _contents: dict[str, dict[str, str]] = {}
 """Hashes of what the functions returned in this process, so that the variants of a plan call each of them once."""
@@ -171,6 +171,10 @@ def _parts(returned: Any, where: str) -> Mapping[str, Any]:
     """train, dev, test and class_names from any of the forms that loaders have."""
     if isinstance(returned, Mapping):
         parts = dict(returned)
+    elif _is_dataset(returned) or (
+        isinstance(returned, tuple) and len(returned) == 2 and hasattr(returned[0], "shape")
+    ):
+        parts = {"train": returned}
     elif isinstance(returned, tuple) and len(returned) in (4, 5):
         parts = {"train": returned[:2], "dev": returned[2:4], "test": returned[4] if len(returned) == 5 else None}
     elif isinstance(returned, tuple) and len(returned) in (2, 3):
@@ -188,7 +192,7 @@ def _parts(returned: Any, where: str) -> Mapping[str, Any]:
 
 
 def _labelled(part: Any, where: str, classes: int | None) -> Any:
-    if not isinstance(part, tuple | list) and hasattr(part, "__getitem__") and hasattr(part, "__len__"):
+    if _is_dataset(part):
         part = _rows(part, where)
     if not isinstance(part, Sequence) or len(part) != 2:
         raise DataError(
@@ -203,18 +207,20 @@ def _unlabelled(part: Any, where: str) -> Any:
     ids = None
     if isinstance(part, tuple) and len(part) == 2:
         part, ids = part
-    elif not isinstance(part, Sequence) and not hasattr(part, "shape") and hasattr(part, "__getitem__"):
+    elif _is_dataset(part):
         part = _rows(part, where)[0]
     images = as_images(_pixels(part), f"{where} images")
     return images, as_ids(range(len(images)) if ids is None else ids, f"{where} ids", len(images))
 
 
+def _is_dataset(value: Any) -> bool:
+    """Has rows, and is neither an array nor a plain container: a torch data set."""
+    plain = isinstance(value, Sequence | Mapping) or hasattr(value, "shape")
+    return not plain and hasattr(value, "__getitem__") and hasattr(value, "__len__")
+
+
 def _rows(dataset: Any, where: str) -> tuple[list[Any], list[Any]]:
     """All items of a torchvision data set, its own transform applied."""
-    if hasattr(dataset, "shape") or isinstance(dataset, Mapping):
-        raise DataError(
-            f"{where} is a {type(dataset).__name__}; it must be (images, labels) or a torchvision data set."
-        )
     items = [dataset[row] for row in range(len(dataset))]
     for row, item in enumerate(items):
         if not isinstance(item, tuple | list) or len(item) != 2:
