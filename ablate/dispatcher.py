@@ -100,22 +100,26 @@ class Dispatcher:
 
     def run(self) -> Ended:
         """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases."""
-        self._look_around()
+        self.look_around()
         with self._signals():
-            while True:
-                actions = scheduler.decide(self._snapshot(), time.monotonic())
-                if any(isinstance(action, Finish) for action in actions):
-                    if self.stopped_by is not None or self._really_finished():
-                        return Ended(self.executed, self.stopped_by)
-                    continue
-                self._do(actions)
-                events = self.executor.poll(POLL_S)
-                self._commit(events)
-                seen_s = time.monotonic() - self._looked_s
-                idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
-                if idle or seen_s > 5 * LOOK_AROUND_S:
-                    self._look_around()
-                self.listener.changed(self)
+            while not self.step(POLL_S):
+                pass
+        return Ended(self.executed, self.stopped_by)
+
+    def step(self, wait_s: float) -> bool:
+        """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
+        actions = scheduler.decide(self._snapshot(), time.monotonic())
+        if any(isinstance(action, Finish) for action in actions):
+            return self.stopped_by is not None or self._really_finished()
+        self._do(actions)
+        events = self.executor.poll(wait_s)
+        self._commit(events)
+        seen_s = time.monotonic() - self._looked_s
+        idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
+        if idle or seen_s > 5 * LOOK_AROUND_S:
+            self.look_around()
+        self.listener.changed(self)
+        return False
 
     # ------------------------------------------------------------------------------------------------------- seeing
 
@@ -137,7 +141,7 @@ class Dispatcher:
             limits=self.limits,
         )
 
-    def _look_around(self) -> None:
+    def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone."""
         states = self.store.states(self.specs)
         mine = {work.key for work in self.working.values()}
@@ -154,7 +158,7 @@ class Dispatcher:
 
     def _really_finished(self) -> bool:
         """Whether nothing is left in the database either; another dispatcher may have given a run back."""
-        self._look_around()
+        self.look_around()
         return not self.waiting and not any(other.run in self.specs for other in self.elsewhere)
 
     # -------------------------------------------------------------------------------------------------------- doing
@@ -191,7 +195,7 @@ class Dispatcher:
             self.executor.start(work.token, self.specs[work.key], work.slot)
         self._no_longer_waiting({work.key for work in claimed})
         if refused:
-            self._look_around()
+            self.look_around()
 
     def _no_longer_waiting(self, keys: set[str]) -> None:
         """Claims take from the front, so this costs nothing however long the queue is; seldom one is further back."""
