@@ -26,7 +26,7 @@ from ablate.executor import Failed, Finished, Progressed, Slot, Started
 from ablate.records import Limits, RunSpec
 from ablate.store import Store
 
-KEYS = [f"k{i}" for i in range(2)]
+KEYS = [f"k{i}" for i in range(6)]
 LIMITS = Limits(attempts=3)
 LEASE_S = 30.0
 
@@ -159,7 +159,8 @@ class Races(RuleBasedStateMachine):
             patch.start()
         self.actors, self.reported = [], []
         self.scores = iter(range(10**6))
-        self.add("a")
+        for host in "ab":
+            self.add(host)
         self.reader = sqlite3.connect(self.folder / "a.db")
 
     def actor(self, data):
@@ -192,10 +193,13 @@ class Races(RuleBasedStateMachine):
     def stop(self, data):
         """A dispatcher is stopped (SIGSTOP) past its lease while the others go on."""
         stopped = self.actor(data)
+        self.act(stopped)
         self.world.now += LEASE_S + 1
         for actor in [actor for actor in self.actors if actor is not stopped]:
             self.act(actor)
             self.act(actor)
+        if data.draw(st.booleans()):
+            self.act(stopped)
 
     def act(self, actor, tick=None, orphans=False):
         if actor in self.actors:
