@@ -11,9 +11,9 @@ ROOT = Path(ablate.__file__).parent
 ROWS = [
     "__init__ _version errors records identity rng unpickle",
     "registry design model datafile dataset recipe trick task executor table figure",
-    "yaml_file study_form study_reader study check plan scheduler analysis power notes",
-    "schema stored store layers trainer devices",
-    "worker warm dispatcher results runner submission view doctor report tune testing cli",
+    "yaml_file study_form study_reader study check starts plan scheduler blocks analysis effects power notes",
+    "schema stored store layers transfer trainer devices",
+    "worker warm dispatcher results views importer lineage runner submission why verify view doctor report tune testing terminal run_commands cli",
     "__main__",
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names.split())}
@@ -24,7 +24,7 @@ OWNERS = {
     "optuna": {"tune"},
     "plotly": {"figures"},
     "matplotlib": {"figures"},
-    "torch": {"trainer", "layers", "tricks", "models", "datasets", "tasks", "trick", "model", "recipe", "testing"},
+    "torch": {"trainer", "transfer", "layers", "tricks", "models", "datasets", "tasks", "trick", "model", "recipe", "testing"},
     "pandas": {"results", "table", "tables"},
     "ruamel": {"yaml_file"},
     "PIL": {"datasets"},
