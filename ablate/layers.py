@@ -161,7 +161,8 @@ class StandardisedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         std, mean = torch.std_mean(self.weight, (1, 2, 3), keepdim=True)
-        return self._conv_forward(x, (self.weight - mean) / (std + 1e-5), self.bias)
+        out: Tensor = self._conv_forward(x, (self.weight - mean) / (std + 1e-5), self.bias)
+        return out
 
 
 class PixelNorm(nn.LayerNorm):

@@ -18,7 +18,7 @@ import math
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ def trained(
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         spec = RunSpec("", "classify", done.config, done.tricks, seed, 1, folder, cache="", metric="dev_accuracy")
+        spec = replace(spec, start=done.start)
         run = Run(spec, registry)
         steps = task.execute(run)
         assert isinstance(steps, Iterator)
@@ -185,8 +186,8 @@ def it_shifts_no_other_random_stream(registry: Registry, name: str, params: Mapp
     before = _globals()
     weights, images = _seen(base_for(trick), [(name, trick)], registry)
     assert _globals() == before, f"{name} draws from a global generator; draw from step.generator(...)"
-    for one, other in zip(base_images, images, strict=True):  # by epoch; with other batch sizes, another rest is left out
-        count = min(len(one), len(other))
+    for one, other in zip(base_images, images, strict=True):
+        count = min(len(one), len(other))  # with another batch size, another rest of the epoch is left out
         assert one[:count] == other[:count], f"with {name} on, the images are others or in another order"
     for key, tensor in {} if trick.initialises else base_weights.items():
         if key in weights and weights[key].shape == tensor.shape:
