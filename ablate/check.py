@@ -86,6 +86,11 @@ def refusals(study: Study, refused: Sequence[Refused], planned: int) -> list[Pro
     ]
 
 
+def refusal(study: Study, cell: Cell, key: str, message: str) -> Problem:
+    """What is wrong with a configuration's dotted `key` in one cell, at the line that set it."""
+    return problem(study, _setter(study, cell, key), message)
+
+
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"variant{'s' if len(names) > 1 else ''} {', '.join(map(repr, names[:3]))}{more}"

@@ -6,7 +6,6 @@ user's input is wrong (a message, never a traceback); 130 interrupted.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable
@@ -15,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate.errors import AblateError, StudyError, did_you_mean, one_of
+from ablate import run_commands
+from ablate.errors import AblateError, StudyError
+from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, print_json, say, write
 
 if TYPE_CHECKING:
     from ablate.runner import Planned
@@ -31,25 +32,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
-
-StudyArgument = Annotated[
-    str | None,
-    typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study. [default: the last one run]"),
-]
-Set = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study, or of its base. May be given again."),
-]
-Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
-]
-
-
-class Global:
-    """The options before the command."""
-
-    db = ""
-    quiet = False
 
 
 @app.callback()
@@ -83,13 +65,13 @@ def plan(
     """
     from ablate import runner
 
-    _choice("--format", format_, ("text", "json"))
+    check_choice("--format", format_, ("text", "json"))
     found = runner.find(study, Global.db, set_ or ())
     states, seconds = runner.known_states(found.plan, Global.db)
     slots = runner.slots_for(found.study, runner.Options())
     counts = runner.count(found.plan, states, seconds, len(slots))
     if format_ == "json":
-        _print_json(_plan_json(found, states, counts))
+        print_json(_plan_json(found, states, counts))
         return
     from ablate.view import summary
 
@@ -107,10 +89,10 @@ def _plan_json(found: Planned, states: Any, counts: Any) -> dict[str, Any]:
         ],
         "runs": [
             {
-                "key": run.key,
+                "key": run.key or None,
                 "variant": run.variant,
                 "seed": run.seed,
-                "state": states[run.key].state if run.key in states else "todo",
+                "state": states[run.key].state if run.key in states else "todo" if run.key else "pending",
             }
             for run in plan.runs
         ],
@@ -159,7 +141,7 @@ def run(
         asked = runner.Options(workers, chosen, retry_failed, canary)
         ended = runner.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
-        _say("stopped; what is done is kept. Go on with the same command.")
+        say("stopped; what is done is kept. Go on with the same command.")
         raise typer.Exit(130)
     print(_table_text(found.study.name, "markdown"), end="")
     if _has_failures(found.study.name):
@@ -189,12 +171,12 @@ def status(
     from ablate.dispatcher import lease_s
     from ablate.store import Store
 
-    _choice("--format", format_, ("text", "json"))
+    check_choice("--format", format_, ("text", "json"))
     name = runner.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
         told = runner.standing(store, name)
     if format_ == "json":
-        _print_json({**told, "lease_seconds": lease_s()})
+        print_json({**told, "lease_seconds": lease_s()})
         return
     from ablate.view import standing_text
 
@@ -223,7 +205,7 @@ def table(
 
     name = runner.stored_study(study, Global.db).name
     text = _table_text(name, format_, digits=digits, caption=caption, label=label, standalone=standalone)
-    _write(text, output)
+    write(text, output)
 
 
 def _table_text(study: str, format_: str, **drawn: Any) -> str:
@@ -233,7 +215,7 @@ def _table_text(study: str, format_: str, **drawn: Any) -> str:
     from ablate.table import TableOptions
 
     registry = Registry()
-    _choice("--format", format_, registry.names("tables"))
+    check_choice("--format", format_, registry.names("tables"))
     with Store.open(Global.db) as store:
         data = results.table_data(results.load(store, study))
     text: str = registry.make("tables", format_, {}).render(data, TableOptions(**drawn))
@@ -255,30 +237,13 @@ def export(
     from ablate import results, runner
     from ablate.store import Store
 
-    _choice("--format", format_, ("csv", "json"))
+    check_choice("--format", format_, ("csv", "json"))
     name = runner.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
-        _write(results.export_text(store, name, format_), output)
+        write(results.export_text(store, name, format_), output)
 
 
-@app.command()
-def show(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's key, or its first digits; or VARIANT:SEED of the last study.")
-    ],
-) -> None:
-    """Print one run: what was asked and what came of it.
-
-    The configuration, every attempt, its metrics, and the traceback of a failure.
-
-    ablate show full:0
-    """
-    from ablate import runner
-    from ablate.store import Store
-    from ablate.view import run_text
-
-    with Store.open(Global.db) as store:
-        print(run_text(store, runner.find_run(store, run)))
+app.registered_commands += run_commands.app.registered_commands
 
 
 @app.command()
@@ -319,12 +284,12 @@ def predict(
     with Store.open(Global.db, write=True) as store:
         chosen = submission.choose(results.table_data(results.load(store, found.study.name)), variant)
         made = submission.predict(found, store, chosen, seed, asked)
-        _write(made.text, output)
+        write(made.text, output)
         before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)
     seeds = f"seed {made.seeds[0]}" if len(made.seeds) == 1 else f"the mean of seeds {', '.join(map(str, made.seeds))}"
-    _say(f"{made.rows} rows by {made.variant}, {seeds}, {made.weights} weights.")
+    say(f"{made.rows} rows by {made.variant}, {seeds}, {made.weights} weights.")
     if before:
-        _say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")
+        say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")
 
 
 # -------------------------------------------------------------------------------------------------------- beginning
@@ -361,15 +326,15 @@ def list_(
     ablate list tricks
     """
     kinds = ("tricks", "models", "datasets", "designs", "tables", "studies")
-    _choice("the kind", what, kinds)
-    _choice("--format", format_, ("text", "json"))
+    check_choice("the kind", what, kinds)
+    check_choice("--format", format_, ("text", "json"))
     if what == "studies":
         from ablate.store import Store
 
         with Store.open(Global.db) as store:
             names = store.studies()
         if format_ == "json":
-            _print_json(names)
+            print_json(names)
         else:
             print("\n".join(names))
         return
@@ -377,7 +342,7 @@ def list_(
 
     found = _described(Registry(), what)
     if format_ == "json":
-        _print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
+        print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
     else:
         from ablate.view import plugins_text
 
@@ -407,7 +372,7 @@ def schema() -> None:
     """
     from ablate import study
 
-    _print_json(study.schema())
+    print_json(study.schema())
 
 
 @app.command()
@@ -424,33 +389,7 @@ def doctor(study: StudyArgument = None, set_: Set = None) -> None:
         raise typer.Exit(2)
 
 
-# ------------------------------------------------------------------------------------------------------------- words
-
-
-def _choice(option: str, given: str, allowed: tuple[str, ...]) -> None:
-    if given not in allowed:
-        raise AblateError(f"{option} is {given!r}; it must be {one_of(allowed)}.{did_you_mean(given, allowed)}")
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def _write(text: str, output: Path | None) -> None:
-    if output is None:
-        sys.stdout.write(text)
-        return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
-    _say(f"wrote {output}")
-
-
-def _say(text: str) -> None:
-    if not Global.quiet:
-        print(text, file=sys.stderr)
+# -------------------------------------------------------------------------------------------------------------- exit
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

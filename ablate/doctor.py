@@ -71,5 +71,5 @@ def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
     found = runner.find(study, db, overrides)
     slots = runner.slots_for(found.study, runner.Options())
     notes = [f"\n            - {note}" for note in (*found.study.notes, *found.plan.notes, *found.plan.left_out)]
-    runs = len({run.key for run in found.plan.runs})
+    runs = runner.count(found.plan, {}, (), 1).total
     return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from ablate import check
+from ablate import check, starts
 from ablate.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space, name_of
 from ablate.errors import ConfigError, PluginError, Problem, StudyError, did_you_mean
 from ablate.identity import canonical_json, run_key, sha256
-from ablate.records import Cell, Json, RunSpec, Study
+from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
 from ablate.study import configuration
 from ablate.task import Completed, Task
@@ -33,6 +33,11 @@ class PlannedVariant:
     tricks: tuple[str, ...]
     designs: tuple[str, ...]
     completed: Completed
+
+    @property
+    def pending(self) -> Parent | None:
+        """Whose weights it waits for: until they are trained its runs have no key."""
+        return starts.pending(self.completed)
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class PlannedRow:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One variant with one seed. Variants that ask for the same have runs of the same key."""
+    """One variant with one seed. Variants that ask for the same have runs of the same key; a pending one's is empty."""
 
     key: str
     variant: str
@@ -78,6 +83,11 @@ class Plan:
 
     def variant(self, name: str) -> PlannedVariant:
         return self._by_name[name]
+
+    @property
+    def pending(self) -> tuple[Parent, ...]:
+        """The runs of other studies whose weights some variants wait for."""
+        return tuple(dict.fromkeys(variant.pending for variant in self.variants if variant.pending is not None))
 
     @cached_property
     def _by_name(self) -> dict[str, PlannedVariant]:
@@ -111,6 +121,7 @@ class Plan:
                     "designs": list(variant.designs),
                     "config": dict(variant.completed.config),
                     "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],
+                    **starts.kept(variant.completed),
                 }
                 for variant in self.variants
             ],
@@ -151,11 +162,21 @@ class Plan:
             sources=dict(self.sources),
             metric=self.study.metric.name,
             gpus=self.study.resources.gpus or 0,
+            start=completed.start,
         )
 
 
-def make_plan(study: Study, registry: Registry, task: Task, sources: Mapping[str, str] = MappingProxyType({})) -> Plan:
-    """Plan a study. StudyError names every mistake that only tricks, designs and variants together show."""
+def make_plan(
+    study: Study,
+    registry: Registry,
+    task: Task,
+    sources: Mapping[str, str] = MappingProxyType({}),
+    found: starts.Starts = MappingProxyType({}),
+) -> Plan:
+    """Plan a study. StudyError names every mistake that only tricks, designs and variants together show.
+
+    found: the weights of other studies' runs that variants start from, or why there are none yet.
+    """
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, left_out, notes, problems = _choose(study, registry, space)
     names = _names(drafts, space)
@@ -175,6 +196,7 @@ def make_plan(study: Study, registry: Registry, task: Task, sources: Mapping[str
     judged, rule_notes = check.rules(study, registry, {name: done.config for name, done in completed.items()})
     if problems or judged:
         raise StudyError([*problems, *judged])
+    completed = {name: starts.started(done, found) for name, done in completed.items()}
     rows, row_notes = _rows(space, drafts, names, baseline, cells)
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
@@ -185,6 +207,7 @@ def make_plan(study: Study, registry: Registry, task: Task, sources: Mapping[str
     )
     runs = _runs(study, variants, {row.compared_with for row in rows})
     notes += row_notes + _sharing(rows, variants, runs) + rule_notes
+    notes += starts.notes([(variant.name, variant.completed) for variant in variants], found)
     return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
 
 
@@ -324,14 +347,17 @@ def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | 
     asked = {variant.name: [(use.name, use.params) for use in variant.completed.tricks] for variant in variants}
     return tuple(
         PlannedRun(
-            run_key(
+            ""
+            if variant.pending
+            else run_key(
                 task=study.task,
-                config=variant.completed.asked,
+                config=starts.asked(variant.completed),
                 tricks=asked[variant.name],
                 seed=seed,
                 threads=study.resources.threads,
                 data=variant.completed.data,
                 code=variant.completed.code,
+                parent=(variant.completed.start.run or None) if variant.completed.start else None,
             ),
             variant.name,
             seed,
@@ -349,7 +375,7 @@ def _sharing(
     if len(rows) > len(variants):
         notes.append(f"{len(rows)} rows share {len(variants)} variants: what several designs ask for is trained once.")
     same: dict[str, list[str]] = {}
-    for run in runs[: len(variants)]:
+    for run in (run for run in runs[: len(variants)] if run.key):
         same.setdefault(run.key, []).append(run.variant)
     groups = [" and ".join(names) for names in same.values() if len(names) > 1]
     if groups:
@@ -366,7 +392,10 @@ def _sharing(
 
 def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     """What a new plan adds, keeps and drops against an old one (both as `resolved()` gives them); [] where nothing."""
-    was, now = ({v["name"]: canonical_json([v["config"], v["uses"]]) for v in plan["variants"]} for plan in (old, new))
+    was, now = (
+        {v["name"]: canonical_json([v["config"], v["uses"], v.get("starts_from")]) for v in plan["variants"]}
+        for plan in (old, new)
+    )
     lines = []
     for kind, before, after in (("variants", list(was), list(now)), ("seeds", old["seeds"], new["seeds"])):
         added, dropped = [x for x in after if x not in before], [x for x in before if x not in after]

@@ -156,6 +156,44 @@ SCHEDULES: Mapping[str, type[Schedule]] = {
     "onecycle": OneCycle,
 }
 
+# ---------------------------------------------------------------------------------------------------------------- start
+
+
+@dataclass(frozen=True)
+class Init:
+    """Where the first weights come from, in place of the run's seed: a file, torchvision, or another study's run.
+
+    weights: a file with a state dict. torchvision: a net (its best weights) or a set, `ResNet18_Weights.IMAGENET1K_V1`.
+    study, variant, seed: the weights of that run at the other study's `metric.at`; `best` is the best variant by its
+    table's own rule, the seed is its first unless one is named. head: "auto" replaces the last linear layer where its
+    number of classes differs, "new" always, "keep" never. download: torchvision's weights may be fetched.
+    """
+
+    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
+
+    weights: str | None = None
+    torchvision: str | None = None
+    study: str | None = None
+    variant: str | None = None
+    seed: int | None = None
+    head: Literal["auto", "new", "keep"] = "auto"
+    download: bool = False
+
+    def __post_init__(self) -> None:
+        if sum(given is not None for given in (self.weights, self.torchvision, self.study)) != 1:
+            raise ValueError("give one of {weights: FILE}, {torchvision: NAME} and {study: NAME, variant: best}.")
+        if self.study is None and (self.variant is not None or self.seed is not None):
+            raise ValueError("variant and seed go with a study; there is none.")
+        if self.download and self.torchvision is None:
+            raise ValueError("only torchvision's weights can be downloaded.")
+        if self.study is not None and self.variant is None:
+            object.__setattr__(self, "variant", "best")  # so that the default is written out in the plan
+
+    def said(self) -> dict[str, Json]:
+        """What was asked, without what was not."""
+        return {name: value for name, value in plain(self).items() if value is not None and value is not False}
+
+
 # --------------------------------------------------------------------------------------------------------------- recipe
 
 
@@ -186,18 +224,20 @@ class Recipe:
     optimizer: Optimizer
     schedule: Schedule
     loop: Loop
+    init: Init | None = None
 
 
 _DEFAULTS = {"model": "vgg", "data": "digits", "optimizer": "sgd", "schedule": "constant"}
 _LOOP = tuple(f.name for f in fields(Loop))
+_KEYS = (*_DEFAULTS, *_LOOP, "init")
 
 
 def parse(config: Mapping[str, Json], registry: Registry) -> Recipe:
     """The recipe of a configuration, defaults filled in. ConfigError with every problem at once."""
     problems = [
-        (key, f"classify has no setting {key!r}; it has {one_of([*_DEFAULTS, *_LOOP])}.{_near(key)}")
+        (key, f"classify has no setting {key!r}; it has {one_of(_KEYS)}.{_near(key)}")
         for key in config
-        if key not in (*_DEFAULTS, *_LOOP)
+        if key not in _KEYS
     ]
     made: dict[str, Any] = {}
     for section in _DEFAULTS:
@@ -209,6 +249,10 @@ def parse(config: Mapping[str, Json], registry: Registry) -> Recipe:
             problems.append((f"{section}.name", str(error)))
     try:
         made["loop"] = build(Loop, {key: config[key] for key in _LOOP if key in config}, "classify")
+    except ConfigError as error:
+        problems += error.problems
+    try:
+        made["init"] = _init(config.get("init"))
     except ConfigError as error:
         problems += error.problems
     if problems:
@@ -223,7 +267,8 @@ def filled_in(config: Mapping[str, Json], recipe: Recipe) -> dict[str, Json]:
         section: {"name": config.get(section, {}).get("name", _DEFAULTS[section]), **plain(made)}
         for section, made in sections.items()
     }
-    return full | plain(recipe.loop)
+    full |= plain(recipe.loop)
+    return full if recipe.init is None else full | {"init": recipe.init.said()}
 
 
 def plain(made: Any) -> dict[str, Json]:
@@ -268,7 +313,17 @@ def _near(key: str) -> str:
         section = "optimizer" if names is OPTIMIZERS else "schedule"
         if any(key in (f.name for f in fields(cls)) for cls in names.values()):
             return f" Did you mean '{section}.{key}'?"
-    return did_you_mean(key, [*_DEFAULTS, *_LOOP])
+    return did_you_mean(key, _KEYS)
+
+
+def _init(given: Json) -> Init | None:
+    """None, so that no key changes, where the weights are drawn from the run's seed."""
+    if given is None:
+        return None
+    if not isinstance(given, Mapping):
+        raise ConfigError([("init", f"is {given!r}; it must be a mapping such as {{study: NAME, variant: best}}.")])
+    made: Init = build(Init, given, "init", at="init")
+    return made
 
 
 def _section(section: str, given: Json, registry: Registry) -> Any:

@@ -126,11 +126,37 @@ class TrickUse:
 
 
 @dataclass(frozen=True)
+class Parent:
+    """The run of another study whose weights a variant starts from, as the study file names it.
+
+    study: a name or a path. variant: a name, or "best". seed: None for the other study's first.
+    """
+
+    study: str
+    variant: str = "best"
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights that a run starts from. file: where they lie, which is no part of a key; sha256: of the file's bytes.
+
+    origin: where they come from, for people. run: the key of the run that made them; empty where none of ours did.
+    """
+
+    file: str
+    sha256: str
+    origin: str
+    run: str = ""
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that a child process needs to execute a run; JSON-able by `dataclasses.asdict`.
 
     sources: the user's files (path to SHA-256) that the plan was made from. folder: where log, checkpoints and weights
     go. plugins: folders of private plug-ins. path: folders in which a task's modules are found, before all others.
+    start: the weights that it starts from; None: from its seed alone.
     """
 
     key: str
@@ -146,6 +172,7 @@ class RunSpec:
     sources: Mapping[str, str] = field(default_factory=dict)
     metric: str = ""
     gpus: int = 0
+    start: Start | None = None
 
 
 # ------------------------------------------------------------------------------------------------------- what comes out

@@ -12,16 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Protocol
+from typing import Protocol, get_args
 
-from ablate import devices, identity, scheduler
+from ablate import check, devices, identity, scheduler, starts
 from ablate import plan as planning
 from ablate import study as studies
 from ablate.dispatcher import Dispatcher, Ended, Listener, canaries, fate
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError, StoreError, StudyError, did_you_mean, one_of
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
-from ablate.records import Json, Role, RunSpec, Study
+from ablate.records import Json, Parent, Reason, Role, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.store import Store
 from ablate.stored import RunState, StoredStudy
@@ -31,7 +31,10 @@ from ablate.warm import Setup
 
 @dataclass(frozen=True)
 class Planned:
-    """A study with everything that the plan knows of it. `overrides`: the --set options it was read with."""
+    """A study with everything that the plan knows of it. `overrides`: the --set options it was read with.
+
+    parents: the studies whose weights pending variants wait for.
+    """
 
     study: Study
     plan: planning.Plan
@@ -39,6 +42,7 @@ class Planned:
     task: Task
     overrides: tuple[str, ...]
     path: tuple[str, ...]
+    parents: tuple[Planned, ...] = ()
 
     @property
     def sources(self) -> dict[str, str]:
@@ -73,16 +77,19 @@ class Planned:
 # ------------------------------------------------------------------------------------------------------------ planning
 
 
-def find(name: str | None, db: str, overrides: Sequence[str] = ()) -> Planned:
-    """Plan the study at a path, or the stored one called `name`, or (None) the one last run, as it was run."""
+def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
+    """Plan the study at a path, or the stored one called `name`, or (None) the one last run, as it was run.
+
+    within: the studies that are being planned, each for the sake of the one before it.
+    """
     if name is not None and _is_path(name):
-        return planned(studies.load(Path(name), overrides), overrides)
+        return planned(studies.load(Path(name), overrides), db, overrides, within)
     stored = stored_study(name, db)
     overrides = (*stored.resolved.get("overrides", ()), *overrides)
     file = Path(stored.resolved.get("file") or stored.name)
     if file.is_file():
-        return planned(studies.load(file, overrides), overrides)
-    return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), overrides)
+        return planned(studies.load(file, overrides), db, overrides, within)
+    return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), db, overrides, within)
 
 
 def _is_path(name: str) -> bool:
@@ -107,14 +114,64 @@ def stored_study(name: str | None, db: str) -> StoredStudy:
     )
 
 
-def planned(study: Study, overrides: Sequence[str] = ()) -> Planned:
+def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
+    """Plan a study; what starts from other studies' runs has its weights if they are trained, else it is pending."""
     folder = Path(study.path).resolve().parent
     registry = Registry([folder / plugin for plugin in study.plugins])
     task = studies.task_of(study)
     sources = task.sources()
     path = tuple(dict.fromkeys([str(folder), str(Path.cwd())])) if ":" in study.task else ()
     plan = planning.make_plan(study, registry, task, sources)
-    return Planned(study, plan, registry, task, tuple(overrides), path)
+    if not plan.pending:
+        return Planned(study, plan, registry, task, tuple(overrides), path)
+    parents: dict[str, Planned] = {}
+    found: dict[Parent, Start | str] = {}
+    for wanted in plan.pending:
+        try:
+            if wanted.study not in parents:
+                parents[wanted.study] = _parent(wanted.study, folder, db, (*within, study.name))
+            found[wanted] = _start(parents[wanted.study], wanted, db)
+        except StudyError:
+            raise
+        except AblateError as error:
+            cell = next(variant.cell for variant in plan.variants if variant.pending == wanted)
+            raise StudyError([check.refusal(study, cell, "init.study", str(error))]) from error
+    plan = planning.make_plan(study, registry, task, sources, found)
+    awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
+    return Planned(study, plan, registry, task, tuple(overrides), path, awaited)
+
+
+def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planned:
+    """The study that `init` names: a file's path from the study's folder, a file of that name beside it, a stored one.
+
+    Where the file was run before, it is read with the --set options that it was run with.
+    """
+    files = [folder / name, folder / f"{name}.yaml", folder / f"{name}.yml"]
+    file = next((file for file in files if file.suffix in (".yaml", ".yml") and file.is_file()), None)
+    if file is None and name.endswith((".yaml", ".yml")):
+        raise AblateError(f"is {name!r}, and there is no file {files[0]}.")
+    try:
+        stored = stored_study(name if file is None else str(file), db)
+    except AblateError as error:
+        if file is None:
+            raise AblateError(f"is {name!r}; there is no {files[1]}, and {error}") from error
+        stored = None
+    if stored is not None and file is not None and stored.resolved.get("file") != str(file.resolve()):
+        stored = None  # another study of that name
+    called = stored.name if stored is not None else studies.load(file).name if file is not None else name
+    if called in within:
+        raise AblateError(f"is {name!r}: a circle, for {' starts from '.join((*within, called))}.")
+    return find(str(file) if stored is None else stored.name, db, (), within)
+
+
+def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
+    from ablate import lineage  # it loads numpy and scipy, which no other plan needs
+
+    try:
+        with Store.open(db) as store:
+            return lineage.start(parent.plan, parent.stored_form, store, wanted)
+    except StoreError:
+        return "it is not trained yet"
 
 
 # ------------------------------------------------------------------------------------------------------------- counting
@@ -122,13 +179,17 @@ def planned(study: Study, overrides: Sequence[str] = ()) -> Planned:
 
 @dataclass(frozen=True)
 class Counts:
-    """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none."""
+    """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none.
+
+    pending: runs, among those to do, that wait for another study.
+    """
 
     total: int
     done: int
     failed: int
     seconds: float | None
     past: int
+    pending: int = 0
 
     @property
     def todo(self) -> int:
@@ -146,11 +207,12 @@ def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], lis
 
 
 def count(plan: planning.Plan, states: Mapping[str, RunState], seconds: Sequence[float], workers: int) -> Counts:
-    keys = {run.key for run in plan.runs}
+    keys = {run.key for run in plan.runs if run.key}
+    pending = sum(not run.key for run in plan.runs)
     done = sum(states[key].state == "done" for key in keys if key in states)
     failed = sum(states[key].state == "failed" for key in keys if key in states)
-    rest = (len(keys) - done - failed) * median(seconds) / workers if seconds else None
-    return Counts(len(keys), done, failed, rest, len(seconds))
+    rest = (len(keys) + pending - done - failed) * median(seconds) / workers if seconds else None
+    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending)
 
 
 # ------------------------------------------------------------------------------------------------------------ executing
@@ -168,12 +230,15 @@ class Watcher(Listener, Protocol):
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time."""
+    """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time; retry_reasons:
+    of failures to take up although they would only repeat themselves (retry_failed: all).
+    """
 
     workers: int | None = None
     devices: tuple[str, ...] = ()
     retry_failed: bool = False
     canary: bool = True
+    retry_reasons: tuple[Reason, ...] = ()
 
 
 def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
@@ -191,7 +256,16 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
 
 
 def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> Ended:
-    """Store the plan and execute what is not done. Returns at once where nothing is to do."""
+    """Store the plan and execute what is not done. Returns at once where nothing is to do.
+
+    What variants start from is trained first, as the study that it is, and then its run is fixed in the plan.
+    """
+    for parent in planned.parents:
+        ended = execute(parent, db, options, watcher)
+        if ended.stopped_by is not None:
+            return ended
+    if planned.parents:
+        planned = again(planned, db)
     slots = slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
         changes = _save(planned, store, options)
@@ -204,7 +278,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         return Ended(0, None)
     wanted = specs(planned, folder)
     # The server is started while no database is open, so that no process but this one ever holds the file.
-    executor = LocalExecutor(_setup(planned))
+    executor = LocalExecutor(setup(planned))
     try:
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, slots, wanted, states, folder, watcher)
@@ -216,6 +290,14 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         executor.close()
 
 
+def again(plan: Planned, db: str) -> Planned:
+    """The plan once more, after the studies that it waited for were trained. AblateError where it still waits."""
+    now = planned(plan.study, db, plan.overrides)
+    if now.plan.pending:
+        raise AblateError("\n".join(note for note in now.plan.notes if note.startswith("Pending")))
+    return now
+
+
 def _save(planned: Planned, store: Store, options: Options) -> list[str]:
     """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
     plan = planned.plan
@@ -223,14 +305,7 @@ def _save(planned: Planned, store: Store, options: Options) -> list[str]:
     resolved = planned.stored_form
     changes = [] if before is None else planning.diff(before.resolved, resolved)
     asked = {run.key: run for run in plan.runs}
-    by_name = {variant.name: variant for variant in plan.variants}
-    configs = {}
-    for key, run in asked.items():
-        done = by_name[run.variant].completed
-        tricks = [[use.name, dict(use.params)] for use in done.tricks]
-        said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.seed}
-        said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
-        configs[key] = identity.canonical_json(said)
+    configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
     with store.transaction():
         sha = identity.sha256(identity.canonical_json(resolved))
         role: Role = "ablation"
@@ -238,11 +313,22 @@ def _save(planned: Planned, store: Store, options: Options) -> list[str]:
         store.save_plan(plan.study.name, plan.study.text, resolved, sha, cells, configs)
         states = store.states(asked)
         failed = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
-        store.requeue(scheduler.to_requeue(failed, plan.study.limits, retry_failed=options.retry_failed))
+        again = options.retry_reasons if not options.retry_failed else get_args(Reason)
+        store.requeue(scheduler.to_requeue(failed, plan.study.limits, retried=again))
     return changes
 
 
-def _setup(planned: Planned) -> Setup:
+def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
+    """What a run is asked, as the database keeps it for people and for drift.py."""
+    done = plan.variant(run.variant).completed
+    tricks = [[use.name, dict(use.params)] for use in done.tricks]
+    said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.seed}
+    said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
+    return {**said, **starts.kept(done)}
+
+
+def setup(planned: Planned) -> Setup:
+    """What the warm server of these runs imports."""
     return Setup(
         task=planned.study.task,
         imports=planned.task.imports,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate.errors import AblateError
-from ablate.records import Better, Json, RunSpec, TrickUse
+from ablate.records import Better, Json, Parent, RunSpec, Start, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
 
@@ -27,7 +27,8 @@ class Completed:
 
     config: every default filled in. asked: the same without infrastructure fields (data.root, cache folders, workers),
     which is what the key hashes. tricks: full parameters, in the order of application. code: part -> version.
-    data: the data fingerprint, or None for a task that names no data.
+    data: the data fingerprint, or None for a task that names no data. start: the weights that it starts from, if any;
+    parent: whose weights those will be, where another study makes them: the plan then finds the start.
     """
 
     config: Mapping[str, Json]
@@ -35,6 +36,8 @@ class Completed:
     tricks: tuple[TrickUse, ...]
     code: Mapping[str, Json]
     data: str | None = None
+    start: Start | None = None
+    parent: Parent | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The training loop of `classify`, top to bottom, with the places where tricks act.
 
-    recipe ── build ── initialise, each parameter from its name ── [model] ── optimizer ── [optimizer]
+    recipe ── build ── initialise, each parameter from its name ── [model] ── trained weights, if any
+    optimizer ── [optimizer]
     for every epoch: order from (seed, epoch)
         for every batch: gather uint8 ── normalise ── [batch] ── logits ── cross-entropy ── [loss] ── backward
                          ── [gradients] ── step ── [after_step]
@@ -22,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -170,8 +171,17 @@ class Training:
         return torch.autocast(self.facts.device.type, dtype=getattr(torch, self.recipe.loop.amp))
 
 
+Load = Callable[[nn.Module], frozenset[str]]
+"""Puts trained weights into a network that was drawn, and names the tensors that have them now."""
+
+
 def prepare(
-    recipe: Recipe, tricks: Sequence[tuple[str, Trick]], arrays: Arrays, seed: int, device_name: str
+    recipe: Recipe,
+    tricks: Sequence[tuple[str, Trick]],
+    arrays: Arrays,
+    seed: int,
+    device_name: str,
+    load: Load | None = None,
 ) -> Training:
     """Everything that the first step needs. `recipe` is as the tricks left it."""
     device = torch.device(device_name)
@@ -186,7 +196,7 @@ def prepare(
     steps = recipe.loop.epochs * (len(images) // min(recipe.loop.batch_size, len(images)))
     image = (channels, height, width)
     facts = Facts(image, classes, steps, recipe.loop.epochs, shift, 255 * scale + shift, len(images), device)
-    model, streams = _model(recipe, tricks, facts, seed)
+    model, streams, facts = _model(recipe, tricks, facts, seed, load)
     optimizer = _optimizer(recipe, tricks, model, facts)
     return Training(
         recipe=recipe,
@@ -208,8 +218,13 @@ def prepare(
     )
 
 
-def _model(recipe: Recipe, tricks: Sequence[tuple[str, Trick]], facts: Facts, seed: int) -> tuple[nn.Module, Streams]:
-    """The network, built and drawn on the CPU so that every device starts from the same numbers."""
+def _model(
+    recipe: Recipe, tricks: Sequence[tuple[str, Trick]], facts: Facts, seed: int, load: Load | None
+) -> tuple[nn.Module, Streams, Facts]:
+    """The network, built and drawn on the CPU so that every device starts from the same numbers.
+
+    Trained weights come last, so what the tricks added can be among them; what they lack keeps what was drawn.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "build"))
         model = recipe.model.build(facts.image, facts.classes)
@@ -220,8 +235,10 @@ def _model(recipe: Recipe, tricks: Sequence[tuple[str, Trick]], facts: Facts, se
             initialise(model, seed, done)
     streams = Streams(seed)
     connect(model, streams)
+    if load is not None:
+        facts = replace(facts, loaded=load(model))
     memory_format = torch.channels_last if recipe.loop.channels_last else torch.contiguous_format
-    return model.to(facts.device, memory_format=memory_format), streams  # type: ignore[call-overload]
+    return model.to(facts.device, memory_format=memory_format), streams, facts  # type: ignore[call-overload]
 
 
 def _optimizer(

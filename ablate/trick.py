@@ -31,6 +31,8 @@ class Facts:
 
     image: (channels, height, width). black, white: (1, channels, 1, 1), such pixels after normalising; the mean colour
     is 0. train_size: images in the training set. steps: optimizer steps of the whole training.
+    loaded: names of the tensors that start from trained weights (`init:`), known from the `optimizer` hook on; empty
+    where the net starts from its seed.
     """
 
     image: tuple[int, int, int]
@@ -41,6 +43,7 @@ class Facts:
     white: Tensor
     train_size: int
     device: torch.device
+    loaded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def summary(planned: Planned, counts: Counts, slots: Sequence[Slot]) -> str:
     text = f"{_many(variants, 'variant')} x {_many(seeds, 'seed')} = {_many(counts.total, 'run')}"
     text += f" ({shared} shared by equal variants)" if shared else ""
     text += f": {counts.done} done, {counts.todo} to do"
+    text += f" ({counts.pending} of them pending)" if counts.pending else ""
     text += f", {counts.failed} failed" if counts.failed else ""
     if counts.todo and counts.seconds is not None:
         runs = "1 past run" if counts.past == 1 else f"median of {counts.past} past runs"
@@ -86,6 +87,7 @@ class View:
             self._live = None
 
     def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None:
+        self.__exit__()  # another study was trained first
         self._names = {run.key: (run.variant, run.seed) for run in reversed(planned.plan.runs)}
         self._metric = planned.study.metric.name
         self._slots, self._total = len(slots), counts.total

@@ -21,7 +21,7 @@ from typing import Any
 
 from ablate.errors import AblateError
 from ablate.identity import sha256_file
-from ablate.records import Reason, RunSpec, TrickUse
+from ablate.records import Reason, RunSpec, Start, TrickUse
 from ablate.registry import Registry
 from ablate.task import Run, Task
 
@@ -84,8 +84,9 @@ def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, sa
     except BrokenPipeError:
         raise
     except BaseException as error:
-        detail = traceback.format_exc()
-        print(detail, file=sys.stderr)
+        # What a person can mend is said in its message; a traceback would only hide it.
+        detail = "" if isinstance(error, AblateError) else traceback.format_exc()
+        print(detail or error, file=sys.stderr)
         return {"failed": reason_of(error), "message": _last_line(error), "detail": detail}
 
 
@@ -165,7 +166,9 @@ def resolve_task(name: str, registry: Registry) -> Task:
 def read_spec(data: Mapping[str, Any]) -> RunSpec:
     """A RunSpec from its JSON."""
     tricks = tuple(TrickUse(use["name"], use["params"]) for use in data["tricks"])
-    return RunSpec(**{**data, "tricks": tricks, "plugins": tuple(data["plugins"]), "path": tuple(data["path"])})
+    start = Start(**data["start"]) if data.get("start") else None
+    lists = {name: tuple(data[name]) for name in ("plugins", "path")}
+    return RunSpec(**{**data, **lists, "tricks": tricks, "start": start})
 
 
 def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:

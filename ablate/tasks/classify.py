@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from ablate.errors import ConfigError, PluginError
-from ablate.recipe import Recipe, changes, filled_in, parse, plain
-from ablate.records import Better, Json, TrickUse
+from ablate.errors import AblateError, ConfigError, PluginError
+from ablate.identity import sha256_file
+from ablate.recipe import Init, Recipe, changes, filled_in, parse, plain
+from ablate.records import Better, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.task import Completed, Predicted, Run, Task, Values
 from ablate.trick import Trick, has_hook
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from ablate.dataset import Arrays
     from ablate.trainer import Training
@@ -36,6 +38,7 @@ class Classify(Task):
         "torch.utils.serialization",
         "ablate.layers",
         "ablate.trainer",
+        "ablate.transfer",
     )
     """Whatever a training would import later. torch._dynamo: an optimizer imports it at its first step (2.2 CPU s)."""
 
@@ -65,6 +68,12 @@ class Classify(Task):
                 problems += error.problems
             except PluginError as error:
                 problems.append((f"tricks.{i}", str(error)))
+        start = None
+        if recipe is not None and recipe.init is not None:
+            try:
+                start = _start(recipe.init)
+            except AblateError as error:
+                problems.append((f"init.{'weights' if recipe.init.weights else 'torchvision'}", str(error)))
         if problems or recipe is None:
             raise ConfigError(problems)
         places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(made)}
@@ -78,12 +87,20 @@ class Classify(Task):
             f"data:{names['data']}": registry.code("datasets", names["data"]),
         }
         code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in made}
+        asked = full | {"data": {"name": names["data"], **recipe.data.asked()}}
+        parent = None
+        if recipe.init is not None:  # not by which name: the plan adds which weights
+            asked |= {"init": {"head": recipe.init.head}}
+            if recipe.init.study is not None:
+                parent = Parent(recipe.init.study, recipe.init.variant or "best", recipe.init.seed)
         return Completed(
             config=full,
-            asked=full | {"data": {"name": names["data"], **recipe.data.asked()}},
+            asked=asked,
             tricks=tuple(use for use, _ in made),
             code=code,
             data=recipe.data.fingerprint(),
+            start=start,
+            parent=parent,
         )
 
     def warm(self) -> None:
@@ -145,7 +162,7 @@ class Classify(Task):
         from ablate import trainer
 
         torch.set_num_threads(run.spec.threads)
-        training, arrays = _prepared(run)
+        training, arrays = _prepared(run, trained=True)
         state = torch.load(weights, map_location=training.facts.device, weights_only=True)
         training.model.load_state_dict(state)
         # The stored weights are those of the network that was evaluated: what averages weights has done its work.
@@ -172,19 +189,24 @@ def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) ->
         except ConfigError as error:
             problems += [(key or place, message) for key, message in error.problems]
             continue
-        written = [*changes(recipe, after), *(["the network that is evaluated"] if has_hook(trick, "eval_model") else [])]
+        written = [
+            *changes(recipe, after),
+            *(["the network that is evaluated"] if has_hook(trick, "eval_model") else []),
+        ]
         for key in written:
             earlier = next((writers[k] for k in writers if k == key or k.startswith(f"{key}.")), None)
             if earlier is not None:
-                problems.append((place, f"sets {key}, which {earlier!r} sets too; use one of them, or make them levels."))
+                problems.append(
+                    (place, f"sets {key}, which {earlier!r} sets too; use one of them, or make them levels.")
+                )
             writers[key] = name
         recipe = after
     if problems:
         raise ConfigError(problems)
 
 
-def _prepared(run: Run) -> tuple[Training, Arrays]:
-    """The training that a run asks for, and its data."""
+def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
+    """The training that a run asks for, and its data. trained: its own weights will be loaded, not those of `init`."""
     from ablate import trainer
     from ablate.dataset import load_cached
 
@@ -195,7 +217,52 @@ def _prepared(run: Run) -> tuple[Training, Arrays]:
         recipe = trick.recipe(recipe)
     code = run.registry.code("datasets", run.config["data"]["name"])
     arrays = load_cached(recipe.data, code, Path(run.spec.cache) if run.spec.cache else None)
-    return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device), arrays
+    load = None if recipe.init is None or trained else partial(_load, run, recipe.init)
+    return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device, load), arrays
+
+
+def _load(run: Run, init: Init, model: nn.Module) -> frozenset[str]:
+    """Put the weights that the run starts from into its network; what was and was not loaded is logged and kept."""
+    from ablate import transfer
+
+    start = run.spec.start
+    if start is None:
+        raise AblateError(f"the weights of `init` ({init.said()}) are not known yet; `ablate run` trains them first.")
+    loaded = transfer.fit(model, transfer.read(Path(start.file), start.sha256), init.head)
+    print(f"weights of {start.origin} ({start.file}): {loaded}")
+    run.outputs["start"] = str(loaded)
+    return frozenset(loaded.loaded)
+
+
+def _start(init: Init) -> Start | None:
+    """The weights that are there already; None for those of another study's run, which the plan finds."""
+    if init.study is not None:
+        return None
+    if init.torchvision is not None:
+        from ablate import transfer  # loads torch in the plan: only torchvision knows the names of its files
+
+        path = transfer.torchvision_file(init.torchvision, download=init.download)
+        digest = _digest(path)
+        return Start(str(path.resolve()), digest, f"torchvision's {init.torchvision} (sha256 {digest[:8]})")
+    path = Path(init.weights or "")
+    try:
+        digest = _digest(path)
+    except OSError as error:
+        raise AblateError(
+            f"is {str(path)!r}, which cannot be read: {error.strerror}. Paths are from where ablate runs."
+        ) from None
+    return Start(str(path.resolve()), digest, f"the file {path.name} (sha256 {digest[:8]})")
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; a plan asks once for every variant, so it is read once while it stays as it is."""
+    stat = path.stat()
+    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _digest_of(path: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001  # what tells one state from another
+    return sha256_file(path)
 
 
 def _distinct(tricks: Sequence[tuple[str, Trick]]) -> list[tuple[str, Trick]]:
