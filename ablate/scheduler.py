@@ -6,7 +6,7 @@ is here and is tested with literals.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -157,10 +157,13 @@ def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:
     return reason == "cancelled" or (reason in RETRIED and attempts < limits.attempts)
 
 
-def to_requeue(failed: Mapping[str, tuple[Reason | None, int]], limits: Limits, *, retry_failed: bool) -> list[str]:
-    """Which failed runs (key -> reason, executions) a new `run` takes up again."""
+def to_requeue(
+    failed: Mapping[str, tuple[Reason | None, int]], limits: Limits, *, retried: Collection[Reason] = ()
+) -> list[str]:
+    """Which failed runs (key -> reason, executions) a new `run` takes up again. `retried`: reasons that the user asks
+    to try again, whatever the limits."""
     return [
         key
         for key, (reason, attempts) in failed.items()
-        if retry_failed or (reason is not None and try_again(reason, attempts, limits))
+        if reason in retried or (reason is not None and try_again(reason, attempts, limits))
     ]

@@ -125,7 +125,7 @@ class Actor:
             self.store.save_plan("s", "", {}, "", cells, dict.fromkeys(KEYS, "{}"))
             states = self.store.states(KEYS)
             failed = {key: (found.reason, found.attempts) for key, found in states.items() if found.state == "failed"}
-            self.store.requeue(scheduler.to_requeue(failed, LIMITS, retry_failed=False))
+            self.store.requeue(scheduler.to_requeue(failed, LIMITS))
         slots = [Slot("cpu", 0), Slot("cpu", 1)]
         self.dispatcher = Dispatcher(self.store, self.workers, slots, specs, LIMITS, listener=self)
         self.dispatcher.look_around()

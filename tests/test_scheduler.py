@@ -69,8 +69,8 @@ def test_a_run_that_ran_out_of_memory_waits_for_an_idle_device_and_gets_it_alone
 
 def test_only_failures_that_say_nothing_against_the_run_are_taken_up_again():
     failed = {"a": ("error", 1), "b": ("lost", 1), "c": ("lost", 3), "d": ("cancelled", 9), "e": ("timeout", 1)}
-    assert ["b", "d"] == to_requeue(failed, Limits(attempts=3), retry_failed=False)
-    assert list("abcde") == to_requeue(failed, Limits(attempts=3), retry_failed=True)
+    assert ["b", "d"] == to_requeue(failed, Limits(attempts=3))
+    assert ["b", "d", "e"] == to_requeue(failed, Limits(attempts=3), retried=["timeout"])
 
 
 slots = st.builds(Slot, st.sampled_from(["cpu", "cuda:0", "cuda:1"]), st.integers(0, 2))

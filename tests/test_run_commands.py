@@ -1,0 +1,71 @@
+"""why, verify and retry, as a person calls them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+TASK = """
+def train(config, run):
+    if config["x"] and run.seed == 1 and not (run.folder.parent / "mended").exists():
+        raise ValueError("unlucky")
+    for step in range(3):
+        yield {"score": config["x"] + run.seed_for("noise", step) % 100 / 100}
+"""
+STUDY = (
+    "task: mine:train\nbase: {x: 0}\ntricks:\n  ex: {set: {x: 1}}\nseeds: 2\nmetric: {name: score, better: higher}\n"
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK)
+    (tmp_path / "s.yaml").write_text(STUDY)
+    ablate(tmp_path, "run", "s.yaml", code=1)
+    return tmp_path
+
+
+def ablate(folder, *words, code=0):
+    command = [sys.executable, "-m", "ablate", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
+    return done.stdout + done.stderr
+
+
+def test_a_failed_run_tells_why_and_is_retried_for_its_reason_only(folder):
+    why = ablate(folder, "why", "base+ex:1")
+    assert "failed: error" in why
+    assert "ValueError: unlucky" in why
+    (folder / "results/s/runs/mended").touch()
+    assert "0 executed" in ablate(folder, "retry", "--failed", "--reason", "oom", code=1)
+    assert "1 executed; 4 of 4 runs done, 0 failed" in ablate(folder, "retry", "--failed", "--reason", "error")
+    assert "attempt 2 of 2 is the one that counts" in ablate(folder, "why", "base+ex:1")
+    assert 2 == json.loads(ablate(folder, "table", "--format", "json"))["rows"][0]["n"]
+
+
+def test_retry_wants_to_be_told_what(folder):
+    assert "--failed takes up every failed run" in ablate(folder, "retry", code=2)
+    assert "Did you mean 'error'?" in ablate(folder, "retry", "--failed", "--reason", "eror", code=2)
+
+
+def test_a_verified_run_is_bit_identical_and_changes_no_byte_of_the_database(folder):
+    before = (folder / "results/ablate.db").read_bytes()
+    assert "bit-identical" in ablate(folder, "verify", "base:0")
+    assert before == (folder / "results/ablate.db").read_bytes()
+
+
+def test_a_stored_number_that_is_not_what_comes_out_is_different(folder):
+    import sqlite3
+
+    with sqlite3.connect(folder / "results/ablate.db") as connection:
+        connection.execute("UPDATE metric SET value = value + 1")
+    connection.close()
+    assert "different" in ablate(folder, "verify", "base:0", code=1)
+
+
+def test_what_has_no_result_or_is_no_longer_asked_is_not_verified(folder):
+    assert "has no result to compare with" in ablate(folder, "verify", "base+ex:1", code=2)
+    (folder / "mine.py").write_text(TASK + "# edited\n")
+    assert "mine.py was edited" in ablate(folder, "verify", "base:0", code=2)
