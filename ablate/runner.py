@@ -171,7 +171,7 @@ def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
         with Store.open(db) as store:
             return lineage.start(parent.plan, parent.stored_form, store, wanted)
     except StoreError:
-        return "it is not trained yet"
+        return starts.NOT_TRAINED
 
 
 # ------------------------------------------------------------------------------------------------------------- counting
@@ -278,7 +278,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         return Ended(0, None)
     wanted = specs(planned, folder)
     # The server is started while no database is open, so that no process but this one ever holds the file.
-    executor = LocalExecutor(setup(planned))
+    executor = local_executor(planned)
     try:
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, slots, wanted, states, folder, watcher)
@@ -327,16 +327,18 @@ def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
     return {**said, **starts.kept(done)}
 
 
-def setup(planned: Planned) -> Setup:
-    """What the warm server of these runs imports."""
-    return Setup(
-        task=planned.study.task,
-        imports=planned.task.imports,
-        path=planned.path,
-        plugins=tuple(map(str, planned.registry.folders)),
-        shelf_files=planned.shelf_files,
-        sources=planned.sources,
-        threads=planned.study.resources.threads,
+def local_executor(planned: Planned) -> LocalExecutor:
+    """The pool of this host, its server started with what these runs import."""
+    return LocalExecutor(
+        Setup(
+            task=planned.study.task,
+            imports=planned.task.imports,
+            path=planned.path,
+            plugins=tuple(map(str, planned.registry.folders)),
+            shelf_files=planned.shelf_files,
+            sources=planned.sources,
+            threads=planned.study.resources.threads,
+        )
     )
 
 

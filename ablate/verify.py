@@ -17,7 +17,6 @@ from ablate import devices, runner
 from ablate.drift import differences
 from ablate.errors import AblateError
 from ablate.executor import Failed, Finished, Progressed
-from ablate.executors.local import LocalExecutor
 from ablate.records import COSTS, Json, RunSpec
 from ablate.store import Store
 
@@ -80,7 +79,7 @@ _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
 def _executed(planned: runner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
     scratch = Path(tempfile.mkdtemp(prefix="ablate-verify-"))
     slot = runner.slots_for(planned.study, runner.Options(workers=1))[0]
-    executor = LocalExecutor(runner.setup(planned))
+    executor = runner.local_executor(planned)
     curve: dict[tuple[str, int], float] = {}
     try:
         executor.start("verify", replace(spec, folder=str(scratch)), slot)
