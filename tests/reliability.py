@@ -8,7 +8,6 @@ anything left running. The hooks are installed in the driver only; ablate knows 
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -230,27 +229,32 @@ def random_trials(folder: Path, count: int, seed: int) -> Iterator[Trial]:
         yield trial(folder / f"random{i}", draw.choice(WHO), after_s=draw.uniform(0, whole_s))
 
 
+def faults(folder: Path) -> Iterator[Trial]:
+    """Every third tick of a dispatcher, then two hundred kills at random moments."""
+    unbroken = trial(folder / "unbroken")
+    for at in range(1, unbroken.ticks + 1, 3):
+        yield trial(folder / f"tick{at}", "dispatcher", at)
+    yield from random_trials(folder, 200, seed=0)
+
+
 def main() -> None:
-    """Print the figures, as JSON: kills tried, results lost, counted twice, recovery time."""
+    """Print the figures: kills tried, results lost, counted twice, recovery time. Progress goes to standard error."""
+    made: list[Trial] = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        unbroken = trial(folder / "unbroken")
-        made = [trial(folder / f"tick{at}", "dispatcher", at) for at in range(1, unbroken.ticks + 1)]
-        made += random_trials(folder, 200, seed=0)
+        for one in faults(Path(name)):
+            made.append(one)
+            print(f"{len(made)} {'kept' if one.promises_kept else one}", file=sys.stderr, flush=True)
     recoveries = sorted(one.recovery_s for one in made if one.recovery_s is not None)
-    print(
-        json.dumps(
-            {
-                "kills": sum(one.hit for one in made),
-                "results lost": sum(one.lost for one in made),
-                "counted twice": sum(one.twice for one in made),
-                "left running": sum(one.left for one in made),
-                "orphan processes": sum(one.orphans for one in made),
-                "recovery s (median, longest)": [recoveries[len(recoveries) // 2], recoveries[-1]],
-            },
-            indent=2,
-        )
-    )
+    rows = {
+        "SIGKILLs that hit": sum(one.hit for one in made),
+        "reported results lost": sum(one.lost for one in made),
+        "runs counted twice": sum(one.twice for one in made),
+        "runs left over": sum(one.left for one in made),
+        "orphan processes after 10 s": sum(one.orphans for one in made),
+        "recovery, seconds: median": f"{recoveries[len(recoveries) // 2]:.2f}",
+        "recovery, seconds: longest": f"{recoveries[-1]:.2f}",
+    }
+    print("\n".join(f"{name:<32}{value}" for name, value in rows.items()))
 
 
 if __name__ == "__main__":
