@@ -54,14 +54,16 @@ class ConvNeXt(Model):
     pooling: Pooling = "average"
     dropout: ShareBelowOne = 0.0
 
+    def __post_init__(self) -> None:
+        if self.stochastic_depth and not self.skip:
+            raise ValueError("stochastic_depth needs skip connections; set it to 0 or skip to true.")
+
     def build(self, image: tuple[int, int, int], classes: int) -> nn.Module:
         from torch import nn
 
         from ablate import layers
 
         channels, height, width = image
-        if self.stochastic_depth and not self.skip:
-            raise ConfigError([("model.stochastic_depth", "needs skip connections; set it to 0 or skip to true.")])
         needed = self.patch << (len(self.depths) - 1)
         if min(height, width) < needed:
             problem = (

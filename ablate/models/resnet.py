@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ablate.errors import ConfigError
 from ablate.model import Activation, Model, Norm, Pooling
 from ablate.records import Json
 from ablate.registry import Count, ShareBelowOne
@@ -54,13 +53,15 @@ class ResNet(Model):
     pooling: Pooling = "average"
     dropout: ShareBelowOne = 0.0
 
+    def __post_init__(self) -> None:
+        if self.stochastic_depth and not self.skip:
+            raise ValueError("stochastic_depth needs skip connections; set it to 0 or skip to true.")
+
     def build(self, image: tuple[int, int, int], classes: int) -> nn.Module:
         from torch import nn
 
         from ablate import layers
 
-        if self.stochastic_depth and not self.skip:
-            raise ConfigError([("model.stochastic_depth", "needs skip connections; set it to 0 or skip to true.")])
         stages, blocks = (4, 2) if self.depth == 18 else (3, (self.depth - 2) // 6)
         parts: OrderedDict[str, nn.Module] = OrderedDict()
         parts["stem"] = layers.conv_block(image[0], self.width, self.norm, self.activation)
