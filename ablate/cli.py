@@ -186,6 +186,10 @@ def status(
 @app.command()
 def table(
     study: StudyArgument = None,
+    view: Annotated[
+        str,
+        typer.Option(metavar="VIEW", help="variants, cumulative, effects, interactions, shapley, compare or coverage."),
+    ] = "variants",
     format_: Annotated[str, typer.Option("--format", "-f", help="markdown, latex, html, csv or json.")] = "markdown",
     digits: Annotated[int | None, typer.Option(min=0, max=10, help="Decimals of the metric. [default: 2]")] = None,
     caption: Annotated[str | None, typer.Option(help="For LaTeX and HTML.")] = None,
@@ -195,21 +199,22 @@ def table(
     ] = False,
     output: Output = None,
 ) -> None:
-    """Print the ablation table.
+    """Print the ablation table, or another view of the same results.
 
-    Paired differences with intervals, corrected p-values and verdicts; everything with its n.
+    Paired differences with intervals, corrected p-values and verdicts; everything with its n. Of a factorial or a
+    fraction: effects, interactions, Shapley values. compare: each trick in every context. coverage: kinds of trick.
 
     ablate table batchnorm --format latex
     """
     from ablate import runner
 
     name = runner.stored_study(study, Global.db).name
-    text = _table_text(name, format_, digits=digits, caption=caption, label=label, standalone=standalone)
+    text = _table_text(name, format_, view, digits=digits, caption=caption, label=label, standalone=standalone)
     write(text, output)
 
 
-def _table_text(study: str, format_: str, **drawn: Any) -> str:
-    from ablate import results
+def _table_text(study: str, format_: str, view: str = "variants", **drawn: Any) -> str:
+    from ablate import results, views
     from ablate.registry import Registry
     from ablate.store import Store
     from ablate.table import TableOptions
@@ -217,7 +222,7 @@ def _table_text(study: str, format_: str, **drawn: Any) -> str:
     registry = Registry()
     check_choice("--format", format_, registry.names("tables"))
     with Store.open(Global.db) as store:
-        data = results.table_data(results.load(store, study))
+        data = views.view(results.load(store, study), view)
     text: str = registry.make("tables", format_, {}).render(data, TableOptions(**drawn))
     return text
 

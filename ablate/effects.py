@@ -376,16 +376,15 @@ CONTEXT: Mapping[str, str] = {
 }
 
 
-def context(intervals: Sequence[tuple[float, float | None, float | None]]) -> str:
+def context(seen: Sequence[tuple[float, float | None]]) -> str:
     """Whether a trick's sign depends on which others are on: a key of CONTEXT; empty where it was seen once at most.
 
-    intervals: (estimate, low, high) in each context. `depends`: one interval lies above zero and another below it.
+    seen: (estimate, p or None) in each context; p is corrected here by Holm over the contexts. `depends`: in one
+    context the estimate is above zero and in another one below it, each by a corrected p < ALPHA.
     """
-    if len(intervals) < 2:
+    if len(seen) < 2:
         return ""
-    if any(low is not None and low > 0 for _, low, _ in intervals) and any(
-        high is not None and high < 0 for _, _, high in intervals
-    ):
-        return "depends"
-    signs = {math.copysign(1, value) for value, _, _ in intervals if value}
-    return "differs" if len(signs) > 1 else "same"
+    adjusted = holm(np.array([math.nan if p is None else p for _, p in seen]), len(seen))
+    sure = {math.copysign(1, value) for (value, _), p in zip(seen, adjusted, strict=True) if p < ALPHA}
+    signs = {math.copysign(1, value) for value, _ in seen if value}
+    return "depends" if len(sure) > 1 else "differs" if len(signs) > 1 else "same"

@@ -33,6 +33,9 @@ PROVENANCE = {
 MOST = 12
 """Names in one sentence."""
 
+MOST_RATIO = 2.0
+"""Standard deviations that differ by more than this are said wherever errors are pooled (CONTRACT)."""
+
 
 def notes(
     rows: Sequence[Row],
@@ -57,6 +60,22 @@ def notes(
         *_costs(measured),
         *_mixed(provenance),
         *([f"Left out: {listed(resolved['left_out'], '; ')}."] if resolved.get("left_out") else []),
+        *(resolved.get("notes") or []),
+    ]
+
+
+def of_view(
+    measured: Measured,
+    resolved: Mapping[str, Json],
+    cells: Sequence[StoredCell],
+    provenance: Mapping[str, Mapping[str, int]],
+) -> list[str]:
+    """What every view of a study must say besides its own method: what failed, is missing, is mixed, was noted."""
+    return [
+        *_failures(cells, measured),
+        *_unfinished(cells),
+        *_degenerate(measured),
+        *_mixed(provenance),
         *(resolved.get("notes") or []),
     ]
 
@@ -262,3 +281,15 @@ def _count(count: int, what: str) -> str:
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"
+
+
+def spreads(variants: Sequence[str], std: Iterable[float]) -> str:
+    """Which variants' standard deviations differ by more than MOST_RATIO; empty where none do or too few are known."""
+    known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > 0)
+    if len(known) < 2 or known[-1][0] <= MOST_RATIO * known[0][0]:
+        return ""
+    (low, least), (high, most) = known[0], known[-1]
+    return (
+        f"Spreads differ by more than {MOST_RATIO:g} x: the standard deviation is {high:.3g} for {most} and {low:.3g} "
+        f"for {least}."
+    )

@@ -118,6 +118,7 @@ class Plan:
                 {
                     "name": variant.name,
                     "tricks": list(variant.tricks),
+                    **({"of": variant.cell.of} if variant.cell.of else {}),
                     "designs": list(variant.designs),
                     "config": dict(variant.completed.config),
                     "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],

@@ -33,6 +33,63 @@ class TableData:
     also: Mapping[str, Better] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """What a caption says where none is given."""
+        return f"{self.study}: ablation by {self.metric}"
+
+    @property
+    def anchor(self) -> str:
+        """What LaTeX's \\ref calls it where no label is given."""
+        return f"tab:{self.study}"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A number of a view, in the metric's unit, with its interval or its standard error. None: not known."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    se: float | None = None
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Chance:
+    """A p-value of a view. why: what stands in its place where there is none."""
+
+    p: float | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class ViewData:
+    """Another way to look at a study: plain columns for people, records for programs.
+
+    view: its name, under which JSON has the records; of: what it shows, for the caption. rows: names as text, numbers
+    as Measure or Chance; numeric: which columns hold numbers.
+    """
+
+    view: str
+    of: str
+    study: str
+    metric: str
+    better: Better
+    header: tuple[str, ...]
+    numeric: tuple[bool, ...]
+    rows: tuple[tuple[str | Measure | Chance, ...], ...]
+    records: tuple[Mapping[str, Json], ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return f"{self.study}: {self.of}"
+
+    @property
+    def anchor(self) -> str:
+        return f"tab:{self.study}-{self.view}"
+
 
 @dataclass(frozen=True)
 class TableOptions:
@@ -51,20 +108,27 @@ class Format(Plugin):
     """One output format."""
 
     @abstractmethod
-    def render(self, data: TableData, options: TableOptions) -> str:
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         """The table as text that ends in a newline. Equal data give equal bytes. Every name comes out as text: nothing
         in a study can inject markup."""
 
 
-def as_json(data: TableData) -> dict[str, Json]:
+def as_json(data: TableData | ViewData) -> dict[str, Json]:
     """`table --format json` (CONTRACT, "Machine-readable output"): full precision, null where n forbids a number."""
     return {
         "study": data.study,
         "metric": data.metric,
         "better": data.better,
-        "rows": [_record(row) for row in data.rows],
+        "rows" if isinstance(data, TableData) else data.view: records(data),
         "notes": list(data.notes),
     }
+
+
+def records(data: TableData | ViewData) -> list[dict[str, Json]]:
+    """The table's rows as JSON can hold them."""
+    if isinstance(data, ViewData):
+        return [dict(record) for record in data.records]
+    return [_record(row) for row in data.rows]
 
 
 def _record(row: Row) -> dict[str, Json]:
@@ -113,11 +177,13 @@ def one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
 
 
-def grid(data: TableData, options: TableOptions) -> Grid:
+def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks.
 
     Bold is only what survives correction.
     """
+    if isinstance(data, ViewData):
+        return _view_grid(data, options)
     grouped = [(design, tuple(rows)) for design, rows in groupby(data.rows, lambda row: row.design)]
     against = [_compared_with(rows) for _, rows in grouped]
     several = any(len(names) > 1 for names in against)
@@ -144,6 +210,29 @@ def grid(data: TableData, options: TableOptions) -> Grid:
             cells.append((_name(row), *versus, *_numbers(row, digits), *further))
         groups.append(Group(one_line(title), tuple(cells)))
     return Grid(tuple(header), tuple(numeric), tuple(groups))
+
+
+def _view_grid(data: ViewData, options: TableOptions) -> Grid:
+    measures = [shown for row in data.rows for shown in row if isinstance(shown, Measure)]
+    spreads = (m.high - m.low if m.low is not None and m.high is not None else m.se for m in measures)
+    digits = _decimals((m.value for m in measures), spreads) if options.digits is None else options.digits
+    rows = tuple(tuple(_view_cell(shown, digits) for shown in row) for row in data.rows)
+    return Grid(tuple(map(one_line, data.header)), data.numeric, (Group("", rows),) if rows else ())
+
+
+def _view_cell(shown: str | Measure | Chance, digits: int) -> Cell:
+    if isinstance(shown, str):
+        return Cell(one_line(shown))
+    if isinstance(shown, Chance):
+        return Cell(shown.why if shown.p is None else _chance(shown.p), number=True)
+    if shown.value is None:
+        return Cell("–", number=True)
+    text = _fixed(shown.value, digits, sign=True)
+    if shown.low is not None and shown.high is not None:
+        text += f" ({_fixed(shown.low, digits, sign=True)} to {_fixed(shown.high, digits, sign=True)})"
+    elif shown.se is not None:
+        text += f" ± {_fixed(shown.se, digits)}"
+    return Cell(text, number=True, bold=shown.bold)
 
 
 def _compared_with(rows: Sequence[Row]) -> list[str]:
@@ -201,12 +290,16 @@ def _delta(row: Row, digits: int) -> str:
 
 def _p(row: Row) -> str:
     if row.p_adjusted is not None:
-        return "<0.001" if row.p_adjusted < 0.001 else f"{row.p_adjusted:.3f}"
+        return _chance(row.p_adjusted)
     if row.delta is None:
         return ""
     if row.identical:
         return "identical"
     return "no spread" if row.no_spread else "n<3"
+
+
+def _chance(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _verdict(row: Row) -> str:

@@ -294,8 +294,8 @@ def test_values_without_any_noise_have_estimates_and_no_p(value):
     assert (1.0, None, None) == (round(found.effects[0].estimate, 9), found.effects[0].p, found.effects[0].ci_low)
 
 
-def test_context_needs_intervals_on_both_sides_to_say_that_the_sign_depends():
-    assert "depends" == effects.context([(1, 0.5, 1.5), (-1, -1.5, -0.5)])
-    assert "differs" == effects.context([(1, 0.5, 1.5), (-1, -2.5, 0.5)])
-    assert "same" == effects.context([(1, None, None), (2, 1, 3)])
-    assert "" == effects.context([(1, 0.5, 1.5)])
+def test_a_sign_depends_on_context_only_where_both_signs_survive_correction_over_the_contexts():
+    assert "depends" == effects.context([(1, 0.001), (-1, 0.002), (0.5, 0.8)])
+    assert "differs" == effects.context([(1, 0.001), (-1, 0.03), (0.5, 0.8)])
+    assert "same" == effects.context([(1, None), (2, 0.001)])
+    assert "" == effects.context([(1, 0.001)])

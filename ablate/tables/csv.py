@@ -12,27 +12,31 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.table import Format, TableData, TableOptions, as_json
+from ablate.table import Format, TableData, TableOptions, ViewData, records
 
 
 @dataclass(frozen=True)
 class Csv(Format):
     """The rows of `table --format json`, `also` spread over a column for each mean and std."""
 
-    def render(self, data: TableData, options: TableOptions) -> str:
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         del options  # full precision has no digits, and CSV no caption
-        records = [_flat(record) for record in as_json(data)["rows"]]
+        lines = [_flat(record) for record in records(data)]
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(records[0] if records else [])
-        writer.writerows(map(_field, record.values()) for record in records)
+        writer.writerow(lines[0] if lines else [])
+        writer.writerows(map(_field, line.values()) for line in lines)
         return out.getvalue()
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:
-    """A row's record with `also` as columns NAME_mean and NAME_std."""
-    also = record.pop("also")
-    return record | {
+    """A record on one level: `also` as columns NAME_mean and NAME_std, a view's estimates as NAME_ci_low and so on."""
+    also = record.pop("also", {})
+    flat: dict[str, Any] = {}
+    for name, value in record.items():
+        spread = isinstance(value, dict) and name != "failures"
+        flat |= {f"{name}_{part}": inner for part, inner in value.items()} if spread else {name: value}
+    return flat | {
         f"{name}_{part}": value[part] for name, value in also.items() for part in ("mean", "std")
     }  # fmt: skip
 

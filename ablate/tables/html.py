@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from html import escape as _escape
 
-from ablate.table import Cell, Format, Group, TableData, TableOptions, grid, one_line
+from ablate.table import Cell, Format, Group, TableData, TableOptions, ViewData, grid, one_line
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -34,9 +34,9 @@ tbody:last-of-type tr:last-child > * {{ border-bottom: 2px solid; }}
 class Html(Format):
     """A table element and a list of notes."""
 
-    def render(self, data: TableData, options: TableOptions) -> str:
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
-        caption = escape(options.caption or f"{data.study}: ablation by {data.metric}")
+        caption = escape(options.caption or data.title)
         name = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or "").strip("-")
         lines = [f'<table id="{name}">' if name else "<table>", f"<caption>{caption}</caption>", "<thead>", "<tr>"]
         for title, numeric in zip(laid_out.header, laid_out.numeric, strict=True):

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ablate.table import Cell, Format, Group, TableData, TableOptions, grid, one_line
+from ablate.table import Cell, Format, Group, TableData, TableOptions, ViewData, grid, one_line
 
 _TEXT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -19,7 +19,7 @@ _TEXT = {
     # After the end of a row, [ and * would be arguments of \\; two hyphens would join to a dash.
     "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "–": r"\textendash{}",
     "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
-    "×": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
+    "×": r"$\times$", "✓": r"$\surd$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
 }  # fmt: skip
 _DOCUMENT = r"""\documentclass{article}
 \usepackage[T1]{fontenc}
@@ -35,11 +35,11 @@ _DOCUMENT = r"""\documentclass{article}
 class Latex(Format):
     """A floating table: caption, label, booktabs rules, notes below."""
 
-    def render(self, data: TableData, options: TableOptions) -> str:
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
         columns = "".join("r" if numeric else "l" for numeric in laid_out.numeric)
-        caption = options.caption or f"{data.study}: ablation by {data.metric}"
-        label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or f"tab:{data.study}").strip("-")
+        caption = options.caption or data.title
+        label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or data.anchor).strip("-")
         lines = [
             r"% needs \usepackage{booktabs}; where the table is too wide: table* or \resizebox (graphicx)",
             r"\begin{table}[htbp]",

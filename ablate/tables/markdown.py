@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from ablate.table import Cell, Format, Grid, TableData, TableOptions, grid, one_line
+from ablate.table import Cell, Format, Grid, TableData, TableOptions, ViewData, grid, one_line
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -20,7 +20,7 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 class Markdown(Format):
     """A pipe table per design and the notes as a list."""
 
-    def render(self, data: TableData, options: TableOptions) -> str:
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
         parts = [f"**{escape(options.caption)}**"] if options.caption else []
         tables = _tables(laid_out)

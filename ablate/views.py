@@ -1,0 +1,186 @@
+"""Other ways to look at results: `table --view effects`, interactions, shapley, compare, coverage, cumulative.
+
+The views of a factorial are factorials.py's; here are those that any study has, and the choice among all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ablate import analysis, effects, factorials, notes, results
+from ablate.analysis import Asked
+from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
+from ablate.records import CATEGORIES, Json
+from ablate.results import Results
+from ablate.table import Measure, TableData, ViewData
+
+VIEWS = ("variants", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
+"""What `--view` may name; the first is the table itself."""
+
+
+def view(found: Results, name: str) -> TableData | ViewData:
+    """The view called `name`. AblateError where the study's variants do not allow it."""
+    views: Mapping[str, Callable[[Results], TableData | ViewData]] = {
+        "variants": results.table_data,
+        "cumulative": _cumulative,
+        "effects": factorials.effects_view,
+        "interactions": factorials.interactions_view,
+        "shapley": factorials.shapley_view,
+        "compare": _compare,
+        "coverage": _coverage,
+    }
+    if name not in views:
+        raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
+    return views[name](found)
+
+
+# -------------------------------------------------------------------------------------------------------------- compare
+
+
+def _compare(found: Results) -> ViewData:
+    """Each choice of each trick: taken from full, added to base, its cumulative step, its Shapley value."""
+    measured = found.measured
+    values = measured.values[measured.metric.name]
+    factors, own = factors_of(found.resolved), own_base(found)
+    at = {tuple(cell): i for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
+    try:
+        shares = {share.trick: share for share in shapley_of(found)[0]}
+    except AblateError:
+        shares = {}
+    rows: list[Shown] = []
+    records: list[dict[str, Json]] = []
+    for i, factor in enumerate(factors):
+        for level in range(1, max(len(factor.levels), 1) + 1):
+            pairs = [(at[cell], at[_at(cell, i, 0)]) for cell in at if cell[i] == level and _at(cell, i, 0) in at]
+            tested = analysis.compare(values[[a for a, _ in pairs]], values[[b for _, b in pairs]])
+            seen = {
+                pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
+                for j, pair in enumerate(pairs)
+            }
+            known = [(float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)]
+            choice = factor.choice(level)
+            flag = effects.context(known)
+            shown = [seen.get(_pair(at, cell, i)) for cell in _contexts(len(factors), i, level)]
+            share = shares.get(choice)
+            shown.append(None if share is None else Measure(share.value, se=share.se))
+            rows.append(
+                (choice, *(m or Measure(None) for m in shown), effects.CONTEXT.get(flag, "seen in one context"))
+            )
+            records.append(
+                {"trick": choice}
+                | {key: _estimate(m) for key, m in zip(_COMPARED, shown, strict=True)}
+                | {"context": flag or None, "contexts": len(known)}
+            )
+    columns = [("trick", False), *((title, True) for title in _COMPARED.values()), ("in other contexts", False)]
+    metric = measured.metric
+    said = [
+        f"Every number is {metric.name} ({metric.better} is better) with the trick minus without it: with all others "
+        "on, with none on, at its place in the file's order, and over all orders. Paired differences with their own "
+        "95 % t interval, not adjusted; Shapley values ± standard error. –: the study has not run these variants.",
+        "Sign depends on context: among all pairs of variants that differ by this trick alone, one says that it raises "
+        "the metric and another that it lowers it, each with p < 0.05 by Holm over those pairs (a family per trick, "
+        "exploratory). Signs differ: only the estimates do.",
+    ]
+    return made(found, "compare", f"each trick in every context, by {metric.name}", columns, rows, records, said)
+
+
+_COMPARED = {
+    "leave_one_out": "leave one out", "add_one_in": "add one in", "cumulative": "cumulative", "shapley": "Shapley",
+}  # fmt: skip
+
+
+def _at(cell: tuple[int, ...], factor: int, level: int) -> tuple[int, ...]:
+    return (*cell[:factor], level, *cell[factor + 1 :])
+
+
+def _contexts(count: int, factor: int, level: int) -> list[tuple[int, ...]]:
+    """The cells in which a choice is on: beside all others, alone, and after the earlier ones."""
+    return [
+        _at((1,) * count, factor, level),
+        _at((0,) * count, factor, level),
+        tuple(1 if i < factor else level if i == factor else 0 for i in range(count)),
+    ]
+
+
+def _pair(at: Mapping[tuple[int, ...], int], cell: tuple[int, ...], factor: int) -> tuple[int, int]:
+    return at.get(cell, -1), at.get(_at(cell, factor, 0), -1)
+
+
+def _estimate(measure: Measure | None) -> Json:
+    if measure is None or measure.value is None:
+        return None
+    return {"estimate": measure.value, "ci_low": measure.low, "ci_high": measure.high, "se": measure.se}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+# ------------------------------------------------------------------------------------------------- cumulative, coverage
+
+
+def _cumulative(found: Results) -> TableData:
+    """The rows of the cumulative design; where the study does not declare it but has its variants, the same rows."""
+    data = results.table_data(found)
+    rows = tuple(row for row in data.rows if row.design == "cumulative")
+    if rows:
+        told = notes.notes(rows, found.measured, found.resolved, found.cells, found.provenance)
+        return replace(data, rows=rows, notes=tuple(told))
+    chain = _chain(found)
+    said = (
+        "The study does not declare this chain: its steps are a family of their own, chosen after the fact "
+        "(exploratory)."
+    )
+    measured = replace(found.measured, asked=chain)
+    data = results.table_data(replace(found, measured=measured))
+    return replace(data, notes=(said, *data.notes))
+
+
+def _chain(found: Results) -> tuple[Asked, ...]:
+    factors, own = factors_of(found.resolved), own_base(found)
+    at = {tuple(cell): found.measured.variants[i] for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
+    cells = [tuple(1 if i < step else 0 for i in range(len(factors))) for step in range(len(factors) + 1)]
+    lacking = [cell for cell in cells if cell not in at]
+    if lacking:
+        named = [
+            " + ".join(f.choice(1) for f, on in zip(factors, cell, strict=True) if on) or "base" for cell in lacking
+        ]
+        raise AblateError(
+            "the cumulative view adds one trick after the other (`designs: cumulative`), and "
+            f"{found.study} has not planned {notes.listed(named)}."
+        )
+    chain = [Asked("cumulative", at[cells[0]], None)]
+    for before, cell, factor in zip(cells, cells[1:], factors, strict=False):
+        label = f"+ {factor.choice(1)}"
+        chain.append(Asked("cumulative", at[cell], at[before], (factor.name,), label))
+    return tuple(chain)
+
+
+def _coverage(found: Results) -> ViewData:
+    """Which kinds of trick each variant has."""
+    factors = factors_of(found.resolved)
+    tricks = found.resolved["tricks"]
+    kind = {
+        factor.choice(level): trick["category"] or "other"
+        for factor, trick in zip(factors, tricks, strict=True)
+        for level in range(1, max(len(factor.levels), 1) + 1)
+    }
+    kinds = [name for name in CATEGORIES if name in kind.values()]
+    records: list[dict[str, Json]] = []
+    rows: list[Shown] = []
+    for variant, on in zip(found.measured.variants, found.measured.tricks, strict=True):
+        by_kind = {name: [choice for choice in on if kind[choice] == name] for name in kinds}
+        records.append({"variant": variant, **by_kind})
+        shown = (f"✓ {', '.join(choices)}" if choices else "" for choices in by_kind.values())
+        rows.append((variant, *shown, str(sum(map(bool, by_kind.values())))))
+    columns = [("variant", False), *((name, False) for name in kinds), ("categories", True)]
+    covered = sum(any(record[name] for record in records) for name in kinds)
+    counts = [f"{len(kinds)} kinds of trick, {covered} of them in a variant; ✓: the variant has tricks of this kind."]
+    planned = sorted(set(found.measured.planned))
+    seeds = f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}" if planned else "0"
+    counts.append(f"n: {seeds} seeds planned per variant; nothing is estimated or tested here.")
+    return made(found, "coverage", "which variant has which kind of trick", columns, rows, records, counts)
