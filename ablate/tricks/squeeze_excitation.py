@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SqueezeExcitation(Trick):
-    """reduction: how many times narrower the hidden layer is (16 in the paper, whose nets are wide), down to 4 units."""
+    """reduction: how many times narrower the hidden layer is (16 in the paper, whose nets are wide); at least 4."""
 
     version: ClassVar[int] = 1
     paper: ClassVar[str] = "Hu et al. 2018, Squeeze-and-excitation networks, arXiv:1709.01507"
