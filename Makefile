@@ -30,6 +30,7 @@ test-all: $(VENV)/.installed  ## the tests, and those that take long or install 
 
 bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/orchestration.py
+	$(BIN)/python tests/benchmarks/training.py
 
 results: $(VENV)/.installed  ## make the committed tables anew
 	$(BIN)/ablate run studies/batchnorm.yaml
