@@ -11,6 +11,8 @@ from dataclasses import replace
 from ablate.records import Json, Parent, Start
 from ablate.task import Completed
 
+NOT_TRAINED = "it is not trained yet"
+
 Starts = Mapping[Parent, Start | str]
 """The weights of other studies' runs; for those that are not there yet, why."""
 
@@ -55,9 +57,9 @@ def notes(variants: Iterable[tuple[str, Completed]], starts: Starts) -> list[str
             "of how another pretraining would have done."
         )
     for parent, names in waiting.items():
-        why = starts.get(parent, "it is not trained yet")
+        why = starts.get(parent, NOT_TRAINED)
         lines.append(
-            f"Pending, for they start from {parent.variant} of study {parent.study}: {', '.join(names)}. {why}; "
-            "`ablate run` trains it first, and their runs have no key before."
+            f"Pending, for they start from {parent.variant} of study {parent.study}: {', '.join(names)}. But {why}; "
+            "`ablate run` trains that first, and these runs have no key before."
         )
     return lines

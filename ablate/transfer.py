@@ -192,6 +192,25 @@ def backbone(model: nn.Module, loaded: frozenset[str], layers: Sequence[str] = (
     return {name: found[name] for name in found if name in chosen}
 
 
+def regroup(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], factor: float = 1.0) -> None:
+    """Move these parameters into groups of their own, with `factor` times the learning rate that they had.
+
+    What a group's parameters have in common (weight decay, say) stays; the first group keeps its rate.
+    """
+    chosen = {id(parameter) for parameter in parameters}
+    kept: list[dict[str, Any]] = []
+    moved: list[dict[str, Any]] = []
+    for group in optimizer.param_groups:
+        inside = [parameter for parameter in group["params"] if id(parameter) in chosen]
+        outside = [parameter for parameter in group["params"] if id(parameter) not in chosen]
+        if outside:
+            kept.append({**group, "params": outside})
+        if inside:
+            rates: dict[str, Any] = {key: group[key] * factor for key in ("lr", "initial_lr") if key in group}
+            moved.append({**group, **rates, "params": inside})
+    optimizer.param_groups[:] = [*kept, *moved]
+
+
 # ---------------------------------------------------------------------------------------------------------- torchvision
 
 

@@ -7,14 +7,12 @@ schedule multiplies both rates. Without `init:` everything but the head is slowe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ablate.registry import Positive
 from ablate.trick import Facts, Trick
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from torch import nn
     from torch.optim import Optimizer
 
@@ -35,26 +33,7 @@ class BackboneLR(Trick):
     layers: tuple[str, ...] = ()
 
     def optimizer(self, optimizer: Optimizer, model: nn.Module, facts: Facts) -> Optimizer:
-        from ablate.transfer import backbone
+        from ablate.transfer import backbone, regroup
 
-        scale_rate(optimizer, backbone(model, facts.loaded, self.layers).values(), self.factor)
+        regroup(optimizer, backbone(model, facts.loaded, self.layers).values(), self.factor)
         return optimizer
-
-
-def scale_rate(optimizer: Optimizer, parameters: Iterable[nn.Parameter], factor: float) -> None:
-    """Move these parameters into groups of their own, with `factor` times the learning rate that they had.
-
-    What other groups have in common with them (weight decay, say) stays; the first group keeps its rate.
-    """
-    chosen = {id(parameter) for parameter in parameters}
-    kept: list[dict[str, Any]] = []
-    scaled: list[dict[str, Any]] = []
-    for group in optimizer.param_groups:
-        inside = [parameter for parameter in group["params"] if id(parameter) in chosen]
-        outside = [parameter for parameter in group["params"] if id(parameter) not in chosen]
-        if outside:
-            kept.append({**group, "params": outside})
-        if inside:
-            rates: dict[str, Any] = {key: group[key] * factor for key in ("lr", "initial_lr") if key in group}
-            scaled.append({**group, **rates, "params": inside})
-    optimizer.param_groups[:] = [*kept, *scaled]

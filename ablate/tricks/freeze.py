@@ -39,9 +39,10 @@ class Freeze(Trick):
     layers: tuple[str, ...] = ()
 
     def optimizer(self, optimizer: Optimizer, model: nn.Module, facts: Facts) -> Optimizer:
-        from ablate.transfer import backbone
+        from ablate.transfer import backbone, regroup
 
         frozen = backbone(model, facts.loaded, self.layers).values()
+        regroup(optimizer, frozen)  # fused SGD wants all of a group's momenta to begin at one step
         if self.unfreeze_at != 0:
             freeze(model, frozen)
         return optimizer
