@@ -24,7 +24,7 @@ class CellMeans:
 
     mse: the error's mean square; NaN where df is 0, 0.0 where the residuals are rounding alone. blocks: seeds that are
     blocks; 0 where no two cells share a seed. connected: whether shared seeds tie all cells together, so that every
-    difference of cells can be estimated.
+    difference of cells can be estimated. residual_std: of each cell, ddof 1, once means and seeds are taken out.
     """
 
     mean: Array
@@ -33,6 +33,7 @@ class CellMeans:
     df: int
     blocks: int
     connected: bool
+    residual_std: Array
     _share: Array
     _inverse: Array
 
@@ -75,7 +76,8 @@ def from_summaries(mean: Array, std: Array, n: NDArray[np.int64]) -> CellMeans:
     """The same from each cell's mean, standard deviation (ddof 1; NaN where n is 1) and n; no seeds are shared."""
     df = int((n - 1).sum())
     total = float(np.where(n > 1, (n - 1) * std**2, 0.0).sum())
-    return CellMeans(mean, n, total / df if df else np.nan, df, 0, True, np.zeros((len(n), 0)), np.zeros((0, 0)))
+    none = np.zeros((len(n), 0))
+    return CellMeans(mean, n, total / df if df else np.nan, df, 0, True, std, none, np.zeros((0, 0)))
 
 
 def _made(
@@ -85,7 +87,10 @@ def _made(
     residuals = np.where(there, values - mean[:, None] - shift, 0.0)
     n = there.sum(axis=1)
     df = int(n.sum()) - int((n > 0).sum()) - rank
-    rounding = _ROUNDING * np.abs(np.where(there, values, 0.0)).max()
-    total = float((residuals**2).sum()) if np.abs(residuals).max() > rounding else 0.0
+    squares = (residuals**2).sum(axis=1)
+    noise = np.abs(residuals).max() > _ROUNDING * np.abs(np.where(there, values, 0.0)).max()
+    mse = np.nan if not df else float(squares.sum()) / df if noise else 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        std = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
     share, inverse = solved if solved else (np.zeros((len(n), 0)), np.zeros((0, 0)))
-    return CellMeans(mean, n, total / df if df else np.nan, df, len(shift) if solved else 0, connected, share, inverse)
+    return CellMeans(mean, n, mse, df, len(shift) if solved else 0, connected, std, share, inverse)

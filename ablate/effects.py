@@ -21,8 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ablate.analysis import ALPHA, Array, holm
-from ablate.blocks import CellMeans
+from ablate.blocks import Array, CellMeans
+from ablate.comparisons import ALPHA, holm
 
 Signs = NDArray[np.int64]
 """Whole numbers: of each cell and trick its setting (0 off, j its j-th level), or the signs of a contrast."""

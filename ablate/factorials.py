@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate import analysis, blocks, effects, notes
-from ablate.analysis import ALPHA, Array
-from ablate.blocks import CellMeans
+from ablate import blocks, effects, notes
+from ablate.blocks import Array, CellMeans
+from ablate.comparisons import ALPHA, summarise
 from ablate.effects import Estimated, Factor, Layout, Term
 from ablate.errors import AblateError
 from ablate.records import Json
@@ -130,7 +130,9 @@ def _factorial_notes(
     constant = [f.name for i, f in enumerate(design.factors) if i not in design.varied]
     if constant:
         said.append(f"The same in all of these variants, so without an effect here: {notes.listed(constant)}.")
-    spread = notes.spreads([measured.variants[i] for i in chosen], analysis.summarise(values).std)
+    names = [measured.variants[i] for i in chosen]
+    spread = notes.spreads(names, fitted.residual_std, " with the seeds taken out" if fitted.blocks else "")
+    spread = spread or notes.spreads(names, summarise(values).std)
     return [*said, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
 
 

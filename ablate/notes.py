@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate.analysis import MINIMUM_N, Measured, best, direction
+from ablate.analysis import Measured, best, direction
+from ablate.comparisons import MINIMUM_N, pooled_error, summarise
 from ablate.records import COSTS, Json, Row
 
 if TYPE_CHECKING:
@@ -91,15 +92,38 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     family = len(measured.family)
     if not family:
         return ["The study declares no comparison: nothing is tested."]
-    found = [
+    how = (
         "Each row is tested by its own pairs: a two-sided paired t test over the seeds that it shares with its "
-        f"comparison; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} that the "
+        "comparison"
+    )
+    error = pooled_error(measured.values[measured.metric.name]) if measured.pools else None
+    if error is not None:
+        blocks = ", seeds as blocks" if error.blocks else ""
+        how = (
+            "Each row is tested against one error pooled over all variants, as the study declares (`error: pooled`; "
+            f"cell means{blocks}; {error.df} degrees of freedom), two-sided t"
+        )
+    found = [
+        f"{how}; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} that the "
         "study declares."
     ]
+    if error is not None:
+        uneven = _uneven(measured, error.residual_std)
+        found += [f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone."] * bool(
+            uneven
+        )
     welch = [row.variant for row in rows if row.test == "Welch t"]
     if welch:
         found.append(f"No seed shared with the comparison, so Welch's t test of the two means: {listed(welch)}.")
     return found
+
+
+def _uneven(measured: Measured, residual_std: Iterable[float]) -> str:
+    """What there is to say of unequal spreads, with the seeds taken out or as the table shows them."""
+    values = measured.values[measured.metric.name]
+    std = summarise(values).std
+    there = [name for name, row in zip(measured.variants, values, strict=True) if (row == row).any()]
+    return spreads(there, residual_std, " with the seeds taken out") or spreads(measured.variants, std)
 
 
 def _numbers(rows: Sequence[Row], measured: Measured) -> str:
@@ -122,7 +146,7 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
     if metric.at == "best":
         text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."
     if any(
-        0 < row.n < MINIMUM_N or (row.delta is not None and row.test == "paired t" and row.pairs < MINIMUM_N)
+        0 < row.n < MINIMUM_N or (row.delta is not None and row.test != "Welch t" and row.pairs < MINIMUM_N)
         for row in rows
     ):
         text += f" Fewer than {MINIMUM_N} values give no interval and no p; two give their range."
@@ -283,13 +307,13 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"
 
 
-def spreads(variants: Sequence[str], std: Iterable[float]) -> str:
+def spreads(variants: Sequence[str], std: Iterable[float], how: str = "") -> str:
     """Which variants' standard deviations differ by more than MOST_RATIO; empty where none do or too few are known."""
     known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > 0)
     if len(known) < 2 or known[-1][0] <= MOST_RATIO * known[0][0]:
         return ""
     (low, least), (high, most) = known[0], known[-1]
     return (
-        f"Spreads differ by more than {MOST_RATIO:g} x: the standard deviation is {high:.3g} for {most} and {low:.3g} "
-        f"for {least}."
+        f"Spreads differ by more than {MOST_RATIO:g} x: the standard deviation{how} is {high:.3g} for {most} and "
+        f"{low:.3g} for {least}."
     )

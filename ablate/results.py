@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, get_args
 import numpy as np
 
 from ablate import analysis, notes
-from ablate.analysis import Array, Asked, Measured
+from ablate.analysis import Asked, Measured
+from ablate.blocks import Array
 from ablate.errors import AblateError, did_you_mean
 from ablate.records import COSTS, Better, Json, Metric, Role
 from ablate.table import TableData

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate import analysis, effects, factorials, notes, results
+from ablate import effects, factorials, notes, results
 from ablate.analysis import Asked
+from ablate.comparisons import compare
 from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.records import CATEGORIES, Json
@@ -56,7 +57,7 @@ def _compare(found: Results) -> ViewData:
     for i, factor in enumerate(factors):
         for level in range(1, max(len(factor.levels), 1) + 1):
             pairs = [(at[cell], at[_at(cell, i, 0)]) for cell in at if cell[i] == level and _at(cell, i, 0) in at]
-            tested = analysis.compare(values[[a for a, _ in pairs]], values[[b for _, b in pairs]])
+            tested = compare(values[[a for a, _ in pairs]], values[[b for _, b in pairs]])
             seen = {
                 pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
                 for j, pair in enumerate(pairs)

@@ -12,9 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablate import analysis
+from ablate import analysis, comparisons, power
 from ablate.analysis import Asked, Measured
-from ablate.errors import AblateError
 from ablate.records import Metric
 
 NAN = math.nan
@@ -27,7 +26,7 @@ DRUG_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
 
 def one(row, reference):
     """The comparison of two lists of values as plain numbers."""
-    found = analysis.compare(np.array([row], float), np.array([reference], float))
+    found = comparisons.compare(np.array([row], float), np.array([reference], float))
     return {name: value[0] for name, value in vars(found).items()}
 
 
@@ -82,14 +81,14 @@ def test_students_sleep_data_as_two_groups_by_welch():
 
 def test_holm_published_example():
     # The example of pingouin's documentation of `holm` (Vallat 2018, JOSS 3:1026).
-    adjusted = analysis.holm(np.array([0.50, 0.003, 0.32, 0.054, 0.0003]))
+    adjusted = comparisons.holm(np.array([0.50, 0.003, 0.32, 0.054, 0.0003]))
     assert adjusted.tolist() == pytest.approx([0.64, 0.012, 0.64, 0.162, 0.0015])
 
 
 def test_seeds_needed_as_in_cohens_conventions():
     # Pairs for a power of 0.80 at two-sided 0.05, d = 0.2, 0.5, 0.8: 199, 34, 15 (G*Power 3.1, "difference between two
     # dependent means"; Cohen 1988, section 2.3).
-    assert [199, 34, 15] == analysis.seeds_needed(np.array([0.2, 0.5, 0.8])).tolist()
+    assert [199, 34, 15] == power.seeds_needed(np.array([0.2, 0.5, 0.8])).tolist()
 
 
 # -------------------------------------------------------------------------------------------------------------- oracles
@@ -123,7 +122,7 @@ def test_welch_agrees_with_scipy(a, b):
 @settings(max_examples=30)  # statsmodels takes 50 ms a call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 5))
 def test_holm_agrees_with_statsmodels_where_untested_members_count_as_p_1(p, untested):
-    adjusted = analysis.holm(np.array(p + [NAN] * untested), len(p) + untested)
+    adjusted = comparisons.holm(np.array(p + [NAN] * untested), len(p) + untested)
     expected = multipletests(p + [1.0] * untested, method="holm")[1][: len(p)]
     assert adjusted[: len(p)].tolist() == pytest.approx(expected.tolist())
     assert np.isnan(adjusted[len(p) :]).all()
@@ -133,33 +132,33 @@ def test_holm_agrees_with_statsmodels_where_untested_members_count_as_p_1(p, unt
 def test_equivalence_agrees_with_statsmodels(pair, margin):
     a, b = map(np.array, pair)
     assume(np.ptp(a - b) > 1e-2)
-    found = analysis.compare(a[None], b[None])
-    p = analysis.equivalence(found.estimate, found.se, found.df, margin)[0]
+    found = comparisons.compare(a[None], b[None])
+    p = comparisons.equivalence(found.estimate, found.se, found.df, margin)[0]
     assert p == pytest.approx(ttost_paired(a, b, -margin, margin)[0], rel=1e-6, abs=1e-12)
 
 
 @settings(max_examples=50)
 @given(st.floats(0.1, 4))  # beyond, statsmodels has no number
 def test_seeds_needed_is_the_first_n_with_the_power(effect):
-    n = int(analysis.seeds_needed(np.array([effect]))[0])
+    n = int(power.seeds_needed(np.array([effect]))[0])
     reached = [TTestPower().power(effect, m, 0.05) >= 0.80 for m in (n - 1, n) if m > 1]
     assert reached == ([False, True] if n > 2 else [True])
 
 
 def test_no_number_of_seeds_shows_an_effect_of_nothing():
-    assert np.isnan(analysis.seeds_needed(np.array([0.0])))[0]
-    assert np.isinf(analysis.seeds_needed(np.array([1e-9])))[0]
+    assert np.isnan(power.seeds_needed(np.array([0.0])))[0]
+    assert np.isinf(power.seeds_needed(np.array([1e-9])))[0]
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=10))
 def test_a_summary_agrees_with_numpy(sample):
-    found = analysis.summarise(np.array([[*sample, NAN]]))
+    found = comparisons.summarise(np.array([[*sample, NAN]]))
     assert (found.n[0], found.low[0], found.high[0]) == (len(sample), min(sample), max(sample))
     assert (found.mean[0], found.std[0]) == pytest.approx((np.mean(sample), np.std(sample, ddof=1)), abs=1e-6)
 
 
 def test_every_statistic_is_plain_where_nothing_was_measured():
-    found = analysis.compare(np.full((2, 3), NAN), np.array([[1.0, 2, 3], [NAN, NAN, NAN]]))
+    found = comparisons.compare(np.full((2, 3), NAN), np.array([[1.0, 2, 3], [NAN, NAN, NAN]]))
     assert found.pairs.tolist() == [0, 0]
     assert np.isnan(found.estimate).all()
     assert np.isnan(found.p).all()
@@ -176,12 +175,12 @@ def test_intervals_cover_95_percent_and_one_study_in_twenty_errs_also_with_a_row
     spread[1] = unstable
     noise = rng.normal(size=(studies, rows + 1, seeds)) * spread[:, None] + rng.normal(size=(studies, 1, seeds))
     base = np.repeat(noise[:, :1], rows, axis=1).reshape(-1, seeds)
-    found = analysis.compare(noise[:, 1:].reshape(-1, seeds), base)
+    found = comparisons.compare(noise[:, 1:].reshape(-1, seeds), base)
 
     covered = ((found.ci_low < 0) & (found.ci_high > 0)).reshape(studies, rows).mean(axis=0)
     assert 0.94 <= covered.mean() <= 0.96
     assert 0.94 <= covered[0] <= 0.96
-    errs = [(analysis.holm(p) < 0.05).any() for p in found.p.reshape(studies, rows)]
+    errs = [(comparisons.holm(p) < 0.05).any() for p in found.p.reshape(studies, rows)]
     assert np.mean(errs) <= 0.055
 
 
@@ -329,6 +328,56 @@ def test_rows_are_numbers_that_json_can_hold():
             assert not isinstance(value, np.generic)
 
 
-def test_pooled_errors_are_refused_rather_than_replaced_by_something_else():
-    with pytest.raises(AblateError, match="pooled"):
-        analysis.rows(study({"base": [1, 2, 3.0], "a": [1, 2, 4.0]}, analysis={"error": "pooled"}))
+# --------------------------------------------------------------------------------------------------------------- pooled
+
+POOLED = {"error": "pooled"}
+
+# Box, Hunter and Hunter, Statistics for Experimenters, 2nd ed., table 4.4: yield of penicillin by four processes in
+# five blends (blocks); the analysis of variance prints a residual mean square of 18.8 on 12 df.
+PENICILLIN = {
+    "A": [89, 84, 81, 87, 79],
+    "B": [88, 77, 87, 92, 81],
+    "C": [97, 92, 87, 89, 80],
+    "D": [94, 79, 85, 84, 88],
+}
+
+
+def test_pooled_errors_are_those_of_the_penicillin_example():
+    error = comparisons.pooled_error(np.array(list(PENICILLIN.values()), float))
+    assert (18.8, 12) == (round(error.mse, 1), error.df)
+    found = row(study(PENICILLIN, analysis=POOLED), "C")
+    assert (5.0, "pooled t") == (found.delta, found.test)
+    half = stats.t.ppf(0.975, 12) * math.sqrt(2 * error.mse / 5)
+    assert (found.delta_ci_low, found.delta_ci_high) == pytest.approx((5 - half, 5 + half))
+    assert found.p == pytest.approx(2 * stats.t.sf(5 / math.sqrt(2 * error.mse / 5), 12))
+
+
+def test_pooling_changes_no_estimate_and_is_never_the_default():
+    own, pooled = study(PENICILLIN), study(PENICILLIN, analysis=POOLED)
+    assert [r.delta for r in analysis.rows(own)] == [r.delta for r in analysis.rows(pooled)]
+    assert row(own, "C").test == "paired t"
+
+
+def test_pooled_without_shared_seeds_is_the_one_way_analysis_of_variance():
+    values = {"a": [1, 2, 4] + [NAN] * 6, "b": [NAN] * 3 + [2, 5, 6] + [NAN] * 3, "c": [NAN] * 6 + [1, 1, 3]}
+    error = comparisons.pooled_error(np.array(list(values.values()), float))
+    groups = [[x for x in v if x == x] for v in values.values()]
+    assert (error.df, error.mse) == (6, pytest.approx(np.mean([np.var(g, ddof=1) for g in groups])))
+    assert row(study(values, analysis=POOLED), "b").test == "pooled t"
+
+
+def test_pooled_leaves_two_pairs_without_a_p_and_a_row_that_shares_no_seed_with_welch():
+    values = {"a": [1, 2, 4, 3, NAN, NAN, NAN], "b": [2, 5, NAN, NAN, 1, 1, 1], "c": [1.5, 1, 3, 3, 2, 5, 4]}
+    values["d"] = [NAN, NAN, NAN, NAN, 3, 4, 8]
+    measured = study(values, analysis=POOLED)
+    assert (row(measured, "b").pairs, row(measured, "b").p) == (2, None)
+    assert row(measured, "c").test == "pooled t"
+    assert row(measured, "d").test == "Welch t"
+
+
+def test_pooled_gives_a_row_of_equal_differences_the_error_of_the_others_but_identical_ones_none():
+    values = {"a": [1, 2, 4, 3], "b": [2, 3, 5, 4], "c": [1, 2, 4, 3], "d": [2, 1, 5, 6]}
+    measured = study(values, analysis=POOLED)
+    assert row(measured, "b").p is not None
+    assert not row(measured, "b").no_spread
+    assert (row(measured, "c").identical, row(measured, "c").p) == (True, None)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
 from ablate import blocks, effects
-from ablate.analysis import compare
+from ablate.comparisons import compare
 from ablate.effects import Factor
 
 NAN = math.nan

@@ -11,7 +11,7 @@ ROOT = Path(ablate.__file__).parent
 ROWS = [
     "__init__ _version errors records identity rng unpickle",
     "registry design model datafile dataset recipe trick task executor table figure",
-    "yaml_file study_form study_reader study check starts plan scheduler drift blocks analysis effects power notes",
+    "yaml_file study_form study_reader study check starts plan scheduler drift blocks comparisons power analysis effects notes",
     "schema stored store layers transfer trainer devices",
     "worker warm dispatcher results factorials views importer lineage runner submission why verify view doctor report tune testing terminal run_commands cli",
     "__main__",

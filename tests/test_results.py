@@ -278,3 +278,13 @@ def test_no_cell_of_a_half_finished_table_is_nan(fill):
     store = fill(plan(TWO), {"full": [90.0, None, None, None, None], "full-bn": [None] * 5})
     for row in rows(store).values():
         assert not any(isinstance(value, float) and math.isnan(value) for value in vars(row).values())
+
+
+def test_a_pooled_error_says_so_and_warns_where_spreads_differ_by_more_than_2_x(fill):
+    pooled = plan({"full": ["a", "b"], "full-a": ["b"], "full-b": ["a"]}, analysis={"error": "pooled"})
+    wild = [90.0, 80.0, 95.0, 70.0, 99.0]
+    store = fill(pooled, {"full": FULL, "full-a": WORSE, "full-b": wild})
+    assert "8 degrees of freedom" in note(store, "`error: pooled`; cell means, seeds as blocks")
+    assert "full-b" in note(store, "Spreads differ by more than 2 x")
+    even = fill(pooled, {"full": FULL, "full-a": WORSE, "full-b": [90.1, 90.3, 90.0, 90.1, 90.1]})
+    assert note(even, "Spreads differ") == ""
