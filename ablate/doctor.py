@@ -60,8 +60,8 @@ def _database(db: str) -> str:
     with Store.open(db) as store:
         names = store.studies()
         live = len(store.live())
-    mode = "WAL" if schema.wal_is_safe(sqlite3.sqlite_version_info) else "TRUNCATE"
-    kind = "" if "://" in db else f"; SQLite {sqlite3.sqlite_version}, journal mode {mode}"
+    kind = "" if "://" in db else f"; SQLite {sqlite3.sqlite_version}, journal mode {schema.journal_mode(Path(db))}"
+    kind += f"; on {store.network}, where only one host may run" if store.network else ""
     return f"{store.shown}: {len(names)} studies, {live} attempts under way{kind}"
 
 

@@ -268,6 +268,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         planned = again(planned, db)
     slots = slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
+        _check_hosts(store, watcher)
         changes = _save(planned, store, options)
         seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
@@ -288,6 +289,19 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
             return Dispatcher(store, executor, slots, wanted, limits, listener=watcher, provenance=made).run()
     finally:
         executor.close()
+
+
+def _check_hosts(store: Store, watcher: Watcher) -> None:
+    """A SQLite file on a network file system is for one host: its locks need not reach the others."""
+    if store.network is None:
+        return
+    others = sorted({a.host for a in store.live() if not a.expired} - {devices.host()})
+    if others:
+        raise AblateError(
+            f"{store.shown} lies on {store.network}, and {one_of(others)} is running on it; SQLite's locks do not "
+            "reach from host to host. Wait until it has finished, or give --db a postgresql:// URL or another file."
+        )
+    watcher.warn(f"{store.shown} lies on {store.network}: run on this host only, for SQLite's locks reach no further.")
 
 
 def again(plan: Planned, db: str) -> Planned:

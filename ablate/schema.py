@@ -146,6 +146,44 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
     return version >= (3, 52) or version[2] >= fixed.get((version[0], version[1]), 10**6)
 
 
+NETWORK = frozenset(
+    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs"}
+    | {"lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb3", "smbfs"}
+)
+"""File systems whose locks and shared memory SQLite cannot rely on between hosts, as /proc/mounts names them."""
+
+
+def network_kind(path: Path, mounts: str) -> str | None:
+    """The kind of network file system that an absolute path lies on, by /proc/mounts' text; None for a local one."""
+    kind, deepest = None, -1
+    for line in mounts.splitlines():
+        _, point, found, *_ = line.split()
+        point = point.replace("\\040", " ")
+        if path.is_relative_to(point) and len(point) >= deepest:
+            kind, deepest = found, len(point)
+    return kind if kind in NETWORK else None
+
+
+def network_of(path: Path) -> str | None:
+    """The kind of network file system that a file lies on, or will; None for a local one, or an untold one."""
+    try:
+        return network_kind(path.resolve(), Path("/proc/mounts").read_text())
+    except OSError:
+        return None
+
+
+def journal_mode(path: Path) -> str:
+    """WAL needs shared memory, so it is for local files, and a SQLite that is free of its bug."""
+    return "WAL" if wal_is_safe(sqlite3.sqlite_version_info) and network_of(path) is None else "TRUNCATE"
+
+
+def lock_holders(path: Path, locks: str) -> list[int]:
+    """The processes that hold a lock of the file for writing, by the text of /proc/locks (waiting ones left out)."""
+    inode = f":{path.stat().st_ino}"
+    lines = [line.split() for line in locks.splitlines() if "->" not in line]
+    return sorted({int(words[4]) for words in lines if words[3] == "WRITE" and words[5].endswith(inode)})
+
+
 def sqlite_engine(path: Path, write: bool) -> Engine:
     """Connections that begin explicitly (pysqlite's own BEGIN is deferred, and a later upgrade may not wait)."""
 
@@ -155,8 +193,7 @@ def sqlite_engine(path: Path, write: bool) -> Engine:
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         connection.execute("PRAGMA synchronous=FULL")
         if write:
-            safe = wal_is_safe(sqlite3.sqlite_version_info)
-            connection.execute(f"PRAGMA journal_mode={'WAL' if safe else 'TRUNCATE'}")
+            connection.execute(f"PRAGMA journal_mode={journal_mode(path)}")
         else:
             connection.execute("PRAGMA query_only=ON")
         return connection
@@ -186,8 +223,18 @@ def explained(shown: str) -> Iterator[None]:
         text = str(getattr(error, "orig", None) or error)
         for pattern, advice in _REFUSALS.items():
             if re.search(pattern, text):
-                raise StoreError(f"{shown}: {advice} ({text})") from error
+                who = _who_holds(shown) if pattern == "locked" else ""
+                raise StoreError(f"{shown}: {advice} ({text}{who})") from error
         raise
+
+
+def _who_holds(shown: str) -> str:
+    """`; process 4711 holds it`: a stopped one (Ctrl-Z) keeps its lock, and nobody can take it away."""
+    try:
+        pids = lock_holders(Path(shown), Path("/proc/locks").read_text())
+    except OSError:
+        return ""
+    return f"; process {' and '.join(map(str, pids))} holds it" if pids else ""
 
 
 _REFUSALS = {

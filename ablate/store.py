@@ -43,7 +43,8 @@ class Store(Reader):
                 schema.make_folder(path)
             elif not path.exists():
                 raise StoreError(f"there is no database at {shown}; `ablate run STUDY` makes one, --db names another.")
-            store = cls(schema.sqlite_engine(path, write), path.resolve().parent, shown)
+            engine = schema.sqlite_engine(path, write)
+            store = cls(engine, path.resolve().parent, shown, schema.network_of(path))
         else:
             shown = url.render_as_string(hide_password=True)
             store = cls(schema.server_engine(url), Path("results").resolve(), shown)

@@ -105,13 +105,15 @@ class RunState:
 
 
 class Reader:
-    """An open database, to be read. `folder`: where its runs' files lie; `shown`: its name without any password."""
+    """An open database, to be read. `folder`: where its runs' files lie; `shown`: its name without any password;
+    `network`: the kind of network file system that the file lies on, if it does."""
 
-    def __init__(self, engine: Engine, folder: Path, shown: str) -> None:
+    def __init__(self, engine: Engine, folder: Path, shown: str, network: str | None = None) -> None:
         self._engine = engine
         self._joined: Connection | None = None
         self.folder = folder
         self.shown = shown
+        self.network = network
 
     @property
     def _is_sqlite(self) -> bool:

@@ -70,13 +70,13 @@ def specs(folder: Path, runs: int = RUNS) -> dict[str, RunSpec]:
     return {f"k{i}": replace(spec, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(runs)}
 
 
-def dispatch(folder: Path, executor: LocalExecutor, runs: int = RUNS, slots: int = 2) -> None:
+def dispatch(folder: Path, executor: LocalExecutor, runs: int = RUNS, database: str = "a.db") -> None:
     """What `ablate run` does, without a study file."""
     wanted = specs(folder, runs)
-    with Store.open(folder / "a.db", write=True) as store:
+    with Store.open(folder / database, write=True) as store:
         cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
         store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
-        pool = [Slot("cpu", i) for i in range(slots)]
+        pool = [Slot("cpu", 0), Slot("cpu", 1)]
         Dispatcher(store, executor, pool, wanted, Limits(attempts=20), listener=Reports(folder / "reported")).run()
 
 
@@ -146,14 +146,14 @@ class Trial:
     left: runs not done after the next dispatcher; orphans: processes that outlived the dispatcher; recovery_s: from the
     start of the next dispatcher until every abandoned run was free again, None where none was."""
 
-    ticks: int
-    seconds: float
-    hit: bool
     lost: int
     twice: int
     left: int
-    orphans: int
     recovery_s: float | None
+    orphans: int = 0
+    hit: bool = False
+    ticks: int = 0
+    seconds: float = 0.0
 
     @property
     def promises_kept(self) -> bool:
@@ -188,13 +188,15 @@ def trial(folder: Path, who: str = "dispatcher", at: int = 0, *, after_s: float 
         dispatch(folder, executor)
     finally:
         executor.close()
-    return _judged(folder, int(told[0]), float(told[2]), hits > 0, orphans, began + ready)
+    seen = judged(folder, began + ready)
+    return replace(seen, ticks=int(told[0]), seconds=float(told[2]), hit=hits > 0, orphans=orphans)
 
 
-def _judged(folder: Path, ticks: int, seconds: float, hit: bool, orphans: int, began: float) -> Trial:
+def judged(folder: Path, began: float = 0.0, runs: int = RUNS, database: str = "a.db") -> Trial:
+    """What the database says after the last dispatcher, which began at `began`, held against what was reported."""
     reported = folder / "reported"
     reports = [line.split() for line in reported.read_text().splitlines()] if reported.exists() else []
-    connection = sqlite3.connect(folder / "a.db")
+    connection = sqlite3.connect(folder / database)
     try:
         counted = dict(
             connection.execute(
@@ -210,13 +212,9 @@ def _judged(folder: Path, ticks: int, seconds: float, hit: bool, orphans: int, b
     finally:
         connection.close()
     return Trial(
-        ticks=ticks,
-        seconds=seconds,
-        hit=hit,
         lost=sum(counted.get(key) != token for key, token in reports),
         twice=sum(number > 1 for number in done.values()) + len(reports) - len({key for key, _ in reports}),
-        left=RUNS - len(counted) + live + waited,
-        orphans=orphans,
+        left=runs - len(counted) + live + waited,
         recovery_s=None if last is None else max(0.0, last - began),
     )
 
