@@ -58,14 +58,9 @@ class Planned:
     @property
     def shelf_files(self) -> tuple[tuple[str, str], ...]:
         """The plug-ins that the plan's variants use, as (shelf, name)."""
-        found = set()
-        for variant in self.plan.variants:
-            found |= {("tricks", use.name) for use in variant.completed.tricks}
-            for part in variant.completed.code:
-                kind, _, name = part.partition(":")
-                if name and f"{kind}s" in ("models", "datasets", "datas"):
-                    found.add(("datasets" if kind == "data" else f"{kind}s", name))
-        return tuple(sorted(found))
+        shelves = {"model": "models", "data": "datasets", "trick": "tricks"}
+        parts = {part for variant in self.plan.variants for part in variant.completed.code if ":" in part}
+        return tuple(sorted((shelves[kind], name) for kind, _, name in (part.partition(":") for part in parts)))
 
     @property
     def stored_form(self) -> dict[str, Json]:
