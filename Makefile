@@ -35,6 +35,8 @@ bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 results: $(VENV)/.installed  ## make the committed tables anew
 	$(BIN)/ablate run studies/batchnorm.yaml
 	$(BIN)/ablate table batchnorm --format markdown > results/batchnorm.md
+	$(BIN)/ablate run studies/transfer.yaml
+	$(BIN)/ablate table transfer --format markdown > results/transfer.md
 
 clean:           ## remove what the commands above made, except results
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks
