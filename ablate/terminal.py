@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,4 +62,5 @@ def write(text: str, output: Path | None) -> None:
 
 def say(text: str) -> None:
     if not Global.quiet:
-        print(text, file=sys.stderr)
+        with suppress(OSError):  # the terminal was closed
+            print(text, file=sys.stderr)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,10 @@ def _many(number: int, word: str) -> str:
 
 
 class View:
-    """The listener of `ablate run`. `quiet` says nothing but warnings and failures."""
+    """The listener of `ablate run`. `quiet` says nothing but warnings and failures.
+
+    A terminal that was closed refuses every write; the runs must be stopped and their leases released all the same.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -83,7 +87,8 @@ class View:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):
+                self._live.stop()
             self._live = None
 
     def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None:
@@ -111,7 +116,8 @@ class View:
 
     def changed(self, dispatcher: Dispatcher) -> None:
         if self._live is not None:
-            self._live.update(self._drawn(dispatcher))
+            with suppress(OSError):
+                self._live.update(self._drawn(dispatcher))
 
     def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
         if isinstance(event, Finished):
@@ -122,7 +128,8 @@ class View:
             self._say(f"{variant}, seed {seed}: {event.reason}: {event.message}. {what_next}", style="red")
 
     def _say(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style=style))
+        with suppress(OSError):
+            self._console.print(Text(text, style=style))
 
     def _drawn(self, dispatcher: Dispatcher) -> RenderableType:
         ended = len(dispatcher.done) + len(dispatcher.failed)
