@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate import run_commands
+from ablate import result_commands, run_commands
 from ablate.errors import AblateError, StudyError
 from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, print_json, say, write
 
@@ -63,23 +63,24 @@ def plan(
 
     ablate plan studies/batchnorm.yaml
     """
-    from ablate import runner
+    from ablate import reuse, runner
 
     check_choice("--format", format_, ("text", "json"))
     found = runner.find(study, Global.db, set_ or ())
+    changes = reuse.not_reused(found, Global.db)
     states, seconds = runner.known_states(found.plan, Global.db)
     slots = runner.slots_for(found.study, runner.Options())
     counts = runner.count(found.plan, states, seconds, len(slots))
     if format_ == "json":
-        print_json(_plan_json(found, states, counts))
+        print_json(_plan_json(found, states, counts, changes))
         return
     from ablate.view import summary
 
     print(f"{found.study.name}: {summary(found, counts, slots)}")
-    print(_plan_text(found))
+    print(_plan_text(found, changes))
 
 
-def _plan_json(found: Planned, states: Any, counts: Any) -> dict[str, Any]:
+def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str]) -> dict[str, Any]:
     plan = found.plan
     return {
         "study": plan.study.name,
@@ -98,18 +99,18 @@ def _plan_json(found: Planned, states: Any, counts: Any) -> dict[str, Any]:
         ],
         "counts": {"total": counts.total, "done": counts.done, "failed": counts.failed, "todo": counts.todo},
         "estimate_seconds": counts.seconds,
-        "notes": [*plan.study.notes, *plan.notes, *plan.left_out],
+        "notes": [*changes, *plan.study.notes, *plan.notes, *plan.left_out],
     }
 
 
-def _plan_text(found: Planned) -> str:
+def _plan_text(found: Planned, changes: list[str]) -> str:
     from tabulate import tabulate
 
     rows = [
         [row.design, row.variant, row.compared_with or "(reference)", ", ".join(row.differs)] for row in found.plan.rows
     ]
     text = tabulate(rows, headers=["design", "variant", "compared with", "differs in"], disable_numparse=True)
-    notes = [*found.study.notes, *found.plan.notes, *(f"left out: {line}" for line in found.plan.left_out)]
+    notes = [*changes, *found.study.notes, *found.plan.notes, *(f"left out: {line}" for line in found.plan.left_out)]
     return "\n".join([text, *([""] if notes else []), *(f"- {note}" for note in notes)])
 
 
@@ -248,6 +249,7 @@ def export(
         write(results.export_text(store, name, format_), output)
 
 
+app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
 
 

@@ -69,6 +69,7 @@ def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, sa
     spec = read_spec(job["spec"])
     try:
         _check_sources(spec, loaded)
+        inherited = _module_files()
         _seed_everything(spec.seed, threads)
         registry = Registry([Path(folder) for folder in spec.plugins])
         task = resolve_task(spec.task, registry)
@@ -79,7 +80,7 @@ def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, sa
         if spec.metric and spec.metric not in values:
             has = ", ".join(sorted(values)) or "none"
             raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
-        _check_sources(spec, _loaded_now(spec, loaded))
+        _check_sources(spec, _loaded_now(spec, loaded, inherited))
         return {"done": values, "outputs": run.outputs}
     except BrokenPipeError:
         raise
@@ -177,14 +178,16 @@ def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:
         raise CodeChangedError(f"{changed[0]} changed since the plan was made; run the same command again to plan anew")
 
 
-def _loaded_now(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
-    """Hashes of what this run executed: a module that the child itself imported counts as it is on disk now."""
-    hashes = dict(loaded)
-    for module in list(sys.modules.values()):
-        path = getattr(module, "__file__", None) or ""
-        if path in spec.sources and path not in loaded:
-            hashes[path] = sha256_file(Path(path))
-    return hashes
+def _module_files() -> set[str]:
+    """The files of the modules that this process has imported."""
+    return {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+
+
+def _loaded_now(spec: RunSpec, loaded: Mapping[str, str], inherited: set[str]) -> dict[str, str]:
+    """Hashes of what this run executed. `inherited`: modules that the server had imported, as they were when `loaded`
+    was made; a module that the child itself imported counts as it is on disk now."""
+    mine = (_module_files() - inherited) & set(spec.sources)
+    return {**loaded, **{path: sha256_file(Path(path)) for path in mine}}
 
 
 def _seed_everything(seed: int, threads: int) -> None:
