@@ -248,7 +248,7 @@ class Row:
     label: str = ""
 
 
-# ------------------------------------------------------------------------------------------------------ the study itself
+# ----------------------------------------------------------------------------------------------------- the study itself
 
 
 @dataclass(frozen=True)
@@ -280,8 +280,8 @@ class Limits:
 class Study:
     """A study file, checked and with every default filled in.
 
-    text: the file as it was. question: its opening comment. path: its folder's file, for modules and plug-ins beside it;
-    empty for a study that came from the database. `designs` is empty only where every variant is listed by hand.
+    text: the file as it was. question: its opening comment. path: the file as it was named; modules and plug-ins are
+    found beside it. `designs` is empty only where every variant is listed by hand.
     positions: where each dotted place of the file was written, (line, column) from 1, for messages.
     """
 

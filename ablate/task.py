@@ -119,6 +119,7 @@ class Task(Plugin):
 
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""
+        del weights
         raise AblateError(f"the task {run.spec.task!r} has no test set to predict.")
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader
 from torchvision import transforms
 
 from ablate import trainer
