@@ -12,8 +12,21 @@ from typing import Any
 
 import numpy as np
 
-from ablate.blocks import Array
-from ablate.comparisons import ALPHA, Differences, collapsed, compare, equivalence, holm, pool, pooled_error, summarise
+from ablate import blocks
+from ablate.blocks import Array, CellMeans
+from ablate.comparisons import (
+    ALPHA,
+    Differences,
+    Summary,
+    collapsed,
+    compare,
+    compare_summaries,
+    equivalence,
+    holm,
+    pool,
+    pooled_error,
+    summarise,
+)  # fmt: skip
 from ablate.power import seeds_needed
 from ablate.records import AlsoValue, Better, Metric, Row, Verdict
 
@@ -37,7 +50,8 @@ class Measured:
 
     tricks: of each variant, the tricks that are on. values: metric -> (variants, seeds), NaN where a run is not
     counted. planned: runs asked of each variant. failures: of each variant, reason -> runs. inert: comparisons
-    (variant, compared_with) whose outputs are bit-identical for every shared seed.
+    (variant, compared_with) whose outputs are bit-identical for every shared seed. given: mean, standard deviation and
+    n of each variant where no single value is known; `values` then holds the means.
     """
 
     variants: tuple[str, ...]
@@ -51,6 +65,26 @@ class Measured:
     also: Mapping[str, Better] = field(default_factory=dict)
     inert: frozenset[tuple[str, str]] = frozenset()
     analysis: Mapping[str, Any] = field(default_factory=dict)
+    given: Summary | None = None
+
+    @property
+    def summary(self) -> Summary:
+        """Of the primary metric, by variant."""
+        return summarise(self.values[self.metric.name]) if self.given is None else self.given
+
+    def compare(self, of: Sequence[int], against: Sequence[int]) -> Differences:
+        """The primary metric of variants against that of as many others, each by its own pairs."""
+        if self.given is not None:
+            return compare_summaries(self.given.take(of), self.given.take(against))
+        values = self.values[self.metric.name]
+        return compare(values[list(of)], values[list(against)])
+
+    def fit(self, chosen: Sequence[int]) -> CellMeans:
+        """The cell-means model of these variants, each of which has a value, with shared seeds as blocks."""
+        if self.given is not None:
+            part = self.given.take(chosen)
+            return blocks.from_summaries(part.mean, part.std, part.n)
+        return blocks.fit(self.values[self.metric.name][list(chosen)])
 
     @property
     def family(self) -> tuple[tuple[str, str], ...]:
@@ -66,6 +100,8 @@ class Measured:
     def degenerate(self) -> float | None:
         """The value that every counted run reports, where two variants and three runs report nothing else."""
         values = self.values[self.metric.name]
+        if self.given is not None:
+            return None
         there = values[np.isfinite(values)]
         rows = int(np.isfinite(values).any(axis=1).sum())
         return float(there[0]) if rows >= 2 and len(there) >= 3 and bool((there == there[0]).all()) else None
@@ -76,9 +112,9 @@ def rows(measured: Measured) -> tuple[Row, ...]:
     index = {name: i for i, name in enumerate(measured.variants)}
     family = measured.family
     values = measured.values[measured.metric.name]
-    summary = summarise(values)
+    summary = measured.summary
     of, against = [index[variant] for variant, _ in family], [index[reference] for _, reference in family]
-    tested = compare(values[of], values[against])
+    tested = measured.compare(of, against)
     error = pooled_error(values) if measured.pools else None
     if error is not None:
         tested = pool(tested, values[of], values[against], error)
@@ -179,7 +215,7 @@ def verdict(better_by: float, p_adjusted: float, p_equivalence: float, inert: bo
 def _more_seeds(measured: Measured, tested: Differences) -> list[int | None]:
     """Of each comparison, the further seeds at which an effect of `minimum_effect` (else its own) would show."""
     index = {name: i for i, name in enumerate(measured.variants)}
-    summary = summarise(measured.values[measured.metric.name])
+    summary = measured.summary
     one = [index[variant] for variant, _ in measured.family]
     other = [index[reference] for _, reference in measured.family]
     v1, v2 = summary.std[one] ** 2, summary.std[other] ** 2

@@ -10,7 +10,8 @@ From: Student 1908 (t), Welch 1947, Holm 1979, Schuirmann 1987 (two one-sided te
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,11 @@ class Summary:
     low: Array
     high: Array
 
+    def take(self, rows: Sequence[int]) -> Summary:
+        """These rows alone, in this order."""
+        chosen = list(rows)
+        return Summary(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
 
 def summarise(values: Array) -> Summary:
     """values: (rows, seeds), NaN where a run is not counted."""
@@ -66,6 +72,15 @@ def summarise(values: Array) -> Summary:
     return Summary(
         n, mean, std, mean - half, mean + half, np.where(empty, np.nan, low), np.where(empty, np.nan, high)
     )  # fmt: skip
+
+
+def summary_of(mean: Array, std: Array, n: NDArray[np.int64]) -> Summary:
+    """The same where only mean, standard deviation (NaN where n is 1) and n are known, as papers print them."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = special.stdtrit(n - 1.0, 1 - ALPHA / 2) * std / np.sqrt(n)
+    half = np.where((n >= MINIMUM_N) & (std > 0), half, np.nan)
+    unknown = np.where(n == 1, mean, np.nan)
+    return Summary(n, mean, std, mean - half, mean + half, unknown, unknown)
 
 
 @dataclass(frozen=True)
@@ -130,6 +145,26 @@ def compare(row: Array, reference: Array) -> Differences:
         more=(difference > rounding[:, None]).sum(axis=1), less=(difference < -rounding[:, None]).sum(axis=1),
         identical=identical, no_spread=flat & ~identical & (smallest >= MINIMUM_N), std=std,
         pooled=np.zeros(len(p), dtype=bool),
+    )  # fmt: skip
+
+
+def compare_summaries(row: Summary, reference: Summary) -> Differences:
+    """Welch's test where no single value is known. row, reference: as many summaries, in the same order."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        v1, v2 = row.std**2 / row.n, reference.std**2 / reference.n
+        df = (v1 + v2) ** 2 / (v1**2 / (row.n - 1) + v2**2 / (reference.n - 1))
+    smallest = np.minimum(row.n, reference.n)
+    estimate, flat = row.mean - reference.mean, (row.std == 0) & (reference.std == 0)
+    allowed = (smallest >= MINIMUM_N) & ~flat
+    se, df = np.where(allowed, np.sqrt(v1 + v2), np.nan), np.where(allowed, df, np.nan)
+    half = special.stdtrit(df, 1 - ALPHA / 2) * se
+    identical = flat & (estimate == 0)
+    none, nothing = np.full(len(se), np.nan), np.zeros(len(se), dtype=np.int64)
+    return Differences(
+        pairs=nothing, paired=nothing.astype(bool), estimate=estimate, se=se, df=df, ci_low=estimate - half,
+        ci_high=estimate + half, p=2 * special.stdtr(df, -np.abs(estimate / se)), low=none, high=none, more=nothing,
+        less=nothing, identical=identical, no_spread=flat & ~identical & (smallest >= MINIMUM_N),
+        std=np.sqrt(row.std**2 + reference.std**2), pooled=nothing.astype(bool),
     )  # fmt: skip
 
 

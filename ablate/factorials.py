@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate import blocks, effects, notes
-from ablate.blocks import Array, CellMeans
-from ablate.comparisons import ALPHA, summarise
+from ablate import effects, notes
+from ablate.blocks import CellMeans
+from ablate.comparisons import ALPHA
 from ablate.effects import Estimated, Factor, Layout, Term
 from ablate.errors import AblateError
 from ablate.records import Json
@@ -100,18 +100,16 @@ def _factorial(found: Results, view: str) -> Factorial:
             f"{view} need every combination, and there is no result yet of {notes.listed(empty)}: `ablate run`, or "
             "--retry-failed where they failed."
         )
-    fitted = blocks.fit(values)
+    fitted = measured.fit(chosen)
     if not fitted.connected:
         raise AblateError(
             f"{view} need seeds that tie all variants together; here some variants share seeds and others share none "
             "with them. Finish the study's missing runs first."
         )
-    return Factorial(design, names, fitted, tuple(_factorial_notes(found, design, chosen, values, fitted)))
+    return Factorial(design, names, fitted, tuple(_factorial_notes(found, design, chosen, fitted)))
 
 
-def _factorial_notes(
-    found: Results, design: Layout, chosen: Sequence[int], values: Array, fitted: CellMeans
-) -> list[str]:
+def _factorial_notes(found: Results, design: Layout, chosen: Sequence[int], fitted: CellMeans) -> list[str]:
     """Which runs the view rests on, and what to hold against one pooled error."""
     measured = found.measured
     n = sorted(set(fitted.n.tolist()))
@@ -132,7 +130,7 @@ def _factorial_notes(
         said.append(f"The same in all of these variants, so without an effect here: {notes.listed(constant)}.")
     names = [measured.variants[i] for i in chosen]
     spread = notes.spreads(names, fitted.residual_std, " with the seeds taken out" if fitted.blocks else "")
-    spread = spread or notes.spreads(names, summarise(values).std)
+    spread = spread or notes.spreads(names, measured.summary.take(chosen).std)
     return [*said, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
 
 
@@ -266,12 +264,12 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
         )
     values = measured.values[measured.metric.name][first]
     empty = [measured.variants[i] for i, row in zip(first, values, strict=True) if not np.isfinite(row).any()]
-    fitted = None if empty else blocks.fit(values)
+    fitted = None if empty else measured.fit(first)
     design = effects.layout(factors, cells)
     if fitted is None or not fitted.connected or design is None:
         missing = notes.listed(empty) if empty else "seeds that the variants share"
         raise AblateError(f"Shapley values need a result of every combination; missing: {missing}.")
-    said = _factorial_notes(found, design, first, values, fitted)
+    said = _factorial_notes(found, design, first, fitted)
     if any(len(factor.levels) > 1 for factor in factors):
         said.append("Tricks of several levels stand at their first level.")
     if fitted.df < effects.MINIMUM_DF:

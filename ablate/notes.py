@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ablate.analysis import Measured, best, direction
-from ablate.comparisons import MINIMUM_N, pooled_error, summarise
+from ablate.comparisons import MINIMUM_N, pooled_error
 from ablate.records import COSTS, Json, Row
 
 if TYPE_CHECKING:
@@ -103,6 +103,8 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
             "Each row is tested against one error pooled over all variants, as the study declares (`error: pooled`; "
             f"cell means{blocks}; {error.df} degrees of freedom), two-sided t"
         )
+    if measured.given is not None:
+        how = "Only means, standard deviations and n are known, so each row is tested by Welch's t test of two means"
     found = [
         f"{how}; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} that the "
         "study declares."
@@ -113,7 +115,7 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
             uneven
         )
     welch = [row.variant for row in rows if row.test == "Welch t"]
-    if welch:
+    if welch and measured.given is None:
         found.append(f"No seed shared with the comparison, so Welch's t test of the two means: {listed(welch)}.")
     return found
 
@@ -121,7 +123,7 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
 def _uneven(measured: Measured, residual_std: Iterable[float]) -> str:
     """What there is to say of unequal spreads, with the seeds taken out or as the table shows them."""
     values = measured.values[measured.metric.name]
-    std = summarise(values).std
+    std = measured.summary.std
     there = [name for name, row in zip(measured.variants, values, strict=True) if (row == row).any()]
     return spreads(there, residual_std, " with the seeds taken out") or spreads(measured.variants, std)
 
@@ -138,10 +140,12 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
         if len(planned) == 1
         else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
     )
+    shared = any(row.pairs for row in rows)
+    difference = "the mean difference over shared seeds" if shared else "the difference of the means"
     text = (
         f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
-        "±: their standard deviation; Δ: the mean difference over shared seeds (row - comparison) with its own 95 % "
-        "t interval, not adjusted for the number of rows."
+        f"±: their standard deviation; Δ: {difference} (row - comparison) with its own 95 % t interval, not adjusted "
+        "for the number of rows."
     )
     if metric.at == "best":
         text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."

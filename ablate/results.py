@@ -19,6 +19,7 @@ import numpy as np
 from ablate import analysis, notes
 from ablate.analysis import Asked, Measured
 from ablate.blocks import Array
+from ablate.comparisons import summary_of
 from ablate.errors import AblateError, did_you_mean
 from ablate.records import COSTS, Better, Json, Metric, Role
 from ablate.table import TableData
@@ -85,7 +86,10 @@ def load(store: Reader, study: str | None = None) -> Results:
         also=also,
         analysis=resolved.get("analysis") or {},
     )
-    measured = replace(measured, inert=_inert(store, stored.name, measured, attempts))
+    if resolved.get("imported"):
+        measured = _imported(store, stored.name, measured)
+    else:
+        measured = replace(measured, inert=_inert(store, stored.name, measured, attempts))
     return Results(stored.name, resolved, measured, cells, _provenance(attempts))
 
 
@@ -141,6 +145,34 @@ def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays
+
+
+def _imported(store: Reader, study: str, measured: Measured) -> Measured:
+    """What a file tells of runs trained elsewhere. No outputs to compare, so nothing can be called inert.
+
+    Where it has means, standard deviations and n alone, every variant is one stored run that holds the three.
+    """
+    metric, row = measured.metric.name, _index(measured.variants)
+    std, n = np.full(len(row), np.nan), np.zeros(len(row), dtype=np.int64)
+    for variant, _, name, value in store.values(study, [spread_name(metric), count_name(metric)]):
+        if name == count_name(metric):
+            n[row[variant]] = round(value)
+        else:
+            std[row[variant]] = value
+    if not n.any():
+        return measured
+    mean = np.nanmax(measured.values[metric], axis=1)  # the one value there is
+    return replace(measured, given=summary_of(mean, std, n), planned=tuple(n.tolist()))
+
+
+def spread_name(metric: str) -> str:
+    """The metric under which an imported variant's standard deviation is stored, where no single value is known."""
+    return f"{metric} (sd)"
+
+
+def count_name(metric: str) -> str:
+    """The same for the number of its seeds."""
+    return f"{metric} (n)"
 
 
 def _metric(resolved: Mapping[str, Json]) -> Metric:

@@ -12,7 +12,6 @@ import numpy as np
 
 from ablate import effects, factorials, notes, results
 from ablate.analysis import Asked
-from ablate.comparisons import compare
 from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.records import CATEGORIES, Json
@@ -45,7 +44,6 @@ def view(found: Results, name: str) -> TableData | ViewData:
 def _compare(found: Results) -> ViewData:
     """Each choice of each trick: taken from full, added to base, its cumulative step, its Shapley value."""
     measured = found.measured
-    values = measured.values[measured.metric.name]
     factors, own = factors_of(found.resolved), own_base(found)
     at = {tuple(cell): i for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
     try:
@@ -57,7 +55,7 @@ def _compare(found: Results) -> ViewData:
     for i, factor in enumerate(factors):
         for level in range(1, max(len(factor.levels), 1) + 1):
             pairs = [(at[cell], at[_at(cell, i, 0)]) for cell in at if cell[i] == level and _at(cell, i, 0) in at]
-            tested = compare(values[[a for a, _ in pairs]], values[[b for _, b in pairs]])
+            tested = measured.compare([a for a, _ in pairs], [b for _, b in pairs])
             seen = {
                 pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
                 for j, pair in enumerate(pairs)

@@ -12,7 +12,7 @@ ROWS = [
     "__init__ _version errors records identity rng unpickle",
     "registry design model datafile dataset recipe trick task executor table figure",
     "yaml_file study_form study_reader study check starts plan scheduler drift blocks comparisons power analysis effects notes",
-    "schema stored store layers transfer trainer devices",
+    "schema stored store layers transfer trainer devices checkpoint",
     "worker warm dispatcher results factorials views importer lineage runner reuse submission why verify view doctor report tune testing terminal run_commands result_commands cli",
     "__main__",
 ]
@@ -26,6 +26,7 @@ OWNERS = {
     "matplotlib": {"figures"},
     "torch": {
         "trainer",
+        "checkpoint",
         "transfer",
         "layers",
         "tricks",
