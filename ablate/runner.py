@@ -80,6 +80,11 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
     if name is not None and _is_path(name):
         return planned(studies.load(Path(name), overrides), db, overrides, within)
     stored = stored_study(name, db)
+    if stored.resolved.get("imported"):
+        raise AblateError(
+            f"{stored.name} was imported from {stored.resolved['imported']['file']}; its runs were trained elsewhere, "
+            "so there is nothing to plan or run. `ablate table` and `export` show it."
+        )
     overrides = (*stored.resolved.get("overrides", ()), *overrides)
     file = Path(stored.resolved.get("file") or stored.name)
     if file.is_file():
