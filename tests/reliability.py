@@ -121,8 +121,8 @@ def drive(folder: Path, who: str, at: int) -> None:
 
 def kill(dispatcher: int, who: str) -> int:
     """SIGKILL a dispatcher, its server, its workers or all of them; returns how many processes were hit."""
-    servers = psutil.Process(dispatcher).children()
-    workers = [child for server in servers for child in server.children(recursive=True)]
+    servers = children(dispatcher)
+    workers = [child for server in servers for child in children(server.pid, recursive=True)]
     chosen = {"dispatcher": [], "workers": workers, "server": servers, "both": [*workers, *servers]}[who]
     hit = 0
     for process in chosen:
@@ -135,6 +135,14 @@ def kill(dispatcher: int, who: str) -> int:
         os.kill(dispatcher, signal.SIGKILL)
         hit += 1
     return hit
+
+
+def children(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
+    """A process's children; none where it has ended meanwhile."""
+    try:
+        return psutil.Process(pid).children(recursive=recursive)
+    except psutil.NoSuchProcess:
+        return []
 
 
 # ------------------------------------------------------------------------------------------------------------ the trial
@@ -172,7 +180,7 @@ def trial(folder: Path, who: str = "dispatcher", at: int = 0, *, after_s: float 
     assert driver.stdout is not None
     with driver, driver.stdout as said:
         assert said.readline() == "ready\n"
-        family = psutil.Process(driver.pid).children(recursive=True)
+        family = children(driver.pid, recursive=True)
         hits = 0
         if after_s is not None:
             time.sleep(after_s)  # the moment of the fault, not a wait for anything
