@@ -169,6 +169,12 @@ def test_decay_spares_what_is_one_number_per_channel():
     assert len(by_name) == len(decays)
 
 
+def test_a_decay_that_the_base_has_already_is_refused():
+    with pytest.raises(ConfigError, match=r"changes nothing: optimizer.weight_decay is 0.0005 already"):
+        make("weight_decay").recipe(recipe())
+    assert make("weight_decay", norm_and_bias=False).recipe(recipe()) == recipe()
+
+
 def test_nothing_is_split_where_nothing_decays():
     optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr=0.1)
     assert len(spared(optimizer).param_groups) == 1

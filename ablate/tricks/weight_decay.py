@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
+from ablate.errors import ConfigError
 from ablate.registry import NonNegative
 from ablate.trick import Facts, Trick
 
@@ -36,6 +37,9 @@ class WeightDecay(Trick):
     def recipe(self, recipe: Recipe) -> Recipe:
         if self.decay is None:
             return recipe
+        if self.norm_and_bias and recipe.optimizer.weight_decay == self.decay:
+            message = f"changes nothing: optimizer.weight_decay is {self.decay} already. Set it to 0 in the base."
+            raise ConfigError([("", message)])
         return replace(recipe, optimizer=replace(recipe.optimizer, weight_decay=self.decay))
 
     def optimizer(self, optimizer: Optimizer, model: nn.Module, facts: Facts) -> Optimizer:
