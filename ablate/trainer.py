@@ -269,12 +269,14 @@ class Epoch:
     logits: Tensor
 
 
-def train(training: Training) -> Iterator[Epoch]:
-    """Train, epoch by epoch. Yields dev_accuracy (%), dev_loss, train_loss (as optimised, tricks included), and lr.
+def train(training: Training, done: int = 0) -> Iterator[Epoch]:
+    """Train, epoch by epoch, after the `done` first ones.
+
+    Yields dev_accuracy (%), dev_loss, train_loss (as optimised, tricks included), and lr.
 
     dev_loss is the plain cross-entropy against the true labels, whatever the tricks did to the training's targets.
     """
-    for epoch in range(training.recipe.loop.epochs):
+    for epoch in range(done, training.recipe.loop.epochs):
         started = time.perf_counter()
         order = batch_order(training, epoch)
         total = torch.zeros((), device=training.facts.device)

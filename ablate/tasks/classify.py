@@ -21,7 +21,7 @@ from ablate.task import Completed, Predicted, Run, Task, Values
 from ablate.trick import Trick, has_hook
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
     from ablate.dataset import Arrays
     from ablate.trainer import Training
@@ -38,6 +38,7 @@ class Classify(Task):
         "torch.utils.serialization",
         "ablate.layers",
         "ablate.trainer",
+        "ablate.checkpoint",
         "ablate.transfer",
     )
     """Whatever a training would import later. torch._dynamo: an optimizer imports it at its first step (2.2 CPU s)."""
@@ -110,24 +111,31 @@ class Classify(Task):
     def execute(self, run: Run) -> Generator[Values, None, Values]:
         """Yields the metrics of every epoch; returns those of the whole training.
 
-        best.pt is of the best epoch by the study's metric (the first of equals), last.pt of the last.
+        best.pt is of the best epoch by the study's metric (the first of equals), last.pt of the last. A training that
+        an earlier attempt left goes on from its checkpoint, after yielding once more what its epochs were.
         """
         from ablate import trainer
+        from ablate.checkpoint import Checkpoints
 
         training, _ = _prepared(run)
+        checkpoints = Checkpoints(run.folder)
+        so_far = checkpoints.resume(training)
+        yield from so_far.history
         by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
         sign = 1 if self.metrics[by] == "higher" else -1
-        best_value = float("-inf")
-        best: dict[str, Tensor] = {}
-        for epoch in trainer.train(training):
-            if not best or sign * epoch.values[by] > best_value:
-                best_value, best = sign * epoch.values[by], trainer.state_of(epoch.model)
+        for epoch in trainer.train(training, len(so_far.history)):
+            if not so_far.best or sign * epoch.values[by] > so_far.best_value:
+                so_far.best_value, so_far.best = sign * epoch.values[by], trainer.state_of(epoch.model)
+            so_far.history.append(dict(epoch.values))
+            if training.recipe.loop.epochs > len(so_far.history):
+                checkpoints.offer(training, so_far)
             yield epoch.values
         last = trainer.state_of(epoch.model)
-        trainer.save(best, run.folder / "best.pt")
+        trainer.save(so_far.best, run.folder / "best.pt")
         trainer.save(last, run.folder / "last.pt")
         run.outputs["weights"] = trainer.hash_of(last)
         run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
+        checkpoints.remove()
         return {
             **epoch.values,
             "train_seconds": training.train_seconds,
