@@ -170,12 +170,13 @@ def status(
     """
     from ablate import runner
     from ablate.dispatcher import lease_s
+    from ablate.standing import standing
     from ablate.store import Store
 
     check_choice("--format", format_, ("text", "json"))
     name = runner.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
-        told = runner.standing(store, name)
+        told = standing(store, name)
     if format_ == "json":
         print_json({**told, "lease_seconds": lease_s()})
         return

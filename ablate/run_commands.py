@@ -23,12 +23,12 @@ def show(run: RunArgument) -> None:
 
     ablate show full:0
     """
-    from ablate import runner
+    from ablate.standing import find_run
     from ablate.store import Store
     from ablate.view import run_text
 
     with Store.open(Global.db) as store:
-        print(run_text(store, runner.find_run(store, run)))
+        print(run_text(store, find_run(store, run)))
 
 
 @app.command()
@@ -39,12 +39,12 @@ def why(run: RunArgument) -> None:
 
     ablate why full:0
     """
-    from ablate import runner
+    from ablate.standing import find_run
     from ablate.store import Store
     from ablate.why import why_text
 
     with Store.open(Global.db) as store:
-        print(why_text(store, runner.find_run(store, run)))
+        print(why_text(store, find_run(store, run)))
 
 
 @app.command()
@@ -56,12 +56,12 @@ def verify(run: RunArgument) -> None:
 
     ablate verify full:0
     """
-    from ablate import runner
     from ablate import verify as verifying
+    from ablate.standing import find_run
     from ablate.store import Store
 
     with Store.open(Global.db) as store:
-        key = runner.find_run(store, run)
+        key = find_run(store, run)
     found = verifying.verify(key, Global.db)
     print(verifying.comparison_text(key, found))
     if found.verdict == "different":

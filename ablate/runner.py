@@ -17,7 +17,7 @@ from typing import Protocol, get_args
 from ablate import check, devices, identity, scheduler, starts
 from ablate import plan as planning
 from ablate import study as studies
-from ablate.dispatcher import Dispatcher, Ended, Listener, canaries, fate
+from ablate.dispatcher import Dispatcher, Ended, Listener, canaries
 from ablate.errors import AblateError, StoreError, StudyError, did_you_mean, one_of
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
@@ -103,13 +103,13 @@ def stored_study(name: str | None, db: str) -> StoredStudy:
         if name is not None and _is_path(name) and name not in known:
             here = [s for s in map(store.study, known) if s and s.resolved.get("file") == str(Path(name).resolve())]
             name = here[0].name if here else Path(name).stem
-        stored = store.study(name)
+        stored, shown = store.study(name), store.shown
     if stored is not None:
         return stored
     if not known:
-        raise AblateError(f"{db} holds no study yet; `ablate run STUDY` makes the first one.")
+        raise AblateError(f"{shown} holds no study yet; `ablate run STUDY` makes the first one.")
     raise AblateError(
-        f"no study is called {name!r}; {db} has {one_of(known)}.{did_you_mean(name or '', known)} "
+        f"no study is called {name!r}; {shown} has {one_of(known)}.{did_you_mean(name or '', known)} "
         "A study file is named by its path."
     )
 
@@ -418,55 +418,3 @@ def _canary(
                 f"{row.variant} is bit-identical to {row.compared_with} after two steps: "
                 f"{' and '.join(row.differs)} may do nothing here."
             )
-
-
-# --------------------------------------------------------------------------------------------------------------- asking
-
-
-def standing(store: Store, study: str) -> dict[str, Json]:
-    """How far a study is (`status --format json`): counts of runs, and what is running. Reads only."""
-    cells = {cell.run: cell for cell in reversed(store.cells(study))}
-    live = [attempt for attempt in store.live() if attempt.run in cells]
-    lost = {attempt.run for attempt in live if fate(attempt) != "held"}
-    steps = store.latest_steps([attempt.token for attempt in live])
-    counts = {
-        state: sum(cell.state == state for cell in cells.values()) for state in ("todo", "running", "done", "failed")
-    }
-    counts |= {"running": counts["running"] - len(lost), "lost": len(lost)}
-    running = []
-    for attempt in live:
-        if attempt.run not in lost:
-            cell, (step, values) = cells[attempt.run], steps.get(attempt.token, (0, {}))
-            running.append(
-                {
-                    "key": attempt.run,
-                    "variant": cell.variant,
-                    "seed": cell.seed,
-                    "device": f"{attempt.device}/{attempt.slot}",
-                    "seconds": round(attempt.seconds, 1),
-                    "progress": {"step": step, **values},
-                }
-            )
-    return {"study": study, "counts": counts, "running": running}
-
-
-def find_run(store: Store, name: str) -> str:
-    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of the study last run."""
-    keys = store.run_keys(name) if re.fullmatch("[0-9a-f]{4,64}", name) else []
-    if len(keys) == 1:
-        return keys[0]
-    if keys:
-        shown = one_of(key[: len(name) + 6] for key in keys[:5])
-        raise AblateError(
-            f"{len(keys)} runs start with {name!r}: {shown}{', ...' if len(keys) > 5 else ''}; give more digits."
-        )
-    variant, _, seed = name.rpartition(":")
-    stored = store.study(None)
-    cells = store.cells(stored.name) if stored else []
-    for cell in cells:
-        if (cell.variant, str(cell.seed)) == (variant, seed):
-            return cell.run
-    hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
-    raise AblateError(
-        f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of the study last run.{hint}"
-    )

@@ -1,0 +1,59 @@
+"""How far a study is, and which run a name means: what the reading commands ask of the database. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+
+from ablate.dispatcher import fate
+from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.records import Json
+from ablate.stored import Reader
+
+
+def standing(store: Reader, study: str) -> dict[str, Json]:
+    """How far a study is (`status --format json`): counts of runs, and what is running. Reads only."""
+    cells = {cell.run: cell for cell in reversed(store.cells(study))}
+    live = [attempt for attempt in store.live() if attempt.run in cells]
+    lost = {attempt.run for attempt in live if fate(attempt) != "held"}
+    steps = store.latest_steps([attempt.token for attempt in live])
+    counts = {
+        state: sum(cell.state == state for cell in cells.values()) for state in ("todo", "running", "done", "failed")
+    }
+    counts |= {"running": counts["running"] - len(lost), "lost": len(lost)}
+    running = []
+    for attempt in live:
+        if attempt.run not in lost:
+            cell, (step, values) = cells[attempt.run], steps.get(attempt.token, (0, {}))
+            running.append(
+                {
+                    "key": attempt.run,
+                    "variant": cell.variant,
+                    "seed": cell.seed,
+                    "device": f"{attempt.device}/{attempt.slot}",
+                    "seconds": round(attempt.seconds, 1),
+                    "progress": {"step": step, **values},
+                }
+            )
+    return {"study": study, "counts": counts, "running": running}
+
+
+def find_run(store: Reader, name: str) -> str:
+    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of the study last run."""
+    keys = store.run_keys(name) if re.fullmatch("[0-9a-f]{4,64}", name) else []
+    if len(keys) == 1:
+        return keys[0]
+    if keys:
+        shown = one_of(key[: len(name) + 6] for key in keys[:5])
+        raise AblateError(
+            f"{len(keys)} runs start with {name!r}: {shown}{', ...' if len(keys) > 5 else ''}; give more digits."
+        )
+    variant, _, seed = name.rpartition(":")
+    stored = store.study(None)
+    cells = store.cells(stored.name) if stored else []
+    for cell in cells:
+        if (cell.variant, str(cell.seed)) == (variant, seed):
+            return cell.run
+    hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
+    raise AblateError(
+        f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of the study last run.{hint}"
+    )
