@@ -27,7 +27,7 @@ from ablate.comparisons import (
     pooled_error,
     summarise,
 )  # fmt: skip
-from ablate.power import seeds_needed
+from ablate.power import seeds_needed, upper_std
 from ablate.records import AlsoValue, Better, Metric, Row, Verdict
 
 # ----------------------------------------------------------------------------------------------------------------- rows
@@ -155,7 +155,7 @@ def _effects(
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     metric = measured.metric
     better = 1 if metric.better == "higher" else -1
-    needed = _more_seeds(measured, tested)
+    needed, at_most = _more_seeds(measured, tested)
     found = {}
     for i, (variant, reference) in enumerate(measured.family):
         sign = better * direction(tricks[variant], tricks[reference])
@@ -177,6 +177,7 @@ def _effects(
             "test": "" if estimate is None else _test(tested, i),
             "verdict": decided,
             "more_seeds": needed[i] if decided == "inconclusive" else None,
+            "more_seeds_upper": at_most[i] if decided == "inconclusive" else None,
             "identical": bool(tested.identical[i]),
             "no_spread": bool(tested.no_spread[i]),
             "seeds_better": more if better > 0 else less,
@@ -212,23 +213,31 @@ def verdict(better_by: float, p_adjusted: float, p_equivalence: float, inert: bo
     return "equivalent" if p_equivalence < ALPHA else "inconclusive"
 
 
-def _more_seeds(measured: Measured, tested: Differences) -> list[int | None]:
-    """Of each comparison, the further seeds at which an effect of `minimum_effect` (else its own) would show."""
+def _more_seeds(measured: Measured, tested: Differences) -> tuple[list[int | None], list[int | None]]:
+    """Of each comparison, the further seeds at which an effect of `minimum_effect` (else its own) would show.
+
+    By the spread of its differences, and by the upper limit of that spread, which few seeds underestimate.
+    """
     index = {name: i for i, name in enumerate(measured.variants)}
     summary = measured.summary
     one = [index[variant] for variant, _ in measured.family]
     other = [index[reference] for _, reference in measured.family]
     v1, v2 = summary.std[one] ** 2, summary.std[other] ** 2
-    effect = np.abs(tested.estimate) if not measured.metric.minimum_effect else measured.metric.minimum_effect
+    effect = measured.metric.minimum_effect or np.abs(tested.estimate)
+    have = np.where(tested.paired, tested.pairs, np.minimum(summary.n[one], summary.n[other]))
     with np.errstate(invalid="ignore", divide="ignore"):
-        standardized = np.where(np.isfinite(tested.se), effect / tested.std, np.nan)
         welch = (v1 + v2) ** 2 / (v1**2 + v2**2)
         own = np.where(tested.paired, 1.0, welch)
         pooled = tested.df / np.maximum(np.where(tested.paired, tested.pairs, 2) - 1, 1)
-        needed = seeds_needed(standardized, np.where(tested.pooled, np.maximum(pooled, own), own))
-    have = np.where(tested.paired, tested.pairs, np.minimum(summary.n[one], summary.n[other]))
-    # Power counts on 5 % for one test; where that many seeds are there already and the row is still open, one more.
-    return [int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)]
+        df_per_seed = np.where(tested.pooled, np.maximum(pooled, own), own)
+    found: list[list[int | None]] = []
+    for std in (tested.std, upper_std(tested.std, tested.df)):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            standardized = np.where(np.isfinite(tested.se), effect / std, np.nan)
+        needed = seeds_needed(standardized, df_per_seed)
+        # Power counts on 5 % for one test; where that many seeds are there already and the row is still open, one more.
+        found.append([int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)])
+    return found[0], found[1]
 
 
 def _also(measured: Measured) -> list[dict[str, AlsoValue]]:

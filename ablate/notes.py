@@ -176,7 +176,8 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         size = f"an effect of {margin:g}" if margin else "an effect as large as the one observed"
         found.append(
             f"(+k seeds): with about k more seeds a single test at 0.05 would find {size} with a power of 80 %, if the "
-            "spread of these few seeds is the true one."
+            "spread of these few seeds is the true one. "
+            + _at_most([row for row in rows if row.more_seeds is not None])
         )
     if any(len(row.differs) > 1 for row in rows):
         found.append(
@@ -187,6 +188,17 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
     if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
         found.append("Where one level takes another's place, the verdict speaks of the row's level.")
     return found
+
+
+def _at_most(rows: Sequence[Row]) -> str:
+    """What the upper limit of the spread would ask for."""
+    texts = (
+        f"{row.variant} +{row.more_seeds_upper}"
+        if row.more_seeds_upper is not None
+        else f"{row.variant} too many to run"
+        for row in rows
+    )
+    return f"Few seeds underestimate a spread; by its upper limit (80 % confidence) it takes {listed(texts)}."
 
 
 def _swaps(row: Sequence[str], reference: Sequence[str] | None) -> bool:

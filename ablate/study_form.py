@@ -46,9 +46,11 @@ class Finding:
 
 
 def _seconds(given: Any) -> float | None:
-    """Seconds of `90`, `90s`, `15m` or `2h`."""
-    if given is None:
-        return None
+    return None if given is None else seconds_of(given)
+
+
+def seconds_of(given: Any) -> float:
+    """Seconds of `90`, `90s`, `15m` or `2h`. ValueError says what is allowed."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", str(given)) if not isinstance(given, bool) else None
     seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
     if seconds <= 0:

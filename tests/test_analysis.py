@@ -381,3 +381,11 @@ def test_pooled_gives_a_row_of_equal_differences_the_error_of_the_others_but_ide
     assert row(measured, "b").p is not None
     assert not row(measured, "b").no_spread
     assert (row(measured, "c").identical, row(measured, "c").p) == (True, None)
+
+
+def test_the_upper_limit_of_more_seeds_comes_from_the_upper_limit_of_the_spread():
+    values = {"base": [90.0, 90.2, 90.1, 90.9, 90.2], "a": [90.3, 89.9, 90.4, 90.7, 90.8]}
+    found = row(study(values, minimum_effect=0.3), "a")
+    deviation = np.std(np.subtract(values["a"], values["base"]), ddof=1) * math.sqrt(4 / stats.chi2.ppf(0.2, 4))
+    assert found.more_seeds_upper == math.ceil(TTestPower().solve_power(0.3 / deviation, power=0.8, alpha=0.05)) - 5
+    assert found.more_seeds < found.more_seeds_upper
