@@ -129,7 +129,7 @@ def database_url(where: str | Path) -> URL:
     try:
         url = make_url(text)
         return url.set(drivername="postgresql+psycopg") if url.drivername in ("postgres", "postgresql") else url
-    except sa.exc.ArgumentError:
+    except (sa.exc.ArgumentError, ValueError):  # ValueError: a port that is no number
         raise StoreError("--db is neither a path nor a URL such as postgresql://host/name.") from None
 
 
@@ -206,12 +206,12 @@ def sqlite_engine(path: Path, write: bool) -> Engine:
 
 def server_engine(url: URL) -> Engine:
     """Connections to a database server. StoreError where its driver is not installed or not known."""
+    if url.drivername != "postgresql+psycopg":
+        raise StoreError(f"--db names {url.drivername!r}; ablate knows sqlite and postgresql.")
     try:
         return sa.create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError:
         raise StoreError("PostgreSQL needs its driver: pip install 'ablate-studies[postgresql]'.") from None
-    except sa.exc.NoSuchModuleError:
-        raise StoreError(f"--db names {url.get_backend_name()!r}; ablate knows sqlite and postgresql.") from None
 
 
 @contextmanager
