@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run check test test-all bench results clean
+.PHONY: help run check test test-all bench reliability results clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
@@ -31,6 +31,10 @@ test-all: $(VENV)/.installed  ## the tests, and those that take long or install 
 bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/orchestration.py
 	$(BIN)/python tests/benchmarks/training.py
+
+reliability: $(VENV)/.installed  ## kills, locks and recovery, as figures (15 minutes)
+	$(BIN)/python tests/reliability.py
+	$(BIN)/python tests/contention.py 300
 
 results: $(VENV)/.installed  ## make the committed tables anew
 	$(BIN)/ablate run studies/batchnorm.yaml
