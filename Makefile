@@ -36,11 +36,11 @@ reliability: $(VENV)/.installed  ## kills, locks and recovery, as figures (15 mi
 	$(BIN)/python tests/reliability.py
 	$(BIN)/python tests/contention.py 300
 
-results: $(VENV)/.installed  ## make the committed tables anew
-	$(BIN)/ablate run studies/batchnorm.yaml
-	$(BIN)/ablate table batchnorm --format markdown > results/batchnorm.md
-	$(BIN)/ablate run studies/transfer.yaml
-	$(BIN)/ablate table transfer --format markdown > results/transfer.md
+results: $(VENV)/.installed  ## make the committed tables anew (the course's: DATA=folder of its files)
+	for study in batchnorm optimizers skip_connections transfer; do \
+		$(BIN)/ablate run studies/$$study.yaml > results/$$study.md || exit; done
+	test -z "$(DATA)" || $(BIN)/ablate run studies/course_cifar10_subset.yaml --set data.root=$(DATA) \
+		> results/course_cifar10_subset.md
 
 clean:           ## remove what the commands above made, except results
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks
