@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import io
 import pickle
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -85,7 +86,9 @@ def read(path: Path, planned_sha256: str) -> dict[str, Tensor]:
     if sha256(data).hexdigest() != planned_sha256:
         raise AblateError(f"{path} is no longer the file that the plan was made from; run the same command again.")
     try:
-        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of foreign pickles; they are refused just below
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise AblateError(
             f"{path} is no file of weights: it is no pickle at all, or it holds Python objects other than tensors, "

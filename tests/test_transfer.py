@@ -301,25 +301,37 @@ def test_a_tenth_of_the_rate_moves_the_backbone_a_tenth_as_far():
 
 PRETRAIN = """
 study: pre
-base: {model: {name: vgg, width: 4, depth: 1}, data: {name: digits, train_size: 64, classes: [0, 1, 2]}, epochs: EPOCHS}
+base: {model: {name: vgg, width: 4, depth: 1}, data: {name: digits, train_size: 64, test_size: 0, classes: [0, 1, 2, 3, 4]}, epochs: EPOCHS}
 tricks: {norm: {set: {model.norm: batch}}}
 seeds: [3, 4]
 metric: {name: dev_accuracy}
 """
 TRANSFER = """
 study: after
-base: {model: {name: vgg, width: 4, depth: 1, norm: batch}, data: {name: digits, train_size: 64}, epochs: 1}
+base: {model: {name: vgg, width: 4, depth: 1, norm: batch}, data: {name: digits, train_size: 64, dev_size: 100}, epochs: 1}
 tricks: {start: {set: {init: {study: pre, variant: VARIANT}}}}
 seeds: 2
 metric: {name: dev_accuracy}
 """
 
 
-@pytest.fixture
-def folder(tmp_path):
+def written(tmp_path):
     (tmp_path / "pre.yaml").write_text(PRETRAIN.replace("EPOCHS", "1"))
     (tmp_path / "after.yaml").write_text(TRANSFER.replace("VARIANT", "best"))
     return tmp_path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return written(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    """A folder in which after.yaml was planned, then run: (folder, runs and JSON of the plan before, the table)."""
+    folder = written(tmp_path_factory.mktemp("ran"))
+    before = planned(folder)
+    return folder, before, ablate(folder, "run", "after.yaml")
 
 
 def ablate(folder, *words, code=0):
@@ -334,12 +346,11 @@ def planned(folder):
     return {(run["variant"], run["seed"]): (run["key"], run["state"]) for run in told["runs"]}, told
 
 
-def test_the_other_study_is_trained_first_then_its_run_is_fixed_in_the_plan(folder):
-    runs, told = planned(folder)
+def test_the_other_study_is_trained_first_then_its_run_is_fixed_in_the_plan(ran):
+    folder, (runs, told), table = ran
     assert (None, "pending") == runs["base+start", 0] == runs["base+start", 1]
     assert 4 == told["counts"]["total"] == told["counts"]["todo"]
     assert "Pending" in " ".join(told["notes"])
-    table = ablate(folder, "run", "after.yaml")
     assert "(best) of study pre, seed 3 (run " in table
     runs, told = planned(folder)
     assert {"done"} == {state for _, state in runs.values()}
@@ -363,23 +374,30 @@ def test_a_pretraining_study_that_changes_makes_its_children_pending_and_their_r
     assert before["base+start", 0][0] != after["base+start", 0][0]
 
 
-def test_what_cannot_be_found_is_told_at_the_line_that_asks_for_it(folder):
-    ablate(folder, "run", "after.yaml")
-    (folder / "after.yaml").write_text(TRANSFER.replace("VARIANT", "base+nrom"))
-    told = ablate(folder, "plan", "after.yaml", code=2)
-    assert told.startswith("after.yaml:4:")
-    assert "Did you mean 'base+norm'?" in told
-    (folder / "after.yaml").write_text(TRANSFER.replace("study: pre", "study: per"))
-    assert "no study is called 'per'" in ablate(folder, "plan", "after.yaml", code=2)
-    (folder / "after.yaml").write_text(TRANSFER.replace("study: pre", "study: after"))
-    assert "a circle" in ablate(folder, "plan", "after.yaml", code=2)
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("study: pre, variant: VARIANT", "study: pre, variant: base+nrom"), "Did you mean 'base+norm'?"),
+        (("study: pre, variant: VARIANT", "study: per"), "no study is called 'per'"),
+        (("study: pre, variant: VARIANT", "study: other"), "a circle"),
+        (("variant: VARIANT", "seed: 7"), "study pre has no seed 7; it has 3 or 4"),
+    ],
+)
+def test_what_cannot_be_found_is_told_at_the_line_that_asks_for_it(ran, change, says):
+    folder, _, _ = ran
+    (folder / "other.yaml").write_text(TRANSFER.replace("study: after", "study: other").replace(*change))
+    told = ablate(folder, "plan", "other.yaml", code=2)
+    assert told.startswith("other.yaml:4:")
+    assert says in told
 
 
-def test_weights_that_were_removed_are_missed_by_name(folder):
-    ablate(folder, "run", "after.yaml")
-    for path in folder.glob("results/pre/runs/*/last.pt"):
-        path.unlink()
-    assert "they were removed, or trained elsewhere" in ablate(folder, "plan", "after.yaml", code=2)
+def test_weights_that_were_removed_are_missed_by_name(ran):
+    folder, _, _ = ran
+    (folder / "results" / "pre").rename(folder / "results" / "gone")
+    try:
+        assert "they were removed, or trained elsewhere" in ablate(folder, "plan", "after.yaml", code=2)
+    finally:
+        (folder / "results" / "gone").rename(folder / "results" / "pre")
 
 
 def test_a_broken_weights_file_stops_a_run_before_anything_is_trained(folder):
