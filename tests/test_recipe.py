@@ -74,7 +74,7 @@ def test_an_empty_configuration_is_a_whole_training():
     recipe = parse({}, Registry())
     full = filled_in({}, recipe)
     assert full["model"]["name"] == "vgg"
-    assert full["data"] == {"name": "digits", "train_size": 1000, "dev_size": 500, "test_size": 297}
+    assert full["data"] == {"name": "digits", "train_size": 1000, "dev_size": 500, "test_size": 297, "classes": []}
     assert parse(full, Registry()) == recipe
 
 
