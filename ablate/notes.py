@@ -6,12 +6,15 @@ them. Long lists are cut and say by how many.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import TYPE_CHECKING
 
+from ablate import registration
 from ablate.analysis import Measured, best, direction
-from ablate.comparisons import MINIMUM_N, pooled_error
+from ablate.comparisons import MINIMUM_N, pooled_error, seed_correlation
 from ablate.records import COSTS, Json, Row
 
 if TYPE_CHECKING:
@@ -34,6 +37,9 @@ PROVENANCE = {
 MOST = 12
 """Names in one sentence."""
 
+CORRELATED = 0.1
+"""Below this correlation of seeds (in the median comparison), pairing is said to buy nothing."""
+
 MOST_RATIO = 2.0
 """Standard deviations that differ by more than this are said wherever errors are pooled (CONTRACT)."""
 
@@ -44,8 +50,9 @@ def notes(
     resolved: Mapping[str, Json],
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
+    images: int | None = None,
 ) -> list[str]:
-    """Every sentence that this table needs."""
+    """Every sentence that this table needs. images: how many an accuracy in percent is measured on, where known."""
     once = list({(row.variant, row.compared_with): row for row in rows}.values())
     return [
         *_tests(once, measured),
@@ -57,9 +64,12 @@ def notes(
         *_degenerate(measured),
         *_without_spread(once),
         *_collapsed(once, measured),
+        *_unpaired(measured),
+        *_images(once, images),
         *_best(once, measured),
         *_costs(measured),
         *_mixed(provenance),
+        *_registered(resolved, cells),
         *([f"Left out: {listed(resolved['left_out'], '; ')}."] if resolved.get("left_out") else []),
         *(resolved.get("notes") or []),
     ]
@@ -77,6 +87,7 @@ def of_view(
         *_unfinished(cells),
         *_degenerate(measured),
         *_mixed(provenance),
+        *_registered(resolved, cells),
         *(resolved.get("notes") or []),
     ]
 
@@ -284,6 +295,47 @@ def _collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
     if not texts:
         return []
     return [f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."]
+
+
+def _unpaired(measured: Measured) -> list[str]:
+    """Whether pairs by seed are worth anything: whether seeds that are good for one variant are good for another."""
+    if measured.given is not None or not measured.family:
+        return []
+    index = {name: i for i, name in enumerate(measured.variants)}
+    values = measured.values[measured.metric.name]
+    of, against = ([index[pair[side]] for pair in measured.family] for side in (0, 1))
+    known = [float(r) for r in seed_correlation(values[of], values[against]) if r == r]
+    if not known or median(known) >= CORRELATED:
+        return []
+    return [
+        f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(known):.2f} over their "
+        f"seeds (median of {_count(len(known), 'comparison')}), so the tests are no sharper than without pairs."
+    ]
+
+
+def _images(rows: Sequence[Row], images: int | None) -> list[str]:
+    """The standard error of an accuracy over so many images, where it exceeds differences that the table shows."""
+    if not images:
+        return []
+    small, errors = [], []
+    for row in rows:
+        if row.delta is not None and row.mean is not None and 0 < row.mean < 100:
+            error = math.sqrt(row.mean * (100 - row.mean) / images)
+            if abs(row.delta) < error:
+                small.append(row.variant)
+                errors.append(error)
+    if not small:
+        return []
+    return [
+        f"One accuracy over {images} dev images has a standard error of up to {max(errors):.2g} points by the choice "
+        f"of images alone, more than the difference of {listed(small)}. Seeds do not show that error: another dev set "
+        "could turn these."
+    ]
+
+
+def _registered(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
+    said = registration.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+    return [said] if said else []
 
 
 def _best(rows: Sequence[Row], measured: Measured) -> list[str]:

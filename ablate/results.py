@@ -21,7 +21,7 @@ from ablate.analysis import Asked, Measured
 from ablate.blocks import Array
 from ablate.comparisons import summary_of
 from ablate.errors import AblateError, did_you_mean
-from ablate.records import COSTS, Better, Json, Metric, Role
+from ablate.records import COSTS, Better, Json, Metric, Role, Row
 from ablate.table import TableData
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Results:
     cells: tuple[StoredCell, ...]
     provenance: Mapping[str, Mapping[str, int]]
     """Of each kind of provenance (notes.PROVENANCE) the values found and how many counted runs have each."""
+    images: int | None = None
+    """How many dev images an accuracy is measured on, where every counted run says the same."""
 
 
 def find(store: Reader, study: str | None) -> StoredStudy:
@@ -90,14 +92,16 @@ def load(store: Reader, study: str | None = None) -> Results:
         measured = _imported(store, stored.name, measured)
     else:
         measured = replace(measured, inert=_inert(store, stored.name, measured, attempts))
-    return Results(stored.name, resolved, measured, cells, _provenance(attempts))
+    images = {attempt.outputs.get("dev_images", "") for attempt in attempts}
+    on = int(images.pop()) if len(images) == 1 and "" not in images else None
+    return Results(stored.name, resolved, measured, cells, _provenance(attempts), on)
 
 
 def table_data(results: Results) -> TableData:
     """The table: rows in the plan's order, notes below."""
     measured = results.measured
     rows = analysis.rows(measured)
-    found = notes.notes(rows, measured, results.resolved, results.cells, results.provenance)
+    found = told(results, rows)
     names = (measured.metric.name, *measured.also)
     return TableData(
         study=results.study,
@@ -108,6 +112,13 @@ def table_data(results: Results) -> TableData:
         also=measured.also,
         units={name: unit for name in names if (unit := _unit(results.resolved["task"], name))},
     )
+
+
+def told(results: Results, rows: Sequence[Row]) -> list[str]:
+    """The sentences under a table of these rows."""
+    percent = _unit(results.resolved["task"], results.measured.metric.name) == "%"
+    images = results.images if percent else None
+    return notes.notes(rows, results.measured, results.resolved, results.cells, results.provenance, images)
 
 
 def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:

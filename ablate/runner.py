@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 from typing import Protocol, get_args
 
-from ablate import check, devices, identity, scheduler, starts
+from ablate import check, devices, identity, registration, scheduler, starts
 from ablate import plan as planning
 from ablate import study as studies
 from ablate.dispatcher import Dispatcher, Ended, Listener, canaries
@@ -321,6 +321,11 @@ def _save(planned: Planned, store: Store, options: Options) -> list[str]:
     asked = {run.key: run for run in plan.runs}
     configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
     with store.transaction():
+        seen = any(cell.state == "done" for cell in store.cells(plan.study.name))
+        known = sum(state.state == "done" for state in store.states(asked).values())
+        earlier = None if before is None else before.resolved
+        registered = registration.register(earlier, resolved, seen=seen, known=known)
+        resolved = {**resolved, "registered": registered}
         sha = identity.sha256(identity.canonical_json(resolved))
         role: Role = "ablation"
         cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]

@@ -61,7 +61,8 @@ class Run:
     registry: Registry
     device: str = "cpu"
     outputs: dict[str, str] = field(default_factory=dict)
-    """Hashes of what the run made (final weights, dev predictions); equal hashes are how a trick is found inert."""
+    """Hashes of what the run made (final weights, dev predictions); equal ones are how a trick is found inert. And
+    `dev_images`, how many an accuracy is measured on."""
 
     @property
     def config(self) -> Mapping[str, Json]:

@@ -127,8 +127,7 @@ def _cumulative(found: Results) -> TableData:
     data = results.table_data(found)
     rows = tuple(row for row in data.rows if row.design == "cumulative")
     if rows:
-        told = notes.notes(rows, found.measured, found.resolved, found.cells, found.provenance)
-        return replace(data, rows=rows, notes=tuple(told))
+        return replace(data, rows=rows, notes=tuple(results.told(found, rows)))
     chain = _chain(found)
     said = (
         "The study does not declare this chain: its steps are a family of their own, chosen after the fact "

@@ -288,3 +288,31 @@ def test_a_pooled_error_says_so_and_warns_where_spreads_differ_by_more_than_2_x(
     assert "full-b" in note(store, "Spreads differ by more than 2 x")
     even = fill(pooled, {"full": FULL, "full-a": WORSE, "full-b": [90.1, 90.3, 90.0, 90.1, 90.1]})
     assert note(even, "Spreads differ") == ""
+
+
+def test_the_table_says_when_its_plan_was_made(fill):
+    registered = {"known": 0, "added": {"seeds": [3, 4]}, "dropped": {}, "changed": []}
+    store = fill(plan(TWO, registered=registered), {"full": FULL, "full-bn": WORSE})
+    assert "2 seeds added after results were seen." == note(store, "after results were seen")
+
+
+def test_a_pairing_that_buys_nothing_is_said_and_one_that_does_is_not(fill):
+    apart = [86.9, 86.4, 86.6, 86.7, 86.5]  # r = -0.29 with FULL
+    assert "correlate by r = -0" in note(fill(plan(TWO), {"full": FULL, "full-bn": apart}), "Pairing by seed")
+    along = [86.4, 86.9, 86.2, 86.6, 86.5]
+    assert "" == note(fill(plan(TWO), {"full": FULL, "full-bn": along}), "Pairing by seed")
+
+
+def test_a_small_dev_set_is_said_where_its_standard_error_exceeds_a_difference(fill):
+    def measured_on(images):
+        return lambda *_: {"outputs": {"dev_images": str(images)}}
+
+    accuracy = plan(TWO, task="classify", metric={"name": "dev_accuracy", "better": "higher"})
+    ran = {name: [{"dev_accuracy": v} for v in values] for name, values in (("full", FULL), ("full-bn", WORSE))}
+    # At 86.62 %, 50 images: sqrt(86.62 * 13.38 / 50) = 4.8 points, more than 3.5; 1,000 images: 1.1.
+    said = note(fill(accuracy, ran, measured_on(50)), "dev images has a standard error")
+    assert "over 50 dev images" in said
+    assert "4.8 points" in said
+    assert "" == note(fill(accuracy, ran, measured_on(1000)), "dev images has a standard error")
+    unit = plan(TWO, metric={"name": "dev_accuracy", "better": "higher"})
+    assert "" == note(fill(unit, ran, measured_on(50)), "dev images has a standard error"), "may be no percentage"

@@ -135,6 +135,7 @@ class Classify(Task):
         trainer.save(last, run.folder / "last.pt")
         run.outputs["weights"] = trainer.hash_of(last)
         run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
+        run.outputs["dev_images"] = str(len(training.dev_images))
         checkpoints.remove()
         return {
             **epoch.values,

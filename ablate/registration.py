@@ -1,0 +1,74 @@
+"""What was planned before results were seen, and what came after: preregistration for free. Pure.
+
+`run` stores with a study's plan what of it is later than the study's first results. It cannot know what was tried under
+another name or in another database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ablate.records import Json
+
+DECIDING = ("metric", "analysis", "baseline")
+"""Besides tricks and seeds, what decides how a study's results are judged."""
+
+
+def register(before: Mapping[str, Json] | None, now: Mapping[str, Json], *, seen: bool, known: int) -> Json:
+    """What to store with the plan `now`. before: the plan last run under this name, as it was stored.
+
+    seen: whether any of its runs had a result. known: runs of a first plan that had results already, from elsewhere.
+    None where it cannot be told: the earlier plan was stored without.
+    """
+    if before is None or not seen:
+        return {"known": known, "added": {}, "dropped": {}, "changed": []}
+    kept = before.get("registered")
+    if kept is None:
+        return None
+    added, dropped = {}, {}
+    for kind in ("tricks", "seeds"):
+        was, now_there = _names(before, kind), _names(now, kind)
+        later = [*kept["added"].get(kind, []), *(name for name in now_there if name not in was)]
+        gone = [*kept["dropped"].get(kind, []), *(name for name in was if name not in now_there)]
+        added[kind] = [name for name in dict.fromkeys(later) if name in now_there]
+        dropped[kind] = [name for name in dict.fromkeys(gone) if name not in now_there]
+    changed = [part for part in DECIDING if before.get(part) != now.get(part)]
+    return {
+        "known": kept["known"],
+        "added": {kind: names for kind, names in added.items() if names},
+        "dropped": {kind: names for kind, names in dropped.items() if names},
+        "changed": list(dict.fromkeys([*kept["changed"], *changed])),
+    }
+
+
+def _names(plan: Mapping[str, Json], kind: str) -> list[Json]:
+    return [trick["name"] for trick in plan["tricks"]] if kind == "tricks" else list(plan["seeds"])
+
+
+def sentence(registered: Json, runs: int) -> str:
+    """`Plan fixed before the first run.`, or what is later than results; empty where it cannot be told."""
+    if not registered:
+        return ""
+    known = registered["known"]
+    first = f"Plan made when {known} of its {runs} runs had results already, from other studies." if known else ""
+    parts = [
+        f"{_counted(registered[how])} {how}" for how in ("added", "dropped") if registered[how]
+    ]  # fmt: skip
+    parts += [f"{_joined(registered['changed'])} changed"] if registered["changed"] else []
+    if parts:
+        return f"{first} {_joined(parts)} after results were seen.".strip()
+    return first or "Plan fixed before the first run."
+
+
+def _counted(names: Mapping[str, Sequence[Json]]) -> str:
+    """`2 tricks (a, b) and 5 seeds`."""
+    parts = []
+    for kind, listed in names.items():
+        count = f"{len(listed)} {kind if len(listed) > 1 else kind[:-1]}"
+        parts.append(count + (f" ({', '.join(map(str, listed[:6]))})" if kind == "tricks" else ""))
+    return _joined(parts)
+
+
+def _joined(parts: Iterable[str]) -> str:
+    listed = list(parts)
+    return " and ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else "".join(listed)
