@@ -31,6 +31,7 @@ test-all: $(VENV)/.installed  ## the tests, and those that take long or install 
 bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/orchestration.py
 	$(BIN)/python tests/benchmarks/training.py
+	$(BIN)/python tests/benchmarks/error_rates.py
 
 reliability: $(VENV)/.installed  ## kills, locks and recovery, as figures (15 minutes)
 	$(BIN)/python tests/reliability.py
