@@ -298,8 +298,14 @@ class Races(RuleBasedStateMachine):
             for actor in list(self.actors):
                 self.leave(actor)
             last = Actor(self.world, self.folder / "a.db", "a")
+            self.world.me = last
+            for _ in range(3):
+                last.dispatcher.step(0)
+            here = self.query(
+                f"SELECT token FROM attempt WHERE outcome IS NULL AND host = 'a' AND owner <> '{last.pid}:1'"
+            )
+            assert [] == here, "what the dead left on this host is free at once"
             for _ in range(100):
-                self.world.me = last
                 for token in list(last.workers.pids):
                     last.workers.end(token, Finished(token, {"score": float(next(self.scores))}))
                 if last.dispatcher.step(0):
