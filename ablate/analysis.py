@@ -42,6 +42,7 @@ class Asked:
     compared_with: str | None
     differs: tuple[str, ...] = ()
     label: str = ""
+    placebo: bool = False
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ def rows(measured: Measured) -> tuple[Row, ...]:
                 failed=sum(measured.failures[i].values()), mean=_number(summary.mean[i]), std=_number(summary.std[i]),
                 ci_low=_number(summary.ci_low[i]), ci_high=_number(summary.ci_high[i]), low=_number(summary.low[i]),
                 high=_number(summary.high[i]), also=also[i], failures=measured.failures[i],
-                label=asked.label or asked.variant, differs=asked.differs,
+                label=asked.label or asked.variant, differs=asked.differs, placebo=asked.placebo,
                 collapsed=tuple(seed for seed, there in zip(measured.seeds, fallen[i], strict=True) if there),
                 **(_NO_EFFECT if asked.compared_with is None else effects[asked.variant, asked.compared_with]),
             )
@@ -250,9 +251,9 @@ def _also(measured: Measured) -> list[dict[str, AlsoValue]]:
 
 
 def best(found: Sequence[Row], better: Better) -> Row | None:
-    """The best mean among rows with every planned seed done; ties: fewer tricks, then the earlier row."""
+    """The best mean among rows with every planned seed done; ties: fewer tricks, then the earlier row; no placebo."""
     sign = -1 if better == "higher" else 1
-    complete = [row for row in found if row.mean is not None and row.n == row.planned]
+    complete = [row for row in found if row.mean is not None and row.n == row.planned and not row.placebo]
     return min(complete, key=lambda row: (sign * (row.mean or 0.0), len(row.tricks)), default=None)
 
 

@@ -62,8 +62,9 @@ def factors_of(resolved: Mapping[str, Json]) -> tuple[Factor, ...]:
 
 
 def own_base(found: Results) -> list[int]:
-    """The variants on the study's own base, without those that change it by hand."""
-    return [i for i, variant in enumerate(found.resolved["variants"]) if not variant.get("of")]
+    """The variants on the study's own base, without those that change it by hand, and without a placebo."""
+    variants = enumerate(found.resolved["variants"])
+    return [i for i, variant in variants if not variant.get("of") and not variant.get("placebo")]
 
 
 def cells_of(found: Results, chosen: Sequence[int]) -> effects.Signs:

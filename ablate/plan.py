@@ -23,6 +23,12 @@ from ablate.task import Completed, Task
 BY_HAND = "variants"
 """The design of a row that the study lists by hand."""
 
+PLACEBO = "placebo"
+"""The variant that `placebo: true` adds: its comparison once more, drawing other random streams."""
+
+PLACEBO_SEEDS = 3000
+"""A placebo's seed s draws what seed PLACEBO_SEEDS + s of its comparison would (tuning: 1000, confirmation: 2000)."""
+
 
 @dataclass(frozen=True)
 class PlannedVariant:
@@ -33,6 +39,7 @@ class PlannedVariant:
     tricks: tuple[str, ...]
     designs: tuple[str, ...]
     completed: Completed
+    placebo: bool = False
 
     @property
     def pending(self) -> Parent | None:
@@ -53,15 +60,20 @@ class PlannedRow:
     compared_with: str | None
     differs: tuple[str, ...]
     label: str
+    placebo: bool = False
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One variant with one seed. Variants that ask for the same have runs of the same key; a pending one's is empty."""
+    """One variant with one seed. Variants that ask for the same have runs of the same key; a pending one's is empty.
+
+    draws: the seed of its random streams, which is another one for a placebo.
+    """
 
     key: str
     variant: str
     seed: int
+    draws: int
 
 
 @dataclass(frozen=True)
@@ -119,6 +131,7 @@ class Plan:
                     "name": variant.name,
                     "tricks": list(variant.tricks),
                     **({"of": variant.cell.of} if variant.cell.of else {}),
+                    **({"placebo": True} if variant.placebo else {}),
                     "designs": list(variant.designs),
                     "config": dict(variant.completed.config),
                     "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],
@@ -133,6 +146,7 @@ class Plan:
                     "compared_with": row.compared_with,
                     "differs": list(row.differs),
                     "label": row.label,
+                    **({"placebo": True} if row.placebo else {}),
                 }
                 for row in self.rows
             ],
@@ -154,7 +168,7 @@ class Plan:
             task=self.study.task,
             config=completed.config,
             tricks=completed.tricks,
-            seed=run.seed,
+            seed=run.draws,
             threads=self.study.resources.threads,
             folder=folder,
             cache=cache,
@@ -206,6 +220,9 @@ def make_plan(
         PlannedVariant(name, cell, tuple(map(str, cell.on)), tuple(designs[name]), completed[name])
         for name, cell in cells.items()
     )
+    if study.analysis.get("placebo"):
+        rows, variants = _with_placebo(study, rows, variants, baseline)
+        row_notes.append(_placebo_note(rows))
     runs = _runs(study, variants, {row.compared_with for row in rows})
     notes += row_notes + _sharing(rows, variants, runs) + rule_notes
     notes += starts.notes([(variant.name, variant.completed) for variant in variants], found)
@@ -339,6 +356,30 @@ def _label(space: Space, draft: _Draft, variant: str, differs: Sequence[str]) ->
     return f"+ {shown}" if draft.row.compared_with.level(trick.name) is False else shown
 
 
+def _with_placebo(
+    study: Study, rows: tuple[PlannedRow, ...], variants: tuple[PlannedVariant, ...], baseline: str
+) -> tuple[tuple[PlannedRow, ...], tuple[PlannedVariant, ...]]:
+    """Rows and variants with a placebo of what the first row is compared with, below the rows of that row's design."""
+    if any(variant.name == PLACEBO for variant in variants):
+        raise StudyError(
+            [check.problem(study, "placebo", f"adds a variant {PLACEBO!r}, and the study has one already.")]
+        )
+    first = next((row for row in rows if row.compared_with is not None), rows[0])
+    reference = next(variant for variant in variants if variant.name == (first.compared_with or baseline))
+    last = max(i for i, row in enumerate(rows) if row.design == first.design)
+    row = PlannedRow(first.design, PLACEBO, reference.name, (), PLACEBO, True)
+    same = PlannedVariant(PLACEBO, reference.cell, reference.tricks, (first.design,), reference.completed, True)
+    return (*rows[: last + 1], row, *rows[last + 1 :]), (*variants, same)
+
+
+def _placebo_note(rows: Sequence[PlannedRow]) -> str:
+    reference = next(row.compared_with for row in rows if row.placebo)
+    return (
+        f"{PLACEBO} is {reference} once more, drawing other random streams (seed + {PLACEBO_SEEDS}): its difference is "
+        "what seeds alone do. A verdict on it is a false alarm; it is never the best."
+    )
+
+
 # ---------------------------------------------------------------------------------------------------------------- runs
 
 
@@ -354,7 +395,7 @@ def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | 
                 task=study.task,
                 config=starts.asked(variant.completed),
                 tricks=asked[variant.name],
-                seed=seed,
+                seed=seed + PLACEBO_SEEDS * variant.placebo,
                 threads=study.resources.threads,
                 data=variant.completed.data,
                 code=variant.completed.code,
@@ -362,6 +403,7 @@ def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | 
             ),
             variant.name,
             seed,
+            seed + PLACEBO_SEEDS * variant.placebo,
         )
         for seed in study.seeds
         for variant in order

@@ -211,6 +211,7 @@ class Row:
     no t test. low, high, delta_low, delta_high: the range, which is all that n = 2 allows. seeds_better, seeds_worse:
     shared seeds at which the row (not the trick) is better and worse. collapsed: seeds far worse than the row's others.
     differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
+    placebo: it changes nothing against its comparison but the random streams.
     more_seeds_upper: the same as more_seeds from the spread's upper limit; None where that is too many to run.
     """
 
@@ -236,6 +237,7 @@ class Row:
     also: Mapping[str, AlsoValue] = field(default_factory=dict)
     more_seeds: int | None = None
     more_seeds_upper: int | None = None
+    placebo: bool = False
     identical: bool = False
     no_spread: bool = False
     low: float | None = None

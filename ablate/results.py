@@ -72,9 +72,12 @@ def load(store: Reader, study: str | None = None) -> Results:
     also: dict[str, Better] = dict(resolved.get("also") or {})
     values = _values(store, stored.name, metric, list(also), names, seeds)
     asked = tuple(
-        Asked(row["design"], row["variant"], row["compared_with"], tuple(row["differs"]), row.get("label") or "")
+        Asked(
+            row["design"], row["variant"], row["compared_with"], tuple(row["differs"]), row.get("label") or "",
+            bool(row.get("placebo")),
+        )
         for row in resolved["rows"]
-    )
+    )  # fmt: skip
     attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in known]
     measured = Measured(
         variants=tuple(names),

@@ -341,7 +341,7 @@ def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
     """What a run is asked, as the database keeps it for people and for drift.py."""
     done = plan.variant(run.variant).completed
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
-    said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.seed}
+    said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.draws}
     said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
     return {**said, **starts.kept(done)}
 

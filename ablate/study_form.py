@@ -281,7 +281,7 @@ class StudyForm(Form):
         default=[], description="Folders of private plug-ins, beside the study file."
     )
     analysis: AnalysisForm = Field(default=AnalysisForm(), description="How differences are tested.")
-    placebo: bool = Field(default=False, description="Add a trick that does nothing.")
+    placebo: bool = Field(default=False, description="Add a row that changes nothing but the random streams.")
 
 
 # ------------------------------------------------------------------------------------------------------------- checking

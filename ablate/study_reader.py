@@ -35,7 +35,6 @@ from ablate.yaml_file import Trail, Unfolded, dotted
 _NOT_YET = {
     "looks": "`seeds.looks` is kept, but seeds are not added look by look yet: all of them run.",
     "tune": "`tune` is checked and kept; nothing is tuned yet.",
-    "placebo": "`placebo` is kept; no placebo is planned yet.",
     "weights": "`weights` is kept; every run still keeps its weights.",
 }
 

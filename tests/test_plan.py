@@ -677,3 +677,25 @@ def test_without_requires_and_conflicts_nothing_is_left_out(asked):
     free = tuple(replace(t, requires=(), conflicts=()) for t in asked.tricks)
     designs = asked.designs or (DesignUse("leave_one_out"),)
     assert make_plan(replace(asked, tricks=free, designs=designs), Registry(), Anything()).left_out == ()
+
+
+# -------------------------------------------------------------------------------------------------------------- placebo
+
+
+def test_a_placebo_is_the_first_comparison_once_more_with_other_streams():
+    planned = plan(*toggles(2), designs=("leave_one_out", "add_one_in"), seeds=(0, 1), analysis={"placebo": True})
+    (row,) = (row for row in planned.rows if row.placebo)
+    assert ("leave_one_out", "placebo", "full", ()) == (row.design, row.variant, row.compared_with, row.differs)
+    assert ["full", "base+b", "base+a", "base", "placebo"] == [r.variant for r in planned.rows[:5]]
+    runs = {(run.variant, run.seed): run for run in planned.runs}
+    assert (0, 3000) == (runs["full", 0].draws, runs["placebo", 0].draws)
+    assert 3001 == planned.spec(runs["placebo", 1], "folder", "cache").seed
+    assert runs["full", 0].key != runs["placebo", 0].key
+    far = plan(*toggles(2), designs=("leave_one_out",), seeds=(3000,))
+    assert runs["placebo", 0].key == next(run.key for run in far.runs if run.variant == "full"), "nothing else differs"
+
+
+def test_a_placebo_is_no_variant_of_anybodys():
+    with pytest.raises(StudyError, match="has one already"):
+        plan(*toggles(2), variants=(hand("placebo"),), analysis={"placebo": True})
+    assert not [row for row in plan(*toggles(2), designs=("leave_one_out",)).rows if row.placebo]

@@ -316,3 +316,15 @@ def test_a_small_dev_set_is_said_where_its_standard_error_exceeds_a_difference(f
     assert "" == note(fill(accuracy, ran, measured_on(1000)), "dev images has a standard error")
     unit = plan(TWO, metric={"name": "dev_accuracy", "better": "higher"})
     assert "" == note(fill(unit, ran, measured_on(50)), "dev images has a standard error"), "may be no percentage"
+
+
+def test_a_placebo_is_never_the_best_and_part_of_no_factorial(fill):
+    from ablate import views
+
+    resolved = plan({"base": [], "a": ["a"], "placebo": []})
+    resolved["tricks"] = [{"name": "a", "label": "", "category": "", "levels": []}]
+    resolved["variants"][2]["placebo"] = resolved["rows"][2]["placebo"] = True
+    store = fill(resolved, {"base": WORSE, "a": FULL, "placebo": [99.0, 99.4, 99.1, 99.2, 99.3]})
+    assert "a (90.12, n=5)" in note(store, "Best mean")
+    assert rows(store)["placebo"].placebo
+    assert ["a"] == [effect["tricks"][0] for effect in views.view(results.load(store), "effects").records]
