@@ -231,7 +231,9 @@ def table(
         typer.Option(metavar="VIEW", help="variants, cumulative, effects, interactions, shapley, compare or coverage."),
     ] = "variants",
     format_: Annotated[str, typer.Option("--format", "-f", help="markdown, latex, html, csv or json.")] = "markdown",
-    digits: Annotated[int | None, typer.Option(min=0, max=10, help="Decimals of the metric. [default: 2]")] = None,
+    digits: Annotated[
+        int | None, typer.Option(min=0, max=10, help="Decimals. [default: what the spread shows]")
+    ] = None,
     caption: Annotated[str | None, typer.Option(help="For LaTeX and HTML.")] = None,
     label: Annotated[str | None, typer.Option(help="For LaTeX: the name that \\ref uses.")] = None,
     standalone: Annotated[
@@ -290,52 +292,6 @@ def export(
 
 app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
-
-
-@app.command()
-def predict(
-    study: StudyArgument = None,
-    variant: Annotated[str, typer.Option(help="A variant's name, or best: by the table's own rule, on dev.")] = "best",
-    seed: Annotated[int | None, typer.Option(help="One seed. [default: the mean over all finished seeds]")] = None,
-    sample: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The competition's sample submission: header, ids and their order."),
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE")] = Path("submission.csv"),
-    check: Annotated[
-        Path | None,
-        typer.Option("--check", metavar="SAMPLE", help="Predict nothing: hold the output file against a sample."),
-    ] = None,
-    set_: Set = None,
-) -> None:
-    """Predict the test set and write the submission file.
-
-    With the best variant on dev, in the order of the sample submission. Every use of the test set is recorded.
-
-    ablate predict course_cifar10_subset --sample sample_submission.csv -o submission.csv
-    """
-    from ablate import submission
-
-    if check is not None:
-        wrong = submission.check(output, submission.read_sample(check))
-        if wrong:
-            raise AblateError("\n".join(wrong))
-        print(f"{output} fits {check}")
-        return
-    from ablate import results, runner
-    from ablate.store import Store
-
-    found = runner.find(study, Global.db, set_ or ())
-    asked = submission.read_sample(sample) if sample else None
-    with Store.open(Global.db, write=True) as store:
-        chosen = submission.choose(results.table_data(results.load(store, found.study.name)), variant)
-        made = submission.predict(found, store, chosen, seed, asked)
-        write(made.text, output)
-        before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)
-    seeds = f"seed {made.seeds[0]}" if len(made.seeds) == 1 else f"the mean of seeds {', '.join(map(str, made.seeds))}"
-    say(f"{made.rows} rows by {made.variant}, {seeds}, {made.weights} weights.")
-    if before:
-        say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")
 
 
 # -------------------------------------------------------------------------------------------------------- beginning

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from ablate import devices, runner, schema
+from ablate import devices, identity, runner, schema
 from ablate._version import __version__
 from ablate.errors import AblateError
 from ablate.store import Store
@@ -70,6 +70,9 @@ def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
         return "none named; `ablate doctor studies/batchnorm.yaml` checks one"
     found = runner.find(study, db, overrides)
     slots = runner.slots_for(found.study, runner.Options())
-    notes = [f"\n            - {note}" for note in (*found.study.notes, *found.plan.notes, *found.plan.left_out)]
+    data = {identity.canonical_json(v.completed.config.get("data")): v.completed.config for v in found.plan.variants}
+    of_data = [text for config in data.values() for text in found.task.data_warnings(config, found.registry)]
+    said = (*found.study.notes, *found.plan.notes, *found.plan.left_out, *of_data)
+    notes = [f"\n            - {note}" for note in dict.fromkeys(said)]
     runs = runner.count(found.plan, {}, (), 1).total
     return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

@@ -6,6 +6,7 @@ AblateError             exit code 2, a message without a traceback
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
 ├── DataError           data files that are missing or broken
 └── StoreError          the database
+    └── NoDatabaseError there is none yet
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ class DataError(AblateError):
 
 class StoreError(AblateError):
     """A database that cannot be used as asked."""
+
+
+class NoDatabaseError(StoreError):
+    """There is no database yet, which for some questions is an answer."""
 
 
 @dataclass(frozen=True, order=True)

@@ -1,4 +1,4 @@
-"""The commands that bring results in from elsewhere: import. They join the others in cli.py.
+"""The commands that carry results in and out: import, predict. They join the others in cli.py.
 
 Each imports its stage when it is called, as all commands do.
 """
@@ -10,8 +10,9 @@ from typing import Annotated
 
 import typer
 
+from ablate.errors import AblateError
 from ablate.records import Better
-from ablate.terminal import Global, check_choice, say
+from ablate.terminal import Global, Set, StudyArgument, check_choice, say, write
 
 app = typer.Typer()
 
@@ -62,3 +63,49 @@ def import_(
     with Store.open(Global.db, write=True) as store:
         importer.save(found, store, study, columns, replace=replace)
     say(f"imported {len(found.runs)} lines: {len(found.variants)} variants of {study}, compared with {found.baseline}.")
+
+
+@app.command()
+def predict(
+    study: StudyArgument = None,
+    variant: Annotated[str, typer.Option(help="A variant's name, or best: by the table's own rule, on dev.")] = "best",
+    seed: Annotated[int | None, typer.Option(help="One seed. [default: the mean over all finished seeds]")] = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The competition's sample submission: header, ids and their order."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE")] = Path("submission.csv"),
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="SAMPLE", help="Predict nothing: hold the output file against a sample."),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Predict the test set and write the submission file.
+
+    With the best variant on dev, in the order of the sample submission. Every use of the test set is recorded.
+
+    ablate predict course_cifar10_subset --sample sample_submission.csv -o submission.csv
+    """
+    from ablate import submission
+
+    if check is not None:
+        wrong = submission.check(output, submission.read_sample(check))
+        if wrong:
+            raise AblateError("\n".join(wrong))
+        print(f"{output} fits {check}")
+        return
+    from ablate import results, runner
+    from ablate.store import Store
+
+    found = runner.find(study, Global.db, set_ or ())
+    asked = submission.read_sample(sample) if sample else None
+    with Store.open(Global.db, write=True) as store:
+        chosen = submission.choose(results.table_data(results.load(store, found.study.name)), variant)
+        made = submission.predict(found, store, chosen, seed, asked)
+        write(made.text, output)
+        before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)
+    seeds = f"seed {made.seeds[0]}" if len(made.seeds) == 1 else f"the mean of seeds {', '.join(map(str, made.seeds))}"
+    say(f"{made.rows} rows by {made.variant}, {seeds}, {made.weights} weights.")
+    if before:
+        say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")

@@ -19,7 +19,9 @@ app = typer.Typer()
 
 @app.command()
 def show(run: RunArgument) -> None:
-    """Print one run: what was asked, every attempt, its metrics, and the traceback of a failure.
+    """Print one run: what was asked and what came of it.
+
+    The configuration, every attempt, its metrics, and the traceback of a failure.
 
     ablate show full:0
     """

@@ -18,7 +18,7 @@ from ablate import check, devices, identity, registration, scheduler, starts
 from ablate import plan as planning
 from ablate import study as studies
 from ablate.dispatcher import Dispatcher, Ended, Listener, canaries
-from ablate.errors import AblateError, StoreError, StudyError, did_you_mean, one_of
+from ablate.errors import AblateError, NoDatabaseError, StudyError, did_you_mean, one_of
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
 from ablate.records import Json, Parent, Reason, Role, RunSpec, Start, Study
@@ -170,7 +170,7 @@ def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
     try:
         with Store.open(db) as store:
             return lineage.start(parent.plan, parent.stored_form, store, wanted)
-    except StoreError:
+    except NoDatabaseError:
         return starts.NOT_TRAINED
 
 
@@ -202,8 +202,8 @@ def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], lis
         with Store.open(db) as store:
             seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
             return store.states({run.key for run in plan.runs}), seconds
-    except AblateError:
-        return {}, []  # no database yet: nothing is done
+    except NoDatabaseError:
+        return {}, []
 
 
 def count(plan: planning.Plan, states: Mapping[str, RunState], seconds: Sequence[float], workers: int) -> Counts:
@@ -364,7 +364,8 @@ def local_executor(planned: Planned) -> LocalExecutor:
 def folder_name(study: str) -> str:
     """A study's name as the name of a folder: letters, digits, dot, dash and underscore; told apart by a hash."""
     plain = re.sub(r"[^\w.-]", "_", study, flags=re.ASCII).strip(".")
-    return plain if plain == study else f"{plain[:40]}-{identity.sha256(study)[:8]}"
+    clear = plain == study and not plain.endswith(".db")  # the database lies in the same folder
+    return plain if clear else f"{plain[:40]}-{identity.sha256(study)[:8]}"
 
 
 def specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:

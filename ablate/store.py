@@ -21,7 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from ablate import schema
-from ablate.errors import StoreError
+from ablate.errors import NoDatabaseError, StoreError
 from ablate.records import Json, Reason, Role
 from ablate.stored import Reader, parts
 
@@ -42,7 +42,9 @@ class Store(Reader):
             if write:
                 schema.make_folder(path)
             elif not path.exists():
-                raise StoreError(f"there is no database at {shown}; `ablate run STUDY` makes one, --db names another.")
+                raise NoDatabaseError(
+                    f"there is no database at {shown}; `ablate run STUDY` makes one, --db names another."
+                )
             engine = schema.sqlite_engine(path, write)
             store = cls(engine, path.resolve().parent, shown, schema.network_of(path))
         else:

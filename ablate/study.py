@@ -20,7 +20,7 @@ from ablate.registry import Registry, unknown
 from ablate.study_form import Finding, StudyForm, keys, said
 from ablate.study_form import schema as form_schema
 from ablate.study_reader import Reader, closure
-from ablate.task import Completed, Task
+from ablate.task import Completed, Task, resolve
 from ablate.yaml_file import (
     LIMIT_BYTES,
     LIMIT_DEPTH,
@@ -229,14 +229,11 @@ def task_of(study: Study | str) -> Task:
 
 def _task(name: str, registry: Registry, folder: Path) -> Task:
     if ":" in name:
-        path = list(dict.fromkeys([str(folder.resolve()), str(Path.cwd())]))
-        function: Task = registry.make("tasks", "function", {"target": name, "path": path})
-        return function
+        return resolve(name, registry, tuple(dict.fromkeys([str(folder.resolve()), str(Path.cwd())])))
     names = [known for known in registry.names("tasks") if known != "function"]
     if name not in names:
         raise ConfigError([("task", f"{unknown('task', name, names)} A function is written package.module:function.")])
-    made: Task = registry.make("tasks", name, {})
-    return made
+    return resolve(name, registry)
 
 
 # --------------------------------------------------------------------------------------------------------------- trying

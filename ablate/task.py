@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from ablate.errors import AblateError
 from ablate.records import Better, Json, Parent, RunSpec, Start, TrickUse
@@ -118,11 +118,21 @@ class Task(Plugin):
         """Two steps on one batch: hashes of what came out (equal hashes: the variants do not differ). May raise."""
         raise NotImplementedError
 
+    def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
+        """What a person should know of the data before trusting a result: sentences. Loads the data."""
+        return ()
+
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""
-        del weights
         raise AblateError(f"the task {run.spec.task!r} has no test set to predict.")
 
 
 Function = Callable[[Mapping[str, Any], Run], Values | Iterator[Values]]
 """A function task."""
+
+
+def resolve(name: str, registry: Registry, path: Sequence[str] = ()) -> Task:
+    """The task that a study names: a file of the shelf, or `package.module:function`, looked for in `path` first."""
+    if ":" in name:
+        return cast(Task, registry.make("tasks", "function", {"target": name, "path": list(path)}))
+    return cast(Task, registry.make("tasks", name, {}))

@@ -180,7 +180,7 @@ def _import_all(setup: Mapping[str, Any]) -> dict[str, str]:
 
     from ablate.identity import sha256_file
     from ablate.registry import Registry
-    from ablate.worker import resolve_task
+    from ablate.task import resolve
 
     sys.path[:0] = setup["path"]
     hashes = {path: sha256_file(Path(path)) for path in setup["sources"] if Path(path).is_file()}
@@ -189,7 +189,7 @@ def _import_all(setup: Mapping[str, Any]) -> dict[str, str]:
     registry = Registry([Path(folder) for folder in setup["plugins"]])
     for shelf, name in setup["shelf_files"]:
         registry.load(shelf, name)
-    resolve_task(setup["task"], registry).warm()
+    resolve(setup["task"], registry).warm()
     return hashes
 
 

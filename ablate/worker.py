@@ -23,7 +23,7 @@ from ablate.errors import AblateError
 from ablate.identity import sha256_file
 from ablate.records import Reason, RunSpec, Start, TrickUse
 from ablate.registry import Registry
-from ablate.task import Run, Task
+from ablate.task import Run, Task, resolve
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 
@@ -72,7 +72,7 @@ def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, sa
         inherited = _module_files()
         _seed_everything(spec.seed, threads)
         registry = Registry([Path(folder) for folder in spec.plugins])
-        task = resolve_task(spec.task, registry)
+        task = resolve(spec.task, registry)
         run = Run(spec, registry, job["device"])
         if job["canary"]:
             return {"done": {}, "outputs": dict(task.canary(run))}
@@ -153,15 +153,6 @@ def numbers(result: Any) -> dict[str, float]:
 
 
 # ------------------------------------------------------------------------------------------------------- the process
-
-
-def resolve_task(name: str, registry: Registry) -> Task:
-    """The task that a study names: a file of the shelf, or `package.module:function`."""
-    if ":" in name:
-        task: Task = registry.make("tasks", "function", {"target": name})
-        return task
-    shelf_task: Task = registry.make("tasks", name, {})
-    return shelf_task
 
 
 def read_spec(data: Mapping[str, Any]) -> RunSpec:

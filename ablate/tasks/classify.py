@@ -12,6 +12,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from ablate.dataset import warnings
 from ablate.errors import AblateError, ConfigError, PluginError
 from ablate.identity import sha256_file
 from ablate.recipe import Init, Recipe, changes, filled_in, parse, plain
@@ -103,6 +104,10 @@ class Classify(Task):
             start=start,
             parent=parent,
         )
+
+    def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
+        """Exact duplicates between train and dev or test, and classes of very different sizes."""
+        return warnings(parse(config, registry).data.arrays())
 
     def warm(self) -> None:
         """Make the validators of a configuration, which would cost every child 60 CPU ms, imports included."""

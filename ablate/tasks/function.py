@@ -15,6 +15,7 @@ import importlib.util
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ablate.errors import ConfigError, did_you_mean, one_of
@@ -58,7 +59,11 @@ class FunctionTask(Task):
         )
 
     def sources(self) -> dict[str, str]:
-        """The user's files that the task is made of: absolute path to SHA-256."""
+        """The user's files that the task is made of: absolute path to SHA-256. Read once: a plan is of one moment."""
+        return self._hashes
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
         start = self._file()
         _check_function(start, self.function, self.target)
         return {str(path): sha256_file(path) for path in sorted(_closure(start, [Path(p) for p in self.path]))}
