@@ -39,11 +39,11 @@ class Device:
 @cache
 def gpus() -> tuple[Device, ...]:
     """The GPUs that a child may use, numbered as CUDA numbers them under this process's CUDA_VISIBLE_DEVICES."""
-    try:
-        import pynvml
+    import pynvml
 
+    try:
         pynvml.nvmlInit()
-    except Exception:  # no library, no driver, no device: NVML has a class of error for each, and all mean "no GPU"
+    except pynvml.NVMLError:  # no driver or no device
         return ()
     found = []
     for index in range(pynvml.nvmlDeviceGetCount()):
