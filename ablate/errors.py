@@ -5,6 +5,7 @@ AblateError             exit code 2, a message without a traceback
 ├── ConfigError         a configuration that a task or plug-in refuses; study.py turns it into a StudyError
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
 ├── DataError           data files that are missing or broken
+├── FigureError         a figure that these results do not allow
 └── StoreError          the database
     └── NoDatabaseError there is none yet
 """
@@ -26,6 +27,10 @@ class PluginError(AblateError):
 
 class DataError(AblateError):
     """A data file that is missing or broken; the message names the file and, where there is one, the row."""
+
+
+class FigureError(AblateError):
+    """A figure that these results do not allow: why, and what would."""
 
 
 class StoreError(AblateError):

@@ -218,6 +218,27 @@ class Reader:
         with self._reading() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(*order))]
 
+    def failed_curve_values(
+        self, study: str, names: Sequence[str], roles: Sequence[Role] = ("ablation",)
+    ) -> list[tuple[str, int, str, int, float]]:
+        """The same of the last attempt of each run that failed: how far it came."""
+        a = schema.attempt.c
+        last = sa.select(a.run, sa.func.max(a.id).label("id")).group_by(a.run).subquery()
+        query = (
+            sa.select(
+                schema.cell.c.variant, schema.cell.c.seed,
+                schema.curve.c.name, schema.curve.c.step, schema.curve.c.value,
+            )
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .join(last, last.c.run == schema.run.c.key)
+            .join(schema.curve, schema.curve.c.attempt == last.c.id)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles), schema.run.c.state == "failed")
+            .where(schema.curve.c.name.in_(names))
+        )  # fmt: skip
+        order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(*order))]
+
     def counted(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredAttempt]:
         """The counted attempts of a study's cells: hashes of outputs, provenance, duration."""
         a = schema.attempt.c

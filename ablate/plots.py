@@ -1,0 +1,150 @@
+"""Figures of a stored study: what they are made from, which of them apply, and the scene of one.
+
+Joins results.py (what was measured) with the shelf `figures/`. How a scene becomes a file: interactive.py (HTML) and
+paper.py (PDF, SVG, PNG). The same stored values give the same scene.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablate import analysis, results
+from ablate.blocks import Array
+from ablate.comparisons import summarise
+from ablate.errors import FigureError
+from ablate.figure import Curve, Scene, SeedCurve, Source, TuningHistory
+from ablate.records import Json
+from ablate.registry import Registry
+from ablate.results import Results
+
+if TYPE_CHECKING:
+    from ablate.stored import Reader
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of a study by name, in the shelf's order. refused: those that do not apply, each with why."""
+
+    scenes: Mapping[str, Scene]
+    refused: Mapping[str, str]
+
+
+def source(store: Reader, study: str | None = None) -> Source:
+    """What the figures of a stored study are made from; None: the one last run. AblateError where there is none."""
+    return source_of(store, results.load(store, study))
+
+
+def source_of(store: Reader, found: Results, tuning: TuningHistory | None = None) -> Source:
+    """The same from results that are loaded already."""
+    table = results.table_data(found)
+    failed = _failed(found)
+    best = analysis.best(table.rows, table.better)
+    measured = found.measured
+    return Source(
+        study=found.study,
+        metric=table.metric,
+        better=table.better,
+        seeds=measured.seeds,
+        rows=table.rows,
+        values={name: _by_variant(measured.variants, array) for name, array in measured.values.items()},
+        minimum_effect=measured.metric.minimum_effect,
+        units=table.units,
+        directions={table.metric: table.better, **measured.also},
+        failed=failed,
+        curves=_curves(store, found, failed),
+        tuning=tuning,
+        best=None if best is None else best.variant,
+        at=measured.metric.at,
+    )
+
+
+def _failed(found: Results) -> dict[str, dict[int, str]]:
+    failed: dict[str, dict[int, str]] = {}
+    for cell in found.cells:
+        if cell.state == "failed":
+            failed.setdefault(cell.variant, {})[cell.seed] = cell.reason or "error"
+    return failed
+
+
+def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) -> Scene:
+    """The scene of one figure. FigureError: these results do not allow it, and why. PluginError: no such figure."""
+    figure = Registry().make("figures", name, params or {})
+    scene: Scene = figure.scene(figure.info(source))
+    return scene
+
+
+def draw_all(source: Source) -> Figures:
+    """Every figure of the shelf that applies, with its defaults."""
+    scenes, refused = {}, {}
+    for name in Registry().names("figures"):
+        try:
+            scenes[name] = draw(source, name)
+        except FigureError as why:
+            refused[name] = str(why)
+    return Figures(scenes, refused)
+
+
+def _by_variant(variants: Sequence[str], values: Array) -> dict[str, tuple[float | None, ...]]:
+    return {
+        variant: tuple(float(value) if np.isfinite(value) else None for value in row)
+        for variant, row in zip(variants, values, strict=True)
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------- curves
+
+_OF_INTEREST = ("dev_accuracy", "dev_loss")
+"""What a brief asks of the best variant, where its task reports it."""
+
+Points = dict[int, tuple[list[int], list[float]]]
+"""Of each seed, steps and values."""
+
+
+def _curves(store: Reader, found: Results, failed: Mapping[str, Mapping[int, str]]) -> dict[str, dict[str, Curve]]:
+    """metric -> variant -> curve, of the study's metrics that are reported by step."""
+    names = list(dict.fromkeys([found.measured.metric.name, *found.measured.also, *_OF_INTEREST]))
+    gathered: dict[tuple[str, str], Points] = {}
+    for reader in (store.curve_values, store.failed_curve_values):
+        for variant, seed, name, step, value in reader(found.study, names):
+            if value is None or not math.isfinite(value):
+                continue
+            steps, values = gathered.setdefault((name, variant), {}).setdefault(seed, ([], []))
+            steps.append(step)
+            values.append(value)
+    curves: dict[str, dict[str, Curve]] = {}
+    for name in names:
+        of_name = {
+            variant: curve(variant, name, gathered[name, variant], failed.get(variant, {}))
+            for variant in found.measured.variants
+            if (name, variant) in gathered
+        }
+        if of_name:
+            curves[name] = of_name
+    return curves
+
+
+def curve(variant: str, metric: str, points: Points, failed: Mapping[int, str]) -> Curve:
+    """Mean and interval at each step, over the seeds that are done; failed ones are carried along."""
+    done = [seed for seed in points if seed not in failed]
+    steps = sorted({step for seed in done for step in points[seed][0]})
+    place = {step: i for i, step in enumerate(steps)}
+    values = np.full((len(steps), len(done)), np.nan)
+    for j, seed in enumerate(done):
+        values[[place[step] for step in points[seed][0]], j] = points[seed][1]
+    of = summarise(values)
+    low, high = np.where(of.n == 2, of.low, of.ci_low), np.where(of.n == 2, of.high, of.ci_high)
+    return Curve(
+        variant, metric, tuple(steps), tuple(of.n.tolist()), tuple(of.mean.tolist()), _known(low), _known(high),
+        tuple(
+            SeedCurve(seed, tuple(at), tuple(there), failed.get(seed, "")) for seed, (at, there) in points.items()
+        ),
+    )  # fmt: skip
+
+
+def _known(values: Array) -> tuple[float | None, ...]:
+    return tuple(float(value) if np.isfinite(value) else None for value in values)
