@@ -112,6 +112,10 @@ class Format(Plugin):
         """The table as text that ends in a newline. Equal data give equal bytes. Every name comes out as text: nothing
         in a study can inject markup."""
 
+    def text(self, text: str) -> str:
+        """`text` as this format's markup that reads as `text`, on one line."""
+        return one_line(text)
+
 
 def as_json(data: TableData | ViewData) -> dict[str, Json]:
     """`table --format json` (CONTRACT, "Machine-readable output"): full precision, null where n forbids a number."""
@@ -188,10 +192,10 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     against = [_compared_with(rows) for _, rows in grouped]
     several = any(len(names) > 1 for names in against)
     alone = against[0][0] if len(grouped) == 1 and len(against[0]) == 1 else None
-    digits = _decimals((row.mean for row in data.rows), (row.std for row in data.rows))
+    digits = decimals((row.mean for row in data.rows), (row.std for row in data.rows))
     digits = digits if options.digits is None else options.digits
     also = {
-        name: _decimals((row.also[name].mean for row in data.rows), (row.also[name].std for row in data.rows))
+        name: decimals((row.also[name].mean for row in data.rows), (row.also[name].std for row in data.rows))
         for name in data.also
     }
 
@@ -215,7 +219,7 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
 def _view_grid(data: ViewData, options: TableOptions) -> Grid:
     measures = [shown for row in data.rows for shown in row if isinstance(shown, Measure)]
     spreads = (m.high - m.low if m.low is not None and m.high is not None else m.se for m in measures)
-    digits = _decimals((m.value for m in measures), spreads) if options.digits is None else options.digits
+    digits = decimals((m.value for m in measures), spreads) if options.digits is None else options.digits
     rows = tuple(tuple(_view_cell(shown, digits) for shown in row) for row in data.rows)
     return Grid(tuple(map(one_line, data.header)), data.numeric, (Group("", rows),) if rows else ())
 
@@ -227,11 +231,11 @@ def _view_cell(shown: str | Measure | Chance, digits: int) -> Cell:
         return Cell(shown.why if shown.p is None else _chance(shown.p), number=True)
     if shown.value is None:
         return Cell("–", number=True)
-    text = _fixed(shown.value, digits, sign=True)
+    text = fixed(shown.value, digits, sign=True)
     if shown.low is not None and shown.high is not None:
-        text += f" ({_fixed(shown.low, digits, sign=True)} to {_fixed(shown.high, digits, sign=True)})"
+        text += f" ({fixed(shown.low, digits, sign=True)} to {fixed(shown.high, digits, sign=True)})"
     elif shown.se is not None:
-        text += f" ± {_fixed(shown.se, digits)}"
+        text += f" ± {fixed(shown.se, digits)}"
     return Cell(text, number=True, bold=shown.bold)
 
 
@@ -266,25 +270,23 @@ def _mean(row: Row, digits: int) -> str:
     if row.mean is None:
         return "–"
     if row.n == 1:
-        return f"{_fixed(row.mean, digits)} (n=1)"
+        return f"{fixed(row.mean, digits)} (n=1)"
     if row.n == 2 and row.low is not None and row.high is not None:
-        return f"{_fixed(row.low, digits)} to {_fixed(row.high, digits)} (n=2)"
+        return f"{fixed(row.low, digits)} to {fixed(row.high, digits)} (n=2)"
     return (
-        f"{_fixed(row.mean, digits)} ± {_fixed(row.std, digits)}"
-        if row.std
-        else f"{_fixed(row.mean, digits)} (identical)"
+        f"{fixed(row.mean, digits)} ± {fixed(row.std, digits)}" if row.std else f"{fixed(row.mean, digits)} (identical)"
     )
 
 
 def _delta(row: Row, digits: int) -> str:
     if row.delta is None:
         return "–" if row.compared_with is not None else ""
-    text = _fixed(row.delta, digits, sign=True)
+    text = fixed(row.delta, digits, sign=True)
     if row.delta_ci_low is not None and row.delta_ci_high is not None:
-        low, high = (_fixed(bound, digits, sign=True) for bound in (row.delta_ci_low, row.delta_ci_high))
+        low, high = (fixed(bound, digits, sign=True) for bound in (row.delta_ci_low, row.delta_ci_high))
         return f"{text} ({low} to {high})"
     if row.pairs == 2 and row.delta_low is not None and row.delta_high is not None:
-        return f"{_fixed(row.delta_low, digits, sign=True)} to {_fixed(row.delta_high, digits, sign=True)} (n=2)"
+        return f"{fixed(row.delta_low, digits, sign=True)} to {fixed(row.delta_high, digits, sign=True)} (n=2)"
     return f"{text} (n=1)" if row.pairs == 1 else text
 
 
@@ -312,14 +314,14 @@ def _further(value: AlsoValue, n: int, digits: int) -> str:
     if value.mean is None:
         return "–"
     if not value.std:
-        return _fixed(value.mean, digits)
+        return fixed(value.mean, digits)
     if n == 2:
         half = value.std / math.sqrt(2)  # of two values: half their distance
-        return f"{_fixed(value.mean - half, digits)} to {_fixed(value.mean + half, digits)} (n=2)"
-    return f"{_fixed(value.mean, digits)} ± {_fixed(value.std, digits)}"
+        return f"{fixed(value.mean - half, digits)} to {fixed(value.mean + half, digits)} (n=2)"
+    return f"{fixed(value.mean, digits)} ± {fixed(value.std, digits)}"
 
 
-def _decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> int:
+def decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> int:
     """As many decimals as show two digits of the median standard deviation, 0 to 8; 0 for whole numbers, else 2."""
     whole = [mean for mean in means if mean is not None]
     spread = [std for std in stds if std]
@@ -328,7 +330,7 @@ def _decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> in
     return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
 
 
-def _fixed(value: float, digits: int, *, sign: bool = False) -> str:
+def fixed(value: float, digits: int, *, sign: bool = False) -> str:
     """A number with its decimals; never `-0.00`. Numbers too large or too small for that get an exponent."""
     size = abs(value)
     if size >= 1e9 or (size > 0 and digits >= 8 and size < 10 ** (1 - digits)):

@@ -34,6 +34,9 @@ tbody:last-of-type tr:last-child > * {{ border-bottom: 2px solid; }}
 class Html(Format):
     """A table element and a list of notes."""
 
+    def text(self, text: str) -> str:
+        return escape(text)
+
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
         caption = escape(options.caption or data.title)

@@ -35,6 +35,9 @@ _DOCUMENT = r"""\documentclass{article}
 class Latex(Format):
     """A floating table: caption, label, booktabs rules, notes below."""
 
+    def text(self, text: str) -> str:
+        return escape(text)
+
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
         columns = "".join("r" if numeric else "l" for numeric in laid_out.numeric)

@@ -20,6 +20,9 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 class Markdown(Format):
     """A pipe table per design and the notes as a list."""
 
+    def text(self, text: str) -> str:
+        return escape(text)
+
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
         parts = [f"**{escape(options.caption)}**"] if options.caption else []
