@@ -14,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ablate.dataset import own_modules
 from ablate.errors import AblateError, ConfigError, PluginError, Problem, StudyError, did_you_mean, one_of
-from ablate.records import Cell, Json, Study, TrickLevel, TrickUse
+from ablate.records import Cell, Choice, Json, Study, TrickLevel, TrickUse
 from ablate.registry import Registry, unknown
 from ablate.study_form import Finding, StudyForm, keys, said
 from ablate.study_form import schema as form_schema
@@ -80,6 +81,8 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
 def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tuple[Reader, Study]:
     """The study, and the reader that holds what is wrong with it."""
     reader, task = Reader(given, text, file, folder), None
+    if folder is not None and str(folder) not in own_modules:
+        own_modules.append(str(folder))  # a study that this one starts from may lie elsewhere
     try:
         task = _task(reader.form.task, reader.registry, folder or Path.cwd())
     except ConfigError as error:
@@ -259,6 +262,8 @@ class _Trial:
             others = tuple(tricks[name].choices[0] for name in needed if name != trick.name)
             for choice in trick.choices:
                 on = tuple(choice if name == trick.name else tricks[name].choices[0] for name in needed)
+                if self.on_another_base(choice) and self.complete(Cell(on))[1]:
+                    continue  # it is meant for another architecture, say, and is tried there below
                 done = self.attempt(Cell(on), f"with {str(choice)!r} on", ("tricks", trick.name))
                 if done is not None and base is not None:
                     before = base if not others else self.complete(Cell(others))[0]
@@ -266,6 +271,10 @@ class _Trial:
                         self.reader.notes.append(f"{choice} changes nothing: the base is so already.")
         for variant in self.study.variants:
             self.attempt(variant.cell, f"in variant {variant.name!r}", ("variants", variant.name))
+
+    def on_another_base(self, choice: Choice) -> bool:
+        """Whether a variant listed by hand has it on a changed base."""
+        return any(variant.set and choice in variant.tricks for variant in self.study.variants)
 
     def attempt(self, cell: Cell, who: str, own: Trail = ()) -> Completed | None:
         """The completed configuration, or None after reporting what is new. own: the place that needs no `who`."""

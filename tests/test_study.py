@@ -653,3 +653,17 @@ def test_reading_a_study_loads_no_library_of_numbers():
     code = "import sys; from ablate import study; study.parse(study.starter('x'), 'x.yaml'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "scipy", "pandas"} & set(done.stdout.split())
+
+
+def test_a_trick_that_only_another_architecture_has_may_be_listed_for_that_one():
+    listed = """
+base: {model: {name: vgg}}
+tricks:
+  skip: {set: {model.skip: true}}
+variants:
+  plain: []
+  residual: {set: {model: {name: resnet9, skip: false}}, tricks: [skip]}
+"""
+    assert ["plain", "residual"] == [variant.name for variant in parse(listed, "s.yaml").variants]
+    with pytest.raises(StudyError, match="model 'vgg' has no parameter 'skip'"):
+        parse(listed.replace("tricks: [skip]", "tricks: []"), "s.yaml")
