@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import pickle
 import random
 import time
@@ -23,7 +22,7 @@ from typing import Any
 import torch
 
 from ablate import devices
-from ablate.trainer import Training
+from ablate.trainer import Training, write_whole
 
 INTERVAL_S = 60.0
 """Between two checkpoints, and before the first: a shorter training writes none."""
@@ -74,12 +73,8 @@ class Checkpoints:
             print("no checkpoint: a trick remembers something that is neither numbers, text nor tensors")
             return
         path = self.folder / f"checkpoint-{len(progress.history):06}.pt"
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        with temporary.open("wb") as file:
-            file.write(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        whole = hashlib.sha256(data).hexdigest().encode() + b"\n" + data
+        write_whole(path, lambda file: file.write(whole))
         for old in sorted(self.folder.glob("checkpoint-*.pt"), reverse=True)[KEPT:]:
             old.unlink()
 

@@ -19,11 +19,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Gt, Lt
 
-from ablate.errors import DataError, did_you_mean, one_of
+from ablate.errors import ChangedError, DataError, did_you_mean, one_of
 from ablate.identity import canonical_json, sha256
 from ablate.records import Json
 from ablate.registry import Count, Plugin, Size
 from ablate.rng import seed_for
+
+own_modules: list[str] = []
+"""Folders in which this process looks for a user's own loading code, besides those that a data set names."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -271,10 +274,13 @@ def load_cached(dataset: Dataset, code: Json, folder: Path | None) -> Arrays:
     """
     if folder is None:
         return dataset.arrays()
-    name = sha256(canonical_json([type(dataset).__name__, code, dataset.fingerprint()]))[:32]
+    fingerprint = dataset.fingerprint()
+    name = sha256(canonical_json([type(dataset).__name__, code, fingerprint]))[:32]
     entry = folder / name
     if not entry.is_dir():
         arrays = dataset.arrays()
+        if dataset.fingerprint() != fingerprint:
+            raise ChangedError("the data changed while they were read; run the same command again.")
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
         _write(arrays, temporary)

@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -94,6 +94,11 @@ class Dispatcher:
         self._taken: frozenset[Slot] = frozenset()
         self._attempts: dict[str, int] = {}
         self._alone: set[str] = set()
+        self._blocked: set[str] = set()
+        self._needing: defaultdict[str, list[str]] = defaultdict(list)
+        for key, spec in specs.items():
+            if spec.evaluates in specs:
+                self._needing[spec.evaluates].append(key)
         self._renewed_s = self._looked_s = time.monotonic()
         self._lease_s = lease_s()
         self._owner = str(devices.this_process())
@@ -134,6 +139,7 @@ class Dispatcher:
             taken=self._taken,
             alone=frozenset(self._alone),
             alone_on=frozenset(w.slot.device for w in self.working.values() if w.key in self._alone),
+            blocked=self._blocked,
             wanted_elsewhere=wanted,
             stopping=self.stopped_by is not None,
             renewed_s=self._renewed_s,
@@ -148,6 +154,8 @@ class Dispatcher:
         self.waiting = deque(key for key in self.specs if states[key].state == "todo" and key not in mine)
         self.done = {key for key, found in states.items() if found.state == "done"}
         self.failed = {key: found.reason or "lost" for key, found in states.items() if found.state == "failed"}
+        ended = self.done | self.failed.keys()
+        self._blocked = {key for other, needing in self._needing.items() if other not in ended for key in needing}
         self._attempts = {key: found.attempts for key, found in states.items()}
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
         for attempt in others:
@@ -260,6 +268,8 @@ class Dispatcher:
                     self._alone.add(work.key)
             elif not again:
                 self.failed[work.key] = ended.reason
+        if work.key in self.done or work.key in self.failed:
+            self._blocked.difference_update(self._needing[work.key])
         self.listener.ended(work, ended, again=again)
 
     @contextmanager

@@ -6,6 +6,7 @@ AblateError             exit code 2, a message without a traceback
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
 ├── DataError           data files that are missing or broken
 ├── FigureError         a figure that these results do not allow
+├── ChangedError        the user's code or data are no longer what the plan was made from
 └── StoreError          the database
     └── NoDatabaseError there is none yet
 """
@@ -31,6 +32,10 @@ class DataError(AblateError):
 
 class FigureError(AblateError):
     """A figure that these results do not allow: why, and what would."""
+
+
+class ChangedError(AblateError):
+    """A run meets other code or data than the plan was made from; its failure is called `code_changed`."""
 
 
 class StoreError(AblateError):

@@ -6,7 +6,7 @@ keys hash. A cell that several designs ask for is one variant, trained once, wit
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -67,13 +67,15 @@ class PlannedRow:
 class PlannedRun:
     """One variant with one seed. Variants that ask for the same have runs of the same key; a pending one's is empty.
 
-    draws: the seed of its random streams, which is another one for a placebo.
+    draws: the seed of its random streams, which is another one for a placebo. evaluates: the key of the run whose
+    weights it measures anew instead of training them (the same without its evaluation-only tricks); else empty.
     """
 
     key: str
     variant: str
     seed: int
     draws: int
+    evaluates: str = ""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,13 @@ class Plan:
         return sha256(canonical_json(self.resolved()))
 
     def spec(
-        self, run: PlannedRun, folder: str, cache: str, plugins: Sequence[str] = (), path: Sequence[str] = ()
+        self,
+        run: PlannedRun,
+        folder: str,
+        cache: str,
+        plugins: Sequence[str] = (),
+        path: Sequence[str] = (),
+        evaluates_in: str = "",
     ) -> RunSpec:
         """What a child needs to execute `run`. folder: the run's own; cache: what runs share."""
         completed = self.variant(run.variant).completed
@@ -177,7 +185,10 @@ class Plan:
             sources=dict(self.sources),
             metric=self.study.metric.name,
             gpus=self.study.resources.gpus or 0,
+            data=completed.data,
             start=completed.start,
+            evaluates=run.evaluates,
+            evaluates_in=evaluates_in,
         )
 
 
@@ -224,7 +235,7 @@ def make_plan(
         rows, variants = _with_placebo(study, rows, variants, baseline)
         row_notes.append(_placebo_note(rows))
     runs = _runs(study, variants, {row.compared_with for row in rows})
-    notes += row_notes + _sharing(rows, variants, runs) + rule_notes
+    notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
     notes += starts.notes([(variant.name, variant.completed) for variant in variants], found)
     return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
 
@@ -386,27 +397,34 @@ def _placebo_note(rows: Sequence[PlannedRow]) -> str:
 def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | None]) -> tuple[PlannedRun, ...]:
     """Every variant's first seed before the second; within a seed what others are compared with comes first."""
     order = sorted(variants, key=lambda variant: variant.name not in compared)
-    asked = {variant.name: [(use.name, use.params) for use in variant.completed.tricks] for variant in variants}
-    return tuple(
-        PlannedRun(
-            ""
-            if variant.pending
-            else run_key(
-                task=study.task,
-                config=starts.asked(variant.completed),
-                tricks=asked[variant.name],
-                seed=seed + PLACEBO_SEEDS * variant.placebo,
-                threads=study.resources.threads,
-                data=variant.completed.data,
-                code=variant.completed.code,
-                parent=(variant.completed.start.run or None) if variant.completed.start else None,
-            ),
-            variant.name,
-            seed,
-            seed + PLACEBO_SEEDS * variant.placebo,
-        )
-        for seed in study.seeds
-        for variant in order
+    return tuple(_run(study, variant, seed) for seed in study.seeds for variant in order)
+
+
+def _run(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
+    """One run. Tricks that act on predictions only make it a measurement of another run's final weights.
+
+    Of other epochs' weights (`metric.at`) none are kept, or they would be chosen by another metric: those runs train.
+    """
+    done, draws = variant.completed, seed + PLACEBO_SEEDS * variant.placebo
+    if variant.pending:
+        return PlannedRun("", variant.name, seed, draws)
+    evaluates = ""
+    if done.evaluation_only and study.metric.at == "last":
+        evaluates = _key(study, done, draws, left_out=done.evaluation_only)
+    return PlannedRun(_key(study, done, draws, evaluates=evaluates), variant.name, seed, draws, evaluates)
+
+
+def _key(study: Study, done: Completed, draws: int, *, left_out: Collection[str] = (), evaluates: str = "") -> str:
+    """The key of a configuration with one seed, without the trick files in `left_out`."""
+    return run_key(
+        task=study.task,
+        config={**starts.asked(done), **({"evaluates": evaluates} if evaluates else {})},
+        tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
+        seed=draws,
+        threads=study.resources.threads,
+        data=done.data,
+        code={part: code for part, code in done.code.items() if part.removeprefix("trick:") not in left_out},
+        parent=(done.start.run or None) if done.start else None,
     )
 
 
@@ -428,6 +446,20 @@ def _sharing(
             "configuration. They are trained once and must come out equal."
         )
     return notes
+
+
+def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun]) -> list[str]:
+    """Which variants train nothing; or why they do although they differ in how predictions are made only."""
+    planned = {run.key: run.variant for run in runs}
+    again = {run.variant: planned[run.evaluates] for run in runs if run.evaluates in planned}
+    if again:
+        pairs = [f"{variant} measures {other}" for variant, other in again.items()]
+        return [f"Trained once, evaluated twice: {_some(pairs)}."]
+    at = study.metric.at
+    names = [variant.name for variant in variants if variant.completed.evaluation_only and at != "last"]
+    return [f"{_some(names)} train anew, for metric.at is {at}, and only the last weights are kept for all."] * bool(
+        names
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- changes

@@ -203,7 +203,8 @@ class Loop:
 
     batch_size: the last, incomplete batch of an epoch is left out (another one each epoch, the order being random);
     where the training set is smaller than one batch, it is the batch. amp: mixed precision by torch.autocast, meant for
-    CUDA (on a CPU without bfloat16 hardware it is 6 to 11 times slower).
+    CUDA (on a CPU without bfloat16 hardware it is 6 to 11 times slower). compile: torch.compile, meant for CUDA too (on
+    a CPU it adds nothing to channels_last); every run compiles anew.
     """
 
     __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
@@ -213,6 +214,7 @@ class Loop:
     eval_batch_size: Count = 500
     channels_last: bool = True
     amp: Literal["none", "bfloat16", "float16"] = "none"
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -267,7 +269,7 @@ def filled_in(config: Mapping[str, Json], recipe: Recipe) -> dict[str, Json]:
         section: {"name": config.get(section, {}).get("name", _DEFAULTS[section]), **plain(made)}
         for section, made in sections.items()
     }
-    full |= plain(recipe.loop)
+    full |= {name: value for name, value in plain(recipe.loop).items() if (name, value) != ("compile", False)}
     return full if recipe.init is None else full | {"init": recipe.init.said()}
 
 

@@ -156,7 +156,10 @@ class RunSpec:
 
     sources: the user's files (path to SHA-256) that the plan was made from. folder: where log, checkpoints and weights
     go. plugins: folders of private plug-ins. path: folders in which a task's modules are found, before all others.
-    start: the weights that it starts from; None: from its seed alone.
+    data: the fingerprint of the data that the plan was made from. start: the weights that it starts from; None: those
+    that its seed draws. evaluates: the key of the run whose final weights it measures anew, by tricks that only act on
+    predictions, and evaluates_in: that run's folder; where nothing lies there it trains those weights itself and comes
+    to the same numbers. Empty for a run that trains anyway.
     """
 
     key: str
@@ -172,7 +175,10 @@ class RunSpec:
     sources: Mapping[str, str] = field(default_factory=dict)
     metric: str = ""
     gpus: int = 0
+    data: str | None = None
     start: Start | None = None
+    evaluates: str = ""
+    evaluates_in: str = ""
 
 
 # ------------------------------------------------------------------------------------------------------- what comes out

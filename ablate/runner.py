@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Protocol, get_args
 
 from ablate import check, devices, identity, registration, scheduler, starts
@@ -120,7 +121,7 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
     registry = Registry([folder / plugin for plugin in study.plugins])
     task = studies.task_of(study)
     sources = task.sources()
-    path = tuple(dict.fromkeys([str(folder), str(Path.cwd())])) if ":" in study.task else ()
+    path = tuple(dict.fromkeys([str(folder), str(Path.cwd())]))
     plan = planning.make_plan(study, registry, task, sources)
     if not plan.pending:
         return Planned(study, plan, registry, task, tuple(overrides), path)
@@ -272,12 +273,12 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         changes = _save(planned, store, options)
         seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
-        folder = store.folder
+        folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
     counts = count(planned.plan, states, seconds, len(slots))
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)
-    wanted = specs(planned, folder)
+    wanted = specs(planned, folder, trained)
     # The server is started while no database is open, so that no process but this one ever holds the file.
     executor = local_executor(planned)
     try:
@@ -352,7 +353,7 @@ def local_executor(planned: Planned) -> LocalExecutor:
         Setup(
             task=planned.study.task,
             imports=planned.task.imports,
-            path=planned.path,
+            path=planned.path if ":" in planned.study.task else (),
             plugins=tuple(map(str, planned.registry.folders)),
             shelf_files=planned.shelf_files,
             sources=planned.sources,
@@ -368,16 +369,27 @@ def folder_name(study: str) -> str:
     return plain if clear else f"{plain[:40]}-{identity.sha256(study)[:8]}"
 
 
-def specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:
-    """The specification of each run, by key, in the plan's order."""
+def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingProxyType({})) -> dict[str, RunSpec]:
+    """The specification of each run, by key, in the plan's order.
+
+    trained: folders of finished runs of other studies that runs of this plan measure anew.
+    """
     runs = folder / folder_name(planned.study.name) / "runs"
     made: dict[str, RunSpec] = {}
     plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
     for run in planned.plan.runs:
         if run.key not in made:
-            spec = planned.plan.spec(run, str(runs / run.key), str(folder / ".cache"), plugins, planned.path)
+            found = trained.get(run.evaluates) or (str(runs / run.evaluates) if run.evaluates else "")
+            spec = planned.plan.spec(run, str(runs / run.key), str(folder / ".cache"), plugins, planned.path, found)
             made[run.key] = replace(spec, sources=sources)
     return made
+
+
+def _trained_elsewhere(plan: planning.Plan, store: Store) -> dict[str, str]:
+    """Folders of finished runs that this plan does not hold and whose weights its runs measure anew, by key."""
+    wanted = {run.evaluates for run in plan.runs} - {run.key for run in plan.runs} - {""}
+    finished = [key for key, found in store.states(wanted).items() if found.state == "done"]
+    return {key: attempt.log for key in finished for attempt in store.attempts(key) if attempt.counted}
 
 
 def _canary(

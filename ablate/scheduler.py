@@ -6,7 +6,7 @@ is here and is tested with literals.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -41,7 +41,8 @@ class Elsewhere:
 @dataclass(frozen=True)
 class Snapshot:
     """What the dispatcher knows. waiting: keys to do, in the plan's order. alone: keys that ran out of memory and get
-    their device to themselves. wanted: the plan's keys that another dispatcher is executing.
+    their device to themselves. wanted: the plan's keys that another dispatcher is executing. blocked: waiting keys that
+    need what a run of this plan leaves that has not ended yet.
     """
 
     slots: tuple[Slot, ...]
@@ -51,6 +52,7 @@ class Snapshot:
     taken: frozenset[Slot] = frozenset()
     alone: frozenset[str] = frozenset()
     alone_on: frozenset[str] = frozenset()
+    blocked: Set[str] = frozenset()
     wanted_elsewhere: int = 0
     stopping: bool = False
     renewed_s: float = 0.0
@@ -133,6 +135,8 @@ def _starts(snapshot: Snapshot) -> list[Action]:
     for key in snapshot.waiting:
         if not free:
             break
+        if key in snapshot.blocked:
+            continue
         lonely = key in snapshot.alone
         slot = next((s for s in free if s.device not in closed and not (lonely and s.device in devices)), None)
         if slot is None:

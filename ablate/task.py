@@ -29,6 +29,8 @@ class Completed:
     which is what the key hashes. tricks: full parameters, in the order of application. code: part -> version.
     data: the data fingerprint, or None for a task that names no data. start: the weights that it starts from, if any;
     parent: whose weights those will be, where another study makes them: the plan then finds the start.
+    evaluation_only: the trick files among `tricks` that change predictions and no weight: a run of the same without
+    them has the weights already.
     """
 
     config: Mapping[str, Json]
@@ -38,6 +40,7 @@ class Completed:
     data: str | None = None
     start: Start | None = None
     parent: Parent | None = None
+    evaluation_only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor, nn
@@ -136,7 +136,8 @@ _HOOKS = ("batch", "loss", "gradients", "after_step", "eval_model", "predict")
 
 @dataclass
 class Training:
-    """One training, ready to start. hooks: for each, the tricks that use it, named, in the order in which they act."""
+    """One training, ready to start. forward: the model, compiled where the recipe says so. hooks: for each, the tricks
+    that use it, named, in the order in which they act."""
 
     recipe: Recipe
     seed: int
@@ -153,6 +154,7 @@ class Training:
     shift: Tensor
     one_hot: Tensor
     scaler: torch.amp.GradScaler
+    forward: Callable[[Tensor], Tensor]
     hooks: Mapping[str, Sequence[tuple[str, Trick]]]
     memories: dict[str, Any] = field(default_factory=dict)
     train_seconds: float = 0.0
@@ -214,6 +216,7 @@ def prepare(
         shift=shift,
         one_hot=torch.eye(classes, device=device),
         scaler=torch.amp.GradScaler(device.type, enabled=recipe.loop.amp == "float16"),
+        forward=_compiled(model) if recipe.loop.compile else model,
         hooks={hook: [pair for pair in tricks if has_hook(pair[1], hook)] for hook in _HOOKS},
     )
 
@@ -239,6 +242,13 @@ def _model(
         facts = replace(facts, loaded=load(model))
     memory_format = torch.channels_last if recipe.loop.channels_last else torch.contiguous_format
     return model.to(facts.device, memory_format=memory_format), streams, facts  # type: ignore[call-overload]
+
+
+def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The compiled network. In this process: torch's own pool of compilers would outlive a killed run."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    compiled: Callable[[Tensor], Tensor] = torch.compile(model)
+    return compiled
 
 
 def _optimizer(
@@ -286,13 +296,17 @@ def train(training: Training, done: int = 0) -> Iterator[Epoch]:
         train_loss = float(total) / training.steps_per_epoch  # the epoch's one wait for the device
         training.train_seconds += time.perf_counter() - started
         model, logits = evaluate(training, training.dev_images)
-        values = {
-            "dev_accuracy": 100 * int((logits.argmax(1) == training.dev_labels).sum()) / len(logits),
-            "dev_loss": float(F.cross_entropy(logits, training.dev_labels)),
-            "train_loss": train_loss,
-            "lr": float(training.optimizer.param_groups[0]["lr"]),
-        }
+        rate = float(training.optimizer.param_groups[0]["lr"])
+        values = {**dev_metrics(training, logits), "train_loss": train_loss, "lr": rate}
         yield Epoch(values, model, logits)
+
+
+def dev_metrics(training: Training, logits: Tensor) -> dict[str, float]:
+    """dev_accuracy (%) and dev_loss of the logits (n, classes) of the dev images."""
+    return {
+        "dev_accuracy": 100 * int((logits.argmax(1) == training.dev_labels).sum()) / len(logits),
+        "dev_loss": float(F.cross_entropy(logits, training.dev_labels)),
+    }
 
 
 def batch_order(training: Training, epoch: int) -> Tensor:
@@ -310,7 +324,7 @@ def take_step(training: Training, index: Tensor, number: int) -> Tensor:
     for name, trick in t.hooks["batch"]:
         images, targets = trick.batch(images, targets, Step(number, t.facts, t.seed, name, index))
     with t.autocast():
-        logits = t.model(images)
+        logits = t.forward(images)
         loss = F.cross_entropy(logits.float(), targets)
     for name, trick in t.hooks["loss"]:
         loss = trick.loss(loss, logits, targets, Step(number, t.facts, t.seed, name, index))
@@ -353,11 +367,12 @@ def evaluate(training: Training, images: Tensor) -> tuple[nn.Module, Tensor]:
     model = training.model
     for name, trick in training.hooks["eval_model"]:
         model = trick.eval_model(model, training.memories.get(name))
+    network = training.forward if model is training.model else model
     model.eval()  # and back below: train() walks every module, so it is not called at every step
 
     def forward(batch: Tensor) -> Tensor:
         with training.autocast():
-            logits: Tensor = model(batch)
+            logits = network(batch)
         return logits.float()
 
     predict: Callable[[Tensor], Tensor] = forward
@@ -388,10 +403,15 @@ def hash_of(tensors: Mapping[str, Tensor]) -> str:
 
 
 def save(state: Mapping[str, Tensor], path: Path) -> None:
-    """Write, flush to the disk, then rename: whoever finds the file finds it whole. Loads with weights_only=True."""
+    """Weights that load with weights_only=True."""
+    write_whole(path, lambda file: torch.save(dict(state), file))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write, flush to the disk, then rename: whoever finds the file finds it whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     with temporary.open("wb") as file:
-        torch.save(dict(state), file)
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)

@@ -19,7 +19,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError
+from ablate.dataset import own_modules
+from ablate.errors import AblateError, ChangedError
 from ablate.identity import sha256_file
 from ablate.records import Reason, RunSpec, Start, TrickUse
 from ablate.registry import Registry
@@ -34,10 +35,6 @@ class BadResultError(Exception):
 
 class DivergedError(Exception):
     """A metric is NaN or infinite."""
-
-
-class CodeChangedError(Exception):
-    """A user's file is no longer what the plan was made from."""
 
 
 def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
@@ -71,6 +68,7 @@ def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, sa
         _check_sources(spec, loaded)
         inherited = _module_files()
         _seed_everything(spec.seed, threads)
+        own_modules[:] = spec.path
         registry = Registry([Path(folder) for folder in spec.plugins])
         task = resolve(spec.task, registry)
         run = Run(spec, registry, job["device"])
@@ -97,7 +95,7 @@ def reason_of(error: BaseException) -> Reason:
         return "bad_result"
     if isinstance(error, DivergedError):
         return "diverged"
-    if isinstance(error, CodeChangedError):
+    if isinstance(error, ChangedError):
         return "code_changed"
     if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
         return "oom"
@@ -105,7 +103,7 @@ def reason_of(error: BaseException) -> Reason:
 
 
 def _last_line(error: BaseException) -> str:
-    if isinstance(error, (BadResultError, DivergedError, CodeChangedError, AblateError)):
+    if isinstance(error, (BadResultError, DivergedError, AblateError)):
         return str(error)
     return f"{type(error).__name__}: {error}".strip().removesuffix(":")[:2000]
 
@@ -166,7 +164,7 @@ def read_spec(data: Mapping[str, Any]) -> RunSpec:
 def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:
     changed = [path for path, planned in spec.sources.items() if loaded.get(path) != planned]
     if changed:
-        raise CodeChangedError(f"{changed[0]} changed since the plan was made; run the same command again to plan anew")
+        raise ChangedError(f"{changed[0]} changed since the plan was made; run the same command again to plan anew")
 
 
 def _module_files() -> set[str]:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ablate import trainer
-from ablate.errors import ConfigError
+from ablate.errors import AblateError, ChangedError, ConfigError
 from ablate.recipe import parse
 from ablate.records import RunSpec, TrickUse
 from ablate.registry import Registry
@@ -125,7 +125,7 @@ def test_last_and_best_weights_are_left_and_hold_no_code(tmp_path):
     run = run_of(tmp_path, {**TINY, "epochs": 4, "optimizer": {"name": "sgd", "lr": 0.3}}, metric="dev_loss")
     losses = [values["dev_loss"] for values in CLASSIFY.execute(run)]
     assert min(losses) != losses[-1], "the last epoch is the best one: this test would show nothing"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "training.json"]
     assert trainer.hash_of(weights(tmp_path / "last.pt")) == run.outputs["weights"]
     recipe = parse(run.config, Registry())
     training = trainer.prepare(recipe, [], recipe.data.arrays(), 0, "cpu")
@@ -172,3 +172,87 @@ def test_a_file_used_twice_draws_from_two_streams():
 
 def test_the_task_takes_no_parameters():
     assert dataclasses.fields(Classify) == ()
+
+
+# ------------------------------------------------------------------------------------------- weights measured anew
+
+TTA = TrickUse("test_time_augmentation")
+
+
+def values_of(run):
+    steps, made = [], CLASSIFY.execute(run)
+    while True:
+        try:
+            steps.append(next(made))
+        except StopIteration as end:
+            return steps, end.value
+
+
+def measuring(folder, tricks, of, key="k" * 64):
+    run = run_of(folder, TINY, tricks)
+    folder.mkdir(exist_ok=True)
+    return dataclasses.replace(run, spec=dataclasses.replace(run.spec, evaluates=key, evaluates_in=str(of)), outputs={})
+
+
+@pytest.mark.parametrize("other", [(), ("ema",), ("batchnorm", "crop_flip")])
+def test_weights_that_are_measured_anew_give_the_bits_of_a_training_with_the_same_tricks(other, tmp_path):
+    config = {**TINY, "epochs": 2}
+    uses = [TrickUse(name) for name in other if name != "batchnorm"]
+    config["model"] = {**TINY["model"], "norm": "batch" if "batchnorm" in other else "none"}
+    for name, tricks in (("plain", uses), ("trained", [*uses, TTA])):
+        (tmp_path / name).mkdir()
+        run = run_of(tmp_path / name, config, tricks)
+        steps, values = values_of(run)
+    expected = ({k: values[k] for k in ("dev_accuracy", "dev_loss", "train_loss")}, run.outputs["predictions"])
+    (tmp_path / "anew").mkdir()
+    again = run_of(tmp_path / "anew", config, [*uses, TTA])
+    again.spec = dataclasses.replace(again.spec, evaluates="k" * 64, evaluates_in=str(tmp_path / "plain"))
+    steps, values = values_of(again)
+    assert expected == ({k: values[k] for k in expected[0]}, again.outputs["predictions"])
+    assert again.outputs["weights"] == run.outputs["weights"]
+    assert [set(step) for step in steps] == [{"train_loss", "lr"}, {"train_loss", "lr", "dev_accuracy", "dev_loss"}]
+    assert not (tmp_path / "anew" / "training.json").exists(), "it trained"
+    assert (tmp_path / "anew" / "last.pt").is_file(), "predict finds no weights"
+
+
+def test_where_nothing_was_left_to_measure_the_run_trains_and_says_so(tmp_path, capsys):
+    run = measuring(tmp_path / "run", [TTA], tmp_path / "nowhere")
+    _, values = values_of(run)
+    assert "dev_accuracy" in values
+    assert "training anew" in capsys.readouterr().out
+    assert (tmp_path / "run" / "training.json").is_file()
+
+
+def test_damaged_weights_are_no_result(tmp_path):
+    (tmp_path / "plain").mkdir()
+    values_of(run_of(tmp_path / "plain", TINY))
+    state = torch.load(tmp_path / "plain" / "last.pt", weights_only=True)
+    first = next(iter(state))
+    trainer.save({**state, first: state[first] + 1}, tmp_path / "plain" / "last.pt")
+    with pytest.raises(AblateError, match="is damaged: it is not what run kkkkkkkk ended with"):
+        values_of(measuring(tmp_path / "run", [TTA], tmp_path / "plain"))
+
+
+# --------------------------------------------------------------------------------------------------- data and compiling
+
+
+def test_data_that_changed_since_the_plan_was_made_are_not_trained_on(tmp_path):
+    run = run_of(tmp_path, TINY)
+    run.spec = dataclasses.replace(run.spec, data="another fingerprint")
+    with pytest.raises(ChangedError, match="the data changed since the plan was made"):
+        values_of(run)
+
+
+def test_compiling_is_no_part_of_a_key_until_it_is_asked_for():
+    assert "compile" not in complete(TINY).asked
+    assert complete({**TINY, "compile": True}).asked["compile"] is True
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_what_the_plain_one_learns(tmp_path):
+    results = []
+    for name in ("plain", "compiled"):
+        (tmp_path / name).mkdir()
+        _, values = values_of(run_of(tmp_path / name, {**TINY, "compile": name == "compiled"}))
+        results.append(values["train_loss"])
+    assert results[0] == pytest.approx(results[1], rel=1e-3)

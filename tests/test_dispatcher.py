@@ -48,6 +48,15 @@ def other(config, run):
 def text(config, run):
     return "done"
 
+def leaves_a_file(config, run):
+    (run.folder / "left").touch()
+    if config["x"] < 0:
+        raise ValueError("as asked")
+    return {"score": 1.0}
+
+def needs_it(config, run):
+    return {"score": float(os.path.exists(os.path.join(run.spec.evaluates_in, "left")))}
+
 def memory(config, run):
     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
@@ -355,3 +364,14 @@ def test_a_run_of_another_host_is_taken_up_when_its_lease_ends_and_not_before(fo
     assert [("done", None)] * 2 == states(folder)
     with Store.open(folder / "a.db") as store:
         assert "its lease ended without a sign of life" == store.attempts("good0")[0].message
+
+
+@pytest.mark.parametrize(("x", "ended"), [(0.5, "done"), (-1, "error")])
+def test_a_run_that_needs_what_another_one_leaves_is_started_when_that_has_ended(x, ended, folder):
+    (first,) = specs(folder, "leaves_a_file", config={"x": x}).values()
+    needing = specs(folder, "needs_it", 3, evaluates=first.key, evaluates_in=first.folder)
+    heard = dispatch(folder, {**needing, first.key: first}, slots=4)
+    assert heard[0] == (first.key, ended, False)
+    with Store.open(folder / "a.db") as store:
+        found = [value for variant, seed, name, value in store.values("s", ["score"]) if seed < 3]
+    assert found == [1.0, 1.0, 1.0], "one was started before there was anything to measure"

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import random
 import signal
 import sqlite3
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -221,3 +223,62 @@ def test_a_mistake_is_a_message_and_exit_code_2_and_makes_no_database(folder, wo
 def test_every_command_has_a_help_text_with_an_example(folder):
     for command in ("plan", "run", "status", "table", "export", "show", "init", "list", "schema", "doctor"):
         assert f"ablate {command}" in ablate(folder, command, "--help").split("Usage", 1)[1].split("\n", 1)[1], command
+
+
+# ------------------------------------------------------------------------------------------------- images, for real
+
+COURSE = """
+study: course
+base:
+  model: {name: vgg, width: 2, stages: 1, depth: 1}
+  data: {name: cifar100, root: files}
+  epochs: 1
+  batch_size: 100
+tricks:
+  views: {use: test_time_augmentation}
+variants:
+  official: []
+  pickled: {set: {data: {name: pickle, root: files/cifar-100-python, train: train, dev_fraction: 0.1}}, tricks: []}
+  snippet: {set: {data: {name: function, load: "handed_out:load", dev_fraction: 0.1}}, tricks: []}
+  seen: [views]
+baseline: official
+seeds: 1
+metric: {name: dev_accuracy, better: higher}
+also: [dev_loss]
+"""
+SNIPPET = """
+import pickle
+from pathlib import Path
+
+def load():
+    with (Path(__file__).parent.parent / "files/cifar-100-python/train").open("rb") as file:
+        batch = pickle.load(file)
+    return {"train": (batch["data"].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1), batch["fine_labels"])}
+"""
+
+
+def write_cifar100(folder):
+    """100 classes of ten images in the python layout of CIFAR-100."""
+    folder.mkdir(parents=True)
+    for part, each in (("train", 10), ("test", 1)):
+        labels = [k for k in range(100) for _ in range(each)]
+        data = np.random.default_rng(each).integers(0, 256, (len(labels), 3072), np.uint8)
+        (folder / part).write_bytes(pickle.dumps({"data": data, "fine_labels": labels}))
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [f"fine {k}" for k in range(100)]}))
+
+
+def test_the_same_100_classes_train_to_the_same_numbers_from_cifar100_a_pickle_and_a_snippet(tmp_path):
+    write_cifar100(tmp_path / "files" / "cifar-100-python")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "handed_out.py").write_text(SNIPPET)  # beside the study file, not in the working directory
+    (tmp_path / "mine" / "course.yaml").write_text(COURSE)
+    ablate(tmp_path, "run", "mine/course.yaml", OMP_NUM_THREADS="1")
+    rows = {row["variant"]: row for row in json.loads(ablate(tmp_path, "table", "--format", "json"))["rows"]}
+    official = rows["official"]["mean"], rows["official"]["also"]["dev_loss"]["mean"]
+    for variant in ("pickled", "snippet"):
+        assert official == (rows[variant]["mean"], rows[variant]["also"]["dev_loss"]["mean"])
+    assert official[1] != rows["seen"]["also"]["dev_loss"]["mean"]
+    runs = {run["variant"]: run["key"] for run in json.loads(ablate(tmp_path, "plan", "--format", "json"))["runs"]}
+    left = tmp_path / "results" / "course" / "runs"
+    assert (left / runs["official"] / "training.json").is_file()
+    assert not (left / runs["seen"] / "training.json").exists(), "several views of one network trained it anew"

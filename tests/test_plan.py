@@ -27,6 +27,7 @@ from ablate.records import (
 )
 from ablate.registry import Registry
 from ablate.task import Completed, Task
+from ablate.tasks.classify import Classify
 
 BASE = {"model": {"name": "vgg", "width": 16}, "optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 10}
 FULL_SET = ("leave_one_out", "add_one_in", "cumulative", "factorial")
@@ -699,3 +700,54 @@ def test_a_placebo_is_no_variant_of_anybodys():
     with pytest.raises(StudyError, match="has one already"):
         plan(*toggles(2), variants=(hand("placebo"),), analysis={"placebo": True})
     assert not [row for row in plan(*toggles(2), designs=("leave_one_out",)).rows if row.placebo]
+
+
+# ----------------------------------------------------------------------------------------- tricks that only predict
+
+VIEWS = trick("views", use="test_time_augmentation")
+
+
+def classified(at="last", **rest):
+    base = {"model": {"name": "vgg", "width": 4}, "data": {"name": "synthetic"}}
+    asked = study(
+        VIEWS, trick("norm", {"model.norm": "batch"}), base=base, metric=Metric("dev_accuracy", at=at), **rest
+    )
+    return make_plan(replace(asked, task="classify"), Registry(), Classify())
+
+
+def runs_of(at="last", **rest):
+    return {run.variant: run for run in classified(at, **rest).runs}
+
+
+def test_a_trick_that_only_predicts_measures_the_run_without_it():
+    runs = runs_of(designs=["leave_one_out"])
+    assert runs["full"].evaluates == runs["base+norm"].key
+    assert runs["base+views"].evaluates == runs["base"].key
+    assert "" == runs["base"].evaluates == runs["base+norm"].evaluates
+
+
+def test_the_plan_says_what_is_evaluated_twice():
+    assert "Trained once, evaluated twice: base+views measures base, full measures base+norm." in (
+        classified(designs=["factorial"]).notes
+    )
+    assert [] == [note for note in classified(variants=[hand("only", "views")]).notes if "twice" in note]
+
+
+def test_its_key_says_so_and_hangs_on_the_other_run():
+    with_norm, without = (
+        runs_of(designs=["leave_one_out"])["full"],
+        runs_of(at="best", designs=["leave_one_out"])["full"],
+    )
+    assert with_norm.key != without.key
+
+
+@pytest.mark.parametrize("at", ["best", 3])
+def test_where_other_weights_than_the_last_ones_are_asked_for_it_trains(at):
+    assert {""} == {run.evaluates for run in runs_of(at=at, designs=["leave_one_out"]).values()}
+    (note,) = (note for note in classified(at, designs=["leave_one_out"]).notes if "train anew" in note)
+    assert note.startswith("full, base+views train anew, for metric.at is")
+
+
+def test_the_key_of_what_it_measures_does_not_hang_on_whether_that_is_planned():
+    alone = runs_of(variants=[hand("only", "views")])
+    assert alone["only"].evaluates == runs_of(designs=["leave_one_out"])["base"].key

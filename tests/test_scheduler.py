@@ -18,6 +18,12 @@ def test_a_slot_that_another_dispatcher_holds_is_not_used():
     assert [Start("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken=frozenset([CPU0])), 0)
 
 
+def test_a_run_that_needs_what_another_one_leaves_waits_and_holds_nobody_up():
+    assert [Start("a", CPU0), Start("c", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"], blocked={"b"}), 0)
+    working = (Working("t", CPU0, 0),)
+    assert [] == decide(Snapshot((CPU0, CPU1), ["b"], working=working, blocked={"b"}), 0)
+
+
 def test_leases_are_renewed_after_a_third_of_their_time_and_not_before():
     snapshot = Snapshot((CPU0,), [], working=(Working("t", CPU0, 0),), renewed_s=100, lease_s=30)
     assert [] == decide(snapshot, 109)

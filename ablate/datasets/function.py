@@ -3,7 +3,8 @@
 The function is the user's own code, and `ablate plan` calls it too, since its arrays are part of a run's key: it is
 called to plan a study and by every process that trains. A loader that takes long is better written to .npz files
 and read by `name: npz`. It must return the same arrays every time, before any normalisation or augmentation, or it is
-refused. Its module is looked for in `path`, in the working directory, and wherever Python finds modules.
+refused. Its module is looked for in `path`, beside the study file, in the working directory, and wherever Python finds
+modules.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate.datafile import as_ids, as_images, as_labels, distinct, hash_of
-from ablate.dataset import Source, Subset
+from ablate.dataset import Source, Subset, own_modules
 from ablate.errors import DataError, did_you_mean
 from ablate.identity import canonical_json
 
@@ -58,7 +59,7 @@ class Function(Subset):
         with self._found():
             file = sys.modules[self.load.partition(":")[0]].__file__
             code = hash_of(Path(file)) if file else ""
-        question = canonical_json([self.load, code, self.options, os.getcwd(), self.path])
+        question = canonical_json([self.load, code, self.options, self._folders()])
         if question not in _contents:
             _contents[question] = {"code": code, **_hashed(self._called())}
         return _contents[question]
@@ -77,11 +78,15 @@ class Function(Subset):
             )
         return source
 
+    def _folders(self) -> list[str]:
+        folders = (*self.path, *own_modules, os.getcwd())
+        return list(dict.fromkeys(str(Path(folder).expanduser().absolute()) for folder in folders))
+
     @contextmanager
     def _found(self) -> Iterator[Callable[..., Any]]:
         """The function, with its folders on sys.path for as long as it may import from them."""
         name, _, attribute = self.load.partition(":")
-        folders = [str(Path(folder).expanduser().absolute()) for folder in (*self.path, os.getcwd())]
+        folders = self._folders()
         before = list(sys.path)
         sys.path[:0] = folders
         try:

@@ -6,6 +6,7 @@ and leaves best.pt and last.pt in the run's folder. The loop itself is trainer.p
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ablate.dataset import warnings
-from ablate.errors import AblateError, ConfigError, PluginError
+from ablate.errors import AblateError, ChangedError, ConfigError, PluginError
 from ablate.identity import sha256_file
 from ablate.recipe import Init, Recipe, changes, filled_in, parse, plain
 from ablate.records import Better, Json, Parent, Start, TrickUse
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
     from ablate.dataset import Arrays
     from ablate.trainer import Training
+
+TRAINED = "training.json"
+"""What a training leaves beside its weights: their hash, the metrics of its epochs, what it cost."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class Classify(Task):
             data=recipe.data.fingerprint(),
             start=start,
             parent=parent,
+            evaluation_only=tuple(use.name for use, trick in made if trick.evaluation_only),
         )
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
@@ -117,11 +122,15 @@ class Classify(Task):
         """Yields the metrics of every epoch; returns those of the whole training.
 
         best.pt is of the best epoch by the study's metric (the first of equals), last.pt of the last. A training that
-        an earlier attempt left goes on from its checkpoint, after yielding once more what its epochs were.
+        an earlier attempt left goes on from its checkpoint, after yielding once more what its epochs were. Where
+        another run has trained these weights, nothing is trained.
         """
         from ablate import trainer
         from ablate.checkpoint import Checkpoints
 
+        finished = _trained(run)
+        if finished is not None:
+            return (yield from _measured_anew(run, finished))
         training, _ = _prepared(run)
         checkpoints = Checkpoints(run.folder)
         so_far = checkpoints.resume(training)
@@ -141,13 +150,15 @@ class Classify(Task):
         run.outputs["weights"] = trainer.hash_of(last)
         run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
         run.outputs["dev_images"] = str(len(training.dev_images))
-        checkpoints.remove()
-        return {
-            **epoch.values,
+        costs = {
             "train_seconds": training.train_seconds,
             "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
             "peak_mib": trainer.peak_mib(run.device),
         }
+        left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
+        trainer.write_whole(run.folder / TRAINED, lambda file: file.write(left))
+        checkpoints.remove()
+        return {**epoch.values, **costs}
 
     def canary(self, run: Run) -> Mapping[str, str]:
         """The training's first and last step, both on its first batch, then one dev batch.
@@ -176,11 +187,7 @@ class Classify(Task):
         from ablate import trainer
 
         torch.set_num_threads(run.spec.threads)
-        training, arrays = _prepared(run, trained=True)
-        state = torch.load(weights, map_location=training.facts.device, weights_only=True)
-        training.model.load_state_dict(state)
-        # The stored weights are those of the network that was evaluated: what averages weights has done its work.
-        training.hooks = {**training.hooks, "eval_model": ()}
+        training, arrays = _restored(run, weights)
         if not len(arrays.test_images):
             return Predicted((), (), arrays.class_names)
         images = torch.from_numpy(arrays.test_images).to(training.facts.device)
@@ -229,10 +236,72 @@ def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
     tricks = [(use.name, run.registry.make("tricks", use.name, use.params)) for use in run.tricks]
     for _, trick in tricks:
         recipe = trick.recipe(recipe)
+    if run.spec.data is not None and recipe.data.fingerprint() != run.spec.data:
+        raise ChangedError("the data changed since the plan was made; run the same command again to plan anew.")
     code = run.registry.code("datasets", run.config["data"]["name"])
     arrays = load_cached(recipe.data, code, Path(run.spec.cache) if run.spec.cache else None)
     load = None if recipe.init is None or trained else partial(_load, run, recipe.init)
     return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device, load), arrays
+
+
+def _restored(run: Run, weights: Path) -> tuple[Training, Arrays]:
+    """A finished training with its stored weights, ready to be evaluated, and its data."""
+    import torch
+
+    training, arrays = _prepared(run, trained=True)
+    state = torch.load(weights, map_location=training.facts.device, weights_only=True)
+    training.model.load_state_dict(state)
+    # The stored weights are those of the network that was evaluated: what averages weights has done its work.
+    training.hooks = {**training.hooks, "eval_model": ()}
+    return training, arrays
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """What a training left for runs that measure its weights anew. history: the metrics of every epoch."""
+
+    weights: str
+    history: tuple[Mapping[str, float], ...]
+    costs: Mapping[str, float]
+
+
+def _trained(run: Run) -> _Finished | None:
+    """The training whose weights this run measures anew; None where it must train them itself."""
+    if not run.spec.evaluates:
+        return None
+    folder = Path(run.spec.evaluates_in)
+    try:
+        weights, history, costs = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"run {run.spec.evaluates[:8]} left no training to measure in {folder} ({error}); training anew")
+        return None
+    return _Finished(weights, tuple(history), costs) if (folder / "last.pt").is_file() else None
+
+
+def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Values]:
+    """The final weights of another run, as this run's tricks predict with them. Of the epochs before the last only what
+    was trained is known, not what these tricks would have made of the dev images.
+
+    Costs are those of the training: without it there would be nothing to measure.
+    """
+    from ablate import trainer
+
+    source = Path(run.spec.evaluates_in) / "last.pt"
+    training, _ = _restored(run, source)
+    found = trainer.hash_of(trainer.state_of(training.model))
+    if found != finished.weights:
+        raise AblateError(f"{source} is damaged: it is not what run {run.spec.evaluates[:8]} ended with. Remove it.")
+    for values in finished.history[:-1]:
+        yield {name: values[name] for name in ("train_loss", "lr")}
+    _, logits = trainer.evaluate(training, training.dev_images)
+    values = {**finished.history[-1], **trainer.dev_metrics(training, logits)}
+    yield values
+    trainer.save(trainer.state_of(training.model), run.folder / "last.pt")
+    run.outputs["weights"] = finished.weights
+    run.outputs["predictions"] = trainer.hash_of({"dev": logits})
+    run.outputs["dev_images"] = str(len(training.dev_images))
+    run.outputs["evaluates"] = run.spec.evaluates
+    return {**values, **finished.costs}
 
 
 def _load(run: Run, init: Init, model: nn.Module) -> frozenset[str]:

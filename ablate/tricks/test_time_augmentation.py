@@ -1,8 +1,9 @@
 """Test-time augmentation: a prediction is the mean over mirrored and shifted views of the image.
 
 When: some accuracy for nothing but time in evaluation; meant for nets that were trained with flips and crops. It
-changes predictions only, not the training, and it makes the dev metrics those of the averaged predictions. Leave
-mirroring off where left and right mean something.
+changes predictions only, so where the same network without it is in the study (and the metric is that of the last
+epoch) its weights are measured anew and nothing is trained. The dev metrics become those of the averaged predictions.
+Leave mirroring off where left and right mean something.
 """
 
 from __future__ import annotations
