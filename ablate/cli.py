@@ -269,27 +269,6 @@ def _table_text(study: str, format_: str, view: str = "variants", **drawn: Any) 
     return text
 
 
-@app.command()
-def export(
-    study: StudyArgument = None,
-    format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
-    output: Output = None,
-) -> None:
-    """Print every run of a study, with all its metrics.
-
-    One line each, for a spreadsheet or your own analysis.
-
-    ablate export batchnorm --format csv -o runs.csv
-    """
-    from ablate import results, runner
-    from ablate.store import Store
-
-    check_choice("--format", format_, ("csv", "json"))
-    name = runner.stored_study(study, Global.db).name
-    with Store.open(Global.db) as store:
-        write(results.export_text(store, name, format_), output)
-
-
 app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
 

@@ -1,4 +1,4 @@
-"""The commands that carry results in and out: import, predict. They join the others in cli.py.
+"""The commands that carry results in and out: import, export, predict. They join the others in cli.py.
 
 Each imports its stage when it is called, as all commands do.
 """
@@ -12,7 +12,7 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.records import Better
-from ablate.terminal import Global, Set, StudyArgument, check_choice, say, write
+from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, say, write
 
 app = typer.Typer()
 
@@ -63,6 +63,35 @@ def import_(
     with Store.open(Global.db, write=True) as store:
         importer.save(found, store, study, columns, replace=replace)
     say(f"imported {len(found.runs)} lines: {len(found.variants)} variants of {study}, compared with {found.baseline}.")
+
+
+@app.command()
+def export(
+    study: StudyArgument = None,
+    format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
+    output: Output = None,
+    code: Annotated[
+        Path | None,
+        typer.Option("--code", metavar="FILE.zip", help="Not the runs, but what makes them: see below."),
+    ] = None,
+) -> None:
+    """Print every run of a study, with all its metrics; or pack the study for others to run.
+
+    One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code that it names, the
+    installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed.
+
+    ablate export batchnorm --format csv -o runs.csv
+    """
+    from ablate import bundle, results, runner
+    from ablate.store import Store
+
+    check_choice("--format", format_, ("csv", "json"))
+    stored = runner.stored_study(study, Global.db)
+    if code is not None:
+        write(bundle.packed(stored), code)
+        return
+    with Store.open(Global.db) as store:
+        write(results.export_text(store, stored.name, format_), output)
 
 
 @app.command()

@@ -48,13 +48,15 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def write(text: str, output: Path | None) -> None:
+def write(made: str | bytes, output: Path | None) -> None:
+    """To a file, or text to standard output."""
     if output is None:
-        sys.stdout.write(text)
+        assert isinstance(made, str), "bytes are for a file"
+        sys.stdout.write(made)
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text(text, encoding="utf-8")
+        output.write_bytes(made.encode() if isinstance(made, str) else made)
     except OSError as error:
         raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
     say(f"wrote {output}")
