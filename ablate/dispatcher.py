@@ -11,7 +11,7 @@ import secrets
 import signal
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
@@ -19,7 +19,8 @@ from typing import Literal, Protocol
 
 from ablate import devices, scheduler
 from ablate.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
-from ablate.records import Json, Limits, Reason, RunSpec
+from ablate.feed import Feed, Fixed, Seen
+from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working
 from ablate.store import Store
 from ablate.stored import LiveAttempt
@@ -64,14 +65,15 @@ class Ended:
 
 
 class Dispatcher:
-    """Executes `specs` (key -> specification, in the plan's order) until each is done or failed."""
+    """Executes runs until each is done or failed. `specs`: key -> specification, in the plan's order; or a Feed, which
+    says as results come in which runs are wanted."""
 
     def __init__(
         self,
         store: Store,
         executor: Executor,
         slots: Sequence[Slot],
-        specs: Mapping[str, RunSpec],
+        specs: Mapping[str, RunSpec] | Feed,
         limits: Limits,
         *,
         listener: Listener,
@@ -80,7 +82,8 @@ class Dispatcher:
         self.store = store
         self.executor = executor
         self.slots = tuple(slots)
-        self.specs = specs
+        self.feed: Feed = Fixed(specs) if isinstance(specs, Mapping) else specs
+        self.specs: Mapping[str, RunSpec] = specs if isinstance(specs, Mapping) else {}
         self.limits = limits
         self.listener = listener
         self.provenance = dict(provenance or {})
@@ -92,13 +95,12 @@ class Dispatcher:
         self.stopped_by: int | None = None
         self.executed = 0
         self._taken: frozenset[Slot] = frozenset()
+        self._held: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._alone: set[str] = set()
         self._blocked: set[str] = set()
-        self._needing: defaultdict[str, list[str]] = defaultdict(list)
-        for key, spec in specs.items():
-            if spec.evaluates in specs:
-                self._needing[spec.evaluates].append(key)
+        self._needing = _needing(self.specs)
+        self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = time.monotonic()
         self._lease_s = lease_s()
         self._owner = str(devices.this_process())
@@ -141,6 +143,7 @@ class Dispatcher:
             alone_on=frozenset(w.slot.device for w in self.working.values() if w.key in self._alone),
             blocked=self._blocked,
             wanted_elsewhere=wanted,
+            unwanted=self._unwanted,
             stopping=self.stopped_by is not None,
             renewed_s=self._renewed_s,
             lease_s=self._lease_s,
@@ -148,21 +151,45 @@ class Dispatcher:
         )
 
     def look_around(self) -> None:
-        """Read from the database what is to do, what others hold, and which of them are gone."""
-        states = self.store.states(self.specs)
-        mine = {work.key for work in self.working.values()}
-        self.waiting = deque(key for key in self.specs if states[key].state == "todo" and key not in mine)
-        self.done = {key for key, found in states.items() if found.state == "done"}
-        self.failed = {key: found.reason or "lost" for key, found in states.items() if found.state == "failed"}
-        ended = self.done | self.failed.keys()
-        self._blocked = {key for other, needing in self._needing.items() if other not in ended for key in needing}
-        self._attempts = {key: found.attempts for key, found in states.items()}
+        """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
+        self._read(self.specs)
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
+        self._held = {attempt.run for attempt in others}
+        self._ask()
         for attempt in others:
             _end_orphan(attempt)
         self.elsewhere = [Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1) for a in others]
         self._taken = frozenset(Slot(a.device, a.slot) for a in others if a.host == devices.host())
         self._looked_s = time.monotonic()
+
+    def _read(self, keys: Collection[str]) -> None:
+        """The states of these runs, and what waits."""
+        mine = {work.key for work in self.working.values()}
+        states = self.store.states(keys)
+        for key in keys:
+            found = states[key]
+            self._attempts[key] = found.attempts
+            self.done.discard(key)
+            self.failed.pop(key, None)
+            if found.state == "done":
+                self.done.add(key)
+            elif found.state == "failed":
+                self.failed[key] = found.reason or "lost"
+        todo = {key for key in keys if states[key].state == "todo"}
+        waiting = todo | (set(self.waiting) - set(keys))
+        self.waiting = deque(key for key in self.specs if key in waiting and key not in mine)
+        ended = self.done | self.failed.keys()
+        self._blocked = {key for other, needing in self._needing.items() if other not in ended for key in needing}
+
+    def _ask(self) -> None:
+        """What the feed wants now. Runs that it did not want before, or that failed, are looked up in the store."""
+        if self.stopped_by is not None:
+            return
+        working = {work.key for work in self.working.values()}
+        wanted = self.feed.wanted(Seen(self.done, self.failed, working, self._held, self.waiting))
+        if wanted is not self.specs:
+            self.specs, self._needing = wanted, _needing(wanted)
+            self._read([key for key in wanted if key not in self.done and key not in working])
 
     def _really_finished(self) -> bool:
         """Whether nothing is left in the database either; another dispatcher may have given a run back."""
@@ -228,8 +255,8 @@ class Dispatcher:
         return Work(key, token, slot, time.monotonic()) if claimed else None
 
     def _commit(self, events: Sequence[Event]) -> None:
-        """Store what happened, in one commit; only then is anything told to the listener. What the store refuses came
-        from an attempt that another dispatcher took over: the run is no longer ours to speak of."""
+        """Store what happened, in one commit; only then is anything told to feed and listener. What the store refuses
+        came from an attempt that another dispatcher took over: the run is no longer ours to speak of."""
         ended: list[tuple[Work, Finished | Failed, bool]] = []
         if not events:
             return
@@ -247,29 +274,37 @@ class Dispatcher:
                             ended.append((work, event, False))
                     case Failed(token, reason, message, detail, provenance):
                         work = self.working.pop(token)
-                        executions = self._attempts.get(work.key, 0) + (reason != "cancelled")
+                        executions = self._attempts.get(work.key, 0) + (reason not in INTERRUPTED)
                         again = scheduler.try_again(reason, executions, self.limits)
                         made = self.provenance | dict(provenance)
                         if self.store.fail(token, reason, message, detail, made, again=again):
                             ended.append((work, event, again))
+        for event in events:
+            if isinstance(event, Progressed) and event.token in self.working:
+                why = self.feed.progressed(self.working[event.token].key, event.step, event.values)
+                if why is not None:
+                    self._unwanted[event.token] = why
         for work, event, again in ended:
             self._note(work, event, again)
+        if any(not again for _, _, again in ended):
+            self._ask()
 
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         self.executed += 1
+        self._unwanted.pop(work.token, None)
         self._alone.discard(work.key)
         if isinstance(ended, Finished):
             self.done.add(work.key)
         else:
-            self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason != "cancelled")
-            if again and self.stopped_by is None:
+            self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)
+            if again and self.stopped_by is None and work.key in self.specs:
                 self.waiting.appendleft(work.key)
                 if ended.reason == "oom":
                     self._alone.add(work.key)
             elif not again:
                 self.failed[work.key] = ended.reason
         if work.key in self.done or work.key in self.failed:
-            self._blocked.difference_update(self._needing[work.key])
+            self._blocked.difference_update(self._needing.get(work.key, ()))
         self.listener.ended(work, ended, again=again)
 
     @contextmanager
@@ -309,6 +344,15 @@ def _end_orphan(attempt: LiveAttempt) -> None:
     if here and not _owner(attempt).lives and _worker(attempt).lives:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(_worker(attempt).pid, signal.SIGKILL)
+
+
+def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
+    """Of runs whose weights others measure anew: those others."""
+    found = defaultdict(list)
+    for key, spec in specs.items():
+        if spec.evaluates in specs:
+            found[spec.evaluates].append(key)
+    return dict(found)
 
 
 def _owner(attempt: LiveAttempt) -> devices.Process:

@@ -12,6 +12,9 @@ Json = Any
 Better = Literal["higher", "lower"]
 State = Literal["todo", "running", "done", "failed"]
 Reason = Literal["error", "oom", "diverged", "timeout", "lost", "cancelled", "bad_result", "code_changed", "pruned"]
+INTERRUPTED: tuple[Reason, ...] = ("cancelled", "pruned")
+"""Ends of an attempt that say nothing of the run: it was stopped, and counts against no limit of attempts."""
+
 Role = Literal["ablation", "tune", "confirm", "pretrain"]
 Verdict = Literal["helps", "hurts", "equivalent", "inconclusive", "inert"]
 

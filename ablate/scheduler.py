@@ -41,8 +41,9 @@ class Elsewhere:
 @dataclass(frozen=True)
 class Snapshot:
     """What the dispatcher knows. waiting: keys to do, in the plan's order. alone: keys that ran out of memory and get
-    their device to themselves. wanted: the plan's keys that another dispatcher is executing. blocked: waiting keys that
-    need what a run of this plan leaves that has not ended yet.
+    their device to themselves. wanted_elsewhere: how many of the plan's keys another dispatcher is executing. blocked:
+    waiting keys that need what a run of this plan leaves that has not ended yet. unwanted: tokens of runs that are to
+    stop, each with reason and message.
     """
 
     slots: tuple[Slot, ...]
@@ -54,6 +55,7 @@ class Snapshot:
     alone_on: frozenset[str] = frozenset()
     blocked: Set[str] = frozenset()
     wanted_elsewhere: int = 0
+    unwanted: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
     stopping: bool = False
     renewed_s: float = 0.0
     lease_s: float = 30.0
@@ -120,6 +122,8 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
         limit = snapshot.limits.timeout_s
         if snapshot.stopping:
             stops.append(Stop(work.token, "cancelled", "stopped by the user"))
+        elif work.token in snapshot.unwanted:
+            stops.append(Stop(work.token, *snapshot.unwanted[work.token]))
         elif limit is not None and now_s - work.since_s >= limit:
             stops.append(Stop(work.token, "timeout", f"took longer than limits.timeout, {limit:g} s"))
     return stops
@@ -156,7 +160,8 @@ def _starts(snapshot: Snapshot) -> list[Action]:
 def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:
     """Whether a run whose latest attempt failed for `reason` is to do again after `attempts` executions.
 
-    A cancelled attempt costs nothing. An error, a divergence or a bad result would only repeat itself; a timeout too.
+    A cancelled attempt costs nothing; a pruned one neither, but who stopped it decides when it goes on. An error, a
+    divergence or a bad result would only repeat itself; a timeout too.
     """
     return reason == "cancelled" or (reason in RETRIED and attempts < limits.attempts)
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from ablate import schema
-from ablate.records import Json, Reason, Role, State
+from ablate.records import INTERRUPTED, Json, Reason, Role, State
 
 # ---------------------------------------------------------------------------------------------------- what comes back
 
@@ -33,7 +33,7 @@ class StoredStudy:
 
 @dataclass(frozen=True)
 class StoredCell:
-    """A cell and its run. attempts: executions that ended, cancelled ones left out."""
+    """A cell and its run. attempts: executions that ended, interrupted ones left out."""
 
     variant: str
     seed: int
@@ -163,15 +163,16 @@ class Reader:
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
         found = {}
+        listed = list(keys)
         with self._reading() as connection:
-            for part in parts(keys):
+            for part in parts(listed):
                 for row in connection.execute(
                     sa.select(schema.run.c.key, schema.run.c.state, schema.run.c.reason).where(
                         schema.run.c.key.in_(part)
                     )
                 ):
                     found[row.key] = (row.state, row.reason)
-            attempts = _attempts_by_run(connection)
+            attempts = _attempts_by_run(connection, listed if len(listed) <= FEW else None)
         return {key: RunState(state, reason, attempts.get(key, 0)) for key, (state, reason) in found.items()}
 
     def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
@@ -336,13 +337,19 @@ class Reader:
 # ------------------------------------------------------------------------------------------------------------- queries
 
 
-def _attempts_by_run(connection: Connection) -> dict[str, int]:
-    """Executions that ended and count against `limits.attempts`: all but cancelled ones."""
+FEW = 500
+"""Up to so many runs are asked for by name; of more, everything is read."""
+
+
+def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) -> dict[str, int]:
+    """Executions that ended and count against `limits.attempts`: all but those that were only interrupted."""
     counts = sa.func.count().label("executions")
     query = sa.select(schema.attempt.c.run, counts).where(
         schema.attempt.c.outcome.is_not(None),
-        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason != "cancelled"),
+        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason.not_in(INTERRUPTED)),
     )
+    if keys is not None:
+        query = query.where(schema.attempt.c.run.in_(keys))
     return {row.run: row.executions for row in connection.execute(query.group_by(schema.attempt.c.run))}
 
 

@@ -33,6 +33,11 @@ def steps(config, run):
     for i in range(3):
         yield {"score": i}
 
+def slow_steps(config, run):
+    for i in range(10**6):
+        yield {"score": i}
+        time.sleep(0.01)
+
 def raises(config, run):
     raise ValueError("the shapes do not match")
 
@@ -113,7 +118,7 @@ def specs(folder, function, count=1, **changes):
     return {k: replace(spec, key=k, seed=i, folder=str(folder / k), **changes) for i, k in enumerate(keys)}
 
 
-def dispatch(folder, wanted, slots=2, limits=Limits(), function="good"):
+def dispatch(folder, wanted, slots=2, limits=Limits(), function="good", feed=None):
     setup = Setup(task=f"tasks_here:{function}", path=(str(folder),))
     listener = Listener()
     executor = LocalExecutor(setup)
@@ -122,7 +127,7 @@ def dispatch(folder, wanted, slots=2, limits=Limits(), function="good"):
             cells = [("v", i, "ablation", key) for i, key in enumerate(wanted)]
             store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
             pool = [Slot("cpu", i) for i in range(slots)]
-            Dispatcher(store, executor, pool, wanted, limits, listener=listener).run()
+            Dispatcher(store, executor, pool, feed or wanted, limits, listener=listener).run()
     finally:
         executor.close()
     return listener.heard
@@ -230,6 +235,40 @@ def wait_for_end(executor):
         for event in executor.poll(60):
             if isinstance(event, (Finished, Failed)):
                 return event
+
+
+class OneAtATime:
+    """Wants a run once the one before it has ended; stops any that reports a second step."""
+
+    def __init__(self, specs):
+        self.specs, self.order = specs, []
+
+    def wanted(self, seen):
+        ended = seen.done | seen.failed.keys()
+        now = next((key for key in self.specs if key not in ended), None)
+        self.order.append((now, len(seen.done), len(seen.working)))
+        return {} if now is None else {now: self.specs[now]}
+
+    def progressed(self, key, step, values):
+        return ("pruned", f"{values['score']:g} at step {step} is not enough") if step == 2 else None
+
+
+def test_a_feed_says_what_is_wanted_next_and_the_dispatcher_ends_with_it(folder):
+    wanted = specs(folder, "good", 3)
+    feed = OneAtATime(wanted)
+    heard = dispatch(folder, wanted, feed=feed)
+    assert [(f"good{i}", "done", False) for i in range(3)] == heard
+    assert [("good0", 0, 0), ("good1", 1, 0), ("good2", 2, 0), (None, 3, 0)] == list(dict.fromkeys(feed.order))
+
+
+def test_a_run_that_its_feed_stops_has_the_feeds_reason_and_counts_as_no_attempt(folder):
+    wanted = specs(folder, "slow_steps", 1)
+    heard = dispatch(folder, wanted, function="slow_steps", feed=OneAtATime(wanted))
+    assert [("slow_steps0", "pruned", False)] == heard
+    with Store.open(folder / "a.db") as store:
+        (attempt,) = store.attempts("slow_steps0")
+        assert ("pruned", "1 at step 2 is not enough") == (attempt.reason, attempt.message)
+        assert 0 == store.states(["slow_steps0"])["slow_steps0"].attempts
 
 
 SCRIPT = """

@@ -57,6 +57,11 @@ def test_a_run_past_its_timeout_is_stopped_once():
     assert [] == decide(stopping, 61)
 
 
+def test_a_run_that_its_feed_does_not_want_any_more_is_stopped_for_the_feeds_reason():
+    snapshot = Snapshot((CPU0,), [], working=(Working("t", CPU0, 0),), unwanted={"t": ("pruned", "too low")})
+    assert [Stop("t", "pruned", "too low")] == decide(snapshot, 0)
+
+
 def test_a_stopping_dispatcher_starts_nothing_cancels_what_runs_and_then_finishes():
     working = (Working("t", CPU0, 0),)
     actions = decide(Snapshot((CPU0, CPU1), ["a"], working=working, stopping=True), 0)
