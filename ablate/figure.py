@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ablate.errors import FigureError, did_you_mean
 from ablate.records import Better, Json, Row
 from ablate.registry import Plugin
 
@@ -141,6 +142,36 @@ class Source:
         labels = {row.label or row.variant for row in self.rows if row.variant == variant}
         return labels.pop() if len(labels) == 1 else variant
 
+    def find(self, variant: str) -> str:
+        """A variant by its name or by what the table calls it. FigureError with the nearest name."""
+        if variant in self.variants:
+            return variant
+        for name in self.variants:
+            if self.label(name) == variant:
+                return name
+        near = did_you_mean(variant, self.variants)
+        raise FigureError(f"{self.study} has no variant {variant!r}; it has {in_words(self.variants, 12)}.{near}")
+
+    def curves_of(self, metric: str | None) -> tuple[str, Mapping[str, Curve]]:
+        """A metric by step, None: the study's own. FigureError where no run reports it by step."""
+        name = metric or self.metric
+        if name not in self.curves:
+            there = f"by step there is {in_words(tuple(self.curves))}" if self.curves else "nothing is reported by step"
+            raise FigureError(
+                f"no finished run of {self.study} reports {name!r} step by step; {there}."
+                f"{did_you_mean(name, self.curves)}"
+            )
+        return name, self.curves[name]
+
+    def values_of(self, metric: str | None) -> tuple[str, Mapping[str, tuple[float | None, ...]]]:
+        """A metric of every run, None: the study's own. FigureError where no run reports it."""
+        name = metric or self.metric
+        if not any(value is not None for values in self.values.get(name, {}).values() for value in values):
+            known = in_words(tuple(self.values), 12) or "nothing"
+            near = did_you_mean(name, self.values)
+            raise FigureError(f"no finished run of {self.study} has a value of {name!r}; there is {known}.{near}")
+        return name, self.values[name]
+
     def titled(self, metric: str) -> str:
         """`dev_accuracy (%)`."""
         return f"{metric} ({self.units[metric]})" if self.units.get(metric) else metric
@@ -152,7 +183,7 @@ Colour = Literal["ink", "grey", "blue", "orange", "green", "vermillion", "purple
 """Okabe and Ito's, which colour-blind people tell apart; without their yellow, which white paper swallows."""
 
 Marker = Literal[
-    "", "circle", "square", "diamond", "up", "down", "cross", "plus", "hollow", "hollow_square", "left", "right"
+    "", "circle", "square", "diamond", "up", "down", "cross", "plus", "hollow", "hollow_square", "left", "right", "bar"
 ]  # fmt: skip
 Dash = Literal["", "solid", "dashed", "dotted", "dashdot"]
 

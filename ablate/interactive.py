@@ -25,6 +25,7 @@ _MARKERS = {
     "": "circle", "circle": "circle", "square": "square", "diamond": "diamond", "up": "triangle-up",
     "down": "triangle-down", "cross": "x-thin-open", "plus": "cross-thin-open", "hollow": "circle-open",
     "hollow_square": "square-open", "left": "triangle-left", "right": "triangle-right",
+    "bar": "line-ns-open",
 }  # fmt: skip
 _DASHES = {"": "solid", "solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
 _FAINT = "rgba(128,128,128,0.25)"

@@ -64,7 +64,7 @@ _COLOURS: dict[Colour, str] = {
 }  # fmt: skip
 _MARKERS = {
     "": "", "circle": "o", "square": "s", "diamond": "D", "up": "^", "down": "v", "cross": "x", "plus": "+",
-    "hollow": "o", "hollow_square": "s", "left": "<", "right": ">",
+    "hollow": "o", "hollow_square": "s", "left": "<", "right": ">", "bar": "|",
 }  # fmt: skip
 _DASHES: dict[str, Any] = {
     "": "none", "solid": "-", "dashed": (0, (4, 1.6)), "dotted": (0, (1.2, 1.2)), "dashdot": (0, (5, 1.4, 1.2, 1.4)),
@@ -258,7 +258,7 @@ def _line(series: Series, x: list[float], y: list[float], over: float) -> Line2D
     return Line2D(
         x, y, color=colour, linewidth=series.width, linestyle=_DASHES[series.dash], marker=_MARKERS[series.marker],
         markersize=series.size * 0.9, markerfacecolor="white" if hollow else colour, markeredgecolor=colour,
-        markeredgewidth=1.1 if hollow or series.marker in ("cross", "plus") else 0.4, markevery=series.every,
+        markeredgewidth=1.1 if hollow or series.marker in ("cross", "plus", "bar") else 0.4, markevery=series.every,
         alpha=0.35 if series.faint else 1.0, zorder=over,
     )  # fmt: skip
 

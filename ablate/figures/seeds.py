@@ -1,0 +1,187 @@
+"""Every run as a point: each variant's seeds beside those of its comparison, a line joining the two of each seed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge
+
+from ablate.errors import FigureError
+from ablate.figure import Axis, Figure, Mark, Panel, Scene, Series, Source, Words, in_words, number, seeds_in_words
+
+_LANES = 0.19
+"""How far above and below its row's middle the points of the comparison and of the row stand."""
+
+_FEASIBLE = 12
+"""Rows of which pairs are drawn; with more the lines are hatching."""
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """A row of the table: its values and its comparison's, by seed; None where the run is not counted.
+
+    against: empty where it is compared with nothing. failed: seed -> reason, of the row's own runs.
+    """
+
+    label: str
+    compared_with: str
+    values: tuple[float | None, ...]
+    against: tuple[float | None, ...]
+    mean: float | None
+    collapsed: tuple[int, ...]
+    failed: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    study: str
+    metric: str
+    better: str
+    seeds: tuple[int, ...]
+    rows: tuple[SeedRow, ...]
+    low: float
+    high: float
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class SeedsFigure(Figure):
+    """metric: None for the study's own. limit: the most rows, in the table's order."""
+
+    metric: str | None = None
+    variants: tuple[str, ...] = ()
+    limit: Annotated[int, Ge(1)] = 40
+
+    def info(self, source: Source) -> Seeds:
+        name, values = source.values_of(self.metric)
+        chosen = {source.find(variant) for variant in self.variants} or set(source.variants)
+        asked = {(row.variant, row.compared_with): row for row in source.rows if row.variant in chosen}
+        rows = []
+        for row in asked.values():
+            own = values[row.variant]
+            of = [value for value in own if value is not None]
+            rows.append(
+                SeedRow(
+                    label=row.label or row.variant, compared_with=row.compared_with or "", values=own,
+                    against=values.get(row.compared_with or "", ()),
+                    mean=statistics.fmean(of) if of else None,
+                    collapsed=row.collapsed if name == source.metric else (),
+                    failed=source.failed.get(row.variant, {}),
+                )
+            )  # fmt: skip
+        if not rows:
+            raise FigureError("there is no row to show.")
+        low, high = _range(source.seeds, rows[: self.limit])
+        return Seeds(
+            study=source.study, metric=source.titled(name), better=source.directions.get(name, ""), seeds=source.seeds,
+            rows=tuple(rows[: self.limit]), low=low, high=high, left_out=max(len(rows) - self.limit, 0),
+        )  # fmt: skip
+
+    def scene(self, info: Seeds) -> Scene:
+        paired = len(info.rows) <= _FEASIBLE
+        marks: list[Mark] = []
+        for i, row in enumerate(info.rows):
+            if paired:
+                marks += _pairs(i, row, info)
+        for i, row in enumerate(info.rows):
+            marks += _points(i, row, info, paired)
+        pad = 0.04 * (info.high - info.low) or 1.0
+        n = [sum(value is not None for value in row.values) for row in info.rows]
+        ticks = [
+            (float(i), f"{row.label} (n={n[i]}{'†' if row.failed else ''})" if len(set(n)) > 1 else row.label)
+            for i, row in enumerate(info.rows)
+        ]
+        panel = Panel(
+            x=Axis(info.metric, info.low - pad, info.high + pad, grid=True),
+            y=Axis(low=-0.6, high=len(info.rows) - 0.4, ticks=tuple(ticks), reverse=True),
+            marks=tuple(marks),
+            height=0.45 + (0.3 if paired else 0.19) * len(info.rows),
+        )
+        means = [f"{row.label} {number(row.mean)}" for row in info.rows if row.mean is not None]
+        return Scene(
+            title=f"{info.study}: {info.metric} of every run",
+            caption=_caption(info, n, paired),
+            alt=f"Strip plot of {info.metric}, a point per run, {len(info.rows)} rows. Means: {in_words(means, 8)}.",
+            panels=(panel,),
+        )
+
+
+def _range(seeds: Sequence[int], rows: Sequence[SeedRow]) -> tuple[float, float]:
+    """Of all values but those that collapsed, which would squeeze the others into a line."""
+    collapsed = {(row.label, seed) for row in rows for seed in row.collapsed}
+    shown = [
+        value
+        for row in rows
+        for seed, value in zip(seeds, row.values, strict=True)
+        if value is not None and (row.label, seed) not in collapsed
+    ]
+    return (min(shown), max(shown)) if shown else (0.0, 1.0)
+
+
+def _pairs(i: int, row: SeedRow, info: Seeds) -> Iterator[Mark]:
+    """The comparison's points above the row's own, and lines between those of one seed."""
+    there = [
+        (a, b)
+        for a, b in zip(row.against, row.values, strict=False)
+        if a is not None and b is not None and info.low <= a <= info.high and info.low <= b <= info.high
+    ]
+    if there:
+        x = tuple(value for a, b in there for value in (a, b, b))
+        y = tuple(at for _ in there for at in (i - _LANES, i + _LANES, None))
+        yield Series(x, y, colour="grey", dash="solid", width=0.7, faint=True)
+    known = [(seed, a) for seed, a in zip(info.seeds, row.against, strict=False) if a is not None]
+    known = [(seed, a) for seed, a in known if info.low <= a <= info.high]
+    if known:
+        yield Series(
+            tuple(a for _, a in known), (i - _LANES,) * len(known), label="its comparison", colour="grey",
+            marker="hollow", size=3.6, hover=tuple(f"{row.compared_with}, seed {seed}: {a:.5g}" for seed, a in known),
+        )  # fmt: skip
+
+
+def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
+    at = i + _LANES if paired and row.against else float(i)
+    known = [(seed, value) for seed, value in zip(info.seeds, row.values, strict=True) if value is not None]
+    inside = [(seed, value) for seed, value in known if info.low <= value <= info.high]
+    if inside:
+        hover = tuple(f"{row.label}, seed {seed}: {value:.5g}" for seed, value in inside)
+        points = tuple(value for _, value in inside)
+        yield Series(points, (at,) * len(inside), label="a run", colour="blue", marker="circle", size=4.2, hover=hover)
+    for seed, value in known:
+        if not info.low <= value <= info.high:
+            side = "left" if value < info.low else "right"
+            edge = info.low if side == "left" else info.high
+            said = f"{row.label}, seed {seed}: {value:.5g}"
+            yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(said,))  # type: ignore[arg-type]
+            yield Words(edge, at, f"{number(value)} (seed {seed})", "right" if side == "left" else "left")
+    if row.mean is not None and info.low <= row.mean <= info.high:
+        yield Series((row.mean,), (at,), label="mean", colour="ink", marker="bar", size=11)
+    if row.failed:
+        seeds = sorted(row.failed)
+        step = 0.02 * (info.high - info.low)
+        hover = tuple(f"{row.label}, seed {seed}: failed ({row.failed[seed]})" for seed in seeds)
+        places = tuple(info.low + step * k for k in range(len(seeds)))
+        yield Series(places, (at,) * len(seeds), "failed, without a value", "vermillion", marker="cross", hover=hover)
+
+
+def _caption(info: Seeds, n: Sequence[int], paired: bool) -> str:
+    each = f"n = {n[0]}" if len(set(n)) == 1 else f"n = {min(n)} to {max(n)}"
+    better = f" ({info.better} is better)" if info.better else ""
+    said = [f"{info.metric}{better}, a point per run ({each}, {seeds_in_words(info.seeds)}); bars: means."]
+    if paired and any(row.against for row in info.rows):
+        said.append("Hollow: the variant that the row is compared with; lines join the two runs of a seed.")
+    collapsed = [f"{row.label} ({seeds_in_words(row.collapsed)})" for row in info.rows if row.collapsed]
+    if collapsed:
+        said.append(f"Collapsed seeds are beyond the axis, their values beside the arrows: {in_words(collapsed)}.")
+    failed = [
+        f"{row.label} ({in_words([f'seed {seed}: {why}' for seed, why in sorted(row.failed.items())])})"
+        for row in info.rows
+        if row.failed
+    ]
+    if failed:
+        said.append(f"Crosses at the edge: failed runs, which have no value: {in_words(failed)}.")
+    if info.left_out:
+        said.append(f"The first {len(info.rows)} of {len(info.rows) + info.left_out} rows.")
+    return " ".join(said)
