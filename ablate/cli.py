@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate import result_commands, run_commands
+from ablate import figure_commands, result_commands, run_commands
 from ablate.errors import AblateError, StudyError
 from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, print_json, say, write
 
@@ -269,6 +269,7 @@ def _table_text(study: str, format_: str, view: str = "variants", **drawn: Any) 
     return text
 
 
+app.registered_commands += figure_commands.app.registered_commands
 app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
 
@@ -297,7 +298,7 @@ def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="The study fi
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|studies")],
+    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|figures|studies")],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
 ) -> None:
     """List plug-ins, or the stored studies.
@@ -306,7 +307,7 @@ def list_(
 
     ablate list tricks
     """
-    kinds = ("tricks", "models", "datasets", "designs", "tables", "studies")
+    kinds = ("tricks", "models", "datasets", "designs", "tables", "figures", "studies")
     check_choice("the kind", what, kinds)
     check_choice("--format", format_, ("text", "json"))
     if what == "studies":

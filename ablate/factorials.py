@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ablate import effects, notes
-from ablate.blocks import CellMeans
-from ablate.comparisons import ALPHA
+from ablate.blocks import Array, CellMeans
+from ablate.comparisons import ALPHA, summarise
 from ablate.effects import Estimated, Factor, Layout, Term
 from ablate.errors import AblateError
+from ablate.figure import Interaction, Quarter
 from ablate.records import Json
 from ablate.results import Results
 from ablate.table import Chance, Measure, ViewData
@@ -169,6 +171,49 @@ def interactions_view(found: Results) -> ViewData:
         *factorial.notes,
     ]
     return _terms(found, "interactions", "interactions on", estimated.interactions, "p (BH)", said)
+
+
+def interactions_of(found: Results) -> tuple[Interaction, ...]:
+    """Every interaction of two tricks, with the means that an interaction plot joins; the largest evidence first.
+
+    A quarter's interval: t over the seeds that all of its cells have, each seed's value the mean over those cells.
+    AblateError where the study has no factorial, or one trick only.
+    """
+    factorial = _factorial(found, "interactions")
+    terms = effects.estimate(factorial.design, factorial.fitted).interactions
+    if not terms:
+        raise AblateError("an interaction takes two tricks that can be told apart, and this study has none.")
+    chosen = [found.measured.variants.index(name) for name in factorial.names]
+    values = found.measured.values[found.measured.metric.name][chosen]
+    ranked = sorted(terms, key=lambda term: (2.0 if term.p is None else term.p, -abs(term.estimate)))
+    return tuple(_interaction(factorial, values, term) for term in ranked)
+
+
+def _interaction(factorial: Factorial, values: Array, term: Term) -> Interaction:
+    first, second = (_sides(factorial.design, choice) for choice in term.tricks)
+    quarters = []
+    for a, b in ((False, False), (True, False), (False, True), (True, True)):
+        cells = np.flatnonzero(first[a] & second[b])
+        if len(cells):
+            mean = float(factorial.fitted.mean[cells].mean())
+            own = summarise(values[cells].mean(axis=0, keepdims=True))  # NaN where a cell lacks the seed
+            half = float(own.ci_high[0] - own.mean[0])
+            known = np.isfinite(half)
+            quarters.append(Quarter(a, b, mean, mean - half if known else None, mean + half if known else None))
+    return Interaction(
+        (term.tricks[0], term.tricks[1]), tuple(quarters), term.estimate, term.ci_low, term.ci_high, term.p_adjusted,
+        tuple(_joined(tricks) for _, tricks in term.aliases),
+    )  # fmt: skip
+
+
+def _sides(design: Layout, choice: str) -> dict[bool, NDArray[np.bool_]]:
+    """Which cells have a choice on, and which have its trick off (at its first setting)."""
+    for i in design.varied:
+        off, *levels = np.unique(design.cells[:, i]).tolist()
+        for level in levels:
+            if design.factors[i].choice(level) == choice:
+                return {True: design.cells[:, i] == level, False: design.cells[:, i] == off}
+    raise AssertionError(f"{choice} is no trick that varies")
 
 
 def _method(estimated: Estimated, family: str) -> list[str]:

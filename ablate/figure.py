@@ -219,7 +219,8 @@ class Series:
 
     low, high: an interval at each point, None where there is none; `along` says on which axis. band: intervals of y as
     an area instead of bars. label: for the legend, empty for none. hover: a line of text per point, for the screen.
-    every: a marker at every k-th point only. size: of a marker, in points. faint: in the background of the others.
+    every, first: a marker at every k-th point only, from that one. size: of a marker, in points. faint: behind the
+    others.
     """
 
     x: tuple[float, ...]
@@ -234,6 +235,7 @@ class Series:
     band: bool = False
     hover: tuple[str, ...] = ()
     every: int = 1
+    first: int = 0
     size: float = 5.0
     width: float = 1.4
     faint: bool = False

@@ -178,7 +178,7 @@ def _traces(series: Series, key: str, seen: set[str]) -> Iterator[dict[str, Json
         "line": {"color": colour, "dash": _DASHES[series.dash], "width": series.width * 1.4},
         "marker": {
             "color": colour, "symbol": _MARKERS[series.marker], "line": {"color": colour, "width": 1.6},
-            "size": [size if i % series.every == 0 else 0 for i in range(len(series.x))] if series.every > 1 else size,
+            "size": [size * (i % series.every == series.first) for i in range(len(series.x))],
         },
         "opacity": 0.4 if series.faint else 1, "showlegend": bool(series.label) and series.label not in seen,
     }  # fmt: skip

@@ -137,13 +137,13 @@ def _figure(scene: Scene, columns: int) -> Figure:
 
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:
-    """As many as fit beside each other, handles included."""
-    if not labels:
-        return 1
-    widest = max(_width(label, 7) for label in labels) + 32
-    fit = max(int(width * 72 * 0.97 / widest), 1)
-    rows = -(-len(labels) // min(fit, len(labels)))
-    return -(-len(labels) // rows)
+    """As many as fit beside each other: each as wide as its widest label and a handle."""
+    for columns in range(len(labels), 1, -1):
+        rows = -(-len(labels) // columns)
+        parts = [labels[i : i + rows] for i in range(0, len(labels), rows)]
+        if sum(max(_width(label, 7) for label in part) + 34 for part in parts) <= width * 72 * 0.98:
+            return columns
+    return 1
 
 
 def _width(text: str, size: float) -> float:
@@ -213,7 +213,7 @@ def _mark(axes: Axes, mark: Mark) -> None:
         }[mark.side]  # fmt: skip
         axes.annotate(
             drawable(mark.text), (mark.x, mark.y), offset, textcoords="offset points", ha=horizontal, va=vertical,
-            fontsize=7, zorder=5,
+            fontsize=7, zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
         )  # fmt: skip
 
 
@@ -258,8 +258,8 @@ def _line(series: Series, x: list[float], y: list[float], over: float) -> Line2D
     return Line2D(
         x, y, color=colour, linewidth=series.width, linestyle=_DASHES[series.dash], marker=_MARKERS[series.marker],
         markersize=series.size * 0.9, markerfacecolor="white" if hollow else colour, markeredgecolor=colour,
-        markeredgewidth=1.1 if hollow or series.marker in ("cross", "plus", "bar") else 0.4, markevery=series.every,
-        alpha=0.35 if series.faint else 1.0, zorder=over,
+        markeredgewidth=1.1 if hollow or series.marker in ("cross", "plus", "bar") else 0.4,
+        markevery=(series.first, series.every), alpha=0.35 if series.faint else 1.0, zorder=over,
     )  # fmt: skip
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablate import analysis, results
+from ablate import analysis, factorials, results
 from ablate.blocks import Array
 from ablate.comparisons import summarise
-from ablate.errors import FigureError
+from ablate.errors import AblateError, FigureError
 from ablate.figure import Curve, Scene, SeedCurve, Source, TuningHistory
 from ablate.records import Json
 from ablate.registry import Registry
@@ -34,15 +34,25 @@ class Figures:
     refused: Mapping[str, str]
 
 
-def source(store: Reader, study: str | None = None) -> Source:
-    """What the figures of a stored study are made from; None: the one last run. AblateError where there is none."""
-    return source_of(store, results.load(store, study))
+def source(store: Reader, study: str | None = None, curves: Sequence[str] = ()) -> Source:
+    """What the figures of a stored study are made from; None: the one last run. AblateError where there is none.
+
+    curves: metrics that are wanted by step beside the study's own.
+    """
+    return source_of(store, results.load(store, study), curves=curves)
 
 
-def source_of(store: Reader, found: Results, tuning: TuningHistory | None = None) -> Source:
+def source_of(
+    store: Reader, found: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
+) -> Source:
     """The same from results that are loaded already."""
     table = results.table_data(found)
     failed = _failed(found)
+    values, by_step = _values(store, found), _curves(store, found, failed, curves)
+    try:
+        interactions, no_interactions = factorials.interactions_of(found), ""
+    except AblateError as why:
+        interactions, no_interactions = None, str(why)
     best = analysis.best(table.rows, table.better)
     measured = found.measured
     return Source(
@@ -51,12 +61,14 @@ def source_of(store: Reader, found: Results, tuning: TuningHistory | None = None
         better=table.better,
         seeds=measured.seeds,
         rows=table.rows,
-        values={name: _by_variant(measured.variants, array) for name, array in measured.values.items()},
+        values=values,
         minimum_effect=measured.metric.minimum_effect,
-        units=table.units,
+        units={name: unit for name in {**values, **by_step} if (unit := results.unit_of(found.resolved["task"], name))},
         directions={table.metric: table.better, **measured.also},
         failed=failed,
-        curves=_curves(store, found, failed),
+        curves=by_step,
+        interactions=interactions,
+        no_interactions=no_interactions,
         tuning=tuning,
         best=None if best is None else best.variant,
         at=measured.metric.at,
@@ -89,6 +101,23 @@ def draw_all(source: Source) -> Figures:
     return Figures(scenes, refused)
 
 
+def _values(store: Reader, found: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:
+    """Every metric of every run: the study's as its table has them, the others at the end. Nothing where the file that
+    was imported tells means alone."""
+    measured = found.measured
+    if measured.given is not None:
+        return {}
+    row = {variant: i for i, variant in enumerate(measured.variants)}
+    column = {seed: i for i, seed in enumerate(measured.seeds)}
+    further: dict[str, Array] = {}
+    for variant, seed, name, value in store.values(found.study, None):
+        if name not in measured.values and value is not None and variant in row and seed in column:
+            array = further.setdefault(name, np.full((len(row), len(column)), np.nan))
+            array[row[variant], column[seed]] = value
+    everything = {**measured.values, **dict(sorted(further.items()))}
+    return {name: _by_variant(measured.variants, array) for name, array in everything.items()}
+
+
 def _by_variant(variants: Sequence[str], values: Array) -> dict[str, tuple[float | None, ...]]:
     return {
         variant: tuple(float(value) if np.isfinite(value) else None for value in row)
@@ -105,9 +134,11 @@ Points = dict[int, tuple[list[int], list[float]]]
 """Of each seed, steps and values."""
 
 
-def _curves(store: Reader, found: Results, failed: Mapping[str, Mapping[int, str]]) -> dict[str, dict[str, Curve]]:
+def _curves(
+    store: Reader, found: Results, failed: Mapping[str, Mapping[int, str]], further: Sequence[str]
+) -> dict[str, dict[str, Curve]]:
     """metric -> variant -> curve, of the study's metrics that are reported by step."""
-    names = list(dict.fromkeys([found.measured.metric.name, *found.measured.also, *_OF_INTEREST]))
+    names = list(dict.fromkeys([found.measured.metric.name, *found.measured.also, *_OF_INTEREST, *further]))
     gathered: dict[tuple[str, str], Points] = {}
     for reader in (store.curve_values, store.failed_curve_values):
         for variant, seed, name, step, value in reader(found.study, names):

@@ -113,13 +113,13 @@ def table_data(results: Results) -> TableData:
         rows=rows,
         notes=tuple(found),
         also=measured.also,
-        units={name: unit for name in names if (unit := _unit(results.resolved["task"], name))},
+        units={name: unit for name in names if (unit := unit_of(results.resolved["task"], name))},
     )
 
 
 def told(results: Results, rows: Sequence[Row]) -> list[str]:
     """The sentences under a table of these rows."""
-    percent = _unit(results.resolved["task"], results.measured.metric.name) == "%"
+    percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
     images = results.images if percent else None
     return notes.notes(rows, results.measured, results.resolved, results.cells, results.provenance, images)
 
@@ -316,7 +316,7 @@ def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
     return {kind: dict(sorted(counts.items())) for kind, counts in found.items()}
 
 
-def _unit(task: str, metric: str) -> str:
+def unit_of(task: str, metric: str) -> str:
     """The unit of a metric where its name or its task says it."""
     if task == "classify" and metric.endswith("accuracy"):
         return "%"

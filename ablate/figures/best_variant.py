@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
-from ablate.figure import Axis, Colour, Curve, Figure, Mark, Panel, Scene, Series, Source, in_words, seeds_in_words
+from ablate.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source, in_words, seeds_in_words
 
 _BRIEF = ("dev_accuracy", "dev_loss")
 """What a course brief asks for; a task of other metrics shows its own."""
@@ -17,7 +17,6 @@ class BestVariant:
 
     study: str
     variant: str
-    label: str
     titles: tuple[str, ...]
     percent: tuple[bool, ...]
     curves: tuple[Curve, ...]
@@ -43,7 +42,6 @@ class BestVariantFigure(Figure):
         return BestVariant(
             study=source.study,
             variant=variant,
-            label=source.label(variant),
             titles=tuple(map(source.titled, names)),
             percent=tuple(source.units.get(name) == "%" for name in names),
             curves=tuple(source.curves[name][variant] for name in names),
@@ -51,15 +49,14 @@ class BestVariantFigure(Figure):
         )
 
     def scene(self, info: BestVariant) -> Scene:
-        colours: tuple[Colour, ...] = ("blue", "vermillion")
         panels = [
-            _panel(curve, title, percent, colour)
-            for curve, title, percent, colour in zip(info.curves, info.titles, info.percent, colours, strict=False)
+            _panel(curve, title, percent)
+            for curve, title, percent in zip(info.curves, info.titles, info.percent, strict=True)
         ]
         ends = [
             f"{title} {curve.mean[-1]:.4g}" for curve, title in zip(info.curves, info.titles, strict=True) if curve.mean
         ]
-        which = info.label if info.chosen else f"the best variant ({info.label})"
+        which = info.variant if info.chosen else f"the best variant ({info.variant})"
         return Scene(
             title=f"{info.study}: {in_words(info.titles)} of {which}",
             caption=_caption(info, which),
@@ -70,7 +67,7 @@ class BestVariantFigure(Figure):
         )
 
 
-def _panel(curve: Curve, title: str, percent: bool, colour: Colour) -> Panel:
+def _panel(curve: Curve, title: str, percent: bool) -> Panel:
     marks: list[Mark] = []
     for run in curve.seeds:
         x = tuple(map(float, run.steps))
@@ -85,7 +82,7 @@ def _panel(curve: Curve, title: str, percent: bool, colour: Colour) -> Panel:
     x = tuple(map(float, curve.steps))
     marks.append(
         Series(
-            x, curve.mean, low=curve.low, high=curve.high, band=True, colour=colour, dash="solid", width=1.8,
+            x, curve.mean, low=curve.low, high=curve.high, band=True, dash="solid", width=1.8, label=_mean(curve),
             hover=hover, marker="circle", every=max(len(x) // 6, 1), size=4.0,
         )
     )  # fmt: skip
@@ -96,6 +93,11 @@ def _panel(curve: Curve, title: str, percent: bool, colour: Colour) -> Panel:
         marks=tuple(marks),
         height=1.9,
     )
+
+
+def _mean(curve: Curve) -> str:
+    most = max(curve.n, default=0)
+    return "mean, 95 % CI" if most >= 3 else "mean, range" if most == 2 else "mean"
 
 
 def _caption(info: BestVariant, which: str) -> str:

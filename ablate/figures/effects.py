@@ -80,14 +80,17 @@ class Effects:
 
 @dataclass(frozen=True)
 class EffectsFigure(Figure):
-    """limit: the most rows. Beyond it those stay that were decided, then those with the largest differences."""
+    """variants: only these rows; none: all. limit: the most rows. Beyond it those stay that were decided, then those
+    with the largest differences."""
 
+    variants: tuple[str, ...] = ()
     limit: Annotated[int, Ge(1)] = 60
 
     def info(self, source: Source) -> Effects:
-        compared = [row for row in source.rows if row.compared_with is not None]
+        chosen = {source.find(variant) for variant in self.variants} or set(source.variants)
+        compared = [row for row in source.rows if row.compared_with is not None and row.variant in chosen]
         if not compared:
-            raise FigureError("effects need rows that are compared with another; this study compares none.")
+            raise FigureError("effects need rows that are compared with another; there is none here.")
         there = [row for row in compared if row.delta is not None]
         if not there:
             raise FigureError("effects need a result of a row and of its comparison; there is none yet: `ablate run`.")

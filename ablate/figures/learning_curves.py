@@ -82,10 +82,12 @@ def _lines(label: str, curve: Curve, i: int) -> list[Mark]:
         f"{label}, epoch {step}: {mean:.4g}" + (f" ({low:.4g} to {high:.4g})" if low and high else "") + f", n={n}"
         for step, mean, low, high, n in zip(curve.steps, curve.mean, curve.low, curve.high, curve.n, strict=True)
     )
+    every = max(len(curve.steps) // 5, 1)
     return [
         Series(
             x=tuple(map(float, curve.steps)), y=curve.mean, low=curve.low, high=curve.high, band=True, label=label,
-            colour=colour, dash=dash, marker=marker, every=max(len(curve.steps) // 6, 1), hover=hover, size=4.0,
+            colour=colour, dash=dash, marker=marker, hover=hover, size=4.0, width=1.2,
+            every=every, first=i % every,  # of lines that lie on each other every marker is seen
         )
     ]  # fmt: skip
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from annotated_types import Ge
 
@@ -121,43 +121,53 @@ def _range(seeds: Sequence[int], rows: Sequence[SeedRow]) -> tuple[float, float]
     return (min(shown), max(shown)) if shown else (0.0, 1.0)
 
 
+def _lane(at: float, k: int, seeds: Sequence[int]) -> float:
+    """A seed's place within its lane, the same in every row: equal values lie beside each other, not on each other."""
+    return at + 0.18 * ((k + 0.5) / len(seeds) - 0.5)
+
+
 def _pairs(i: int, row: SeedRow, info: Seeds) -> Iterator[Mark]:
     """The comparison's points above the row's own, and lines between those of one seed."""
     there = [
-        (a, b)
-        for a, b in zip(row.against, row.values, strict=False)
+        (k, a, b)
+        for k, (a, b) in enumerate(zip(row.against, row.values, strict=False))
         if a is not None and b is not None and info.low <= a <= info.high and info.low <= b <= info.high
     ]
     if there:
-        x = tuple(value for a, b in there for value in (a, b, b))
-        y = tuple(at for _ in there for at in (i - _LANES, i + _LANES, None))
+        x = tuple(value for _, a, b in there for value in (a, b, b))
+        lanes = (i - _LANES, i + _LANES)
+        y = tuple(at for k, _, _ in there for at in (*(_lane(lane, k, info.seeds) for lane in lanes), None))
         yield Series(x, y, colour="grey", dash="solid", width=0.7, faint=True)
-    known = [(seed, a) for seed, a in zip(info.seeds, row.against, strict=False) if a is not None]
-    known = [(seed, a) for seed, a in known if info.low <= a <= info.high]
+    known = [(k, a) for k, a in enumerate(row.against) if a is not None and info.low <= a <= info.high]
     if known:
         yield Series(
-            tuple(a for _, a in known), (i - _LANES,) * len(known), label="its comparison", colour="grey",
-            marker="hollow", size=3.6, hover=tuple(f"{row.compared_with}, seed {seed}: {a:.5g}" for seed, a in known),
+            tuple(a for _, a in known), tuple(_lane(i - _LANES, k, info.seeds) for k, _ in known), "its comparison",
+            "grey", marker="hollow", size=3.2,
+            hover=tuple(f"{row.compared_with}, seed {info.seeds[k]}: {a:.5g}" for k, a in known),
         )  # fmt: skip
 
 
 def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
     at = i + _LANES if paired and row.against else float(i)
-    known = [(seed, value) for seed, value in zip(info.seeds, row.values, strict=True) if value is not None]
-    inside = [(seed, value) for seed, value in known if info.low <= value <= info.high]
+    known = [(k, value) for k, value in enumerate(row.values) if value is not None]
+    inside = [(k, value) for k, value in known if info.low <= value <= info.high]
     if inside:
-        hover = tuple(f"{row.label}, seed {seed}: {value:.5g}" for seed, value in inside)
-        points = tuple(value for _, value in inside)
-        yield Series(points, (at,) * len(inside), label="a run", colour="blue", marker="circle", size=4.2, hover=hover)
-    for seed, value in known:
+        hover = tuple(f"{row.label}, seed {info.seeds[k]}: {value:.5g}" for k, value in inside)
+        lanes = tuple(_lane(at, k, info.seeds) for k, _ in inside)
+        yield Series(
+            tuple(value for _, value in inside), lanes, "a run", "blue", marker="circle", size=3.6, hover=hover
+        )
+    for k, value in known:
+        seed = info.seeds[k]
         if not info.low <= value <= info.high:
             side = "left" if value < info.low else "right"
             edge = info.low if side == "left" else info.high
             said = f"{row.label}, seed {seed}: {value:.5g}"
             yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(said,))  # type: ignore[arg-type]
-            yield Words(edge, at, f"{number(value)} (seed {seed})", "right" if side == "left" else "left")
+            beside: Literal["left", "right"] = "right" if side == "left" else "left"
+            yield Words(edge, at - 0.42 * paired, f"{number(value)} (seed {seed})", beside)
     if row.mean is not None and info.low <= row.mean <= info.high:
-        yield Series((row.mean,), (at,), label="mean", colour="ink", marker="bar", size=11)
+        yield Series((row.mean,), (at,), label="mean", colour="ink", marker="bar", size=10)
     if row.failed:
         seeds = sorted(row.failed)
         step = 0.02 * (info.high - info.low)

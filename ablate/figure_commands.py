@@ -1,0 +1,153 @@
+"""The command about figures: plot. It joins the others in cli.py.
+
+It imports its stages when it is called, as all commands do.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
+from ablate.terminal import Global, StudyArgument, check_choice, say
+
+if TYPE_CHECKING:
+    from ablate.figure import Scene
+
+KINDS = ("html", "pdf", "svg", "png")
+
+app = typer.Typer()
+
+
+@app.command()
+def plot(
+    study: StudyArgument = None,
+    figure: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which; `ablate list figures`. [default: all that apply]")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Its ending decides the format: html, pdf, svg or png."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="html|pdf|svg|png", help="Without -o. [default: svg]")
+    ] = None,
+    columns: Annotated[
+        int, typer.Option(min=1, max=2, help="As wide as one column of a paper (3.3 in), or as both (6.9 in).")
+    ] = 1,
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another metric, where the figure takes one.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this variant. May be given again.")
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="KEY=VALUE", help="A parameter of the figure. May be given again."),
+    ] = None,
+) -> None:
+    """Draw a study's figures.
+
+    HTML to hover over and zoom, PDF, SVG or PNG for a paper, the same numbers in each. Without -o they go into
+    results/STUDY/. The captions, with n, intervals and seeds, are printed: put them under the figures.
+
+    ablate plot batchnorm --figure effects -o effects.pdf
+    """
+    from ablate import plots, runner
+    from ablate.errors import FigureError
+    from ablate.registry import Registry
+    from ablate.store import Store
+
+    kind = _kind(output, format_)
+    registry = Registry()
+    names = registry.names("figures")
+    if figure is not None:
+        check_choice("--figure", figure, names)
+    elif output is not None:
+        raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
+    name = runner.stored_study(study, Global.db).name
+    with Store.open(Global.db) as store:
+        source = plots.source(store, name, [metric] if metric else ())
+        folder = store.folder / runner.folder_name(name)
+    asked = _asked(with_ or (), metric, variant or ())
+    drawn = 0
+    for one in [figure] if figure else names:
+        known = [parameter.name for parameter in registry.parameters("figures", one)]
+        try:
+            scene = plots.draw(source, one, _params(asked, known, only_known=figure is None))
+        except ConfigError as error:
+            raise AblateError(f"--figure {one}: {error}") from None
+        except FigureError as why:
+            if figure:
+                raise
+            say(f"left out: {one}: {why}")
+            continue
+        _save(scene, kind, columns, output or folder / f"{one}.{kind}")
+        print(scene.caption if figure else f"{one}: {scene.caption}\n")
+        drawn += 1
+    if not drawn:
+        raise AblateError(f"no figure applies to {name} yet.")
+
+
+def _kind(output: Path | None, format_: str | None) -> str:
+    """The format: by the file's ending, else as asked."""
+    if output is None:
+        check_choice("--format", format_ or "svg", KINDS)
+        return format_ or "svg"
+    ending = output.suffix.removeprefix(".").lower()
+    if ending not in KINDS:
+        allowed = one_of(f".{kind}" for kind in KINDS)
+        raise AblateError(
+            f"-o is {str(output)!r}, and its ending decides the format: it must be {allowed}."
+            f"{did_you_mean(ending, KINDS)}"
+        )
+    if format_ is not None and format_ != ending:
+        raise AblateError(f"--format is {format_!r}, and -o ends in .{ending}; one of them is enough.")
+    return ending
+
+
+def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:
+    """The parameters that the options name."""
+    asked: dict[str, Any] = {}
+    for text in with_:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise AblateError(f"--with is {text!r}; it must be KEY=VALUE, such as limit=100.")
+        try:
+            asked[key] = json.loads(value)
+        except ValueError:
+            asked[key] = value
+    if metric is not None:
+        asked["metric"] = metric
+    if variants:
+        asked["variants"] = list(variants)
+    return asked
+
+
+def _params(asked: Mapping[str, Any], known: Sequence[str], *, only_known: bool) -> dict[str, Any]:
+    """What one figure is given. only_known: all figures are drawn, and each takes what it has."""
+    given = dict(asked)
+    if "variants" in given and "variants" not in known and "variant" in known and len(given["variants"]) == 1:
+        given["variant"] = given.pop("variants")[0]
+    return {key: value for key, value in given.items() if key in known or not only_known}
+
+
+def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
+    if kind == "html":
+        from ablate import interactive
+
+        made = interactive.page(scene).encode("utf-8")
+    else:
+        from ablate import paper
+
+        made = paper.draw(scene, cast("paper.Kind", kind), columns)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(made)
+    except OSError as error:
+        raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
+    say(f"wrote {output}")
