@@ -8,6 +8,7 @@ colour of text is fixed but by the page, so the figure stands in light and in da
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -131,8 +132,9 @@ def _axis(axis: Axis, most: int) -> dict[str, Json]:
         "gridcolor": _FAINT,
         "linecolor": "rgba(128,128,128,0.6)",
         "showline": not axis.ticks,
-        "ticks": "" if axis.ticks else "outside",
-        "tickcolor": "rgba(128,128,128,0.6)",
+        "ticks": "outside",
+        "ticklen": 9 if axis.ticks else 5,
+        "tickcolor": "rgba(0,0,0,0)" if axis.ticks else "rgba(128,128,128,0.6)",
         "type": "log" if axis.log else "linear",
     }
     if axis.log:
@@ -142,19 +144,15 @@ def _axis(axis: Axis, most: int) -> dict[str, Json]:
     if axis.ticks:
         names = shortened([name for _, name in axis.ticks], most)
         made |= {"tickvals": [at for at, _ in axis.ticks], "ticktext": [text(name) for name in names]}
-    ends = [axis.high, axis.low] if axis.reverse else [axis.low, axis.high]
-    if axis.low is not None or axis.high is not None:
-        made["range"] = [None if end is None else _logged(end, axis.log) for end in ends]
+    if axis.low is not None and axis.high is not None:
+        ends = [axis.high, axis.low] if axis.reverse else [axis.low, axis.high]
+        made["range"] = [math.log10(end) if axis.log else end for end in ends]  # as plotly wants it
+    elif axis.low is not None or axis.high is not None:
+        fixed = {"minallowed": axis.low, "maxallowed": axis.high}
+        made["autorangeoptions"] = {name: end for name, end in fixed.items() if end is not None}
     elif axis.reverse:
         made["autorange"] = "reversed"
     return made
-
-
-def _logged(value: float, log: bool) -> float:
-    """plotly wants the ends of a log axis as powers of ten."""
-    import math
-
-    return math.log10(value) if log else value
 
 
 # ---------------------------------------------------------------------------------------------------------------- marks
@@ -175,12 +173,15 @@ def _traces(series: Series, key: str, seen: set[str]) -> Iterator[dict[str, Json
     size = series.size * 1.6
     trace = {
         **own, "x": list(series.x), "y": list(series.y), "mode": "+".join(modes) or "none",
-        "line": {"color": colour, "dash": _DASHES[series.dash], "width": series.width * 1.4},
+        "line": {
+            "color": _see_through(colour, 0.4) if series.faint else colour, "dash": _DASHES[series.dash],
+            "width": series.width * 1.4,
+        },
         "marker": {
-            "color": colour, "symbol": _MARKERS[series.marker], "line": {"color": colour, "width": 1.6},
+            "color": colour, "symbol": _MARKERS[series.marker], "line": {"color": colour, "width": 1.6}, "opacity": 1,
             "size": [size * (i % series.every == series.first) for i in range(len(series.x))],
         },
-        "opacity": 0.4 if series.faint else 1, "showlegend": bool(series.label) and series.label not in seen,
+        "showlegend": bool(series.label) and series.label not in seen,
     }  # fmt: skip
     if series.marker in ("left", "right"):
         trace["cliponaxis"] = False
@@ -220,9 +221,9 @@ def _bars(series: Series, colour: str) -> dict[str, Json]:
     }  # fmt: skip
 
 
-def _see_through(colour: str) -> str:
+def _see_through(colour: str, share: float = 0.16) -> str:
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
-    return f"rgba({red},{green},{blue},0.16)"
+    return f"rgba({red},{green},{blue},{share})"
 
 
 def _shape(mark: Mark, key: str, seen: set[str]) -> dict[str, Json]:
