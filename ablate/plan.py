@@ -6,22 +6,20 @@ keys hash. A cell that several designs ask for is one variant, trained once, wit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
 from ablate import check, starts
-from ablate.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space, name_of
-from ablate.errors import ConfigError, PluginError, Problem, StudyError, did_you_mean
+from ablate.design import Space
+from ablate.errors import ConfigError, StudyError, did_you_mean
 from ablate.identity import canonical_json, run_key, sha256
 from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
+from ablate.rows import PlannedRow, baseline_of, choose, names_of, rows_of, some
 from ablate.study import configuration
 from ablate.task import Completed, Task
-
-BY_HAND = "variants"
-"""The design of a row that the study lists by hand."""
 
 PLACEBO = "placebo"
 """The variant that `placebo: true` adds: its comparison once more, drawing other random streams."""
@@ -45,22 +43,6 @@ class PlannedVariant:
     def pending(self) -> Parent | None:
         """Whose weights it waits for: until they are trained its runs have no key."""
         return starts.pending(self.completed)
-
-
-@dataclass(frozen=True)
-class PlannedRow:
-    """A row of the table to come. differs: the tricks in which it differs from `compared_with`, in the file's order.
-
-    compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
-    "optimizer: adamw"); the name itself unless the design changes one trick at a time.
-    """
-
-    design: str
-    variant: str
-    compared_with: str | None
-    differs: tuple[str, ...]
-    label: str
-    placebo: bool = False
 
 
 @dataclass(frozen=True)
@@ -204,16 +186,16 @@ def make_plan(
     found: the weights of other studies' runs that variants start from, or why there are none yet.
     """
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
-    drafts, left_out, notes, problems = _choose(study, registry, space)
-    names = _names(drafts, space)
+    drafts, left_out, notes, problems = choose(study, registry, space)
+    names = names_of(drafts, space)
     problems += check.hand_listed(study, space, names)
     if not drafts:
         raise StudyError(problems or [check.problem(study, "designs", "choose no variant at all.")])
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
-    baseline = _baseline(study, drafts, names, cells)
+    baseline = baseline_of(study, drafts, names, cells)
     if baseline not in cells:
         message = (
-            f"no variant of this plan is called {baseline!r}; there is {_some(cells)}.{did_you_mean(baseline, cells)}"
+            f"no variant of this plan is called {baseline!r}; there is {some(cells)}.{did_you_mean(baseline, cells)}"
         )
         problems.append(check.problem(study, "baseline", message))
     problems += check.clashes(study, cells)
@@ -223,7 +205,7 @@ def make_plan(
     if problems or judged:
         raise StudyError([*problems, *judged])
     completed = {name: starts.started(done, found) for name, done in completed.items()}
-    rows, row_notes = _rows(space, drafts, names, baseline, cells)
+    rows, row_notes = rows_of(space, drafts, names, baseline, cells)
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
         designs[row.variant][row.design] = None
@@ -241,69 +223,6 @@ def make_plan(
 
 
 # ------------------------------------------------------------------------------------------------------------ variants
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A row before names. given: the name of a row listed by hand. by_baseline: compared with the baseline."""
-
-    design: str
-    row: DesignRow
-    by_baseline: bool = False
-    given: str = ""
-
-
-def _choose(study: Study, registry: Registry, space: Space) -> tuple[list[_Draft], list[str], list[str], list[Problem]]:
-    """What the designs and the hand-written list ask for: rows, cells left out, notes, problems."""
-    drafts: list[_Draft] = []
-    left_out: list[str] = []
-    notes: list[str] = []
-    problems: list[Problem] = []
-    for i, use in enumerate(study.designs):
-        place = f"designs.{i}" if f"designs.{i}" in study.positions else "designs"
-        try:
-            design: Design = registry.make("designs", use.name, use.options)
-            chosen = _allowed(design.choose(space), space)
-        except ConfigError as error:
-            problems += [check.problem(study, f"{place}.{key}", message) for key, message in error.problems]
-        except (DesignError, PluginError) as error:
-            problems.append(check.problem(study, place, str(error)))
-        else:
-            drafts += [_Draft(use.name, row, design.by_baseline) for row in chosen.rows]
-            left_out += [f"{name_of(left.cell, space, left.of)} of {use.name}: {left.why}" for left in chosen.left_out]
-            notes += chosen.notes
-    for variant in study.variants:
-        if space.forbidden(variant.cell) is None:
-            drafts.append(_Draft(BY_HAND, DesignRow(variant.cell, None), True, variant.name))
-    return drafts, list(dict.fromkeys(left_out)), list(dict.fromkeys(notes)), problems
-
-
-def _allowed(chosen: Chosen, space: Space) -> Chosen:
-    """`chosen` without forbidden rows: a private design may not have looked."""
-    forbidden = [(row, why) for row in chosen.rows if (why := space.forbidden(row.cell))]
-    if not forbidden:
-        return chosen
-    gone = {row.cell for row, _ in forbidden}
-    rows = tuple(row for row in chosen.rows if row.cell not in gone)
-    return Chosen(rows, (*chosen.left_out, *(LeftOut(row.cell, why, row.of) for row, why in forbidden)), chosen.notes)
-
-
-def _names(drafts: Sequence[_Draft], space: Space) -> dict[Cell, str]:
-    """One name for each cell; what a design makes from a hand-listed variant is named from that variant everywhere."""
-    names: dict[Cell, str] = {}
-    for draft in sorted(drafts, key=lambda draft: not draft.row.of):
-        if draft.row.cell not in names:
-            names[draft.row.cell] = name_of(draft.row.cell, space, draft.row.of)
-    return names
-
-
-def _baseline(study: Study, drafts: Sequence[_Draft], names: Mapping[Cell, str], cells: Mapping[str, Cell]) -> str:
-    """The study's `baseline`, else the base where it is planned, else the first row that needs one, else the first."""
-    if study.baseline is not None:
-        return study.baseline
-    if Cell() in names:
-        return names[Cell()]
-    return next((draft.given or names[draft.row.cell] for draft in drafts if draft.by_baseline), next(iter(cells)))
 
 
 def _complete(
@@ -326,45 +245,6 @@ def _complete(
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows
-
-
-def _rows(
-    space: Space, drafts: Sequence[_Draft], names: Mapping[Cell, str], baseline: str, cells: Mapping[str, Cell]
-) -> tuple[tuple[PlannedRow, ...], list[str]]:
-    """The rows, and a note on each row whose comparison was left out: it stays and is compared with nothing."""
-    rows: list[PlannedRow] = []
-    notes: list[str] = []
-    for draft in drafts:
-        variant, reference = draft.given or names[draft.row.cell], draft.row.compared_with
-        other = baseline if draft.by_baseline else names.get(reference) if reference is not None else None
-        if reference is not None and other is None:
-            missing = name_of(reference, space, draft.row.of)
-            notes.append(f"{variant} of {draft.design} is compared with nothing: {missing} is left out.")
-        if other is None or other == variant:
-            rows.append(PlannedRow(draft.design, variant, None, (), variant))
-            continue
-        differs = _differs(draft.row.cell, cells[other], space)
-        rows.append(PlannedRow(draft.design, variant, other, differs, _label(space, draft, variant, differs)))
-    compared = {(row.design, row.variant) for row in rows if row.compared_with is not None}
-    kept = (row for row in rows if row.compared_with is not None or (row.design, row.variant) not in compared)
-    return tuple(dict.fromkeys(kept)), notes
-
-
-def _differs(cell: Cell, other: Cell, space: Space) -> tuple[str, ...]:
-    changed = {choice.trick for choice in {*cell.on} ^ {*other.on}}
-    return tuple(trick.name for trick in space.tricks if trick.name in changed)
-
-
-def _label(space: Space, draft: _Draft, variant: str, differs: Sequence[str]) -> str:
-    """For a design that changes one trick at a time what it changed, by the trick's label; else the variant's name."""
-    if draft.by_baseline or draft.row.compared_with is None or len(differs) != 1:
-        return variant
-    trick = space.trick(differs[0])
-    label, now = trick.label or trick.name, draft.row.cell.level(trick.name)
-    if now is False:
-        return f"- {label}"
-    shown = label if now is None else f"{label}: {now}"
-    return f"+ {shown}" if draft.row.compared_with.level(trick.name) is False else shown
 
 
 def _with_placebo(
@@ -454,39 +334,9 @@ def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[
     again = {run.variant: planned[run.evaluates] for run in runs if run.evaluates in planned}
     if again:
         pairs = [f"{variant} measures {other}" for variant, other in again.items()]
-        return [f"Trained once, evaluated twice: {_some(pairs)}."]
+        return [f"Trained once, evaluated twice: {some(pairs)}."]
     at = study.metric.at
     names = [variant.name for variant in variants if variant.completed.evaluation_only and at != "last"]
-    return [f"{_some(names)} train anew, for metric.at is {at}, and only the last weights are kept for all."] * bool(
+    return [f"{some(names)} train anew, for metric.at is {at}, and only the last weights are kept for all."] * bool(
         names
     )
-
-
-# ------------------------------------------------------------------------------------------------------------- changes
-
-
-def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
-    """What a new plan adds, keeps and drops against an old one (both as `resolved()` gives them); [] where nothing."""
-    was, now = (
-        {v["name"]: canonical_json([v["config"], v["uses"], v.get("starts_from")]) for v in plan["variants"]}
-        for plan in (old, new)
-    )
-    lines = []
-    for kind, before, after in (("variants", list(was), list(now)), ("seeds", old["seeds"], new["seeds"])):
-        added, dropped = [x for x in after if x not in before], [x for x in before if x not in after]
-        parts = [
-            f"{len(names)} {what} ({_some(names)})" for what, names in (("added", added), ("dropped", dropped)) if names
-        ]
-        if parts:
-            parts.insert(len(parts) - bool(dropped), f"{len(after) - len(added)} kept")
-            lines.append(f"{kind} since the last run: {', '.join(parts)}.")
-    changed = [name for name in now if name in was and now[name] != was[name]]
-    if changed:
-        lines.append(f"variants that are configured otherwise than in the last run: {_some(changed)}.")
-    return lines
-
-
-def _some(names: Iterable[str | int], most: int = 8) -> str:
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more

@@ -1,4 +1,5 @@
-"""What was planned before results were seen, and what came after: preregistration for free. Pure.
+"""What was planned before results were seen, and what came after: preregistration for free. And what a new plan changes
+against the last one. Pure.
 
 `run` stores with a study's plan what of it is later than the study's first results. It cannot know what was tried under
 another name or in another database.
@@ -8,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ablate.identity import canonical_json
 from ablate.records import Json
+from ablate.rows import some
 
 DECIDING = ("metric", "analysis", "baseline")
 """Besides tricks and seeds, what decides how a study's results are judged."""
@@ -72,3 +75,24 @@ def _counted(names: Mapping[str, Sequence[Json]]) -> str:
 def _joined(parts: Iterable[str]) -> str:
     listed = list(parts)
     return " and ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else "".join(listed)
+
+
+def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
+    """What a new plan adds, keeps and drops against an old one (both as `resolved()` gives them); [] where nothing."""
+    was, now = (
+        {v["name"]: canonical_json([v["config"], v["uses"], v.get("starts_from")]) for v in plan["variants"]}
+        for plan in (old, new)
+    )
+    lines = []
+    for kind, before, after in (("variants", list(was), list(now)), ("seeds", old["seeds"], new["seeds"])):
+        added, dropped = [x for x in after if x not in before], [x for x in before if x not in after]
+        parts = [
+            f"{len(names)} {what} ({some(names)})" for what, names in (("added", added), ("dropped", dropped)) if names
+        ]
+        if parts:
+            parts.insert(len(parts) - bool(dropped), f"{len(after) - len(added)} kept")
+            lines.append(f"{kind} since the last run: {', '.join(parts)}.")
+    changed = [name for name in now if name in was and now[name] != was[name]]
+    if changed:
+        lines.append(f"variants that are configured otherwise than in the last run: {some(changed)}.")
+    return lines

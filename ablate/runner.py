@@ -318,7 +318,7 @@ def _save(planned: Planned, store: Store, options: Options) -> list[str]:
     plan = planned.plan
     before = store.study(plan.study.name)
     resolved = planned.stored_form
-    changes = [] if before is None else planning.diff(before.resolved, resolved)
+    changes = [] if before is None else registration.diff(before.resolved, resolved)
     asked = {run.key: run for run in plan.runs}
     configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
     with store.transaction():

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ablate.errors import ConfigError, StudyError
 from ablate.identity import canonical_json
-from ablate.plan import diff, make_plan
+from ablate.plan import make_plan
 from ablate.records import (
     Choice,
     DesignUse,
@@ -25,6 +25,7 @@ from ablate.records import (
     TrickLevel,
     TrickUse,
 )
+from ablate.registration import diff
 from ablate.registry import Registry
 from ablate.task import Completed, Task
 from ablate.tasks.classify import Classify
