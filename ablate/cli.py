@@ -74,12 +74,12 @@ def plan(
 
     ablate plan studies/batchnorm.yaml
     """
-    from ablate import reuse, runner
+    from ablate import reuse, runner, weights
 
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
     found = runner.find(study, Global.db, set_ or ())
-    changes = reuse.not_reused(found, Global.db)
+    changes = [*reuse.not_reused(found, Global.db), *weights.told(found, Global.db)]
     states, seconds = runner.known_states(found.plan, Global.db)
     slots = runner.slots_for(found.study, runner.Options())
     counts = runner.count(found.plan, states, seconds, len(slots))
@@ -171,7 +171,7 @@ def run(
 
     ablate run studies/batchnorm.yaml
     """
-    from ablate import runner
+    from ablate import runner, weights
     from ablate.view import View
 
     found = runner.find(study, Global.db, set_ or ())
@@ -182,6 +182,9 @@ def run(
     if ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         raise typer.Exit(130)
+    freed = weights.prune(found, Global.db)
+    if freed:
+        say(f"removed {weights.shown(freed)} of weights: the study keeps those of the best variant.")
     print(_table_text(found.study.name, "markdown"), end="")
     if _has_failures(found.study.name):
         raise typer.Exit(1)

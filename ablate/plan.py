@@ -150,8 +150,9 @@ class Plan:
         plugins: Sequence[str] = (),
         path: Sequence[str] = (),
         evaluates_in: str = "",
+        keep: bool = True,
     ) -> RunSpec:
-        """What a child needs to execute `run`. folder: the run's own; cache: what runs share."""
+        """What a child needs to execute `run`. folder: the run's own; cache: what runs share; the rest: RunSpec."""
         completed = self.variant(run.variant).completed
         return RunSpec(
             key=run.key,
@@ -171,6 +172,7 @@ class Plan:
             start=completed.start,
             evaluates=run.evaluates,
             evaluates_in=evaluates_in,
+            keep=keep,
         )
 
 

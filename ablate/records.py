@@ -162,7 +162,7 @@ class RunSpec:
     data: the fingerprint of the data that the plan was made from. start: the weights that it starts from; None: those
     that its seed draws. evaluates: the key of the run whose final weights it measures anew, by tricks that only act on
     predictions, and evaluates_in: that run's folder; where nothing lies there it trains those weights itself and comes
-    to the same numbers. Empty for a run that trains anyway.
+    to the same numbers. Empty for a run that trains anyway. keep: whether it leaves its weights in its folder.
     """
 
     key: str
@@ -182,6 +182,7 @@ class RunSpec:
     start: Start | None = None
     evaluates: str = ""
     evaluates_in: str = ""
+    keep: bool = True
 
 
 # ------------------------------------------------------------------------------------------------------- what comes out

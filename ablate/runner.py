@@ -369,18 +369,27 @@ def folder_name(study: str) -> str:
     return plain if clear else f"{plain[:40]}-{identity.sha256(study)[:8]}"
 
 
+def run_folder(planned: Planned, folder: Path, key: str) -> Path:
+    """A run's own folder below `folder`, where the database lies."""
+    return folder / folder_name(planned.study.name) / "runs" / key
+
+
 def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingProxyType({})) -> dict[str, RunSpec]:
     """The specification of each run, by key, in the plan's order.
 
     trained: folders of finished runs of other studies that runs of this plan measure anew.
     """
-    runs = folder / folder_name(planned.study.name) / "runs"
     made: dict[str, RunSpec] = {}
     plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
+    measured = {run.evaluates for run in planned.plan.runs} - {""}
     for run in planned.plan.runs:
         if run.key not in made:
-            found = trained.get(run.evaluates) or (str(runs / run.evaluates) if run.evaluates else "")
-            spec = planned.plan.spec(run, str(runs / run.key), str(folder / ".cache"), plugins, planned.path, found)
+            found = trained.get(run.evaluates, "")
+            if run.evaluates and not found:
+                found = str(run_folder(planned, folder, run.evaluates))
+            own, cache = str(run_folder(planned, folder, run.key)), str(folder / ".cache")
+            keep = planned.study.weights != "none" or run.key in measured
+            spec = planned.plan.spec(run, own, cache, plugins, planned.path, found, keep)
             made[run.key] = replace(spec, sources=sources)
     return made
 

@@ -276,7 +276,10 @@ class StudyForm(Form):
     resources: ResourcesForm = Field(default=ResourcesForm(), description="What one run takes.")
     limits: LimitsForm = Field(default=LimitsForm(), description="When a run is given up.")
     tune: TuneForm | None = Field(default=None, description="What `ablate tune` searches.")
-    weights: Literal["all", "best", "none"] = Field(default="all", description="Which runs keep their weights.")
+    weights: Literal["all", "best", "none"] = Field(
+        default="all",
+        description="Which runs keep their weights: all, those of the best variant once all is done, or none.",
+    )
     plugins: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
         default=[], description="Folders of private plug-ins, beside the study file."
     )

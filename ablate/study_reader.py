@@ -35,7 +35,6 @@ from ablate.yaml_file import Trail, Unfolded, dotted
 _NOT_YET = {
     "looks": "`seeds.looks` is kept, but seeds are not added look by look yet: all of them run.",
     "tune": "`tune` is checked and kept; nothing is tuned yet.",
-    "weights": "`weights` is kept; every run still keeps its weights.",
 }
 
 
@@ -107,7 +106,6 @@ class Reader:
             "looks": form.seeds.looks,
             "tune": form.tune,
             "placebo": form.placebo,
-            "weights": form.weights != "all",
         }
         switches = [
             f"{dotted(path)} is the text {self.given.get(path)!r}; write true or false for a boolean, quotes for text."

@@ -83,7 +83,8 @@ def predict(planned: Planned, store: Store, variant: str, seed: int | None, samp
         weights = Path(spec.folder) / f"{at}.pt"
         if not weights.is_file():
             raise AblateError(
-                f"the weights of {variant} are not at {weights}; they were removed, or trained elsewhere."
+                f"the weights of {variant} are not at {weights}: the study says `weights: {planned.study.weights}`, "
+                "or they were removed, or trained elsewhere."
             )
         made = planned.task.predict(Run(spec, registry), weights)
         classes = made.class_names

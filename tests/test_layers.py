@@ -13,7 +13,7 @@ ROWS = [
     "registry design model datafile dataset recipe trick task executor table figure",
     "yaml_file study_form study_reader study check starts rows plan feed scheduler drift blocks comparisons power analysis effects registration notes",
     "schema stored store layers transfer trainer devices checkpoint",
-    "worker warm dispatcher standing results factorials views plots interactive paper importer lineage runner reuse submission bundle why verify view budget doctor report tune testing terminal skeletons run_commands plugin_commands result_commands figure_commands cli",
+    "worker warm dispatcher standing results factorials views plots interactive paper importer lineage runner weights reuse submission bundle why verify view budget doctor report tune testing terminal skeletons run_commands plugin_commands result_commands figure_commands cli",
     "__main__",
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names.split())}

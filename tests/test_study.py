@@ -156,7 +156,7 @@ def test_a_metric_of_unknown_direction_is_taken_for_higher_and_a_note_says_so():
 def test_what_is_not_done_yet_is_kept_and_said():
     asked = parse(BASE + "placebo: true\nweights: none\nanalysis: {error: pooled}", "s.yaml")
     assert (dict(asked.analysis), asked.weights) == ({"error": "pooled", "placebo": True}, "none")
-    assert asked.notes == ("`weights` is kept; every run still keeps its weights.",)
+    assert asked.notes == ()
 
 
 def test_a_trick_is_named_by_name_or_with_its_level_in_three_ways():

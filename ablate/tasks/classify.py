@@ -145,8 +145,6 @@ class Classify(Task):
                 checkpoints.offer(training, so_far)
             yield epoch.values
         last = trainer.state_of(epoch.model)
-        trainer.save(so_far.best, run.folder / "best.pt")
-        trainer.save(last, run.folder / "last.pt")
         run.outputs["weights"] = trainer.hash_of(last)
         run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
         run.outputs["dev_images"] = str(len(training.dev_images))
@@ -155,8 +153,11 @@ class Classify(Task):
             "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
             "peak_mib": trainer.peak_mib(run.device),
         }
-        left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
-        trainer.write_whole(run.folder / TRAINED, lambda file: file.write(left))
+        if run.spec.keep:
+            trainer.save(so_far.best, run.folder / "best.pt")
+            trainer.save(last, run.folder / "last.pt")
+            left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
+            trainer.write_whole(run.folder / TRAINED, lambda file: file.write(left))
         checkpoints.remove()
         return {**epoch.values, **costs}
 
@@ -296,7 +297,8 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     _, logits = trainer.evaluate(training, training.dev_images)
     values = {**finished.history[-1], **trainer.dev_metrics(training, logits)}
     yield values
-    trainer.save(trainer.state_of(training.model), run.folder / "last.pt")
+    if run.spec.keep:
+        trainer.save(trainer.state_of(training.model), run.folder / "last.pt")
     run.outputs["weights"] = finished.weights
     run.outputs["predictions"] = trainer.hash_of({"dev": logits})
     run.outputs["dev_images"] = str(len(training.dev_images))

@@ -1,0 +1,61 @@
+"""What stays on the disk, as files."""
+
+import json
+import subprocess
+import sys
+
+STUDY = """
+base:
+  model: {name: vgg, width: 2, stages: 1, depth: 1}
+  data: {name: synthetic, classes: 3, train_size: 60, dev_size: 30}
+  epochs: 2
+  batch_size: 20
+  optimizer: {name: sgd, lr: 0.2}
+tricks:
+  slow: {set: {optimizer.lr: 1e-7}, category: optimization}
+  views: {use: test_time_augmentation}
+designs: add_one_in
+seeds: 1
+metric: {name: dev_accuracy, better: higher}
+"""
+
+
+def ablate(folder, *words, code=0):
+    done = subprocess.run([sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done.stdout if code == 0 else done.stderr
+
+
+def with_weights(folder):
+    """(variant, seed) of the runs that have weights."""
+    runs = json.loads(ablate(folder, "plan", "mine", "--format", "json"))["runs"]
+    kept = {path.parent.name for path in folder.rglob("last.pt")}
+    return {(run["variant"], run["seed"]) for run in runs if run["key"] in kept}
+
+
+def test_all_keep_their_weights_or_the_best_variant_alone_or_none(tmp_path):
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    ablate(tmp_path, "run", "mine.yaml")
+    assert {("base", 0), ("base+slow", 0), ("base+views", 0)} == with_weights(tmp_path)
+    assert "Weights of 3 runs take" in ablate(tmp_path, "plan", "mine.yaml")
+    ablate(tmp_path, "run", "mine.yaml", "--set", "weights=best")
+    rows = json.loads(ablate(tmp_path, "table", "--format", "json"))["rows"]
+    best = max(rows, key=lambda row: (row["mean"], -len(row["tricks"])))["variant"]
+    assert best != "base+slow", "this shows nothing where the hopeless variant is best"
+    assert {(best, 0)} == with_weights(tmp_path)
+    ablate(tmp_path, "run", "mine.yaml", "--set", "weights=none", "--set", "seeds=2")
+    measured = ("base", 1)  # base+views measures it, so its weights are needed
+    assert {(best, 0), measured} == with_weights(tmp_path)
+    refused = ablate(tmp_path, "predict", "--variant", "base+slow", "--seed", "1", code=2)
+    assert "the study says `weights: none`" in refused
+
+
+def test_what_another_study_asks_for_too_stays(tmp_path):
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    (tmp_path / "other.yaml").write_text(STUDY)
+    ablate(tmp_path, "run", "other.yaml")
+    ablate(tmp_path, "run", "mine.yaml")  # trains nothing: the same runs
+    before = set(tmp_path.rglob("last.pt"))
+    assert len(before) == 3
+    ablate(tmp_path, "run", "other.yaml", "--set", "weights=best")
+    assert before == set(tmp_path.rglob("last.pt"))
