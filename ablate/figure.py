@@ -12,7 +12,8 @@ import math
 import statistics
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, Literal
 
 from ablate.errors import FigureError, did_you_mean
@@ -293,19 +294,32 @@ class Panel:
 class Scene:
     """A figure, ready to be drawn. title: its name in words. caption: what a paper prints below it, with n, what the
     intervals mean, and the seeds. alt: what it shows, for those who do not see it. across: panels side by side where
-    there is room."""
+    there is room; across_narrow: in one column of a paper."""
 
     title: str
     caption: str
     alt: str
     panels: tuple[Panel, ...]
     across: int = 1
+    across_narrow: int = 1
 
     @property
     def legend(self) -> tuple[Mark, ...]:
         """The marks that the legend names, each label once."""
         marks = (mark for panel in self.panels for mark in panel.marks if not isinstance(mark, Words) and mark.label)
         return tuple({mark.label: mark for mark in marks}.values())
+
+    def rows(self, across: int) -> list[tuple[Panel, ...]]:
+        """The panels as they stand. Where a panel's y axis is that of its left neighbour, it is not named again."""
+        found = []
+        for i in range(0, len(self.panels), across):
+            row = self.panels[i : i + across]
+            same = (left.y == right.y and right.y.high is not None for left, right in pairwise(row))
+            bare = (
+                replace(p, y=replace(p.y, label="")) if as_left else p for p, as_left in zip(row[1:], same, strict=True)
+            )
+            found.append((row[0], *bare))
+        return found
 
 
 # -------------------------------------------------------------------------------------------------------------- figures

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from ablate.figure import Axis, Colour, Mark, Panel, Rule, Scene, Series, Span, Words, shortened
+from ablate.figure import Axis, Colour, Mark, Rule, Scene, Series, Span, Words, shortened
 from ablate.records import Json
 from ablate.table import one_line
 
@@ -43,8 +43,9 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
     seen: set[str] = set()
     data: list[dict[str, Json]] = []
     layout: dict[str, Json] = {"shapes": [], "annotations": []}
-    domains, height = _domains(scene.panels, across)
-    for i, (panel, (x_domain, y_domain)) in enumerate(zip(scene.panels, domains, strict=True)):
+    domains, height = _domains(scene, across)
+    panels = [panel for row in scene.rows(across) for panel in row]
+    for i, (panel, (x_domain, y_domain)) in enumerate(zip(panels, domains, strict=True)):
         key = "" if i == 0 else str(i + 1)
         for mark in panel.marks:
             if isinstance(mark, Series):
@@ -105,9 +106,9 @@ def text(name: str) -> str:
 # --------------------------------------------------------------------------------------------------------------- layout
 
 
-def _domains(panels: Sequence[Panel], across: int) -> tuple[list[tuple[list[float], list[float]]], float]:
+def _domains(scene: Scene, across: int) -> tuple[list[tuple[list[float], list[float]]], float]:
     """Each panel's place as shares of the plot, and the plot's height in pixels."""
-    rows = [panels[i : i + across] for i in range(0, len(panels), across)]
+    rows = scene.rows(across)
     heights = [max(panel.height for panel in row) * _PX * 1.25 for row in rows]
     gap = 74.0
     total = sum(heights) + gap * (len(rows) - 1)

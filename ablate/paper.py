@@ -14,6 +14,7 @@ from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -22,7 +23,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.textpath import TextPath
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from ablate.figure import Axis, Colour, Mark, Panel, Rule, Scene, Series, Span, Words, shortened
 from ablate.table import one_line
@@ -111,8 +112,8 @@ def _described(svg: bytes, scene: Scene) -> bytes:
 
 def _figure(scene: Scene, columns: int) -> Figure:
     width = WIDTHS[columns]
-    across = min(scene.across, len(scene.panels)) if columns == 2 else 1
-    rows = [scene.panels[i : i + across] for i in range(0, len(scene.panels), across)]
+    across = min(scene.across if columns == 2 else scene.across_narrow, len(scene.panels))
+    rows = scene.rows(across)
     heights = [max(panel.height + 0.2 * bool(panel.title) for panel in row) for row in rows]
     labels = [drawable(mark.label) for mark in scene.legend if not isinstance(mark, Words)]
     labels = shortened(labels, int(width * 14))
@@ -138,11 +139,11 @@ def _figure(scene: Scene, columns: int) -> Figure:
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:
     """As many as fit beside each other: each as wide as its widest label and a handle."""
+    widths = [_width(label, 7) + 34 for label in labels]
     for columns in range(len(labels), 1, -1):
-        rows = -(-len(labels) // columns)
-        parts = [labels[i : i + rows] for i in range(0, len(labels), rows)]
-        if sum(max(_width(label, 7) for label in part) + 34 for part in parts) <= width * 72 * 0.98:
-            return columns
+        if sum(max(part) for part in np.array_split(widths, columns)) <= width * 72 * 0.98:
+            rows = -(-len(labels) // columns)
+            return -(-len(labels) // rows)  # no more columns than those rows need
     return 1
 
 
@@ -153,7 +154,8 @@ def _width(text: str, size: float) -> float:
 
 def _panel(axes: Axes, panel: Panel, width: float, columns: int) -> None:
     if panel.title:
-        axes.set_title(shortened([drawable(panel.title)], int(width * 15))[0])
+        # A title begins where the axis does, right of the rows' names.
+        axes.set_title(shortened([drawable(panel.title)], int(width * (8 if panel.y.ticks else 11)))[0])
     for mark in panel.marks:
         _mark(axes, mark)
     _axis(axes, "x", panel.x, width)
@@ -172,7 +174,7 @@ def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, width: float) -> Non
     getattr(axes, f"set_{which}label")(drawable(axis.label))
     if axis.log:
         getattr(axes, f"set_{which}scale")("log")
-        own.set_major_formatter(ScalarFormatter(useOffset=False))
+        own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         own.set_minor_formatter(NullFormatter())
     elif axis.whole:
         own.set_major_locator(MaxNLocator(nbins=6, integer=True))
@@ -259,7 +261,8 @@ def _line(series: Series, x: list[float], y: list[float], over: float) -> Line2D
         x, y, color=colour, linewidth=series.width, linestyle=_DASHES[series.dash], marker=_MARKERS[series.marker],
         markersize=series.size * 0.9, markerfacecolor="white" if hollow else colour, markeredgecolor=colour,
         markeredgewidth=1.1 if hollow or series.marker in ("cross", "plus", "bar") else 0.4,
-        markevery=(series.first, series.every), alpha=0.35 if series.faint else 1.0, zorder=over,
+        markevery=(series.first, series.every), clip_on=series.marker not in ("left", "right"),
+        alpha=0.35 if series.faint else 1.0, zorder=over,
     )  # fmt: skip
 
 

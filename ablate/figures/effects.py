@@ -35,9 +35,10 @@ from ablate.figure import (
 )
 from ablate.records import Better, Row
 
+_SMALL = "n < 3: no interval"
 _DRAWN: dict[str, tuple[Colour, Marker]] = {
     "helps": ("blue", "circle"), "hurts": ("vermillion", "square"), "equivalent": ("green", "diamond"),
-    "inconclusive": ("grey", "hollow"), "inert": ("grey", "cross"), "n < 3": ("ink", "plus"),
+    "inconclusive": ("grey", "hollow"), "inert": ("grey", "cross"), _SMALL: ("ink", "plus"),
 }  # fmt: skip
 """What verdicts look like; the last is that of rows too small for one."""
 
@@ -115,17 +116,19 @@ class EffectsFigure(Figure):
 
     def scene(self, info: Effects) -> Scene:
         groups = [list(rows) for _, rows in groupby(info.rows, lambda row: row.design)]
-        against = {row.compared_with for row in info.rows}
         low, high = _range(info)
-        panels = []
-        for i, rows in enumerate(groups):
-            named = {row.compared_with for row in rows}
-            beside = named.pop() if len(named) == 1 else ""
-            title = "" if len(groups) == 1 else f"{rows[0].design}{f' (vs {beside})' if beside else ''}"
-            last = i == len(groups) - 1
-            versus = f" vs {next(iter(against))}" if len(against) == 1 else ""
-            axis = Axis(f"Δ {info.metric}{versus}, 95 % CI" if last else "", low, high)
-            panels.append(_panel(rows, info, axis, title, name_comparison=not beside))
+        interval = ", 95 % CI" if any(row.low is not None for row in info.rows) else ""
+        versus = _against(info.rows) if len(groups) == 1 else ""
+        label = f"Δ {info.metric}{versus}{interval}"
+        panels = [
+            _panel(
+                rows,
+                info,
+                Axis(label if rows is groups[-1] else "", low, high),
+                "" if len(groups) == 1 else f"{rows[0].design}{_against(rows)}",
+            )
+            for rows in groups
+        ]
         decided = [row for row in info.rows if row.verdict in ("helps", "hurts")]
         said = [f"{row.label} {fixed(row.delta, info.digits, sign=True)} ({row.verdict})" for row in decided]
         return Scene(
@@ -135,6 +138,14 @@ class EffectsFigure(Figure):
             + (f"Decided: {in_words(said)}." if said else "None is decided."),
             panels=tuple(panels),
         )
+
+
+def _against(rows: Sequence[EffectRow]) -> str:
+    """` vs full`, where all rows are compared with that."""
+    named = {row.compared_with for row in rows}
+    if len(named) == 1:
+        return f" vs {named.pop()}"
+    return " vs step before" if rows[0].design == "cumulative" else ""
 
 
 def _most_telling(rows: Sequence[Row], limit: int) -> list[Row]:
@@ -151,7 +162,7 @@ def _effect(row: Row) -> EffectRow:
         label=(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""),
         design=row.design, compared_with=row.compared_with, delta=row.delta,
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
-        verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else "n < 3",
+        verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else _SMALL,
         pairs=row.pairs, ran=str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}",
         failed=row.failed, collapsed=row.collapsed,
     )  # fmt: skip
@@ -176,7 +187,7 @@ def _range(info: Effects) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str, name_comparison: bool) -> Panel:
+def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> Panel:
     assert axis.low is not None
     assert axis.high is not None
     marks: list[Mark] = []
@@ -189,12 +200,11 @@ def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str, nam
         if of:
             marks.append(_points(verdict, of, info.digits, axis.low, axis.high))
             marks += _arrows(colour, of, axis.low, axis.high)
-    named = [f"{row.label} vs {row.compared_with}" if name_comparison else row.label for row in rows]
     planned = {row.ran for row in rows}
     one_n = len(planned) == 1 and not any(row.failed for row in rows)
     ticks = [
-        (float(i), name if one_n else f"{name} (n={row.ran}{'†' if row.failed else ''})")
-        for i, (name, row) in enumerate(zip(named, rows, strict=True))
+        (float(i), row.label if one_n else f"{row.label} (n={row.ran}{'†' if row.failed else ''})")
+        for i, row in enumerate(rows)
     ]
     return Panel(
         x=axis,
@@ -249,11 +259,15 @@ def _numbers(row: EffectRow, digits: int) -> str:
 def _caption(info: Effects) -> str:
     low, high = _range(info)
     pairs = sorted({row.pairs for row in info.rows})
-    shared = f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
+    shared = f"n = {pairs[0]}" if len(pairs) == 1 else f"n = {pairs[0]} to {pairs[-1]}"
     said = [
-        f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: mean over {shared} "
-        f"shared seeds ({seeds_in_words(info.seeds)}) with its own 95 % t interval. Verdicts speak of the trick that "
-        "differs, after Holm's correction."
+        f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: mean over the seeds "
+        f"that both share ({shared} of {seeds_in_words(info.seeds)}) "
+        + (
+            "with its own 95 % t interval. Verdicts speak of the trick that differs, after Holm's correction."
+            if any(row.low is not None for row in info.rows)
+            else "without any interval or verdict, for which it takes three."
+        )
     ]
     if info.minimum_effect:
         said.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")

@@ -5,6 +5,7 @@ Parallel lines: no interaction. For factorials and fractions (Montgomery, Design
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -44,11 +45,13 @@ class InteractionsFigure(Figure):
             raise FigureError("no pair of tricks was run in all of its four combinations.")
         pairs = tuple(whole[: self.limit])
         ends = [end for pair in pairs for q in pair.quarters for end in (q.mean, q.low, q.high) if end is not None]
+        percent = source.units.get(source.metric) == "%"
         pad = 0.06 * (max(ends) - min(ends)) or 1.0
         halves = [pair.ci_high - pair.estimate for pair in pairs if pair.ci_high is not None]
         return Interactions(
             study=source.study, metric=source.titled(source.metric), better=source.better, seeds=source.seeds,
-            pairs=pairs, low=min(ends) - pad, high=max(ends) + pad, digits=places(halves),
+            pairs=pairs, low=min(ends) - pad, high=min(max(ends) + pad, 100.5 if percent else math.inf),
+            digits=places(halves),
             left_out=len(source.interactions) - len(pairs),
         )  # fmt: skip
 
@@ -60,6 +63,7 @@ class InteractionsFigure(Figure):
             alt=f"Interaction plots of pairs of tricks on {info.metric}. Interactions: {in_words(said)}.",
             panels=tuple(_panel(pair, info) for pair in info.pairs),
             across=3,
+            across_narrow=2,
         )
 
 
@@ -84,7 +88,7 @@ def _panel(pair: Interaction, info: Interactions) -> Panel:
             )
         )  # fmt: skip
     return Panel(
-        x=Axis(low=-0.35, high=1.35, ticks=((0.0, f"without {first}"), (1.0, f"with {first}"))),
+        x=Axis(low=-0.35, high=1.35, label=first, ticks=((0.0, "without"), (1.0, "with"))),
         y=Axis(info.metric, info.low, info.high, grid=True),
         marks=tuple(marks),
         title=f"{first} × {second}",

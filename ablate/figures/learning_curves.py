@@ -25,7 +25,7 @@ class LearningCurves:
 @dataclass(frozen=True)
 class LearningCurvesFigure(Figure):
     """metric: None for the study's own. variants: which; none: all, or where they are more than eight what the others
-    are compared with, the best, those that were decided, and the first others."""
+    are compared with, the best, those that were decided, and the best others."""
 
     metric: str | None = None
     variants: tuple[str, ...] = ()
@@ -71,7 +71,10 @@ def _telling(source: Source, curves: Sequence[str]) -> list[str]:
     """At most as many variants as lines that can be told apart, in the plan's order."""
     references = [row.compared_with for row in source.rows if row.compared_with]
     decided = [row.variant for row in source.rows if row.verdict in ("helps", "hurts")]
-    rank = dict.fromkeys([*references[:1], *([source.best] if source.best else []), *references, *decided, *curves])
+    sign = -1 if source.better == "higher" else 1
+    ranked = sorted((row for row in source.rows if row.mean is not None), key=lambda row: sign * (row.mean or 0.0))
+    best = [row.variant for row in ranked]
+    rank = dict.fromkeys([*references[:1], *([source.best] if source.best else []), *decided, *best, *curves])
     kept = [variant for variant in rank if variant in curves][: len(LINES)]
     return [variant for variant in curves if variant in kept]
 
@@ -141,5 +144,8 @@ def _caption(info: LearningCurves) -> str:
     if failed:
         said.append(f"Crosses: runs that failed and are in no mean ({in_words(failed)}).")
     if info.left_out:
-        said.append(f"{len(info.curves)} of {len(info.curves) + info.left_out} variants are shown.")
+        said.append(
+            f"{len(info.curves)} of {len(info.curves) + info.left_out} variants are shown: the reference, the decided "
+            "and the best."
+        )
     return " ".join(said)

@@ -117,7 +117,11 @@ def _cost(source: Source, asked: str | None) -> str:
         if known and max(known) >= 1.1 * min(known):
             return name
     if not there:
-        raise FigureError("accuracy against cost needs runs that report parameters or train_seconds, or a `cost`.")
+        others = in_words([name for name in source.values if name != source.metric], 12)
+        raise FigureError(
+            f"no run of {source.study} reports parameters or train_seconds"
+            + (f"; name a cost among what there is: `--with cost=NAME`, {others}." if others else ", nor another cost.")
+        )
     return there[-1]
 
 

@@ -25,6 +25,8 @@ from ablate.figure import (
 )
 from ablate.records import Json
 
+_HEIGHT = 1.6
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -137,7 +139,7 @@ def _search(info: Tuning) -> Panel:
             numbers = tuple(float(trial.number) for trial in of)
             hover = tuple(map(_said, of))
             marks.append(Series(numbers, values, state, "grey", marker=marker, hover=hover))  # type: ignore[arg-type]
-    return Panel(Axis("trial", whole=True), Axis(info.metric, grid=True), tuple(marks), "History", 1.9)
+    return Panel(Axis("trial", whole=True), Axis(info.metric, grid=True), tuple(marks), "History", _HEIGHT)
 
 
 def _importance(info: Tuning) -> Panel:
@@ -153,7 +155,7 @@ def _importance(info: Tuning) -> Panel:
         Axis(low=-0.6, high=len(ranked) - 0.4, ticks=ticks, reverse=True),
         (dots,),
         "Importance",
-        max(1.9, 0.45 + 0.19 * len(ranked)),
+        max(_HEIGHT, 0.45 + 0.19 * len(ranked)),
     )
 
 
@@ -174,7 +176,14 @@ def _slice(info: Tuning, name: str) -> Panel:
         x, tuple(value for _, value in tried), colour="blue", marker="circle", size=4.2,
         hover=tuple(_said(trial) for trial, _ in tried),
     )  # fmt: skip
-    return Panel(axis, Axis(info.metric, grid=True), (points, *_winner(history, x, tried)), name, 1.9)
+    low, high = _span([value for _, value in _done(history)])
+    return Panel(axis, Axis(info.metric, low, high, grid=True), (points, *_winner(history, x, tried)), height=_HEIGHT)
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    """One range for all slices."""
+    pad = 0.06 * (max(values) - min(values)) or 1.0
+    return min(values) - pad, max(values) + pad
 
 
 def _winner(history: TuningHistory, x: Sequence[float], tried: Sequence[tuple[TunedTrial, float]]) -> Iterator[Mark]:
