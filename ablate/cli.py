@@ -34,6 +34,14 @@ app = typer.Typer(
 )
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        from ablate._version import __version__
+
+        print(f"ablate {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     db: Annotated[
@@ -42,6 +50,9 @@ def options(
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and failures.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001  # its callback has answered
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None:
     Global.db = db or os.environ.get("ABLATE_DB") or "results/ablate.db"

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -220,8 +221,14 @@ def test_a_mistake_is_a_message_and_exit_code_2_and_makes_no_database(folder, wo
     assert not (folder / "results").exists()
 
 
+def test_the_version_is_that_of_the_distribution(folder):
+    assert f"ablate {version('ablate-studies')}\n" == ablate(folder, "--version")
+
+
 def test_every_command_has_a_help_text_with_an_example(folder):
-    for command in ("plan", "run", "status", "table", "export", "show", "init", "list", "schema", "doctor"):
+    commands = [line.split()[0] for line in ablate(folder, "--help").split("Commands:")[1].splitlines() if line]
+    assert len(commands) >= 17
+    for command in commands:
         assert f"ablate {command}" in ablate(folder, command, "--help").split("Usage", 1)[1].split("\n", 1)[1], command
 
 
