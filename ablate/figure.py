@@ -113,7 +113,8 @@ class Source:
     rows: the table's, in the plan's order. values: metric -> variant -> value by seed (in the order of `seeds`), None
     where the run is not counted. units, directions: of metrics, where known. failed: variant -> seed -> reason.
     curves: metric -> variant -> curve, of the metrics that have any. interactions: of a factorial; where there is
-    none, `no_interactions` says why. best: the variant that the table calls best.
+    none, `no_interactions` says why. best: the variant that the table calls best. measures: of a variant that trains
+    nothing, whose final weights it evaluates; what happened epoch by epoch is known of that one.
     """
 
     study: str
@@ -132,6 +133,7 @@ class Source:
     tuning: TuningHistory | None = None
     best: str | None = None
     at: str | int = "last"
+    measures: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def variants(self) -> tuple[str, ...]:

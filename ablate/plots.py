@@ -72,7 +72,17 @@ def source_of(
         tuning=tuning,
         best=None if best is None else best.variant,
         at=measured.metric.at,
+        measures=_measures(store, found),
     )
+
+
+def _measures(store: Reader, found: Results) -> dict[str, str]:
+    """The variants whose runs evaluate another one's weights, and whose."""
+    variants = {cell.run: cell.variant for cell in found.cells}
+    others: dict[str, set[str]] = {}
+    for attempt in store.counted(found.study):
+        others.setdefault(attempt.variant, set()).add(variants.get(attempt.outputs.get("evaluates", ""), ""))
+    return {variant: next(iter(of)) for variant, of in others.items() if len(of) == 1 and "" not in of}
 
 
 def _failed(found: Results) -> dict[str, dict[int, str]]:

@@ -4,6 +4,10 @@ import json
 import subprocess
 import sys
 
+from ablate import plots
+from ablate.figures.best_variant import BestVariantFigure
+from ablate.store import Store
+
 STUDY = """
 base:
   model: {name: vgg, width: 2, stages: 1, depth: 1}
@@ -59,3 +63,16 @@ def test_what_another_study_asks_for_too_stays(tmp_path):
     assert len(before) == 3
     ablate(tmp_path, "run", "other.yaml", "--set", "weights=best")
     assert before == set(tmp_path.rglob("last.pt"))
+
+
+def test_the_curves_of_a_variant_that_trained_nothing_are_those_of_the_training_that_it_evaluates(tmp_path):
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    ablate(tmp_path, "run", "mine.yaml")
+    with Store.open(tmp_path / "results" / "ablate.db") as store:
+        source = plots.source(store)
+    info = BestVariantFigure(variant="base+views").info(source)
+    assert ("base+views", "base") == (info.variant, info.trained)
+    assert [(1, 2), (1, 2)] == [curve.steps for curve in info.curves]
+    assert "The training is that of base, whose final weights base+views evaluates." in (
+        plots.draw(source, "best_variant", {"variant": "base+views"}).caption
+    )

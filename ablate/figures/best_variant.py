@@ -13,10 +13,12 @@ _BRIEF = ("dev_accuracy", "dev_loss")
 
 @dataclass(frozen=True)
 class BestVariant:
-    """titles: of each curve its metric with its unit. percent: whether that is %."""
+    """titles: of each curve its metric with its unit. percent: whether that is %. trained: whose curves they are, where
+    the variant evaluates another one's weights."""
 
     study: str
     variant: str
+    trained: str
     titles: tuple[str, ...]
     percent: tuple[bool, ...]
     curves: tuple[Curve, ...]
@@ -33,18 +35,20 @@ class BestVariantFigure(Figure):
         if self.variant is None and source.best is None:
             raise FigureError("no variant is best yet: none has a result for every planned seed.")
         variant = source.find(self.variant or source.best or "")
-        names = [name for name in _BRIEF if variant in source.curves.get(name, {})]
+        trained = source.measures.get(variant, variant)
+        names = [name for name in _BRIEF if trained in source.curves.get(name, {})]
         if source.metric not in names:
             own = [source.metric, *source.directions]
-            names = [name for name in dict.fromkeys(own) if variant in source.curves.get(name, {})][:2]
+            names = [name for name in dict.fromkeys(own) if trained in source.curves.get(name, {})][:2]
         if not names:
             raise FigureError(f"no run of {variant} reports a metric step by step.")
         return BestVariant(
             study=source.study,
             variant=variant,
+            trained=trained,
             titles=tuple(map(source.titled, names)),
             percent=tuple(source.units.get(name) == "%" for name in names),
-            curves=tuple(source.curves[name][variant] for name in names),
+            curves=tuple(source.curves[name][trained] for name in names),
             chosen=self.variant is not None,
         )
 
@@ -110,6 +114,8 @@ def _caption(info: BestVariant, which: str) -> str:
     if failed:
         listed = in_words([f"seed {run.seed} ({run.failed})" for run in failed])
         said.append(f"Crosses: failed and in no mean: {listed}.")
+    if info.trained != info.variant:
+        said.append(f"The training is that of {info.trained}, whose final weights {info.variant} evaluates.")
     if not info.chosen:
         said.append("Best: the highest-ranking mean among the variants with every planned seed done.")
     return " ".join(said)
