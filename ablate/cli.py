@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate import figure_commands, plugin_commands, result_commands, run_commands
+from ablate import figure_commands, plugin_commands, report_commands, result_commands, run_commands
 from ablate.errors import AblateError, StudyError
 from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, print_json, say, write
 
@@ -284,6 +284,7 @@ def _table_text(study: str, format_: str, view: str = "variants", **drawn: Any) 
 
 
 app.registered_commands += figure_commands.app.registered_commands
+app.registered_commands += report_commands.app.registered_commands
 app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
 app.registered_commands += plugin_commands.app.registered_commands

@@ -74,8 +74,6 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
 
 def page(scene: Scene) -> str:
     """A page by itself: the figure with its caption, in light and dark, on a screen or a phone, without network."""
-    from plotly.offline import get_plotlyjs
-
     wide, narrow = figure(scene), figure(scene, narrow=True)
     given = {"data": wide["data"], "wide": wide["layout"], "narrow": narrow["layout"], "config": CONFIG}
     return _PAGE % {
@@ -83,8 +81,15 @@ def page(scene: Scene) -> str:
         "alt": text(scene.alt),
         "caption": text(scene.caption),
         "given": in_script(given),
-        "plotly": get_plotlyjs(),
+        "plotly": library(),
     }
+
+
+def library() -> str:
+    """plotly.js, which a page that shows figures holds once (4.7 MB)."""
+    from plotly.offline import get_plotlyjs
+
+    return str(get_plotlyjs())
 
 
 def in_script(value: Json) -> str:

@@ -95,6 +95,14 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True)
+class TestUse:
+    """One prediction of the test set: which variant's weights, of which seeds."""
+
+    variant: str
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class RunState:
     state: State
     reason: Reason | None
@@ -280,6 +288,37 @@ class Reader:
                 connection.execute(sa.select(schema.run.c.config).where(schema.run.c.key == key)).scalar_one()
             )
             return found
+
+    def configs(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, dict[str, Json]]:
+        """What each run of a study was asked, by key, in the plan's order."""
+        query = (
+            sa.select(schema.run.c.key, schema.run.c.config)
+            .join(schema.cell, schema.run.c.key == schema.cell.c.run)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+            .order_by(schema.cell.c.position)
+        )
+        with self._reading() as connection:
+            return {key: json.loads(config) for key, config in connection.execute(query)}
+
+    def failure_messages(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, str]:
+        """Of each failed run of a study, what its last attempt said, by key."""
+        a = schema.attempt.c
+        query = (
+            sa.select(a.run, a.message)
+            .join(schema.run, schema.run.c.key == a.run)
+            .join(schema.cell, schema.cell.c.run == a.run)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles), schema.run.c.state == "failed")
+            .order_by(a.id)
+        )
+        with self._reading() as connection:
+            return {run: message or "" for run, message in connection.execute(query)}
+
+    def test_uses(self, study: str) -> list[TestUse]:
+        """Every different prediction of the test set that the study's variants made, the first one first."""
+        use = schema.test_use.c
+        query = sa.select(use.variant, use.seeds).where(use.study == study).order_by(use.id)
+        with self._reading() as connection:
+            return [TestUse(variant, tuple(json.loads(seeds))) for variant, seeds in connection.execute(query)]
 
     def cells_of(self, key: str) -> list[tuple[str, str, int]]:
         """(study, variant, seed) of every cell that the run serves."""

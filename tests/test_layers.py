@@ -10,10 +10,10 @@ import ablate
 ROOT = Path(ablate.__file__).parent
 ROWS = [
     "__init__ _version errors records identity rng unpickle",
-    "registry design model datafile dataset recipe trick task executor table figure",
-    "yaml_file study_form study_reader study check starts rows plan feed scheduler drift blocks comparisons power analysis effects registration notes",
+    "registry design model datafile dataset recipe trick task executor table figure document",
+    "yaml_file study_form study_reader study check starts rows plan feed scheduler drift blocks comparisons power analysis effects registration notes claims described methods papers prose reproduce",
     "schema stored store layers transfer trainer devices checkpoint",
-    "worker warm dispatcher standing results factorials views plots interactive paper importer lineage runner weights reuse submission bundle why verify view budget doctor report tune testing terminal skeletons run_commands plugin_commands result_commands figure_commands cli",
+    "worker warm dispatcher standing results factorials views plots interactive paper importer lineage runner weights reuse submission bundle why verify view budget doctor report report_html report_markdown report_latex report_pdf tune testing terminal skeletons run_commands plugin_commands result_commands figure_commands report_commands cli",
     "__main__",
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names.split())}
@@ -24,6 +24,8 @@ OWNERS = {
     "optuna": {"tune"},
     "plotly": {"interactive"},
     "matplotlib": {"paper"},
+    "typst": {"report_pdf"},
+    "markdown_it": {"prose"},
     "torch": {
         "trainer",
         "checkpoint",

@@ -20,6 +20,7 @@ _TEXT = {
     "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "–": r"\textendash{}",
     "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
     "×": r"$\times$", "✓": r"$\surd$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
+    "→": r"$\rightarrow$", "−": "$-$", "…": r"\ldots{}",
 }  # fmt: skip
 _DOCUMENT = r"""\documentclass{article}
 \usepackage[T1]{fontenc}

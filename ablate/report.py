@@ -1,0 +1,406 @@
+"""A study's report as plain data: what was asked, made, found, and what may not be said. Formats: report_html.py, ...
+
+Everything comes from the database, through its read side: the same stored values give the same document. No study's
+code is imported, and no time, attempt, host or path enters. Sentences are made from verdicts (claims.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ablate import analysis, claims, described, methods, papers, plots, reproduce, results, views
+from ablate.claims import Claim
+from ablate.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Facts,
+    Line,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    code,
+    line,
+    strong,
+)
+from ablate.errors import AblateError, FigureError
+from ablate.figure import Source, fixed, in_words
+from ablate.notes import NO_VALUE
+from ablate.records import Json, Row
+from ablate.registry import Registry
+from ablate.results import Results
+from ablate.stored import Reader, StoredCell, TestUse
+from ablate.table import Chance, Measure, TableData, ViewData, decimals
+
+BY_HAND = "variants"
+"""The design of a row that a study lists itself."""
+
+MOST_FAILURES = 20
+"""Failed runs that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a report is made from. asked: of each run what it was asked, by key; said: what failed ones said.
+
+    uses: predictions of the test set. tuned: hyperparameters were searched, too. text: the study file's.
+    """
+
+    found: Results
+    table: TableData
+    source: Source
+    asked: Mapping[str, Mapping[str, Json]]
+    said: Mapping[str, str]
+    uses: tuple[TestUse, ...]
+    tuned: bool
+    text: str = ""
+
+    @property
+    def best(self) -> Row | None:
+        """The row that the table's notes call best."""
+        degenerate = self.found.measured.degenerate is not None
+        return None if degenerate else analysis.best(self.table.rows, self.table.better)
+
+
+def material(store: Reader, study: str) -> Material:
+    """Read everything. AblateError where nothing of the study is done yet, for then there is nothing to report."""
+    found = results.load(store, study)
+    if not any(cell.state == "done" for cell in found.cells):
+        failed = sum(cell.state == "failed" for cell in found.cells)
+        which = f"all {failed} that were made failed" if failed else "none was made yet"
+        raise AblateError(
+            f"{study} has no finished run: of {len(found.cells)} planned, {which}. `ablate run` makes them, "
+            "`ablate status` says where they stand."
+        )
+    return Material(
+        found,
+        results.table_data(found),
+        plots.source_of(store, found),
+        store.configs(study),
+        store.failure_messages(study),
+        tuple(store.test_uses(study)),
+        bool(store.cells(study, ("tune",))),
+        results.find(store, study).text,
+    )
+
+
+def methods_text(of: Material) -> str:
+    """The statistics paragraph by itself."""
+    found = of.found
+    factorial = any(_view(found, name) is not None for name in ("effects",))
+    return methods.paragraph(
+        found.resolved, found.measured, of.table.rows, found.cells, found.provenance, factorial=factorial
+    )
+
+
+def document(of: Material, notes: tuple[Block, ...] = (), rows: int = 60) -> Document:
+    """The report. notes: the author's own blocks. rows: the most that the figure of effects shows."""
+    found = of.found
+    sections = [
+        _question(of),
+        _variants(of),
+        _table(of),
+        _best(of),
+        _effects(of, rows),
+        _support(of),
+        Section("notes", "Author's notes", notes) if notes else None,
+        _methods(of),
+        _failures(of),
+        _reproduce(of),
+        _papers(of),
+        Section("study", "The study file", (Code(of.text.rstrip("\n")),)) if of.text.strip() else None,
+    ]
+    return Document(
+        found.study, f"{found.study}: ablation report", _subtitle(of), tuple(s for s in sections if s is not None),
+        f"ablate report {shlex.quote(found.study)} --format html",
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- opening
+
+
+def _subtitle(of: Material) -> str:
+    measured, cells = of.found.measured, of.found.cells
+    runs = {cell.run: cell.state for cell in cells}
+    counts = [(sum(state == wanted for state in runs.values()), word) for wanted, word in _STATES.items()]
+    states = ", ".join(f"{count} {word}" for count, word in counts if count)
+    variants = len(measured.variants)
+    what = f"{variants} variant{'s' * (variants != 1)} × {len(measured.seeds)} seed{'s' * (len(measured.seeds) != 1)}"
+    return f"{what}, {len(runs)} run{'s' * (len(runs) != 1)}: {states}"
+
+
+_STATES = {"done": "done", "failed": "failed", "running": "running", "todo": "to do"}
+
+
+def _question(of: Material) -> Section:
+    found = _claims(of)
+    blocks: list[Block] = []
+    asked = str(of.found.resolved.get("question") or "")
+    if asked:
+        blocks.append(Paragraph(line(asked)))
+    answer = _answer(of, found)
+    blocks.append(Paragraph(answer))
+    short = _first_question(asked)
+    brief = (*([Paragraph(line(short))] if short else []), Paragraph(answer))
+    return Section(
+        "question", "Question and answer" if asked else "In short", tuple(blocks), brief if short != asked else ()
+    )
+
+
+def _first_question(asked: str) -> str:
+    """Up to the first question mark, else the first sentence."""
+    end = asked.find("?")
+    end = asked.find(". ") if end < 0 else end
+    return asked if end < 0 else asked[: end + 1]
+
+
+def _answer(of: Material, found: Sequence[Claim]) -> Line:
+    """How many comparisons came out how, what is decided, which variant is best."""
+    said: list[Line] = [line(claims.tally(found))] if found else []
+    for verdict in ("helps", "hurts"):
+        named = claims.decided(found, verdict)
+        if named:
+            said.append(line(f"What {verdict}: ", strong(in_words(named)), "."))
+    if of.best is not None:
+        best = f"Best mean of the variants with every planned seed done: {of.best.variant}, {of.table.metric} "
+        said.append(line(best, strong(_mean(of, of.best)), "."))
+    return tuple(span for i, one in enumerate(said) for span in (line(" ") if i else ()) + one)
+
+
+def _mean(of: Material, row: Row) -> str:
+    digits = decimals((r.mean for r in of.table.rows), (r.std for r in of.table.rows))
+    unit = of.table.units.get(of.table.metric, "")
+    spread = f" ± {fixed(row.std, digits)}" if row.std and row.n > 2 else ""
+    return f"{fixed(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
+
+
+# ---------------------------------------------------------------------------------------------------------- variants
+
+
+def _variants(of: Material) -> Section | None:
+    resolved = of.found.resolved
+    if resolved.get("imported") and not resolved["tricks"]:
+        return None
+    bases = described.bases(resolved)
+    apart = described.apart(bases)
+    blocks: list[Block] = []
+    if bases and bases[0].config:
+        shared = [
+            (key, text) for key, text in described.configuration(bases[0].config)
+            if all(dict(described.configuration(base.config)).get(key) == text for base in bases)
+        ]  # fmt: skip
+        facts = [*shared, *apart]
+        blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
+    changes, matrix, given = _changes(of), _matrix(of), _matrix(of, by_hand=True)
+    if changes is not None:
+        blocks.append(Table(changes, f"Tricks of {of.found.study}", "tricks"))
+    brief = [*blocks]
+    if given is not None:
+        brief.append(Table(given, "Tricks of the variants listed by hand", "variants"))
+    if matrix is not None:
+        blocks.append(Table(matrix, "Which variant has which trick", "variants"))
+    return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
+
+
+def _columns(
+    of: Material, name: str, what: str, header: Sequence[str], rows: Sequence[tuple[str | Measure | Chance, ...]]
+) -> ViewData:
+    """Plain columns of text, to be drawn by the shelf of tables."""
+    return ViewData(
+        name, what, of.found.study, of.table.metric, of.table.better, tuple(header), (False,) * len(header),
+        tuple(rows), (), (),
+    )  # fmt: skip
+
+
+def _changes(of: Material) -> ViewData | None:
+    """What each trick changes."""
+    named = _words(of)
+    found = described.changes(of.found.resolved)
+    if not found:
+        return None
+    told = any(change.lines for change in found)
+    rows = []
+    for change in found:
+        what = ("; ".join(change.lines) or "no two variants differ by it alone",) if told else ()
+        rows.append((named.label(change.choice), change.category, *what))
+    header = ["trick", "kind", *(["what it changes"] if told else [])]
+    return _columns(of, "tricks", "what each trick changes", header, rows)
+
+
+def _matrix(of: Material, *, by_hand: bool = False) -> ViewData | None:
+    """Which variant has which trick: a tick, or the level. by_hand: only variants that the study lists itself."""
+    resolved, named = of.found.resolved, _words(of)
+    tricks = [trick["name"] for trick in resolved["tricks"]]
+    variants = [v for v in resolved["variants"] if not by_hand or BY_HAND in v["designs"]]
+    if not tricks or not variants:
+        return None
+    rows = []
+    for variant in variants:
+        on = dict(choice.partition("=")[::2] for choice in variant["tricks"])
+        cells = [(on[trick] or "✓") if trick in on else "" for trick in tricks]
+        rows.append((variant["name"], *cells))
+    header = ["variant", *map(named.label, tricks)]
+    return _columns(of, "matrix", "which variant has which trick", header, rows)
+
+
+# ------------------------------------------------------------------------------------------------- tables and figures
+
+
+def _table(of: Material) -> Section:
+    table = replace(of.table, notes=())
+    metric = of.table.metric
+    caption = f"{of.found.study}: ablation by {metric} ({of.table.better} is better)"
+    notes = Bullets(tuple(line(note) for note in of.table.notes), minor=True)
+    return Section("table", "Ablation table", (Table(table, caption, "ablation"), notes))
+
+
+def _picture(of: Material, name: str, params: Mapping[str, Json] | None = None) -> Picture | None:
+    try:
+        return Picture(name, plots.draw(of.source, name, params), wide=name == "best_variant")
+    except FigureError:
+        return None
+
+
+def _best(of: Material) -> Section | None:
+    row = of.best
+    if row is None:
+        return None
+    named = _words(of)
+    tricks = in_words([named.label(choice) for choice in row.tricks], most=12) or "no trick"
+    base = named.bases.get(row.variant)
+    on = f" on the base of {base}" if base and base != row.variant else ""
+    said = line(strong(row.variant), f", with {tricks}{on}: {of.table.metric} {_mean(of, row)}.")
+    picture = _picture(of, "best_variant")
+    return Section("best", "Best variant", (Paragraph(said), *([picture] if picture else [])))
+
+
+def _effects(of: Material, rows: int) -> Section | None:
+    blocks: list[Block] = []
+    picture = _picture(of, "effects", {"limit": rows})
+    if picture is not None:
+        blocks.append(picture)
+    for name, caption in (("effects", "Main effects"), ("interactions", "Interactions")):
+        data = _view(of.found, name)
+        if data is not None:
+            blocks.append(Table(replace(data, notes=()), f"{caption} on {of.table.metric}", name))
+            own = [note for note in data.notes if note not in of.table.notes]
+            blocks.append(Bullets(tuple(line(note) for note in own), minor=True))
+    return Section("effects", "Effects", tuple(blocks), tuple(blocks[:1])) if blocks else None
+
+
+def _view(found: Results, name: str) -> ViewData | None:
+    """A view of a factorial, where the study has one with more than its rows say."""
+    try:
+        data = views.view(found, name)
+    except AblateError:
+        return None
+    return data if isinstance(data, ViewData) and data.rows else None
+
+
+# ----------------------------------------------------------------------------------------------------- what may be said
+
+
+def _words(of: Material) -> claims.Words:
+    return claims.words(of.found.resolved, of.found.measured.metric, of.table.units.get(of.table.metric, ""))
+
+
+def _claims(of: Material) -> tuple[Claim, ...]:
+    return claims.claims(of.table.rows, _words(of))
+
+
+def _support(of: Material) -> Section:
+    found = _claims(of)
+    limits = methods.limits(of.found.resolved, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
+    full = [line(*_led(claim)) for claim in found]
+    blocks: list[Block] = [Bullets(tuple(full))] if full else []
+    said = Bullets(tuple(line(limit) for limit in limits))
+    blocks += [Paragraph(line(strong("What they do not show."))), said] if limits else []
+    brief: list[Block] = [Bullets(tuple(_in_brief(found)))] if found else []
+    brief += [said] if limits else []
+    return Section("support", "What the numbers support", tuple(blocks), tuple(brief))
+
+
+def _led(claim: Claim) -> Line:
+    """A claim's sentence with its verdict in front."""
+    head, colon, rest = claim.text.partition(": ")
+    return line(strong(head + colon.rstrip()), f" {rest}") if colon else line(claim.text)
+
+
+def _in_brief(found: Sequence[Claim], most: int = 12) -> Iterator[Line]:
+    """Decided claims with their numbers; the open ones by name."""
+    for verdict in claims.ORDER:
+        of = [claim for claim in found if claim.verdict == verdict]
+        if of:
+            more = f"; and {len(of) - most} more" if len(of) > most else ""
+            yield line(
+                strong(f"{claims.HEADINGS[verdict]}: "), "; ".join(claim.brief for claim in of[:most]) + more + "."
+            )
+
+
+def _methods(of: Material) -> Section:
+    return Section("methods", "Statistics", (Paragraph(line(methods_text(of))),))
+
+
+def _failures(of: Material) -> Section | None:
+    """Which runs failed, why, and what they said; which are not done."""
+    cells, measured = of.found.cells, of.found.measured
+    failed = [cell for cell in cells if cell.state == "failed"]
+    lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(NO_VALUE)]
+    todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
+    items = [_failure(cell, of.said.get(cell.run, "")) for cell in failed[:MOST_FAILURES]]
+    if len(failed) > MOST_FAILURES:
+        items.append(line(f"and {len(failed) - MOST_FAILURES} more; `ablate status` counts them."))
+    if lacking:
+        items.append(line(f"Done without {of.table.metric}: {in_words(lacking)}."))
+    if todo:
+        items.append(line(f"{todo} run{'s' * (todo > 1)} not done yet."))
+    if not items:
+        return None
+    reasons: dict[str, int] = {}
+    for cell in failed:
+        reasons[cell.reason or "error"] = reasons.get(cell.reason or "error", 0) + 1
+    brief = [f"{count} run{'s' * (count > 1)} failed: {reason}" for reason, count in sorted(reasons.items())]
+    short = Bullets(
+        tuple([line("; ".join(brief) + ".")] * bool(brief)) + tuple(items[min(len(failed), MOST_FAILURES + 1) :])
+    )
+    return Section("failures", "Failures", (Bullets(tuple(items)),), (short,) if len(failed) > 3 else ())
+
+
+def _failure(cell: StoredCell, said: str) -> Line:
+    words = said.strip().splitlines()
+    first = f": {words[0][:160]}" if words else ""
+    times = f", after {cell.attempts} attempts" if cell.attempts > 1 else ""
+    return line(strong(cell.variant), f", seed {cell.seed}: {cell.reason or 'error'}{times}{first}")
+
+
+# --------------------------------------------------------------------------------------------------- how to do it again
+
+
+def _reproduce(of: Material) -> Section:
+    row = of.best
+    blocks = reproduce.blocks(
+        of.found.study, of.found.resolved, of.found.cells, of.asked, of.found.provenance,
+        row.variant if row is not None else None,
+    )  # fmt: skip
+    return Section("reproduce", "Training it again", blocks)
+
+
+def _papers(of: Material) -> Section | None:
+    listed = papers.papers(of.asked.values(), Registry())
+    by_paper: dict[str, list[str]] = {}
+    for paper in listed:
+        if paper.paper:
+            by_paper.setdefault(paper.paper, []).append(paper.part)
+    items = [
+        line(strong(in_words(list(dict.fromkeys(parts)))), ": ", *papers.cited(paper))
+        for paper, parts in by_paper.items()
+    ]
+    own = [paper for paper in listed if paper.private]
+    items += [
+        line(strong(paper.part), ": the study's own plug-in, SHA-256 ", code(paper.private[:12])) for paper in own
+    ]
+    return Section("papers", "Papers of the parts used", (Bullets(tuple(items)),)) if items else None

@@ -1,0 +1,63 @@
+"""Typst: a `figure` with the table, its caption and label, its notes below; or a whole document (`--standalone`).
+
+Every name stands in a string literal, in code and never in markup, so nothing in a study can be read as Typst.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ablate.table import Cell, Format, Group, TableData, TableOptions, ViewData, grid, one_line
+
+_DOCUMENT = """#set page(paper: "a4", flipped: true, margin: 15mm)
+#set text(size: 9pt)
+%s"""
+
+
+@dataclass(frozen=True)
+class Typst(Format):
+    """A figure of kind table, with rules as booktabs draws them."""
+
+    def text(self, text: str) -> str:
+        return literal(text)
+
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
+        laid_out = grid(data, options)
+        align = ", ".join("right" if numeric else "left" for numeric in laid_out.numeric)
+        label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or data.anchor).strip("-:.")
+        lines = [
+            "#figure(",
+            "  table(",
+            f"    columns: {len(laid_out.header)},",
+            f"    align: ({align},),",
+            "    stroke: none,",
+            "    inset: (x: 0.45em, y: 0.28em),",
+            "    table.hline(stroke: 0.08em),",
+            f"    table.header({', '.join(map(literal, laid_out.header))}),",
+        ]
+        for group in laid_out.groups:
+            lines += ["    table.hline(stroke: 0.05em),", *_group(group, len(laid_out.header))]
+        lines += ["    table.hline(stroke: 0.08em),", "  ),", f"  caption: {literal(options.caption or data.title)},"]
+        lines += ["  kind: table,", f") <{label}>" if label else ")"]
+        lines += [f"#par(text(size: 0.85em, {literal(note)}))" for note in data.notes]
+        table = "\n".join(lines) + "\n"
+        return _DOCUMENT % table if options.standalone else table
+
+
+def _group(group: Group, columns: int) -> list[str]:
+    title = [f"    table.cell(colspan: {columns}, emph({literal(group.title)})),"] if group.title else []
+    return title + [f"    {', '.join(map(_cell, row))}," for row in group.rows]
+
+
+def _cell(cell: Cell) -> str:
+    """Numbers have true minus signs and stay on one line."""
+    text = literal(cell.text)
+    if cell.number:
+        text = text.replace("-", "−").replace(" ", "\u00a0")
+    return f"strong({text})" if cell.bold and cell.text else text
+
+
+def literal(text: str) -> str:
+    """`text` as a string of Typst's, on one line."""
+    return '"' + one_line(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
