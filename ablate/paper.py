@@ -7,34 +7,34 @@ gives the same bytes: no date, no random id, and nobody's matplotlibrc. What to 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.textpath import TextPath
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from ablate.figure import Axis, Colour, Mark, Panel, Rule, Scene, Series, Span, Words, shortened
-from ablate.table import one_line
+from ablate import typeset
+from ablate.figure import Axis, Colour, Mark, Panel, Rule, Scene, Series, Span, Words
+from ablate.typeset import drawable, fitted, wrapped
 
 Kind = Literal["pdf", "svg", "png"]
 WIDTHS = {1: 3.3, 2: 6.9}
 """Inches of one and of both columns of a two-column paper (ICML, CVPR and ACL differ by less than 0.2 in)."""
 
 _DPI = 300
+_HANDLE = 34.0
+"""Points that a legend's entry takes beside its text."""
+
 _STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
+    "font.family": typeset.FAMILY,
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
@@ -74,15 +74,15 @@ _DASHES: dict[str, Any] = {
 
 def draw(scene: Scene, kind: Kind, columns: int = 1) -> bytes:
     """The scene as a file. columns: of the paper that it is to be as wide as, 1 or 2."""
-    with _settings():
-        figure = _figure(scene, columns)
+    with settings():
+        figure = laid_out(scene, columns)
         out = io.BytesIO()
         figure.savefig(out, format=kind, dpi=_DPI, metadata=_metadata(scene, kind), facecolor="white")
     return _described(out.getvalue(), scene) if kind == "svg" else out.getvalue()
 
 
 @contextmanager
-def _settings() -> Iterator[None]:
+def settings() -> Iterator[None]:
     """Our style on matplotlib's own defaults, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
@@ -110,13 +110,14 @@ def _described(svg: bytes, scene: Scene) -> bytes:
 # --------------------------------------------------------------------------------------------------------------- layout
 
 
-def _figure(scene: Scene, columns: int) -> Figure:
+def laid_out(scene: Scene, columns: int) -> Figure:
+    """The scene as matplotlib's figure; to be made, and drawn, within our settings."""
     width = WIDTHS[columns]
     across = min(scene.across if columns == 2 else scene.across_narrow, len(scene.panels))
     rows = scene.rows(across)
     heights = [max(panel.height + 0.2 * bool(panel.title) for panel in row) for row in rows]
-    labels = [drawable(mark.label) for mark in scene.legend if not isinstance(mark, Words)]
-    labels = shortened(labels, int(width * 14))
+    labels = [mark.label for mark in scene.legend if not isinstance(mark, Words)]
+    labels = fitted(labels, width * 72 - _HANDLE, 7)
     ncols = _legend_columns(labels, width)
     lines = -(-len(labels) // ncols) if labels else 0
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.04, hspace=0.04)
@@ -124,7 +125,8 @@ def _figure(scene: Scene, columns: int) -> Figure:
     grid = figure.add_gridspec(len(rows), across, height_ratios=heights)
     for i, row in enumerate(rows):
         for j, panel in enumerate(row):
-            _panel(figure.add_subplot(grid[i, j]), panel, width / across, columns)
+            beside = max(_beside(other[j], width / across) for other in rows if len(other) > j)
+            _panel(figure.add_subplot(grid[i, j]), panel, width / across, beside, columns)
     if labels:
         handles = [_handle(mark) for mark in scene.legend]
         # A legend ignores labels that begin with an underscore, so they are set after it was made.
@@ -139,7 +141,7 @@ def _figure(scene: Scene, columns: int) -> Figure:
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:
     """As many as fit beside each other: each as wide as its widest label and a handle."""
-    widths = [_width(label, 7) + 34 for label in labels]
+    widths = [typeset.width(label, 7) + _HANDLE for label in labels]
     for columns in range(len(labels), 1, -1):
         if sum(max(part) for part in np.array_split(widths, columns)) <= width * 72 * 0.98:
             rows = -(-len(labels) // columns)
@@ -147,31 +149,40 @@ def _legend_columns(labels: Sequence[str], width: float) -> int:
     return 1
 
 
-def _width(text: str, size: float) -> float:
-    """In points."""
-    return float(TextPath((0, 0), text, size=size).get_extents().width) if text.strip() else 0.0
+def _names(panel: Panel, width: float) -> list[str]:
+    """Of its rows; a row's name may take two fifths of the width."""
+    return fitted([name for _, name in panel.y.ticks], 0.4 * width * 72, 7)
 
 
-def _panel(axes: Axes, panel: Panel, width: float, columns: int) -> None:
-    if panel.title:
-        # A title begins where the axis does, right of the rows' names.
-        axes.set_title(shortened([drawable(panel.title)], int(width * (8 if panel.y.ticks else 11)))[0])
+def _beside(panel: Panel, width: float) -> float:
+    """Points that stand left of the panel's axes; panels above each other share their left edge."""
+    return max((typeset.width(name, 7) for name in _names(panel, width)), default=40.0) + 16
+
+
+def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
     for mark in panel.marks:
         _mark(axes, mark)
-    _axis(axes, "x", panel.x, width)
-    _axis(axes, "y", panel.y, width)
+    room = width * 72 - beside
     if panel.side and columns == 2:
-        beside = axes.twinx()
-        beside.set_ylim(axes.get_ylim())
-        beside.set_yticks([at for at, _ in panel.side], [drawable(text) for _, text in panel.side])
-        beside.tick_params(length=0)
-        for spine in beside.spines.values():
+        room -= max(typeset.width(drawable(text), 7) for _, text in panel.side) + 8
+    if panel.title:
+        axes.set_title(fitted([panel.title], room / 1.15, 8)[0])  # bold is wider
+    columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
+    _axis(axes, "x", panel.x, columns_named, width)
+    _axis(axes, "y", panel.y, _names(panel, width), width)
+    axes.set_xlabel(wrapped(panel.x.label, room, 7.5))
+    axes.set_ylabel(wrapped(panel.y.label, (panel.height - 0.3) * 72, 7.5))
+    if panel.side and columns == 2:
+        right = axes.twinx()
+        right.set_ylim(axes.get_ylim())
+        right.set_yticks([at for at, _ in panel.side], [drawable(text) for _, text in panel.side])
+        right.tick_params(length=0)
+        for spine in right.spines.values():
             spine.set_visible(False)
 
 
-def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, width: float) -> None:
+def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str], width: float) -> None:
     own = axes.xaxis if which == "x" else axes.yaxis
-    getattr(axes, f"set_{which}label")(drawable(axis.label))
     if axis.log:
         getattr(axes, f"set_{which}scale")("log")
         own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -183,10 +194,7 @@ def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, width: float) -> Non
     limit = getattr(axes, f"set_{which}lim")
     limit(axis.low, axis.high)
     if axis.ticks:
-        places = [place for place, _ in axis.ticks]
-        # A row's name may take two fifths of the width; the names of columns share it.
-        most = int(width * (7.5 if which == "y" else 17 / len(places)))
-        own.set_ticks(places, shortened([drawable(name) for _, name in axis.ticks], max(most, 8)))
+        own.set_ticks([place for place, _ in axis.ticks], names)
         if which == "y":
             axes.tick_params(axis="y", length=0)
     if axis.reverse:
@@ -273,24 +281,3 @@ def _handle(mark: Mark) -> Line2D | Patch:
         return Line2D([], [], color="#444444", linewidth=0.8, linestyle=_DASHES[mark.dash])
     assert isinstance(mark, Series), mark
     return _line(mark, [], [], 3.0)
-
-
-# ----------------------------------------------------------------------------------------------------------------- text
-
-
-@cache
-def _glyphs() -> frozenset[int]:
-    return frozenset(FT2Font(font_manager.findfont("DejaVu Sans", fallback_to_default=False)).get_charmap())
-
-
-def drawable(text: str) -> str:
-    """`text` on one line; characters that the font has no glyph for as their code point (`U+6F22`), as LaTeX has them.
-
-    Other fonts would differ from machine to machine.
-    """
-    return "".join(_spelled(one_line(text)))
-
-
-def _spelled(text: str) -> Iterable[str]:
-    glyphs = _glyphs()
-    return (character if ord(character) in glyphs else f"U+{ord(character):04X}" for character in text)

@@ -1,4 +1,4 @@
-"""What every trick, model and data set must keep, as checks: for ablate's own shelves and for your plug-ins.
+"""What every trick, model, data set and figure must keep, as checks: for ablate's own shelves and for your plug-ins.
 
     import pytest
     from ablate.testing import cases
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ablate import trainer
+from ablate import figure_checks, trainer
 from ablate.dataset import Arrays, Dataset
 from ablate.errors import ConfigError
 from ablate.model import Model
@@ -438,5 +438,6 @@ CHECKS: Mapping[str, Sequence[Callable[[Registry, str, Mapping[str, Json]], None
         loading_twice_gives_the_same_arrays,
         the_fingerprint_is_that_of_what_was_asked,
     ),
+    "figures": figure_checks.CHECKS,
 }
 """The checks of each shelf; a check's name is the sentence that would be false."""
