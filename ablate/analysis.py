@@ -7,7 +7,8 @@ residual is pooled, so one row that sometimes collapses spoils only itself, unle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from ablate.comparisons import (
     pooled_error,
     summarise,
 )  # fmt: skip
+from ablate.looks import Course, Flags, Look, Wanted, follow, wanted
 from ablate.power import seeds_needed, upper_std
 from ablate.records import AlsoValue, Better, Metric, Row, Verdict
 
@@ -52,7 +54,8 @@ class Measured:
     tricks: of each variant, the tricks that are on. values: metric -> (variants, seeds), NaN where a run is not
     counted. planned: runs asked of each variant. failures: of each variant, reason -> runs. inert: comparisons
     (variant, compared_with) whose outputs are bit-identical for every shared seed. given: mean, standard deviation and
-    n of each variant where no single value is known; `values` then holds the means.
+    n of each variant where no single value is known; `values` then holds the means. looks: of adaptive seeds, the same
+    by the seeds of each look alone, with `over`: (variants, seeds), whether a run is done or has failed for good.
     """
 
     variants: tuple[str, ...]
@@ -67,18 +70,42 @@ class Measured:
     inert: frozenset[tuple[str, str]] = frozenset()
     analysis: Mapping[str, Any] = field(default_factory=dict)
     given: Summary | None = None
+    looks: tuple[Measured, ...] = ()
+    over: Flags | None = None
 
     @property
     def summary(self) -> Summary:
         """Of the primary metric, by variant."""
-        return summarise(self.values[self.metric.name]) if self.given is None else self.given
+        return summarise(self.values[self.metric.name], self.alpha) if self.given is None else self.given
 
-    def compare(self, of: Sequence[int], against: Sequence[int]) -> Differences:
+    @property
+    def alpha(self) -> float:
+        """The level of one test of one look; ALPHA, but for adaptive seeds. The rows' intervals cover 1 - alpha."""
+        return ALPHA / len(self.analysis.get("looks") or (None,))
+
+    @cached_property
+    def sides(self) -> tuple[list[int], list[int]]:
+        """Of each comparison of the family the place of its variant, and of what it is compared with."""
+        index = {name: i for i, name in enumerate(self.variants)}
+        return [index[variant] for variant, _ in self.family], [index[reference] for _, reference in self.family]
+
+    @cached_property
+    def course(self) -> Course:
+        """What the looks of adaptive seeds settled so far."""
+        return follow([_look(part) for part in self.looks])
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """How many seeds adaptive seeds ask of each variant."""
+        sizes = [len(part.seeds) for part in self.looks]
+        return wanted(self.course, sizes, *self.sides, len(self.variants))
+
+    def compare(self, of: Sequence[int], against: Sequence[int], alpha: float = ALPHA) -> Differences:
         """The primary metric of variants against that of as many others, each by its own pairs."""
         if self.given is not None:
             return compare_summaries(self.given.take(of), self.given.take(against))
         values = self.values[self.metric.name]
-        return compare(values[list(of)], values[list(against)])
+        return compare(values[list(of)], values[list(against)], alpha)
 
     def fit(self, chosen: Sequence[int]) -> CellMeans:
         """The cell-means model of these variants, each of which has a value, with shared seeds as blocks."""
@@ -109,22 +136,82 @@ class Measured:
 
 
 def rows(measured: Measured) -> tuple[Row, ...]:
-    """The rows of the table in the plan's order."""
+    """The rows of the table in the plan's order. With adaptive seeds each row stands as at the look that judged it."""
+    if measured.looks:
+        return _rows_by_look(measured)
+    tested = _tested(measured)
+    return tuple(_rows(measured, tested, holm(tested.p, len(measured.family))))
+
+
+def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
+    """Every row by the seeds of the look that judged it last; where it is still open, `planned` is what comes next.
+
+    A row that is compared with nothing stands by the seeds of the last look that judged a row compared with it. Before
+    the first look is over its values are described and nothing is tested: a look at fewer seeds would be one more look.
+    """
+    course, asked, count = measured.course, measured.wanted, len(measured.looks)
+    place = {pair: i for i, pair in enumerate(measured.family)}
     index = {name: i for i, name in enumerate(measured.variants)}
-    family = measured.family
+    at_look = []
+    for k, part in enumerate(measured.looks):
+        at_look.append(_rows(part, _tested(part), np.where(course.at == k, course.p_adjusted, np.nan)))
+    sizes = [len(part.seeds) for part in measured.looks]
+    found = []
+    for i, row in enumerate(measured.asked):
+        v = index[row.variant]
+        if row.compared_with is None:
+            shown = at_look[sizes.index(int(asked.shown[v]))][i]
+            found.append(replace(shown, planned=measured.looks[sizes.index(int(asked.now[v]))].planned[v]))
+            continue
+        j = place[row.variant, row.compared_with]
+        at, settled = int(course.at[j]), bool(course.settled[j])
+        shown = at_look[max(at, 0)][i]
+        going = None if settled or course.current is None else measured.looks[course.current].planned[v]
+        shown = replace(shown, look=at + 1, stopped_early=settled and at < count - 1, planned=going or shown.planned)
+        found.append(shown if at >= 0 else replace(shown, **_NOT_TESTED))
+    return tuple(found)
+
+
+_NOT_TESTED: Mapping[str, Any] = {
+    "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "test": "", "verdict": None,
+    "more_seeds": None, "more_seeds_upper": None,
+}  # fmt: skip
+
+
+def _look(part: Measured) -> Look:
+    """What one look shows."""
+    tested = _tested(part)
+    assert part.over is not None, "a look knows which runs are over"
+    over: Flags = np.all(part.over, axis=1)
+    of, against = part.sides
+    inert = np.array([pair in part.inert for pair in part.family], dtype=bool)
+    return Look(len(part.seeds), tested.p, _within(part, tested), inert, over[of] & over[against])
+
+
+def _tested(measured: Measured) -> Differences:
+    """Every comparison of the family, by its own pairs or, declared, by one pooled error."""
     values = measured.values[measured.metric.name]
-    summary = measured.summary
-    of, against = [index[variant] for variant, _ in family], [index[reference] for _, reference in family]
-    tested = measured.compare(of, against)
+    of, against = measured.sides
+    tested = measured.compare(of, against, measured.alpha)
     error = pooled_error(values) if measured.pools else None
-    if error is not None:
-        tested = pool(tested, values[of], values[against], error)
-    adjusted = holm(tested.p, len(family))
+    return tested if error is None else pool(tested, values[of], values[against], error)
+
+
+def _within(measured: Measured, tested: Differences) -> Array:
+    """The p of equivalence of each comparison; NaN where the study has no `minimum_effect`."""
     margin = measured.metric.minimum_effect
-    within = equivalence(tested.estimate, tested.se, tested.df, margin) if margin else np.full(len(family), np.nan)
-    effects = _effects(measured, tested, adjusted, within)
+    if not margin:
+        return np.full(len(tested.p), np.nan)
+    return equivalence(tested.estimate, tested.se, tested.df, margin)
+
+
+def _rows(measured: Measured, tested: Differences, adjusted: Array) -> list[Row]:
+    """The rows by the seeds of `measured`."""
+    index = {name: i for i, name in enumerate(measured.variants)}
+    summary = measured.summary
+    effects = _effects(measured, tested, adjusted, _within(measured, tested) * ALPHA / measured.alpha)
     also = _also(measured)
-    fallen = collapsed(values, measured.metric.better)
+    fallen = collapsed(measured.values[measured.metric.name], measured.metric.better)
     found = []
     for asked in measured.asked:
         i = index[asked.variant]
@@ -137,10 +224,11 @@ def rows(measured: Measured) -> tuple[Row, ...]:
                 high=_number(summary.high[i]), also=also[i], failures=measured.failures[i],
                 label=asked.label or asked.variant, differs=asked.differs, placebo=asked.placebo,
                 collapsed=tuple(seed for seed, there in zip(measured.seeds, fallen[i], strict=True) if there),
+                confidence=1 - measured.alpha,
                 **(_NO_EFFECT if asked.compared_with is None else effects[asked.variant, asked.compared_with]),
             )
         )  # fmt: skip
-    return tuple(found)
+    return found
 
 
 _NO_EFFECT: Mapping[str, Any] = {
@@ -219,10 +307,8 @@ def _more_seeds(measured: Measured, tested: Differences) -> tuple[list[int | Non
 
     By the spread of its differences, and by the upper limit of that spread, which few seeds underestimate.
     """
-    index = {name: i for i, name in enumerate(measured.variants)}
     summary = measured.summary
-    one = [index[variant] for variant, _ in measured.family]
-    other = [index[reference] for _, reference in measured.family]
+    one, other = measured.sides
     v1, v2 = summary.std[one] ** 2, summary.std[other] ** 2
     effect = measured.metric.minimum_effect or np.abs(tested.estimate)
     have = np.where(tested.paired, tested.pairs, np.minimum(summary.n[one], summary.n[other]))
@@ -235,8 +321,8 @@ def _more_seeds(measured: Measured, tested: Differences) -> tuple[list[int | Non
     for std in (tested.std, upper_std(tested.std, tested.df)):
         with np.errstate(invalid="ignore", divide="ignore"):
             standardized = np.where(np.isfinite(tested.se), effect / std, np.nan)
-        needed = seeds_needed(standardized, df_per_seed)
-        # Power counts on 5 % for one test; where that many seeds are there already and the row is still open, one more.
+        needed = seeds_needed(standardized, df_per_seed, measured.alpha)
+        # Power counts on alpha for one test; where that many seeds are there and the row is still open, one more.
         found.append([int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)])
     return found[0], found[1]
 

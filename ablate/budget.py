@@ -15,6 +15,7 @@ from tabulate import tabulate
 
 from ablate import plan as planning
 from ablate import results
+from ablate.comparisons import ALPHA
 from ablate.errors import AblateError, StudyError
 from ablate.power import MOST_SEEDS, Proposal, Visible, proposals, proposed, visible
 from ablate.records import DesignUse, Json
@@ -57,7 +58,8 @@ def power_of(found: Planned, db: str, sd: float | None = None) -> Answer:
     else:
         measured = _measured(found.study.name, db)
         spreads, source = [(v, r, *measured.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
-    rows = visible(spreads, seeds, metric.minimum_effect)
+    looks = len(found.study.analysis.get("looks") or [seeds])
+    rows = visible(spreads, seeds, metric.minimum_effect, ALPHA / looks)
     if not rows:
         raise AblateError(
             f"the database holds no spread of {found.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), or "
@@ -102,16 +104,21 @@ def _seeds(count: int | None) -> str:
 
 
 def _power_notes(rows: Sequence[Visible], found: Planned, source: str) -> tuple[str, ...]:
-    metric = found.study.metric
+    metric, looks = found.study.metric, found.study.analysis.get("looks") or []
+    at = f"{ALPHA:g} / {len(looks)}" if len(looks) > 1 else f"{ALPHA:g}"
     notes = [
-        f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at 0.05 finds with a "
-        f"power of 80 %; after Holm, at worst: at 0.05 / {len(rows)}, the first of the {len(rows)} comparisons.",
+        f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at {at} finds with a "
+        f"power of 80 %; after Holm, at worst: at {at} / {len(rows)}, the first of the {len(rows)} comparisons.",
         f"sd of Δ: the standard deviation of a difference between equal seeds, {source}"
         + ("; –: not measured, the median of the others." if any(not row.pairs for row in rows) and "--sd" not in source
            else "."),
     ]  # fmt: skip
     if any(0 < row.pairs < 10 for row in rows):
         notes.append("A spread from few pairs is rough; expect to need more seeds rather than fewer.")
+    if len(looks) > 1:
+        notes.append(
+            f"Adaptive seeds: this is what the last of the {len(looks)} looks can show; larger effects stop early."
+        )
     if metric.minimum_effect is None:
         notes.append("With a `minimum_effect` in the study's metric, the seeds that it needs stand here too.")
     return tuple(notes)

@@ -86,14 +86,16 @@ def plan(
     ablate plan studies/batchnorm.yaml
     """
     from ablate import reuse, runner, weights
+    from ablate.view import adaptive_notes, summary
 
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
     found = runner.find(study, Global.db, set_ or ())
     changes = [*reuse.not_reused(found, Global.db), *weights.told(found, Global.db)]
-    states, seconds = runner.known_states(found.plan, Global.db)
+    states, seconds, saved = runner.known_states(found.plan, Global.db)
     slots = runner.slots_for(found.study, runner.Options())
-    counts = runner.count(found.plan, states, seconds, len(slots))
+    counts = runner.count(found.plan, states, seconds, len(slots), saved)
+    changes += adaptive_notes(found, counts)
     answers = _before_spending(found, power, sd, budget_s, len(slots))
     if format_ == "json":
         asked = {name: answer.records for name, answer in answers.items()}
@@ -102,8 +104,6 @@ def plan(
     if answers:
         print("\n\n".join(map(str, answers.values())))
         return
-    from ablate.view import summary
-
     print(f"{found.study.name}: {summary(found, counts, slots)}")
     print(_plan_text(found, changes))
 
@@ -146,7 +146,8 @@ def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str]) -> 
             }
             for run in plan.runs
         ],
-        "counts": {"total": counts.total, "done": counts.done, "failed": counts.failed, "todo": counts.todo},
+        "counts": {"total": counts.total, "done": counts.done, "failed": counts.failed, "todo": counts.todo}
+        | ({"saved": counts.saved, "least": counts.least} if "looks" in plan.study.analysis else {}),
         "estimate_seconds": counts.seconds,
         "notes": [*changes, *plan.study.notes, *plan.notes, *plan.left_out],
     }

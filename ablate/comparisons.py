@@ -22,7 +22,7 @@ from ablate.blocks import Array, CellMeans
 from ablate.records import Better
 
 ALPHA = 0.05
-"""The level of every test; intervals cover 1 - ALPHA."""
+"""The level of every test; intervals cover 1 - ALPHA, where no other level is asked for (adaptive seeds, looks.py)."""
 
 MINIMUM_N = 3
 """Fewer values than this give no interval and no p (DESIGN, promise 8)."""
@@ -57,8 +57,8 @@ class Summary:
         return Summary(*(getattr(self, item.name)[chosen] for item in fields(self)))
 
 
-def summarise(values: Array) -> Summary:
-    """values: (rows, seeds), NaN where a run is not counted."""
+def summarise(values: Array, alpha: float = ALPHA) -> Summary:
+    """values: (rows, seeds), NaN where a run is not counted. Intervals cover 1 - alpha."""
     there = np.isfinite(values)
     n = there.sum(axis=1)
     low = np.where(there, values, np.inf).min(axis=1, initial=np.inf)
@@ -69,7 +69,7 @@ def summarise(values: Array) -> Summary:
         squares = np.where(there, values - mean[:, None], 0.0) ** 2
         std = np.where(n > 1, np.sqrt(squares.sum(axis=1) / (n - 1)), np.nan)
         std = np.where(constant & (n > 1), 0.0, std)
-        half = special.stdtrit(n - 1.0, 1 - ALPHA / 2) * std / np.sqrt(n)
+        half = special.stdtrit(n - 1.0, 1 - alpha / 2) * std / np.sqrt(n)
     half = np.where((n >= MINIMUM_N) & (std > 0), half, np.nan)
     empty = n == 0
     return Summary(
@@ -115,8 +115,11 @@ class Differences:
     """Whether se and df are those of the error pooled over all variants."""
 
 
-def compare(row: Array, reference: Array) -> Differences:
-    """row, reference: (comparisons, seeds), same seeds in the same columns; NaN where a run is not counted."""
+def compare(row: Array, reference: Array, alpha: float = ALPHA) -> Differences:
+    """row, reference: (comparisons, seeds), same seeds in the same columns; NaN where a run is not counted.
+
+    Intervals cover 1 - alpha.
+    """
     shared = np.isfinite(row) & np.isfinite(reference)
     difference = np.where(shared, row - reference, np.nan)
     size = np.where(shared, np.maximum(np.abs(row), np.abs(reference)), 0.0).max(axis=1, initial=0.0)
@@ -140,7 +143,7 @@ def compare(row: Array, reference: Array) -> Differences:
 
     allowed = (smallest >= MINIMUM_N) & ~flat
     se, df = np.where(allowed, se, np.nan), np.where(allowed, df, np.nan)
-    half = special.stdtrit(df, 1 - ALPHA / 2) * se
+    half = special.stdtrit(df, 1 - alpha / 2) * se
     p = 2 * special.stdtr(df, -np.abs(estimate / se))
     return Differences(
         pairs=own.n, paired=paired, estimate=estimate, se=se, df=df, ci_low=estimate - half, ci_high=estimate + half,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from ablate import results
+from ablate import results, seeds
 from ablate.analysis import best
 from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.identity import sha256_file
@@ -34,7 +34,8 @@ def start(plan: Plan, resolved: Mapping[str, Json], store: Store, wanted: Parent
         return f"{name} waits for another study itself"
     keys = {run.key for run in plan.runs}
     states = store.states(keys)
-    missing = len(keys) - sum(key in states and states[key].state in ("done", "failed") for key in keys)
+    over = {key for key in keys if key in states and states[key].state in ("done", "failed")}
+    missing = len(keys - over - seeds.saved(store, plan))
     stored = store.study(name)
     if missing or stored is None:
         changed = stored is not None and _changed(plan, resolved, stored.resolved, store)

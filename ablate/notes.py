@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ablate import registration
+from ablate import adaptive, registration
 from ablate.analysis import Measured, best, direction
 from ablate.comparisons import MINIMUM_N, pooled_error, seed_correlation
 from ablate.records import COSTS, Json, Row
@@ -51,15 +51,20 @@ def notes(
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
     images: int | None = None,
+    saved: Collection[str] = (),
 ) -> list[str]:
-    """Every sentence that this table needs. images: how many an accuracy in percent is measured on, where known."""
+    """Every sentence that this table needs. images: how many an accuracy in percent is measured on, where known.
+
+    saved: keys of runs that adaptive seeds do not need any more.
+    """
     once = list({(row.variant, row.compared_with): row for row in rows}.values())
     return [
         *_tests(once, measured),
+        *adaptive.under_table(once, measured, saved, len({cell.run for cell in cells})),
         _numbers(once, measured),
         *_verdicts(once, measured),
         *_failures(cells, measured),
-        *_unfinished(cells),
+        *_unfinished(cells, saved),
         *_inert(once),
         *_degenerate(measured),
         *_without_spread(once),
@@ -80,11 +85,13 @@ def of_view(
     resolved: Mapping[str, Json],
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
+    saved: Collection[str] = (),
 ) -> list[str]:
     """What every view of a study must say besides its own method: what failed, is missing, is mixed, was noted."""
     return [
+        *adaptive.under_view(measured),
         *_failures(cells, measured),
-        *_unfinished(cells),
+        *_unfinished(cells, saved),
         *_degenerate(measured),
         *_mixed(provenance),
         *_registered(resolved, cells),
@@ -151,12 +158,13 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
         if len(planned) == 1
         else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
     )
+    interval = adaptive.percent(1 - measured.alpha)
     shared = any(row.pairs for row in rows)
     difference = "the mean difference over shared seeds" if shared else "the difference of the means"
     text = (
         f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
-        f"±: their standard deviation; Δ: {difference} (row - comparison) with its own 95 % t interval, not adjusted "
-        "for the number of rows."
+        f"±: their standard deviation; Δ: {difference} (row - comparison) with its own {interval} t interval, not "
+        "adjusted for the number of rows."
     )
     if metric.at == "best":
         text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."
@@ -179,15 +187,18 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         "p < 0.05), hurts = worse"
     )
     if margin:
-        text += f"; equivalent = two one-sided t tests put the difference within ±{margin:g} (p < 0.05, not adjusted)"
+        text += (
+            f"; equivalent = two one-sided t tests put the difference within ±{margin:g} (p < "
+            f"{adaptive.level(measured)}, not adjusted)"
+        )
     else:
         text += "; without a minimum_effect in the study nothing can be called equivalent"
     found = [text + "."]
     if any(row.more_seeds is not None for row in rows):
         size = f"an effect of {margin:g}" if margin else "an effect as large as the one observed"
         found.append(
-            f"(+k seeds): with about k more seeds a single test at 0.05 would find {size} with a power of 80 %, if the "
-            "spread of these few seeds is the true one. "
+            f"(+k seeds): with about k more seeds a single test at {adaptive.level(measured)} would find {size} "
+            "with a power of 80 %, if the spread of these few seeds is the true one. "
             + _at_most([row for row in rows if row.more_seeds is not None])
         )
     if any(len(row.differs) > 1 for row in rows):
@@ -237,8 +248,8 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     return found
 
 
-def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
-    states = Counter(state for _, state in {(cell.run, cell.state) for cell in cells})
+def _unfinished(cells: Sequence[StoredCell], saved: Collection[str]) -> list[str]:
+    states = Counter(state for run, state in {(cell.run, cell.state) for cell in cells} if run not in saved)
     runs = sum(states.values())
     if not states["todo"] + states["running"]:
         return []

@@ -105,23 +105,27 @@ class Visible:
 
 
 def visible(
-    spreads: Sequence[tuple[str, str, float | None, int]], seeds: int, minimum_effect: float | None
+    spreads: Sequence[tuple[str, str, float | None, int]],
+    seeds: int,
+    minimum_effect: float | None,
+    alpha: float = ALPHA,
 ) -> list[Visible]:
     """Of each comparison (variant, compared_with, std of a difference or None, pairs) what `seeds` seeds can show.
 
-    A comparison without a spread of its own takes the median of the others'; [] where none has one.
+    alpha: of a single test. A comparison without a spread of its own takes the median of the others'; [] where none has
+    one.
     """
     known = [std for _, _, std, _ in spreads if std]
     if not known:
         return []
-    strict = ALPHA / len(spreads)
-    alone, corrected = visible_effect(seeds), visible_effect(seeds, strict)
+    strict = alpha / len(spreads)
+    alone, corrected = visible_effect(seeds, alpha), visible_effect(seeds, strict)
     found = []
     for variant, reference, own, pairs in spreads:
         std = own or median(known)
         needed = [
-            _whole(seeds_needed(np.array([minimum_effect / std]), alpha=alpha)[0]) if minimum_effect else None
-            for alpha in (ALPHA, strict)
+            _whole(seeds_needed(np.array([minimum_effect / std]), alpha=at)[0]) if minimum_effect else None
+            for at in (alpha, strict)
         ]
         found.append(
             Visible(variant, reference, std, pairs if own else 0, alone * std, corrected * std, needed[0], needed[1])

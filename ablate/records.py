@@ -223,6 +223,8 @@ class Row:
     differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
     placebo: it changes nothing against its comparison but the random streams.
     more_seeds_upper: the same as more_seeds from the spread's upper limit; None where that is too many to run.
+    confidence: what the intervals cover. look: with adaptive seeds, the look that judged the row last, from 1, and 0
+    before the first is over; None without. stopped_early: settled there, so it gets no further seeds.
     """
 
     variant: str
@@ -260,6 +262,9 @@ class Row:
     differs: tuple[str, ...] = ()
     failures: Mapping[str, int] = field(default_factory=dict)
     label: str = ""
+    confidence: float = 0.95
+    look: int | None = None
+    stopped_early: bool = False
 
 
 # ----------------------------------------------------------------------------------------------------- the study itself

@@ -35,13 +35,24 @@ def register(before: Mapping[str, Json] | None, now: Mapping[str, Json], *, seen
         gone = [*kept["dropped"].get(kind, []), *(name for name in was if name not in now_there)]
         added[kind] = [name for name in dict.fromkeys(later) if name in now_there]
         dropped[kind] = [name for name in dict.fromkeys(gone) if name not in now_there]
-    changed = [part for part in DECIDING if before.get(part) != now.get(part)]
+    changed = [part for part in DECIDING if _without_looks(before, part) != _without_looks(now, part)]
+    changed += ["looks"] * (_looks(before) != _looks(now))
     return {
         "known": kept["known"],
         "added": {kind: names for kind, names in added.items() if names},
         "dropped": {kind: names for kind, names in dropped.items() if names},
         "changed": list(dict.fromkeys([*kept["changed"], *changed])),
     }
+
+
+def _looks(plan: Mapping[str, Json]) -> Json:
+    """At how many seeds adaptive seeds look: declared with the plan, so what a look adds is no later addition."""
+    return (plan.get("analysis") or {}).get("looks")
+
+
+def _without_looks(plan: Mapping[str, Json], part: str) -> Json:
+    asked = plan.get(part)
+    return {key: value for key, value in asked.items() if key != "looks"} if part == "analysis" and asked else asked
 
 
 def _names(plan: Mapping[str, Json], kind: str) -> list[Json]:

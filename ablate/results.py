@@ -7,10 +7,11 @@ the table notes.py's. The same stored values give the same bytes: no time, attem
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -21,6 +22,7 @@ from ablate.analysis import Asked, Measured
 from ablate.blocks import Array
 from ablate.comparisons import summary_of
 from ablate.errors import AblateError, did_you_mean
+from ablate.looks import Numbers
 from ablate.records import COSTS, Better, Json, Metric, Role, Row
 from ablate.table import TableData
 
@@ -32,6 +34,9 @@ Point = tuple[str, int]
 
 Pair = tuple[str, str]
 """A variant and what it is compared with."""
+
+Logged = Callable[[], Mapping[Point, Mapping[tuple[str, int | None], float]]]
+"""Reads everything that each counted run logged, by metric and step (None: at the end)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,33 @@ class Results:
     """Of each kind of provenance (notes.PROVENANCE) the values found and how many counted runs have each."""
     images: int | None = None
     """How many dev images an accuracy is measured on, where every counted run says the same."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The keys of runs that are asked for now; adaptive seeds hold back later looks and settled rows."""
+        return frozenset(cell.run for cell in self._cells(self.measured.wanted.now)) if self.adaptive else self._all
+
+    @property
+    def saved(self) -> frozenset[str]:
+        """The keys of runs that no row can ask for any more and that were never executed: what adaptive seeds save."""
+        if not self.adaptive:
+            return frozenset()
+        reach = {cell.run for cell in self._cells(self.measured.wanted.most)}
+        return frozenset(cell.run for cell in self.cells if cell.state == "todo" and cell.run not in reach)
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether seeds are added look by look."""
+        return bool(self.measured.looks)
+
+    @property
+    def _all(self) -> frozenset[str]:
+        return frozenset(cell.run for cell in self.cells)
+
+    def _cells(self, seeds: Numbers) -> Iterator[StoredCell]:
+        """The cells of the first so many seeds, by variant."""
+        variant, column = _index(self.measured.variants), _index(self.measured.seeds)
+        return (cell for cell in self.cells if column[cell.seed] < seeds[variant[cell.variant]])
 
 
 def find(store: Reader, study: str | None) -> StoredStudy:
@@ -94,7 +126,9 @@ def load(store: Reader, study: str | None = None) -> Results:
     if resolved.get("imported"):
         measured = _imported(store, stored.name, measured)
     else:
-        measured = replace(measured, inert=_inert(store, stored.name, measured, attempts))
+        logged = functools.cache(lambda: _logged(store, stored.name))
+        measured = replace(measured, inert=_inert(measured, attempts, logged))
+        measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
     images = {attempt.outputs.get("dev_images", "") for attempt in attempts}
     on = int(images.pop()) if len(images) == 1 and "" not in images else None
     return Results(stored.name, resolved, measured, cells, _provenance(attempts), on)
@@ -121,7 +155,8 @@ def told(results: Results, rows: Sequence[Row]) -> list[str]:
     """The sentences under a table of these rows."""
     percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
     images = results.images if percent else None
-    return notes.notes(rows, results.measured, results.resolved, results.cells, results.provenance, images)
+    measured, resolved = results.measured, results.resolved
+    return notes.notes(rows, measured, resolved, results.cells, results.provenance, images, results.saved)
 
 
 def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
@@ -264,11 +299,11 @@ def _failures(
 # ------------------------------------------------------------------------------------------------- inert and provenance
 
 
-def _inert(store: Reader, study: str, measured: Measured, attempts: Sequence[StoredAttempt]) -> frozenset[Pair]:
+def _inert(measured: Measured, attempts: Sequence[StoredAttempt], logged: Logged) -> frozenset[Pair]:
     """The comparisons whose outputs are bit-identical for every shared seed.
 
-    Where a task hashes nothing, everything that it logged is compared, at all steps, measured costs aside; that is read
-    only for comparisons whose metric is identical already.
+    Where a task hashes nothing, everything that it `logged` is compared, at all steps, measured costs aside; that is
+    read only for comparisons whose metric is identical already.
     """
     outputs = {(attempt.variant, attempt.seed): attempt.outputs for attempt in attempts}
     values = measured.values[measured.metric.name]
@@ -286,11 +321,11 @@ def _inert(store: Reader, study: str, measured: Measured, attempts: Sequence[Sto
         elif np.array_equal(values[row[variant], same], values[row[reference], same]):
             unhashed[variant, reference] = shared
     if unhashed:
-        logged = _logged(store, study)
+        everything = logged()
         found |= {
             (variant, reference)
             for (variant, reference), shared in unhashed.items()
-            if all(logged[variant, seed] == logged[reference, seed] for seed in shared)
+            if all(everything[variant, seed] == everything[reference, seed] for seed in shared)
         }
     return frozenset(found)
 
@@ -314,6 +349,31 @@ def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
             value = attempt.provenance.get(kind)
             counts["unknown" if value is None else str(value)] += 1
     return {kind: dict(sorted(counts.items())) for kind, counts in found.items()}
+
+
+def _looks(
+    measured: Measured, cells: Sequence[StoredCell], attempts: Sequence[StoredAttempt], logged: Logged
+) -> tuple[Measured, ...]:
+    """The study by the seeds of each look of adaptive seeds; empty where seeds are not adaptive."""
+    row, column = _index(measured.variants), _index(measured.seeds)
+    over = np.ones((len(row), len(column)), dtype=bool)
+    for cell in cells:
+        over[row[cell.variant], column[cell.seed]] = cell.state in ("done", "failed")
+    found = []
+    for n in measured.analysis.get("looks") or ():
+        seeds = measured.seeds[:n]
+        here = [cell for cell in cells if cell.seed in seeds]
+        values = {name: array[:, :n] for name, array in measured.values.items()}
+        part = replace(
+            measured,
+            seeds=seeds,
+            values=values,
+            planned=tuple(_planned(measured.variants, here)),
+            failures=tuple(_failures(measured.variants, seeds, here, values[measured.metric.name])),
+            over=over[:, :n],
+        )
+        found.append(replace(part, inert=_inert(part, attempts, logged)))
+    return tuple(found)
 
 
 def unit_of(task: str, metric: str) -> str:

@@ -100,8 +100,8 @@ def retry(
         ended = runner.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
-    states, _ = runner.known_states(found.plan, Global.db)
-    counts = runner.count(found.plan, states, (), 1)
+    states, _, saved = runner.known_states(found.plan, Global.db)
+    counts = runner.count(found.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{found.study.name}: {ended.executed} executed; {so_far}.")
     if counts.failed:

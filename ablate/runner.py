@@ -22,6 +22,7 @@ from ablate.dispatcher import Dispatcher, Ended, Listener, canaries
 from ablate.errors import AblateError, NoDatabaseError, StudyError, did_you_mean, one_of
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
+from ablate.feed import Feed
 from ablate.records import Json, Parent, Reason, Role, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.store import Store
@@ -182,7 +183,8 @@ def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
 class Counts:
     """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none.
 
-    pending: runs, among those to do, that wait for another study.
+    pending: runs, among those to do, that wait for another study. saved: runs that adaptive seeds do not need any more;
+    how many of those to do they will need is not known yet, for the plan takes at `least` so many.
     """
 
     total: int
@@ -191,29 +193,41 @@ class Counts:
     seconds: float | None
     past: int
     pending: int = 0
+    saved: int = 0
+    least: int = 0
 
     @property
     def todo(self) -> int:
-        return self.total - self.done - self.failed
+        return self.total - self.done - self.failed - self.saved
 
 
-def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float]]:
-    """The state of each planned run that the database knows, and how long the study's finished runs took."""
+def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], int]:
+    """The state of each planned run that the database knows, how long the study's finished runs took, and how many runs
+    adaptive seeds do not need any more."""
     try:
         with Store.open(db) as store:
             seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
-            return store.states({run.key for run in plan.runs}), seconds
+            return store.states({run.key for run in plan.runs}), seconds, _saved(plan, store)
     except NoDatabaseError:
-        return {}, []
+        return {}, [], 0
 
 
-def count(plan: planning.Plan, states: Mapping[str, RunState], seconds: Sequence[float], workers: int) -> Counts:
+def count(
+    plan: planning.Plan, states: Mapping[str, RunState], seconds: Sequence[float], workers: int, saved: int = 0
+) -> Counts:
     keys = {run.key for run in plan.runs if run.key}
     pending = sum(not run.key for run in plan.runs)
     done = sum(states[key].state == "done" for key in keys if key in states)
     failed = sum(states[key].state == "failed" for key in keys if key in states)
-    rest = (len(keys) + pending - done - failed) * median(seconds) / workers if seconds else None
-    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending)
+    rest = (len(keys) + pending - done - failed - saved) * median(seconds) / workers if seconds else None
+    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending, saved, _least(plan))
+
+
+def _least(plan: planning.Plan) -> int:
+    """How many runs the plan takes where the first look of adaptive seeds settles every row; else all of them."""
+    looks = plan.study.analysis.get("looks") or [len(plan.study.seeds)]
+    keys = [run.key for run in plan.runs if run.seed in plan.study.seeds[: looks[0]]]
+    return len(set(keys) - {""}) + keys.count("")
 
 
 # ------------------------------------------------------------------------------------------------------------ executing
@@ -274,7 +288,8 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
         folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
-    counts = count(planned.plan, states, seconds, len(slots))
+        saved = _saved(planned.plan, store)
+    counts = count(planned.plan, states, seconds, len(slots), saved)
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)
@@ -287,9 +302,27 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         with Store.open(db, write=True) as store:
             made = devices.provenance() | {"git": devices.git_commit(str(Path(planned.study.path).resolve().parent))}
             limits = planned.study.limits
-            return Dispatcher(store, executor, slots, wanted, limits, listener=watcher, provenance=made).run()
+            feed = _feed(planned, store, wanted)
+            return Dispatcher(store, executor, slots, feed, limits, listener=watcher, provenance=made).run()
     finally:
         executor.close()
+
+
+def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapping[str, RunSpec] | Feed:
+    if "looks" not in planned.study.analysis:
+        return wanted
+    from ablate import seeds  # it loads numpy and scipy, which no other run needs
+
+    return seeds.ByLook(store, planned.study.name, wanted)
+
+
+def _saved(plan: planning.Plan, store: Store) -> int:
+    """How many runs of the plan adaptive seeds do not need any more."""
+    if "looks" not in plan.study.analysis:
+        return 0
+    from ablate import seeds
+
+    return len(seeds.saved(store, plan))
 
 
 def _check_hosts(store: Store, watcher: Watcher) -> None:

@@ -11,7 +11,10 @@ from ablate.stored import Reader
 
 
 def standing(store: Reader, study: str) -> dict[str, Json]:
-    """How far a study is (`status --format json`): counts of runs, and what is running. Reads only."""
+    """How far a study is (`status --format json`): counts of runs, and what is running. Reads only.
+
+    With adaptive seeds `todo` are all that may still be asked for, and `saved` those that are not needed any more.
+    """
     cells = {cell.run: cell for cell in reversed(store.cells(study))}
     live = [attempt for attempt in store.live() if attempt.run in cells]
     lost = {attempt.run for attempt in live if fate(attempt) != "held"}
@@ -20,6 +23,12 @@ def standing(store: Reader, study: str) -> dict[str, Json]:
         state: sum(cell.state == state for cell in cells.values()) for state in ("todo", "running", "done", "failed")
     }
     counts |= {"running": counts["running"] - len(lost), "lost": len(lost)}
+    stored = store.study(study)
+    if stored is not None and (stored.resolved.get("analysis") or {}).get("looks"):
+        from ablate import results  # it loads numpy and scipy, which no other study's standing needs
+
+        saved = len(results.load(store, study).saved)
+        counts |= {"todo": counts["todo"] - saved, "saved": saved}
     running = []
     for attempt in live:
         if attempt.run not in lost:

@@ -33,7 +33,6 @@ from ablate.task import Task
 from ablate.yaml_file import Trail, Unfolded, dotted
 
 _NOT_YET = {
-    "looks": "`seeds.looks` is kept, but seeds are not added look by look yet: all of them run.",
     "tune": "`tune` is checked and kept; nothing is tuned yet.",
 }
 
@@ -103,7 +102,6 @@ class Reader:
         """What was noted, what is not done yet, and every bare on or off that stays text."""
         form = self.form
         asked = {
-            "looks": form.seeds.looks,
             "tune": form.tune,
             "placebo": form.placebo,
         }
@@ -145,6 +143,11 @@ class Reader:
         analysis: dict[str, Json] = self.form.analysis.model_dump(exclude_unset=True)
         if self.form.seeds.looks:
             analysis["looks"] = self.form.seeds.looks
+            if analysis.get("error") == "pooled":
+                self.wrong(
+                    ("analysis", "error"),
+                    "is 'pooled', and `seeds.looks` needs 'own': rows that stop early would choose what is pooled.",
+                )
         if self.form.placebo:
             analysis["placebo"] = True
         return analysis

@@ -182,9 +182,8 @@ def one_line(text: str) -> str:
 
 
 def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
-    """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks.
-
-    Bold is only what survives correction.
+    """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks,
+    § rows that adaptive seeds stopped early. Bold is only what survives correction.
     """
     if isinstance(data, ViewData):
         return _view_grid(data, options)
@@ -200,7 +199,8 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     }
 
     header = ["variant"] + ["vs"] * several + ["n", f"{_titled(data, data.metric, data.better)} (mean ± std)"]
-    header += [f"Δ vs {one_line(alone)} (95 % CI)" if alone is not None else "Δ (95 % CI)", "p (Holm)", "verdict"]
+    ci = f"({100 * max((row.confidence for row in data.rows), default=0.95):.3g} % CI)"
+    header += [f"Δ vs {one_line(alone)} {ci}" if alone is not None else f"Δ {ci}", "p (Holm)", "verdict"]
     header += [_titled(data, name, better) for name, better in data.also.items()]
     numeric = [False] + [False] * several + [True, True, True, True, False] + [True] * len(data.also)
 
@@ -258,7 +258,7 @@ def _numbers(row: Row, digits: int) -> tuple[Cell, ...]:
     done = str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}"
     survives = row.verdict in ("helps", "hurts")
     return (
-        Cell(done + ("†" if row.failed else ""), number=True),
+        Cell(done + "†" * bool(row.failed) + "§" * row.stopped_early, number=True),
         Cell(_mean(row, digits), number=True),
         Cell(_delta(row, digits), number=True, bold=survives),
         Cell(_p(row), number=True),
@@ -295,6 +295,8 @@ def _p(row: Row) -> str:
         return _chance(row.p_adjusted)
     if row.delta is None:
         return ""
+    if row.look == 0:
+        return "–"
     if row.identical:
         return "identical"
     return "no spread" if row.no_spread else "n<3"

@@ -47,17 +47,34 @@ def summary(planned: Planned, counts: Counts, slots: Sequence[Slot]) -> str:
     """`6 variants x 3 seeds = 18 runs: 12 done, 6 to do, about 4 min on 2 x cpu (median of 12 past runs).`"""
     variants, seeds = len(planned.plan.variants), len(planned.study.seeds)
     shared = variants * seeds - counts.total
-    text = f"{_many(variants, 'variant')} x {_many(seeds, 'seed')} = {_many(counts.total, 'run')}"
+    looks = planned.study.analysis.get("looks")
+    each = f"{looks[0]} to {_many(seeds, 'seed')}" if looks and len(looks) > 1 else _many(seeds, "seed")
+    runs = (
+        f"{counts.least} to {_many(counts.total, 'run')}" if counts.least < counts.total else _many(counts.total, "run")
+    )
+    text = f"{_many(variants, 'variant')} x {each} = {runs}"
     text += f" ({shared} shared by equal variants)" if shared else ""
-    text += f": {counts.done} done, {counts.todo} to do"
+    most = "at most " * (counts.least < counts.total and counts.todo > 0)
+    text += f": {counts.done} done, {most}{counts.todo} to do"
+    text += f", {counts.saved} not needed" if counts.saved else ""
     text += f" ({counts.pending} of them pending)" if counts.pending else ""
     text += f", {counts.failed} failed" if counts.failed else ""
     if counts.todo and counts.seconds is not None:
         runs = "1 past run" if counts.past == 1 else f"median of {counts.past} past runs"
-        text += f", about {duration(counts.seconds)} on {slots_in_words(slots)} ({runs})"
+        text += f", {most or 'about '}{duration(counts.seconds)} on {slots_in_words(slots)} ({runs})"
     elif counts.todo:
         text += f" on {slots_in_words(slots)}"
     return text + "."
+
+
+def adaptive_notes(planned: Planned, counts: Counts) -> list[str]:
+    """What a plan says of adaptive seeds; [] where they are not."""
+    looks = planned.study.analysis.get("looks")
+    if not looks:
+        return []
+    from ablate import adaptive  # it loads numpy, which the plan of no other study needs
+
+    return [adaptive.in_plan(looks, counts.least, counts.total)]
 
 
 def _many(number: int, word: str) -> str:
@@ -95,7 +112,7 @@ class View:
         self.__exit__()  # another study was trained first
         self._names = {run.key: (run.variant, run.seed) for run in reversed(planned.plan.runs)}
         self._metric = planned.study.metric.name
-        self._slots, self._total = len(slots), counts.total
+        self._slots, self._total = len(slots), counts.total - counts.saved
         if planned.study.task == "classify":
             self._epochs = {v.name: v.completed.config["epochs"] for v in planned.plan.variants}
         if self._quiet:
@@ -175,7 +192,9 @@ def standing_text(told: Mapping[str, Any]) -> str:
     """`ablate status` for a person."""
     counts = told["counts"]
     total = sum(counts.values())
-    parts = [f"{counts[state]} {word}" for state, word in _STATES.items() if counts[state] or state in ("done", "todo")]
+    parts = [
+        f"{counts[state]} {word}" for state, word in _STATES.items() if counts.get(state) or state in ("done", "todo")
+    ]
     lines = [f"{told['study']}: {_many(total, 'run')}: {', '.join(parts)}."]
     rows = []
     for run in told["running"]:
@@ -192,7 +211,9 @@ def standing_text(told: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-_STATES = {"done": "done", "running": "running", "todo": "to do", "failed": "failed", "lost": "lost"}
+_STATES = {
+    "done": "done", "running": "running", "todo": "to do", "failed": "failed", "lost": "lost", "saved": "not needed",
+}  # fmt: skip
 
 
 def run_text(store: Store, key: str) -> str:

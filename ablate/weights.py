@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablate import results
-from ablate.analysis import best
 from ablate.errors import NoDatabaseError
 from ablate.runner import Planned, run_folder
 from ablate.store import Store
@@ -41,6 +39,9 @@ def prune(planned: Planned, db: str) -> float:
     """Remove the weights that `weights: best` does not keep, once a variant is best; the bytes that were freed."""
     if planned.study.weights != "best":
         return 0
+    from ablate import results  # numpy and scipy, which a plan does not need
+    from ablate.analysis import best
+
     with Store.open(db) as store:
         name = planned.study.name
         data = results.table_data(results.load(store, name))

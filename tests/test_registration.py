@@ -38,6 +38,13 @@ def test_what_is_dropped_or_judged_otherwise_after_results_is_said_as_well():
     assert "1 seed added, 1 trick (b) dropped and analysis changed after results were seen." == said
 
 
+def test_looks_belong_to_the_plan_so_what_they_add_is_no_addition_but_other_looks_are_a_change():
+    first, other = (plan(seeds=10, analysis={"looks": looks}) for looks in ([3, 5, 10], [4, 10]))
+    assert "Plan fixed before the first run." == after(first, first)
+    assert "looks changed after results were seen." == after(first, other)
+    assert "7 seeds added and looks changed after results were seen." == after(plan(seeds=3, analysis={}), first)
+
+
 def test_an_added_trick_that_goes_again_is_no_addition_and_a_dropped_one_that_returns_is_one():
     assert "1 trick (c) dropped after results were seen." == after(plan("ab"), plan("abc"), plan("ab"))
     assert "1 trick (b) added after results were seen." == after(plan("ab"), plan("a"), plan("ab"))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from benchmarks import error_rates as simulation
+from scipy.special import ndtri
 
 from ablate import comparisons
 
@@ -31,6 +32,41 @@ def test_the_simulations_pooled_error_is_the_programs():
     centred = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
     assert found.se.tolist() == pytest.approx([np.sqrt((centred**2).sum() / 12 * 2 / 4)] * 4)
     assert 12 == error.df
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_adaptive_seeds_err_in_one_study_of_twenty_where_peeking_errs_in_one_of_ten(case):
+    found = simulation.simulate_looks(case, 0.0, studies=2500)
+    assert [] == simulation.broken_looks(found)
+    assert found.peeking > 0.07
+
+
+def test_adaptive_seeds_err_no_more_often_where_half_the_rows_are_found_and_save_runs():
+    found = simulation.simulate_looks("a", 6.0, studies=2000)
+    assert [] == simulation.broken_looks(found)
+    assert found.saved > 0.2
+    assert found.found > 0.99
+
+
+@pytest.mark.parametrize(
+    ("looks", "pocock", "obrien_fleming", "peeking"),
+    [(2, 2.178, 1.977, 0.083), (3, 2.289, 2.004, 0.107), (4, 2.361, 2.024, 0.126), (5, 2.413, 2.040, 0.142), (10, 2.555, 2.087, 0.193)],
+)  # fmt: skip
+def test_the_published_constants_of_group_sequential_tests_come_out(looks, pocock, obrien_fleming, peeking):
+    """Pocock 1977, Biometrika 64:191; O'Brien & Fleming 1979, Biometrics 35:549 (both as tables 2.1 and 2.3 of Jennison
+    & Turnbull 2000, Group Sequential Methods); peeking at 5 %: Armitage, McPherson & Rowe 1969, JRSS A 132:235."""
+    assert pocock == round(simulation.constant(looks, 0.0), 3)
+    assert obrien_fleming == round(simulation.constant(looks, 0.5), 3)
+    assert peeking == round(simulation.crossing([1.959964] * looks), 3)
+    bonferroni = -ndtri(0.05 / (2 * looks))
+    assert simulation.crossing([bonferroni] * looks) < 0.05 < simulation.crossing([pocock - 0.01] * looks)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("effect", [0.0, *simulation.REAL])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_adaptive_seeds_keep_their_promises_in_20000_studies(case, effect):
+    assert [] == simulation.broken_looks(simulation.simulate_looks(case, effect, 20_000))
 
 
 @pytest.mark.slow

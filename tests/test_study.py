@@ -125,10 +125,10 @@ def test_seeds_are_a_number_a_list_or_looks(written, seeds):
     assert parse(BASE + f"seeds: {written}", "s.yaml").seeds == seeds
 
 
-def test_looks_are_kept_and_a_note_says_that_all_seeds_run():
-    asked = parse(BASE + "seeds: {looks: [2, 4]}", "s.yaml")
-    assert asked.analysis == {"looks": [2, 4]}
-    assert asked.notes == ("`seeds.looks` is kept, but seeds are not added look by look yet: all of them run.",)
+def test_looks_are_kept_with_the_analysis_and_refuse_a_pooled_error():
+    assert {"looks": [2, 4]} == parse(BASE + "seeds: {looks: [2, 4]}", "s.yaml").analysis
+    (said,) = told(BASE + "seeds: {looks: [2, 4]}\nanalysis: {error: pooled}")
+    assert "s.yaml:5:19: analysis.error: is 'pooled', and `seeds.looks` needs 'own'" in said
 
 
 @pytest.mark.parametrize(

@@ -1,26 +1,34 @@
-"""How often the default analysis is wrong: 20,000 simulated studies per case, coverage and family-wise error.
+"""How often the analysis is wrong: 20,000 simulated studies per case, coverage and family-wise error.
 
     python tests/benchmarks/error_rates.py [STUDIES] > results/error_rates.md
 
 Every true difference is nothing, so each interval should cover 0 in 95 % and each study call anything in at most 5 %.
 Cases: (a) equal spreads; (b) one row with 6 x the spread; (c) a baseline with 2 x the spread. Seeds are shared, with a
 seed effect as large as the noise. `pooled` is `analysis: {error: pooled}`. Exit code 1 where a promise does not hold.
+Then the same spreads with adaptive seeds, looks at 3, 5 and 10, against peeking: Holm at 5 % at each look.
 tests/test_simulation.py runs a small part of it.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from ablate import comparisons
 from ablate.comparisons import ALPHA
+from ablate.looks import Look, follow, wanted
 
 CASES = {"equal spreads": "a", "one row with 6 x the spread": "b", "a baseline with 2 x the spread": "c"}
 SEEDS, ROWS = (3, 5, 10), (4, 8, 12)
+LOOKS = (3, 5, 10)
+REAL = (2.0, 6.0)
+"""By so many standard deviations of a value half the rows differ, in the adaptive studies in which any does."""
+MARGIN = 1.5
+"""The `minimum_effect` within which a row is equivalent and stops."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +42,23 @@ class Outcome:
     others: float
 
 
+@dataclass(frozen=True)
+class Adaptive:
+    """Shares of: studies that call a row that does nothing, and that would by peeking; rows whose interval, at the look
+    where they stopped, covers the truth; runs of the full plan that were saved; real rows found, and found by a fixed
+    plan of the largest look."""
+
+    errors: float
+    peeking: float
+    covered: float
+    saved: float
+    found: float
+    found_fixed: float
+
+
 def simulate(case: str, seeds: int, rows: int, studies: int, seed: int = 20250101) -> dict[str, Outcome]:
     """Both analyses of the same simulated studies: `own` pairs and `pooled`."""
-    rng = np.random.default_rng([seed, seeds, rows, ord(case)])
-    spread = np.ones(rows + 1)
-    spread[{"b": 1, "c": 0}.get(case, 0)] = {"b": 6.0, "c": 2.0}.get(case, 1.0)
-    values = rng.normal(size=(studies, rows + 1, seeds)) * spread[:, None] + rng.normal(size=(studies, 1, seeds))
+    values = _values(case, seeds, rows, studies, seed)
     row = values[:, 1:].reshape(-1, seeds)
     base = np.repeat(values[:, :1], rows, axis=1).reshape(-1, seeds)
     own = comparisons.compare(row, base)
@@ -53,6 +72,45 @@ def simulate(case: str, seeds: int, rows: int, studies: int, seed: int = 2025010
     p = 2 * special.stdtr(df, -np.abs(own.estimate / se))
     found["pooled"] = _outcome(own.estimate - half, own.estimate + half, p, studies, rows)
     return found
+
+
+def _values(case: str, seeds: int, rows: int, studies: int, seed: int) -> np.ndarray:
+    """(studies, 1 + rows, seeds): the baseline first; no row differs."""
+    rng = np.random.default_rng([seed, seeds, rows, ord(case)])
+    spread = np.ones(rows + 1)
+    spread[{"b": 1, "c": 0}.get(case, 0)] = {"b": 6.0, "c": 2.0}.get(case, 1.0)
+    return rng.normal(size=(studies, rows + 1, seeds)) * spread[:, None] + rng.normal(size=(studies, 1, seeds))
+
+
+def simulate_looks(case: str, effect: float, studies: int, rows: int = 12, seed: int = 20250102) -> Adaptive:
+    """Adaptive seeds as the program decides them. effect: by how much the last half of the rows truly differs."""
+    real = rows // 2 if effect else 0
+    truth = np.array([0.0] * (rows - real) + [effect] * real)
+    values = _values(case, LOOKS[-1], rows, studies, seed)
+    values[:, 1:] += truth[:, None]
+    row = values[:, 1:].reshape(studies * rows, -1)
+    base = np.repeat(values[:, :1], rows, axis=1).reshape(studies * rows, -1)
+    tested = [comparisons.compare(row[:, :n], base[:, :n], ALPHA / len(LOOKS)) for n in LOOKS]
+    p = np.stack([each.p.reshape(studies, rows) for each in tested])
+    within = np.stack([comparisons.equivalence(t.estimate, t.se, t.df, MARGIN).reshape(studies, rows) for t in tested])
+    covers = np.stack([(t.ci_low < np.tile(truth, studies)) & (np.tile(truth, studies) < t.ci_high) for t in tested])
+    covers = covers.reshape(len(LOOKS), studies, rows)
+    inert, over, places = np.zeros(rows, dtype=bool), np.ones(rows, dtype=bool), np.arange(rows)
+    wrong = peeked = covered = runs = found = fixed = 0
+    nothing = truth == 0
+    for i in range(studies):
+        course = follow([Look(n, p[k, i], within[k, i], inert, over) for k, n in enumerate(LOOKS)])
+        called = course.p_adjusted < ALPHA
+        wrong += bool((called & nothing).any())
+        peeked += any((comparisons.holm(p[k, i])[nothing] < ALPHA).any() for k in range(len(LOOKS)))
+        covered += int(covers[course.at, i, places].sum())
+        runs += int(wanted(course, LOOKS, list(1 + places), [0] * rows, rows + 1).now.sum())
+        found += int((called & ~nothing).sum())
+        fixed += int((comparisons.holm(p[-1, i])[~nothing] < ALPHA).sum())
+    full, there = studies * (rows + 1) * LOOKS[-1], studies * max(real, 1)
+    return Adaptive(
+        wrong / studies, peeked / studies, covered / (studies * rows), 1 - runs / full, found / there, fixed / there
+    )
 
 
 def _outcome(low: np.ndarray, high: np.ndarray, p: np.ndarray, studies: int, rows: int) -> Outcome:
@@ -80,6 +138,12 @@ def broken(case: str, found: dict[str, Outcome]) -> list[str]:
     return wrong
 
 
+def broken_looks(found: Adaptive) -> list[str]:
+    """Which promises adaptive seeds break, in words."""
+    wrong = [f"adaptive seeds err in {found.errors:.1%} of studies"] * (found.errors > 0.055)
+    return wrong + [f"the intervals of adaptive seeds cover {found.covered:.1%}"] * (found.covered < 0.95)
+
+
 def main(studies: int) -> int:
     print(
         f"How often each analysis is wrong (`make bench`): {studies:,} simulated studies per line, in which no trick does "
@@ -101,8 +165,70 @@ def main(studies: int) -> int:
                     f"{pooled.errors:.1%} | {pooled.odd:.1%} | {pooled.others:.1%} |"
                 )
                 wrong += [f"{name}, {seeds} seeds, {rows} rows: {what}" for what in broken(case, found)]
+    wrong += _print_looks(studies)
+    _print_levels()
     print("\n".join(["", *wrong]) if wrong else "\nevery promise holds")
     return bool(wrong)
+
+
+def crossing(limits: Sequence[float]) -> float:
+    """The chance that |z| reaches its limit at any of several looks at equal distances, where nothing is true.
+
+    Of normal values of known variance, by integration over the sums that no look stopped (Armitage, McPherson & Rowe
+    1969, JRSS A 132:235).
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(200)
+    before, mass = np.zeros(1), np.ones(1)
+    for look, limit in enumerate(limits, 1):
+        bound = limit * np.sqrt(look)
+        here = bound * nodes
+        density = np.exp(-((here[:, None] - before) ** 2) / 2) / np.sqrt(2 * np.pi)
+        before, mass = here, density @ mass * weights * bound
+    return float(1 - mass.sum())
+
+
+def constant(looks: int, shape: float) -> float:
+    """The c for which limits c (k / looks) ** -shape err in 5 %: Pocock's with shape 0, O'Brien and Fleming's with 0.5."""
+    return float(
+        optimize.brentq(lambda c: crossing([c * (k / looks) ** -shape for k in range(1, looks + 1)]) - ALPHA, 1, 5)
+    )
+
+
+def _print_levels() -> None:
+    """What Bonferroni over looks gives up against limits that know how looks depend on one another."""
+    print(
+        "\nThe level of each look, for normal values of known variance at looks of equal distance. Ablate's is Bonferroni's, "
+        "which holds for t tests of few seeds, any looks and any dependence; Pocock's and O'Brien and Fleming's do not.\n"
+    )
+    print("| looks | peeking at 0.05: errs | Bonferroni | Pocock | O'Brien-Fleming, last look |")
+    print("|--:|--:|--:|--:|--:|")
+    for looks in (2, 3, 4, 5, 10):
+        peeking = crossing([float(special.ndtri(1 - ALPHA / 2))] * looks)
+        pocock, last = (2 * special.ndtr(-constant(looks, shape)) for shape in (0.0, 0.5))
+        print(f"| {looks} | {peeking:.1%} | {ALPHA / looks:.4f} | {pocock:.4f} | {last:.4f} |")
+
+
+def _print_looks(studies: int) -> list[str]:
+    """The part about adaptive seeds; returns the promises that do not hold."""
+    print(
+        "\nAdaptive seeds, `seeds: {looks: [3, 5, 10]}`: 12 rows against one baseline, `minimum_effect` of "
+        f"{MARGIN:g} standard deviations. Each look tests at 0.05 / 3. Peeking: Holm at 0.05 at each look, and the first "
+        f"`p < 0.05` counts. Real effects, of 6 of the rows: in standard deviations of a value. Saved: of the runs that 10 seeds "
+        "for every variant take.\n"
+    )
+    print("| spreads | real effects | errs | peeking: errs | covers | saved | finds | 10 seeds: find |")
+    print("|:--|--:|--:|--:|--:|--:|--:|--:|")
+    wrong = []
+    for name, case in CASES.items():
+        for effect in (0.0, *REAL):
+            found = simulate_looks(case, effect, studies)
+            finds = f"{found.found:.1%} | {found.found_fixed:.1%}" if effect else "– | –"
+            print(
+                f"| {name} | {effect:g} | {found.errors:.1%} | {found.peeking:.1%} | {found.covered:.1%} | "
+                f"{found.saved:.1%} | {finds} |"
+            )
+            wrong += [f"{name}, effects of {effect:g}: {what}" for what in broken_looks(found)]
+    return wrong
 
 
 if __name__ == "__main__":

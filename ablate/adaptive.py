@@ -1,0 +1,102 @@
+"""The sentences about adaptive seeds (looks.py): under a table, under its other views, and in a plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablate.comparisons import ALPHA
+from ablate.records import Row
+
+if TYPE_CHECKING:
+    from ablate.analysis import Measured
+
+
+def in_words(looks: Iterable[int]) -> str:
+    """`3, 5 and 10`."""
+    *first, last = map(str, looks)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def percent(confidence: float) -> str:
+    """`95 %`, `98.3 %`."""
+    return f"{100 * confidence:.3g} %"
+
+
+def level(measured: Measured) -> str:
+    """The level of one test as text: `0.05`, and of three looks `0.05 / 3`."""
+    count = len(measured.looks)
+    return f"{ALPHA:g} / {count}" if count > 1 else f"{ALPHA:g}"
+
+
+def under_table(rows: Sequence[Row], measured: Measured, saved: Collection[str], runs: int) -> list[str]:
+    """How an adaptive study was tested, which rows stopped early and what that means; [] for any other study.
+
+    rows: each comparison once. saved: the keys of runs that are not needed any more, of `runs` in the full plan.
+    """
+    if not measured.looks:
+        return []
+    sizes = [len(part.seeds) for part in measured.looks]
+    count, course = len(sizes), measured.course
+    found = [
+        f"Adaptive seeds, looks at {in_words(sizes)}: a row whose verdict a look settles gets no further seeds and "
+        "stands as at that look; the others, and what they are compared with, go on to the next. Each look tests at "
+        f"{level(measured)}: p is Holm's over the comparisons that no earlier look found different, times {count}, and "
+        f"intervals cover {percent(1 - measured.alpha)}, so that over all rows and looks the chance of any false helps "
+        f"or hurts is at most {percent(ALPHA)}, whatever stops a row."
+    ]
+    stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
+    if stopped:
+        found.append(
+            f"§ stopped early: {_some(stopped)}. A difference that stopped its row is biased: outward where the "
+            "verdict is helps or hurts, towards zero where it is equivalent."
+        )
+    if course.current is not None:
+        before = "nothing is tested before it is over" if course.current == 0 else "open rows show the look before"
+        found.append(f"Look {course.current + 1} of {count} ({sizes[course.current]} seeds) is under way; {before}.")
+    if saved:
+        so_far = "" if course.current is None else " so far"
+        found.append(
+            f"Seeds saved{so_far}: {len(saved)} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
+            "are not needed."
+        )
+    return [*found, *_beyond(rows, measured)]
+
+
+def _beyond(rows: Sequence[Row], measured: Measured) -> list[str]:
+    """Which settled rows have runs that they do not show."""
+    done = np.isfinite(measured.values[measured.metric.name]).sum(axis=1)
+    counted = dict(zip(measured.variants, done.tolist(), strict=True))
+    more = [
+        f"{row.variant} ({counted[row.variant]})" for row in rows if row.stopped_early and counted[row.variant] > row.n
+    ]
+    return [
+        f"Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: {_some(more)}."
+    ] * bool(more)
+
+
+def under_view(measured: Measured) -> list[str]:
+    """What every other view of an adaptive study must say."""
+    if not measured.looks:
+        return []
+    sizes = in_words(len(part.seeds) for part in measured.looks)
+    return [
+        f"Seeds were added look by look ({sizes}) by the verdicts of the table's rows: variants have different numbers "
+        "of seeds, and no p and no interval but that table's own allows for it. Exploratory."
+    ]
+
+
+def in_plan(looks: Sequence[int], least: int, most: int) -> str:
+    """What a plan says. least, most: runs, where every verdict is settled at the first look, and where none is."""
+    tests = f"each of the {len(looks)} looks tests at {ALPHA:g} / {len(looks)}." if len(looks) > 1 else "one look."
+    return (
+        f"Adaptive seeds, looks at {in_words(looks)}: {least} runs at least, where the first look settles every row, "
+        f"{most} at most; {tests}"
+    )
+
+
+def _some(names: Sequence[str], most: int = 12) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
