@@ -184,7 +184,7 @@ def run(
     ablate run studies/batchnorm.yaml
     """
     from ablate import runner, weights
-    from ablate.view import View
+    from ablate.live import View
 
     found = runner.find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
@@ -210,32 +210,6 @@ def _has_failures(study: str) -> bool:
 
 
 # -------------------------------------------------------------------------------------------------------- looking
-
-
-@app.command()
-def status(
-    study: StudyArgument = None,
-    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
-) -> None:
-    """Print how far a study is, and what runs where. Changes nothing.
-
-    ablate status batchnorm
-    """
-    from ablate import runner
-    from ablate.dispatcher import lease_s
-    from ablate.standing import standing
-    from ablate.store import Store
-
-    check_choice("--format", format_, ("text", "json"))
-    name = runner.stored_study(study, Global.db).name
-    with Store.open(Global.db) as store:
-        told = standing(store, name)
-    if format_ == "json":
-        print_json({**told, "lease_seconds": lease_s()})
-        return
-    from ablate.view import standing_text
-
-    print(standing_text(told))
 
 
 @app.command()

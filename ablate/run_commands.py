@@ -1,4 +1,4 @@
-"""The commands about single runs: show, why, verify, retry. They join the others in cli.py.
+"""The commands that look at runs, or at one again: status, show, why, verify, retry. They join the others in cli.py.
 
 Each imports its stage when it is called, as all commands do.
 """
@@ -6,15 +6,65 @@ Each imports its stage when it is called, as all commands do.
 from __future__ import annotations
 
 import sys
-from typing import Annotated, cast, get_args
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from ablate.errors import AblateError
 from ablate.records import Reason
-from ablate.terminal import Global, RunArgument, Set, StudyArgument, check_choice
+from ablate.terminal import Global, RunArgument, Set, StudyArgument, check_choice, print_json, say
+
+if TYPE_CHECKING:
+    from ablate.stored import Reader
 
 app = typer.Typer()
+
+
+@app.command()
+def status(
+    study: StudyArgument = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep looking until all is done (Ctrl-C ends the looking only).")
+    ] = False,
+    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+) -> None:
+    """Print how far a study is, and what runs where. Changes nothing.
+
+    --watch draws it from another terminal while `ablate run` works: what runs where and since when, its metric against
+    what it is compared with at the same step, how long the rest may take, what failed.
+
+    ablate status batchnorm
+    """
+    from ablate import runner
+    from ablate.dispatcher import lease_s
+    from ablate.standing import standing
+    from ablate.store import Store
+
+    check_choice("--format", format_, ("text", "json"))
+    name = runner.stored_study(study, Global.db).name
+    with Store.open(Global.db) as store:
+        if watch and format_ == "text":
+            _watch(store, name, lease_s())
+        told = standing(store, name)
+    if format_ == "json":
+        print_json({**told, "lease_seconds": lease_s()})
+        return
+    from ablate.view import standing_text
+
+    print(standing_text(told))
+
+
+def _watch(store: Reader, study: str, idle_s: float) -> None:
+    from rich.console import Console
+
+    from ablate import live
+
+    console = Console(highlight=False)
+    with suppress(KeyboardInterrupt):
+        seen = live.watch(store, study, console, idle_s)
+        if seen.waits:
+            say(f"nothing is running; `ablate run {study}` goes on.")
 
 
 @app.command()
@@ -87,7 +137,7 @@ def retry(
     ablate retry batchnorm --failed --reason oom
     """
     from ablate import runner
-    from ablate.view import View
+    from ablate.live import View
 
     for given in reason or ():
         check_choice("--reason", given, get_args(Reason))

@@ -355,8 +355,10 @@ class Reader:
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
         """The last step that each live attempt reported, with its values."""
+        mine = sa.select(schema.attempt.c.id).where(schema.attempt.c.token.in_(tokens))
         latest = (
             sa.select(schema.curve.c.attempt, sa.func.max(schema.curve.c.step).label("step"))
+            .where(schema.curve.c.attempt.in_(mine))
             .group_by(schema.curve.c.attempt)
             .subquery()
         )
@@ -370,6 +372,31 @@ class Reader:
         with self._reading() as connection:
             for token, step, name, value in connection.execute(query):
                 found.setdefault(token, (step, {}))[1][name] = value
+        return found
+
+    def durations(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[tuple[str, float]]:
+        """(variant, seconds) of every counted attempt."""
+        a = schema.attempt.c
+        query = (
+            sa.select(schema.cell.c.variant, a.ended_at - a.started_at)
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .join(schema.attempt, a.id == schema.run.c.counted_attempt)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+        )
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def at_step(self, runs: Iterable[str], name: str, step: int) -> dict[str, float]:
+        """What a metric was at a step of counted attempts, by run."""
+        found: dict[str, float] = {}
+        with self._reading() as connection:
+            for part in parts(list(runs)):
+                query = (
+                    sa.select(schema.run.c.key, schema.curve.c.value)
+                    .join(schema.curve, schema.curve.c.attempt == schema.run.c.counted_attempt)
+                    .where(schema.run.c.key.in_(part), schema.curve.c.name == name, schema.curve.c.step == step)
+                )
+                found |= {key: value for key, value in connection.execute(query) if value is not None}
         return found
 
 

@@ -1,29 +1,19 @@
-"""What `ablate run` shows while it runs: on a terminal a live view, elsewhere a few plain lines. Always standard error.
+"""What commands print of plans, runs and plug-ins, as plain text. Nothing is decided or stored here.
 
-Overall bar, one line per run that is executing (variant, seed, step, the study's metric so far, time), what failed, and
-how long the rest may take. Nothing is decided or stored here.
+What is drawn while runs execute is live.py's.
 """
 
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 from tabulate import tabulate
 
-from ablate.executor import Failed, Finished, Slot
+from ablate.executor import Slot
 
 if TYPE_CHECKING:
-    from ablate.dispatcher import Dispatcher, Work
     from ablate.runner import Counts, Planned
     from ablate.store import Store
 
@@ -81,121 +71,13 @@ def _many(number: int, word: str) -> str:
     return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
-class View:
-    """The listener of `ablate run`. `quiet` says nothing but warnings and failures.
-
-    A terminal that was closed refuses every write; the runs must be stopped and their leases released all the same.
-    """
-
-    def __init__(self, *, quiet: bool) -> None:
-        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._quiet = quiet
-        self._live: Live | None = None
-        self._names: dict[str, tuple[str, int]] = {}
-        self._metric = ""
-        self._epochs: dict[str, int] = {}
-        self._took: list[float] = []
-        self._slots = 1
-        self._total = 0
-        self._last: Dispatcher | None = None
-
-    def __enter__(self) -> View:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live is not None:
-            with suppress(OSError):
-                self._live.stop()
-            self._live = None
-
-    def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None:
-        self.__exit__()  # another study was trained first
-        self._names = {run.key: (run.variant, run.seed) for run in reversed(planned.plan.runs)}
-        self._metric = planned.study.metric.name
-        self._slots, self._total = len(slots), counts.total - counts.saved
-        if planned.study.task == "classify":
-            self._epochs = {v.name: v.completed.config["epochs"] for v in planned.plan.variants}
-        if self._quiet:
-            return
-        for note in (*planned.study.notes, *changes):
-            self._say(note)
-        self._say(f"{planned.study.name}: {summary(planned, counts, slots)}")
-        if counts.todo and self._console.is_terminal:
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
-            self._live.start()
-
-    def trying(self, done: int, of: int) -> None:
-        if self._live is not None:
-            self._live.update(Text(f"two steps of every variant: {done} of {of}", style="dim"))
-
-    def warn(self, text: str) -> None:
-        self._say(f"warning: {text}", style="yellow")
-
-    def changed(self, dispatcher: Dispatcher) -> None:
-        if self._live is not None:
-            with suppress(OSError):
-                self._live.update(self._drawn(dispatcher))
-
-    def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
-        if isinstance(event, Finished):
-            self._took.append(time.monotonic() - work.since_s)
-        elif event.reason != "cancelled":
-            variant, seed = self._names[work.key]
-            what_next = "It will be tried again." if again else f"`ablate show {work.key[:8]}` tells more."
-            self._say(f"{variant}, seed {seed}: {event.reason}: {event.message}. {what_next}", style="red")
-
-    def _say(self, text: str, style: str = "") -> None:
-        with suppress(OSError):
-            self._console.print(Text(text, style=style))
-
-    def _drawn(self, dispatcher: Dispatcher) -> RenderableType:
-        ended = len(dispatcher.done) + len(dispatcher.failed)
-        grid = Table.grid(padding=(0, 2))
-        grid.add_row(ProgressBar(total=self._total, completed=ended, width=40), self._headline(dispatcher, ended))
-        lines = Table.grid(padding=(0, 2))
-        for work in sorted(dispatcher.working.values(), key=lambda w: (w.slot.device, w.slot.index)):
-            variant, seed = self._names[work.key]
-            value = work.values.get(self._metric)
-            so_far = "" if value is None else f"{self._metric} {value:.2f}"
-            lines.add_row(
-                Text(f"{work.slot.device}/{work.slot.index}", style="dim"),
-                Text(variant),
-                Text(f"seed {seed}"),
-                Text(self._progress(variant, work.step), style="dim"),
-                Text(so_far),
-                Text(duration(time.monotonic() - work.since_s), style="dim"),
-            )
-        return Group(grid, lines)
-
-    def _progress(self, variant: str, step: int) -> str:
-        if not step:
-            return "starting"
-        epochs = self._epochs.get(variant)
-        return f"epoch {step}/{epochs}" if epochs else f"step {step}"
-
-    def _headline(self, dispatcher: Dispatcher, ended: int) -> Text:
-        text = Text(f"{ended} of {self._total} runs")
-        if dispatcher.failed:
-            text.append(f", {len(dispatcher.failed)} failed", style="red")
-        if self._took:
-            rest_s = (self._total - ended) * median(self._took) / self._slots
-            text.append(f", about {duration(rest_s)} left (median of {len(self._took)} runs)", style="dim")
-        if dispatcher.stopped_by is not None:
-            text.append(", stopping", style="yellow")
-        return text
-
-
 # ------------------------------------------------------------------------------------------------- what commands print
 
 
 def standing_text(told: Mapping[str, Any]) -> str:
     """`ablate status` for a person."""
     counts = told["counts"]
-    total = sum(counts.values())
-    parts = [
-        f"{counts[state]} {word}" for state, word in _STATES.items() if counts.get(state) or state in ("done", "todo")
-    ]
-    lines = [f"{told['study']}: {_many(total, 'run')}: {', '.join(parts)}."]
+    lines = [standing_line(told["study"], counts)]
     rows = []
     for run in told["running"]:
         progress = {**run["progress"]}
@@ -209,6 +91,13 @@ def standing_text(told: Mapping[str, Any]) -> str:
     if counts["lost"]:
         lines.append("Lost runs have no worker any more; the next `ablate run` takes them up again.")
     return "\n".join(lines)
+
+
+def standing_line(study: str, counts: Mapping[str, int]) -> str:
+    """`batchnorm: 70 runs: 12 done, 2 running, 56 to do.`"""
+    shown = [state for state in _STATES if counts.get(state) or state in ("done", "todo")]
+    parts = [f"{counts[state]} {_STATES[state]}" for state in shown]
+    return f"{study}: {_many(sum(counts.values()), 'run')}: {', '.join(parts)}."
 
 
 _STATES = {

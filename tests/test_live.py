@@ -1,0 +1,153 @@
+"""What a person sees while runs execute, read from a real database."""
+
+import io
+import os
+import pty
+import subprocess
+import sys
+import threading
+
+import pytest
+from rich.console import Console
+
+from ablate import devices, live
+from ablate.live import drawn, look, watch
+from ablate.store import Store
+
+RESOLVED = {
+    "study": "s", "task": "classify", "metric": {"name": "acc", "better": "higher"}, "seeds": [0, 1],
+    "variants": [{"name": name, "config": {"epochs": 10}} for name in ("full", "full-a")],
+    "rows": [
+        {"design": "leave_one_out", "variant": "full", "compared_with": None},
+        {"design": "leave_one_out", "variant": "full-a", "compared_with": "full"},
+    ],
+}  # fmt: skip
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store.open(tmp_path / "a.db", write=True) as opened:
+        keys = [(name, seed, "ablation", f"{name}{seed}") for seed in (0, 1) for name in ("full", "full-a")]
+        opened.save_plan("s", "", RESOLVED, "sha", keys, {key: "{}" for *_, key in keys})
+        yield opened
+
+
+def start(store, key, slot=0):
+    me = devices.this_process()
+    here = {"host": devices.host(), "boot": devices.boot(), "owner": str(me), "lease_s": 30.0, "log": ""}
+    assert store.claim(key, f"t-{key}", device="cpu", slot=slot, **here)
+    store.started(f"t-{key}", me.pid, me.started)
+
+
+def finish(store, key, *values):
+    start(store, key)
+    for step, value in enumerate(values, 1):
+        store.progress(f"t-{key}", step, {"acc": value})
+    store.finish(f"t-{key}", {"acc": values[-1]}, {}, {})
+
+
+def text(seen):
+    console = Console(width=150, record=True, file=io.StringIO())
+    console.print(drawn(seen))
+    return console.export_text()
+
+
+def test_a_running_run_is_held_against_its_comparison_at_the_same_epoch_and_seed(store):
+    finish(store, "full0", 40.0, 60.0, 80.0)
+    start(store, "full-a0")
+    store.progress("t-full-a0", 2, {"acc": 57.5})
+    seen = text(look(store, "s"))
+    assert "epoch 2/10  acc 57.5  -2.5 vs full (same seed)" in seen
+    assert "1 of 4 runs" in seen
+    assert "(median of 1 finished run)" in seen
+
+
+def test_where_the_comparisons_seed_has_not_finished_the_mean_of_the_others_stands_in_and_says_so(store):
+    finish(store, "full0", 40.0, 60.0)
+    start(store, "full-a1")
+    store.progress("t-full-a1", 1, {"acc": 41.0})
+    assert "+1 vs full (mean of 1)" in text(look(store, "s"))
+
+
+def test_a_metric_that_is_better_when_lower_makes_less_the_good_colour(store):
+    assert "green" == str(live._against(_running(-1.0), "lower").style)
+    assert "yellow" == str(live._against(_running(-1.0), "higher").style)
+
+
+def _running(difference):
+    return live.Running("cpu/0", "v", 0, 1, None, difference, live.Beside("full", 0.0, 1, True), 1.0)
+
+
+def test_before_anything_has_finished_the_epochs_tell_how_long_it_takes(store):
+    start(store, "full0")
+    assert look(store, "s").left_s is None
+    store.progress("t-full0", 5, {"acc": 1.0})
+    seen = look(store, "s")
+    assert seen.basis == "by the epochs so far"
+    assert seen.left_s is not None
+
+
+def test_a_failure_is_there_at_once_with_its_reason(store):
+    start(store, "full0")
+    store.fail("t-full0", "oom", "no memory", again=False)
+    seen = text(look(store, "s"))
+    assert "1 failed" in seen
+    assert "failed: full, seed 0: oom" in seen
+
+
+def test_watching_ends_when_nothing_is_to_come_and_speaks_only_of_changes(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_S", 0.01)
+    for key in ("full0", "full-a0", "full1"):
+        finish(store, key, 1.0)
+    with open(tmp_path / "out", "w+") as file:
+        start(store, "full-a1")
+
+        def end():
+            with Store.open(tmp_path / "a.db", write=True) as other:
+                other.finish("t-full-a1", {"acc": 1.0}, {}, {})
+
+        threading.Timer(0.3, end).start()
+        assert not watch(store, "s", Console(file=file, width=100), idle_s=60).waits
+        file.seek(0)
+        lines = file.read().splitlines()
+    assert ["s: 4 runs: 3 done, 1 running, 0 to do.", "s: 4 runs: 4 done, 0 to do."] == lines
+
+
+def test_watching_what_nobody_runs_gives_up(store, monkeypatch):
+    monkeypatch.setattr(live, "LOOK_S", 0.01)
+    assert watch(store, "s", Console(file=io.StringIO()), idle_s=0.05).waits
+
+
+TASK = """
+import time
+
+def train(config, run):
+    for step in range(3):
+        time.sleep(0.1)
+        yield {"score": step + config["x"]}
+"""
+STUDY = "task: mine:train\nbase: {x: 0}\ntricks: {ex: {set: {x: 1}}}\nseeds: 2\nmetric: {name: score}\n"
+
+
+def test_on_a_terminal_run_draws_what_runs_where_and_leaves_the_table(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "ablate", "run", "study.yaml", "--workers", "1"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    os.close(theirs)
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 4096)
+        except OSError:  # the terminal's other side was closed: the command has ended
+            break
+        if not part:
+            break
+        shown += part
+    assert b"base+ex" in process.communicate()[0]
+    assert 0 == process.returncode
+    os.close(ours)
+    assert b"of 4 runs" in shown
+    assert b"cpu/0" in shown
