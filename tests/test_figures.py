@@ -1,0 +1,353 @@
+"""What each figure shows (its info), and that paper and screen draw all of it."""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from test_tables import row
+from test_views import YIELD, factorial
+
+from ablate import factorials, interactive, paper, plots, results, typeset
+from ablate.errors import FigureError
+from ablate.figure import Curve, SeedCurve, Series, Source, Words, shortened
+from ablate.figure_checks import SOURCE
+from ablate.plots import curve
+from ablate.registry import Registry
+from ablate.store import Store
+
+
+def info(name, source, **params):
+    return Registry().make("figures", name, params).info(source)
+
+
+def source(*rows, values=None, **more):
+    return Source("demo", "acc", "higher", (0, 1, 2), rows, {"acc": values or {}}, **more)
+
+
+def compared(variant, delta, half=0.5, **more):
+    at = {"delta": delta, "delta_ci_low": delta - half, "delta_ci_high": delta + half, "pairs": 3, "verdict": None}
+    return row(variant, "full", **(at | more))
+
+
+# -------------------------------------------------------------------------------------------------------------- effects
+
+
+def test_effects_are_the_tables_own_numbers():
+    found = info("effects", source(row("full"), compared("base", -3.5, 0.6, verdict="helps", p_adjusted=2e-6)))
+    (only,) = found.rows
+    assert ("base", -3.5, -4.1, -2.9, "helps") == (only.label, only.delta, only.low, only.high, only.verdict)
+
+
+def test_a_row_of_two_pairs_has_no_interval_and_no_verdict():
+    two = compared(
+        "base", -3.5, pairs=2, delta_ci_low=None, delta_ci_high=None, p_adjusted=None, verdict="inconclusive"
+    )
+    (only,) = info("effects", source(row("full"), two)).rows
+    assert (None, None, "n < 3: no interval") == (only.low, only.high, only.verdict)
+
+
+def test_one_wild_row_does_not_squeeze_the_others_and_its_arrows_are_explained():
+    rows = [compared(f"r{i}", 0.1 * i) for i in range(5)]
+    wild = source(row("full"), *rows, compared("wild", -11.0, 40.0))
+    scene = plots.draw(wild, "effects")
+    axis = scene.panels[0].x
+    assert -14 < axis.low < -11
+    assert axis.high < 4
+    assert ["left", "right"] == [
+        mark.marker for mark in scene.panels[0].marks if isinstance(mark, Series) and not mark.low
+    ]
+    assert "Arrows" in scene.caption
+    assert "Arrows" not in plots.draw(source(row("full"), *rows), "effects").caption
+
+
+def test_of_many_rows_the_decided_and_the_largest_stay_and_the_caption_counts_the_others():
+    rows = [compared(f"r{i}", 0.1 * i, verdict="inconclusive") for i in range(9)]
+    rows[1] = replace(rows[1], verdict="hurts", p_adjusted=0.01)
+    found = info("effects", source(row("full"), *rows), limit=3)
+    assert ["r1", "r7", "r8"] == [one.label for one in found.rows]
+    assert "3 most telling of 9" in plots.draw(source(row("full"), *rows), "effects", {"limit": 3}).caption
+
+
+def test_failed_collapsed_and_missing_rows_are_named():
+    caption = plots.draw(SOURCE, "effects").caption
+    assert "failed runs are left out of the means: - 100% _under" in caption
+    assert "Collapsed" in caption
+    assert "Without a result: ]]>" in caption
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "complaint"),
+    [
+        ("effects", {}, "compared with another"),
+        ("learning_curves", {}, "nothing is reported by step"),
+        ("best_variant", {}, "no variant is best yet"),
+        ("interactions", {}, "a factorial"),
+        ("pareto", {}, "no run of demo reports parameters or train_seconds"),
+        ("pareto", {"cost": "acc"}, "the metric itself"),
+        ("seeds", {}, "no finished run of demo has a value of 'acc'"),
+        ("tuning", {}, "has not been tuned"),
+        ("effects", {"variants": ["ful"]}, "Did you mean 'full'"),
+    ],
+)
+def test_a_figure_that_does_not_apply_says_why(name, params, complaint):
+    with pytest.raises(FigureError, match=complaint):
+        plots.draw(source(row("full"), no_interactions="it takes a factorial"), name, params)
+
+
+# --------------------------------------------------------------------------------------------------------------- curves
+
+
+def test_a_failed_run_is_carried_along_and_in_no_mean():
+    points = {0: ([1, 2], [10.0, 20.0]), 1: ([1, 2], [12.0, 24.0]), 2: ([1], [0.0])}
+    found = curve("full", "acc", points, {2: "diverged"})
+    assert (11.0, 22.0) == found.mean
+    assert (2, 2) == found.n
+    assert (10.0, 12.0) == (found.low[0], found.high[0]), "two seeds: their range"
+    assert SeedCurve(2, (1,), (0.0,), "diverged") == found.seeds[2]
+    scene = plots.draw(source(row("full"), curves={"acc": {"full": found}}), "learning_curves")
+    assert "a run failed" in {mark.label for mark in scene.legend}
+    assert "full seed 2" in scene.caption
+
+
+def test_the_band_is_the_t_interval_of_the_mean():
+    found = curve("full", "acc", {seed: ([1], [float(seed)]) for seed in range(5)}, {})
+    half = 2.7764451051977987 * math.sqrt(2.5) / math.sqrt(5)  # t(0.975, 4) by a table
+    assert (2.0, 2.0 - half, 2.0 + half) == pytest.approx((found.mean[0], found.low[0], found.high[0]))
+
+
+def test_of_more_than_eight_variants_the_reference_the_best_and_the_decided_are_drawn():
+    rows = [row("full"), *(compared(f"r{i}", -0.1 * i, mean=90 - 0.1 * i) for i in range(20))]
+    rows[15] = replace(rows[15], verdict="hurts")
+    flat = {one.variant: Curve(one.variant, "acc", (1,), (3,), (1.0,), (None,), (None,)) for one in rows}
+    found = info("learning_curves", source(*rows, curves={"acc": flat}, best="r0"))
+    assert ("full", "r0", "r1", "r2", "r3", "r4", "r5", "r14") == found.labels
+    assert 13 == found.left_out
+
+
+# ------------------------------------------------------------------------------------------------- seeds, cost, factorial
+
+
+def test_collapsed_seeds_stand_at_the_edge_with_their_value():
+    values = {"full": (90.0, 91.0, 92.0), "base": (89.0, 88.0, 10.0)}
+    found = source(row("full"), compared("base", -3, collapsed=(2,)), values=values)
+    assert (88.0, 92.0) == (info("seeds", found).low, info("seeds", found).high)
+    marks = plots.draw(found, "seeds").panels[0].marks
+    assert ["10 (seed 2)"] == [mark.text for mark in marks if isinstance(mark, Words)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=12), st.booleans())
+def test_the_front_is_what_no_other_variant_beats_in_both(found, higher):
+    rows = [row(f"v{i}", mean=float(value)) for i, (_, value) in enumerate(found)]
+    costs = {f"v{i}": (float(cost),) * 3 for i, (cost, _) in enumerate(found)}
+    study = replace(source(*rows), better="higher" if higher else "lower")
+    points = info("pareto", replace(study, values={"parameters": costs})).points
+    sign = 1 if higher else -1
+    for point in points:
+        beaten = any(
+            other.cost <= point.cost
+            and sign * other.value >= sign * point.value
+            and (other.cost, other.value) != (point.cost, point.value)
+            for other in points
+        )
+        assert point.front != beaten or (not point.front and _twin(point, points))
+
+
+def _twin(point, points):
+    return any(o.front and (o.cost, o.value) == (point.cost, point.value) for o in points)
+
+
+def test_the_quarters_of_an_interaction_plot_give_the_estimate():
+    (pair,) = factorials.interactions_of(factorial(("a", "b"), YIELD))
+    mean = {(q.first, q.second): q.mean for q in pair.quarters}
+    assert {(False, False): 80 / 3, (True, False): 100 / 3, (False, True): 20, (True, True): 30} == pytest.approx(mean)
+    gain = {on: mean[True, on] - mean[False, on] for on in (True, False)}
+    assert (gain[True] - gain[False]) / 2 == pytest.approx(pair.estimate)
+    assert 5 / 3 == pytest.approx(pair.estimate), "Montgomery, section 6.2: AB = 1.67"
+
+
+def test_the_best_so_far_of_a_search_never_gets_worse():
+    found = info("tuning", SOURCE)
+    assert sorted(found.best) == list(found.best)
+    assert ("<script>alert('ran')</script>", "$x^2$ and $") == found.sliced[:2], "the most important first"
+
+
+def test_the_default_cost_is_the_first_that_differs():
+    rows = [row("full"), compared("base", -1)]
+    costs = {"parameters": {"full": (100.0,) * 3, "base": (101.0,) * 3}}
+    times = {"train_seconds": {"full": (3.0,) * 3, "base": (2.0,) * 3}}
+    assert "train_seconds" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
+    costs["parameters"]["base"] = (50.0,) * 3
+    assert "parameters" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
+
+
+# ------------------------------------------------------------------------------------------------------------- drawings
+
+
+@given(st.lists(st.text(max_size=40), max_size=8), st.integers(5, 20))
+def test_names_that_differ_stay_different_when_they_are_shortened(names, most):
+    short = shortened(names, most)
+    assert len(set(names)) == len(set(short))
+
+
+@given(st.text(max_size=30), st.floats(30, 200))
+def test_any_text_is_drawn_with_one_font_and_fits(name, points):
+    drawn = typeset.drawable(name)
+    assert "\n" not in drawn
+    (fits,) = typeset.fitted([name], points, 7)
+    assert typeset.width(fits, 7) <= points or len(fits) <= 8
+
+
+def test_plotly_knows_every_property_that_is_set():
+    from plotly.graph_objects import Figure
+
+    for name in Registry().names("figures"):
+        for narrow in (False, True):
+            Figure(interactive.figure(plots.draw(SOURCE, name), narrow=narrow))  # raises on an unknown one
+
+
+def test_a_pdf_holds_its_fonts_as_truetype():
+    assert b"/CIDFontType2" in paper.draw(plots.draw(SOURCE, "effects"), "pdf")
+
+
+def test_an_svg_says_what_it_shows():
+    made = paper.draw(plots.draw(SOURCE, "effects"), "svg").decode()
+    assert 'role="img"' in made
+    assert "<desc>Forest plot" in made
+
+
+def test_nobodys_matplotlibrc_changes_a_figure(tmp_path):
+    code = (
+        "from ablate import paper, plots; from ablate.figure_checks import SOURCE; import sys;"
+        "sys.stdout.buffer.write(paper.draw(plots.draw(SOURCE, 'pareto'), 'svg'))"
+    )
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\naxes.facecolor: red\nsvg.fonttype: none\n")
+    there = {**os.environ, "MPLBACKEND": "agg"}
+    made = [
+        subprocess.run([sys.executable, "-c", code], env=there | more, capture_output=True, check=True).stdout
+        for more in ({}, {"MATPLOTLIBRC": str(tmp_path / "matplotlibrc")})
+    ]
+    assert made[0] == made[1]
+
+
+# -------------------------------------------------------------------------------------------------------------- command
+
+STUDY = """
+task: noisy:main
+base: {shift: 0}
+tricks:
+  up: {set: {shift: 2}}
+  boom: {set: {shift: -1}}
+  "<b>$x$": {set: {shift: 1}}
+designs: add_one_in
+seeds: 3
+metric: {name: acc, better: higher, minimum_effect: 1}
+limits: {attempts: 1}
+"""
+TASK = """
+def main(config, run):
+    for epoch in range(4):
+        if config["shift"] == -1 and run.seed == 1 and epoch == 2:
+            raise RuntimeError("boom")
+        yield {"acc": 50 + 10 * epoch + config["shift"] + 0.1 * run.seed * epoch, "cost": 3 + config["shift"]}
+"""
+
+
+def ablate(folder, *words):
+    done = subprocess.run([sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with a study that ran; one of its runs failed."""
+    made = tmp_path_factory.mktemp("plot")
+    (made / "demo.yaml").write_text(STUDY)
+    (made / "noisy.py").write_text(TASK)
+    code, _, said = ablate(made, "--quiet", "run", "demo.yaml")
+    assert 1 == code, said
+    return made
+
+
+def test_plot_writes_every_figure_that_applies_and_says_why_not_of_the_others(folder):
+    code, captions, said = ablate(folder, "plot", "demo")
+    assert 0 == code, said
+    written = {path.stem for path in (folder / "results" / "demo").glob("*.svg")}
+    assert {"best_variant", "effects", "learning_curves", "seeds"} == written
+    assert "left out: tuning: demo has not been tuned" in said
+    assert "left out: interactions: interactions need a factorial" in said
+    assert "n = 2 to 3" in captions
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("f.pdf", b"%PDF"), ("f.png", b"\x89PNG"), ("f.html", b"<!DOCTYPE html>")]
+)
+def test_the_files_ending_decides_its_format(folder, name, begins):
+    code, caption, said = ablate(folder, "plot", "demo", "--figure", "pareto", "--with", "cost=cost", "-o", name)
+    assert 0 == code, said
+    assert (folder / name).read_bytes().startswith(begins)
+    assert "acc (higher is better) against cost" in caption
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("--figure", "efects"), "Did you mean 'effects'?"),
+        (("--figure", "effects", "-o", "x.jpg"), "must be .html, .pdf, .svg or .png"),
+        (("-o", "x.pdf"), "say which with --figure"),
+        (("--figure", "effects", "--with", "limt=3"), "Did you mean 'limit'?"),
+        (("--figure", "effects", "--with", "limit"), "must be KEY=VALUE"),
+        (("--figure", "effects", "--with", "limit=0"), "limit"),
+        (("--figure", "seeds", "--metric", "ac"), "Did you mean 'acc'?"),
+        (("--figure", "seeds", "--variant", "bse"), "Did you mean 'base'?"),
+        (("--figure", "effects", "--format", "pfd"), "Did you mean 'pdf'?"),
+        (("--figure", "tuning"), "has not been tuned"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_is_allowed(folder, words, complaint):
+    code, _, said = ablate(folder, "plot", "demo", *words)
+    assert 2 == code
+    assert complaint in said
+    assert "Traceback" not in said
+
+
+def test_the_failed_run_of_a_stored_study_is_drawn_as_far_as_it_came(folder):
+    with Store.open(folder / "results" / "ablate.db") as store:
+        found = plots.source(store, "demo")
+    failed = [run for run in found.curves["acc"]["base+boom"].seeds if run.failed]
+    assert [SeedCurve(1, (1, 2), (49.0, 59.1), "error")] == failed
+    assert {"base+boom": {1: "error"}} == found.failed
+    assert 2 == found.curves["acc"]["base+boom"].n[-1]
+
+
+def test_the_screens_axes_and_names_are_those_of_the_scene(folder):
+    with Store.open(folder / "results" / "ablate.db") as store:
+        data = plots.source_of(store, results.load(store, "demo"))
+    drawn = interactive.figure(plots.draw(data, "effects"))
+    assert "+ &lt;b&gt;$x$ (n=3)" in drawn["layout"]["yaxis"]["ticktext"]
+    json.dumps(drawn, allow_nan=False)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium on the PATH")
+@pytest.mark.parametrize("name", Registry().names("figures"))
+def test_a_page_in_a_browser_draws_runs_no_name_and_asks_the_network_for_nothing(tmp_path, name):
+    page = interactive.page(plots.draw(SOURCE, name))
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
+    words += ["--virtual-time-budget=8000", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]
+    # Whatever it asks of the network, a proxy that is not there refuses; that would be an error in the console.
+    words += ["--proxy-server=127.0.0.1:9", (tmp_path / "page.html").as_uri()]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert "CONSOLE" not in done.stderr
+    assert "<svg" in done.stdout, "nothing was drawn"
+    drawn = re.sub(r"<script>.*?</script>", "", done.stdout, flags=re.S)
+    assert "<script>alert" not in drawn
+    assert "<b>bold" not in drawn
