@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablate.comparisons import ALPHA
-from ablate.records import Row
+from ablate.records import Row, percent
 
 if TYPE_CHECKING:
     from ablate.analysis import Measured
@@ -20,21 +20,16 @@ def in_words(looks: Iterable[int]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def percent(confidence: float) -> str:
-    """`95 %`, `98.3 %`."""
-    return f"{100 * confidence:.3g} %"
-
-
 def level(measured: Measured) -> str:
     """The level of one test as text: `0.05`, and of three looks `0.05 / 3`."""
     count = len(measured.looks)
     return f"{ALPHA:g} / {count}" if count > 1 else f"{ALPHA:g}"
 
 
-def under_table(rows: Sequence[Row], measured: Measured, saved: Collection[str], runs: int) -> list[str]:
+def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) -> list[str]:
     """How an adaptive study was tested, which rows stopped early and what that means; [] for any other study.
 
-    rows: each comparison once. saved: the keys of runs that are not needed any more, of `runs` in the full plan.
+    rows: each comparison once. saved: how many of the `runs` of the full plan are not needed.
     """
     if not measured.looks:
         return []
@@ -59,7 +54,7 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: Collection[str],
     if saved:
         so_far = "" if course.current is None else " so far"
         found.append(
-            f"Seeds saved{so_far}: {len(saved)} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
+            f"Seeds saved{so_far}: {saved} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
             "are not needed."
         )
     return [*found, *_beyond(rows, measured)]
@@ -75,6 +70,24 @@ def _beyond(rows: Sequence[Row], measured: Measured) -> list[str]:
     return [
         f"Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: {_some(more)}."
     ] * bool(more)
+
+
+def each_trained_with(measured: Measured) -> str:
+    """`3, 5 or 10 seeds`; empty where seeds are not adaptive."""
+    sizes = [str(len(part.seeds)) for part in measured.looks]
+    return f"{', '.join(sizes[:-1])} or {sizes[-1]} seeds" if len(sizes) > 1 else ""
+
+
+def in_methods(measured: Measured) -> list[str]:
+    """What the statistics paragraph of an adaptive study must say."""
+    count = len(measured.looks)
+    if count < 2:
+        return []
+    return [
+        f"Seeds were added at {count} looks: a variant stopped at the look that settled its verdict and is shown as at "
+        f"that look. Holm's method is applied at each look at {level(measured)} to the comparisons not yet established "
+        f"(p is multiplied by {count}), which keeps the family-wise error over all looks at {ALPHA:g}."
+    ]
 
 
 def under_view(measured: Measured) -> list[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ablate.comparisons import MINIMUM_N
 from ablate.figure import fixed, in_words, number
-from ablate.records import Better, Json, Metric, Row, Verdict
+from ablate.records import Better, Json, Metric, Row, Verdict, percent
 from ablate.table import decimals
 
 ORDER: tuple[Verdict | None, ...] = ("helps", "hurts", "equivalent", "inert", "inconclusive", None)
@@ -136,7 +136,7 @@ def _numbers(row: Row, digits: int) -> str:
     """`95 % CI −10.6 to −2.8, n = 10, p = 0.019`; what n forbids is left out."""
     parts = []
     if row.delta_ci_low is not None and row.delta_ci_high is not None:
-        parts.append(f"95 % CI {_range(row.delta_ci_low, row.delta_ci_high, digits)}")
+        parts.append(f"{percent(row.confidence)} CI {_range(row.delta_ci_low, row.delta_ci_high, digits)}")
     elif row.pairs == 2 and row.delta_low is not None and row.delta_high is not None:
         parts.append(_range(row.delta_low, row.delta_high, digits))
     parts.append(f"n = {row.pairs}" if row.pairs else f"n = {row.n}, unpaired")

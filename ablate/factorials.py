@@ -37,7 +37,7 @@ def made(
 ) -> ViewData:
     """columns: titles, and whether they hold numbers. said: the view's own notes; the study's follow."""
     measured = found.measured
-    further = notes.of_view(measured, found.resolved, found.cells, found.provenance, found.saved)
+    further = notes.of_view(measured, found.resolved, found.cells, found.provenance)
     header, numeric = zip(*columns, strict=True)
     return ViewData(
         view, of, found.study, measured.metric.name, measured.metric.better, header, numeric, tuple(rows),

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate import notes, registration
+from ablate import adaptive, notes, registration
 from ablate.analysis import Measured, best
 from ablate.comparisons import MINIMUM_N
 from ablate.figure import in_words, number, seeds_in_words
-from ablate.records import Json, Row
+from ablate.records import Json, Row, percent
 
 if TYPE_CHECKING:
     from ablate.stored import StoredCell, TestUse
@@ -57,9 +57,10 @@ def _runs(resolved: Mapping[str, Json], measured: Measured, cells: Sequence[Stor
         return (
             f"We compare {counted} by {metric.name} ({metric.better} is better) from means, standard deviations and n."
         )
+    each = adaptive.each_trained_with(measured) or seeds_in_words(measured.seeds)
     return (
         f"We compare {counted} by {metric.name} ({metric.better} is better) {at}, each trained with "
-        f"{seeds_in_words(measured.seeds)}: {runs} run{'s' * (runs != 1)}."
+        f"{each}: {runs} run{'s' * (runs != 1)}."
     )
 
 
@@ -93,7 +94,9 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
     return [
         f"Each variant is compared {reference} by {named}; {several}a difference counts as established where "
         f"{'the adjusted p' if several else 'p'} < 0.05.",
-        "Intervals are 95 % t intervals of the mean difference, not adjusted for the number of comparisons.",
+        *adaptive.in_methods(measured),
+        f"Intervals are {percent(1 - measured.alpha)} t intervals of the mean difference, not adjusted for the number "
+        "of comparisons.",
     ]
 
 
@@ -102,8 +105,8 @@ def _equivalence(measured: Measured) -> list[str]:
     if not margin or not measured.family:
         return []
     return [
-        f"Two variants count as equivalent where two one-sided t tests at 0.05 (Schuirmann 1987) put their difference "
-        f"within ±{number(margin)}."
+        f"Two variants count as equivalent where two one-sided t tests at {adaptive.level(measured)} (Schuirmann 1987) "
+        f"put their difference within ±{number(margin)}."
     ]
 
 
@@ -185,9 +188,10 @@ def limits(
 
 
 def _not_decided(rows: Sequence[Row]) -> list[str]:
-    if not any(row.verdict == "inconclusive" for row in rows):
-        return []
-    return ["A difference that is not decided is no evidence that there is none."]
+    said = ["A difference that is not decided is no evidence that there is none."]
+    said *= any(row.verdict == "inconclusive" for row in rows)
+    early = "Differences that stopped their row early are biased: outward where found, towards zero where equivalent."
+    return said + [early] * any(row.stopped_early for row in rows)
 
 
 _SHOWS = {

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
 from ablate import adaptive, registration
 from ablate.analysis import Measured, best, direction
 from ablate.comparisons import MINIMUM_N, pooled_error, seed_correlation
-from ablate.records import COSTS, Json, Row
+from ablate.records import COSTS, Json, Row, percent
 
 if TYPE_CHECKING:
     from ablate.stored import StoredCell
@@ -51,20 +51,20 @@ def notes(
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
     images: int | None = None,
-    saved: Collection[str] = (),
+    saved: int = 0,
 ) -> list[str]:
     """Every sentence that this table needs. images: how many an accuracy in percent is measured on, where known.
 
-    saved: keys of runs that adaptive seeds do not need any more.
+    saved: how many runs of the full plan adaptive seeds did not need.
     """
     once = list({(row.variant, row.compared_with): row for row in rows}.values())
     return [
         *_tests(once, measured),
-        *adaptive.under_table(once, measured, saved, len({cell.run for cell in cells})),
+        *adaptive.under_table(once, measured, saved, saved + len({cell.run for cell in cells})),
         _numbers(once, measured),
         *_verdicts(once, measured),
         *_failures(cells, measured),
-        *_unfinished(cells, saved),
+        *_unfinished(cells),
         *_inert(once),
         *_degenerate(measured),
         *_without_spread(once),
@@ -85,13 +85,12 @@ def of_view(
     resolved: Mapping[str, Json],
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
-    saved: Collection[str] = (),
 ) -> list[str]:
     """What every view of a study must say besides its own method: what failed, is missing, is mixed, was noted."""
     return [
         *adaptive.under_view(measured),
         *_failures(cells, measured),
-        *_unfinished(cells, saved),
+        *_unfinished(cells),
         *_degenerate(measured),
         *_mixed(provenance),
         *_registered(resolved, cells),
@@ -158,7 +157,7 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
         if len(planned) == 1
         else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
     )
-    interval = adaptive.percent(1 - measured.alpha)
+    interval = percent(1 - measured.alpha)
     shared = any(row.pairs for row in rows)
     difference = "the mean difference over shared seeds" if shared else "the difference of the means"
     text = (
@@ -248,8 +247,8 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     return found
 
 
-def _unfinished(cells: Sequence[StoredCell], saved: Collection[str]) -> list[str]:
-    states = Counter(state for run, state in {(cell.run, cell.state) for cell in cells} if run not in saved)
+def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
+    states = Counter(state for _, state in {(cell.run, cell.state) for cell in cells})
     runs = sum(states.values())
     if not states["todo"] + states["running"]:
         return []

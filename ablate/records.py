@@ -213,6 +213,11 @@ class AlsoValue:
     better: Better
 
 
+def percent(share: float) -> str:
+    """What an interval covers: `95 %`, `98.3 %`."""
+    return f"{100 * share:.3g} %"
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines the fields down to `also`).

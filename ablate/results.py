@@ -52,32 +52,15 @@ class Results:
     images: int | None = None
     """How many dev images an accuracy is measured on, where every counted run says the same."""
 
+    saved: frozenset[str] = frozenset()
+    """The keys of runs of the full plan that adaptive seeds did not need; their cells are not among `cells`."""
+
     @property
     def wanted(self) -> frozenset[str]:
-        """The keys of runs that are asked for now; adaptive seeds hold back later looks and settled rows."""
-        return frozenset(cell.run for cell in self._cells(self.measured.wanted.now)) if self.adaptive else self._all
-
-    @property
-    def saved(self) -> frozenset[str]:
-        """The keys of runs that no row can ask for any more and that were never executed: what adaptive seeds save."""
-        if not self.adaptive:
-            return frozenset()
-        reach = {cell.run for cell in self._cells(self.measured.wanted.most)}
-        return frozenset(cell.run for cell in self.cells if cell.state == "todo" and cell.run not in reach)
-
-    @property
-    def adaptive(self) -> bool:
-        """Whether seeds are added look by look."""
-        return bool(self.measured.looks)
-
-    @property
-    def _all(self) -> frozenset[str]:
-        return frozenset(cell.run for cell in self.cells)
-
-    def _cells(self, seeds: Numbers) -> Iterator[StoredCell]:
-        """The cells of the first so many seeds, by variant."""
-        variant, column = _index(self.measured.variants), _index(self.measured.seeds)
-        return (cell for cell in self.cells if column[cell.seed] < seeds[variant[cell.variant]])
+        """The keys of runs that are asked for now: all, but adaptive seeds hold back those of looks to come."""
+        if not self.measured.looks:
+            return frozenset(cell.run for cell in self.cells)
+        return _of_first(self.cells, self.measured, self.measured.wanted.now)
 
 
 def find(store: Reader, study: str | None) -> StoredStudy:
@@ -131,7 +114,9 @@ def load(store: Reader, study: str | None = None) -> Results:
         measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
     images = {attempt.outputs.get("dev_images", "") for attempt in attempts}
     on = int(images.pop()) if len(images) == 1 and "" not in images else None
-    return Results(stored.name, resolved, measured, cells, _provenance(attempts), on)
+    saved = _saved(cells, measured)
+    asked_for = tuple(cell for cell in cells if cell.run not in saved)
+    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, saved)
 
 
 def table_data(results: Results) -> TableData:
@@ -156,7 +141,7 @@ def told(results: Results, rows: Sequence[Row]) -> list[str]:
     percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
     images = results.images if percent else None
     measured, resolved = results.measured, results.resolved
-    return notes.notes(rows, measured, resolved, results.cells, results.provenance, images, results.saved)
+    return notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
 
 
 def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
@@ -374,6 +359,20 @@ def _looks(
         )
         found.append(replace(part, inert=_inert(part, attempts, logged)))
     return tuple(found)
+
+
+def _saved(cells: Sequence[StoredCell], measured: Measured) -> frozenset[str]:
+    """The keys of runs that no row can ask for any more, not executed."""
+    if not measured.looks:
+        return frozenset()
+    reach = _of_first(cells, measured, measured.wanted.most)
+    return frozenset(cell.run for cell in cells if cell.state == "todo" and cell.run not in reach)
+
+
+def _of_first(cells: Sequence[StoredCell], measured: Measured, seeds: Numbers) -> frozenset[str]:
+    """The keys of the first so many seeds of each variant."""
+    variant, column = _index(measured.variants), _index(measured.seeds)
+    return frozenset(cell.run for cell in cells if column[cell.seed] < seeds[variant[cell.variant]])
 
 
 def unit_of(task: str, metric: str) -> str:

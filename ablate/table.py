@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import groupby
 
-from ablate.records import AlsoValue, Better, Json, Row
+from ablate.records import AlsoValue, Better, Json, Row, percent
 from ablate.registry import Plugin
 
 
@@ -199,7 +199,7 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     }
 
     header = ["variant"] + ["vs"] * several + ["n", f"{_titled(data, data.metric, data.better)} (mean ± std)"]
-    ci = f"({100 * max((row.confidence for row in data.rows), default=0.95):.3g} % CI)"
+    ci = f"({percent(max((row.confidence for row in data.rows), default=0.95))} CI)"
     header += [f"Δ vs {one_line(alone)} {ci}" if alone is not None else f"Δ {ci}", "p (Holm)", "verdict"]
     header += [_titled(data, name, better) for name, better in data.also.items()]
     numeric = [False] + [False] * several + [True, True, True, True, False] + [True] * len(data.also)

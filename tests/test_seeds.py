@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from ablate import results
+from ablate import methods, results
 from ablate.feed import Seen
 from ablate.records import RunSpec
 from ablate.seeds import ByLook
@@ -128,7 +128,13 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     assert "Each look tests at 0.05 / 3" in ran.note("Adaptive seeds")
     assert "its own 98.3 % t interval" in ran.note("higher is better")
     assert "" == ran.note("Unfinished")
-    assert 14 == len(results.load(ran.store, "demo").saved)
+    found = results.load(ran.store, "demo")
+    assert 14 == len(found.saved)
+    assert {"done"} == {cell.state for cell in found.cells}
+    said = methods.paragraph(found.resolved, found.measured, ran.table.rows, found.cells, found.provenance)
+    assert "each trained with 3, 5 or 10 seeds: 36 runs." in said
+    assert "Holm's method is applied at each look at 0.05 / 3" in said
+    assert "Intervals are 98.3 % t intervals" in said
 
 
 def test_p_and_interval_of_a_row_agree_on_whether_it_is_found_at_its_look(study):

@@ -33,7 +33,7 @@ from ablate.figure import (
     places,
     seeds_in_words,
 )
-from ablate.records import Better, Row
+from ablate.records import Better, Row, percent
 
 _SMALL = "n < 3: no interval"
 _DRAWN: dict[str, tuple[Colour, Marker]] = {
@@ -77,6 +77,7 @@ class Effects:
     digits: int = 2
     missing: tuple[str, ...] = ()
     left_out: int = 0
+    covers: str = "95 %"
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,13 @@ class EffectsFigure(Figure):
             ),
             missing=tuple(row.label or row.variant for row in compared if row.delta is None),
             left_out=len(there) - len(kept),
+            covers=percent(kept[0].confidence),
         )
 
     def scene(self, info: Effects) -> Scene:
         groups = [list(rows) for _, rows in groupby(info.rows, lambda row: row.design)]
         low, high = _range(info)
-        interval = ", 95 % CI" if any(row.low is not None for row in info.rows) else ""
+        interval = f", {info.covers} CI" if any(row.low is not None for row in info.rows) else ""
         versus = _against(info.rows) if len(groups) == 1 else ""
         label = f"Δ {info.metric}{versus}{interval}"
         panels = [
@@ -264,7 +266,7 @@ def _caption(info: Effects) -> str:
         f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: mean over the seeds "
         f"that both share ({shared} of {seeds_in_words(info.seeds)}) "
         + (
-            "with its own 95 % t interval. Verdicts speak of the trick that differs, after Holm's correction."
+            f"with its own {info.covers} t interval. Verdicts speak of the trick that differs, after Holm's correction."
             if any(row.low is not None for row in info.rows)
             else "without any interval or verdict, for which it takes three."
         )

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ablate.errors import FigureError, did_you_mean
 from ablate.figure import LINES, Axis, Figure, Mark, Panel, Scene, Series, Source, in_words, number, seeds_in_words
-from ablate.records import Better
+from ablate.records import Better, percent
 
 _COSTS = ("parameters", "train_seconds")
 """What `cost: None` means: the first that differs between the variants by a tenth or more."""
@@ -17,7 +17,7 @@ _COSTS = ("parameters", "train_seconds")
 
 @dataclass(frozen=True)
 class Point:
-    """A variant: means over its seeds. low, high: 95 % t interval of the metric's mean."""
+    """A variant: means over its seeds. low, high: t interval of the metric's mean, which covers Pareto.covers."""
 
     variant: str
     label: str
@@ -42,6 +42,7 @@ class Pareto:
     points: tuple[Point, ...]
     missing: tuple[str, ...] = ()
     percent: bool = False
+    covers: str = "95 %"
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class ParetoFigure(Figure):
             study=source.study, metric=source.titled(source.metric), better=source.better, cost=source.titled(cost),
             seeds=source.seeds, points=tuple(_with_front(list(seen.values()), source.better)),
             missing=tuple(dict.fromkeys(missing)), percent=source.units.get(source.metric) == "%",
+            covers=percent(source.rows[0].confidence),
         )  # fmt: skip
 
     def scene(self, info: Pareto) -> Scene:
@@ -164,8 +166,8 @@ def _caption(info: Pareto, front: Sequence[str]) -> str:
     each = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
     said = [
         f"{info.metric} ({info.better} is better) against {info.cost}: means over {seeds_in_words(info.seeds)} "
-        f"({each}), bars: 95 % t intervals of the mean. Line: the variants that no other beats in both, by their means "
-        f"alone ({in_words(front)}); a difference there is not tested."
+        f"({each}), bars: {info.covers} t intervals of the mean. Line: the variants that no other beats in both, by "
+        f"their means alone ({in_words(front)}); a difference there is not tested."
     ]
     if any(point.n < point.planned for point in info.points):
         said.append("n=k/m: k of m seeds are done; failed ones are in no mean.")
