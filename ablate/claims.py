@@ -29,8 +29,10 @@ HEADINGS: Mapping[Verdict | None, str] = {
 
 @dataclass(frozen=True)
 class Claim:
-    """What may be said of one comparison. subject: of what; where: ` in full`; brief: with its numbers; text: the
-    sentence."""
+    """What may be said of one comparison. subject: of what; where: ` in full`; brief: both with the numbers.
+
+    head and rest: the sentence, which a colon parts. delta: the row's difference, 0 where there is none.
+    """
 
     verdict: Verdict | None
     variant: str
@@ -38,7 +40,13 @@ class Claim:
     subject: str
     where: str
     brief: str
-    text: str
+    head: str
+    rest: str
+    delta: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return f"{self.head}: {self.rest}"
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,9 @@ class Words:
     def named(self, choices: Iterable[str]) -> str:
         return in_words([self.label(choice) for choice in choices])
 
+
+PLACEBO = "the placebo"
+"""What a sentence calls a row that changes nothing but the random streams."""
 
 TOGETHER = 3
 """Tricks that a sentence names one by one; more are counted."""
@@ -100,17 +111,17 @@ def _claim(row: Row, named: Words, digits: int) -> Claim:
     subject, where, how = _subject(row, named)
     reference = row.compared_with or ""
     if row.delta is None:
-        why = "no result of it yet" if not row.n else f"no result of {reference} to hold it against"
-        return Claim(
-            None, row.variant, reference, subject, where, subject + where, f"Not measured, {subject}{where}: {why}."
-        )
+        why = "no result of it yet." if not row.n else f"no result of {reference} to hold it against."
+        head = f"Not measured, {subject}{where}"
+        return Claim(None, row.variant, reference, subject, where, subject + where, head, why)
     said = f"{fixed(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
-    text = _sentence(row, subject, where, f"{how}, {named.metric} changes by {said}", named)
-    if row.collapsed:
-        seeds = in_words([f"seed {seed}" for seed in row.collapsed])
-        text = f"{text.removesuffix('.')}; {seeds} of {row.variant} collapsed, so mean and t say little."
+    change = f"{how}, {named.metric} changes by {said}"
+    rest = f"every output is the same bit for bit (n = {row.pairs})" if row.verdict == "inert" else change
+    parts = [rest, *_open(row, named), *_collapsed(row)]
+    head = _head(row, subject, where, named)
     brief = f"{subject}{where} {said}"
-    return Claim(row.verdict, row.variant, reference, subject, where, brief, text[0].upper() + text[1:])
+    text = f"{'; '.join(parts)}."
+    return Claim(row.verdict, row.variant, reference, subject, where, brief, head, text, row.delta)
 
 
 def _subject(row: Row, named: Words) -> tuple[str, str, str]:
@@ -119,7 +130,7 @@ def _subject(row: Row, named: Words) -> tuple[str, str, str]:
     ours, theirs = named.tricks.get(row.variant, row.tricks), named.tricks.get(reference, ())
     gone, come = [t for t in theirs if t not in ours], [t for t in ours if t not in theirs]
     if row.placebo:
-        return "the placebo", "", f"with other random streams than {reference} and nothing else"
+        return PLACEBO, "", f"with other random streams than {reference} and nothing else"
     if _is_variant(row, named) or not gone + come:
         return row.variant, "", f"in place of {reference}"
     it = "it" if len(gone or come) == 1 else "them"
@@ -149,24 +160,23 @@ def _range(low: float, high: float, digits: int) -> str:
     return f"{fixed(low, digits, sign=True)} to {fixed(high, digits, sign=True)}"
 
 
-def _sentence(row: Row, subject: str, where: str, change: str, named: Words) -> str:
+def _head(row: Row, subject: str, where: str, named: Words) -> str:
+    """The verdict in words: `batch norm helps in full`."""
     several = subject.endswith(" together")
-    reference = row.compared_with or ""
+    if row.placebo and row.verdict in ("helps", "hurts"):
+        return "A false alarm, for the placebo changes nothing"
+    if _is_variant(row, named) and row.verdict in ("helps", "hurts"):
+        return f"{subject} is {'better' if row.verdict == 'helps' else 'worse'} than {row.compared_with}"
     match row.verdict:
-        case "helps" if _is_variant(row, named):
-            return f"{subject} is better than {reference}: {change}."
-        case "hurts" if _is_variant(row, named):
-            return f"{subject} is worse than {reference}: {change}."
         case "helps" | "hurts":
-            return f"{subject} {row.verdict[:-1] if several else row.verdict}{where}: {change}."
+            return f"{subject} {row.verdict[:-1] if several else row.verdict}{where}"
         case "equivalent":
             margin = f"±{number(named.minimum_effect or 0.0)}{named.points}"
-            return f"{subject} make{'' if several else 's'} no difference as large as {margin}{where}: {change}."
+            return f"{subject} make{'' if several else 's'} no difference as large as {margin}{where}"
         case "inert":
-            does = "do" if several else "does"
-            return f"{subject} {does} nothing{where}: every output is the same bit for bit (n = {row.pairs})."
+            return f"{subject} {'do' if several else 'does'} nothing{where}"
         case _:
-            return _undecided(row, f"not decided for {subject}{where}: {change}", named)
+            return f"Not decided for {subject}{where}"
 
 
 def _is_variant(row: Row, named: Words) -> bool:
@@ -174,23 +184,31 @@ def _is_variant(row: Row, named: Words) -> bool:
     return not row.placebo and named.bases.get(row.variant) != named.bases.get(row.compared_with or "")
 
 
-def _undecided(row: Row, text: str, named: Words) -> str:
-    """What stays open, and what it would take."""
-    low, high = row.delta_ci_low, row.delta_ci_high
+def _open(row: Row, named: Words) -> list[str]:
+    """Why a row is not decided, and what it would take; nothing of a decided one."""
+    if row.verdict != "inconclusive":
+        return []
     if row.identical:
-        return f"{text}; the metric is the same at every shared seed, though other outputs differ."
+        return ["the metric is the same at every shared seed, though other outputs differ"]
     if row.no_spread:
-        return f"{text}; the difference is the same at every seed, so there is no spread to test against."
+        return ["the difference is the same at every seed, so there is no spread to test against"]
+    low, high = row.delta_ci_low, row.delta_ci_high
     if low is None or high is None:
-        return f"{text}; with fewer than {MINIMUM_N} seeds nothing is tested."
-    if low > 0 or high < 0:
-        text += "; the interval alone leaves out 0, but the difference does not survive correction"
-    else:
-        text += "; the interval holds gains and losses"
+        return [f"with fewer than {MINIMUM_N} seeds nothing is tested"]
+    alone = low > 0 or high < 0
+    said = "the interval alone leaves out 0, but the difference does not survive correction"
+    parts = [said if alone else "the interval holds gains and losses"]
     if row.more_seeds is not None:
         size = f"an effect of {number(named.minimum_effect)}" if named.minimum_effect else "an effect of that size"
-        text += f"; about {row.more_seeds} more seed{'s' * (row.more_seeds > 1)} would show {size}"
-    return text + "."
+        parts.append(f"about {row.more_seeds} more seed{'s' * (row.more_seeds > 1)} would show {size}")
+    return parts
+
+
+def _collapsed(row: Row) -> list[str]:
+    if not row.collapsed:
+        return []
+    seeds = in_words([f"seed {seed}" for seed in row.collapsed])
+    return [f"{seeds} of {row.variant} collapsed, so mean and t say little"]
 
 
 def tally(found: Sequence[Claim]) -> str:
@@ -211,7 +229,7 @@ def decided(found: Sequence[Claim], verdict: Verdict) -> list[str]:
     """What has this verdict, each subject once with where: `batch norm (in B, in C)`."""
     where: dict[str, list[str]] = {}
     for claim in found:
-        if claim.verdict == verdict:
+        if claim.verdict == verdict and claim.subject != PLACEBO:
             where.setdefault(claim.subject, []).append(claim.where.strip())
     alone = len({place for places in where.values() for place in places}) < 2
     return [

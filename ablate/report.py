@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablate import analysis, claims, described, methods, papers, plots, reproduce, results, views
+from ablate import analysis, claims, described, methods, notes, papers, plots, reproduce, results, views
 from ablate.claims import Claim
 from ablate.document import (
     Block,
@@ -29,7 +29,6 @@ from ablate.document import (
 )
 from ablate.errors import AblateError, FigureError
 from ablate.figure import Source, fixed, in_words
-from ablate.notes import NO_VALUE
 from ablate.records import Json, Row
 from ablate.registry import Registry
 from ablate.results import Results
@@ -38,6 +37,18 @@ from ablate.table import Chance, Measure, TableData, ViewData, decimals
 
 BY_HAND = "variants"
 """The design of a row that a study lists itself."""
+
+MOST_TRICKS = 16
+"""Columns of ticks; tricks beyond are listed in words."""
+
+MOST_NAMED = 8
+"""Tricks that the answer names."""
+
+MOST_CLAIMS = 18
+"""Comparisons of one verdict that the short form names."""
+
+MOST_SETTINGS = 16
+"""Settings with a line of their own."""
 
 MOST_FAILURES = 20
 """Failed runs that are named one by one."""
@@ -97,8 +108,8 @@ def methods_text(of: Material) -> str:
     )
 
 
-def document(of: Material, notes: tuple[Block, ...] = (), rows: int = 60) -> Document:
-    """The report. notes: the author's own blocks. rows: the most that the figure of effects shows."""
+def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Document:
+    """The report. own: the author's own blocks. rows: the most that the figure of effects shows."""
     found = of.found
     sections = [
         _question(of),
@@ -107,7 +118,7 @@ def document(of: Material, notes: tuple[Block, ...] = (), rows: int = 60) -> Doc
         _best(of),
         _effects(of, rows),
         _support(of),
-        Section("notes", "Author's notes", notes) if notes else None,
+        Section("notes", "Author's notes", own) if own else None,
         _methods(of),
         _failures(of),
         _reproduce(of),
@@ -163,8 +174,9 @@ def _answer(of: Material, found: Sequence[Claim]) -> Line:
     said: list[Line] = [line(claims.tally(found))] if found else []
     for verdict in ("helps", "hurts"):
         named = claims.decided(found, verdict)
+        more = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         if named:
-            said.append(line(f"What {verdict}: ", strong(in_words(named)), "."))
+            said.append(line(f"What {verdict}: ", strong("; ".join(named[:MOST_NAMED]) + more), "."))
     if of.best is not None:
         best = f"Best mean of the variants with every planned seed done: {of.best.variant}, {of.table.metric} "
         said.append(line(best, strong(_mean(of, of.best)), "."))
@@ -193,7 +205,7 @@ def _variants(of: Material) -> Section | None:
             (key, text) for key, text in described.configuration(bases[0].config)
             if all(dict(described.configuration(base.config)).get(key) == text for base in bases)
         ]  # fmt: skip
-        facts = [*shared, *apart]
+        facts = [*_folded(shared), *apart]
         blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
     changes, matrix, given = _changes(of), _matrix(of), _matrix(of, by_hand=True)
     if changes is not None:
@@ -204,6 +216,15 @@ def _variants(of: Material) -> Section | None:
     if matrix is not None:
         blocks.append(Table(matrix, "Which variant has which trick", "variants"))
     return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
+
+
+def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Settings as (key, text); of many, those of one word share a line."""
+    if len(settings) <= MOST_SETTINGS:
+        return list(settings)
+    short = [(key, text) for key, text in settings if " " not in text]
+    listed = notes.listed((f"{key} {text}" for key, text in short), most=40)
+    return [*(pair for pair in settings if pair not in short), ("settings", listed)]
 
 
 def _columns(
@@ -238,6 +259,9 @@ def _matrix(of: Material, *, by_hand: bool = False) -> ViewData | None:
     variants = [v for v in resolved["variants"] if not by_hand or BY_HAND in v["designs"]]
     if not tricks or not variants:
         return None
+    if len(tricks) > MOST_TRICKS:
+        listed = [(v["name"], in_words([named.label(choice) for choice in v["tricks"]], most=8)) for v in variants]
+        return _columns(of, "matrix", "which variant has which trick", ["variant", "tricks"], listed)
     rows = []
     for variant in variants:
         on = dict(choice.partition("=")[::2] for choice in variant["tricks"])
@@ -283,12 +307,14 @@ def _effects(of: Material, rows: int) -> Section | None:
     picture = _picture(of, "effects", {"limit": rows})
     if picture is not None:
         blocks.append(picture)
+    known = set(of.table.notes)
     for name, caption in (("effects", "Main effects"), ("interactions", "Interactions")):
         data = _view(of.found, name)
         if data is not None:
+            said = [note for note in data.notes if note not in known]
+            known.update(said)
             blocks.append(Table(replace(data, notes=()), f"{caption} on {of.table.metric}", name))
-            own = [note for note in data.notes if note not in of.table.notes]
-            blocks.append(Bullets(tuple(line(note) for note in own), minor=True))
+            blocks.append(Bullets(tuple(line(note) for note in said), minor=True))
     return Section("effects", "Effects", tuple(blocks), tuple(blocks[:1])) if blocks else None
 
 
@@ -315,7 +341,7 @@ def _claims(of: Material) -> tuple[Claim, ...]:
 def _support(of: Material) -> Section:
     found = _claims(of)
     limits = methods.limits(of.found.resolved, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
-    full = [line(*_led(claim)) for claim in found]
+    full = [line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found]
     blocks: list[Block] = [Bullets(tuple(full))] if full else []
     said = Bullets(tuple(line(limit) for limit in limits))
     blocks += [Paragraph(line(strong("What they do not show."))), said] if limits else []
@@ -324,21 +350,16 @@ def _support(of: Material) -> Section:
     return Section("support", "What the numbers support", tuple(blocks), tuple(brief))
 
 
-def _led(claim: Claim) -> Line:
-    """A claim's sentence with its verdict in front."""
-    head, colon, rest = claim.text.partition(": ")
-    return line(strong(head + colon.rstrip()), f" {rest}") if colon else line(claim.text)
-
-
-def _in_brief(found: Sequence[Claim], most: int = 12) -> Iterator[Line]:
-    """Decided claims with their numbers; the open ones by name."""
+def _in_brief(found: Sequence[Claim]) -> Iterator[Line]:
+    """Claims by verdict with their numbers; of many, the largest differences."""
     for verdict in claims.ORDER:
         of = [claim for claim in found if claim.verdict == verdict]
+        most = MOST_CLAIMS if verdict in ("helps", "hurts") or len(found) <= MOST_CLAIMS else MOST_CLAIMS // 3
+        kept = sorted(of, key=lambda claim: -abs(claim.delta))[:most] if len(of) > most else of
+        more = f"; and {len(of) - most} with smaller differences" if len(of) > most else ""
         if of:
-            more = f"; and {len(of) - most} more" if len(of) > most else ""
-            yield line(
-                strong(f"{claims.HEADINGS[verdict]}: "), "; ".join(claim.brief for claim in of[:most]) + more + "."
-            )
+            said = "; ".join(claim.brief for claim in kept)
+            yield line(strong(f"{claims.HEADINGS[verdict]}: "), f"{said}{more}.")
 
 
 def _methods(of: Material) -> Section:
@@ -349,7 +370,7 @@ def _failures(of: Material) -> Section | None:
     """Which runs failed, why, and what they said; which are not done."""
     cells, measured = of.found.cells, of.found.measured
     failed = [cell for cell in cells if cell.state == "failed"]
-    lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(NO_VALUE)]
+    lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(notes.NO_VALUE)]
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
     items = [_failure(cell, of.said.get(cell.run, "")) for cell in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:

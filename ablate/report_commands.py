@@ -88,10 +88,10 @@ def _kind(output: Path | None, format_: str | None) -> str:
 
 
 def _marked_up(text: str, kind: str) -> str:
-    """`text` as that format writes it. A PDF is set from Typst, so its markup is Typst's."""
+    """`text` as that format writes it; as it is where the format has no text of its own."""
     from ablate.registry import Registry
 
-    made: str = Registry().make("tables", "typst" if kind == "pdf" else kind, {}).text(text)
+    made: str = Registry().make("tables", kind, {}).text(text) if kind != "pdf" else text
     return made
 
 

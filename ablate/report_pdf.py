@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,9 @@ from ablate.registry import Registry
 from ablate.table import Format, TableData, TableOptions, ViewData, grid
 
 PAGES = 2
+VIEW_ROWS = 20
+"""Rows of a table that stands in one column, which cannot break it."""
+
 NOTES = "notes"
 """The section that is the author's own."""
 
@@ -66,45 +69,63 @@ class Layout:
     minors: int | None = None
 
 
-def layouts() -> Iterator[Layout]:
-    """From roomy to tight; each gives up what matters least of what is left."""
-    layout = Layout(brief=frozenset({"variants"}), without=frozenset({"study"}))
-    yield layout
-    for change in _STEPS:
-        given = dict(change)
-        brief = layout.brief | given.pop("brief", set())
-        without = layout.without | given.pop("without", set())
-        layout = replace(layout, brief=brief, without=without, **given)
-        yield layout
-
-
-_STEPS: tuple[Mapping[str, Any], ...] = (
+STEPS: tuple[Mapping[str, Any], ...] = (
     {"text": 8.5, "table": 7.5, "minor": 7.0, "margin_mm": 14.0},
-    {"without": {"methods"}, "picture": 90},
-    {"brief": {"support", "failures"}, "rows": 30},
+    {"without": {"methods"}},
+    {"picture": 85, "rows": 30},
+    {"brief": {"support", "failures"}},
     {"text": 8.0, "table": 7.0, "minor": 6.5, "margin_mm": 13.0},
-    {"brief": {"effects", "question"}, "minors": 6, "picture": 80},
-    {"brief": {"papers", "reproduce"}, "rows": 20},
+    {"brief": {"effects", "question"}, "picture": 75},
+    {"minors": 6, "rows": 20},
+    {"brief": {"papers", "reproduce"}},
     {"also": False, "minors": 3},
     {"without": {"variants"}, "rows": 15},
     {"without": {"effects"}, "minors": 1},
     {"without": {"papers"}, "rows": 10},
 )
-"""What each further layout changes."""
+"""What is given up, one after the other: what matters least of what is left comes first."""
+
+
+def layout_of(steps: Collection[int]) -> Layout:
+    """The layout in which these steps are taken. The long forms of variants and of the study file are for a screen."""
+    layout = Layout(brief=frozenset({"variants"}), without=frozenset({"study"}))
+    for step in sorted(steps):
+        change = dict(STEPS[step])
+        brief = layout.brief | change.pop("brief", set())
+        without = layout.without | change.pop("without", set())
+        layout = replace(layout, brief=brief, without=without, **change)
+    return layout
+
+
+def fitting(length: Callable[[Layout], float]) -> Layout | None:
+    """The layout that fits and gives up least: steps are taken until it fits, then those that were not needed undone.
+
+    None where even the tightest is too long.
+    """
+    taken: set[int] = set()
+    while length(layout_of(taken)) > PAGES:
+        if len(taken) == len(STEPS):
+            return None
+        taken.add(len(taken))
+    for step in sorted(taken, reverse=True)[1:]:
+        if length(layout_of(taken - {step})) <= PAGES:
+            taken.remove(step)
+    return layout_of(taken)
 
 
 def files(document: Document, name: str) -> dict[str, bytes]:
     """The report as one PDF. AblateError where the author's notes leave no room for two pages."""
     with tempfile.TemporaryDirectory() as folder:
         setter = Setter(document, Path(folder))
-        for layout in layouts():
-            if setter.length(layout) <= PAGES:
-                return {name: setter.pdf(layout)}
-        raise AblateError(_too_long(setter, layout))
+        layout = fitting(setter.length)
+        if layout is None:
+            raise AblateError(_too_long(setter))
+        return {name: setter.pdf(layout)}
 
 
-def _too_long(setter: Setter, tightest: Layout) -> str:
+def _too_long(setter: Setter) -> str:
     """What the error says: how long the notes are, and how much has to go."""
+    tightest = layout_of(range(len(STEPS)))
     long = setter.length(tightest)
     own = next((section for section in setter.document.sections if section.key == NOTES), None)
     if own is None:
@@ -178,7 +199,8 @@ class Setter:
                 parts.append(self._block(block, layout))
         parts.append(self._rest(left_out, shortened, layout))
         parts.append(_END)
-        return "\n".join(parts)
+        # Typst's own fonts lack what ours lack, about; a box would tell nobody which character it was.
+        return "\n".join(paper.drawable(row) for part in parts for row in part.split("\n"))
 
     def _rest(self, left_out: Sequence[str], shortened: Sequence[str], layout: Layout) -> str:
         said = [f"Left out: {in_words(left_out, 20)}."] * bool(left_out)
@@ -216,15 +238,14 @@ class Setter:
 
     def _table_of(self, block: Table, layout: Layout) -> str:
         data = block.data if layout.also or isinstance(block.data, ViewData) else replace(block.data, also={})
-        cut = shortened(data, layout.rows)
+        cut = shortened(data, layout.rows if isinstance(data, TableData) else min(layout.rows, VIEW_ROWS))
         gone = len(data.rows) - len(cut.rows)
         why = "" if isinstance(data, ViewData) else ": those decided first, then the largest differences"
         caption = f"{block.caption}. {len(cut.rows)} of {len(data.rows)} rows{why}" if gone else block.caption
         made = self._table.render(cut, TableOptions(caption=caption, label=block.label))
         fitted = f"#fitted[#set text(size: {layout.table}pt)\n{made}]"
         wide = _characters(cut) * 0.46 * layout.table > (210 - 2 * layout.margin_mm - 5) / 2 * 72 / 25.4
-        scope = "parent" if wide else "column"
-        return f'#place(auto, scope: "{scope}", float: true, block(width: 100%)[{fitted}])'
+        return f'#place(auto, scope: "parent", float: true, block(width: 100%)[{fitted}])' if wide else fitted
 
     def _picture(self, block: Picture, layout: Layout) -> str:
         name = f"{block.name}.svg"

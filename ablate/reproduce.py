@@ -82,7 +82,7 @@ def _fingerprints(
     asked: Mapping[str, Mapping[str, Json]], provenance: Mapping[str, Mapping[str, int]]
 ) -> Iterable[tuple[str, Line]]:
     data = sorted({str(run["data"]) for run in asked.values() if run.get("data")})
-    parts = {str(name): str(version) for run in asked.values() for name, version in run.get("code", {}).items()}
+    parts = {str(name): version for run in asked.values() for name, version in run.get("code", {}).items()}
     threads = sorted({str(run["threads"]) for run in asked.values() if run.get("threads")})
     if data:
         yield "data", line("SHA-256 ", *_listed(map(_short, data)))
@@ -119,9 +119,11 @@ def _listed(hashes: Iterable[str]) -> Line:
     return tuple(span for i, one in enumerate(kept) for span in (line(", ") if i else ()) + one)
 
 
-def _version(version: str) -> str:
-    """`v1` for a part of ablate, the start of the hash for a study's own."""
-    return f"v{version}" if version.isdigit() else _short(version)
+def _version(version: Json) -> str:
+    """`v1` for a part of ablate; for a study's own files their names and the start of their hashes."""
+    if isinstance(version, list):
+        return ", ".join(f"{name} {_short(str(sha))}" for name, sha in version)
+    return _short(version) if isinstance(version, str) else f"v{version}"
 
 
 def _short(value: str) -> str:
