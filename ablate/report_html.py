@@ -224,15 +224,17 @@ pre { background: var(--panel); padding: 0.75rem 1rem; border-radius: 4px; overf
 .tall { max-height: 85vh; overflow-y: auto; border-bottom: 1px solid var(--line); }
 .tall thead th { position: sticky; top: 0; background: var(--page); }
 table { border-collapse: collapse; font-size: 0.875rem; line-height: 1.4; overflow-wrap: normal; }
-caption { text-align: left; font-weight: 600; padding-bottom: 0.5rem; }
+caption { text-align: left; font-weight: 600; padding-bottom: 0.5rem; position: sticky; left: 0; width: max-content;
+  max-width: min(46rem, calc(100vw - 2rem)); }
 th, td { padding: 0.3rem 0.75rem; text-align: left; font-weight: normal; vertical-align: top; }
 th:first-child, td:first-child { padding-left: 0; }
 thead th { border-top: 2px solid var(--ink); border-bottom: 1px solid var(--ink); vertical-align: bottom; }
 tbody th[scope=rowgroup] { font-style: italic; color: var(--dim); padding-top: 0.6rem; }
 tbody tr:hover > * { background: var(--panel); }
 tbody:last-of-type tr:last-child > * { border-bottom: 2px solid var(--ink); }
-tbody th[scope=row] { min-width: 8rem; }
+tbody th[scope=row] { min-width: 9rem; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+thead .number { white-space: normal; }
 figure { margin: 1rem 0; }
 figure img { width: 100%; height: auto; background: #ffffff; }
 figcaption { font-size: 0.875rem; color: var(--dim); }
