@@ -39,6 +39,7 @@ from ablate.figure import in_words
 from ablate.records import Row
 from ablate.registry import Registry
 from ablate.table import Format, TableData, TableOptions, ViewData, grid
+from ablate.typeset import drawable
 
 PAGES = 2
 VIEW_ROWS = 20
@@ -200,7 +201,7 @@ class Setter:
         parts.append(self._rest(left_out, shortened, layout))
         parts.append(_END)
         # Typst's own fonts lack what ours lack, about; a box would tell nobody which character it was.
-        return "\n".join(paper.drawable(row) for part in parts for row in part.split("\n"))
+        return "\n".join(drawable(row) for part in parts for row in part.split("\n"))
 
     def _rest(self, left_out: Sequence[str], shortened: Sequence[str], layout: Layout) -> str:
         said = [f"Left out: {in_words(left_out, 20)}."] * bool(left_out)
