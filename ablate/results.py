@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from ablate import analysis, notes
+from ablate import analysis, noise, notes
 from ablate.analysis import Asked, Measured
 from ablate.blocks import Array
 from ablate.comparisons import summary_of
@@ -52,6 +52,8 @@ class Results:
     images: int | None = None
     """How many dev images an accuracy is measured on, where every counted run says the same."""
 
+    reruns: tuple[Mapping[str, Json], ...] = ()
+    """Of each run that was executed again what that showed (noise.py)."""
     saved: frozenset[str] = frozenset()
     """The keys of runs of the full plan that adaptive seeds did not need; their cells are not among `cells`."""
 
@@ -116,7 +118,7 @@ def load(store: Reader, study: str | None = None) -> Results:
     on = int(images.pop()) if len(images) == 1 and "" not in images else None
     saved = _saved(cells, measured)
     asked_for = tuple(cell for cell in cells if cell.run not in saved)
-    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, saved)
+    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, _reruns(attempts), saved)
 
 
 def table_data(results: Results) -> TableData:
@@ -141,7 +143,8 @@ def told(results: Results, rows: Sequence[Row]) -> list[str]:
     percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
     images = results.images if percent else None
     measured, resolved = results.measured, results.resolved
-    return notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
+    found = notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
+    return [*found, *noise.sentences(results.reruns, measured.metric, rows)]
 
 
 def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
@@ -334,6 +337,11 @@ def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
             value = attempt.provenance.get(kind)
             counts["unknown" if value is None else str(value)] += 1
     return {kind: dict(sorted(counts.items())) for kind, counts in found.items()}
+
+
+def _reruns(attempts: Sequence[StoredAttempt]) -> tuple[Mapping[str, Json], ...]:
+    found = {a.run: a.provenance["reruns"] for a in attempts if a.provenance.get("reruns")}
+    return tuple(found.values())
 
 
 def _looks(

@@ -103,7 +103,7 @@ def why(run: RunArgument) -> None:
 def verify(run: RunArgument) -> None:
     """Execute one run again and compare the numbers.
 
-    It is held against the result that counts; nothing is stored.
+    It is held against the result that counts, which stays; the table's notes tell how far reruns are apart.
     Bit-identical, rounding-level (each number within 1e-5 of itself) or different, which is exit code 1.
 
     ablate verify full:0

@@ -11,7 +11,7 @@ Nothing is decided here (scheduler.py). What is read comes from stored.py; the t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,15 @@ class Store(Reader):
                 values = {"study": study, "variant": variant, "seeds": json.dumps(list(seeds)), "sha": sha}
                 connection.execute(use.insert().values(made_at=self._now(), **values))
             return len(before - {sha})
+
+    def save_rerun(self, token: str, merged: Callable[[Json], Json]) -> None:
+        """Keep with an attempt what executing its run again showed. merged: from what is kept so far, None at first."""
+        with self.transaction() as connection:
+            where = schema.attempt.c.token == token
+            text = connection.execute(sa.select(schema.attempt.c.provenance).where(where)).scalar_one()
+            provenance = json.loads(text or "{}")
+            provenance["reruns"] = merged(provenance.get("reruns"))
+            connection.execute(schema.attempt.update().where(where).values(provenance=json.dumps(provenance)))
 
     def requeue(self, keys: Iterable[str]) -> None:
         """Failed runs that may be tried again are to do again. Their attempts stay on record."""

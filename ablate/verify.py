@@ -1,6 +1,7 @@
 """`ablate verify`: execute one run again in a scratch folder and hold it against the result that counts.
 
-Nothing is stored. Measured costs (seconds, memory) are left out of the comparison: they belong to an attempt.
+How far the two are apart is kept with that result: the noise floor that the notes under a table tell (noise.py). The
+numbers that count stay. Measured costs (seconds, memory) are left out of the comparison: they belong to an attempt.
 """
 
 from __future__ import annotations
@@ -9,11 +10,11 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from ablate import devices, runner
+from ablate import devices, noise, runner
 from ablate.drift import differences
 from ablate.errors import AblateError
 from ablate.executor import Failed, Finished, Progressed
@@ -22,6 +23,8 @@ from ablate.store import Store
 
 ROUNDING = 1e-5
 """The largest relative difference that another processor or library version may explain by rounding alone."""
+
+_Name = TypeVar("_Name")
 
 Verdict = Literal["bit-identical", "rounding-level", "different"]
 
@@ -38,17 +41,23 @@ class Result:
 @dataclass(frozen=True)
 class Comparison:
     """differing: a line for each number that is not equal, the largest difference first; outputs: names of what was
-    made and differs; machine: provenance that differs, as (name, then, now)."""
+    made and differs; machine: provenance that differs, as (name, then, now). end, any_step: how far the metrics that
+    differ are apart, at the end and at any step."""
 
     verdict: Verdict
     compared: int
     differing: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     machine: tuple[tuple[str, Json, Json], ...] = ()
+    end: Mapping[str, float] = field(default_factory=dict)
+    any_step: Mapping[str, float] = field(default_factory=dict)
 
 
 def verify(key: str, db: str) -> Comparison:
-    """Execute the run once more and compare. AblateError where it has no result, or is no longer asked as it was."""
+    """Execute the run once more, compare, and keep how far the two are apart.
+
+    AblateError where it has no result, or is no longer asked as it was.
+    """
     with Store.open(db) as store:
         counted = next((attempt for attempt in store.attempts(key) if attempt.counted), None)
         cells = store.cells_of(key)
@@ -70,7 +79,13 @@ def verify(key: str, db: str) -> Comparison:
     made, provenance = _executed(planned, spec)
     now_made = devices.provenance() | dict(provenance)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
-    return replace(compare(stored, made), machine=tuple(one for one in machine if one[1] != one[2]))
+    found = replace(compare(stored, made), machine=tuple(one for one in machine if one[1] != one[2]))
+    with Store.open(db, write=True) as store:
+        store.save_rerun(
+            counted.token,
+            lambda before: noise.merged(before, found.verdict, bool(found.machine), found.end, found.any_step),
+        )
+    return found
 
 
 _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
@@ -112,7 +127,18 @@ def compare(stored: Result, made: Result) -> Comparison:
     verdict: Verdict = "bit-identical"
     if lines or outputs:
         verdict = "rounding-level" if not lines or lines[0][0] <= ROUNDING else "different"
-    return Comparison(verdict, len(then) + len(hashed), tuple(text for _, text in lines), outputs)
+    end = _distances(stored.values, made.values)
+    any_step = dict(end)
+    for (name, _), far in _distances(stored.curve, made.curve).items():
+        any_step[name] = max(any_step.get(name, 0.0), far)
+    end, any_step = ({name: far for name, far in each.items() if name not in COSTS} for each in (end, any_step))
+    texts = tuple(text for _, text in lines)
+    return Comparison(verdict, len(then) + len(hashed), texts, outputs, end=end, any_step=any_step)
+
+
+def _distances(then: Mapping[_Name, float], now: Mapping[_Name, float]) -> dict[_Name, float]:
+    """How far what both have, and differs, is apart."""
+    return {name: abs(then[name] - now[name]) for name in then if name in now and then[name] != now[name]}
 
 
 def _numbers(result: Result) -> dict[str, float]:

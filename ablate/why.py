@@ -37,7 +37,8 @@ def why_text(store: Store, key: str) -> str:
     if not cells:
         lines.append("  no study asks for it any more; its results are kept")
     attempts = store.attempts(key)
-    lines += ["", *because(state, attempts, live, fate(live) if live else None)]
+    held = _held_back(store, key, [study for study, _, _ in cells]) if state.state == "todo" and not attempts else []
+    lines += ["", *(held or because(state, attempts, live, fate(live) if live else None))]
     lines += [""] * bool(attempts) + [_line(number, attempt) for number, attempt in enumerate(attempts, 1)]
     lines += [
         f"  attempt {number} was fenced off, since another dispatcher had taken the run over: {attempt.late}"
@@ -45,6 +46,27 @@ def why_text(store: Store, key: str) -> str:
         if attempt.late
     ]
     return "\n".join(lines)
+
+
+def _held_back(store: Store, key: str, studies: Sequence[str]) -> list[str]:
+    """Why adaptive seeds do not execute it now; [] where a study asks for it."""
+    lines = []
+    for name in dict.fromkeys(studies):
+        stored = store.study(name)
+        if stored is None or not (stored.resolved.get("analysis") or {}).get("looks"):
+            return []
+        from ablate import results  # it loads numpy and scipy, which no other run's reason needs
+
+        found = results.load(store, name)
+        if key in found.wanted:
+            return []
+        if key in found.saved:
+            lines.append(f"not needed: the looks of {name} settled every row that this seed would serve.")
+        else:
+            lines.append(
+                f"to do if it is needed: a look of {name} at fewer seeds is not over yet, or left no row open."
+            )
+    return lines
 
 
 def because(

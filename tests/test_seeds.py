@@ -1,7 +1,13 @@
 """Adaptive seeds on a real database: runs that the feed wants are executed, look after look, and the table is read."""
 
 import dataclasses
+import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -10,6 +16,7 @@ from ablate.feed import Seen
 from ablate.records import RunSpec
 from ablate.seeds import ByLook
 from ablate.store import Store
+from ablate.why import why_text
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
 LOOKS = [3, 5, 10]
@@ -160,6 +167,15 @@ def test_a_run_killed_anywhere_and_started_again_comes_to_the_same_table(study):
     assert sorted(whole.executed) == sorted(pieces.executed), "run again, and nothing runs"
 
 
+def test_why_tells_a_seed_that_waits_for_its_look_from_one_that_is_not_needed(study):
+    ran = study()
+    ran.run(most=8)
+    assert "to do: it was not executed yet." in why_text(ran.store, "base+none:2")
+    assert "to do if it is needed: a look of demo" in why_text(ran.store, "base+none:4")
+    ran.run()
+    assert "not needed: the looks of demo settled every row" in why_text(ran.store, "base+big:4")
+
+
 def test_a_look_under_way_is_told_and_tests_nothing(study):
     ran = study()
     ran.run(most=8)
@@ -218,3 +234,70 @@ def test_runs_that_others_measure_anew_are_wanted_too(study):
     ran = study(plan(tricks={"base": [], "base+none": ["none"]}, rows=[("base", None)]))
     ran.specs["base:0"] = dataclasses.replace(ran.specs["base:0"], evaluates="base+none:9")
     assert "base+none:9" in ran.wanted(ByLook(ran.store, "demo", ran.specs))
+
+
+# ------------------------------------------------------------------------------------------------------- real processes
+
+TASK = """
+import os, random
+
+def main(config, run):
+    with open(os.environ["EXECUTED"], "a") as log:
+        log.write(f"{config} {run.seed}\\n")
+    noise = random.Random(f"{run.seed} {sorted(config.items())}").gauss(0, 1)
+    return {"score": 20 * config["a"] + 2 * config["c"] + noise}
+"""
+FILE = """
+task: noise_task:main
+base: {a: 0, b: 0, c: 0}
+tricks: {ay: {set: {a: 1}}, be: {set: {b: 1}}, ce: {set: {c: 1}}}
+designs: add_one_in
+seeds: {looks: [3, 5, 10]}
+metric: {name: score, better: higher, minimum_effect: 0.1}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "noise_task.py").write_text(TASK)
+    (tmp_path / "noise.yaml").write_text(FILE)
+    return tmp_path
+
+
+def start(folder, *words, db="a.db"):
+    return subprocess.Popen(
+        [sys.executable, "-m", "ablate", "--db", db, *words],
+        cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "EXECUTED": str(folder / f"{db}.log")},
+    )  # fmt: skip
+
+
+def output(process):
+    out, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said[-2000:]
+    return out
+
+
+def executed(folder, db="a.db"):
+    return sorted((folder / f"{db}.log").read_text().splitlines())
+
+
+def test_two_dispatchers_one_killed_and_a_rerun_come_to_the_table_and_the_runs_of_one(folder):
+    table = output(start(folder, "run", "noise.yaml", db="alone.db"))
+    runs = executed(folder, "alone.db")
+    assert len(runs) < 40
+    both = [start(folder, "run", "noise.yaml", "--workers", "1") for _ in range(2)]
+    while not (folder / "a.db.log").exists():
+        time.sleep(0.01)
+    both[0].send_signal(signal.SIGKILL)
+    both[0].communicate()
+    assert table == output(both[1])
+    assert set(runs) == set(executed(folder)), "the killed one's run may have been executed twice, never another one"
+    count = len(executed(folder))
+    assert table == output(start(folder, "run", "noise.yaml"))
+    assert count == len(executed(folder))
+    counts = json.loads(output(start(folder, "status", "--format", "json")))["counts"]
+    assert {"todo": 0, "running": 0, "done": len(runs), "failed": 0, "lost": 0, "saved": 40 - len(runs)} == counts
+    plan = json.loads(output(start(folder, "plan", "noise.yaml", "--format", "json")))
+    assert (len(runs), 0, 40 - len(runs), 12) == tuple(plan["counts"][k] for k in ("done", "todo", "saved", "least"))
+    assert "Adaptive seeds, looks at 3, 5 and 10: 12 runs at least" in plan["notes"][0]
