@@ -37,9 +37,11 @@ reliability: $(VENV)/.installed  ## kills, locks and recovery, as figures (15 mi
 	$(BIN)/python tests/reliability.py
 	$(BIN)/python tests/contention.py 300
 
-results: $(VENV)/.installed  ## make the committed tables anew (the course's: DATA=folder of its files)
+results: $(VENV)/.installed  ## make the committed tables and figures anew (the course's: DATA=folder of its files)
 	for study in batchnorm optimizers skip_connections transfer; do \
 		$(BIN)/ablate run studies/$$study.yaml > results/$$study.md || exit; done
+	for figure in effects learning_curves; do \
+		$(BIN)/ablate plot batchnorm --figure $$figure --columns 2 -o results/batchnorm/$$figure.svg || exit; done
 	test -z "$(DATA)" || $(BIN)/ablate run studies/course_cifar10_subset.yaml --set data.root=$(DATA) \
 		> results/course_cifar10_subset.md
 

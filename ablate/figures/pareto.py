@@ -81,7 +81,8 @@ class ParetoFigure(Figure):
             x = [at for a, b in pairwise(front) for at in (a.cost, b.cost)] + [front[-1].cost]
             y = [at for a in front[:-1] for at in (a.value, a.value)] + [front[-1].value]
             marks.append(Series(tuple(x), tuple(y), "front (by the means)", "grey", "solid", width=1.0))
-        named, others = info.points[: len(LINES)], info.points[len(LINES) :]
+        named = (info.points if len(info.points) <= len(LINES) else front)[: len(LINES)]
+        others = info.points[len(named) :]
         if others:
             marks.append(_points("other variants", others, info, -1))
         marks += [_points(_named(point), [point], info, i) for i, point in enumerate(named)]
@@ -149,10 +150,12 @@ def _named(point: Point) -> str:
 
 def _points(label: str, points: Sequence[Point], info: Pareto, i: int) -> Series:
     colour, _, marker = LINES[i] if i >= 0 else ("grey", "", "hollow")
+    crowded = len(points) > len(LINES)  # their intervals would be hatching
     return Series(
         x=tuple(point.cost for point in points), y=tuple(point.value for point in points),
-        low=tuple(point.low for point in points), high=tuple(point.high for point in points),
-        label=label, colour=colour, marker=marker, size=6.0,
+        low=() if crowded else tuple(point.low for point in points),
+        high=() if crowded else tuple(point.high for point in points),
+        label=label, colour=colour, marker=marker, size=3.5 if crowded else 6.0,
         hover=tuple(
             f"{point.label}: {info.metric} {number(point.value)}, {info.cost} {number(point.cost)}, n={point.n}"
             + (", on the front" if point.front else "")
