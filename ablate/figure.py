@@ -307,9 +307,10 @@ class Scene:
 
     @property
     def legend(self) -> tuple[Mark, ...]:
-        """The marks that the legend names, each label once."""
+        """The marks that the legend names, each label once: what was measured, then what it is held against."""
         marks = (mark for panel in self.panels for mark in panel.marks if not isinstance(mark, Words) and mark.label)
-        return tuple({mark.label: mark for mark in marks}.values())
+        once = {mark.label: mark for mark in marks}
+        return tuple(sorted(once.values(), key=lambda mark: not isinstance(mark, Series)))
 
     def rows(self, across: int) -> list[tuple[Panel, ...]]:
         """The panels as they stand. Where a panel's y axis is that of its left neighbour, it is not named again."""

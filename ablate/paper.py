@@ -156,7 +156,7 @@ def _names(panel: Panel, width: float) -> list[str]:
 
 def _beside(panel: Panel, width: float) -> float:
     """Points that stand left of the panel's axes; panels above each other share their left edge."""
-    return max((typeset.width(name, 7) for name in _names(panel, width)), default=40.0) + 16
+    return max((typeset.width(name, 7) for name in _names(panel, width)), default=40.0) + 18
 
 
 def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
@@ -176,7 +176,7 @@ def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) 
         right = axes.twinx()
         right.set_ylim(axes.get_ylim())
         right.set_yticks([at for at, _ in panel.side], [drawable(text) for _, text in panel.side])
-        right.tick_params(length=0)
+        right.tick_params(length=0, pad=6)
         for spine in right.spines.values():
             spine.set_visible(False)
 
@@ -196,7 +196,7 @@ def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str]
     if axis.ticks:
         own.set_ticks([place for place, _ in axis.ticks], names)
         if which == "y":
-            axes.tick_params(axis="y", length=0)
+            axes.tick_params(axis="y", length=0, pad=6)
     if axis.reverse:
         own.set_inverted(True)
     if axis.grid:
