@@ -49,6 +49,11 @@ def _related(one: Sequence[str], other: Sequence[str]) -> bool:
     return all(a == b for a, b in zip(one, other, strict=False))
 
 
+def writes_to(changes: Mapping[str, Json], key: str) -> bool:
+    """Whether a `set:` gives the dotted `key`, what is in it, or what it is in another value."""
+    return any(_related(path, key.split(".")) for path in _writes(changes))
+
+
 def _level(study: Study, choice: Choice) -> tuple[str, TrickLevel]:
     """Where a choice was written, and what it does."""
     trick = next(trick for trick in study.tricks if trick.name == choice.trick)

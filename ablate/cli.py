@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate import figure_commands, plugin_commands, report_commands, result_commands, run_commands
+from ablate import figure_commands, plugin_commands, report_commands, result_commands, run_commands, tune_commands
 from ablate.errors import AblateError, StudyError
 from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, print_json, say, write
 
@@ -262,6 +262,7 @@ app.registered_commands += figure_commands.app.registered_commands
 app.registered_commands += report_commands.app.registered_commands
 app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
+app.registered_commands += tune_commands.app.registered_commands
 app.registered_commands += plugin_commands.app.registered_commands
 
 

@@ -221,7 +221,8 @@ class Dispatcher:
                         self.store.fail(token, "lost", message, again=again)
                         refused = True
                     case Stop(token, reason, message):
-                        self.working[token].stopping = True
+                        self._unwanted.pop(token, None)
+                        self.working[token].stopping = reason != "pruned"  # that is a request: limits still hold
                         self.executor.stop(token, reason, message)
                     case Finish():
                         pass

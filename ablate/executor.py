@@ -75,7 +75,11 @@ class Executor(ABC):
 
     @abstractmethod
     def stop(self, token: str, reason: Reason, message: str) -> None:
-        """Kill the worker of `token`; a Failed with this reason follows from `poll` once it is gone."""
+        """Kill the worker of `token`; a Failed with this reason follows from `poll` once it is gone.
+
+        `pruned` asks instead: the worker leaves a checkpoint after its next step. One that says nothing any more, or
+        that was done before it heard, ends in its own way.
+        """
 
     @abstractmethod
     def close(self) -> None:

@@ -16,7 +16,8 @@ from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
 from ablate.terminal import Global, StudyArgument, check_choice, say
 
 if TYPE_CHECKING:
-    from ablate.figure import Scene
+    from ablate.figure import Scene, TuningHistory
+    from ablate.store import Store
 
 KINDS = ("html", "pdf", "svg", "png")
 
@@ -71,8 +72,9 @@ def plot(
         raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
     name = runner.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
-        source = plots.source(store, name, [metric] if metric else ())
         folder = store.folder / runner.folder_name(name)
+        tuning = _tuning(store, name, folder) if figure in (None, "tuning") else None
+        source = plots.source(store, name, [metric] if metric else (), tuning)
     asked = _asked(with_ or (), metric, variant or ())
     drawn = 0
     for one in [figure] if figure else names:
@@ -91,6 +93,17 @@ def plot(
         drawn += 1
     if not drawn:
         raise AblateError(f"no figure applies to {name} yet.")
+
+
+def _tuning(store: Store, study: str, folder: Path) -> TuningHistory | None:
+    """The search of a study, where there was one; Optuna is imported only then."""
+    journal = folder / "tune.journal"
+    if not journal.is_file():
+        return None
+    from ablate import tune
+
+    stored = store.study(study)
+    return None if stored is None else tune.history(journal, stored.resolved)
 
 
 def _kind(output: Path | None, format_: str | None) -> str:

@@ -71,7 +71,7 @@ def _variant(plan: Plan, store: Store, wanted: Parent) -> str:
     """The variant's name; `best` is chosen among rows with all planned seeds done, as in the table."""
     name = plan.study.name
     if wanted.variant == "best":
-        data = results.table_data(results.load(store, name))
+        data = results.ablation(results.load(store, name))
         row = best(data.rows, data.better)
         if row is None:
             raise AblateError(f"no variant of study {name} has all its seeds done, so none is best; name one.")

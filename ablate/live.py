@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablate.executor import Failed, Finished, Slot
-from ablate.records import Better
+from ablate.records import INTERRUPTED, Better, Role
 from ablate.standing import standing
 from ablate.stored import Reader, StoredCell
 from ablate.view import duration, standing_line, summary
@@ -80,13 +80,13 @@ class Look:
         return self.counts["todo"] + self.counts["running"] + self.counts["lost"] > 0
 
 
-def look(store: Reader, study: str, slots: int | None = None) -> Look:
-    """A stored study now. slots: runs at a time; None: as many as are running."""
+def look(store: Reader, study: str, slots: int | None = None, role: Role = "ablation") -> Look:
+    """A stored study now. slots: runs at a time; None: as many as are running. role: its ablation, or its search."""
     stored = store.study(study)
     assert stored is not None, study
     resolved = stored.resolved
-    told = standing(store, study)
-    cells = store.cells(study)
+    told = standing(store, study, role)
+    cells = store.cells(study, (role,))
     metric = resolved["metric"]["name"]
     whole = (
         {v["name"]: v["config"].get("epochs") for v in resolved["variants"]} if resolved["task"] == "classify" else {}
@@ -227,6 +227,7 @@ class View:
         self._study = ""
         self._slots = 1
         self._next_s = 0.0
+        self._role: Role = "ablation"
 
     def __enter__(self) -> View:
         return self
@@ -240,7 +241,7 @@ class View:
     def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None:
         self.__exit__()  # another study was trained first
         self._names = {run.key: (run.variant, run.seed) for run in reversed(planned.plan.runs)}
-        self._study, self._slots = planned.study.name, len(slots)
+        self._study, self._slots, self._role = planned.study.name, len(slots), "ablation"
         if self._quiet:
             return
         for note in (*planned.study.notes, *changes):
@@ -249,6 +250,21 @@ class View:
         if counts.todo and self._console.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=4, transient=True)
             self._live.start()
+
+    def beginning(self, study: str, role: Role, text: str, slots: Sequence[Slot]) -> None:
+        """A part of `ablate tune` begins."""
+        self.__exit__()
+        self._study, self._slots, self._role = study, len(slots), role
+        if self._quiet:
+            return
+        self._say(text)
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+            self._live.start()
+
+    def naming(self, names: Mapping[str, tuple[str, int]]) -> None:
+        """What runs are called that no plan has: key -> variant and seed."""
+        self._names.update(names)
 
     def trying(self, done: int, of: int) -> None:
         if self._live is not None:
@@ -261,13 +277,13 @@ class View:
         now_s = time.monotonic()
         if self._live is None or now_s < self._next_s:
             return
-        seen = look(dispatcher.store, self._study, self._slots)
+        seen = look(dispatcher.store, self._study, self._slots, self._role)
         self._next_s = _next_look(now_s)
         with suppress(OSError):
             self._live.update(drawn(seen, stopping=dispatcher.stopped_by is not None))
 
     def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
-        if isinstance(event, Failed) and event.reason != "cancelled":
+        if isinstance(event, Failed) and event.reason not in INTERRUPTED:
             variant, seed = self._names[work.key]
             what_next = "It will be tried again." if again else f"`ablate show {work.key[:8]}` tells more."
             self._say(f"{variant}, seed {seed}: {event.reason}: {event.message}. {what_next}", style="red")

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from ablate import check, starts
+from ablate import check, search, starts
 from ablate.design import Space
 from ablate.errors import ConfigError, StudyError, did_you_mean
 from ablate.identity import canonical_json, run_key, sha256
@@ -203,6 +203,7 @@ def make_plan(
     problems += check.clashes(study, cells)
     completed, refused = _complete(study, registry, task, cells)
     problems += check.refusals(study, refused, len(cells))
+    problems += search.problems(study, registry, task, {name: (cells[name], done) for name, done in completed.items()})
     judged, rule_notes = check.rules(study, registry, {name: done.config for name, done in completed.items()})
     if problems or judged:
         raise StudyError([*problems, *judged])
@@ -279,10 +280,10 @@ def _placebo_note(rows: Sequence[PlannedRow]) -> str:
 def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | None]) -> tuple[PlannedRun, ...]:
     """Every variant's first seed before the second; within a seed what others are compared with comes first."""
     order = sorted(variants, key=lambda variant: variant.name not in compared)
-    return tuple(_run(study, variant, seed) for seed in study.seeds for variant in order)
+    return tuple(run_of(study, variant, seed) for seed in study.seeds for variant in order)
 
 
-def _run(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
+def run_of(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
     """One run. Tricks that act on predictions only make it a measurement of another run's final weights.
 
     Of other epochs' weights (`metric.at`) none are kept, or they would be chosen by another metric: those runs train.

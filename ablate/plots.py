@@ -34,19 +34,21 @@ class Figures:
     refused: Mapping[str, str]
 
 
-def source(store: Reader, study: str | None = None, curves: Sequence[str] = ()) -> Source:
+def source(
+    store: Reader, study: str | None = None, curves: Sequence[str] = (), tuning: TuningHistory | None = None
+) -> Source:
     """What the figures of a stored study are made from; None: the one last run. AblateError where there is none.
 
-    curves: metrics that are wanted by step beside the study's own.
+    curves: metrics that are wanted by step beside the study's own. tuning: its search, where it was tuned.
     """
-    return source_of(store, results.load(store, study), curves=curves)
+    return source_of(store, results.load(store, study), curves=curves, tuning=tuning)
 
 
 def source_of(
     store: Reader, found: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
 ) -> Source:
     """The same from results that are loaded already."""
-    table = results.table_data(found)
+    table = results.ablation(found)
     failed = _failed(found)
     values, by_step = _values(store, found), _curves(store, found, failed, curves)
     try:

@@ -89,7 +89,7 @@ def material(store: Reader, study: str) -> Material:
         )
     return Material(
         found,
-        results.table_data(found),
+        results.ablation(found),
         plots.source_of(store, found),
         store.configs(study),
         store.failure_messages(study),
@@ -275,10 +275,11 @@ def _matrix(of: Material, *, by_hand: bool = False) -> ViewData | None:
 
 
 def _table(of: Material) -> Section:
-    table = replace(of.table, notes=())
+    shown = results.table_data(of.found)
+    table = replace(shown, notes=())
     metric = of.table.metric
     caption = f"{of.found.study}: ablation by {metric} ({of.table.better} is better)"
-    notes = Bullets(tuple(line(note) for note in of.table.notes), minor=True)
+    notes = Bullets(tuple(line(note) for note in shown.notes), minor=True)
     return Section("table", "Ablation table", (Table(table, caption, "ablation"), notes))
 
 

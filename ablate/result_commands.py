@@ -130,7 +130,7 @@ def predict(
     found = runner.find(study, Global.db, set_ or ())
     asked = submission.read_sample(sample) if sample else None
     with Store.open(Global.db, write=True) as store:
-        chosen = submission.choose(results.table_data(results.load(store, found.study.name)), variant)
+        chosen = submission.choose(results.ablation(results.load(store, found.study.name)), variant)
         made = submission.predict(found, store, chosen, seed, asked)
         write(made.text, output)
         before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from ablate import analysis, noise, notes
+from ablate import analysis, noise, notes, tuned
 from ablate.analysis import Asked, Measured
 from ablate.blocks import Array
 from ablate.comparisons import summary_of
@@ -56,6 +56,8 @@ class Results:
     """Of each run that was executed again what that showed (noise.py)."""
     saved: frozenset[str] = frozenset()
     """The keys of runs of the full plan that adaptive seeds did not need; their cells are not among `cells`."""
+    confirmed: Measured | None = None
+    """What was tuned, on fresh seeds, beside the same untuned; None where nothing was."""
 
     @property
     def wanted(self) -> frozenset[str]:
@@ -118,11 +120,23 @@ def load(store: Reader, study: str | None = None) -> Results:
     on = int(images.pop()) if len(images) == 1 and "" not in images else None
     saved = _saved(cells, measured)
     asked_for = tuple(cell for cell in cells if cell.run not in saved)
-    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, _reruns(attempts), saved)
+    confirmed = _confirmed(store, stored.name, resolved, measured)
+    reruns = _reruns(attempts)
+    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, reruns, saved, confirmed)
 
 
 def table_data(results: Results) -> TableData:
-    """The table: rows in the plan's order, notes below."""
+    """The table: rows in the plan's order, then what was tuned; notes below."""
+    data = ablation(results)
+    metric = results.measured.metric
+    rows = () if results.confirmed is None else analysis.rows(results.confirmed)
+    entries, stale = tuned.split(results.resolved)
+    said = tuned.notes(entries if rows else [], stale, rows, metric.name)
+    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *said))
+
+
+def ablation(results: Results) -> TableData:
+    """The table of what the study's designs and list ask for, without anything that was tuned."""
     measured = results.measured
     rows = analysis.rows(measured)
     found = told(results, rows)
@@ -184,6 +198,37 @@ def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[
 # --------------------------------------------------------------------------------------------------------------- arrays
 
 
+def _confirmed(store: Reader, study: str, resolved: Mapping[str, Json], measured: Measured) -> Measured | None:
+    """Winners of searches and untuned variants, as they are now, on fresh seeds."""
+    entries, _ = tuned.split(resolved)
+    cells = store.cells(study, ("confirm",)) if entries else []
+    if not cells:
+        return None
+    tricks = tuned.variants(entries, dict(zip(measured.variants, measured.tricks, strict=True)))
+    names, ours = list(tricks), [cell for cell in cells if cell.variant in tricks]
+    seeds = tuple(dict.fromkeys(cell.seed for cell in ours))
+    values = _values(store, study, measured.metric, list(measured.also), names, seeds, ("confirm",))
+    keys: dict[str, list[str]] = {}
+    for cell in ours:
+        keys.setdefault(cell.variant, []).append(cell.run)
+    compared = [(a.variant, a.compared_with, a.differs) for a in measured.asked if a.compared_with is not None]
+    asked = tuned.asked_rows(entries, compared)
+    pairs = {(a.variant, a.compared_with) for a in asked if a.compared_with is not None}
+    return replace(
+        measured,
+        variants=tuple(names),
+        tricks=tuple(tricks.values()),
+        seeds=seeds,
+        values=values,
+        planned=tuple(_planned(names, ours)),
+        failures=tuple(_failures(names, seeds, ours, values[measured.metric.name])),
+        asked=asked,
+        analysis={},
+        looks=(),
+        inert=frozenset((one, other) for one, other in pairs if keys.get(one) == keys.get(other)),
+    )
+
+
 def _imported(store: Reader, study: str, measured: Measured) -> Measured:
     """What a file tells of runs trained elsewhere. No outputs to compare, so nothing can be called inert.
 
@@ -223,17 +268,23 @@ def _seeds(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> tuple[i
 
 
 def _values(
-    store: Reader, study: str, metric: Metric, also: Sequence[str], variants: Sequence[str], seeds: Sequence[int]
+    store: Reader,
+    study: str,
+    metric: Metric,
+    also: Sequence[str],
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    roles: Sequence[Role] = ("ablation",),
 ) -> dict[str, Array]:
     """metric -> (variants, seeds), each at the epoch that `metric.at` means; NaN where a run is not counted.
 
     A further metric without a curve (parameters, say) is taken at the end; the study's own metric must have one.
     """
     names = [metric.name, *also]
-    points = [*store.values(study, names)]
+    points = [*store.values(study, names, roles)]
     if metric.at != "last":
         curves: dict[str, dict[Point, dict[int, float]]] = {name: {} for name in names}
-        for variant, seed, name, step, value in store.curve_values(study, names):
+        for variant, seed, name, step, value in store.curve_values(study, names, roles):
             curves[name].setdefault((variant, seed), {})[step] = value
         points = [point for point in points if point[2] != metric.name and not curves[point[2]]]
         points += _at(metric, curves)

@@ -283,8 +283,8 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         planned = again(planned, db)
     slots = slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
-        _check_hosts(store, watcher)
-        changes = _save(planned, store, options)
+        check_hosts(store, watcher)
+        changes = save(planned, store, options)
         seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
         folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
@@ -325,7 +325,7 @@ def _saved(plan: planning.Plan, store: Store) -> int:
     return len(seeds.saved(store, plan))
 
 
-def _check_hosts(store: Store, watcher: Watcher) -> None:
+def check_hosts(store: Store, watcher: Watcher) -> None:
     """A SQLite file on a network file system is for one host: its locks need not reach the others."""
     if store.network is None:
         return
@@ -346,7 +346,7 @@ def again(plan: Planned, db: str) -> Planned:
     return now
 
 
-def _save(planned: Planned, store: Store, options: Options) -> list[str]:
+def save(planned: Planned, store: Store, options: Options) -> list[str]:
     """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
     plan = planned.plan
     before = store.study(plan.study.name)
@@ -359,7 +359,8 @@ def _save(planned: Planned, store: Store, options: Options) -> list[str]:
         known = sum(state.state == "done" for state in store.states(asked).values())
         earlier = None if before is None else before.resolved
         registered = registration.register(earlier, resolved, seen=seen, known=known)
-        resolved = {**resolved, "registered": registered}
+        kept = {"tuned": earlier["tuned"]} if earlier and "tuned" in earlier else {}  # checked when it is shown
+        resolved = {**resolved, "registered": registered, **kept}
         sha = identity.sha256(identity.canonical_json(resolved))
         role: Role = "ablation"
         cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]

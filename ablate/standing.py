@@ -6,16 +6,17 @@ import re
 
 from ablate.dispatcher import fate
 from ablate.errors import AblateError, did_you_mean, one_of
-from ablate.records import Json
+from ablate.records import Json, Role
 from ablate.stored import Reader
 
 
-def standing(store: Reader, study: str) -> dict[str, Json]:
+def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Json]:
     """How far a study is (`status --format json`): counts of runs, and what is running. Reads only.
 
+    role: of the runs that are meant: its ablation, or its search.
     With adaptive seeds `todo` are all that may still be asked for, and `saved` those that are not needed any more.
     """
-    cells = {cell.run: cell for cell in reversed(store.cells(study))}
+    cells = {cell.run: cell for cell in reversed(store.cells(study, (role,)))}
     live = [attempt for attempt in store.live() if attempt.run in cells]
     lost = {attempt.run for attempt in live if fate(attempt) != "held"}
     steps = store.latest_steps([attempt.token for attempt in live])
@@ -24,7 +25,7 @@ def standing(store: Reader, study: str) -> dict[str, Json]:
     }
     counts |= {"running": counts["running"] - len(lost), "lost": len(lost)}
     stored = store.study(study)
-    if stored is not None and (stored.resolved.get("analysis") or {}).get("looks"):
+    if role == "ablation" and stored is not None and (stored.resolved.get("analysis") or {}).get("looks"):
         from ablate import results  # it loads numpy and scipy, which no other study's standing needs
 
         saved = len(results.load(store, study).saved)

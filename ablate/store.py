@@ -145,6 +145,43 @@ class Store(Reader):
                     [{"key": key, "config": config, "state": "todo"} for key, config in runs.items()],
                 )
 
+    def add_cells(
+        self, study: str, cells: Sequence[tuple[str, int, Role, str]], runs: Mapping[str, str], *, afresh: bool = False
+    ) -> None:
+        """Add cells (variant, seed, role, run key) below what the study has, and runs not yet known. A cell that is
+        there already gets this run. afresh: whatever else these variants have in these roles is dropped first."""
+        with self.transaction() as connection:
+            table, c = schema.cell, schema.cell.c
+            if afresh:
+                for variant, role in {(variant, role) for variant, _, role, _ in cells}:
+                    there = (c.study == study) & (c.variant == variant) & (c.role == role)
+                    connection.execute(table.delete().where(there))
+            last = connection.execute(sa.select(sa.func.max(c.position)).where(c.study == study)).scalar()
+            first = 0 if last is None else last + 1
+            insert = self._insert(table)
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["study", "variant", "seed", "role"], set_={"run": insert.excluded.run}
+                ),
+                [
+                    {"study": study, "variant": variant, "seed": seed, "role": role, "run": key, "position": first + i}
+                    for i, (variant, seed, role, key) in enumerate(cells)
+                ],
+            )
+            connection.execute(
+                self._insert(schema.run).on_conflict_do_nothing(),
+                [{"key": key, "config": config, "state": "todo"} for key, config in runs.items()],
+            )
+
+    def keep_in_plan(self, study: str, key: str, value: Json) -> None:
+        """Replace one entry of a study's stored plan; what it was planned from stays."""
+        with self.transaction() as connection:
+            query = sa.select(schema.study.c.resolved).where(schema.study.c.name == study)
+            resolved = {**json.loads(connection.execute(query).scalar_one()), key: value}
+            connection.execute(
+                schema.study.update().where(schema.study.c.name == study).values(resolved=json.dumps(resolved))
+            )
+
     def save_test_use(self, study: str, variant: str, seeds: Sequence[int], sha: str) -> int:
         """Record that the test set was predicted; returns how many other predictions of this study came before.
 

@@ -248,6 +248,38 @@ class Reader:
         with self._reading() as connection:
             return [tuple(row) for row in connection.execute(query.order_by(*order))]
 
+    def values_of(self, keys: Sequence[str], name: str) -> dict[str, float]:
+        """One metric of these runs, of those that have it: at the end."""
+        query = (
+            sa.select(schema.run.c.key, schema.metric.c.value)
+            .join(schema.metric, schema.metric.c.attempt == schema.run.c.counted_attempt)
+            .where(schema.metric.c.name == name)
+        )
+        with self._reading() as connection:
+            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
+        return {key: value for key, value in rows if value is not None}
+
+    def curves_of(self, keys: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The same by step."""
+        query = (
+            sa.select(schema.run.c.key, schema.curve.c.step, schema.curve.c.value)
+            .join(schema.curve, schema.curve.c.attempt == schema.run.c.counted_attempt)
+            .where(schema.curve.c.name == name)
+        )
+        found: dict[str, dict[int, float]] = {}
+        with self._reading() as connection:
+            for part in parts(keys):
+                for key, step, value in connection.execute(query.where(schema.run.c.key.in_(part))):
+                    found.setdefault(key, {})[step] = value
+        return found
+
+    def seconds_of(self, keys: Sequence[str]) -> float:
+        """How long the attempts of these runs took together, whatever became of them; running ones are not counted."""
+        a = schema.attempt.c
+        query = sa.select(sa.func.sum(a.ended_at - a.started_at))
+        with self._reading() as connection:
+            return sum(connection.execute(query.where(a.run.in_(part))).scalar() or 0.0 for part in parts(keys))
+
     def counted(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredAttempt]:
         """The counted attempts of a study's cells: hashes of outputs, provenance, duration."""
         a = schema.attempt.c

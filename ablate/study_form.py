@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
@@ -78,6 +79,32 @@ def _distinct(given: list[int]) -> list[int]:
     if twice:
         raise ValueError(f"it must list a seed once, and lists {twice[0]} again")
     return given
+
+
+def _wrong_choices(given: Mapping[str, Any]) -> str:
+    listed = given["choices"]
+    if given.keys() & {"low", "high", "log", "step"}:
+        return "it has either choices or low and high"
+    if not isinstance(listed, list) or len(listed) < 2:
+        return "choices must list at least two values"
+    twice = len({json.dumps(item, sort_keys=True) for item in listed}) < len(listed)
+    return "choices must list a value once" if twice else ""
+
+
+def _wrong_bounds(given: Mapping[str, Any]) -> str:
+    numbers = {key: given[key] for key in ("low", "high", "step") if key in given}
+    if not {"low", "high"} <= numbers.keys():
+        return "it must have low and high, or choices"
+    for key, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return f"{key} must be a number"
+    if given["low"] >= given["high"]:
+        return "low must be below high"
+    if given.get("log") is True and given["low"] <= 0:
+        return "low must be above 0 where log is true"
+    if given.get("log") is True and "step" in given:
+        return "it has either log or step"
+    return "step must be above 0" if given.get("step", 1) <= 0 else ""
 
 
 def _one_or_more(given: Any) -> Any:
@@ -216,28 +243,61 @@ class LimitsForm(Form):
 
 class RangeForm(Form):
     what = "a range"
-    example = "{low: 0.01, high: 1.0, log: true}"
+    example = "{low: 0.01, high: 1.0, log: true} or {choices: [32, 64]}"
 
-    low: float = Field(description="The lowest value.")
-    high: float = Field(description="The highest value.")
+    low: Any = Field(default=None, description="The lowest value.")
+    high: Any = Field(default=None, description="The highest value.")
     log: bool = Field(default=False, description="Search on a logarithmic scale.")
+    step: Any = Field(default=None, description="Only low, low + step, ...")
+    choices: list[Any] | None = Field(default=None, description="Search among these, in place of low and high.")
+    when: Names = Field(default=[], description="Tricks that must be on (`name` or `name=level`).")
 
-    @model_validator(mode="after")
-    def _ordered(self) -> RangeForm:
-        if self.low >= self.high:
-            raise ValueError("low must be below high")
-        if self.log and self.low <= 0:
-            raise ValueError("low must be above 0 where log is true")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _checked(cls, given: Any) -> Any:
+        """All at once and at the range's own place: a bound alone says nothing wrong."""
+        given = {"choices": given} if isinstance(given, list) else given
+        if isinstance(given, dict):
+            wrong = _wrong_choices(given) if "choices" in given else _wrong_bounds(given)
+            if wrong:
+                raise ValueError(wrong)
+        return given
 
 
 class TuneForm(Form):
     what = "tune"
     example = "{variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
 
-    variant: str = Field(default="best", description="The variant to tune, or best.")
+    variant: str = Field(default="best", description="The variant to tune; best: by the table's own rule.")
+    variants: list[str] | None = Field(default=None, description="Several variants; each gets the same budget.")
     trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.")
-    space: dict[str, RangeForm] = Field(description="Dotted keys of the base and their ranges.")
+    space: dict[str, RangeForm] = Field(
+        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges."
+    )
+    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = Field(
+        default="tpe", description="How settings are chosen."
+    )
+    sampler_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
+        default=0, description="Where the sampler's randomness starts."
+    )
+    pruner: Literal["none", "median", "hyperband"] = Field(default="none", description="When a run is paused early.")
+    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value."
+    )
+    fresh_seeds: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Seeds, from 2000, on which winner and untuned variant are trained anew."
+    )
+    budget: Annotated[float | None, BeforeValidator(_seconds)] = Field(
+        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> TuneForm:
+        if self.variants is not None and "variant" in self.model_fields_set:
+            raise ValueError("it has either variant or variants")
+        if self.variants is not None and len(set(self.variants)) < max(len(self.variants), 1):
+            raise ValueError("variants must list one variant or several, each once")
+        return self
 
 
 class AnalysisForm(Form):
@@ -423,6 +483,14 @@ def schema(registry: Registry) -> dict[str, Any]:
     defs["LimitsForm"]["properties"]["timeout"] |= either({"type": "number"}, text)
     defs["MetricForm"]["properties"]["at"] |= either({"enum": ["last", "best"]}, {"type": "integer", "minimum": 1})
     defs["SeedsForm"]["properties"] = {"looks": defs["SeedsForm"]["properties"]["looks"]}
+    defs["TuneForm"]["properties"]["space"]["additionalProperties"] = either(
+        {"$ref": "#/$defs/RangeForm"}, {"type": "array"}
+    )
+    defs["TuneForm"]["properties"]["budget"] |= either({"type": "number"}, text)
+    for name in ("low", "high", "step"):
+        defs["RangeForm"]["properties"][name] |= {"type": "number"}
+    defs["RangeForm"] |= either({"required": ["low", "high"]}, {"required": ["choices"]})
+    defs["RangeForm"]["properties"]["when"] |= either(text, {"type": "array", "items": text})
     hand = either({"$ref": "#/$defs/VariantForm"}, {"type": "array"}, nothing)
     changes: dict[str, dict[str, Any]] = {
         "task": offered([*(name for name in registry.names("tasks") if name != "function")]),

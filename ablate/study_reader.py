@@ -28,13 +28,9 @@ from ablate.records import (
     TrickLevel,
 )
 from ablate.registry import Registry, unknown
-from ablate.study_form import Finding, LevelForm, StudyForm, TrickForm, check, keys, said
+from ablate.study_form import Finding, LevelForm, StudyForm, TrickForm, TuneForm, check, keys, said
 from ablate.task import Task
 from ablate.yaml_file import Trail, Unfolded, dotted
-
-_NOT_YET = {
-    "tune": "`tune` is checked and kept; nothing is tuned yet.",
-}
 
 
 class Reader:
@@ -93,23 +89,18 @@ class Reader:
             plugins=tuple(form.plugins),
             analysis=self._analysis(),
             rules=form.rules.model_dump(exclude_none=True),
-            tune=form.tune.model_dump() if form.tune else {},
+            tune=_asked(form.tune) if form.tune else {},
             weights=form.weights,
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
         )
 
     def all_notes(self) -> tuple[str, ...]:
-        """What was noted, what is not done yet, and every bare on or off that stays text."""
-        form = self.form
-        asked = {
-            "tune": form.tune,
-            "placebo": form.placebo,
-        }
+        """What was noted, and every bare on or off that stays text."""
         switches = [
             f"{dotted(path)} is the text {self.given.get(path)!r}; write true or false for a boolean, quotes for text."
             for path in self.given.switches
         ]
-        return (*self.notes, *(note for key, note in _NOT_YET.items() if asked[key]), *switches)
+        return (*self.notes, *switches)
 
     # the study as a whole
 
@@ -429,6 +420,11 @@ def closure(name: str, tricks: Mapping[str, StudyTrick]) -> list[str]:
                 found.add(other)
                 waiting.append(other)
     return [known for known in tricks if known in found]
+
+
+def _asked(tune: TuneForm) -> dict[str, Json]:
+    space = {key: given.model_dump(exclude_unset=True) for key, given in tune.space.items()}
+    return {**tune.model_dump(exclude_none=True), "space": space}
 
 
 def _parts(key: str) -> Trail:

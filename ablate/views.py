@@ -124,7 +124,7 @@ def _number(value: float) -> float | None:
 
 def _cumulative(found: Results) -> TableData:
     """The rows of the cumulative design; where the study does not declare it but has its variants, the same rows."""
-    data = results.table_data(found)
+    data = results.ablation(found)
     rows = tuple(row for row in data.rows if row.design == "cumulative")
     if rows:
         return replace(data, rows=rows, notes=tuple(results.told(found, rows)))
@@ -134,7 +134,7 @@ def _cumulative(found: Results) -> TableData:
         "(exploratory)."
     )
     measured = replace(found.measured, asked=chain)
-    data = results.table_data(replace(found, measured=measured))
+    data = results.ablation(replace(found, measured=measured))
     return replace(data, notes=(said, *data.notes))
 
 

@@ -44,7 +44,7 @@ def prune(planned: Planned, db: str) -> float:
 
     with Store.open(db) as store:
         name = planned.study.name
-        data = results.table_data(results.load(store, name))
+        data = results.ablation(results.load(store, name))
         found = best(data.rows, data.better)
         if found is None:
             return 0

@@ -1,8 +1,9 @@
 """What a child process does: execute one run and say over its channel what happens. It never opens the database.
 
-On the channel, one JSON object a line. In: {"token", "spec", "device", "environment", "canary"}. Out: {"step",
-"values"} any number of times, then {"done": values, "outputs"} or {"failed": reason, "message", "detail"}. A write
-blocks while the dispatcher is busy: that is the back-pressure which keeps finished results from piling up unsaved.
+On the channel, one JSON object a line. In: {"token", "spec", "device", "environment", "canary"}, and perhaps later
+{"pause": why}, which is heeded after a step. Out: {"step", "values"} any number of times, then {"done": values,
+"outputs"} or {"failed": reason, "message", "detail"}. A write blocks while the dispatcher is busy: that is the
+back-pressure which keeps finished results from piling up unsaved.
 """
 
 from __future__ import annotations
@@ -12,15 +13,16 @@ import json
 import math
 import os
 import random
+import select
 import socket
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ablate.dataset import own_modules
-from ablate.errors import AblateError, ChangedError
+from ablate.errors import AblateError, ChangedError, PausedError
 from ablate.identity import sha256_file
 from ablate.records import Reason, RunSpec, Start, TrickUse
 from ablate.registry import Registry
@@ -50,10 +52,15 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
             outgoing.write(json.dumps(message).encode() + b"\n")
             outgoing.flush()
 
+        def pause_asked() -> str:
+            there, _, _ = select.select([channel], [], [], 0)
+            line = incoming.readline() if there else b""
+            return str(json.loads(line)["pause"]) if line else ""
+
         os.environ.update(job["environment"])
         try:
             with _logged(Path(job["spec"]["folder"])):
-                last = _execute(job, loaded, threads, say)
+                last = _execute(job, loaded, threads, say, pause_asked)
                 _flush()
         except BrokenPipeError:
             return 1  # the dispatcher is gone, and nobody else may be told
@@ -61,7 +68,9 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
     return 0
 
 
-def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, say: Any) -> dict[str, Any]:
+def _execute(
+    job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, say: Any, pause_asked: Callable[[], str]
+) -> dict[str, Any]:
     """Run the job and return its last message. Whatever the task raises is stored with the run."""
     spec = read_spec(job["spec"])
     try:
@@ -74,7 +83,7 @@ def _execute(job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, sa
         run = Run(spec, registry, job["device"])
         if job["canary"]:
             return {"done": {}, "outputs": dict(task.canary(run))}
-        values = _values(task, run, say)
+        values = _values(task, run, say, pause_asked)
         if spec.metric and spec.metric not in values:
             has = ", ".join(sorted(values)) or "none"
             raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
@@ -97,6 +106,8 @@ def reason_of(error: BaseException) -> Reason:
         return "diverged"
     if isinstance(error, ChangedError):
         return "code_changed"
+    if isinstance(error, PausedError):
+        return "pruned"
     if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
         return "oom"
     return "error"
@@ -111,8 +122,11 @@ def _last_line(error: BaseException) -> str:
 # -------------------------------------------------------------------------------------------------------- the result
 
 
-def _values(task: Task, run: Run, say: Any) -> dict[str, float]:
-    """The final metrics of a task that returns them, or yields them step by step (steps count from 1)."""
+def _values(task: Task, run: Run, say: Any, pause_asked: Callable[[], str]) -> dict[str, float]:
+    """The final metrics of a task that returns them, or yields them step by step (steps count from 1).
+
+    A pause is thrown into it after a step. What it yields in answer, if anything, is not taken: it stops either way.
+    """
     result = task.execute(run)
     if not isinstance(result, Iterator):
         return numbers(result)
@@ -126,6 +140,14 @@ def _values(task: Task, run: Run, say: Any) -> dict[str, float]:
         step += 1
         values = numbers(made)
         say({"step": step, "values": values})
+        why = pause_asked()
+        if why:
+            getattr(result, "throw", _raise)(PausedError(why))
+            raise PausedError(why)
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def numbers(result: Any) -> dict[str, float]:

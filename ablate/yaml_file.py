@@ -9,6 +9,7 @@ and fit 64 bits, text has no NUL and no half surrogate, one document, at most LI
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -194,6 +195,35 @@ def replaced(node: Node, parts: Sequence[str], new: Node) -> Node:
     except KeyError as error:
         raise KeyError(f"{key}.{error.args[0]}".rstrip(".")) from None
     return replace(node, value={**entries, key: (new.place if length == len(parts) else place, changed)}, switch=None)
+
+
+def edited(text: str, changes: Mapping[Trail, Json], noted: str, note: str) -> str:
+    """The text with values changed at these places; comments and layout stay as far as the library can keep them.
+
+    A trail's last part may be a dotted key: what is there of it is followed, the rest is made as one key. note: a
+    comment above the key `noted` of the root.
+    """
+    yaml = YAML()
+    yaml.width, yaml.preserve_quotes = 10_000, True
+    root = yaml.load(text)
+    for trail, value in changes.items():
+        inner = root
+        for part in trail[:-1]:
+            if inner.get(part) is None:
+                inner[part] = {}
+            inner = inner[part]
+        parts = str(trail[-1]).split(".")
+        while len(parts) > 1:
+            there = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in inner), 0)
+            if not there or there == len(parts) or not isinstance(inner[".".join(parts[:there])], dict):
+                break
+            inner, parts = inner[".".join(parts[:there])], parts[there:]
+        inner[".".join(parts)] = value
+    if noted in root:
+        root.yaml_set_comment_before_after_key(noted, before=note)
+    out = io.StringIO()
+    yaml.dump(root, out)
+    return out.getvalue()
 
 
 # ------------------------------------------------------------------------------------------------------------- reading

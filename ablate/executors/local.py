@@ -82,7 +82,10 @@ class LocalExecutor(Executor):
 
     def stop(self, token: str, reason: Reason, message: str) -> None:
         child = self._children.get(token)
-        if child is not None:
+        if child is not None and reason == "pruned" and child.process is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has ended, and its last word counts
+                child.channel.sendall(json.dumps({"pause": message}).encode() + b"\n")
+        elif child is not None:
             child.stopped = child.stopped or (reason, message)
             self._kill(child)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from ablate.dataset import warnings
-from ablate.errors import AblateError, ChangedError, ConfigError, PluginError
+from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, PluginError
 from ablate.identity import sha256_file
 from ablate.recipe import Init, Recipe, changes, filled_in, parse, plain
 from ablate.records import Better, Json, Parent, Start, TrickUse
@@ -122,8 +122,8 @@ class Classify(Task):
         """Yields the metrics of every epoch; returns those of the whole training.
 
         best.pt is of the best epoch by the study's metric (the first of equals), last.pt of the last. A training that
-        an earlier attempt left goes on from its checkpoint, after yielding once more what its epochs were. Where
-        another run has trained these weights, nothing is trained.
+        an earlier attempt left (killed, or asked to pause) goes on from its checkpoint, after yielding once more what
+        its epochs were. Where another run has trained these weights, nothing is trained.
         """
         from ablate import trainer
         from ablate.checkpoint import Checkpoints
@@ -143,7 +143,12 @@ class Classify(Task):
             so_far.history.append(dict(epoch.values))
             if training.recipe.loop.epochs > len(so_far.history):
                 checkpoints.offer(training, so_far)
-            yield epoch.values
+            try:
+                yield epoch.values
+            except PausedError:
+                if training.recipe.loop.epochs > len(so_far.history):
+                    checkpoints.write(training, so_far)
+                raise
         last = trainer.state_of(epoch.model)
         run.outputs["weights"] = trainer.hash_of(last)
         run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
