@@ -76,6 +76,12 @@ def test_of_many_rows_the_decided_and_the_largest_stay_and_the_caption_counts_th
     assert "3 most telling of 9" in plots.draw(source(row("full"), *rows), "effects", {"limit": 3}).caption
 
 
+def test_rows_that_share_no_seed_are_said_to_be_differences_of_means():
+    alone = plots.draw(source(row("full"), compared("base", -3.5, pairs=0, test="Welch t")), "effects")
+    assert "which share no seed" in alone.caption
+    assert "base (n=10)" == alone.panels[0].y.ticks[0][1]
+
+
 def test_failed_collapsed_and_missing_rows_are_named():
     caption = plots.draw(SOURCE, "effects").caption
     assert "failed runs are left out of the means: - 100% _under" in caption

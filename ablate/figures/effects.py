@@ -203,7 +203,7 @@ def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> 
             marks.append(_points(verdict, of, info.digits, axis.low, axis.high))
             marks += _arrows(colour, of, axis.low, axis.high)
     planned = {row.ran for row in rows}
-    one_n = len(planned) == 1 and not any(row.failed for row in rows)
+    one_n = len(planned) == 1 and all(row.pairs for row in rows) and not any(row.failed for row in rows)
     ticks = [
         (float(i), row.label if one_n else f"{row.label} (n={row.ran}{'†' if row.failed else ''})")
         for i, row in enumerate(rows)
@@ -258,15 +258,23 @@ def _numbers(row: EffectRow, digits: int) -> str:
     return f"{text} ({fixed(row.low, digits, sign=True)} to {fixed(row.high, digits, sign=True)})"
 
 
+def _of_what(info: Effects) -> str:
+    """What a difference is the mean of."""
+    paired = sorted({row.pairs for row in info.rows if row.pairs})
+    if not paired:
+        return "the difference of the two means, which share no seed (n beside the names),"
+    shared = f"n = {paired[0]}" if len(paired) == 1 else f"n = {paired[0]} to {paired[-1]}"
+    text = f"mean over the seeds that both share ({shared} of {seeds_in_words(info.seeds)})"
+    alone = [row.label for row in info.rows if not row.pairs]
+    return f"{text}, of {in_words(alone)}, which shares none, the difference of the two means," if alone else text
+
+
 def _caption(info: Effects) -> str:
     low, high = _range(info)
-    pairs = sorted({row.pairs for row in info.rows})
-    shared = f"n = {pairs[0]}" if len(pairs) == 1 else f"n = {pairs[0]} to {pairs[-1]}"
     said = [
-        f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: mean over the seeds "
-        f"that both share ({shared} of {seeds_in_words(info.seeds)}) "
+        f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: {_of_what(info)} "
         + (
-            f"with its own {info.covers} t interval. Verdicts speak of the trick that differs, after Holm's correction."
+            "with its own 95 % t interval. Verdicts speak of the trick that differs, after Holm's correction."
             if any(row.low is not None for row in info.rows)
             else "without any interval or verdict, for which it takes three."
         )
