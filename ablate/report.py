@@ -319,8 +319,14 @@ def _effects(of: Material, rows: int) -> Section | None:
     return Section("effects", "Effects", tuple(blocks), tuple(blocks[:1])) if blocks else None
 
 
+FACTORIALS = frozenset({"factorial", "fractional", "import"})
+"""Designs whose effects are a question of the study. Two tricks left out one by one make a factorial unasked."""
+
+
 def _view(found: Results, name: str) -> ViewData | None:
-    """A view of a factorial, where the study has one with more than its rows say."""
+    """A view of the factorial that the study declares."""
+    if not FACTORIALS & {asked.design for asked in found.measured.asked}:
+        return None
     try:
         data = views.view(found, name)
     except AblateError:

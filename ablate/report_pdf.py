@@ -136,9 +136,10 @@ def _too_long(setter: Setter) -> str:
     words = sum(len(plain(text).split()) for block in own.blocks for text in _texts(block))
     bare = setter.length(replace(tightest, without=tightest.without | {NOTES}))
     share = min((long - PAGES) / max(long - bare, 0.01), 1.0)
+    over = max(10 * round(words * share / 10), 10)
     return (
         f"with these notes the PDF takes {long:.1f} pages, and it may have {PAGES}, even with everything else at its "
-        f"shortest: the notes' {words} words are about {max(round(words * share, -1), 10)} too many. Shorten them, "
+        f"shortest: the notes' {words} words are about {over} too many. Shorten them, "
         "or write HTML, Markdown or LaTeX, which have no limit."
     )
 

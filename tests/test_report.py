@@ -1,0 +1,445 @@
+"""A report as plain data, and as files: the same bytes for the same results, two pages, no name that is markup."""
+
+import html.parser
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from ablate import cli, prose, report, report_html, report_latex, report_markdown, report_pdf
+from ablate.document import Bullets, Code, Paragraph, Picture, Table, plain
+from ablate.errors import AblateError
+from ablate.store import Store
+
+HOSTILE = '<script>alert(1)</script>\' onload="x" $x^2$ \\input{/etc/passwd} #read("/etc/passwd") _*`'[:64]
+QUESTION = "Does <b>it</b> help? It was asked for a course."
+VGG = {"name": "vgg", "width": 16, "norm": "none"}
+CODE = {"loop": 1, "model:vgg": 1, "data:digits": 1, "trick:mixup": 1}
+MADE_WITH = {"torch": "2.9.0", "numpy": "2.1.0", "python": "3.12.1", "processor": "a kind of CPU", "ablate": "ab" * 32}
+
+
+def variant(name, *tricks, **more):
+    config = {
+        "model": {**VGG, "norm": "batch" if "norm" in tricks else "none"},
+        "data": {"name": "digits", "root": "/home/me/data"},
+        "epochs": 4,
+    }
+    uses = [["mixup", {"alpha": 0.2}]] if HOSTILE in tricks else []
+    return {"name": name, "tricks": list(tricks), "designs": ["leave_one_out"], "config": config, "uses": uses, **more}
+
+
+def resolved(**more):
+    """The stored plan of a leave-one-out of two tricks, one with a hostile name."""
+    rows = [("full", None), ("full-norm", "full"), ("full-h", "full"), ("base", "full")]
+    differs = {"full": [], "full-norm": ["norm"], "full-h": [HOSTILE], "base": ["norm", HOSTILE]}
+    trick = {"label": "", "levels": []}
+    return {
+        "study": "demo", "question": QUESTION, "task": "classify", "analysis": {}, "baseline": "base",
+        "seeds": [0, 1, 2], "also": {"dev_loss": "lower"}, "file": "/tmp/somewhere/demo.yaml",
+        "metric": {"name": "dev_accuracy", "better": "higher", "at": "last", "minimum_effect": 0.5},
+        "overrides": ["data.root=/home/me/data", "epochs=4"],
+        "tricks": [
+            {**trick, "name": "norm", "label": "batch norm", "category": "batchnorm"},
+            {**trick, "name": HOSTILE, "category": "augmentation"},
+        ],
+        "variants": [
+            variant("full", "norm", HOSTILE), variant("full-norm", HOSTILE), variant("full-h", "norm"), variant("base"),
+        ],
+        "rows": [
+            {"design": "leave_one_out", "variant": v, "compared_with": c, "differs": differs[v], "label": v} for v, c in rows
+        ],
+        "left_out": [], "notes": [], "registered": {"known": 0, "added": {}, "dropped": {}, "changed": []},
+    } | more  # fmt: skip
+
+
+VALUES = {
+    "full": [90.0, 90.4, 89.9],
+    "full-norm": [80.1, 80.3, 80.0],
+    "full-h": [90.1, 90.2, 90.0],
+    "base": [79, 79.5, "oom"],
+}
+"""By seed: dev_accuracy, or why the run failed; None: not done."""
+
+
+def fill(path, plan=None, values=VALUES, host="h", text="# Does it help?\nstudy: demo\n"):
+    """A database with the study and its runs."""
+    plan = plan or resolved()
+    asked = {}
+    cells = []
+    for i in range(max(map(len, values.values()))):
+        for name in values:
+            key = f"{name}:{i}"
+            of = next(v for v in plan["variants"] if v["name"] == name)
+            config = {
+                "task": plan["task"],
+                "config": of["config"],
+                "seed": i,
+                "threads": 1,
+                "data": "d" * 64,
+                "code": CODE,
+            }
+            asked[key] = json.dumps(config)
+            cells.append((name, i, "ablation", key))
+    with Store.open(path, write=True) as store:
+        store.save_plan("demo", text, plan, "sha", cells, asked)
+        for name, i, _, key in cells:
+            value = values[name][i]
+            if value is None:
+                continue
+            token = f"{host}-{key}"
+            slot = {"host": host, "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
+            store.claim(key, token, **slot)
+            if isinstance(value, str):
+                store.fail(token, value, "out of <i>memory</i> at step 3", again=False)
+                continue
+            for step in range(1, 5):
+                store.progress(token, step, {"dev_accuracy": value * step / 4, "dev_loss": 1 / step})
+            store.finish(token, {"dev_accuracy": value, "dev_loss": 0.25}, {"weights": key}, MADE_WITH)
+    return path
+
+
+def material(path):
+    with Store.open(path) as store:
+        return report.material(store, "demo")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return material(fill(tmp_path_factory.mktemp("report") / "a.db"))
+
+
+def texts(section):
+    """What a section says, by line."""
+    found = []
+    for block in section.blocks:
+        if isinstance(block, Paragraph):
+            found.append(plain(block.text))
+        elif isinstance(block, Bullets):
+            found += map(plain, block.items)
+        elif isinstance(block, Code):
+            found.append(block.text)
+        elif hasattr(block, "items"):
+            found += [f"{term}: {plain(said)}" for term, said in block.items]
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------------- contents
+
+
+def test_a_report_has_what_a_brief_asks_for_in_order(made):
+    keys = [section.key for section in report.document(made).sections]
+    expected = "question variants table best effects support methods failures reproduce papers study"
+    assert expected.split() == keys
+
+
+def test_the_answer_counts_verdicts_names_what_helps_and_the_best_with_its_n(made):
+    said = texts(report.document(made).section("question"))
+    assert QUESTION == said[0]
+    assert said[1] == (
+        "Of 3 comparisons, 1 helps, 1 is equivalent and 1 is not decided. What helps: batch norm. "
+        "Best mean of the variants with every planned seed done: full-h, dev_accuracy 90.10 ± 0.10 % (n = 3)."
+    )
+
+
+def test_the_table_is_the_tables_own_with_its_notes_below(made):
+    table, notes = report.document(made).section("table").blocks
+    assert made.table.rows == table.data.rows
+    assert list(made.table.notes) == [plain(note) for note in notes.items]
+
+
+def test_a_failure_is_told_with_its_reason_and_what_it_said(made):
+    assert ["base, seed 2: oom: out of <i>memory</i> at step 3"] == texts(report.document(made).section("failures"))
+
+
+def test_training_it_again_names_commands_seeds_fingerprints_and_no_folder(made):
+    said = "\n".join(texts(report.document(made).section("reproduce")))
+    assert "pip install torch==2.9.0 numpy==2.1.0\nablate run demo.yaml --set data.root=FOLDER --set epochs=4\n" in said
+    assert "ablate verify full-h:0" in said
+    assert "seeds: seeds 0 to 2" in said
+    assert "data: SHA-256 dddddddddddd" in said
+    assert "model:vgg v1" in said
+    assert "ablate's source: abababababab" in said
+    assert "/home/me" not in said
+    assert "/tmp" not in said
+
+
+def test_every_model_data_set_and_trick_used_has_its_paper_also_those_that_a_setting_switches_on(made):
+    said = "\n".join(texts(report.document(made).section("papers")))
+    for paper in (
+        "vgg: Simonyan & Zisserman 2015",
+        "digits: Alpaydin",
+        "mixup: Zhang et al. 2018",
+        "batch norm: Ioffe",
+    ):
+        assert paper in said
+
+
+def test_the_limits_speak_of_this_study(made):
+    said = "\n".join(texts(report.document(made).section("support")))
+    assert "Leave-one-out shows what a trick adds to all the others" in said
+    assert "Every number is of the dev set" in said
+    assert "full-h was chosen as the best mean by the numbers shown here" in said
+
+
+def test_a_prediction_of_the_test_set_is_told(tmp_path):
+    path = fill(tmp_path / "a.db")
+    with Store.open(path, write=True) as store:
+        store.save_test_use("demo", "full", (0, 1), "one")
+        store.save_test_use("demo", "full", (0, 1), "one")
+        store.save_test_use("demo", "full-h", (0,), "two")
+    said = "\n".join(texts(report.document(material(path)).section("support")))
+    assert "The test set was predicted 2 times (by full and full-h)" in said
+
+
+def test_the_statistics_paragraph_names_test_correction_n_failures_and_versions(made):
+    said = report.methods_text(made)
+    for part in (
+        "We compare 4 variants by dev_accuracy (higher is better) after the last epoch, each trained with seeds 0 to 2: "
+        "12 runs.",
+        "Each variant is compared with full by a two-sided paired t test",
+        "the 3 p-values are adjusted by Holm's method (Holm 1979)",
+        "within ±0.5",
+        "1 run failed and enters no mean, interval or test.",
+        "were fixed before the first run",
+        "PyTorch 2.9.0, NumPy 2.1.0 and Python 3.12.1 on a kind of CPU",
+    ):
+        assert part in said
+
+
+def test_one_seed_is_reported_without_any_test(tmp_path):
+    path = fill(tmp_path / "a.db", resolved(seeds=[0]), {name: values[:1] for name, values in VALUES.items()})
+    found = material(path)
+    assert "With fewer than 3 seeds per comparison nothing is tested" in report.methods_text(found)
+    assert "Of 3 comparisons, 3 are not decided." in texts(report.document(found).section("question"))[1]
+
+
+def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{model},{seed},{value + seed}" for model, value in (("base", 70), ("mixup", 73)) for seed in range(3)]
+    (tmp_path / "runs.csv").write_text("model,seed,acc\n" + "\n".join(lines))
+    options = ["--study", "mine", "--metric", "acc", "--better", "higher", "--variant", "model", "--seed", "seed"]
+    assert 0 == run("import", "runs.csv", *options)
+    assert 0 == run("report", "mine", "-o", "r.md")
+    said = (tmp_path / "r.md").read_text()
+    assert "The runs were trained elsewhere and imported from `runs.csv`, SHA-256" in said
+    assert "ablate verify" not in said
+
+
+# ---------------------------------------------------------------------------------------------------------------- files
+
+FORMATS = {"html": report_html, "md": report_markdown, "tex": report_latex, "pdf": report_pdf}
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_the_same_results_give_the_same_bytes_wherever_and_however_they_were_made(tmp_path, made, ending):
+    again = material(fill(tmp_path / "elsewhere.db", host="another"))
+    one, two = (FORMATS[ending].files(report.document(of), f"r.{ending}") for of in (made, again))
+    assert one == two
+
+
+class Reader(html.parser.HTMLParser):
+    """The tags of a page, its scripts and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.scripts, self.text, self.inside = [], [], "", False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self.inside = tag == "script"
+        self.scripts += [""] if self.inside else []
+
+    def handle_endtag(self, tag):
+        self.inside = False
+
+    def handle_data(self, data):
+        if self.inside:
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+
+def test_a_page_holds_two_scripts_of_its_own_and_no_name_becomes_markup(made):
+    page = Reader(report_html.page(report.document(made)))
+    assert 2 == len(page.scripts)
+    assert HOSTILE in page.text
+    assert QUESTION in page.text
+    assert not any("onload" in attrs or "onerror" in attrs for _, attrs in page.tags)
+    assert not [attrs for _, attrs in page.tags for value in attrs.values() if str(value).startswith("javascript")]
+    policy = next(attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+
+
+def test_a_page_of_a_long_list_stays_usable():
+    from ablate.document import Document, Section, line
+
+    items = tuple(line(f"item {i}") for i in range(100))
+    page = report_html.page(Document("s", "t", "", (Section("a", "A", (Bullets(items),)),)))
+    assert "<summary>70 more</summary>" in page
+    assert "script-src 'none'" in page, "nothing is drawn, so nothing needs to run"
+
+
+def test_markdown_refers_to_the_figures_beside_it(made):
+    files = report_markdown.files(report.document(made), "my report.md")
+    assert {"my report.md", "my report-best_variant.svg", "my report-effects.svg"} == set(files)
+    assert "(my%20report-effects.svg)" in files["my report.md"].decode()
+
+
+def pages(pdf):
+    return len(re.findall(rb"/Type\s*/Page\b", pdf))
+
+
+def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_path, made):
+    notes = prose.parse("A paragraph of an author's own. " * 90)
+    (pdf,) = report_pdf.files(report.document(made, notes), "r.pdf").values()
+    assert 2 == pages(pdf)
+    setter = report_pdf.Setter(report.document(made, notes), tmp_path)
+    layout = report_pdf.fitting(setter.length)
+    assert layout is not None
+    assert "Left out: " in setter.text(layout)
+    assert "A paragraph of an author" in setter.text(layout)
+
+
+def test_notes_that_leave_no_room_are_refused_with_how_much_is_too_much(made):
+    notes = prose.parse("word " * 4000)
+    with pytest.raises(AblateError, match=r"takes \d\.\d pages, and it may have 2.* 4000 words are about \d+ too many"):
+        report_pdf.files(report.document(made, notes), "r.pdf")
+
+
+def test_what_was_not_needed_to_fit_is_taken_back():
+    seen = []
+
+    def length(layout):
+        seen.append(layout)
+        return 2.5 if layout.also else 1.9
+
+    found = report_pdf.fitting(length)
+    assert found is not None
+    assert (9.0, False, 3) == (found.text, found.also, found.minors)
+    assert report_pdf.fitting(lambda _: 2.1) is None
+
+
+def test_a_table_that_is_cut_keeps_references_and_what_is_decided(made):
+    kept = report_pdf.shortened(made.table, 2)
+    assert ["full", "full-norm"] == [row.variant for row in kept.rows]
+
+
+# -------------------------------------------------------------------------------------------------------------- command
+
+
+def run(*words):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["--db", "a.db", *words])
+    return ended.value.code
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    fill(tmp_path / "a.db")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_a_file_a_report_goes_beside_the_runs_as_html(folder):
+    assert 0 == run("report")
+    assert (folder / "demo" / "report.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_the_ending_decides_the_format(folder):
+    assert 0 == run("report", "demo", "-o", "out/x.tex")
+    assert {"x.tex", "x-best-variant.pdf", "x-effects.pdf"} == {path.name for path in (folder / "out").iterdir()}
+
+
+def test_methods_prints_the_paragraph_alone(folder, capsys):
+    assert 0 == run("report", "--methods")
+    printed = capsys.readouterr().out
+    assert printed.startswith("We compare 4 variants by dev_accuracy")
+    assert 1 == printed.count("\n")
+    assert 0 == run("report", "--methods", "--format", "latex")
+    assert r"dev\_accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (("-o", "x.htm"), "Did you mean '.html'?"),
+        (("-o", "x.pdf", "--format", "html"), "one of them is enough"),
+        (("--format", "pdff"), "Did you mean 'pdf'?"),
+        (("--notes", "none.md"), "none.md cannot be read"),
+        (("dmo",), "Did you mean 'demo'?"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_is_allowed(folder, capsys, words, complaint):
+    assert 2 == run("report", *words)
+    assert complaint in capsys.readouterr().err
+
+
+def test_a_study_with_nothing_done_says_how_to_do_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "a.db", values={name: [None] * 3 for name in VALUES})
+    assert 2 == run("report")
+    said = capsys.readouterr().err
+    assert "demo has no finished run: of 12 planned, none was made yet. `ablate run` makes them" in said
+
+
+# ------------------------------------------------------------------------------------------------------ in real programs
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex on the PATH")
+def test_the_latex_compiles_with_hostile_names(tmp_path, made):
+    notes = prose.parse(
+        "**x** `\\end{document}` [l](https://e.org/a_b%20c#d)\n\n```\n\\end{verbatim} # $ _\n  x\n```\n"
+    )
+    for name, data in report_latex.files(report.document(made, notes), "r.tex").items():
+        (tmp_path / name).write_bytes(data)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert 0 == done.returncode, done.stdout[-2000:]
+    assert "root:" not in done.stdout
+    assert (tmp_path / "r.pdf").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")])
+def test_a_browser_shows_the_page_without_network_script_of_a_name_or_scrolling_sideways(tmp_path, made, width, scheme):
+    from browser import THERE, browser
+
+    if not THERE:
+        pytest.skip("needs chromium and chromedriver on the PATH")
+    page = tmp_path / "r.html"
+    page.write_text(report_html.page(report.document(made, prose.parse("My **own** <img src=x onerror=alert(2)>"))))
+    with browser(tmp_path / "profile") as shown:
+        shown.emulate(width, 900, scheme)
+        shown.requests()
+        shown.open(page)
+        assert [] == shown.console()
+        assert [page.as_uri()] == shown.requests()
+        assert [2, 3] == shown.run(
+            "return [document.querySelectorAll('figure .main-svg:first-child').length, document.querySelectorAll('table').length]"
+        )
+        assert "" == shown.run("return [...document.querySelectorAll('figure img')].map(i => i.src).join()"), (
+            "drawn over"
+        )
+        assert shown.run("return document.documentElement.scrollWidth <= innerWidth")
+        assert shown.run("return [...document.querySelectorAll('table')].every(t => t.closest('.scroll') && t.caption)")
+        background = shown.run("return getComputedStyle(document.body).backgroundColor")
+        assert ("rgb(24, 24, 23)" if scheme == "dark" else "rgb(255, 255, 255)") == background
+        assert shown.run("return document.querySelectorAll('img[onerror], main script, nav script').length") == 0
+
+
+@pytest.mark.slow
+def test_a_page_shows_its_figures_without_scripts_too(made):
+    page = Reader(report_html.page(report.document(made)))
+    drawn = [attrs for tag, attrs in page.tags if tag == "img"]
+    assert 2 == len(drawn)
+    assert all(attrs["src"].startswith("data:image/svg+xml;base64,") and attrs["alt"] for attrs in drawn)
+
+
+def test_every_section_of_plain_data_names_its_tables_and_pictures(made):
+    blocks = [block for section in report.document(made).sections for block in section.blocks]
+    assert ["tricks", "variants", "ablation"] == [block.label for block in blocks if isinstance(block, Table)]
+    assert ["best_variant", "effects"] == [block.name for block in blocks if isinstance(block, Picture)]
