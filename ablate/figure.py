@@ -169,7 +169,7 @@ class Source:
     def values_of(self, metric: str | None) -> tuple[str, Mapping[str, tuple[float | None, ...]]]:
         """A metric of every run, None: the study's own. FigureError where no run reports it."""
         if not self.values and any(row.mean is not None for row in self.rows):
-            raise FigureError(f"of {self.study} means are known and no single run; it was imported so.")
+            raise FigureError(f"of {self.study!r} only means are known, no single run: it was imported so.")
         name = metric or self.metric
         if not any(value is not None for values in self.values.get(name, {}).values() for value in values):
             known = in_words(tuple(self.values), 12) or "nothing"

@@ -274,7 +274,7 @@ def _caption(info: Effects) -> str:
     said = [
         f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: {_of_what(info)} "
         + (
-            "with its own 95 % t interval. Verdicts speak of the trick that differs, after Holm's correction."
+            f"with its own {info.covers} t interval. Verdicts speak of the trick that differs, after Holm's correction."
             if any(row.low is not None for row in info.rows)
             else "without any interval or verdict, for which it takes three."
         )
