@@ -14,9 +14,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from ablate import figure_commands, plugin_commands, report_commands, result_commands, run_commands, tune_commands
+from ablate import (
+    figure_commands,
+    plugin_commands,
+    report_commands,
+    result_commands,
+    run_commands,
+    table_commands,
+    tune_commands,
+)
 from ablate.errors import AblateError, StudyError
-from ablate.terminal import Global, Output, Set, StudyArgument, check_choice, print_json, say, write
+from ablate.terminal import Global, Set, StudyArgument, check_choice, print_json, say
 
 if TYPE_CHECKING:
     from ablate.runner import Planned
@@ -197,7 +205,7 @@ def run(
     freed = weights.prune(found, Global.db)
     if freed:
         say(f"removed {weights.shown(freed)} of weights: the study keeps those of the best variant.")
-    print(_table_text(found.study.name, "markdown"), end="")
+    print(table_commands.table_text(found.study.name, "markdown"), end="")
     if _has_failures(found.study.name):
         raise typer.Exit(1)
 
@@ -209,60 +217,12 @@ def _has_failures(study: str) -> bool:
         return any(cell.state == "failed" for cell in store.cells(study))
 
 
-# -------------------------------------------------------------------------------------------------------- looking
-
-
-@app.command()
-def table(
-    study: StudyArgument = None,
-    view: Annotated[
-        str,
-        typer.Option(metavar="VIEW", help="variants, cumulative, effects, interactions, shapley, compare or coverage."),
-    ] = "variants",
-    format_: Annotated[str, typer.Option("--format", "-f", help="markdown, latex, html, csv or json.")] = "markdown",
-    digits: Annotated[
-        int | None, typer.Option(min=0, max=10, help="Decimals. [default: what the spread shows]")
-    ] = None,
-    caption: Annotated[str | None, typer.Option(help="For LaTeX and HTML.")] = None,
-    label: Annotated[str | None, typer.Option(help="For LaTeX: the name that \\ref uses.")] = None,
-    standalone: Annotated[
-        bool, typer.Option("--standalone", help="LaTeX: a document that compiles by itself.")
-    ] = False,
-    output: Output = None,
-) -> None:
-    """Print the ablation table, or another view of the same results.
-
-    Paired differences with intervals, corrected p-values and verdicts; everything with its n. Of a factorial or a
-    fraction: effects, interactions, Shapley values. compare: each trick in every context. coverage: kinds of trick.
-
-    ablate table batchnorm --format latex
-    """
-    from ablate import runner
-
-    name = runner.stored_study(study, Global.db).name
-    text = _table_text(name, format_, view, digits=digits, caption=caption, label=label, standalone=standalone)
-    write(text, output)
-
-
-def _table_text(study: str, format_: str, view: str = "variants", **drawn: Any) -> str:
-    from ablate import results, views
-    from ablate.registry import Registry
-    from ablate.store import Store
-    from ablate.table import TableOptions
-
-    registry = Registry()
-    check_choice("--format", format_, registry.names("tables"))
-    with Store.open(Global.db) as store:
-        data = views.view(results.load(store, study), view)
-    text: str = registry.make("tables", format_, {}).render(data, TableOptions(**drawn))
-    return text
-
-
 app.registered_commands += figure_commands.app.registered_commands
 app.registered_commands += report_commands.app.registered_commands
 app.registered_commands += result_commands.app.registered_commands
 app.registered_commands += run_commands.app.registered_commands
 app.registered_commands += tune_commands.app.registered_commands
+app.registered_commands += table_commands.app.registered_commands
 app.registered_commands += plugin_commands.app.registered_commands
 
 

@@ -11,8 +11,8 @@ import csv
 import io
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ablate.design import Space, name_of
@@ -32,7 +32,8 @@ MOST_PROBLEMS = 20
 
 @dataclass(frozen=True)
 class Columns:
-    """The command's options: which column is what. Either `variant` or `factors`; `mean`, `sd` and `n` together."""
+    """The command's options: which column is what. `variant`, `factors` or both: then the label names what the factors
+    switch on. `mean`, `sd` and `n` together. also: columns of further metrics, and which way each is better."""
 
     metric: str
     better: Better
@@ -43,13 +44,14 @@ class Columns:
     mean: str | None = None
     sd: str | None = None
     n: str | None = None
+    also: Mapping[str, Better] = field(default_factory=dict)
 
     @property
     def named(self) -> list[str]:
         """Every column that must be in the file."""
         summary = [name for name in (self.mean, self.sd, self.n) if name is not None]
         others = [name for name in (self.variant, self.seed) if name is not None]
-        return [*others, *self.factors, *(summary or [self.metric])]
+        return [*others, *self.factors, *(summary or [self.metric]), *self.also]
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,9 @@ def read(text: str, file: str, columns: Columns) -> Imported:
     values = [_values(row, columns) for row in rows]
     # Without --seed every line has a seed of its own: no two runs are pairs.
     seeds = [i if columns.seed is None else row.whole(columns.seed, -(10**18)) for i, row in enumerate(rows)]
-    tricks, cells_of, names = _by_label(rows, columns) if columns.variant is not None else _by_factors(rows, columns)
+    tricks, cells_of, names = _by_factors(rows, columns) if columns.factors else _by_label(rows, columns)
+    if columns.factors and columns.variant is not None:
+        names = _labels(rows, columns.variant, cells_of)
     _refuse(problems)
     if not rows:
         raise AblateError(f"{file} has a header and no line below it.")
@@ -203,8 +207,10 @@ def _refuse(problems: Sequence[Problem]) -> None:
 
 def _check_options(columns: Columns) -> None:
     summary = {"--mean": columns.mean, "--sd": columns.sd, "--n": columns.n}
-    if (columns.variant is None) == (not columns.factors):
-        raise AblateError("name the variants by either --variant COL (labels) or --factors COL,COL (0/1 or levels).")
+    if columns.variant is None and not columns.factors:
+        raise AblateError(
+            "name the variants by --variant COL (labels), by --factors COL,COL (0/1 or levels), or by both."
+        )
     if any(summary.values()) and not all(summary.values()):
         missing = [option for option, column in summary.items() if column is None]
         raise AblateError(f"--mean, --sd and --n go together; {one_of(missing)} is missing.")
@@ -232,10 +238,11 @@ def _check_header(header: Sequence[str], file: str, line: int, columns: Columns)
 def _values(row: _Cells, columns: Columns) -> dict[str, float]:
     """A record's numbers, under the names by which they are stored."""
     metric = columns.metric
+    also = {name: row.number(name) for name in columns.also if row.cells[name]}  # a paper need not give every number
     if columns.mean is None or columns.sd is None or columns.n is None:
-        return {metric: row.number(metric)}
+        return {metric: row.number(metric)} | also
     n = row.whole(columns.n, 1)
-    values = {metric: row.number(columns.mean), count_name(metric): float(n)}
+    values = {metric: row.number(columns.mean), count_name(metric): float(n)} | also
     if row.cells[columns.sd] or n > 1:
         sd = row.number(columns.sd)
         if sd < 0 or (n == 1 and sd):
@@ -271,6 +278,19 @@ def _by_label(rows: Sequence[_Cells], columns: Columns) -> Variants:
     others = [label for label in dict.fromkeys(labels) if label != baseline]
     tricks = tuple(StudyTrick(label, (TrickLevel(),)) for label in others)
     return tricks, [() if label == baseline else (Choice(label),) for label in labels], labels
+
+
+def _labels(rows: Sequence[_Cells], column: str, cells: Sequence[tuple[Choice, ...]]) -> list[str]:
+    """The labels of variants that factors describe: each label one combination, each combination one label."""
+    labels = [row.text(column) for row in rows]
+    by_label: dict[str, tuple[Choice, ...]] = {}
+    by_cell: dict[tuple[Choice, ...], str] = {}
+    for row, label, cell in zip(rows, labels, cells, strict=True):
+        if by_label.setdefault(label, cell) != cell:
+            row.bad(column, f"{label!r} has other factors here than in the lines above.")
+        elif by_cell.setdefault(cell, label) != label:
+            row.bad(column, f"{label!r} has the factors of {by_cell[cell]!r}; one combination has one label.")
+    return labels
 
 
 def _by_factors(rows: Sequence[_Cells], columns: Columns) -> Variants:
@@ -371,7 +391,8 @@ def _resolved(imported: Imported, study: str, columns: Columns) -> dict[str, Jso
     path, sha = imported.file, imported.sha
     note = f"Imported from {path.name} (SHA-256 {sha[:10]}): {len(imported.runs)} {kind}, trained elsewhere{paired}."
     return {
-        "study": study, "question": "", "task": "import", "analysis": {}, "also": {}, "baseline": imported.baseline,
+        "study": study, "question": "", "task": "import", "analysis": {}, "baseline": imported.baseline,
+        "also": dict(columns.also),
         "imported": {"file": path.name, "sha256": sha}, "file": str(path.resolve()), "overrides": [],
         "metric": {"name": columns.metric, "better": columns.better, "at": "last", "minimum_effect": None},
         "seeds": list(dict.fromkeys(run.seed for run in imported.runs)),

@@ -129,8 +129,14 @@ _DOCUMENT = r"""\documentclass[10pt]{article}
 \usepackage[utf8]{inputenc}
 \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 \usepackage[a4paper,margin=22mm]{geometry}
+\usepackage{amssymb}
 \usepackage{booktabs}
 \usepackage{graphicx}
+%% Without siunitx numbers are set flush right.
+\usepackage{array}\makeatletter
+\IfFileExists{siunitx.sty}{\usepackage{siunitx}}{\newcolumntype{S}{}\renewcommand*\NC@rewrite@S[1][]{%%
+  \@temptokena\expandafter{\the\@temptokena>{$}r<{$}}\NC@find}}
+\makeatother
 \usepackage[hidelinks]{hyperref}
 \setlength{\parindent}{0pt}
 \setlength{\parskip}{0.5em}

@@ -36,9 +36,10 @@ from ablate.document import (
 )
 from ablate.errors import AblateError
 from ablate.figure import in_words
+from ablate.grid import grid
 from ablate.records import Row
 from ablate.registry import Registry
-from ablate.table import Format, TableData, TableOptions, ViewData, grid
+from ablate.table import Format, TableData, TableOptions, ViewData
 from ablate.typeset import drawable
 
 PAGES = 2

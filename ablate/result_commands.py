@@ -6,7 +6,7 @@ Each imports its stage when it is called, as all commands do.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -20,6 +20,13 @@ app = typer.Typer()
 def _column(name: str, what: str) -> typer.models.OptionInfo:
     option: typer.models.OptionInfo = typer.Option(f"--{name}", metavar="COL", help=what)
     return option
+
+
+def _direction(also: str) -> tuple[str, Better]:
+    name, _, better = also.rpartition(":")
+    if better not in ("higher", "lower"):
+        raise AblateError(f"--also is {also!r}; it must be a column and its better direction, such as gflops:lower.")
+    return name, cast(Better, better)
 
 
 @app.command(name="import")
@@ -36,12 +43,20 @@ def import_(
         typer.Option(metavar="LABEL", help="What the others are compared with. [default: base, else the first]"),
     ] = None,
     factors: Annotated[
-        str | None, typer.Option(metavar="COL,COL,...", help="Or a column per trick: 0/1, or 0 and the level's name.")
+        str | None,
+        typer.Option(
+            metavar="COL,COL,...",
+            help="A column per trick: 0/1, or 0 and the level's name. With --variant, too, labels name the lines.",
+        ),
     ] = None,
     seed: Annotated[str | None, _column("seed", "Seeds that variants share; without it nothing is paired.")] = None,
     mean: Annotated[str | None, _column("mean", "One line per variant: its mean, ...")] = None,
     sd: Annotated[str | None, _column("sd", "... its standard deviation, empty where n is 1, ...")] = None,
     n: Annotated[str | None, _column("n", "... and its number of runs.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL:higher|lower", help="A further metric. May be given again; its cells may be empty."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
 ) -> None:
     """Bring runs that were trained elsewhere into a study.
@@ -51,14 +66,13 @@ def import_(
 
     ablate import runs.csv --study mine --metric accuracy --better higher --variant model --seed seed
     """
-    from typing import cast
-
     from ablate import importer
     from ablate.store import Store
 
     check_choice("--better", better, ("higher", "lower"))
     listed = tuple(name.strip() for name in factors.split(",")) if factors else ()
-    columns = importer.Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n)
+    further = dict(map(_direction, also or ()))
+    columns = importer.Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n, further)
     found = importer.read_file(file, columns)
     with Store.open(Global.db, write=True) as store:
         importer.save(found, store, study, columns, replace=replace)

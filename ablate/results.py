@@ -24,7 +24,7 @@ from ablate.comparisons import summary_of
 from ablate.errors import AblateError, did_you_mean
 from ablate.looks import Numbers
 from ablate.records import COSTS, Better, Json, Metric, Role, Row
-from ablate.table import TableData
+from ablate.table import Switch, TableData
 
 if TYPE_CHECKING:
     from ablate.stored import Reader, StoredAttempt, StoredCell, StoredStudy
@@ -149,6 +149,10 @@ def ablation(results: Results) -> TableData:
         notes=tuple(found),
         also=measured.also,
         units={name: unit for name in names if (unit := unit_of(results.resolved["task"], name))},
+        switches=tuple(
+            Switch(trick["name"], trick["label"], trick["category"], tuple(trick["levels"]))
+            for trick in results.resolved["tricks"]
+        ),
     )
 
 

@@ -1,7 +1,7 @@
-"""The contract of a table: rows and notes, and how they are laid out as cells. Files in `tables/` turn them into text.
+"""The contract of a table: rows and notes, in which order, and as records. Files in `tables/` turn them into text.
 
-`TableData` is what every format shows; `grid` lays it out once for the formats that people read, as plain text that
-each format escapes. Nothing here computes a statistic; nothing here knows a format's syntax.
+`TableData` is what every format shows; grid.py lays it out for the formats that people read. Nothing here computes a
+statistic; nothing here knows a format's syntax.
 """
 
 from __future__ import annotations
@@ -10,12 +10,34 @@ import math
 import re
 import statistics
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from itertools import chain, groupby
+from typing import TypeVar
 
-from ablate.records import AlsoValue, Better, Json, Row, percent
+from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.records import Better, Json, Row
 from ablate.registry import Plugin
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A trick as a column of ticks. levels: empty where it is on or off."""
+
+    name: str
+    label: str = ""
+    category: str = ""
+    levels: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.label or self.name
+
+    def shown(self, tricks: Sequence[str]) -> str:
+        """What stands in its column for a variant with these tricks on: a tick, a level's name, or nothing."""
+        if not self.levels:
+            return "✓" if self.name in tricks else ""
+        return next((level for level in self.levels if f"{self.name}={level}" in tricks), "")
 
 
 @dataclass(frozen=True)
@@ -23,6 +45,8 @@ class TableData:
     """A table: rows in the plan's order (grouped by design), the metric's name, direction and unit, and notes.
 
     notes: sentences, in a fixed order. units: of the metric and of the further ones (`also`), by name, where known.
+    switches: the study's tricks. matrix: they are columns with ticks. best: of a metric, the variant whose mean is the
+    best and is known to be.
     """
 
     study: str
@@ -32,6 +56,9 @@ class TableData:
     notes: tuple[str, ...] = ()
     also: Mapping[str, Better] = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    switches: tuple[Switch, ...] = ()
+    matrix: bool = False
+    best: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -95,13 +122,15 @@ class ViewData:
 class TableOptions:
     """How a table is drawn. digits: decimals of the metric (None: as many as show its spread).
 
-    caption and label: for LaTeX and HTML. standalone: a whole document instead of a piece of one.
+    columns: the names of those to show, in that order; empty: the view's own. caption and label: for LaTeX and HTML.
+    standalone: a whole document instead of a piece of one.
     """
 
     digits: int | None = None
     caption: str | None = None
     label: str | None = None
     standalone: bool = False
+    columns: tuple[str, ...] = ()
 
 
 class Format(Plugin):
@@ -115,6 +144,36 @@ class Format(Plugin):
     def text(self, text: str) -> str:
         """`text` as this format's markup that reads as `text`, on one line."""
         return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+
+
+def decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> int:
+    """As many decimals as show two digits of the median standard deviation, 0 to 8; without any, as many as the numbers
+    have, 0 to 2."""
+    known = [mean for mean in means if mean is not None]
+    spread = [std for std in stds if std]
+    if spread:
+        return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
+    # A parameter count of 63.7 million, or an accuracy that a paper prints as 81.8, has no more digits than that.
+    shown = (places for places in (0, 1) if all(math.isclose(mean, round(mean, places)) for mean in known))
+    return next(shown, 2) if known else 2
+
+
+def fixed(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with its decimals; never `-0.00`. Numbers too large or too small for that get an exponent."""
+    size = abs(value)
+    if size >= 1e9 or (size > 0 and digits >= 8 and size < 10 ** (1 - digits)):
+        return f"{value:+.3g}" if sign else f"{value:.3g}"
+    text = f"{value:.{digits}f}"
+    text = text.removeprefix("-") if float(text) == 0 else text
+    return "+" + text if sign and float(text) > 0 else text
+
+
+# -------------------------------------------------------------------------------------------------------------- records
 
 
 def as_json(data: TableData | ViewData) -> dict[str, Json]:
@@ -147,196 +206,111 @@ def _record(row: Row) -> dict[str, Json]:
     return record
 
 
-# ----------------------------------------------------------------------------------------------------------------- grid
+# ---------------------------------------------------------------------------------------------------- columns and order
+
+T = TypeVar("T")
+
+CORE = ("variant", "vs", "n", "delta", "p", "verdict")
+"""Columns of a table besides its metrics and tricks."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """What stands in one place. number: it holds numbers, so that a hyphen is a minus sign."""
-
-    text: str
-    number: bool = False
-    bold: bool = False
-
-
-@dataclass(frozen=True)
-class Group:
-    """The rows of one design. title: empty where the table has one group only."""
-
-    title: str
-    rows: tuple[tuple[Cell, ...], ...]
+def column_names(data: TableData) -> dict[str, str]:
+    """How `--columns` and `--sort` call the columns of metrics and tricks: by their own names, prefixed where a column
+    has that name already. The name as `metric:X`, `also:X` or `trick:X` -> the column's."""
+    found: dict[str, str] = {}
+    own = [("metric", data.metric), *(("also", name) for name in data.also)]
+    for kind, name in own + [("trick", switch.name) for switch in data.switches]:
+        taken = name in CORE or name in found.values()
+        found[f"{kind}:{name}"] = f"{kind}:{name}" if taken else name
+    return found
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table as plain text: the first column names the row, numbers are to be aligned right."""
-
-    header: tuple[str, ...]
-    numeric: tuple[bool, ...]
-    groups: tuple[Group, ...]
-
-
-def one_line(text: str) -> str:
-    """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+def named(asked: str, columns: Mapping[str, T], option: str) -> T:
+    """The column that `--columns` or `--sort` calls `asked`."""
+    if asked in columns:
+        return columns[asked]
+    raise AblateError(
+        f"{option}: no column is called {asked!r}; there is {one_of(columns)}.{did_you_mean(asked, list(columns))}"
+    )
 
 
-def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
-    """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks,
-    § rows that adaptive seeds stopped early. Bold is only what survives correction.
-    """
-    if isinstance(data, ViewData):
-        return _view_grid(data, options)
-    grouped = [(design, tuple(rows)) for design, rows in groupby(data.rows, lambda row: row.design)]
-    against = [_compared_with(rows) for _, rows in grouped]
-    several = any(len(names) > 1 for names in against)
-    alone = against[0][0] if len(grouped) == 1 and len(against[0]) == 1 else None
-    digits = decimals((row.mean for row in data.rows), (row.std for row in data.rows))
-    digits = digits if options.digits is None else options.digits
-    also = {
-        name: decimals((row.also[name].mean for row in data.rows), (row.also[name].std for row in data.rows))
-        for name in data.also
+def view_columns(data: ViewData) -> dict[str, int]:
+    """The columns of a view by name: their titles, without what stands in parentheses where one is left alone so."""
+    short = [re.sub(r" \(.*\)$", "", title) for title in data.header]
+    names = (s if short.count(s) == 1 else title for s, title in zip(short, data.header, strict=True))
+    return {name: i for i, name in enumerate(names)}
+
+
+Known = tuple[int, float, str]
+"""What a row is sorted by: -1 first, 0 by the number or the text that follow, 1 last."""
+
+
+def sort_keys(data: TableData) -> dict[str, Callable[[Row], Known]]:
+    """By which columns the rows of a table can be sorted, and how; the best, the surest, the most come first."""
+    sign = -1 if data.better == "higher" else 1
+
+    def number(value: float | None, better: int, *, first: bool = False) -> Known:
+        return (-1 if first else 1, 0.0, "") if value is None else (0, better * value, "")
+
+    def of(name: str) -> Callable[[Row], Known]:
+        up = -1 if data.also[name] == "higher" else 1
+        return lambda row: number(row.also[name].mean, up)
+
+    def ticks(switch: Switch) -> Callable[[Row], Known]:
+        return lambda row: (0, float(switch.shown(row.tricks) == ""), switch.shown(row.tricks))
+
+    # A row that is compared with nothing is the one that the others are held against: it stays on top.
+    names = column_names(data)
+    return {
+        "variant": lambda row: (0, 0.0, row.label or row.variant),
+        "n": lambda row: number(row.n, -1),
+        names[f"metric:{data.metric}"]: lambda row: number(row.mean, sign),
+        "delta": lambda row: number(row.delta, sign, first=row.compared_with is None),
+        "p": lambda row: number(row.p_adjusted, 1, first=row.compared_with is None),
+        "verdict": lambda row: (0, 0.0, row.verdict or ""),
+        **{names[f"also:{name}"]: of(name) for name in data.also},
+        **{names[f"trick:{switch.name}"]: ticks(switch) for switch in data.switches},
     }
 
-    header = ["variant"] + ["vs"] * several + ["n", f"{_titled(data, data.metric, data.better)} (mean ± std)"]
-    ci = f"({percent(max((row.confidence for row in data.rows), default=0.95))} CI)"
-    header += [f"Δ vs {one_line(alone)} {ci}" if alone is not None else f"Δ {ci}", "p (Holm)", "verdict"]
-    header += [_titled(data, name, better) for name, better in data.also.items()]
-    numeric = [False] + [False] * several + [True, True, True, True, False] + [True] * len(data.also)
 
-    groups = []
-    for (design, rows), names in zip(grouped, against, strict=True):
-        title = "" if len(grouped) == 1 else design if several or not names else f"{design} (Δ vs {names[0]})"
-        cells = []
-        for row in rows:
-            versus = [Cell(one_line(row.compared_with or ""))] * several
-            further = [Cell(_further(row.also[name], row.n, places), number=True) for name, places in also.items()]
-            cells.append((_name(row), *versus, *_numbers(row, digits), *further))
-        groups.append(Group(one_line(title), tuple(cells)))
-    return Grid(tuple(header), tuple(numeric), tuple(groups))
+def arranged(data: TableData | ViewData, sort: str | None) -> TableData | ViewData:
+    """The rows by a column, best first, each within its design; `-NAME` turns that around. Ties keep their order.
 
-
-def _view_grid(data: ViewData, options: TableOptions) -> Grid:
-    measures = [shown for row in data.rows for shown in row if isinstance(shown, Measure)]
-    spreads = (m.high - m.low if m.low is not None and m.high is not None else m.se for m in measures)
-    digits = decimals((m.value for m in measures), spreads) if options.digits is None else options.digits
-    rows = tuple(tuple(_view_cell(shown, digits) for shown in row) for row in data.rows)
-    return Grid(tuple(map(one_line, data.header)), data.numeric, (Group("", rows),) if rows else ())
+    None, "plan": as they are. What is missing comes last either way.
+    """
+    if sort is None or sort == "plan":
+        return data
+    if isinstance(data, ViewData):
+        return _arranged_view(data, sort)
+    keys = sort_keys(data)
+    down = sort not in keys and sort.startswith("-")
+    by = named(sort.removeprefix("-") if down else sort, keys, "--sort")
+    groups = (_sorted(rows, by, down) for _, rows in groupby(data.rows, lambda row: row.design))
+    return replace(data, rows=tuple(chain.from_iterable(groups)))
 
 
-def _view_cell(shown: str | Measure | Chance, digits: int) -> Cell:
-    if isinstance(shown, str):
-        return Cell(one_line(shown))
-    if isinstance(shown, Chance):
-        return Cell(shown.why if shown.p is None else _chance(shown.p), number=True)
-    if shown.value is None:
-        return Cell("–", number=True)
-    text = fixed(shown.value, digits, sign=True)
-    if shown.low is not None and shown.high is not None:
-        text += f" ({fixed(shown.low, digits, sign=True)} to {fixed(shown.high, digits, sign=True)})"
-    elif shown.se is not None:
-        text += f" ± {fixed(shown.se, digits)}"
-    return Cell(text, number=True, bold=shown.bold)
+def _sorted(rows: Iterable[T], by: Callable[[T], Known], down: bool) -> list[T]:
+    every = [(by(row), row) for row in rows]
+    known = [pair for pair in every if pair[0][0] == 0]
+    known.sort(key=lambda pair: pair[0], reverse=down)  # equals keep their order when it reverses, too
+    first = [pair for pair in every if pair[0][0] < 0]
+    last = [pair for pair in every if pair[0][0] > 0]
+    return [row for _, row in (*first, *known, *last)]
 
 
-def _compared_with(rows: Sequence[Row]) -> list[str]:
-    """The names that these rows are compared with, in order."""
-    return list(dict.fromkeys(row.compared_with for row in rows if row.compared_with is not None))
+def _arranged_view(data: ViewData, sort: str) -> ViewData:
+    columns = view_columns(data)
+    down = sort not in columns and sort.startswith("-")
+    at = named(sort.removeprefix("-") if down else sort, columns, "--sort")
+    sign = -1 if data.better == "higher" else 1
 
+    def by(i: int) -> Known:
+        shown = data.rows[i][at]
+        if isinstance(shown, str):
+            return (0, float(shown), "") if re.fullmatch(r"\d{1,9}", shown) else (0, 0.0, shown)
+        value = shown.p if isinstance(shown, Chance) else shown.value
+        return (1, 0.0, "") if value is None else (0, value if isinstance(shown, Chance) else sign * value, "")
 
-def _titled(data: TableData, name: str, better: Better) -> str:
-    unit = f" ({data.units[name]})" if data.units.get(name) else ""
-    return f"{one_line(name)}{unit} {'↑' if better == 'higher' else '↓'}"
-
-
-def _name(row: Row) -> Cell:
-    return Cell(one_line(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""))
-
-
-def _numbers(row: Row, digits: int) -> tuple[Cell, ...]:
-    """n, mean ± std, delta with its interval, adjusted p, verdict."""
-    done = str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}"
-    survives = row.verdict in ("helps", "hurts")
-    return (
-        Cell(done + "†" * bool(row.failed) + "§" * row.stopped_early, number=True),
-        Cell(_mean(row, digits), number=True),
-        Cell(_delta(row, digits), number=True, bold=survives),
-        Cell(_p(row), number=True),
-        Cell(_verdict(row), bold=survives),
-    )
-
-
-def _mean(row: Row, digits: int) -> str:
-    if row.mean is None:
-        return "–"
-    if row.n == 1:
-        return f"{fixed(row.mean, digits)} (n=1)"
-    if row.n == 2 and row.low is not None and row.high is not None:
-        return f"{fixed(row.low, digits)} to {fixed(row.high, digits)} (n=2)"
-    return (
-        f"{fixed(row.mean, digits)} ± {fixed(row.std, digits)}" if row.std else f"{fixed(row.mean, digits)} (identical)"
-    )
-
-
-def _delta(row: Row, digits: int) -> str:
-    if row.delta is None:
-        return "–" if row.compared_with is not None else ""
-    text = fixed(row.delta, digits, sign=True)
-    if row.delta_ci_low is not None and row.delta_ci_high is not None:
-        low, high = (fixed(bound, digits, sign=True) for bound in (row.delta_ci_low, row.delta_ci_high))
-        return f"{text} ({low} to {high})"
-    if row.pairs == 2 and row.delta_low is not None and row.delta_high is not None:
-        return f"{fixed(row.delta_low, digits, sign=True)} to {fixed(row.delta_high, digits, sign=True)} (n=2)"
-    return f"{text} (n=1)" if row.pairs == 1 else text
-
-
-def _p(row: Row) -> str:
-    if row.p_adjusted is not None:
-        return _chance(row.p_adjusted)
-    if row.delta is None:
-        return ""
-    if row.look == 0:
-        return "–"
-    if row.identical:
-        return "identical"
-    return "no spread" if row.no_spread else "n<3"
-
-
-def _chance(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def _verdict(row: Row) -> str:
-    if row.verdict == "inconclusive" and row.more_seeds is not None:
-        return f"inconclusive (+{row.more_seeds} seed{'s' if row.more_seeds > 1 else ''})"
-    return row.verdict or ""
-
-
-def _further(value: AlsoValue, n: int, digits: int) -> str:
-    if value.mean is None:
-        return "–"
-    if not value.std:
-        return fixed(value.mean, digits)
-    if n == 2:
-        half = value.std / math.sqrt(2)  # of two values: half their distance
-        return f"{fixed(value.mean - half, digits)} to {fixed(value.mean + half, digits)} (n=2)"
-    return f"{fixed(value.mean, digits)} ± {fixed(value.std, digits)}"
-
-
-def decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> int:
-    """As many decimals as show two digits of the median standard deviation, 0 to 8; 0 for whole numbers, else 2."""
-    whole = [mean for mean in means if mean is not None]
-    spread = [std for std in stds if std]
-    if not spread:
-        return 0 if whole and all(mean == int(mean) for mean in whole) else 2
-    return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
-
-
-def fixed(value: float, digits: int, *, sign: bool = False) -> str:
-    """A number with its decimals; never `-0.00`. Numbers too large or too small for that get an exponent."""
-    size = abs(value)
-    if size >= 1e9 or (size > 0 and digits >= 8 and size < 10 ** (1 - digits)):
-        return f"{value:+.3g}" if sign else f"{value:.3g}"
-    text = f"{value:.{digits}f}"
-    text = text.removeprefix("-") if float(text) == 0 else text
-    return "+" + text if sign and float(text) > 0 else text
+    order = _sorted(range(len(data.rows)), by, down)
+    rows = tuple(data.rows[i] for i in order)
+    return replace(data, rows=rows, records=tuple(data.records[i] for i in order))

@@ -12,13 +12,14 @@ import numpy as np
 
 from ablate import effects, factorials, notes, results
 from ablate.analysis import Asked
+from ablate.comparisons import ALPHA, compare, compare_summaries, summarise
 from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
-from ablate.records import CATEGORIES, Json
+from ablate.records import CATEGORIES, Better, Json
 from ablate.results import Results
 from ablate.table import Measure, TableData, ViewData
 
-VIEWS = ("variants", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
+VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
 """What `--view` may name; the first is the table itself."""
 
 
@@ -26,6 +27,7 @@ def view(found: Results, name: str) -> TableData | ViewData:
     """The view called `name`. AblateError where the study's variants do not allow it."""
     views: Mapping[str, Callable[[Results], TableData | ViewData]] = {
         "variants": results.table_data,
+        "matrix": _matrix,
         "cumulative": _cumulative,
         "effects": factorials.effects_view,
         "interactions": factorials.interactions_view,
@@ -119,6 +121,51 @@ def _number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
+# -------------------------------------------------------------------------------------------------------------- matrix
+
+
+def _matrix(found: Results) -> TableData:
+    """The rows of the table with a column of ticks per trick, as most papers print their ablations."""
+    data = results.table_data(found)
+    best = {name: variant for name, better in _metrics(found) if (variant := _established(found, name, better))}
+    placed = len({row.variant for row in data.rows})
+    said = (
+        "✓: the trick is on. Bold in a metric's column, in further ones too: the best mean, where it differs from that "
+        f"of every other variant (each p < {ALPHA} by Bonferroni over all {placed * (placed - 1) // 2} pairs of "
+        "variants, exploratory)."
+    )
+    return replace(data, matrix=True, best=best, notes=(said, *data.notes))
+
+
+def _metrics(found: Results) -> list[tuple[str, Better]]:
+    measured = found.measured
+    return [(measured.metric.name, measured.metric.better), *measured.also.items()]
+
+
+def _established(found: Results, name: str, better: Better) -> str | None:
+    """The variant with the best mean of a metric, if each other one's is shown to be worse.
+
+    The best was chosen by looking, so every pair of variants counts as tested. No placebo, nothing unfinished.
+    """
+    measured = found.measured
+    given = measured.given if name == measured.metric.name else None
+    summary = summarise(measured.values[name]) if given is None else given
+    rivals = np.flatnonzero(np.isfinite(summary.mean))
+    if len(rivals) < 2:
+        return None
+    mean = summary.mean[rivals] * (1 if better == "higher" else -1)
+    best = int(rivals[np.argmax(mean)])
+    others = [int(i) for i in rivals if i != best]
+    if given is None:
+        values = measured.values[name]
+        tested = compare(values[[best] * len(others)], values[others])
+    else:
+        tested = compare_summaries(given.take([best] * len(others)), given.take(others))
+    pairs = len(rivals) * (len(rivals) - 1) / 2
+    unfinished = summary.n[best] < measured.planned[best]
+    return None if unfinished or not (tested.p * pairs < ALPHA).all() else measured.variants[best]
+
+
 # ------------------------------------------------------------------------------------------------- cumulative, coverage
 
 
@@ -152,8 +199,9 @@ def _chain(found: Results) -> tuple[Asked, ...]:
             f"{found.study} has not planned {notes.listed(named)}."
         )
     chain = [Asked("cumulative", at[cells[0]], None)]
-    for before, cell, factor in zip(cells, cells[1:], factors, strict=False):
-        label = f"+ {factor.choice(1)}"
+    shown = [trick["label"] or trick["name"] for trick in found.resolved["tricks"]]
+    for before, cell, factor, name in zip(cells, cells[1:], factors, shown, strict=False):
+        label = f"+ {name}: {factor.levels[0]}" if factor.levels else f"+ {name}"
         chain.append(Asked("cumulative", at[cell], at[before], (factor.name,), label))
     return tuple(chain)
 

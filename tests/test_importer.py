@@ -185,8 +185,7 @@ def test_every_bad_cell_is_named_at_once():
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        ({}, "either --variant COL"),
-        ({"variant": "v", "factors": ("s",)}, "either --variant COL"),
+        ({}, "name the variants by --variant COL"),
         ({"variant": "v", "mean": "acc"}, "--sd or --n is missing"),
         ({"variant": "v", "seed": "s", "mean": "a", "sd": "b", "n": "c"}, "--seed"),
         ({"variant": "v", "baseline": "bse"}, "Did you mean 'base'"),
@@ -195,6 +194,23 @@ def test_every_bad_cell_is_named_at_once():
 )
 def test_options_that_do_not_go_together_say_what_does(columns, said):
     assert said in refusal(GOOD, **columns)
+
+
+LABELLED = "v,a,acc,cost\nplain,0,1.0,5\nours,1,2.0,\n"
+
+
+def test_labels_name_what_factors_switch_on_and_further_metrics_have_their_direction(load):
+    found = load(LABELLED, variant="v", factors=("a",), also={"cost": "lower"})
+    data = results.table_data(found)
+    assert [("plain", ()), ("ours", ("a",))] == [(row.variant, row.tricks) for row in data.rows]
+    assert [5.0, None] == [row.also["cost"].mean for row in data.rows]
+    assert {"cost": "lower"} == data.also
+
+
+def test_a_label_of_two_combinations_and_a_combination_of_two_labels_are_named():
+    said = refusal("v,a,acc\nx,0,1\nx,1,2\ny,0,3\n", variant="v", factors=("a",))
+    assert "line 3, column v: 'x' has other factors" in said
+    assert "line 4, column v: 'y' has the factors of 'x'" in said
 
 
 def test_a_quoted_line_that_looks_like_a_comment_is_none():

@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.table import Format, TableData, TableOptions, ViewData, records
+from ablate.table import Format, TableData, TableOptions, ViewData, named, records
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,18 @@ class Csv(Format):
     """The rows of `table --format json`, `also` spread over a column for each mean and std."""
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
-        del options  # full precision has no digits, and CSV no caption
-        lines = [_flat(record) for record in records(data)]
+        lines = [_flat(record) for record in records(data)]  # at full precision, whatever digits are asked for
+        if options.columns and lines:
+            lines = [{name: line[named(name, _names(line), "--columns")] for name in options.columns} for line in lines]
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(lines[0] if lines else [])
         writer.writerows(map(_field, line.values()) for line in lines)
         return out.getvalue()
+
+
+def _names(line: dict[str, Any]) -> dict[str, str]:
+    return {name: name for name in line}
 
 
 def _flat(record: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from ablate.errors import AblateError
 from ablate.table import Format, TableData, TableOptions, ViewData, as_json
 
 
@@ -13,5 +14,6 @@ class Json(Format):
     """The machine-readable twin of the table."""
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
-        del options  # full precision has no digits, and JSON no caption
+        if options.columns:  # digits and captions mean nothing here, but a program that asks for columns is mistaken
+            raise AblateError("--columns chooses what people see; JSON always has every field.")
         return json.dumps(as_json(data), indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from ablate.table import Cell, Format, Grid, TableData, TableOptions, ViewData, grid, one_line
+from ablate.grid import Cell, Grid, grid
+from ablate.table import Format, TableData, TableOptions, ViewData, one_line
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
@@ -39,7 +40,11 @@ def _tables(laid_out: Grid) -> list[str]:
     if not laid_out.groups:
         return []
     rows = [[_cell(cell) for cell in row] for group in laid_out.groups for row in group.rows]
-    align = ["right" if numeric else "left" for numeric in laid_out.numeric]
+    ticks = laid_out.ticks or [False] * len(laid_out.numeric)
+    align = [
+        "right" if numeric else "center" if tick else "left"
+        for numeric, tick in zip(laid_out.numeric, ticks, strict=True)
+    ]
     header = [escape(title) for title in laid_out.header]
     head, rule, *body = tabulate(
         rows, header, tablefmt="pipe", colalign=align, disable_numparse=True, preserve_whitespace=True

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ablate.table import Cell, Format, Group, TableData, TableOptions, ViewData, grid, one_line
+from ablate.grid import Cell, Group, grid
+from ablate.table import Format, TableData, TableOptions, ViewData, one_line
 
 _DOCUMENT = """#set page(paper: "a4", flipped: true, margin: 15mm)
 #set text(size: 9pt)
