@@ -7,7 +7,7 @@ notes, on how it was tested and what is missing, are notes.py's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ablate.comparisons import MINIMUM_N
 from ablate.figure import fixed, in_words, number
@@ -104,6 +104,7 @@ def claims(rows: Sequence[Row], named: Words) -> tuple[Claim, ...]:
     """A claim for every comparison, once, by verdict (ORDER), then in the plan's order."""
     once = list({(row.variant, row.compared_with): row for row in rows if row.compared_with is not None}.values())
     digits = decimals((row.mean for row in rows), (row.std for row in rows))
+    named = replace(named, tricks={**{row.variant: row.tricks for row in rows}, **named.tricks})
     return tuple(sorted((_claim(row, named, digits) for row in once), key=lambda claim: ORDER.index(claim.verdict)))
 
 
@@ -131,7 +132,7 @@ def _subject(row: Row, named: Words) -> tuple[str, str, str]:
     gone, come = [t for t in theirs if t not in ours], [t for t in ours if t not in theirs]
     if row.placebo:
         return PLACEBO, "", f"with other random streams than {reference} and nothing else"
-    if _is_variant(row, named) or not gone + come:
+    if _is_variant(row, named):
         return row.variant, "", f"in place of {reference}"
     it = "it" if len(gone or come) == 1 else "them"
     if gone and come:
@@ -180,8 +181,10 @@ def _head(row: Row, subject: str, where: str, named: Words) -> str:
 
 
 def _is_variant(row: Row, named: Words) -> bool:
-    """Whether a row is compared as what it is, not by the tricks that differ: it stands on another base."""
-    return not row.placebo and named.bases.get(row.variant) != named.bases.get(row.compared_with or "")
+    """Whether a row is compared as what it is: it stands on another base, or no trick differs."""
+    reference = row.compared_with or ""
+    same = set(named.tricks.get(row.variant, row.tricks)) == set(named.tricks.get(reference, ()))
+    return not row.placebo and (same or named.bases.get(row.variant) != named.bases.get(reference))
 
 
 def _open(row: Row, named: Words) -> list[str]:

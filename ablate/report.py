@@ -347,14 +347,20 @@ def _claims(of: Material) -> tuple[Claim, ...]:
 
 def _support(of: Material) -> Section:
     found = _claims(of)
+    tuned = claims.claims(results.table_data(of.found).rows[len(of.table.rows) :], _words(of))
     limits = methods.limits(of.found.resolved, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
-    full = [line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found]
-    blocks: list[Block] = [Bullets(tuple(full))] if full else []
-    said = Bullets(tuple(line(limit) for limit in limits))
-    blocks += [Paragraph(line(strong("What they do not show."))), said] if limits else []
+    blocks: list[Block] = [_sentences(found)] if found else []
     brief: list[Block] = [Bullets(tuple(_in_brief(found)))] if found else []
-    brief += [said] if limits else []
+    for part, said in ((blocks, _sentences(tuned)), (brief, Bullets(tuple(_in_brief(tuned))))):
+        part += [Paragraph(line(strong("After tuning, on fresh seeds."))), said] if tuned else []
+    not_shown = Bullets(tuple(line(limit) for limit in limits))
+    blocks += [Paragraph(line(strong("What they do not show."))), not_shown] if limits else []
+    brief += [not_shown] if limits else []
     return Section("support", "What the numbers support", tuple(blocks), tuple(brief))
+
+
+def _sentences(found: Sequence[Claim]) -> Bullets:
+    return Bullets(tuple(line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found))
 
 
 def _in_brief(found: Sequence[Claim]) -> Iterator[Line]:

@@ -68,6 +68,14 @@ def test_variants_on_different_bases_are_compared_as_variants_not_as_tricks():
     )
 
 
+def test_the_same_tricks_with_tuned_settings_are_compared_as_variants():
+    rows = [row("A (untuned)", tricks=("bn",)), row("A (tuned)", "A (untuned)", tricks=("bn",), delta=3.5)]
+    (claim,) = claims(rows, NAMED)
+    assert claim.text.startswith(
+        "A (tuned) is better than A (untuned): in place of A (untuned), dev_accuracy changes by"
+    )
+
+
 def test_several_tricks_are_judged_together():
     told = said("base", "full", differs=("bn", "mixup"))
     assert told.startswith("batch norm and mixup together help in full: without them, ")
