@@ -63,7 +63,7 @@ class Parameter:
         if self.step is None or self.log:
             return None
         count = floor((self.high - self.low) / self.step + 1e-9) + 1
-        made = [self.low + i * self.step for i in range(count)]
+        made = [min(self.low + i * self.step, self.high) for i in range(count)]
         return tuple(int(value) for value in made) if self.kind == "int" else tuple(made)
 
 

@@ -106,7 +106,7 @@ def test_a_mistake_in_the_space_is_told_at_its_place(tune, problem):
 
 
 def test_values_of_a_grid_are_listed_with_both_ends():
-    assert (0.1, 0.2, 0.30000000000000004) == Parameter("x", "float", 0.1, 0.3, step=0.1).values
+    assert (0.1, 0.2, 0.3) == Parameter("x", "float", 0.1, 0.3, step=0.1).values
     assert (1, 3, 5) == Parameter("x", "int", 1, 5, step=2).values
     space = [Parameter("a", "int", 1, 2, step=1), Parameter("b", "choice", choices=("x", "y"))]
     assert [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}] == search.grid(space)
