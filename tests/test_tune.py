@@ -122,6 +122,7 @@ def test_a_promotion_is_a_trial_of_the_same_settings(tmp_path):
     assert (first.settings, 0, 1) == (again.settings, again.promotes, again.number)
 
 
+@pytest.mark.slow
 def test_a_gaussian_process_searches_too(tmp_path):
     assert 12 == len(searched(tmp_path / "j", 12, sampler="gp"))
 
