@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 import statistics
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import groupby, pairwise
 from typing import Any, Literal
 
 from ablate.errors import FigureError, did_you_mean
@@ -132,7 +132,6 @@ class Source:
     no_interactions: str = ""
     tuning: TuningHistory | None = None
     best: str | None = None
-    at: str | int = "last"
     measures: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -244,6 +243,14 @@ class Series:
     size: float = 5.0
     width: float = 1.4
     faint: bool = False
+
+    def stretches(self) -> Iterator[tuple[list[float], list[float], list[float]]]:
+        """Runs of points that have an interval: x, low, high of each."""
+        bounds = zip(self.x, self.low, self.high, strict=True)
+        for known, part in groupby(bounds, lambda point: None not in point):
+            if known:
+                x, low, high = zip(*part, strict=True)
+                yield list(x), list(low), list(high)
 
 
 @dataclass(frozen=True)

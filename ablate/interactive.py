@@ -170,7 +170,7 @@ def _traces(series: Series, key: str, seen: set[str]) -> Iterator[dict[str, Json
     if series.label:
         own |= {"legendgroup": text(series.label), "name": text(series.label)}
     if series.band:
-        for x, low, high in _stretches(series):
+        for x, low, high in series.stretches():
             yield {
                 **own, "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "mode": "none", "fill": "toself",
                 "fillcolor": _see_through(colour), "hoverinfo": "skip", "showlegend": False,
@@ -200,17 +200,6 @@ def _traces(series: Series, key: str, seen: set[str]) -> Iterator[dict[str, Json
     if series.label:
         seen.add(series.label)
     yield trace
-
-
-def _stretches(series: Series) -> Iterator[tuple[list[float], list[float], list[float]]]:
-    part: list[tuple[float, float, float]] = []
-    for x, low, high in [*zip(series.x, series.low, series.high, strict=True), (0.0, None, None)]:
-        if low is not None and high is not None:
-            part.append((x, low, high))
-        elif part:
-            xs, lows, highs = zip(*part, strict=True)
-            yield list(xs), list(lows), list(highs)
-            part = []
 
 
 def _bars(series: Series, colour: str) -> dict[str, Json]:

@@ -231,7 +231,7 @@ def _series(axes: Axes, series: Series) -> None:
     colour = _COLOURS[series.colour]
     over = 1.8 if series.faint else 3.0
     if series.band:
-        for part in _stretches(series):
+        for part in series.stretches():
             axes.fill_between(*part, color=colour, alpha=0.16, linewidth=0, zorder=over - 0.5)
     elif series.low:
         _bars(axes, series, colour, over)
@@ -239,18 +239,6 @@ def _series(axes: Axes, series: Series) -> None:
     axes.add_line(_line(series, list(series.x), values, over))
     axes.update_datalim([(x, y) for x, y in zip(series.x, values, strict=True) if y == y])
     axes.autoscale_view()
-
-
-def _stretches(series: Series) -> Iterator[tuple[list[float], list[float], list[float]]]:
-    """Runs of points that have an interval."""
-    part: list[tuple[float, float, float]] = []
-    for x, low, high in [*zip(series.x, series.low, series.high, strict=True), (0.0, None, None)]:
-        if low is not None and high is not None:
-            part.append((x, low, high))
-        elif part:
-            xs, lows, highs = zip(*part, strict=True)
-            yield list(xs), list(lows), list(highs)
-            part = []
 
 
 def _bars(axes: Axes, series: Series, colour: str, over: float) -> None:

@@ -73,7 +73,6 @@ def source_of(
         no_interactions=no_interactions,
         tuning=tuning,
         best=None if best is None else best.variant,
-        at=measured.metric.at,
         measures=_measures(store, found),
     )
 
