@@ -45,7 +45,7 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
     stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
     if stopped:
         found.append(
-            f"§ stopped early: {_some(stopped)}. A difference that stopped its row is biased: outward where the "
+            f"¶ stopped early: {_some(stopped)}. A difference that stopped its row is biased: outward where the "
             "verdict is helps or hurts, towards zero where it is equivalent."
         )
     if course.current is not None:

@@ -100,7 +100,7 @@ class _Column:
 
 def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks,
-    § rows that adaptive seeds stopped early. Bold is only what survives correction.
+    ¶ rows that adaptive seeds stopped early. Bold is only what survives correction.
     """
     if isinstance(data, ViewData):
         return _view_grid(data, options)
@@ -132,7 +132,7 @@ def _columns(data: TableData, options: TableOptions, alone: str | None) -> dict[
     spread = decimals((row.mean for row in data.rows), (row.std for row in data.rows))
     digits = spread if options.digits is None else options.digits
     delta = f"Δ vs {one_line(alone)}" if alone is not None else "Δ"
-    sure = percent(max((row.confidence for row in data.rows), default=0.95))
+    sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in data.rows)) or percent(0.95)
     delta += " (n=1)" if single else f" ({sure} CI)"
     metric = f"{_titled(data, data.metric, data.better)} {'(n=1)' if single else '(mean ± std)'}"
     names = column_names(data)
@@ -273,7 +273,7 @@ def _name(row: Row) -> Cell:
 
 def _n(row: Row) -> Cell:
     done = str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}"
-    return Cell(done + "†" * bool(row.failed) + "§" * row.stopped_early, number=True)
+    return Cell(done + "†" * bool(row.failed) + "¶" * row.stopped_early, number=True)
 
 
 def _mean(row: Row, digits: int, single: bool) -> str:

@@ -123,8 +123,8 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     if measured.given is not None:
         how = "Only means, standard deviations and n are known, so each row is tested by Welch's t test of two means"
     found = [
-        f"{how}; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} that the "
-        "study declares."
+        f"{how}; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} "
+        f"{'that the study declares' if measured.declared else 'of this view'}."
     ]
     if error is not None:
         uneven = _uneven(measured, error.residual_std)

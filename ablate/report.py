@@ -91,7 +91,7 @@ def material(store: Reader, study: str) -> Material:
         found,
         results.ablation(found),
         plots.source_of(store, found),
-        store.configs(study),
+        {key: asked for key, asked in store.configs(study).items() if key not in found.saved},
         store.failure_messages(study),
         tuple(store.test_uses(study)),
         bool(store.cells(study, ("tune",))),

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate import effects, factorials, notes, results
+from ablate import adaptive, effects, factorials, notes, results
 from ablate.analysis import Asked
 from ablate.comparisons import ALPHA, compare, compare_summaries, summarise
 from ablate.errors import AblateError, did_you_mean, one_of
@@ -180,9 +180,12 @@ def _cumulative(found: Results) -> TableData:
         "The study does not declare this chain: its steps are a family of their own, chosen after the fact "
         "(exploratory)."
     )
-    measured = replace(found.measured, asked=chain)
+    of = found.measured
+    analysis = {key: value for key, value in of.analysis.items() if key != "looks"}
+    planned = tuple(of.wanted.now.tolist()) if of.looks else of.planned
+    measured = replace(of, asked=chain, analysis=analysis, planned=planned, declared=False, looks=())
     data = results.ablation(replace(found, measured=measured))
-    return replace(data, notes=(said, *data.notes))
+    return replace(data, notes=(said, *adaptive.under_view(of), *data.notes))
 
 
 def _chain(found: Results) -> tuple[Asked, ...]:
@@ -225,7 +228,10 @@ def _coverage(found: Results) -> ViewData:
         rows.append((variant, *shown, str(sum(map(bool, by_kind.values())))))
     columns = [("variant", False), *((name, False) for name in kinds), ("categories", True)]
     covered = sum(any(record[name] for record in records) for name in kinds)
-    counts = [f"{len(kinds)} kinds of trick, {covered} of them in a variant; ✓: the variant has tricks of this kind."]
+    many = "s" * (len(kinds) != 1)
+    counts = [
+        f"{len(kinds)} kind{many} of trick, {covered} of them in a variant; ✓: the variant has tricks of this kind."
+    ]
     planned = sorted(set(found.measured.planned))
     seeds = f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}" if planned else "0"
     counts.append(f"n: {seeds} seeds planned per variant; nothing is estimated or tested here.")

@@ -11,11 +11,13 @@ import time
 
 import pytest
 
-from ablate import methods, results
+from ablate import methods, results, views
 from ablate.feed import Seen
 from ablate.records import RunSpec
+from ablate.registry import Registry
 from ablate.seeds import ByLook
 from ablate.store import Store
+from ablate.table import TableOptions
 from ablate.why import why_text
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
@@ -130,8 +132,8 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     ran = study()
     ran.run()
     assert "Seeds saved: 14 of the 50 runs of the full plan (10 seeds per variant)" in ran.note("saved")
-    assert "base+big at look 1 (3 seeds), base+same at look 1 (3 seeds)" in ran.note("§")
-    assert "biased: outward" in ran.note("§")
+    assert "base+big at look 1 (3 seeds), base+same at look 1 (3 seeds)" in ran.note("¶")
+    assert "biased: outward" in ran.note("¶")
     assert "Each look tests at 0.05 / 3" in ran.note("Adaptive seeds")
     assert "its own 98.3 % t interval" in ran.note("higher is better")
     assert "" == ran.note("Unfinished")
@@ -158,7 +160,7 @@ def test_a_run_killed_anywhere_and_started_again_comes_to_the_same_table(study):
     whole = study()
     whole.run()
     pieces = study()
-    for _ in range(40):
+    for _ in range(15):
         pieces.run(most=1)
     pieces.run()
     assert sorted(whole.executed) == sorted(pieces.executed)
@@ -228,6 +230,26 @@ def test_equivalence_is_tested_at_the_level_of_a_look(study):
     goes_on.run()
     assert ("equivalent", 1) == (stops.rows["base+none"].verdict, stops.rows["base+none"].look)
     assert ("equivalent", 2) == (goes_on.rows["base+none"].verdict, goes_on.rows["base+none"].look)
+
+
+def test_every_other_view_says_that_its_numbers_do_not_allow_for_the_looks(study):
+    cells = {"base": [], "base+a": ["a"], "base+b": ["b"], "full": ["a", "b"]}
+    tricks = [{"name": name, "label": "", "category": "", "levels": []} for name in "ab"]
+
+    def value(variant, seed):
+        return 20 * ("a" in cells[variant]) + random.Random(f"{variant} {seed}").gauss(0, 1)
+
+    ran = study(plan(tricks=cells) | {"tricks": tricks}, value)
+    ran.run()
+    assert 3 == len(ran.seeds_of("base+a"))
+    found = results.load(ran.store, "demo")
+    for name in set(views.VIEWS) - {"variants", "matrix"}:  # those are the table itself
+        shown = views.view(found, name)
+        assert any("Seeds were added look by look (3, 5 and 10)" in note for note in shown.notes), name
+        for format_ in Registry().names("tables"):
+            assert Registry().make("tables", format_, {}).render(shown, TableOptions())
+    chain = {row.variant: row for row in views.view(found, "cumulative").rows}
+    assert (3, 3, 3) == (chain["base+a"].n, chain["base+a"].planned, chain["base+a"].pairs)
 
 
 def test_runs_that_others_measure_anew_are_wanted_too(study):
