@@ -15,7 +15,10 @@ import typer
 from ablate.errors import AblateError, one_of
 from ablate.terminal import Global, Output, StudyArgument, check_choice, write
 
-FORMATS = {".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json"}
+FORMATS = {
+    ".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json",
+    ".typ": "typst",
+}  # fmt: skip
 """What a file's ending says of the table in it."""
 
 app = typer.Typer()
@@ -34,7 +37,9 @@ def table(
     format_: Annotated[
         str | None,
         typer.Option(
-            "--format", "-f", help="markdown, latex, html, csv or json. [default: by the file's ending, else markdown]"
+            "--format",
+            "-f",
+            help="markdown, latex, html, csv, json or typst. [default: by the file's ending, else markdown]",
         ),
     ] = None,
     digits: Annotated[

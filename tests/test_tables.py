@@ -14,13 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from ablate.errors import AblateError
 from ablate.grid import grid
 from ablate.records import AlsoValue, Row
 from ablate.registry import Registry
-from ablate.table import TableData, TableOptions, as_json, one_line
+from ablate.table import Switch, TableData, TableOptions, arranged, as_json, one_line
 from ablate.tables import latex, markdown
 
-FORMATS = ("markdown", "latex", "html", "csv", "json")
+FORMATS = ("markdown", "latex", "html", "csv", "json", "typst")
 HOSTILE = [
     "%", "_", r"\input{x}", "|", "<b>", "__import__('os')", "two\nlines", "C", "a-b", "lr*2", "*x*", "`code`", r"a\|b",
     "[x](http://e.org)", "&amp;", "$x^2$", "~~no~~", "#1", "--", '"q"', "{}", "^", "![i](j)", "<!--", "</td>", "漢字", "é",
@@ -167,6 +168,117 @@ def test_designs_are_groups_and_a_chain_names_what_each_row_is_compared_with():
     assert ["leave_one_out (Δ vs full)", "cumulative (Δ vs base)"] == [group.title for group in two.groups]
 
 
+# ----------------------------------------------------------------------------------------------------- columns and order
+
+
+def laid(data, **options):
+    return grid(data, TableOptions(**options))
+
+
+def test_columns_are_chosen_and_ordered_by_name():
+    data = replace(table(), switches=(Switch("mixup", "mix up"), Switch("n"), Switch("opt", levels=("sgd", "adamw"))))
+    data = replace(data, rows=(row("full", tricks=("mixup", "opt=adamw")), row("base", "full")))
+    shown = laid(data, columns=("dev_accuracy", "variant", "mixup", "opt", "trick:n"))
+    assert ("dev_accuracy ↑ (mean ± std)", "variant", "mix up", "opt", "n") == shown.header
+    assert ["90.25 ± 0.50", "full", "✓", "adamw", ""] == [cell.text for cell in shown.groups[0].rows[0]]
+    assert (False, False, True, True, True) == shown.ticks
+
+
+@pytest.mark.parametrize("format_", ["markdown", "latex", "html", "typst"])
+def test_an_unknown_column_names_the_nearest(format_):
+    with pytest.raises(AblateError, match=r"'verdic'; there is variant, vs, n.*Did you mean 'verdict'\?"):
+        render(format_, table(), columns=("verdic",))
+    with pytest.raises(AblateError, match=r"--sort: no column is called 'verdic'.*Did you mean 'verdict'\?"):
+        arranged(table(), "verdic")
+
+
+def test_csv_takes_columns_by_its_own_names_and_json_none():
+    assert "n,variant\n10,full\n10,base\n" == render("csv", table(), columns=("n", "variant"))
+    with pytest.raises(AblateError, match="JSON always has every field"):
+        render("json", table(), columns=("n",))
+
+
+def order(data, sort):
+    return [row.variant for row in arranged(data, sort).rows]
+
+
+def test_rows_are_sorted_best_first_within_their_design_and_equals_keep_their_order():
+    rows = (row("a", mean=1.0), row("b", mean=3.0), row("c", mean=None), row("d", mean=3.0))
+    data = table(*rows, row("e", mean=9.0, design="other"), also={})
+    assert ["b", "d", "a", "c", "e"] == order(data, "dev_accuracy")
+    assert ["a", "b", "d", "c", "e"] == order(data, "-dev_accuracy"), "what is missing comes last either way"
+    assert ["a", "b", "d", "c", "e"] == order(replace(data, better="lower"), "dev_accuracy")
+    assert ["a", "b", "c", "d", "e"] == order(data, "plan") == order(data, None)
+
+
+def test_a_further_metric_sorts_by_its_own_direction_and_a_reference_stays_on_top():
+    loss = [AlsoValue(value, None, "lower") for value in (0.5, 0.2, 0.9)]
+    rows = (row("full", also={"loss": loss[0]}), row("a", "full", delta=-1.0, also={"loss": loss[1]}))
+    data = table(*rows, row("b", "full", delta=2.0, also={"loss": loss[2]}), also={"loss": "lower"})
+    assert ["a", "full", "b"] == order(data, "loss")
+    assert ["full", "b", "a"] == order(data, "delta")
+
+
+@given(st.lists(st.sampled_from([None, 0.0, 1.0, 2.0]), min_size=1))
+def test_sorting_loses_no_row_and_is_stable(means):
+    data = table(*(row(str(i), mean=mean) for i, mean in enumerate(means)))
+    shown = arranged(data, "dev_accuracy").rows
+    known = [(-r.mean, int(r.variant)) for r in shown if r.mean is not None]
+    assert sorted(known) == known
+    assert sorted(range(len(means))) == sorted(int(r.variant) for r in shown)
+    assert arranged(data, "dev_accuracy") == arranged(arranged(data, "dev_accuracy"), "dev_accuracy")
+
+
+def test_the_reference_and_the_base_stand_apart_and_levels_of_a_trick_together():
+    levels = [row(f"o{i}", "full", tricks=("o",), differs=("o",), label=f"+ opt: {i}") for i in (1, 2)]
+    single = row("m", "full", tricks=("m",), differs=("m",), label="- mixup")
+    data = table(row("full", tricks=("m",)), single, *levels, row("base", "full"))
+    (group,) = laid(data).groups
+    assert [(1, "", False), (1, "", True), (2, "+ opt", False), (1, "", True)] == [
+        (block.size, block.title, block.apart) for block in group.blocks
+    ]
+    assert "{+ opt} \\\\\n\\quad 1 &" in render("latex", data)
+    assert '<tr class="apart"><th scope="row">base</th>' in render("html", data)
+    assert '<th scope="row">+ opt: 1</th>' in render("html", data), "a row that is read out alone has its whole name"
+
+
+def test_kinds_of_trick_stand_over_their_columns():
+    switches = (Switch("mixup", category="augmentation"), Switch("crop", category="augmentation"), Switch("bn"))
+    data = replace(table(), switches=switches, matrix=True)
+    assert r"\multicolumn{2}{c}{augmentation}" in render("latex", data)
+    assert r"\cmidrule(lr){2-3}" in render("latex", data)
+    text = render("html", data)
+    assert '<th scope="colgroup" colspan="2" class="tick">augmentation</th>' in text
+    assert '<th scope="col" rowspan="2">variant</th>' in text
+    assert "augmentation" not in render("markdown", data), "Markdown has no such cells"
+
+
+def test_where_every_n_is_1_the_header_says_so_once():
+    data = table(
+        row("a", n=1, std=None), row("b", "a", n=1, std=None, pairs=1, verdict=None, delta=1.0, delta_ci_low=None)
+    )
+    assert ("dev_accuracy ↑ (n=1)", "Δ vs a (n=1)") == laid(data).header[2:4]
+    assert ["90.25", "+1.00"] == texts(data)[1][2:4]
+
+
+def test_a_chain_says_in_its_header_what_rows_are_compared_with():
+    chain = table(row("base"), row("a", "base"), row("full", "a"))
+    assert "vs" not in laid(chain).header
+    assert "Δ vs the row above (95 % CI)" == laid(chain).header[3]
+    assert "vs" in laid(arranged(chain, "-variant")).header
+
+
+def test_latex_aligns_numbers_at_their_points_and_what_follows_below_each_other():
+    rows = (
+        row("full", mean=9.5, std=0.25),
+        row("a", "full", mean=90.25, std=10.5, delta_ci_low=-10.5, delta_ci_high=0.0),
+    )
+    text = render("latex", table(*rows), digits=2)
+    assert "S[table-format=2.2]@{}lS[retain-explicit-plus,table-format=+1.2]@{}l" in text
+    assert r"9.50 & ~$\pm$ \phantom{0}0.25" in text
+    assert r"\textbf{~($-$10.50 to 0.00)}" in text
+
+
 # -------------------------------------------------------------------------------------------------------------- formats
 
 
@@ -235,14 +347,15 @@ def test_latex_writes_a_minus_sign_in_numbers_and_a_hyphen_in_names():
 
 
 @pytest.mark.slow
-def test_a_standalone_latex_table_of_hostile_names_compiles(tmp_path):
-    if shutil.which("pdflatex") is None:
-        pytest.skip("pdflatex is not installed: apt-get install texlive-latex-recommended")
+@pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
+def test_a_standalone_latex_table_of_hostile_names_compiles(tmp_path, program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed: apt-get install texlive-latex-recommended texlive-luatex")
     rows = [row("full", also={"l": AlsoValue(0.5, 0.1, "lower")})]
     rows += [row(name, "full", label=name, also=rows[0].also, design=name) for name in HOSTILE]
     data = table(*rows, notes=tuple(HOSTILE), also={"l": "lower"})
     (tmp_path / "t.tex").write_text(render("latex", data, standalone=True, caption="".join(HOSTILE)))
-    command = ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    command = [program, "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
     assert done.returncode == 0, done.stdout[-2000:]
 

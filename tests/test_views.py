@@ -4,6 +4,8 @@ import csv
 import io
 import itertools
 import json
+import shutil
+import subprocess
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from ablate import views
 from ablate.analysis import Asked, Measured
 from ablate.errors import AblateError
+from ablate.grid import grid
 from ablate.records import Metric
 from ablate.registry import Registry
 from ablate.results import Results
@@ -217,6 +220,53 @@ def test_every_view_renders_in_every_format_with_hostile_names_as_text(view, for
     if format_ == "csv":
         lines = list(csv.reader(io.StringIO(text)))
         assert {len(lines[0])} == {len(line) for line in lines}
+
+
+NAMES = ("C", "Q", "a_b%", r"\input{x}", "$", "# é 漢 😀")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
+@pytest.mark.parametrize("view", views.VIEWS)
+def test_every_view_of_hostile_names_compiles(view, program, tmp_path):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed: apt-get install texlive-latex-recommended texlive-luatex")
+    data = views.view(factorial(NAMES, seeds=3), view)
+    options = TableOptions(standalone=True, caption="".join(NAMES))
+    (tmp_path / "t.tex").write_text(Registry().make("tables", "latex", {}).render(data, options))
+    command = [program, "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert 0 == done.returncode, done.stdout[-2000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
+def test_siunitx_itself_takes_the_numbers(program, tmp_path):
+    if shutil.which(program) is None or not subprocess.run(["kpsewhich", "siunitx.sty"], capture_output=True).stdout:
+        pytest.skip(f"{program} with siunitx is not installed: apt-get install texlive-science texlive-luatex")
+    data = views.view(factorial(("a", "b"), YIELD), "variants")
+    text = Registry().make("tables", "latex", {}).render(data, TableOptions(standalone=True))
+    (tmp_path / "t.tex").write_text(text)
+    command = [program, "-halt-on-error", "-interaction=nonstopmode", "t.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace", check=False)
+    assert 0 == done.returncode, done.stdout[-2000:]
+    assert "siunitx.sty" in done.stdout
+
+
+def test_the_matrix_ticks_each_trick_and_makes_only_a_best_bold_that_is_one():
+    values = [[1, 1.1, 0.9, 1.0], [2, 2.1, 1.9, 2.0], [3, 3.1, 2.9, 3.05], [9, 9.1, 9.0, 8.9]]
+    found = factorial(("a", "b"), values)
+    data = views.view(found, "matrix")
+    assert {"acc": "a+b"} == data.best
+    shown = grid(data, TableOptions(columns=("variant", "a", "b", "acc")))
+    ticks = {row[0].text.removesuffix(" ‡"): [cell.text for cell in row[1:3]] for row in shown.groups[0].rows}
+    assert {"base": ["", ""], "a": ["✓", ""], "b": ["", "✓"], "a+b": ["✓", "✓"]} == ticks
+    assert ["9.000 ± 0.082"] == [cell.text for row in shown.groups[0].rows for cell in row if cell.bold]
+
+
+def test_a_best_that_one_rival_comes_near_is_not_bold():
+    values = [[1, 1.1, 0.9, 1.0], [2, 2.1, 1.9, 2.0], [8.9, 9.1, 9.0, 9.0], [9, 9.1, 9.0, 8.9]]
+    assert {} == views.view(factorial(("a", "b"), values), "matrix").best
 
 
 def test_an_unknown_view_names_the_nearest():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ablate.grid import Cell, Group, grid
+from ablate.grid import Cell, Grid, Group, grid
 from ablate.table import Format, TableData, TableOptions, ViewData, one_line
 
 _DOCUMENT = """#set page(paper: "a4", flipped: true, margin: 15mm)
@@ -25,7 +25,11 @@ class Typst(Format):
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
-        align = ", ".join("right" if numeric else "left" for numeric in laid_out.numeric)
+        ticks = laid_out.ticks or [False] * len(laid_out.numeric)
+        align = ", ".join(
+            "right" if numeric else "center" if tick else "left"
+            for numeric, tick in zip(laid_out.numeric, ticks, strict=True)
+        )
         label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or data.anchor).strip("-:.")
         lines = [
             "#figure(",
@@ -35,7 +39,7 @@ class Typst(Format):
             "    stroke: none,",
             "    inset: (x: 0.45em, y: 0.28em),",
             "    table.hline(stroke: 0.08em),",
-            f"    table.header({', '.join(map(literal, laid_out.header))}),",
+            f"    table.header({', '.join([*_spans(laid_out), *map(literal, laid_out.header)])}),",
         ]
         for group in laid_out.groups:
             lines += ["    table.hline(stroke: 0.05em),", *_group(group, len(laid_out.header))]
@@ -44,6 +48,17 @@ class Typst(Format):
         lines += [f"#par(text(size: 0.85em, {literal(note)}))" for note in data.notes]
         table = "\n".join(lines) + "\n"
         return _DOCUMENT % table if options.standalone else table
+
+
+def _spans(laid_out: Grid) -> list[str]:
+    """The cells of a line of titles over the header's; none where there are no such titles."""
+    cells, at = [], 0
+    for span in laid_out.spans:
+        cells += ['""'] * (span.start - at) + [
+            f"table.cell(colspan: {span.size}, align: center, {literal(span.title)})"
+        ]
+        at = span.start + span.size
+    return cells + ['""'] * (len(laid_out.header) - at) if cells else []
 
 
 def _group(group: Group, columns: int) -> list[str]:
