@@ -54,6 +54,14 @@ def test_a_row_of_two_pairs_has_no_interval_and_no_verdict():
     assert (None, None, "n < 3: no interval") == (only.low, only.high, only.verdict)
 
 
+def test_a_difference_without_spread_has_no_interval_and_the_caption_says_why():
+    flat = compared("base", -3.5, delta_ci_low=None, delta_ci_high=None, p_adjusted=None, verdict="inconclusive")
+    flat = replace(flat, no_spread=True)
+    assert "no difference varies" in plots.draw(source(row("full"), flat), "effects").caption
+    few = replace(flat, pairs=2)
+    assert "for which it takes three" in plots.draw(source(row("full"), few), "effects").caption
+
+
 def test_one_wild_row_does_not_squeeze_the_others_and_its_arrows_are_explained():
     rows = [compared(f"r{i}", 0.1 * i) for i in range(5)]
     wild = source(row("full"), *rows, compared("wild", -11.0, 40.0))

@@ -271,13 +271,17 @@ def _of_what(info: Effects) -> str:
 
 def _caption(info: Effects) -> str:
     low, high = _range(info)
+    if any(row.low is not None for row in info.rows):
+        interval = (
+            f"with its own {info.covers} t interval. Verdicts speak of the trick that differs, after Holm's correction."
+        )
+    elif all(row.verdict == _SMALL for row in info.rows):
+        interval = "without any interval or verdict, for which it takes three."
+    else:
+        interval = "without an interval, because no difference varies between the seeds."
     said = [
         f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: {_of_what(info)} "
-        + (
-            f"with its own {info.covers} t interval. Verdicts speak of the trick that differs, after Holm's correction."
-            if any(row.low is not None for row in info.rows)
-            else "without any interval or verdict, for which it takes three."
-        )
+        f"{interval}"
     ]
     if info.minimum_effect:
         said.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
