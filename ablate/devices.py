@@ -76,6 +76,18 @@ def visible(found: Sequence[Device], setting: str | None) -> tuple[Device, ...]:
     )
 
 
+def memory_mib(name: str) -> int:
+    """The memory of a device: of the host (or what its control group leaves of it) for "cpu"."""
+    if name != "cpu":
+        return next((device.memory_mib or 0 for device in gpus() if device.name == name), 0)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        limit = "max"
+    total = int(psutil.virtual_memory().total)
+    return (total if limit == "max" else min(total, int(limit))) >> 20
+
+
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

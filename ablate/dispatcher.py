@@ -20,6 +20,7 @@ from typing import Literal, Protocol
 from ablate import devices, scheduler
 from ablate.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.feed import Feed, Fixed, Seen
+from ablate.packer import Memory, Sizes
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working
 from ablate.store import Store
@@ -43,6 +44,7 @@ class Work:
     token: str
     slot: Slot
     since_s: float
+    spec: RunSpec
     stopping: bool = False
     step: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class Ended:
 
 class Dispatcher:
     """Executes runs until each is done or failed. `specs`: key -> specification, in the plan's order; or a Feed, which
-    says as results come in which runs are wanted."""
+    says as results come in which runs are wanted. `sizes`: what runs take, where devices are shared by memory."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Dispatcher:
         *,
         listener: Listener,
         provenance: Mapping[str, Json] | None = None,
+        sizes: Sizes | None = None,
     ) -> None:
         self.store = store
         self.executor = executor
@@ -94,12 +97,14 @@ class Dispatcher:
         self.done: set[str] = set()
         self.stopped_by: int | None = None
         self.executed = 0
-        self._taken: frozenset[Slot] = frozenset()
+        self._taken: dict[Slot, str] = {}
         self._held: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._alone: set[str] = set()
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
+        self._sizes = sizes
+        self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = time.monotonic()
         self._lease_s = lease_s()
@@ -131,7 +136,7 @@ class Dispatcher:
     # ------------------------------------------------------------------------------------------------------- seeing
 
     def _snapshot(self) -> Snapshot:
-        working = tuple(Working(w.token, w.slot, w.since_s, w.stopping) for w in self.working.values())
+        working = tuple(Working(w.token, w.slot, w.since_s, w.stopping, w.key) for w in self.working.values())
         wanted = sum(other.run in self.specs for other in self.elsewhere)
         return Snapshot(
             slots=self.slots,
@@ -139,8 +144,8 @@ class Dispatcher:
             working=working,
             elsewhere=tuple(self.elsewhere),
             taken=self._taken,
-            alone=frozenset(self._alone),
-            alone_on=frozenset(w.slot.device for w in self.working.values() if w.key in self._alone),
+            alone=self._alone,
+            memory=self._memory,
             blocked=self._blocked,
             wanted_elsewhere=wanted,
             unwanted=self._unwanted,
@@ -153,14 +158,24 @@ class Dispatcher:
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
         self._read(self.specs)
-        others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
-        self._held = {attempt.run for attempt in others}
+        others = self._see_others()
         self._ask()
         for attempt in others:
             _end_orphan(attempt)
-        self.elsewhere = [Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1) for a in others]
-        self._taken = frozenset(Slot(a.device, a.slot) for a in others if a.host == devices.host())
+        # A run of another study is not ours to give up, whatever our limits are.
+        self.elsewhere = [
+            Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
+            for a in others
+        ]
         self._looked_s = time.monotonic()
+
+    def _see_others(self) -> list[LiveAttempt]:
+        """What others execute, where, and which runs need a device to themselves, whoever executes them."""
+        others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
+        self._held = {attempt.run for attempt in others}
+        self._taken = {Slot(a.device, a.slot): a.run for a in others if a.host == devices.host()}
+        self._alone = self.store.out_of_memory()
+        return others
 
     def _read(self, keys: Collection[str]) -> None:
         """The states of these runs, and what waits."""
@@ -189,6 +204,7 @@ class Dispatcher:
         wanted = self.feed.wanted(Seen(self.done, self.failed, working, self._held, self.waiting))
         if wanted is not self.specs:
             self.specs, self._needing = wanted, _needing(wanted)
+            self._memory = self._sizes.memory(wanted) if self._sizes else None
             self._read([key for key in wanted if key not in self.done and key not in working])
 
     def _really_finished(self) -> bool:
@@ -205,6 +221,10 @@ class Dispatcher:
         if not actions:
             return
         with self.store.transaction():
+            if (self._memory or self._alone) and any(isinstance(action, Start) for action in actions):
+                # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
+                self._see_others()
+                actions = scheduler.decide(self._snapshot(), time.monotonic())
             for action in actions:
                 match action:
                     case Start(key, slot):
@@ -228,7 +248,7 @@ class Dispatcher:
                         pass
         for work in claimed:
             self.working[work.token] = work
-            self.executor.start(work.token, self.specs[work.key], work.slot)
+            self.executor.start(work.token, work.spec, work.slot)
         self._no_longer_waiting({work.key for work in claimed})
         if refused:
             self.look_around()
@@ -253,7 +273,7 @@ class Dispatcher:
             lease_s=self._lease_s,
             log=self.specs[key].folder,
         )
-        return Work(key, token, slot, time.monotonic()) if claimed else None
+        return Work(key, token, slot, time.monotonic(), self.specs[key]) if claimed else None
 
     def _commit(self, events: Sequence[Event]) -> None:
         """Store what happened, in one commit; only then is anything told to feed and listener. What the store refuses
@@ -293,9 +313,11 @@ class Dispatcher:
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         self.executed += 1
         self._unwanted.pop(work.token, None)
-        self._alone.discard(work.key)
         if isinstance(ended, Finished):
             self.done.add(work.key)
+            if self._sizes is not None:
+                self._sizes.learn(work.spec, ended.provenance)
+                self._memory = self._sizes.memory(self.specs)
         else:
             self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)
             if again and self.stopped_by is None and work.key in self.specs:

@@ -23,6 +23,9 @@ CATEGORIES = (
 )  # fmt: skip
 """The kinds of trick (CONTRACT, "Categories")."""
 
+MOST_PER_GPU = 8
+"""Runs that share one GPU at most where memory alone would allow more; they share its processors too."""
+
 COSTS = ("train_seconds", "peak_mib")
 """Measured costs: they belong to the attempt, so tables that show them are not byte-identical."""
 
@@ -285,11 +288,14 @@ class DesignUse:
 
 @dataclass(frozen=True)
 class Resources:
-    """What one run takes. gpus: None means 1 where a GPU is visible, else 0. runs_per_gpu: runs that share one GPU."""
+    """What one run takes. gpus: None means 1 where a GPU is visible, else 0. runs_per_gpu: the most runs that share one
+    GPU. memory_gib: of the device; "auto": as much as the variant's first run took; None: devices are shared by count.
+    """
 
     gpus: int | None = None
     runs_per_gpu: int = 1
     threads: int = 1
+    memory_gib: float | Literal["auto"] | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ablate.errors import AblateError, NoDatabaseError, StudyError, did_you_mean
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
 from ablate.feed import Feed
+from ablate.packer import Sizes
 from ablate.records import Json, Parent, Reason, Role, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.store import Store
@@ -257,17 +258,32 @@ class Options:
 
 
 def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
+    """Where runs of the study may execute. AblateError where it asks for more than there is."""
     resources = study.resources
     wanted = resources.gpus
     if wanted is None:
         wanted = 1 if devices.gpus() and "cpu" not in options.devices else 0
-    return devices.slots(
+    slots = devices.slots(
         gpus_per_run=wanted,
         runs_per_gpu=resources.runs_per_gpu,
         threads=resources.threads,
         workers=options.workers,
         asked=options.devices,
     )
+    if isinstance(resources.memory_gib, float):
+        room = sizes_for(study, slots).room
+        most = max(room, key=lambda name: room[name])
+        if resources.memory_gib * 1024 > room[most]:
+            has = f"{most} has {room[most] / 1024:.1f} GiB"
+            raise AblateError(f"resources.memory_gib is {resources.memory_gib:g}, but {has}; a run would never fit.")
+    return slots
+
+
+def sizes_for(study: Study, slots: Sequence[Slot]) -> Sizes:
+    """What is known of the memory that runs take before any of them ran."""
+    asked = study.resources.memory_gib
+    room = {slot.device: devices.memory_mib(slot.device) for slot in slots}
+    return Sizes(room, int(asked * 1024) if isinstance(asked, float) else None)
 
 
 def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> Ended:
@@ -298,14 +314,28 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
     executor = local_executor(planned)
     try:
         if options.canary and planned.task.has_canary:
-            _canary(planned, executor, slots, wanted, states, folder, watcher)
+            _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
             made = devices.provenance() | {"git": devices.git_commit(str(Path(planned.study.path).resolve().parent))}
             limits = planned.study.limits
-            feed = _feed(planned, store, wanted)
-            return Dispatcher(store, executor, slots, feed, limits, listener=watcher, provenance=made).run()
+            feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, slots)
+            dispatcher = Dispatcher(
+                store, executor, slots, feed, limits, listener=watcher, provenance=made, sizes=sizes
+            )
+            return dispatcher.run()
     finally:
         executor.close()
+
+
+def _sizes(planned: Planned, store: Store, wanted: Mapping[str, RunSpec], slots: Sequence[Slot]) -> Sizes | None:
+    """What runs take, from those that have finished; None where devices are shared by count."""
+    if planned.study.resources.memory_gib is None:
+        return None
+    sizes = sizes_for(planned.study, slots)
+    for attempt in store.counted(planned.study.name):
+        if attempt.run in wanted:
+            sizes.learn(wanted[attempt.run], attempt.provenance)
+    return sizes
 
 
 def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapping[str, RunSpec] | Feed:
@@ -433,6 +463,13 @@ def _trained_elsewhere(plan: planning.Plan, store: Store) -> dict[str, str]:
     wanted = {run.evaluates for run in plan.runs} - {run.key for run in plan.runs} - {""}
     finished = [key for key, found in store.states(wanted).items() if found.state == "done"]
     return {key: attempt.log for key in finished for attempt in store.attempts(key) if attempt.counted}
+
+
+def _one_each(study: Study, slots: Sequence[Slot]) -> Sequence[Slot]:
+    """One slot of each device where memory is heeded, for what two steps take is not known before them."""
+    if study.resources.memory_gib is None:
+        return slots
+    return tuple({slot.device: slot for slot in reversed(slots)}.values())
 
 
 def _canary(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ablate.executor import Slot
+from ablate.packer import Held, Memory, pack
 from ablate.records import Limits, Reason
 
 RETRIED: frozenset[Reason] = frozenset({"lost", "oom", "cancelled", "code_changed"})
@@ -25,6 +26,7 @@ class Working:
     slot: Slot
     since_s: float
     stopping: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,19 +42,20 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What the dispatcher knows. waiting: keys to do, in the plan's order. alone: keys that ran out of memory and get
-    their device to themselves. wanted_elsewhere: how many of the plan's keys another dispatcher is executing. blocked:
-    waiting keys that need what a run of this plan leaves that has not ended yet. unwanted: tokens of runs that are to
-    stop, each with reason and message.
+    """What the dispatcher knows. waiting: keys to do, in the plan's order. taken: slots of this host in which other
+    dispatchers execute runs, and which. alone: keys that ran out of memory, wherever they are; they get their device to
+    themselves. memory: what runs take and devices have, where that is to be heeded. wanted_elsewhere: how many of the
+    plan's keys another dispatcher is executing. blocked: waiting keys that need what a run of this plan leaves that has
+    not ended yet. unwanted: tokens of runs that are to stop, each with reason and message.
     """
 
     slots: tuple[Slot, ...]
     waiting: Sequence[str]
     working: tuple[Working, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
-    taken: frozenset[Slot] = frozenset()
-    alone: frozenset[str] = frozenset()
-    alone_on: frozenset[str] = frozenset()
+    taken: Mapping[Slot, str] = field(default_factory=dict)
+    alone: Set[str] = frozenset()
+    memory: Memory | None = None
     blocked: Set[str] = frozenset()
     wanted_elsewhere: int = 0
     unwanted: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
@@ -130,31 +133,11 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
 
 
 def _starts(snapshot: Snapshot) -> list[Action]:
-    """Free slots take waiting runs in the plan's order. A run that ran out of memory waits for an idle device."""
-    busy = {work.slot for work in snapshot.working} | snapshot.taken
-    free = [slot for slot in snapshot.slots if slot not in busy]
-    devices = {slot.device for slot in busy}
-    closed = set(snapshot.alone_on)
-    starts: list[Action] = []
-    for key in snapshot.waiting:
-        if not free:
-            break
-        if key in snapshot.blocked:
-            continue
-        lonely = key in snapshot.alone
-        slot = next((s for s in free if s.device not in closed and not (lonely and s.device in devices)), None)
-        if slot is None:
-            if lonely:
-                # Its device must empty: nothing else may start there meanwhile, or it would wait for ever.
-                closed |= {s.device for s in snapshot.slots[:1]}
-                continue
-            break
-        starts.append(Start(key, slot))
-        free.remove(slot)
-        devices.add(slot.device)
-        if lonely:
-            closed.add(slot.device)
-    return starts
+    """Free slots take waiting runs in the plan's order, as far as memory allows (packer.py)."""
+    held = [Held(work.slot, work.key) for work in snapshot.working]
+    held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
+    ready = (key for key in snapshot.waiting if key not in snapshot.blocked)
+    return [Start(key, slot) for key, slot in pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory)]
 
 
 def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:

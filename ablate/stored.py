@@ -151,6 +151,13 @@ class Reader:
         with self._reading() as connection:
             return [LiveAttempt(*row) for row in connection.execute(query.order_by(a.id))]
 
+    def out_of_memory(self) -> set[str]:
+        """The runs that ran out of memory at least once and are not done: they get their device to themselves."""
+        a = schema.attempt.c
+        query = sa.select(a.run).join(schema.run, schema.run.c.key == a.run)
+        with self._reading() as connection:
+            return set(connection.execute(query.where(a.reason == "oom", schema.run.c.state != "done")).scalars())
+
     def studies(self) -> list[str]:
         """The names of all stored studies, the one last run first."""
         with self._reading() as connection:

@@ -59,6 +59,13 @@ def seconds_of(given: Any) -> float:
     return seconds
 
 
+def _gib(given: Any) -> float | str | None:
+    number = isinstance(given, (int, float)) and not isinstance(given, bool)
+    if not (given is None or given == "auto" or (number and 0 < given <= 100_000)):
+        raise ValueError("it must be a number of GiB above 0, or auto")
+    return float(given) if number else given
+
+
 def _at(given: Any) -> Any:
     whole = isinstance(given, int) and not isinstance(given, bool) and given >= 1
     if not whole and given not in ("last", "best"):
@@ -225,8 +232,13 @@ class ResourcesForm(Form):
     example = "{gpus: 1, runs_per_gpu: 2, threads: 1}"
 
     gpus: Annotated[int, Field(ge=0, le=1024)] | None = Field(default=None, description="GPUs of one run.")
-    runs_per_gpu: Annotated[int, Field(ge=1, le=64)] = Field(default=1, description="Runs that share one GPU.")
+    runs_per_gpu: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given."
+    )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="CPU threads of one run.")
+    memory_gib: Annotated[float | str | None, BeforeValidator(_gib)] = Field(
+        default=None, description="Memory of one run on its device: GiB, or auto (learned from a variant's first run)."
+    )
 
 
 class LimitsForm(Form):

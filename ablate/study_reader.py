@@ -15,6 +15,7 @@ from ablate.design import Space
 from ablate.errors import ConfigError, PluginError, Problem, did_you_mean, one_of
 from ablate.records import (
     COSTS,
+    MOST_PER_GPU,
     Better,
     Choice,
     DesignUse,
@@ -84,7 +85,7 @@ class Reader:
             metric=metric,
             also=self._also(task, metric),
             baseline=self._baseline(designs),
-            resources=Resources(**form.resources.model_dump()),
+            resources=self._resources(),
             limits=Limits(form.limits.attempts, form.limits.timeout),
             plugins=tuple(form.plugins),
             analysis=self._analysis(),
@@ -93,6 +94,12 @@ class Reader:
             weights=form.weights,
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
         )
+
+    def _resources(self) -> Resources:
+        given = self.form.resources.model_dump()
+        if given["runs_per_gpu"] is None:
+            given["runs_per_gpu"] = 1 if given["memory_gib"] is None else MOST_PER_GPU
+        return Resources(**given)
 
     def all_notes(self) -> tuple[str, ...]:
         """What was noted, and every bare on or off that stays text."""

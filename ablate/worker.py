@@ -88,7 +88,7 @@ def _execute(
             has = ", ".join(sorted(values)) or "none"
             raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
         _check_sources(spec, _loaded_now(spec, loaded, inherited))
-        return {"done": values, "outputs": run.outputs}
+        return {"done": values, "outputs": run.outputs, "seen": _seen(values, job["device"])}
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -170,6 +170,21 @@ def numbers(result: Any) -> dict[str, float]:
         if not math.isfinite(value):
             raise DivergedError(f"metric {name!r} is {value}")
     return values
+
+
+CUDA_CONTEXT_MIB = 600
+"""What a process takes of a GPU beside its tensors: 300 to 600 MiB, by card and version of CUDA."""
+
+
+def _seen(values: Mapping[str, float], device: str) -> dict[str, float]:
+    """What the run took of its GPU at most, in MiB: what torch held, or what a metric called `peak_mib` says."""
+    if device == "cpu":
+        return {}  # of a CPU's, the system tells (warm.py)
+    peak = values.get("peak_mib", 0.0)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        peak = max(peak, torch.cuda.max_memory_reserved() / 2**20 + CUDA_CONTEXT_MIB)
+    return {"device_peak_mib": peak} if peak else {}
 
 
 # ------------------------------------------------------------------------------------------------------- the process

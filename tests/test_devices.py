@@ -6,20 +6,22 @@ from dataclasses import replace
 
 import pytest
 
-from ablate import devices
+from ablate import devices, runner
 from ablate.devices import Device, slots, visible
 from ablate.dispatcher import Dispatcher
 from ablate.errors import AblateError
 from ablate.executor import Slot
 from ablate.executors.local import LocalExecutor
+from ablate.packer import Sizes
 from ablate.records import Limits, RunSpec
 from ablate.store import Store
+from ablate.study import parse
 from ablate.warm import Setup
 
 THERE = (Device("0", "H", 80000, "GPU-aa1"), Device("1", "H", 80000, "GPU-bb2"))
 GPUS = (Device("cuda:0", "H", 80000, "GPU-aa1"), Device("cuda:1", "H", 80000, "GPU-bb2"))
 TASKS = """
-import os, time
+import fcntl, os, time
 
 def seen(config, run):
     (run.folder / "sees").write_text(os.environ["CUDA_VISIBLE_DEVICES"] + " " + run.device)
@@ -27,6 +29,30 @@ def seen(config, run):
     while len(list(together.glob("*/sees"))) < 4:
         time.sleep(0.01)
     return {"score": 1.0}
+
+def hungry(config, run):
+    # Takes memory of the GPU that it sees, by a ledger that all share, and fails where there is not enough.
+    ledger = run.folder.parent / os.environ["CUDA_VISIBLE_DEVICES"]
+    ledger.mkdir(exist_ok=True)
+
+    def meet(mark):
+        (ledger / (mark + str(run.seed))).touch()
+        while run.seed >= config["first"] and len(list(ledger.glob(mark + "*"))) < config["together"]:
+            time.sleep(0.01)
+
+    meet("came")
+    mine = ledger / ("takes" + str(run.seed))
+    with open(ledger / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        fits = sum(int(entry.read_text()) for entry in ledger.glob("takes*")) + config["takes"] <= 80000
+        if fits:
+            mine.write_text(str(config["takes"]))
+    meet("asked")
+    time.sleep(config["holds"])
+    if not fits:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 46.87 GiB")
+    mine.unlink()
+    return {"score": float(config["batch"]), "peak_mib": float(config["takes"])}
 
 def liar(config, run):
     run.folder.joinpath("tried").touch()
@@ -48,16 +74,16 @@ class Deaf:
         pass
 
 
-def dispatch(folder, function, count, pool):
+def dispatch(folder, function, count, pool, sizes=None, **config):
     (folder / "gpu_tasks.py").write_text(TASKS)
-    one = RunSpec("", f"gpu_tasks:{function}", {"batch": 512}, (), 0, 1, "", "", metric="score")
+    one = RunSpec("", f"gpu_tasks:{function}", {"batch": 512, **config}, (), 0, 1, "", "", metric="score")
     specs = {f"k{i}": replace(one, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(count)}
     executor = LocalExecutor(Setup(task=one.task, path=(str(folder),)))
     try:
         with Store.open(folder / "a.db", write=True) as store:
             cells = [("v", i, "ablation", key) for i, key in enumerate(specs)]
             store.save_plan("s", "", {}, "", cells, dict.fromkeys(specs, "{}"))
-            Dispatcher(store, executor, pool, specs, Limits(), listener=Deaf()).run()
+            Dispatcher(store, executor, pool, specs, Limits(), listener=Deaf(), sizes=sizes).run()
     finally:
         executor.close()
     with closing(sqlite3.connect(folder / "a.db")) as connection:
@@ -119,3 +145,70 @@ def test_two_that_take_more_memory_than_there_is_fail_once_and_finish_alone_as_t
     assert 1 == overlapping([attempt for attempt in attempts if attempt[3] == "done"], lambda attempt: attempt[1])
     with Store.open(tmp_path / "a.db") as store:
         assert [512.0, 512.0] == [value for *_, value in store.values("s")]
+
+
+def test_liars_that_claim_30_percent_and_take_60_run_out_once_and_finish_alone_as_they_were(tmp_path, monkeypatch):
+    """Three fit by what they claim; one is served, two run out, and from then on the truth is known."""
+    monkeypatch.setattr(devices, "gpus", lambda: GPUS[:1])
+    pool = slots(gpus_per_run=1, runs_per_gpu=8, threads=1, workers=None)
+    claim = Sizes({"cuda:0": 80000}, asked_mib=24000)
+    attempts = dispatch(tmp_path, "hungry", 5, pool, claim, takes=48000, together=3, first=0, holds=0)
+    assert ["done"] * 5 + ["oom"] * 2 == sorted(attempt[3] for attempt in attempts)
+    assert 3 == overlapping(attempts, lambda attempt: attempt[1])
+    assert 1 == overlapping(attempts[3:], lambda attempt: attempt[1])
+    with Store.open(tmp_path / "a.db") as store:
+        scores = [value for _, _, name, value in store.values("s") if name == "score"]
+        assert [512.0] * 5 == scores, "the batch is never changed"
+
+
+def test_memory_that_is_to_be_learned_is_learned_from_a_first_run_alone_and_then_shared(tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "gpus", lambda: GPUS[:1])
+    pool = slots(gpus_per_run=1, runs_per_gpu=8, threads=1, workers=None)
+    sizes = Sizes({"cuda:0": 80000})
+    attempts = dispatch(tmp_path, "hungry", 7, pool, sizes, takes=20000, together=4, first=1, holds=0)
+    assert ["done"] * 7 == [attempt[3] for attempt in attempts]
+    assert all(attempts[0][5] <= other[4] for other in attempts[1:]), "the first one has the GPU to itself"
+    assert 3 == overlapping(attempts, lambda attempt: attempt[1])
+
+
+class Idle:
+    """An executor whose runs go on and on."""
+
+    def __init__(self):
+        self.started = []
+
+    def start(self, token, spec, slot):
+        self.started.append((spec.key, slot))
+
+    def poll(self, timeout_s):
+        return []
+
+
+def test_a_dispatcher_looks_again_as_it_claims_so_that_two_never_take_more_than_there_is(tmp_path):
+    """Both have looked when nothing was started; the second one's slots and runs are free still, the memory is not."""
+    one = RunSpec("", "t:f", {}, (), 0, 1, "", "")
+    specs = {f"k{i}": replace(one, key=f"k{i}", seed=i) for i in range(4)}
+    pools = ([Slot("cuda:0", 0), Slot("cuda:0", 1)], [Slot("cuda:0", 2), Slot("cuda:0", 3)])
+    with Store.open(tmp_path / "a.db", write=True) as first, Store.open(tmp_path / "a.db", write=True) as second:
+        cells = [("v", i, "ablation", key) for i, key in enumerate(specs)]
+        first.save_plan("s", "", {}, "", cells, dict.fromkeys(specs, "{}"))
+        idle = [Idle(), Idle()]
+        both = [
+            Dispatcher(store, executor, pool, specs, Limits(), listener=Deaf(), sizes=Sizes({"cuda:0": 80000}, 30000))
+            for store, executor, pool in zip((first, second), idle, pools, strict=True)
+        ]
+        for dispatcher in both:
+            dispatcher.look_around()
+        for dispatcher in both:
+            dispatcher.step(0)
+    assert [[("k0", pools[0][0]), ("k1", pools[0][1])], []] == [executor.started for executor in idle]
+
+
+def test_memory_that_no_device_has_is_refused(monkeypatch):
+    monkeypatch.setattr(devices, "gpus", lambda: GPUS)
+    asked = parse("tricks: {mixup: }\nresources: {memory_gib: 100}", "s.yaml")
+    assert 8 == asked.resources.runs_per_gpu
+    with pytest.raises(AblateError, match=r"resources.memory_gib is 100, but cuda:0 has 78.1 GiB; a run would never"):
+        runner.slots_for(asked, runner.Options())
+    fits = replace(asked, resources=replace(asked.resources, memory_gib=20.0, runs_per_gpu=2))
+    assert 4 == len(runner.slots_for(fits, runner.Options()))

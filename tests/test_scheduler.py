@@ -15,7 +15,7 @@ def test_free_slots_take_waiting_runs_in_the_plans_order():
 
 
 def test_a_slot_that_another_dispatcher_holds_is_not_used():
-    assert [Start("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken=frozenset([CPU0])), 0)
+    assert [Start("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken={CPU0: "x"}), 0)
 
 
 def test_a_run_that_needs_what_another_one_leaves_waits_and_holds_nobody_up():
@@ -74,7 +74,7 @@ def test_a_run_that_ran_out_of_memory_waits_for_an_idle_device_and_gets_it_alone
     busy = Snapshot((CPU0, CPU1), ["a", "b"], working=(Working("t", CPU0, 0),), alone=lonely)
     assert [] == decide(busy, 0)
     assert [Start("a", CPU0)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], alone=lonely), 0)
-    alone = Snapshot((CPU0, CPU1), ["b"], working=(Working("t", CPU0, 0),), alone_on=frozenset(["cpu"]))
+    alone = Snapshot((CPU0, CPU1), ["b"], working=(Working("t", CPU0, 0, key="a"),), alone=lonely)
     assert [] == decide(alone, 0)
 
 

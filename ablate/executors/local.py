@@ -179,7 +179,7 @@ def _ending(child: _Child, exit_: dict[str, Any]) -> Event:
     provenance: dict[str, Json] = {"cpu_seconds": exit_["cpu_s"], "process_peak_mib": exit_["peak_mib"]}
     last = child.last
     if last is not None and "done" in last:
-        return Finished(child.token, last["done"], last["outputs"], provenance)
+        return Finished(child.token, last["done"], last["outputs"], provenance | last.get("seen", {}))
     if last is not None:
         return Failed(child.token, last["failed"], last["message"], last["detail"], provenance)
     if child.stopped:
