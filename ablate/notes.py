@@ -109,6 +109,8 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     family = len(measured.family)
     if not family:
         return ["The study declares no comparison: nothing is tested."]
+    if _single(measured):
+        return ["One run of each variant: nothing is tested, and no difference has an interval."]
     how = (
         "Each row is tested by its own pairs: a two-sided paired t test over the seeds that it shares with its "
         "comparison"
@@ -137,6 +139,11 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     return found
 
 
+def _single(measured: Measured) -> bool:
+    """Whether no variant has, or is to have, a second run."""
+    return max(measured.planned, default=0) <= 1
+
+
 def _uneven(measured: Measured, residual_std: Iterable[float]) -> str:
     """What there is to say of unequal spreads, with the seeds taken out or as the table shows them."""
     values = measured.values[measured.metric.name]
@@ -160,14 +167,16 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
     interval = percent(1 - measured.alpha)
     shared = any(row.pairs for row in rows)
     difference = "the mean difference over shared seeds" if shared else "the difference of the means"
-    text = (
-        f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
-        f"±: their standard deviation; Δ: {difference} (row - comparison) with its own {interval} t interval, not "
+    text = f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
+    text += (
+        f"Δ: {difference} (row - comparison)."
+        if _single(measured)
+        else f"±: their standard deviation; Δ: {difference} (row - comparison) with its own {interval} t interval, not "
         "adjusted for the number of rows."
     )
     if metric.at == "best":
         text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."
-    if any(
+    if not _single(measured) and any(
         0 < row.n < MINIMUM_N or (row.delta is not None and row.test != "Welch t" and row.pairs < MINIMUM_N)
         for row in rows
     ):
@@ -192,7 +201,7 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         )
     else:
         text += "; without a minimum_effect in the study nothing can be called equivalent"
-    found = [text + "."]
+    found = [] if _single(measured) else [text + "."]
     if any(row.more_seeds is not None for row in rows):
         size = f"an effect of {margin:g}" if margin else "an effect as large as the one observed"
         found.append(
