@@ -13,11 +13,12 @@ There are m0 true hypotheses and K looks, each with one p that is fixed beforeha
 results), so by Bonferroni's inequality that has a probability of at most m0 K ALPHA / (K m0) = ALPHA. Neither the rule
 by which rows stop nor how rows depend on one another enters. In the same way two one-sided tests at ALPHA / K call a
 row equivalent wrongly with a probability of at most ALPHA, and intervals at 1 - ALPHA / K cover at all looks together.
+(A failed run that `retry` brings to a result has its look tested anew, which is one test more than was counted.)
 
 From: Holm 1979; rejections kept from look to look as in Ye, Li, Liu & Yao 2013, Statistics in Medicine 32:1112, and
 Maurer & Bretz 2013, Statistics in Biopharmaceutical Research 5:311; intervals: Jennison & Turnbull 1989, JRSS B 51:305.
 Pocock's levels (1977) are less strict (at 3 looks 0.0221 where Bonferroni's is 0.0167) and hold for looks at equal
-distances and normal means of known variance, which three seeds are not.
+distances and normal means of known variance, which three seeds are not (results/error_rates.md has both).
 """
 
 from __future__ import annotations

@@ -437,6 +437,7 @@ designs: leave_one_out                 # all tricks, then without each; add_one_
 #   wide: {set: {model.width: 16}, tricks: [batchnorm]}
 
 seeds: 5                               # 0 to 4, the same for every variant, so that differences are of pairs
+# seeds: {looks: [3, 5, 10]}           # or look by look: the next seeds go to the rows that are still open
 metric: dev_accuracy                   # {name: dev_accuracy, minimum_effect: 0.5}: less than that does not matter
 also: [dev_loss]
 """

@@ -139,7 +139,7 @@ class Reader:
 
     def _analysis(self) -> dict[str, Json]:
         analysis: dict[str, Json] = self.form.analysis.model_dump(exclude_unset=True)
-        if self.form.seeds.looks:
+        if len(self.form.seeds.looks or ()) > 1:  # one look is a plan like any other
             analysis["looks"] = self.form.seeds.looks
             if analysis.get("error") == "pooled":
                 self.wrong(

@@ -127,6 +127,7 @@ def test_seeds_are_a_number_a_list_or_looks(written, seeds):
 
 def test_looks_are_kept_with_the_analysis_and_refuse_a_pooled_error():
     assert {"looks": [2, 4]} == parse(BASE + "seeds: {looks: [2, 4]}", "s.yaml").analysis
+    assert {} == parse(BASE + "seeds: {looks: [4]}", "s.yaml").analysis, "one look is a plan like any other"
     (said,) = told(BASE + "seeds: {looks: [2, 4]}\nanalysis: {error: pooled}")
     assert "s.yaml:5:19: analysis.error: is 'pooled', and `seeds.looks` needs 'own'" in said
 
