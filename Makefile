@@ -31,6 +31,7 @@ test-all: $(VENV)/.installed  ## the tests, and those that take long or install 
 bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/orchestration.py
 	$(BIN)/python tests/benchmarks/training.py
+	$(BIN)/python tests/benchmarks/tuning.py
 	$(BIN)/python tests/benchmarks/error_rates.py
 
 reliability: $(VENV)/.installed  ## kills, locks and recovery, as figures (15 minutes)
@@ -40,6 +41,8 @@ reliability: $(VENV)/.installed  ## kills, locks and recovery, as figures (15 mi
 results: $(VENV)/.installed  ## make the committed tables and figures anew (the course's: DATA=folder of its files)
 	for study in batchnorm optimizers skip_connections transfer; do \
 		$(BIN)/ablate run studies/$$study.yaml > results/$$study.md || exit; done
+	$(BIN)/ablate run studies/batchnorm_tuned.yaml > /dev/null
+	$(BIN)/ablate tune studies/batchnorm_tuned.yaml --workers 1 > results/batchnorm_tuned.md
 	for figure in effects learning_curves; do \
 		$(BIN)/ablate plot batchnorm --figure $$figure --columns 2 -o results/batchnorm/$$figure.svg || exit; done
 	test -z "$(DATA)" || $(BIN)/ablate run studies/course_cifar10_subset.yaml --set data.root=$(DATA) \

@@ -153,9 +153,10 @@ class Searching:
         unfinished = hunt.journal.running()
         hunt.trials = hunt.journal.trials()
         done = [trial.runs[0] for trial in hunt.trials if trial.state == "done" and trial.runs]
-        if self.asked.pruner == "median":
+        if self.asked.pruner != "none":
             curves = self.store.curves_of(done, self._metric.name)
             hunt.finished = [curves[key] for key in done if key in curves]
+            hunt.steps = hunt.steps or next((max(curve) for curve in hunt.finished), None)
         if self.asked.budget_s is not None:
             hunt.spent_s = self.store.seconds_of([*{key for trial in hunt.trials for key in trial.runs}])
         for trial in unfinished:

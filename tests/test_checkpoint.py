@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ablate import checkpoint
+from ablate.errors import PausedError
 from ablate.records import RunSpec, TrickUse
 from ablate.registry import Registry
 from ablate.task import Run
@@ -52,6 +53,18 @@ def test_a_resumed_training_ends_with_the_bits_and_the_curve_of_an_unbroken_one(
         ours, theirs = (torch.load(tmp_path / folder / name, weights_only=True) for folder in "ab")
         assert all(torch.equal(ours[key], theirs[key]) for key in {*ours, *theirs})
     assert [] == checkpoints(tmp_path / "b")
+
+
+def test_a_run_that_is_asked_to_pause_leaves_a_checkpoint_and_goes_on_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoint, "INTERVAL_S", 1e9)
+    unbroken = execute(run_of(tmp_path / "a"))
+    training = CLASSIFY.execute(run_of(tmp_path / "b"))
+    for _ in range(2):
+        next(training)
+    with pytest.raises(PausedError):
+        training.throw(PausedError("not among the best"))
+    assert ["checkpoint-000002.pt"] == checkpoints(tmp_path / "b")
+    assert unbroken == execute(run_of(tmp_path / "b"))
 
 
 @pytest.mark.parametrize("name", sorted(set(Registry().names("tricks")) - {"freeze", "backbone_lr"}))
