@@ -118,11 +118,13 @@ def _claim(row: Row, named: Words, digits: int) -> Claim:
     said = f"{fixed(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
     change = f"{how}, {named.metric} changes by {said}"
     rest = f"every output is the same bit for bit (n = {row.pairs})" if row.verdict == "inert" else change
-    parts = [rest, *_open(row, named), *_collapsed(row)]
+    verdict: Verdict = row.verdict or "inconclusive"  # None: before the first look of adaptive seeds is over
+    stopped = [f"settled at look {row.look}, so it got no further seeds"] if row.stopped_early else []
+    parts = [rest, *_open(row, named), *stopped, *_collapsed(row)]
     head = _head(row, subject, where, named)
     brief = f"{subject}{where} {said}"
     text = f"{'; '.join(parts)}."
-    return Claim(row.verdict, row.variant, reference, subject, where, brief, head, text, row.delta)
+    return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta)
 
 
 def _subject(row: Row, named: Words) -> tuple[str, str, str]:
@@ -189,6 +191,8 @@ def _is_variant(row: Row, named: Words) -> bool:
 
 def _open(row: Row, named: Words) -> list[str]:
     """Why a row is not decided, and what it would take; nothing of a decided one."""
+    if row.verdict is None:
+        return ["the first look is not over, so nothing is tested yet"]
     if row.verdict != "inconclusive":
         return []
     if row.identical:

@@ -233,6 +233,8 @@ tbody th[scope=rowgroup] { font-style: italic; color: var(--dim); padding-top: 0
 tbody tr:hover > * { background: var(--panel); }
 tbody:last-of-type tr:last-child > * { border-bottom: 2px solid var(--ink); }
 tbody th[scope=row] { min-width: 9rem; }
+.tick { text-align: center; }
+.apart > * { border-top: 1px solid var(--line); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 thead .number { white-space: normal; }
 figure { margin: 1rem 0; }

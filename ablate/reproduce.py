@@ -33,7 +33,8 @@ def blocks(
     if resolved.get("imported"):
         return _imported(study, resolved)
     example = best or (cells[0].variant if cells else "")
-    facts = [("seeds", line(seeds_in_words(resolved["seeds"]))), *_fingerprints(asked, provenance)]
+    seeds = seeds_in_words(resolved["seeds"]).removeprefix("seeds ").removeprefix("seed ")
+    facts = [("seeds", line(seeds)), *_fingerprints(asked, provenance)]
     return (
         Paragraph(_loop(resolved)),
         Code(_commands(study, resolved, provenance, example, resolved["seeds"][0])),
@@ -48,7 +49,8 @@ def _loop(resolved: Mapping[str, Json]) -> Line:
         where = (code(str(resolved["task"])),)
     return line(
         "The training loop is ", *where, "; the first command runs it for every variant and seed that is not done. "
-        "On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks.",
+        "On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks; ",
+        code("ablate export --code FILE.zip"), " packs the study, its code and the versions that it was made with.",
     )  # fmt: skip
 
 
@@ -63,10 +65,12 @@ def _commands(
         if len(versions := [v for v in provenance.get(name, {}) if v != "unknown"]) == 1
     )
     name = shlex.quote(study)
-    commands = [f"pip install {pinned}"] if pinned else []
+    install = [f"pip install {pinned}"] if pinned else []
+    tune = [f"ablate tune {name}"] if resolved.get("tuned") else []
     return "\n".join([
-        *commands,
+        *install,
         f"ablate run {shlex.quote(file)}{options}",
+        *tune,
         f"ablate table {name}",
         f"ablate verify {shlex.quote(f'{example}:{seed}')}",
         f"ablate report {name}",
@@ -75,7 +79,8 @@ def _commands(
 
 def _option(given: str) -> str:
     key, _, text = given.partition("=")
-    return f"{key}=FOLDER" if "/" in text or "\\" in text or text.startswith("~") else shlex.quote(given)
+    path = "/" in text or "\\" in text or text.startswith("~")
+    return shlex.quote(f"{key}=FOLDER" if path else given)
 
 
 def _fingerprints(

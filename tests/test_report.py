@@ -157,7 +157,7 @@ def test_training_it_again_names_commands_seeds_fingerprints_and_no_folder(made)
     said = "\n".join(texts(report.document(made).section("reproduce")))
     assert "pip install torch==2.9.0 numpy==2.1.0\nablate run demo.yaml --set data.root=FOLDER --set epochs=4\n" in said
     assert "ablate verify full-h:0" in said
-    assert "seeds: seeds 0 to 2" in said
+    assert "seeds: 0 to 2" in said
     assert "data: SHA-256 dddddddddddd" in said
     assert "model:vgg v1" in said
     assert "ablate's source: abababababab" in said

@@ -62,8 +62,19 @@ def _spans(laid_out: Grid) -> list[str]:
 
 
 def _group(group: Group, columns: int) -> list[str]:
-    title = [f"    table.cell(colspan: {columns}, emph({literal(group.title)})),"] if group.title else []
-    return title + [f"    {', '.join(map(_cell, row))}," for row in group.rows]
+    lines = [_across(f"emph({literal(group.title)})", columns)] if group.title else []
+    for block, rows in group.parts:
+        lines += ["    table.hline(stroke: 0.03em),"] if block.apart else []
+        lines += [_across(literal(block.title), columns)] if block.title else []
+        for i, row in enumerate(rows):
+            cells = [*map(_cell, row)]
+            first = [f'"\u2003" + {literal(block.names[i])}'] if block.title else cells[:1]
+            lines.append(f"    {', '.join([*first, *cells[1:]])},")
+    return lines
+
+
+def _across(made: str, columns: int) -> str:
+    return f"    table.cell(colspan: {columns}, {made}),"
 
 
 def _cell(cell: Cell) -> str:
