@@ -5,14 +5,14 @@ The views of a factorial are factorials.py's; here are those that any study has,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ablate import adaptive, effects, factorials, notes, results
 from ablate.analysis import Asked
-from ablate.comparisons import ALPHA, compare, compare_summaries, summarise
+from ablate.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
 from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.records import CATEGORIES, Better, Json
@@ -54,10 +54,17 @@ def _compare(found: Results) -> ViewData:
         shares = {}
     rows: list[Shown] = []
     records: list[dict[str, Json]] = []
+    seeds: dict[tuple[int, int] | None, int] = {}
+    counted: list[int] = []
     for i, factor in enumerate(factors):
         for level in range(1, max(len(factor.levels), 1) + 1):
             pairs = [(at[cell], at[_at(cell, i, 0)]) for cell in at if cell[i] == level and _at(cell, i, 0) in at]
             tested = measured.compare([a for a, _ in pairs], [b for _, b in pairs])
+            n = [
+                int(k) or int(min(measured.summary.n[a], measured.summary.n[b]))
+                for k, (a, b) in zip(tested.pairs, pairs, strict=True)
+            ]
+            seeds |= dict(zip(pairs, n, strict=True))
             seen = {
                 pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
                 for j, pair in enumerate(pairs)
@@ -65,7 +72,9 @@ def _compare(found: Results) -> ViewData:
             known = [(float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)]
             choice = factor.choice(level)
             flag = effects.context(known)
-            shown = [seen.get(_pair(at, cell, i)) for cell in _contexts(len(factors), i, level)]
+            contexts = [_pair(at, cell, i) for cell in _contexts(len(factors), i, level)]
+            shown = [seen.get(pair) for pair in contexts]
+            counted += [seeds[pair] for pair in contexts if pair in seen]
             share = shares.get(choice)
             shown.append(None if share is None else Measure(share.value, se=share.se))
             rows.append(
@@ -73,7 +82,10 @@ def _compare(found: Results) -> ViewData:
             )
             records.append(
                 {"trick": choice}
-                | {key: _estimate(m) for key, m in zip(_COMPARED, shown, strict=True)}
+                | {
+                    key: _estimate(m, seeds.get(pair))
+                    for key, m, pair in zip(_COMPARED, shown, [*contexts, None], strict=True)
+                }
                 | {"context": flag or None, "contexts": len(known)}
             )
     columns = [("trick", False), *((title, True) for title in _COMPARED.values()), ("in other contexts", False)]
@@ -82,6 +94,7 @@ def _compare(found: Results) -> ViewData:
         f"Every number is {metric.name} ({metric.better} is better) with the trick minus without it: with all others "
         "on, with none on, at its place in the file's order, and over all orders. Paired differences with their own "
         "95 % t interval, not adjusted; Shapley values ± standard error. –: the study has not run these variants.",
+        *_n_of_differences(counted),
         "Sign depends on context: among all pairs of variants that differ by this trick alone, one says that it raises "
         "the metric and another that it lowers it, each with p < 0.05 by Holm over those pairs (a family per trick, "
         "exploratory). Signs differ: only the estimates do.",
@@ -111,10 +124,21 @@ def _pair(at: Mapping[tuple[int, ...], int], cell: tuple[int, ...], factor: int)
     return at.get(cell, -1), at.get(_at(cell, factor, 0), -1)
 
 
-def _estimate(measure: Measure | None) -> Json:
+def _n_of_differences(counted: Sequence[int]) -> list[str]:
+    """How many seeds the differences come from."""
+    there = sorted({n for n in counted if n})
+    if not there:
+        return []
+    n = f"{there[0]}" if len(there) == 1 else f"{there[0]} to {there[-1]}"
+    few = f" Fewer than {MINIMUM_N} give no interval." if there[0] < MINIMUM_N else ""
+    return [f"n = {n} seeds for each difference.{few}"]
+
+
+def _estimate(measure: Measure | None, n: int | None) -> Json:
     if measure is None or measure.value is None:
         return None
-    return {"estimate": measure.value, "ci_low": measure.low, "ci_high": measure.high, "se": measure.se}
+    known = {} if n is None else {"n": n}
+    return {"estimate": measure.value, "ci_low": measure.low, "ci_high": measure.high, "se": measure.se, **known}
 
 
 def _number(value: float) -> float | None:

@@ -169,6 +169,16 @@ def test_compare_works_on_a_leave_one_out_alone():
     )
 
 
+def test_compare_says_the_n_of_its_differences_and_its_csv_has_the_same_columns_in_every_line():
+    values = [[90, 91, 92], [88, 89, NAN], [89, 91, 91], [90, 92, 92], [80, 81, 83]]
+    shown = views.view(study(LEAVE_ONE_OUT, values, "abc"), "compare")
+    assert "n = 2 to 3 seeds for each difference. Fewer than 3 give no interval." in shown.notes
+    lines = list(csv.reader(io.StringIO(Registry().make("tables", "csv", {}).render(shown, TableOptions()))))
+    assert {len(lines[0])} == {len(line) for line in lines}, "c is the last cumulative step, a and b have none"
+    a, c = (dict(zip(lines[0], line, strict=True)) for line in (lines[1], lines[3]))
+    assert ("2", "", "3") == (a["leave_one_out_n"], a["cumulative_estimate"], c["cumulative_n"])
+
+
 def test_cumulative_has_the_rows_of_that_design_alone_and_their_p_of_the_whole_family():
     rows = [Asked("x", "base", None), Asked("x", "a+b", "base", ("a", "b"))]
     rows += [Asked("cumulative", "base", None), Asked("cumulative", "a", "base", ("a",))]

@@ -20,7 +20,9 @@ class Csv(Format):
     """The rows of `table --format json`, `also` spread over a column for each mean and std."""
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
-        lines = [_flat(record) for record in records(data)]  # at full precision, whatever digits are asked for
+        every = records(data)
+        parts = _parts(every)
+        lines = [_flat(record, parts) for record in every]  # at full precision, whatever digits are asked for
         if options.columns and lines:
             lines = [{name: line[named(name, _names(line), "--columns")] for name in options.columns} for line in lines]
         out = io.StringIO()
@@ -34,13 +36,23 @@ def _names(line: dict[str, Any]) -> dict[str, str]:
     return {name: name for name in line}
 
 
-def _flat(record: dict[str, Any]) -> dict[str, Any]:
+def _parts(every: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The parts of each estimate of a view. A row without it has the same columns, empty."""
+    found: dict[str, dict[str, None]] = {}
+    for record in every:
+        for name, value in record.items():
+            if isinstance(value, dict) and name not in ("failures", "also"):
+                found.setdefault(name, {}).update(dict.fromkeys(value))
+    return {name: list(parts) for name, parts in found.items()}
+
+
+def _flat(record: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
     """A record on one level: `also` as columns NAME_mean and NAME_std, a view's estimates as NAME_ci_low and so on."""
     also = record.pop("also", {})
     flat: dict[str, Any] = {}
     for name, value in record.items():
-        spread = isinstance(value, dict) and name != "failures"
-        flat |= {f"{name}_{part}": inner for part, inner in value.items()} if spread else {name: value}
+        spread = {f"{name}_{part}": (value or {}).get(part) for part in parts.get(name, ())}
+        flat |= spread or {name: value}
     return flat | {
         f"{name}_{part}": value[part] for name, value in also.items() for part in ("mean", "std")
     }  # fmt: skip
