@@ -151,43 +151,40 @@ def _number(value: float) -> float | None:
 def _matrix(found: Results) -> TableData:
     """The rows of the table with a column of ticks per trick, as most papers print their ablations."""
     data = results.table_data(found)
-    best = {name: variant for name, better in _metrics(found) if (variant := _established(found, name, better))}
-    placed = len({row.variant for row in data.rows})
+    placebos = {row.variant for row in data.rows if row.placebo}
+    metrics = {data.metric: data.better, **data.also}
+    named = {name: _established(found, name, better) for name, better in metrics.items()}
+    best = {name: variant for name, variant in named.items() if variant is not None and variant not in placebos}
+    count = len(found.measured.variants)
     said = (
         "✓: the trick is on. Bold in a metric's column, in further ones too: the best mean, where it differs from that "
-        f"of every other variant (each p < {ALPHA} by Bonferroni over all {placed * (placed - 1) // 2} pairs of "
+        f"of every other variant (each p < {ALPHA} by Bonferroni over all {count * (count - 1) // 2} pairs of "
         "variants, exploratory)."
     )
     return replace(data, matrix=True, best=best, notes=(said, *data.notes))
 
 
-def _metrics(found: Results) -> list[tuple[str, Better]]:
-    measured = found.measured
-    return [(measured.metric.name, measured.metric.better), *measured.also.items()]
-
-
 def _established(found: Results, name: str, better: Better) -> str | None:
-    """The variant with the best mean of a metric, if each other one's is shown to be worse.
+    """The variant with the best mean of a metric, if every other one's is shown to be worse.
 
-    The best was chosen by looking, so every pair of variants counts as tested. No placebo, nothing unfinished.
+    The best was chosen by looking, so every pair of variants counts as tested. None while a variant has no value, or
+    the best one unfinished runs.
     """
     measured = found.measured
     given = measured.given if name == measured.metric.name else None
-    summary = summarise(measured.values[name]) if given is None else given
-    rivals = np.flatnonzero(np.isfinite(summary.mean))
-    if len(rivals) < 2:
+    values = measured.values[name]
+    summary = summarise(values) if given is None else given
+    count = len(summary.mean)
+    if count < 2 or not np.isfinite(summary.mean).all():
         return None
-    mean = summary.mean[rivals] * (1 if better == "higher" else -1)
-    best = int(rivals[np.argmax(mean)])
-    others = [int(i) for i in rivals if i != best]
+    best = int(np.argmax(summary.mean * (1 if better == "higher" else -1)))
+    others = [i for i in range(count) if i != best]
     if given is None:
-        values = measured.values[name]
         tested = compare(values[[best] * len(others)], values[others])
     else:
         tested = compare_summaries(given.take([best] * len(others)), given.take(others))
-    pairs = len(rivals) * (len(rivals) - 1) / 2
-    unfinished = summary.n[best] < measured.planned[best]
-    return None if unfinished or not (tested.p * pairs < ALPHA).all() else measured.variants[best]
+    shown = (tested.p * count * (count - 1) / 2 < ALPHA).all()
+    return measured.variants[best] if shown and summary.n[best] == measured.planned[best] else None
 
 
 # ------------------------------------------------------------------------------------------------- cumulative, coverage

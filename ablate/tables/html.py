@@ -20,12 +20,16 @@ body {{ font: 16px/1.4 sans-serif; margin: 2em; }}
 table {{ border-collapse: collapse; }}
 caption {{ text-align: left; font-weight: bold; padding-bottom: 0.5em; }}
 th, td {{ padding: 0.2em 0.8em; text-align: left; font-weight: normal; }}
-thead th {{ border-top: 2px solid; border-bottom: 1px solid; }}
+thead th {{ border-bottom: 1px solid; }}
+thead tr:first-child > * {{ border-top: 2px solid; }}
+tbody + tbody tr:first-child > * {{ border-top: 1px solid; }}
 tbody th[scope=rowgroup] {{ font-style: italic; }}
 tbody:last-of-type tr:last-child > * {{ border-bottom: 2px solid; }}
+tbody th[scope=row] {{ min-width: 9em; }}
 .apart > * {{ border-top: 1px solid #999; }}
 .tick {{ text-align: center; }}
-.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
+.number {{ text-align: right; font-variant-numeric: tabular-nums; }}
+td.number {{ white-space: nowrap; }}
 </style>
 </head>
 <body>
