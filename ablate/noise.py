@@ -57,5 +57,12 @@ def sentences(reruns: Sequence[Mapping[str, Json]], metric: Metric, rows: Sequen
     return [said]
 
 
+def of_run(rerun: Mapping[str, Json]) -> str:
+    """What `ablate show` says of one run's reruns: `executed again once: different: acc by up to 0.2`."""
+    times = "once" if rerun["times"] == 1 else f"{rerun['times']} times"
+    apart = ", ".join(f"{name} by up to {far:.3g}" for name, far in rerun["end"].items())
+    return f"executed again {times}: {rerun['verdict']}" + (f": {apart}" if apart else "")
+
+
 def _runs(count: int) -> str:
     return "1 run was" if count == 1 else f"{count} runs were"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
+from ablate import noise
 from ablate.executor import Slot
 
 if TYPE_CHECKING:
@@ -122,7 +123,9 @@ def run_text(store: Store, key: str) -> str:
         lines += [f"  {attempt.message}"] if attempt.message else []
         lines += [_indented(attempt.detail.rstrip())] if attempt.detail else []
         lines += [f"  late: {attempt.late}"] if attempt.late else []
-        for kind in (attempt.metrics, attempt.outputs, attempt.provenance):
+        provenance = {name: value for name, value in attempt.provenance.items() if name != "reruns"}
+        lines += [f"  {noise.of_run(attempt.provenance['reruns'])}"] if "reruns" in attempt.provenance else []
+        for kind in (attempt.metrics, attempt.outputs, provenance):
             rows = [[name, value] for name, value in sorted(kind.items())]
             lines += [_indented(tabulate(rows, tablefmt="plain", disable_numparse=True))] if rows else []
         lines += [f"  files: {attempt.log}"]

@@ -76,6 +76,7 @@ def test_verify_leaves_the_result_and_tells_the_table_how_far_a_rerun_is_apart(t
     assert "bit-identical" in ablate("verify", "base:0")
     monkeypatch.setenv("RERUN", "1")
     assert "different" in ablate("verify", "base:1")
+    assert "executed again once: different: score by up to 0.5" in ablate("show", "base:1")
     after = json.loads(ablate("table", "--format", "json"))
     assert before["rows"] == after["rows"]
     (note,) = set(after["notes"]) - set(before["notes"])
