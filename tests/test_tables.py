@@ -274,7 +274,7 @@ def test_latex_aligns_numbers_at_their_points_and_what_follows_below_each_other(
         row("a", "full", mean=90.25, std=10.5, delta_ci_low=-10.5, delta_ci_high=0.0),
     )
     text = render("latex", table(*rows), digits=2)
-    assert "S[table-format=2.2]@{}lS[retain-explicit-plus,table-format=+1.2]@{}l" in text
+    assert "S[table-format=2.2]@{}lS[retain-explicit-plus,table-format=-1.2]@{}l" in text
     assert r"9.50 & ~$\pm$ \phantom{0}0.25" in text
     assert r"\textbf{~($-$10.50 to 0.00)}" in text
 

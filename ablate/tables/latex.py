@@ -128,7 +128,7 @@ class _Numbers:
     def spec(self) -> str:
         plus = "retain-explicit-plus," if self.sign else ""
         point = f".{self.places}" if self.places else ""
-        return f"S[{plus}table-format={'+' * self.sign}{self.whole}{point}]" + "@{}l" * bool(self.tails)
+        return f"S[{plus}table-format={'-' * self.sign}{self.whole}{point}]" + "@{}l" * bool(self.tails)
 
     def header(self, title: str) -> str:
         name, bracket, rest = title.rpartition(" (")
