@@ -117,7 +117,7 @@ def plan(
 
 
 def _seconds(budget: str) -> float:
-    from ablate.study_form import seconds_of
+    from ablate.form import seconds_of
 
     try:
         return seconds_of(budget)

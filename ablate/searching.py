@@ -126,6 +126,7 @@ class Searching:
                     underway.curve[step] = value
                     why = self._pause(hunt, underway, step)
                     if why:
+                        hunt.journal.keep_pause(underway.trial.number, step, value, why)
                         underway.paused = (step, value, why)
                         return "pruned", why
         return None
@@ -212,11 +213,10 @@ class Searching:
         hunt.keep(replace(trial, runs=tuple(specs)))
         hunt.underway[trial.number] = Underway(hunt.trials[trial.number], specs)
         self.watcher.naming({run.key: (name, run.seed) for run in plan.runs})
-        states = self.store.states(specs)
-        if trial.rungs and any(state.reason == "pruned" for state in states.values()):
-            step = max(trial.rungs)  # a kill came between the pause and its telling
-            self._told_pruned(hunt, trial.number, (step, trial.rungs[step], "paused"))
+        if trial.paused is not None:  # a kill came between the decision and its telling
+            self._told_pruned(hunt, trial.number, trial.paused)
             return
+        states = self.store.states(specs)
         again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
         self.store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
         if trial.state == "running" and all(state.state == "done" for state in states.values()):
@@ -280,10 +280,8 @@ class Searching:
         if _origin(hunt, trial) == 0 or (hunt.steps is not None and step >= hunt.steps):
             return ""
         if self.asked.pruner == "median":
-            if not pruning.below_median(underway.curve, step, hunt.finished, better):
-                return ""
-            self._reached(hunt, underway, step)
-            return f"below the median of {len(hunt.finished)} trials at step {step}"
+            below = pruning.below_median(underway.curve, step, hunt.finished, better)
+            return f"below the median of {len(hunt.finished)} trials at step {step}" if below else ""
         if hunt.steps is None:
             return ""
         bracket = pruning.bracket_of(hunt.journal.name, _origin(hunt, trial), hunt.steps)
@@ -344,7 +342,9 @@ def add_runs(planned: Planned, store: Store, role: Role, *, afresh: bool = False
     configs = {key: canonical_json(runner.described(plan, run)) for key, run in asked.items()}
     cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
     store.add_cells(plan.study.name, cells, configs, afresh=afresh)
-    return runner.specs(planned, store.folder)
+    specs = runner.specs(planned, store.folder)
+    keep = role != "tune" or plan.study.weights == "all"  # nobody predicts with a trial
+    return specs if keep else {key: replace(spec, keep=False) for key, spec in specs.items()}
 
 
 def values_at(store: Reader, keys: Sequence[str], metric: Metric) -> dict[str, float]:

@@ -7,31 +7,33 @@ configuration may hold, is study's matter.
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
-import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from ablate.errors import did_you_mean, one_of
+from ablate.form import (
+    DEFAULT_SEEDS,
+    LARGEST_SEED,
+    MOST_SEEDS,
+    Form,
+    Mapped,
+    Names,
+    one_or_more,
+    or_empty,
+    to_epoch,
+    to_gib,
+    to_looks,
+    to_seconds,
+    to_seeds,
+)
 from ablate.records import CATEGORIES, Json
 from ablate.registry import Registry
+from ablate.tune_form import TuneForm
 from ablate.yaml_file import Trail, printable
-
-MOST_SEEDS = 1000
-"""`seeds: 1000` is 0 to 999; tuning draws from 1000 on (CONTRACT, "Values")."""
-
-DEFAULT_SEEDS = 5
-
-LARGEST_SEED = 2**32 - 1
-"""What numpy's and torch's global generators both take."""
-
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 @dataclass(frozen=True)
@@ -43,99 +45,7 @@ class Finding:
     on_key: bool = False
 
 
-# --------------------------------------------------------------------------------------------------------------- values
-
-
-def _seconds(given: Any) -> float | None:
-    return None if given is None else seconds_of(given)
-
-
-def seconds_of(given: Any) -> float:
-    """Seconds of `90`, `90s`, `15m` or `2h`. ValueError says what is allowed."""
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smh]?)", str(given)) if not isinstance(given, bool) else None
-    seconds = float(match[1]) * _SECONDS[match[2]] if match else 0.0
-    if seconds <= 0:
-        raise ValueError("it must be a time above 0 such as 90 (seconds), 90s, 15m or 2h")
-    return seconds
-
-
-def _gib(given: Any) -> float | str | None:
-    number = isinstance(given, (int, float)) and not isinstance(given, bool)
-    if not (given is None or given == "auto" or (number and 0 < given <= 100_000)):
-        raise ValueError("it must be a number of GiB above 0, or auto")
-    return float(given) if number else given
-
-
-def _at(given: Any) -> Any:
-    whole = isinstance(given, int) and not isinstance(given, bool) and given >= 1
-    if not whole and given not in ("last", "best"):
-        raise ValueError("it must be last, best or the number of an epoch, from 1")
-    return given
-
-
-def _looks(given: list[int]) -> list[int]:
-    if not given or given[0] < 2 or given[-1] > MOST_SEEDS or any(a >= b for a, b in itertools.pairwise(given)):
-        raise ValueError(f"it must be growing numbers of seeds from 2 to {MOST_SEEDS} such as [3, 5, 10]")
-    return given
-
-
-def _distinct(given: list[int]) -> list[int]:
-    if not 1 <= len(given) <= MOST_SEEDS:
-        raise ValueError(f"it must list 1 to {MOST_SEEDS} seeds such as [0, 1, 2]")
-    twice = [seed for seed, times in Counter(given).items() if times > 1]
-    if twice:
-        raise ValueError(f"it must list a seed once, and lists {twice[0]} again")
-    return given
-
-
-def _wrong_choices(given: Mapping[str, Any]) -> str:
-    listed = given["choices"]
-    if given.keys() & {"low", "high", "log", "step"}:
-        return "it has either choices or low and high"
-    if not isinstance(listed, list) or len(listed) < 2:
-        return "choices must list at least two values"
-    twice = len({json.dumps(item, sort_keys=True) for item in listed}) < len(listed)
-    return "choices must list a value once" if twice else ""
-
-
-def _wrong_bounds(given: Mapping[str, Any]) -> str:
-    numbers = {key: given[key] for key in ("low", "high", "step") if key in given}
-    if not {"low", "high"} <= numbers.keys():
-        return "it must have low and high, or choices"
-    for key, value in numbers.items():
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return f"{key} must be a number"
-    if given["low"] >= given["high"]:
-        return "low must be below high"
-    if given.get("log") is True and given["low"] <= 0:
-        return "low must be above 0 where log is true"
-    if given.get("log") is True and "step" in given:
-        return "it has either log or step"
-    return "step must be above 0" if given.get("step", 1) <= 0 else ""
-
-
-def _one_or_more(given: Any) -> Any:
-    return given if isinstance(given, list) else [given]
-
-
-def _or_empty(given: Any) -> Any:
-    return {} if given is None else given
-
-
 # ---------------------------------------------------------------------------------------------------------------- forms
-
-
-class Form(BaseModel):
-    """A mapping of the study file. what: how messages call it. example: what it may be. hint: for a stray key."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-    what: ClassVar[str]
-    example: ClassVar[str]
-    hint: ClassVar[str] = ""
-
-
-Mapped = Annotated[dict[str, Any], BeforeValidator(_or_empty)]
-Names = Annotated[list[Any], BeforeValidator(_one_or_more)]
 
 
 class LevelForm(Form):
@@ -151,7 +61,7 @@ class LevelForm(Form):
 class TrickForm(LevelForm):
     what = "a trick"
 
-    levels: dict[str, Annotated[LevelForm, BeforeValidator(_or_empty)]] | None = Field(
+    levels: dict[str, Annotated[LevelForm, BeforeValidator(or_empty)]] | None = Field(
         default=None, description="Several versions of the trick, one at a time; in place of set, use and with."
     )
     label: str = Field(default="", description="How tables print the trick; its name unless given.")
@@ -181,10 +91,10 @@ class SeedsForm(Form):
     example = "5, [0, 1, 2] or {looks: [3, 5, 10]}"
 
     count: Annotated[int, Field(ge=1, le=MOST_SEEDS)] | None = Field(default=None, alias="\0count")
-    listed: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], AfterValidator(_distinct)] | None = Field(
+    listed: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], AfterValidator(to_seeds)] | None = Field(
         default=None, alias="\0listed"
     )
-    looks: Annotated[list[int], AfterValidator(_looks)] | None = Field(
+    looks: Annotated[list[int], AfterValidator(to_looks)] | None = Field(
         default=None, description="Adaptive: how many seeds there are at each look."
     )
 
@@ -206,7 +116,7 @@ class MetricForm(Form):
 
     name: str = Field(description="One of the numbers that every run reports.")
     better: Literal["higher", "lower"] | None = Field(default=None, description="Which way is better.")
-    at: Annotated[Any, AfterValidator(_at)] = Field(
+    at: Annotated[Any, AfterValidator(to_epoch)] = Field(
         default="last", description="last, best, or the number of an epoch."
     )
     minimum_effect: Annotated[float, Field(gt=0)] | None = Field(
@@ -236,7 +146,7 @@ class ResourcesForm(Form):
         default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given."
     )
     threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="CPU threads of one run.")
-    memory_gib: Annotated[float | str | None, BeforeValidator(_gib)] = Field(
+    memory_gib: Annotated[float | str | None, BeforeValidator(to_gib)] = Field(
         default=None, description="Memory of one run on its device: GiB, or auto (learned from a variant's first run)."
     )
 
@@ -248,68 +158,9 @@ class LimitsForm(Form):
     attempts: Annotated[int, Field(ge=1, le=20)] = Field(
         default=3, description="Executions of a run before it is given up."
     )
-    timeout: Annotated[float | None, BeforeValidator(_seconds)] = Field(
+    timeout: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
         default=None, description="Time of one attempt: 90 (seconds), 90s, 15m or 2h."
     )
-
-
-class RangeForm(Form):
-    what = "a range"
-    example = "{low: 0.01, high: 1.0, log: true} or {choices: [32, 64]}"
-
-    low: Any = Field(default=None, description="The lowest value.")
-    high: Any = Field(default=None, description="The highest value.")
-    log: bool = Field(default=False, description="Search on a logarithmic scale.")
-    step: Any = Field(default=None, description="Only low, low + step, ...")
-    choices: list[Any] | None = Field(default=None, description="Search among these, in place of low and high.")
-    when: Names = Field(default=[], description="Tricks that must be on (`name` or `name=level`).")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _checked(cls, given: Any) -> Any:
-        """All at once and at the range's own place: a bound alone says nothing wrong."""
-        given = {"choices": given} if isinstance(given, list) else given
-        if isinstance(given, dict):
-            wrong = _wrong_choices(given) if "choices" in given else _wrong_bounds(given)
-            if wrong:
-                raise ValueError(wrong)
-        return given
-
-
-class TuneForm(Form):
-    what = "tune"
-    example = "{variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
-
-    variant: str = Field(default="best", description="The variant to tune; best: by the table's own rule.")
-    variants: list[str] | None = Field(default=None, description="Several variants; each gets the same budget.")
-    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.")
-    space: dict[str, RangeForm] = Field(
-        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges."
-    )
-    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = Field(
-        default="tpe", description="How settings are chosen."
-    )
-    sampler_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
-        default=0, description="Where the sampler's randomness starts."
-    )
-    pruner: Literal["none", "median", "hyperband"] = Field(default="none", description="When a run is paused early.")
-    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value."
-    )
-    fresh_seeds: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="Seeds, from 2000, on which winner and untuned variant are trained anew."
-    )
-    budget: Annotated[float | None, BeforeValidator(_seconds)] = Field(
-        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h."
-    )
-
-    @model_validator(mode="after")
-    def _one_way(self) -> TuneForm:
-        if self.variants is not None and "variant" in self.model_fields_set:
-            raise ValueError("it has either variant or variants")
-        if self.variants is not None and len(set(self.variants)) < max(len(self.variants), 1):
-            raise ValueError("variants must list one variant or several, each once")
-        return self
 
 
 class AnalysisForm(Form):
@@ -329,11 +180,11 @@ class StudyForm(Form):
     study: str | None = Field(default=None, description="The study's name; the file's stem unless given.")
     task: str = Field(default="classify", description="What a run executes: classify, or package.module:function.")
     base: Mapped = Field(default={}, description="The configuration that every variant starts from.")
-    tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(_or_empty)]], BeforeValidator(_or_empty)] = Field(
+    tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
         default={}, description="What can be switched on."
     )
     designs: Names | None = Field(default=None, description="The rules that choose variants: one, or a list.")
-    variants: Annotated[dict[str, VariantForm], BeforeValidator(_or_empty)] = Field(
+    variants: Annotated[dict[str, VariantForm], BeforeValidator(or_empty)] = Field(
         default={}, description="Variants listed by hand."
     )
     baseline: str | None = Field(
@@ -352,7 +203,7 @@ class StudyForm(Form):
         default="all",
         description="Which runs keep their weights: all, those of the best variant once all is done, or none.",
     )
-    plugins: Annotated[list[str], BeforeValidator(_one_or_more)] = Field(
+    plugins: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
         default=[], description="Folders of private plug-ins, beside the study file."
     )
     analysis: AnalysisForm = Field(default=AnalysisForm(), description="How differences are tested.")

@@ -29,8 +29,9 @@ from ablate.records import (
     TrickLevel,
 )
 from ablate.registry import Registry, unknown
-from ablate.study_form import Finding, LevelForm, StudyForm, TrickForm, TuneForm, check, keys, said
+from ablate.study_form import Finding, LevelForm, StudyForm, TrickForm, check, keys, said
 from ablate.task import Task
+from ablate.tune_form import TuneForm
 from ablate.yaml_file import Trail, Unfolded, dotted
 
 

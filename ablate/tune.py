@@ -46,7 +46,7 @@ class Trial:
     """A setting that is or was tried. runs: keys, one for each tuning seed; empty before they are known.
 
     promotes: the number of the pruned trial whose runs it goes on with. rungs: the metric at each rung that it reached.
-    why: what became of it, where that was no value.
+    paused: where its run was asked to pause (step, metric, why). why: what became of it, where that was no value.
     """
 
     number: int
@@ -56,6 +56,7 @@ class Trial:
     runs: tuple[str, ...] = ()
     promotes: int | None = None
     rungs: Mapping[int, float] = field(default_factory=dict)
+    paused: tuple[int, float, str] | None = None
     why: str = ""
 
 
@@ -131,6 +132,10 @@ class Journal:
     def keep_rung(self, number: int, step: int, value: float) -> None:
         self._set(number, f"rung {step}", value)
 
+    def keep_pause(self, number: int, step: int, value: float, why: str) -> None:
+        """Note that a run is to pause, before it is asked: whoever comes after a kill knows that it was decided."""
+        self._set(number, "paused", [step, value, why])
+
     def tell(self, number: int, value: float) -> None:
         with _quiet():
             self._study.tell(number, value)
@@ -186,7 +191,8 @@ class Journal:
         settings = {p.key: _read(p, frozen.params[p.key]) for p in self.space if p.key in frozen.params}
         return Trial(
             frozen.number, settings, _STATES[frozen.state], frozen.value if done else None,
-            tuple(attrs.get("runs", ())), attrs.get("promotes"), rungs, attrs.get("why", ""),
+            tuple(attrs.get("runs", ())), attrs.get("promotes"), rungs,
+            tuple(attrs["paused"]) if "paused" in attrs else None, attrs.get("why", ""),
         )  # fmt: skip
 
 

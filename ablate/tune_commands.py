@@ -41,11 +41,11 @@ def tune(
     The winner is trained beside the untuned variant on seeds that the search did not see; the table shows both. The
     same command goes on where it stopped. The search can be watched: optuna-dashboard results/STUDY/tune.journal
 
-    ablate tune studies/batchnorm.yaml --trials 40
+    ablate tune studies/batchnorm_tuned.yaml --variant full --trials 10
     """
     from ablate import applying, runner, tuning
+    from ablate.form import seconds_of
     from ablate.live import View
-    from ablate.study_form import seconds_of
 
     found = runner.find(study, Global.db, set_ or ())
     if apply is not None:

@@ -11,7 +11,7 @@ ROOT = Path(ablate.__file__).parent
 ROWS = [
     "__init__ _version errors records identity rng unpickle",
     "registry design model datafile dataset recipe trick task executor table grid figure document",
-    "yaml_file study_form study_reader study check search pruning starts rows plan feed packer scheduler drift blocks comparisons power looks analysis adaptive effects tuned registration noise notes claims described methods papers prose reproduce",
+    "yaml_file form tune_form study_form study_reader study check search pruning starts rows plan feed packer scheduler drift blocks comparisons power looks analysis adaptive effects tuned registration noise notes claims described methods papers prose reproduce",
     "schema stored store layers transfer trainer devices checkpoint",
     "worker warm dispatcher results standing factorials views plots interactive typeset paper importer seeds lineage runner weights reuse submission bundle why verify view live budget doctor report report_html report_markdown report_latex report_pdf tune searching tuning applying figure_checks testing terminal skeletons run_commands plugin_commands result_commands figure_commands report_commands tune_commands table_commands cli",
     "__main__",
