@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
@@ -18,6 +19,10 @@ from ablate.errors import StoreError
 
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 60.0
+STOPPED_S = 30.0
+"""How long a database server lets a transaction stand idle, before it undoes it and cuts its program off."""
+WRITERS = 7283
+"""The number of the advisory lock that writers to a database server take in turns, as SQLite's writers do."""
 
 tables = sa.MetaData()
 version = sa.Table("schema_version", tables, sa.Column("version", sa.Integer, primary_key=True))
@@ -204,14 +209,27 @@ def sqlite_engine(path: Path, write: bool) -> Engine:
     return engine
 
 
-def server_engine(url: URL) -> Engine:
-    """Connections to a database server. StoreError where its driver is not installed or not known."""
+def server_engine(url: URL, write: bool) -> Engine:
+    """Connections to a database server. StoreError where its driver is not installed or not known.
+
+    Whoever is stopped inside a transaction is cut off by the server, so that the others are not kept waiting for ever.
+    """
     if url.drivername != "postgresql+psycopg":
         raise StoreError(f"--db names {url.drivername!r}; ablate knows sqlite and postgresql.")
     try:
-        return sa.create_engine(url, pool_pre_ping=True)
+        engine = sa.create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError:
         raise StoreError("PostgreSQL needs its driver: pip install 'ablate-studies[postgresql]'.") from None
+
+    def limit(connection: Any, _: object) -> None:
+        for name, seconds in (("lock_timeout", BUSY_TIMEOUT_S), ("idle_in_transaction_session_timeout", STOPPED_S)):
+            connection.execute(f"SET {name} = {int(seconds * 1000)}")
+        if not write:
+            connection.execute("SET default_transaction_read_only = on")
+        connection.commit()
+
+    sa.event.listen(engine, "connect", limit)
+    return engine
 
 
 @contextmanager
@@ -223,7 +241,7 @@ def explained(shown: str) -> Iterator[None]:
         text = str(getattr(error, "orig", None) or error)
         for pattern, advice in _REFUSALS.items():
             if re.search(pattern, text):
-                who = _who_holds(shown) if pattern == "locked" else ""
+                who = _who_holds(shown) if pattern.startswith("locked") else ""
                 raise StoreError(f"{shown}: {advice} ({text}{who})") from error
         raise
 
@@ -240,11 +258,15 @@ def _who_holds(shown: str) -> str:
 _REFUSALS = {
     "not a database": "this file is no SQLite database; name another with --db",
     "malformed": "the database is damaged; restore a copy, or `sqlite3 FILE .recover` saves what is readable",
+    "read-only transaction": "it was opened to be read",
     "readonly|read-only": "the database may not be written; check the file's and its folder's permissions",
     "unable to open": "the database cannot be opened; check that the path is a file you may read and write",
     "disk is full|disk I/O error": "the disk refused a write; free some space and run the same command again: "
     "what was reported done is kept",
-    "locked": f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; stop it and try again",
+    "locked|lock timeout": f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; stop it and try again",
     "no such table|no such column": "the database is not one of this ablate's; name another with --db",
+    "permission denied": "this user of the database server may not do that",
+    "terminating connection|closed the connection|connection is lost|EOF detected": "the database server ended the "
+    "connection; run the same command again: what was reported done is kept",
     "connection (to server )?.*failed|could not connect|refused": "the database server cannot be reached",
 }

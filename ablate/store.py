@@ -49,7 +49,7 @@ class Store(Reader):
             store = cls(engine, path.resolve().parent, shown, schema.network_of(path))
         else:
             shown = url.render_as_string(hide_password=True)
-            store = cls(schema.server_engine(url), Path("results").resolve(), shown)
+            store = cls(schema.server_engine(url, write), Path("results").resolve(), shown)
         try:
             with schema.explained(shown):
                 store._check_schema(write)
@@ -76,6 +76,8 @@ class Store(Reader):
         with schema.explained(self.shown), self._engine.begin() as connection:
             self._joined = connection
             try:
+                if not self._is_sqlite:
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.WRITERS)))
                 yield connection
             finally:
                 self._joined = None
@@ -103,7 +105,7 @@ class Store(Reader):
                 connection.exec_driver_sql("COMMIT")
                 connection.exec_driver_sql("BEGIN EXCLUSIVE")
             else:
-                connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7283)")
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.WRITERS)))
             if not sa.inspect(connection).has_table("schema_version"):
                 schema.tables.create_all(connection, checkfirst=False)
                 connection.execute(schema.version.insert().values(version=schema.SCHEMA_VERSION))
@@ -242,7 +244,8 @@ class Store(Reader):
                 is None
             ):
                 return False
-            if connection.execute(self._insert(schema.attempt).values(**values).on_conflict_do_nothing()).rowcount != 1:
+            connection.execute(self._insert(schema.attempt).values(**values).on_conflict_do_nothing())
+            if _id(connection, token) is None:  # asked, for not every driver tells how many rows it inserted
                 return False
             connection.execute(schema.run.update().where(schema.run.c.key == run).values(state="running", reason=None))
             return True

@@ -133,6 +133,8 @@ class Reader:
             yield self._joined
             return
         with schema.explained(self.shown), self._engine.connect() as connection:
+            if not self._is_sqlite:  # one snapshot for all statements, as SQLite gives anyway
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     def _now(self) -> sa.ColumnElement[float]:

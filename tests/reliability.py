@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
+import sqlalchemy as sa
 
+from ablate import schema
 from ablate.dispatcher import Dispatcher
 from ablate.executor import Finished, Slot
 from ablate.executors.local import LocalExecutor
@@ -73,22 +74,25 @@ def specs(folder: Path, runs: int = RUNS) -> dict[str, RunSpec]:
 def dispatch(folder: Path, executor: LocalExecutor, runs: int = RUNS, database: str = "a.db") -> None:
     """What `ablate run` does, without a study file."""
     wanted = specs(folder, runs)
-    with Store.open(folder / database, write=True) as store:
+    with Store.open(where(folder, database), write=True) as store:
         cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
         store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
         pool = [Slot("cpu", 0), Slot("cpu", 1)]
         Dispatcher(store, executor, pool, wanted, Limits(attempts=20), listener=Reports(folder / "reported")).run()
 
 
+def where(folder: Path, database: str) -> str:
+    """A database's address, or the path of its file in `folder`."""
+    return database if "://" in database else str(folder / database)
+
+
 def setup(folder: Path) -> Setup:
     return Setup(task="tiny_task:main", path=(str(folder),))
 
 
-def drive(folder: Path, who: str, at: int) -> None:
+def drive(folder: Path, who: str, at: int, database: str) -> None:
     """The driver: kill `who` at tick number `at` (0: nobody), then say how many ticks there were, how many
     processes were hit, and how many seconds it took."""
-    import sqlalchemy as sa
-
     ticks = hits = 0
 
     def tick(*_: object) -> None:
@@ -114,7 +118,7 @@ def drive(folder: Path, who: str, at: int) -> None:
     sa.event.listen(sa.pool.Pool, "checkin", tick)  # after the commit
     print("ready", flush=True)
     began = time.monotonic()
-    dispatch(folder, executor)
+    dispatch(folder, executor, database=database)
     executor.close()
     print(ticks, hits, time.monotonic() - began)
 
@@ -168,11 +172,13 @@ class Trial:
         return (self.lost, self.twice, self.left, self.orphans) == (0, 0, 0, 0)
 
 
-def trial(folder: Path, who: str = "dispatcher", at: int = 0, *, after_s: float | None = None) -> Trial:
+def trial(
+    folder: Path, who: str = "dispatcher", at: int = 0, *, after_s: float | None = None, database: str = "a.db"
+) -> Trial:
     """One driver, killed at tick `at`, or `after_s` seconds after it was ready; then the next dispatcher."""
     folder.mkdir(exist_ok=True)
     (folder / "tiny_task.py").write_text(TASK)
-    command = [sys.executable, __file__, "drive", str(folder), who, str(at)]
+    command = [sys.executable, __file__, "drive", str(folder), who, str(at), database]
     driver = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "ABLATE_LEASE_S": str(LEASE_S)}
     )
@@ -193,10 +199,10 @@ def trial(folder: Path, who: str = "dispatcher", at: int = 0, *, after_s: float 
     executor = LocalExecutor(setup(folder))
     ready = time.time() - began
     try:
-        dispatch(folder, executor)
+        dispatch(folder, executor, database=database)
     finally:
         executor.close()
-    seen = judged(folder, began + ready)
+    seen = judged(folder, began + ready, database=database)
     return replace(seen, ticks=int(told[0]), seconds=float(told[2]), hit=hits > 0, orphans=orphans)
 
 
@@ -204,21 +210,23 @@ def judged(folder: Path, began: float = 0.0, runs: int = RUNS, database: str = "
     """What the database says after the last dispatcher, which began at `began`, held against what was reported."""
     reported = folder / "reported"
     reports = [line.split() for line in reported.read_text().splitlines()] if reported.exists() else []
-    connection = sqlite3.connect(folder / database)
-    try:
+    engine = sa.create_engine(schema.database_url(where(folder, database)))
+    with engine.connect() as connection:
+
+        def rows(query: str) -> list[tuple]:
+            return [tuple(row) for row in connection.execute(sa.text(query))]
+
         counted = dict(
-            connection.execute(
+            rows(
                 "SELECT run.key, token FROM run JOIN attempt ON attempt.id = counted_attempt JOIN metric ON attempt = id"
-                " WHERE state = 'done' AND outcome = 'done' AND value = 0.5 + substr(run.key, 2)"
+                " WHERE run.state = 'done' AND outcome = 'done' AND value = 0.5 + CAST(substr(run.key, 2) AS INTEGER)"
             )
         )
-        done = dict(connection.execute("SELECT run, count(*) FROM attempt WHERE outcome = 'done' GROUP BY run"))
-        live = connection.execute("SELECT count(*) FROM attempt WHERE outcome IS NULL").fetchone()[0]
-        rescued = connection.execute("SELECT max(ended_at) FROM attempt WHERE message = 'its worker is gone'")
-        last = rescued.fetchone()[0]
-        waited = connection.execute("SELECT count(*) FROM attempt WHERE message LIKE 'its lease ended%'").fetchone()[0]
-    finally:
-        connection.close()
+        done = dict(rows("SELECT run, count(*) FROM attempt WHERE outcome = 'done' GROUP BY run"))
+        ((live,),) = rows("SELECT count(*) FROM attempt WHERE outcome IS NULL")
+        ((last,),) = rows("SELECT max(ended_at) FROM attempt WHERE message = 'its worker is gone'")
+        ((waited,),) = rows("SELECT count(*) FROM attempt WHERE message LIKE 'its lease ended%'")
+    engine.dispose()
     return Trial(
         lost=sum(counted.get(key) != token for key, token in reports),
         twice=sum(number > 1 for number in done.values()) + len(reports) - len({key for key, _ in reports}),
@@ -265,6 +273,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["drive"]:
-        drive(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+        drive(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), sys.argv[5])
     else:
         main()

@@ -1,0 +1,92 @@
+"""A PostgreSQL server of a test's own: in a temporary folder, reached by a password, stopped at the end.
+
+It needs the programs initdb and postgres (Debian: `apt-get install postgresql`) and no running server. PostgreSQL
+refuses to run as root, so root runs it as the system's user `postgres`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+PASSWORD = "hunter2:/@%"
+SHOWN = "hunter2%3A%2F%40%25"
+"""The password as an address has it."""
+
+
+def missing() -> str:
+    """Why no server can be started here; empty where one can."""
+    absent = [name for name in ("initdb", "postgres") if _program(name) is None]
+    if absent:
+        return f"PostgreSQL is not installed: there is no {' and no '.join(absent)} (apt-get install postgresql)"
+    if os.getuid() == 0 and subprocess.run(["id", "postgres"], capture_output=True).returncode:
+        return "PostgreSQL does not run as root, and there is no user postgres"
+    return ""
+
+
+def _program(name: str) -> str | None:
+    found = [str(path) for path in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), reverse=True)]
+    return shutil.which(name) or (found[0] if found else None)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """The address of a new server, with its password, up to the name of a database: postgresql://...:port."""
+    folder = Path(tempfile.mkdtemp(prefix="ablate-pg-"))
+    as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
+    if as_user:
+        shutil.chown(folder, "postgres", "postgres")
+    secret = folder / "password"
+    secret.write_text(PASSWORD)
+    if as_user:
+        shutil.chown(secret, "postgres")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = str(folder / "data")
+    made = ["-D", data, "-U", "me", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync"]
+    subprocess.run([str(_program("initdb")), *made], check=True, capture_output=True, cwd=folder, **as_user)
+    settings = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(_program("postgres")), "-D", data, *settings], stdout=log, stderr=log, cwd=folder, **as_user
+        )
+    address = f"postgresql://me:{SHOWN}@127.0.0.1:{port}"
+    try:
+        _wait(address, process, folder / "log")
+        yield address
+    finally:
+        process.send_signal(signal.SIGINT)  # which waits for nobody
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(5)
+        process.kill()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    import psycopg
+
+    while process.poll() is None:
+        with suppress(psycopg.OperationalError):
+            psycopg.connect(f"{address}/postgres", connect_timeout=5).close()
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"PostgreSQL did not start: {log.read_text()}")
+
+
+def new_database(address: str, name: str) -> str:
+    """The address of a new, empty database of the server."""
+    import psycopg
+
+    with psycopg.connect(f"{address}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')  # type: ignore[arg-type]
+    return f"{address}/{name}"

@@ -1,0 +1,147 @@
+"""The store's promises on a real PostgreSQL server: what test_store.py says of a file, then dispatchers, kills, commands."""
+
+import inspect
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import postgres
+import pytest
+import test_store
+from reliability import trial
+
+from ablate.errors import StoreError
+from ablate.store import Store
+
+MISSING = postgres.missing()
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with postgres.server() as address:
+        yield address
+
+
+@pytest.fixture
+def url(server):
+    return postgres.new_database(server, uuid.uuid4().hex)
+
+
+@pytest.fixture
+def store(url):
+    with Store.open(url, write=True) as opened:
+        opened.save_plan("s", "text", {"study": "s"}, "sha", test_store.cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+        yield opened
+
+
+for _name, _test in list(vars(test_store).items()):
+    if _name.startswith("test_") and list(inspect.signature(_test).parameters) == ["store"]:
+        globals()[_name] = _test
+
+
+def test_a_reader_changes_nothing(url, store):
+    with Store.open(url) as reader, pytest.raises(StoreError, match="opened to be read"):
+        test_store.claim(reader, "k0", "t")
+    assert [] == store.live()
+
+
+def test_a_database_without_our_tables_is_refused_to_a_reader(url):
+    with pytest.raises(StoreError, match="not one of ablate's"):
+        Store.open(url)
+
+
+def test_twenty_that_open_a_new_database_at_once_make_one_schema(url):
+    with ThreadPoolExecutor(20) as pool:
+        for opened in pool.map(lambda _: Store.open(url, write=True), range(20)):
+            opened.close()
+    with Store.open(url) as reader:
+        assert [] == reader.studies()
+
+
+def test_of_twenty_who_claim_a_run_at_once_one_gets_it(url, store):
+    def claim(number):
+        with Store.open(url, write=True) as mine:
+            return test_store.claim(mine, "k0", f"t{number}", slot=number)
+
+    with ThreadPoolExecutor(20) as pool:
+        assert 1 == sum(pool.map(claim, range(20)))
+
+
+STOPPED = """
+import os, signal, sys
+from ablate import schema
+schema.STOPPED_S = 0.5
+from ablate.errors import StoreError
+from ablate.store import Store
+store = Store.open(sys.argv[1], write=True)
+try:
+    with store.transaction():
+        store.requeue(["k0"])
+        os.kill(os.getpid(), signal.SIGSTOP)
+        store.requeue(["k0"])
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_writer_that_is_stopped_in_a_transaction_is_cut_off_and_told_so(url, store):
+    stopped = subprocess.Popen([sys.executable, "-c", STOPPED, url], stdout=subprocess.PIPE, text=True)
+    os.waitpid(stopped.pid, os.WUNTRACED)
+    assert test_store.claim(store, "k0", "t"), "the others go on"
+    stopped.send_signal(signal.SIGCONT)
+    said, _ = stopped.communicate(timeout=60)
+    assert "the database server ended the connection" in said
+    assert postgres.PASSWORD not in said
+    assert postgres.SHOWN not in said
+
+
+@pytest.mark.parametrize(("who", "at"), [("dispatcher", 30), ("workers", 60), ("both", 90), ("server", 120)])
+def test_a_kill_loses_nothing_and_repeats_nothing(tmp_path, url, who, at):
+    assert trial(tmp_path, who, at, database=url).promises_kept
+
+
+TASK = """
+import time
+
+def main(config, run):
+    time.sleep(0.02)
+    return {"score": config["x"] + run.seed, "Zeta": 1.0, "alpha": 2.0}
+"""
+STUDY = (
+    "task: brief:main\nbase: {x: 0}\ntricks:\n  ex: {set: {x: 1}}\nmetric: {name: score, better: higher}\nseeds: 20\n"
+)
+
+
+def test_two_dispatchers_share_a_study_and_every_command_says_what_it_says_of_a_file(tmp_path, url):
+    (tmp_path / "brief.py").write_text(TASK)
+    (tmp_path / "s.yaml").write_text(STUDY)
+
+    def ablate(*words, db=url):
+        command = [sys.executable, "-m", "ablate", "--db", db, *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        said = done.stdout + done.stderr
+        assert postgres.PASSWORD not in said
+        assert postgres.SHOWN not in said
+        assert 0 == done.returncode, said
+        return done.stdout
+
+    with ThreadPoolExecutor(2) as pool:
+        tables = list(pool.map(lambda _: ablate("run", "s.yaml", "--workers", "2"), range(2)))
+    assert tables[0] == tables[1]
+    with Store.open(url) as store:
+        assert {"done": 40} == {"done": sum(cell.state == "done" for cell in store.cells("s"))}
+        assert all(cell.attempts == 1 for cell in store.cells("s"))
+    ablate("run", "s.yaml", db="file.db")
+    for words in (["table"], ["table", "--format", "json"], ["status"], ["plan", "s.yaml"], ["list", "studies"]):
+        assert ablate(*words) == ablate(*words, db="file.db"), words
+    exports = [
+        [line.split(",") for line in ablate("export", "--format", "csv", db=db).splitlines()] for db in (url, "file.db")
+    ]
+    assert exports[0] == exports[1]
+    ablate("doctor")
+    ablate("show", "base:0")
+    ablate("why", "base:0")
