@@ -107,7 +107,7 @@ def plan(
     answers = _before_spending(found, power, sd, budget_s, len(slots))
     if format_ == "json":
         asked = {name: answer.records for name, answer in answers.items()}
-        print_json({**_plan_json(found, states, counts, changes), **asked})
+        print_json({**_plan_json(found, states, counts, changes, saved), **asked})
         return
     if answers:
         print("\n\n".join(map(str, answers.values())))
@@ -137,8 +137,9 @@ def _before_spending(
     return asked if budget_s is None else asked | {"budget": budget.budget_of(found, Global.db, budget_s, workers)}
 
 
-def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str]) -> dict[str, Any]:
+def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str], saved: Any) -> dict[str, Any]:
     plan = found.plan
+    known = {key: state.state for key, state in states.items()} | dict.fromkeys(saved, "saved")
     return {
         "study": plan.study.name,
         "variants": [
@@ -150,7 +151,7 @@ def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str]) -> 
                 "key": run.key or None,
                 "variant": run.variant,
                 "seed": run.seed,
-                "state": states[run.key].state if run.key in states else "todo" if run.key else "pending",
+                "state": known.get(run.key, "todo") if run.key else "pending",
             }
             for run in plan.runs
         ],

@@ -168,8 +168,9 @@ def told(results: Results, rows: Sequence[Row]) -> list[str]:
 def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
     """`export --format csv`: a header, then a line per (study, variant, seed); `json`: a list of the same records.
 
-    A metric that a run does not report, and every metric of a run that is not done, is empty (null). What a run cost
-    (train_seconds, peak_mib) differs from one execution to the next: it is there where the study asks for it.
+    A metric that a run does not report, and every metric of a run that is not done, is empty (null). Runs that adaptive
+    seeds do not need any more are left out. What a run cost (train_seconds, peak_mib) differs from one execution to the
+    next: it is there where the study asks for it.
     """
     names, records = _exported(store, find(store, study))
     if format_ == "json":
@@ -192,7 +193,11 @@ def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[
             measured.setdefault((variant, seed), {})[name] = value
     metrics = sorted({name for values in measured.values() for name in values})
     records: list[list[Json]] = []
+    adaptive = (stored.resolved.get("analysis") or {}).get("looks")
+    saved = load(store, stored.name).saved if adaptive else frozenset()
     for cell in store.cells(stored.name, roles):
+        if cell.run in saved:
+            continue
         values = measured.get((cell.variant, cell.seed), {})
         where = [cell.run, stored.name, cell.variant, cell.seed, cell.role, cell.state, cell.reason, cell.attempts]
         records.append(where + [values.get(name) for name in metrics])

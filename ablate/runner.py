@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -202,26 +202,30 @@ class Counts:
         return self.total - self.done - self.failed - self.saved
 
 
-def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], int]:
-    """The state of each planned run that the database knows, how long the study's finished runs took, and how many runs
-    adaptive seeds do not need any more."""
+def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], frozenset[str]]:
+    """The state of each planned run that the database knows, how long the study's finished runs took, and the keys of
+    runs that adaptive seeds do not need any more."""
     try:
         with Store.open(db) as store:
             seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
             return store.states({run.key for run in plan.runs}), seconds, _saved(plan, store)
     except NoDatabaseError:
-        return {}, [], 0
+        return {}, [], frozenset()
 
 
 def count(
-    plan: planning.Plan, states: Mapping[str, RunState], seconds: Sequence[float], workers: int, saved: int = 0
+    plan: planning.Plan,
+    states: Mapping[str, RunState],
+    seconds: Sequence[float],
+    workers: int,
+    saved: Set[str] = frozenset(),
 ) -> Counts:
     keys = {run.key for run in plan.runs if run.key}
     pending = sum(not run.key for run in plan.runs)
     done = sum(states[key].state == "done" for key in keys if key in states)
     failed = sum(states[key].state == "failed" for key in keys if key in states)
-    rest = (len(keys) + pending - done - failed - saved) * median(seconds) / workers if seconds else None
-    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending, saved, _least(plan))
+    rest = (len(keys) + pending - done - failed - len(saved)) * median(seconds) / workers if seconds else None
+    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending, len(saved), _least(plan))
 
 
 def _least(plan: planning.Plan) -> int:
@@ -346,13 +350,13 @@ def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapp
     return seeds.ByLook(store, planned.study.name, wanted)
 
 
-def _saved(plan: planning.Plan, store: Store) -> int:
-    """How many runs of the plan adaptive seeds do not need any more."""
+def _saved(plan: planning.Plan, store: Store) -> frozenset[str]:
+    """The keys of the plan's runs that adaptive seeds do not need any more."""
     if "looks" not in plan.study.analysis:
-        return 0
+        return frozenset()
     from ablate import seeds
 
-    return len(seeds.saved(store, plan))
+    return seeds.saved(store, plan)
 
 
 def check_hosts(store: Store, watcher: Watcher) -> None:

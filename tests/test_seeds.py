@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 
 import pytest
 
@@ -140,6 +141,7 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     found = results.load(ran.store, "demo")
     assert 14 == len(found.saved)
     assert {"done"} == {cell.state for cell in found.cells}
+    assert 1 + 36 == len(results.export_text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
     said = methods.paragraph(found.resolved, found.measured, ran.table.rows, found.cells, found.provenance)
     assert "each trained with 3, 5 or 10 seeds: 36 runs." in said
     assert "Holm's method is applied at each look at 0.05 / 3" in said
@@ -323,3 +325,4 @@ def test_two_dispatchers_one_killed_and_a_rerun_come_to_the_table_and_the_runs_o
     plan = json.loads(output(start(folder, "plan", "noise.yaml", "--format", "json")))
     assert (len(runs), 0, 40 - len(runs), 12) == tuple(plan["counts"][k] for k in ("done", "todo", "saved", "least"))
     assert "Adaptive seeds, looks at 3, 5 and 10: 12 runs at least" in plan["notes"][0]
+    assert {"done": len(runs), "saved": 40 - len(runs)} == Counter(run["state"] for run in plan["runs"])
