@@ -168,9 +168,7 @@ class Setter:
         self._table: Format = Registry().make("tables", "typst", {})
 
     def pdf(self, layout: Layout) -> bytes:
-        return typst.compile(
-            self._written(layout), root=self._folder, format="pdf", ignore_system_fonts=True, timestamp=0
-        )
+        return typst.compile(self._written(layout), root=self._folder, format="pdf", ignore_system_fonts=True)
 
     def length(self, layout: Layout) -> float:
         """In pages: the last one counts as far as its print reaches."""

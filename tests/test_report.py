@@ -82,7 +82,7 @@ def fill(path, plan=None, values=VALUES, host="h", text="# Does it help?\nstudy:
             }
             asked[key] = json.dumps(config)
             cells.append((name, i, "ablation", key))
-    with Store.open(path, write=True) as store:
+    with Store.open(path, write=True) as store, store.transaction():
         store.save_plan("demo", text, plan, "sha", cells, asked)
         for name, i, _, key in cells:
             value = values[name][i]
@@ -429,6 +429,31 @@ def test_a_browser_shows_the_page_without_network_script_of_a_name_or_scrolling_
         background = shown.run("return getComputedStyle(document.body).backgroundColor")
         assert ("rgb(24, 24, 23)" if scheme == "dark" else "rgb(255, 255, 255)") == background
         assert shown.run("return document.querySelectorAll('img[onerror], main script, nav script').length") == 0
+
+
+@pytest.mark.slow
+def test_200_variants_of_10_seeds_make_a_page_that_unfolds_and_a_pdf_of_two_pages(tmp_path):
+    import random
+
+    draw = random.Random(1).gauss
+    names = [f"base+t{i}" for i in range(199)]
+    rows = [("base", None), *((name, "base") for name in names)]
+    plan = resolved(
+        seeds=list(range(10)),
+        tricks=[{"name": f"t{i}", "label": "", "category": "other", "levels": []} for i in range(199)],
+        variants=[variant("base"), *(variant(name, name.removeprefix("base+")) for name in names)],
+        rows=[
+            {"design": "add_one_in", "variant": v, "compared_with": c, "differs": [v[5:]] * bool(c), "label": v}
+            for v, c in rows
+        ],
+    )
+    values = {name: [90 + 3 * (i % 20 == 1) + draw(0, 0.5) for _ in range(10)] for i, (name, _) in enumerate(rows)}
+    found = material(fill(tmp_path / "a.db", plan, values))
+    page = report_html.page(report.document(found))
+    assert "<summary>169 more</summary>" in page
+    assert 'class="scroll tall"' in page
+    (pdf,) = report_pdf.files(report.document(found, rows=24), "r.pdf").values()
+    assert 2 == pages(pdf)
 
 
 @pytest.mark.slow

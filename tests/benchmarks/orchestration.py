@@ -90,6 +90,14 @@ def main() -> None:
         fill(folder / "q.db")
         table = best_of(3, lambda: cpu_s([*ABLATE, "--db", "q.db", "table", "many"], folder))
         report("table of 1,024 variants x 10 seeds x 3 metrics", table, "CPU s", 3)
+        toggles = "".join(f"  t{i}: {{set: {{t{i}: true}}}}\n" for i in range(199))
+        base = ", ".join(f"t{i}: false" for i in range(199))
+        wide = study(folder, "wide", f"base: {{{base}}}\ntricks:\n{toggles}designs: add_one_in\nseeds: 10\n")
+        cpu_s([sys.executable, "-c", f"import sys; {enqueue.replace('q.db', 'w.db')}", wide], folder)
+        fill(folder / "w.db", steps=20)
+        for ending in ("html", "pdf"):
+            wrote = cpu_s([*ABLATE, "--db", "w.db", "report", "wide", "-o", f"r.{ending}"], folder)
+            report(f"report of 200 variants x 10 seeds x 20 epochs as {ending}", wrote, "CPU s", 20)
         print(
             json.dumps(
                 {"processors": os.cpu_count(), "python": sys.version.split()[0], "sqlite": sqlite3.sqlite_version}
@@ -97,8 +105,11 @@ def main() -> None:
         )
 
 
-def fill(database: Path) -> None:
-    """Results for every run, as if each had been trained: what `table` reads is what a real study would have stored."""
+def fill(database: Path, steps: int = 0) -> None:
+    """Results for every run, as if each had been trained: what `table` reads is what a real study would have stored.
+
+    steps: of a curve of each metric.
+    """
     connection = sqlite3.connect(database)
     keys = [key for (key,) in connection.execute("SELECT key FROM run ORDER BY key")]
     for number, key in enumerate(keys, 1):
@@ -109,6 +120,8 @@ def fill(database: Path) -> None:
         )
         values = [(number, name, (number * k % 1009) / 10) for name, k in (("score", 7), ("loss", 11), ("cost", 13))]
         connection.executemany("INSERT INTO metric VALUES (?, ?, ?)", values)
+        curve = [(number, name, step, v * step / steps) for step in range(1, steps + 1) for _, name, v in values]
+        connection.executemany("INSERT INTO curve VALUES (?, ?, ?, ?)", curve)
         connection.execute("UPDATE run SET state = 'done', counted_attempt = ? WHERE key = ?", (number, key))
     connection.execute(
         'UPDATE study SET resolved = json_set(resolved, \'$.also\', json(\'{"loss":"lower","cost":"lower"}\'))'
