@@ -1,7 +1,7 @@
 """A stored plan in words: what every variant starts from, what each trick changes, which variant has which. Pure.
 
-It reads what the database keeps of a plan, so that a report needs neither the study's file nor its code. Folders are
-left out of it: they say where a study lay, not what it was.
+`section` is a report's part on it. It reads what the database keeps of a plan, so that a report needs neither the
+study's file nor its code. Folders are left out of it: they say where a study lay, not what it was.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ablate import notes
+from ablate.claims import Words
+from ablate.document import Block, Facts, Section, Table, line
+from ablate.figure import in_words
 from ablate.records import Json
+from ablate.table import TableData, ViewData
 
 _WHERE = frozenset({"root", "cache", "folder", "workers", "weights"})
 """Options that say where files lie or how fast they are read."""
@@ -170,3 +175,75 @@ def apart(found: Sequence[Base]) -> list[tuple[str, str]]:
         (base.name, "; ".join(f"{key} {one[key]}" for key in differ if key in one))
         for base, one in zip(found, told, strict=True)
     ]
+
+
+# -------------------------------------------------------------------------------------------------------------- section
+
+BY_HAND = "variants"
+"""The design of a row that a study lists itself."""
+
+MOST_TRICKS = 16
+"""Columns of ticks; tricks beyond are listed in words."""
+
+MOST_SETTINGS = 16
+"""Settings with a line of their own."""
+
+
+def section(resolved: Mapping[str, Json], table: TableData, named: Words) -> Section | None:
+    """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand."""
+    found = bases(resolved)
+    blocks: list[Block] = []
+    if found and found[0].config:
+        told = [dict(configuration(base.config)) for base in found]
+        shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
+        facts = [*_folded(shared), *apart(found)]
+        blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
+    if resolved["tricks"]:
+        blocks.append(Table(_changes(resolved, table, named), f"Tricks of {table.study}", "tricks"))
+    brief = [*blocks]
+    given = [variant for variant in resolved["variants"] if BY_HAND in variant["designs"]]
+    for into, variants, caption in (
+        (blocks, resolved["variants"], "Which variant has which trick"),
+        (brief, given, "Tricks of the variants listed by hand"),
+    ):
+        if resolved["tricks"] and variants:
+            into.append(Table(_matrix(variants, table, named), caption, "variants"))
+    return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
+
+
+def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Settings as (key, text); of many, those of one word share a line."""
+    if len(settings) <= MOST_SETTINGS:
+        return list(settings)
+    short = [(key, text) for key, text in settings if " " not in text]
+    listed = notes.listed((f"{key} {text}" for key, text in short), most=40)
+    return [*(pair for pair in settings if pair not in short), ("settings", listed)]
+
+
+def _changes(resolved: Mapping[str, Json], table: TableData, named: Words) -> ViewData:
+    """What each trick changes."""
+    found = changes(resolved)
+    if not any(change.lines for change in found):
+        rows = [(named.label(change.choice), change.category) for change in found]
+        return _columns(table, "what each trick is", ("trick", "kind"), rows)
+    alone = "no two variants differ by it alone"
+    told = [(named.label(change.choice), change.category, "; ".join(change.lines) or alone) for change in found]
+    return _columns(table, "what each trick changes", ("trick", "kind", "what it changes"), told)
+
+
+def _matrix(variants: Sequence[Mapping[str, Json]], table: TableData, named: Words) -> ViewData:
+    """Which variant has which trick: a tick, or the level; of many tricks, those that it has in words."""
+    what = "which variant has which trick"
+    if len(table.switches) > MOST_TRICKS:
+        listed = [(v["name"], in_words([named.label(choice) for choice in v["tricks"]], most=8)) for v in variants]
+        return _columns(table, what, ("variant", "tricks"), listed)
+    rows = [(v["name"], *(switch.shown(v["tricks"]) for switch in table.switches)) for v in variants]
+    return _columns(table, what, ("variant", *(switch.title for switch in table.switches)), rows)
+
+
+def _columns(table: TableData, what: str, header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> ViewData:
+    """Plain columns of text, to be drawn by the shelf of tables."""
+    return ViewData(
+        "tricks", what, table.study, table.metric, table.better, tuple(header), (False,) * len(header),
+        tuple(rows), (), (),
+    )  # fmt: skip

@@ -17,7 +17,6 @@ from ablate.document import (
     Bullets,
     Code,
     Document,
-    Facts,
     Line,
     Paragraph,
     Picture,
@@ -33,22 +32,13 @@ from ablate.records import Json, Row
 from ablate.registry import Registry
 from ablate.results import Results
 from ablate.stored import Reader, StoredCell, TestUse
-from ablate.table import Chance, Measure, TableData, ViewData, decimals
-
-BY_HAND = "variants"
-"""The design of a row that a study lists itself."""
-
-MOST_TRICKS = 16
-"""Columns of ticks; tricks beyond are listed in words."""
+from ablate.table import TableData, ViewData, decimals
 
 MOST_NAMED = 8
 """Tricks that the answer names."""
 
 MOST_CLAIMS = 18
 """Comparisons of one verdict that the short form names."""
-
-MOST_SETTINGS = 16
-"""Settings with a line of their own."""
 
 MOST_FAILURES = 20
 """Failed runs that are named one by one."""
@@ -102,7 +92,7 @@ def material(store: Reader, study: str) -> Material:
 def methods_text(of: Material) -> str:
     """The statistics paragraph by itself."""
     found = of.found
-    factorial = any(_view(found, name) is not None for name in ("effects",))
+    factorial = _view(found, "effects") is not None
     return methods.paragraph(
         found.resolved, found.measured, of.table.rows, found.cells, found.provenance, factorial=factorial
     )
@@ -113,7 +103,7 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Docum
     found = of.found
     sections = [
         _question(of),
-        _variants(of),
+        described.section(found.resolved, of.table, _words(of)),
         _table(of),
         _best(of),
         _effects(of, rows),
@@ -188,87 +178,6 @@ def _mean(of: Material, row: Row) -> str:
     unit = of.table.units.get(of.table.metric, "")
     spread = f" ± {fixed(row.std, digits)}" if row.std and row.n > 2 else ""
     return f"{fixed(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
-
-
-# ---------------------------------------------------------------------------------------------------------- variants
-
-
-def _variants(of: Material) -> Section | None:
-    resolved = of.found.resolved
-    if resolved.get("imported") and not resolved["tricks"]:
-        return None
-    bases = described.bases(resolved)
-    apart = described.apart(bases)
-    blocks: list[Block] = []
-    if bases and bases[0].config:
-        shared = [
-            (key, text) for key, text in described.configuration(bases[0].config)
-            if all(dict(described.configuration(base.config)).get(key) == text for base in bases)
-        ]  # fmt: skip
-        facts = [*_folded(shared), *apart]
-        blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
-    changes, matrix, given = _changes(of), _matrix(of), _matrix(of, by_hand=True)
-    if changes is not None:
-        blocks.append(Table(changes, f"Tricks of {of.found.study}", "tricks"))
-    brief = [*blocks]
-    if given is not None:
-        brief.append(Table(given, "Tricks of the variants listed by hand", "variants"))
-    if matrix is not None:
-        blocks.append(Table(matrix, "Which variant has which trick", "variants"))
-    return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
-
-
-def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Settings as (key, text); of many, those of one word share a line."""
-    if len(settings) <= MOST_SETTINGS:
-        return list(settings)
-    short = [(key, text) for key, text in settings if " " not in text]
-    listed = notes.listed((f"{key} {text}" for key, text in short), most=40)
-    return [*(pair for pair in settings if pair not in short), ("settings", listed)]
-
-
-def _columns(
-    of: Material, name: str, what: str, header: Sequence[str], rows: Sequence[tuple[str | Measure | Chance, ...]]
-) -> ViewData:
-    """Plain columns of text, to be drawn by the shelf of tables."""
-    return ViewData(
-        name, what, of.found.study, of.table.metric, of.table.better, tuple(header), (False,) * len(header),
-        tuple(rows), (), (),
-    )  # fmt: skip
-
-
-def _changes(of: Material) -> ViewData | None:
-    """What each trick changes."""
-    named = _words(of)
-    found = described.changes(of.found.resolved)
-    if not found:
-        return None
-    told = any(change.lines for change in found)
-    rows = []
-    for change in found:
-        what = ("; ".join(change.lines) or "no two variants differ by it alone",) if told else ()
-        rows.append((named.label(change.choice), change.category, *what))
-    header = ["trick", "kind", *(["what it changes"] if told else [])]
-    return _columns(of, "tricks", "what each trick changes", header, rows)
-
-
-def _matrix(of: Material, *, by_hand: bool = False) -> ViewData | None:
-    """Which variant has which trick: a tick, or the level. by_hand: only variants that the study lists itself."""
-    resolved, named = of.found.resolved, _words(of)
-    tricks = [trick["name"] for trick in resolved["tricks"]]
-    variants = [v for v in resolved["variants"] if not by_hand or BY_HAND in v["designs"]]
-    if not tricks or not variants:
-        return None
-    if len(tricks) > MOST_TRICKS:
-        listed = [(v["name"], in_words([named.label(choice) for choice in v["tricks"]], most=8)) for v in variants]
-        return _columns(of, "matrix", "which variant has which trick", ["variant", "tricks"], listed)
-    rows = []
-    for variant in variants:
-        on = dict(choice.partition("=")[::2] for choice in variant["tricks"])
-        cells = [(on[trick] or "✓") if trick in on else "" for trick in tricks]
-        rows.append((variant["name"], *cells))
-    header = ["variant", *map(named.label, tricks)]
-    return _columns(of, "matrix", "which variant has which trick", header, rows)
 
 
 # ------------------------------------------------------------------------------------------------- tables and figures
