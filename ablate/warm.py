@@ -93,15 +93,15 @@ class WarmServer:
 
     def fork(self, token: str, child_end: socket.socket) -> None:
         """Ask for a child whose channel is `child_end` (closed here afterwards)."""
-        socket.send_fds(self.channel, [json.dumps({"fork": token}).encode()], [child_end.fileno()])
-        child_end.close()
+        with child_end:
+            socket.send_fds(self.channel, [json.dumps({"fork": token}).encode()], [child_end.fileno()])
 
     def receive(self) -> dict[str, Any] | None:
         """The next message; None where the server is gone."""
         try:
             packet = self.channel.recv(_PACKET)
         except ConnectionResetError:
-            return None
+            packet = self.channel.recv(_PACKET)  # said once; what it had sent before it died comes now
         message: dict[str, Any] | None = json.loads(packet) if packet else None
         return message
 
@@ -112,7 +112,8 @@ class WarmServer:
             self.process.wait(timeout=5)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it hangs in the kernel; it ends when that lets go
+                self.process.wait(timeout=5)
 
 
 # ------------------------------------------------------------------------------------------------------- the process

@@ -28,6 +28,9 @@ from ablate.records import Reason, RunSpec, Start, TrickUse
 from ablate.registry import Registry
 from ablate.task import Run, Task, resolve
 
+_LONGEST = 100_000
+"""Characters of a traceback that are kept, the last ones."""
+
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 
 
@@ -49,7 +52,7 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
         job = json.loads(line)
 
         def say(message: Mapping[str, Any]) -> None:
-            outgoing.write(json.dumps(message).encode() + b"\n")
+            outgoing.write(json.dumps(storable(message)).encode() + b"\n")
             outgoing.flush()
 
         def pause_asked() -> str:
@@ -64,6 +67,8 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
                 _flush()
         except BrokenPipeError:
             return 1  # the dispatcher is gone, and nobody else may be told
+        except OSError as error:  # the run's folder or its log: a full disk, say
+            last = {"failed": "error", "message": _last_line(error), "detail": traceback.format_exc()}
         say(last)
     return 0
 
@@ -93,8 +98,9 @@ def _execute(
         raise
     except BaseException as error:
         # What a person can mend is said in its message; a traceback would only hide it.
-        detail = "" if isinstance(error, AblateError) else traceback.format_exc()
-        print(detail or error, file=sys.stderr)
+        detail = "" if isinstance(error, AblateError) else traceback.format_exc()[-_LONGEST:]
+        with contextlib.suppress(OSError):  # a full disk has no room for the log either
+            print(detail or error, file=sys.stderr)
         return {"failed": reason_of(error), "message": _last_line(error), "detail": detail}
 
 
@@ -108,7 +114,7 @@ def reason_of(error: BaseException) -> Reason:
         return "code_changed"
     if isinstance(error, PausedError):
         return "pruned"
-    if isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY):
+    if isinstance(error, MemoryError) or any(text in _text(error) for text in _OUT_OF_MEMORY):
         return "oom"
     return "error"
 
@@ -116,7 +122,24 @@ def reason_of(error: BaseException) -> Reason:
 def _last_line(error: BaseException) -> str:
     if isinstance(error, (BadResultError, DivergedError, AblateError)):
         return str(error)
-    return f"{type(error).__name__}: {error}".strip().removesuffix(":")[:2000]
+    return f"{type(error).__name__}: {_text(error)}".strip().removesuffix(":")[:2000]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # what a user's class does when it is asked for its text is the user's
+        return f"(its text cannot be told: {type(second).__name__})"
+
+
+def storable(message: Any) -> Any:
+    """The same with every text one that any database takes: no NUL, and no half of a character, as file names that are
+    no UTF-8 have them. One such text would end the dispatcher, and every run with it."""
+    if isinstance(message, str):
+        return message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    if isinstance(message, Mapping):
+        return {storable(name): storable(value) for name, value in message.items()}
+    return message
 
 
 # -------------------------------------------------------------------------------------------------------- the result

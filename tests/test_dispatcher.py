@@ -17,6 +17,7 @@ from ablate import devices
 from ablate.dispatcher import Dispatcher
 from ablate.errors import AblateError
 from ablate.executor import Failed, Finished, Slot
+from ablate.executors import local
 from ablate.executors.local import LocalExecutor
 from ablate.records import Limits, RunSpec
 from ablate.store import Store
@@ -61,6 +62,30 @@ def leaves_a_file(config, run):
 
 def needs_it(config, run):
     return {"score": float(os.path.exists(os.path.join(run.spec.evaluates_in, "left")))}
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+def mute(config, run):
+    raise Mute
+
+def half_a_character(config, run):
+    raise OSError("no file " + os.fsdecode(b"\\xff") + chr(0) + " here")
+
+def odd_name(config, run):
+    return {"score": 1.0, os.fsdecode(b"\\xff") + chr(0): 2.0}
+
+def shouts(config, run):
+    for descriptor in range(3, 64):
+        try:
+            os.write(descriptor, b"hello\\n")
+        except OSError:
+            pass
+    return {"score": 1.0}
+
+def no_room(config, run):
+    raise OSError(28, "No space left on device")
 
 def memory(config, run):
     raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
@@ -160,6 +185,9 @@ def test_steps_are_stored_as_a_curve_and_the_last_one_is_the_result(folder):
         ("nan", "diverged", 1, "metric 'score' is nan"),
         ("other", "bad_result", 1, "'score' is not among the metrics that came back: accuracy"),
         ("text", "bad_result", 1, "the task gave str 'done'"),
+        ("mute", "error", 1, "Mute: (its text cannot be told: RuntimeError)"),
+        ("half_a_character", "error", 1, "OSError: no file \\udcff\\0 here"),
+        ("no_room", "error", 1, "OSError: [Errno 28] No space left on device"),
         ("memory", "oom", 3, "CUDA out of memory"),
         ("killed", "lost", 3, "killed by SIGKILL"),
         ("crashes", "error", 1, "SIGABRT"),
@@ -172,6 +200,40 @@ def test_a_failure_has_its_reason_and_is_retried_by_the_stated_policy(folder, fu
         attempts = store.attempts(f"{function}0")
     assert executions == len(attempts)
     assert message in attempts[-1].message
+
+
+def test_a_metric_may_have_any_name_and_a_worker_may_say_what_is_no_message(folder):
+    dispatch(folder, specs(folder, "odd_name"), function="odd_name")
+    with Store.open(folder / "a.db") as store:
+        assert [("\\udcff\\0", 2.0), ("score", 1.0)] == [value[2:] for value in store.values("s")]
+    dispatch(folder, specs(folder, "shouts"), function="shouts")
+    assert [("done", None)] == states(folder)
+
+
+def test_a_run_whose_folder_cannot_be_made_says_so(folder):
+    (folder / "good0").write_text("a file where the folder is to be")
+    dispatch(folder, specs(folder, "good"))
+    assert [("failed", "error")] == states(folder)
+    with Store.open(folder / "a.db") as store:
+        assert "FileExistsError" in store.attempts("good0")[0].message
+
+
+def test_a_server_that_is_stuck_is_replaced_and_keeps_nobody_waiting(folder, monkeypatch):
+    """It is stopped, so it never tells that the run which took too long is gone."""
+    monkeypatch.setattr(local, "STUCK_S", 0.1)
+    executor = LocalExecutor(Setup(task="tasks_here:forever", path=(str(folder),)))
+    (long,) = specs(folder, "forever").values()
+    executor.start("t", long, Slot("cpu", 0))
+    executor.poll(60)
+    executor._server.process.send_signal(signal.SIGSTOP)
+    executor.stop("t", "timeout", "took too long")
+    while not (events := executor.poll(0.1)):
+        pass
+    assert [Failed("t", "timeout", "took too long")] == events
+    (short,) = specs(folder, "good").values()
+    executor.start("u", short, Slot("cpu", 0))
+    assert isinstance(wait_for_end(executor), Finished)
+    executor.close()
 
 
 def test_a_traceback_is_kept_with_the_run(folder):

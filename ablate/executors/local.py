@@ -22,6 +22,9 @@ from ablate.executor import Event, Executor, Failed, Finished, Progressed, Slot,
 from ablate.records import Json, Reason, RunSpec
 from ablate.warm import Setup, WarmServer
 
+STUCK_S = 10.0
+"""How long a server may take to tell that a child which was killed is gone."""
+
 
 @dataclass
 class _Child:
@@ -34,6 +37,7 @@ class _Child:
     pending: bytes = b""
     stopped: tuple[Reason, str] | None = None
     last: dict[str, Any] | None = None
+    killed_s: float | None = None
     oom_kills: int = field(default_factory=devices.kernel_oom_kills)
 
 
@@ -45,6 +49,7 @@ class LocalExecutor(Executor):
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, _Child] = {}
         self._events: list[Event] = []
+        self._dying: list[_Child] = []
         self._server: WarmServer | None = None
         self._serve()
 
@@ -72,7 +77,9 @@ class LocalExecutor(Executor):
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         if not self._events:
-            for key, _ in self._selector.select(timeout_s):
+            self._bury()
+        if not self._events:
+            for key, _ in self._selector.select(min(timeout_s, 0.05) if self._dying else timeout_s):
                 if key.data is None:
                     self._hear_server()
                 elif key.data in self._children:
@@ -87,6 +94,7 @@ class LocalExecutor(Executor):
                 child.channel.sendall(json.dumps({"pause": message}).encode() + b"\n")
         elif child is not None:
             child.stopped = child.stopped or (reason, message)
+            child.killed_s = child.killed_s or time.monotonic()
             self._kill(child)
 
     def close(self) -> None:
@@ -127,7 +135,11 @@ class LocalExecutor(Executor):
             return
         *lines, child.pending = (child.pending + data).split(b"\n")
         for line in lines:
-            message = json.loads(line)
+            try:
+                message = json.loads(line)
+            except ValueError:
+                message = {"failed": "bad_result", "detail": line[:2000].decode(errors="replace")}
+                message["message"] = "something else than the worker wrote to the worker's channel"
             if "step" in message:
                 self._events.append(Progressed(child.token, message["step"], message["values"]))
             else:
@@ -150,11 +162,21 @@ class LocalExecutor(Executor):
         self._server = None
         for child in list(self._children.values()):
             self._kill(child)
-            while child.process is not None and child.process.lives:
-                time.sleep(0.001)
             self._forget(child)
+            self._dying.append(child)
+        self._bury()
+
+    def _bury(self) -> None:
+        """Tell of children that died with their server, each once it is gone: one that hangs in the kernel keeps its
+        slot, but nobody waits for it. A server that does not tell of a killed child is stuck, and is killed itself."""
+        for child in [child for child in self._dying if child.process is None or not child.process.lives]:
+            self._dying.remove(child)
             reason, message = child.stopped or ("lost", "the process that starts runs was killed")
             self._events.append(Failed(child.token, reason, message))
+        late = time.monotonic() - STUCK_S
+        stuck = [child for child in self._children.values() if child.killed_s is not None and child.killed_s < late]
+        if self._server is not None and any(child.process is None or not child.process.lives for child in stuck):
+            self._server.process.kill()
 
     def _forget(self, child: _Child) -> None:
         with suppress(KeyError, ValueError):
@@ -164,10 +186,14 @@ class LocalExecutor(Executor):
 
     @staticmethod
     def _kill(child: _Child) -> None:
-        """The child leads its process group, so whatever it started goes with it."""
+        """The child leads its process group, so whatever it started goes with it. A child that was forked just now does
+        not lead one yet: it is killed by itself, or it would never hear of it."""
         if child.process is not None and child.process.lives:
-            with suppress(ProcessLookupError):
+            try:
                 os.killpg(child.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                with suppress(ProcessLookupError):
+                    os.kill(child.process.pid, signal.SIGKILL)
 
 
 def _inside(slot: Slot) -> str:
