@@ -191,6 +191,10 @@ MOST_SETTINGS = 16
 
 def section(resolved: Mapping[str, Json], table: TableData, named: Words) -> Section | None:
     """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand."""
+    if all(variant["tricks"] in ([], [variant["name"]]) for variant in resolved["variants"]) and resolved.get(
+        "imported"
+    ):
+        return None  # labels of a file, which are all that is known
     found = bases(resolved)
     blocks: list[Block] = []
     if found and found[0].config:
@@ -198,7 +202,7 @@ def section(resolved: Mapping[str, Json], table: TableData, named: Words) -> Sec
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
         facts = [*_folded(shared), *apart(found)]
         blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
-    if resolved["tricks"]:
+    if any(change.lines or change.category != "other" for change in changes(resolved)):
         blocks.append(Table(_changes(resolved, table, named), f"Tricks of {table.study}", "tricks"))
     brief = [*blocks]
     given = [variant for variant in resolved["variants"] if BY_HAND in variant["designs"]]

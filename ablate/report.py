@@ -205,9 +205,10 @@ def _best(of: Material) -> Section | None:
         return None
     named = _words(of)
     tricks = in_words([named.label(choice) for choice in row.tricks], most=12) or "no trick"
+    having = f", with {tricks}" if tricks != row.variant else ""
     base = named.bases.get(row.variant)
     on = f" on the base of {base}" if base and base != row.variant else ""
-    said = line(strong(row.variant), f", with {tricks}{on}: {of.table.metric} {_mean(of, row)}.")
+    said = line(strong(row.variant), f"{having}{on}: {of.table.metric} {_mean(of, row)}.")
     picture = _picture(of, "best_variant")
     return Section("best", "Best variant", (Paragraph(said), *([picture] if picture else [])))
 

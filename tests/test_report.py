@@ -225,6 +225,7 @@ def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, 
     said = (tmp_path / "r.md").read_text()
     assert "The runs were trained elsewhere and imported from `runs.csv`, SHA-256" in said
     assert "ablate verify" not in said
+    assert "Variants and their tricks" not in said, "labels are all that is known"
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
