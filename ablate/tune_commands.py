@@ -63,6 +63,16 @@ def tune(
         say("stopped; what is done is kept. Go on with the same command.")
         raise typer.Exit(130)
     print(_table(found.study.name), end="")
+    if _has_failures(found.study.name):
+        raise typer.Exit(1)
+
+
+def _has_failures(study: str) -> bool:
+    """Whether winner or untuned variant failed on a fresh seed; that a trial fails is part of a search."""
+    from ablate.store import Store
+
+    with Store.open(Global.db) as store:
+        return any(cell.state == "failed" for cell in store.cells(study, ("confirm",)))
 
 
 def _table(study: str) -> str:

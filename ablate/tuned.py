@@ -35,8 +35,9 @@ def untuned_name(variant: str) -> str:
     return f"{variant} (untuned)"
 
 
-def entry(plan: Plan, asked: Search, hunt: Hunt, earlier: Entry | None) -> dict[str, Json]:
-    """What is kept of a search that found something. earlier: what was kept of this variant's search before."""
+def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Entry | None) -> dict[str, Json]:
+    """What is kept of a search that found something. runs: executed for it, paused ones among them. earlier: what was
+    kept of this variant's search before."""
     metric, trials = plan.study.metric, hunt.trials
     best = hunt.best(metric)
     assert best is not None, "a search without a value was refused"
@@ -56,7 +57,7 @@ def entry(plan: Plan, asked: Search, hunt: Hunt, earlier: Entry | None) -> dict[
         "fresh": list(asked.fresh),
         "trials": len(states),
         "states": {state: states.count(state) for state in sorted(set(states))},
-        "runs": len({key for trial in trials for key in trial.runs}),
+        "runs": runs,
         "trial": best.number,
         "value": best.value,
         "settings": settings,

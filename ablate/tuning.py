@@ -109,7 +109,9 @@ def _searched(
     again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
     store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
     before = {entry["variant"]: entry for entry in _kept(store, study.name)}
-    found = [tuned.entry(planned.plan, asked, hunt, before.get(hunt.variant.name)) for hunt in hunts]
+    found = [
+        tuned.entry(planned.plan, asked, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
+    ]  # fmt: skip
     names = {entry["variant"] for entry in found}
     store.keep_in_plan(study.name, "tuned", [*(e for name, e in before.items() if name not in names), *found])
     watcher.naming({run.key: (run.variant, run.seed) for run in plan.runs})
@@ -130,6 +132,12 @@ def _said(asked: Search, hunts: Sequence[Hunt]) -> str:
         parts.append(f"{hunt.variant.name} by {keys}" + (f", {there} there already" if there else ""))
     seeds = "one run each" if len(asked.seeds) == 1 else f"{len(asked.seeds)} runs each"
     return f"searching {'; '.join(parts)}: {asked.trials} trials of {seeds}, {asked.sampler}."
+
+
+def _executed(store: Reader, hunt: Hunt) -> int:
+    """How many runs the search took, not counting those that were never begun because an earlier seed was paused."""
+    keys = {key for trial in hunt.trials for key in trial.runs}
+    return sum(state.state != "todo" for state in store.states(keys).values())
 
 
 def _kept(store: Reader, study: str) -> list[dict[str, Json]]:
