@@ -48,13 +48,15 @@ def report(
     Question, variants, tables, curves of the best variant, effects, what the numbers support and what not, how to train
     it again, papers. PDF: two pages at most, your notes included. HTML: one file, for a browser without network.
 
-    ablate report batchnorm -o report.pdf --notes notes.md
+    ablate report batchnorm -o report.pdf
     """
     from ablate import prose, runner
     from ablate import report as reports
     from ablate.store import Store
 
     kind = _kind(output, format_)
+    if methods and kind == "pdf":
+        raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
     name = runner.stored_study(study, Global.db).name
     own = prose.read(notes) if notes is not None else ()
     with Store.open(Global.db) as store:
@@ -88,10 +90,10 @@ def _kind(output: Path | None, format_: str | None) -> str:
 
 
 def _marked_up(text: str, kind: str) -> str:
-    """`text` as that format writes it; as it is where the format has no text of its own."""
+    """`text` as that format writes it."""
     from ablate.registry import Registry
 
-    made: str = Registry().make("tables", kind, {}).text(text) if kind != "pdf" else text
+    made: str = Registry().make("tables", kind, {}).text(text)
     return made
 
 

@@ -8,9 +8,10 @@ import subprocess
 
 import pytest
 
-from ablate import cli, prose, report, report_html, report_latex, report_markdown, report_pdf
+from ablate import cli, papers, prose, report, report_html, report_latex, report_markdown, report_pdf
 from ablate.document import Bullets, Code, Paragraph, Picture, Table, plain
 from ablate.errors import AblateError
+from ablate.registry import Registry
 from ablate.store import Store
 
 HOSTILE = '<script>alert(1)</script>\' onload="x" $x^2$ \\input{/etc/passwd} #read("/etc/passwd") _*`'[:64]
@@ -208,6 +209,22 @@ def test_the_statistics_paragraph_names_test_correction_n_failures_and_versions(
         assert part in said
 
 
+def test_a_pooled_error_is_named_in_the_statistics_paragraph(tmp_path):
+    said = report.methods_text(material(fill(tmp_path / "a.db", resolved(analysis={"error": "pooled"}))))
+    assert "a two-sided t test against the error pooled over all variants, seeds as blocks" in said
+    assert "paired" not in said
+
+
+def test_a_private_plug_in_is_named_by_its_hash_and_not_imported():
+    asked = {"task": "classify", "config": {"model": {"name": "vgg"}}, "code": {"model:vgg": 1, "trick:mine": "c" * 64}}
+    found = papers.papers([asked], Registry())
+    assert [("vgg", ""), ("mine", "c" * 64)] == [(paper.part, paper.private) for paper in found]
+
+
+def test_every_setting_that_is_cited_is_a_trick_of_the_shelf_with_a_paper():
+    assert all(Registry().load("tricks", trick).paper for *_, trick in papers.SETTINGS)
+
+
 def test_one_seed_is_reported_without_any_test(tmp_path):
     path = fill(tmp_path / "a.db", resolved(seeds=[0]), {name: values[:1] for name, values in VALUES.items()})
     found = material(path)
@@ -371,6 +388,7 @@ def test_methods_prints_the_paragraph_alone(folder, capsys):
         (("--format", "pdff"), "Did you mean 'pdf'?"),
         (("--notes", "none.md"), "none.md cannot be read"),
         (("dmo",), "Did you mean 'demo'?"),
+        (("--methods", "-o", "m.pdf"), "--methods is a paragraph of text"),
     ],
 )
 def test_a_mistake_is_answered_with_what_is_allowed(folder, capsys, words, complaint):
