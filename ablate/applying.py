@@ -5,20 +5,23 @@ Comments and layout stay. A key that a trick of the variant sets is changed in t
 
 from __future__ import annotations
 
-from ablate import check, search, tuned
+from collections.abc import Sequence
+
+from ablate import check, results, search, tuned
 from ablate.errors import AblateError, did_you_mean, one_of
-from ablate.records import Cell, Json, Study
+from ablate.records import Cell, Json, Row, Study
 from ablate.runner import Planned
 from ablate.store import Store
 from ablate.yaml_file import Trail, edited
 
 
-def applied(planned: Planned, db: str, variant: str | None) -> str:
-    """The text of the study as it was tuned. variant: whose search, where there are several. AblateError where nothing
-    was tuned."""
+def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
+    """The text of the study as it was tuned, and what fresh seeds say of these settings. variant: whose search, where
+    there are several. AblateError where nothing was tuned."""
     study = planned.study
     with Store.open(db) as store:
         stored = store.study(study.name)
+        rows = () if stored is None else results.table_data(results.load(store, study.name)).rows
     entries = tuned.split(stored.resolved)[0] if stored is not None else []
     chosen = [entry for entry in entries if variant in (None, search.BEST, entry["variant"])]
     names = [entry["variant"] for entry in entries]
@@ -34,7 +37,17 @@ def applied(planned: Planned, db: str, variant: str | None) -> str:
         changes[_place(study, cell, key)] = value
     given = f", with --set {' --set '.join(planned.overrides)}" if planned.overrides else ""
     note = f"As tuned: trial {entry['trial']} of {entry['trials']} on {entry['variant']} of {study.name}{given}."
-    return edited(study.text, changes, "base", note)
+    return edited(study.text, changes, "base", note), _verdict(rows, entry["variant"], study.metric.name)
+
+
+def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:
+    """`On fresh seeds A (tuned) has score 0.93, untuned 0.91 (n=5): helps.`"""
+    found = {row.variant: row for row in rows if row.design == tuned.TUNED}
+    ours, own = found.get(tuned.tuned_name(variant)), found.get(tuned.untuned_name(variant))
+    if ours is None or own is None or ours.mean is None or own.mean is None:
+        return "These settings were not tried on fresh seeds yet; `ablate tune` does that."
+    verdict = f": {ours.verdict}" if ours.verdict else ""
+    return f"On fresh seeds {ours.variant} has {metric} {ours.mean:.5g}, untuned {own.mean:.5g} (n={ours.n}){verdict}."
 
 
 def _place(study: Study, cell: Cell, key: str) -> Trail:

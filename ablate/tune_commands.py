@@ -49,7 +49,9 @@ def tune(
 
     found = runner.find(study, Global.db, set_ or ())
     if apply is not None:
-        write(applying.applied(found, Global.db, variant), apply)
+        text, said = applying.applied(found, Global.db, variant)
+        write(text, apply)
+        say(said)
         return
     try:
         budget_s = None if budget is None else seconds_of(budget)

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -223,7 +224,8 @@ def test_a_tuned_variant_that_changed_since_leaves_the_table_and_is_told(folder)
 def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
     _, (found,) = tune(trials=6)
     planned = runner.find("hill.yaml", "a.db")
-    text = applied(planned, "a.db", None)
+    text, said = applied(planned, "a.db", None)
+    assert re.fullmatch(r"On fresh seeds A \(tuned\) has score -0\.\d+, untuned -0\.\d+ \(n=5\): helps\.", said)
     assert "# far off" in text
     assert "# As tuned: trial" in text
     (folder / "again.yaml").write_text(text)
@@ -238,7 +240,7 @@ def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
 def test_a_setting_that_a_trick_set_is_applied_in_the_trick(folder):
     tune(variant="B", trials=6)
     planned = runner.find("hill.yaml", "a.db")
-    text = applied(planned, "a.db", "B")
+    text, _ = applied(planned, "a.db", "B")
     (folder / "again.yaml").write_text(text)
     again = runner.find("again.yaml", "a.db").study
     (entry,) = (e for e in json.loads(json.dumps(stored()["tuned"])) if e["variant"] == "B")
