@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from ablate import schema
+from ablate.errors import StoreError
 from ablate.records import INTERRUPTED, Json, Reason, Role, State
 
 # ---------------------------------------------------------------------------------------------------- what comes back
@@ -173,9 +174,7 @@ class Reader:
             query = query.where(schema.study.c.name == name)
         with self._reading() as connection:
             row = connection.execute(query).first()
-        return (
-            None if row is None else StoredStudy(row.name, row.text, json.loads(row.resolved), row.sha, row.planned_at)
-        )
+        return None if row is None else StoredStudy(row.name, row.text, _object(row.resolved), row.sha, row.planned_at)
 
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
@@ -308,7 +307,7 @@ class Reader:
         )
         with self._reading() as connection:
             return [
-                StoredAttempt(run, variant, seed, json.loads(outputs or "{}"), json.loads(provenance or "{}"), seconds)
+                StoredAttempt(run, variant, seed, _object(outputs), _object(provenance), seconds)
                 for run, variant, seed, outputs, provenance, seconds in connection.execute(query)
             ]
 
@@ -388,7 +387,7 @@ class Reader:
                     row.token, row.device, row.slot, row.host,
                     None if row.ended_at is None else row.ended_at - row.started_at,
                     row.outcome, row.reason, row.message, row.detail, row.late, row.log,
-                    json.loads(row.outputs or "{}"), json.loads(row.provenance or "{}"),
+                    _object(row.outputs), _object(row.provenance),
                     row.id == row.counted_attempt, metrics.get(row.id, {}),
                 )
                 for row in connection.execute(query)
@@ -446,6 +445,20 @@ class Reader:
 
 FEW = 500
 """Up to so many runs are asked for by name; of more, everything is read."""
+
+
+def _object(text: str | None) -> dict[str, Json]:
+    """A JSON object as it was stored. StoreError for anything else: another program wrote that."""
+    try:
+        found = json.loads(text or "{}") if text != "" else None
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise StoreError(
+            "the database is damaged: a stored plan or result is not what ablate writes; restore a copy, or name "
+            "another with --db"
+        )
+    return found
 
 
 def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) -> dict[str, int]:

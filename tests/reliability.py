@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import hostile_corpus
 import psutil
 import sqlalchemy as sa
 
@@ -268,6 +269,8 @@ def main() -> None:
         "recovery, seconds: median": f"{recoveries[len(recoveries) // 2]:.2f}",
         "recovery, seconds: longest": f"{recoveries[-1]:.2f}",
     }
+    inputs, missed = hostile_corpus.tried()
+    rows |= {"bad inputs tried": inputs, "told wrongly": missed}
     print("\n".join(f"{name:<32}{value}" for name, value in rows.items()))
 
 

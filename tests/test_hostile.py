@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import hostile_corpus
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -100,3 +101,12 @@ def test_commands_that_read_import_nothing_that_a_database_names(tmp_path):
     for words in (["status"], ["table"], ["export"], ["show", "base:0"], ["why", "base:0"], ["list", "studies"]):
         assert 0 == ablate(tmp_path, *words)[0], words
     assert not (tmp_path / "imported").exists()
+
+
+@pytest.mark.parametrize("bad", hostile_corpus.CORPUS, ids=lambda bad: bad.name)
+def test_a_bad_input_is_told_in_words_and_executes_nothing(tmp_path, bad):
+    assert "" == hostile_corpus.wrong(bad, tmp_path)
+
+
+def test_there_are_at_least_sixty_bad_inputs():
+    assert len(hostile_corpus.bad_studies()) + len(hostile_corpus.CORPUS) >= 60
