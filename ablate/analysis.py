@@ -37,7 +37,7 @@ from ablate.records import AlsoValue, Better, Metric, Row, Verdict
 
 @dataclass(frozen=True)
 class Asked:
-    """A row of the plan: what to compare with what. differs: the tricks that differ between the two."""
+    """A row of the plan: what to compare with what. differs: the tricks, and settings of the base, in which."""
 
     design: str
     variant: str
@@ -247,9 +247,10 @@ def _effects(
     metric = measured.metric
     better = 1 if metric.better == "higher" else -1
     needed, at_most = _more_seeds(measured, tested)
+    differs = {(asked.variant, asked.compared_with): asked.differs for asked in measured.asked}
     found = {}
     for i, (variant, reference) in enumerate(measured.family):
-        sign = better * direction(tricks[variant], tricks[reference])
+        sign = better * direction(tricks[variant], tricks[reference], differs[variant, reference])
         inert = (variant, reference) in measured.inert
         estimate = _number(tested.estimate[i])
         decided = None
@@ -281,14 +282,15 @@ def _test(tested: Differences, i: int) -> str:
     return "pooled t" if tested.pooled[i] else "paired t" if tested.paired[i] else "Welch t"
 
 
-def direction(row: Sequence[str], reference: Sequence[str]) -> int:
-    """-1 where a row only takes tricks away from its comparison, else 1.
+def direction(row: Sequence[str], reference: Sequence[str], differs: Sequence[str] = ()) -> int:
+    """-1 where a row only takes tricks away from its comparison, else 1. row, reference: their tricks, with levels.
 
     A verdict speaks of the trick: removing batch norm with delta -3.5 reads `helps`. Where one level takes another's
-    place, or some tricks come and others go, it speaks of what the row has instead. Several tricks that all come or all
-    go are judged together.
+    place, some tricks come and others go, or settings of the base differ as well, it speaks of what the row has
+    instead. Several tricks that all come or all go are judged together.
     """
-    return -1 if set(reference) > set(row) else 1
+    gone = {trick.partition("=")[0] for trick in set(reference) - set(row)}
+    return -1 if set(reference) > set(row) and len(differs) <= len(gone) else 1
 
 
 def verdict(better_by: float, p_adjusted: float, p_equivalence: float, inert: bool) -> Verdict:

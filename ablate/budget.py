@@ -6,6 +6,7 @@ arithmetic is power.py's.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -166,7 +167,7 @@ def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, b
             f"takes {duration(least)}. Fewer tricks, fewer epochs, or more time."
         )
     if chosen is fits[0]:
-        return f"Proposed: ablate run {name} --set seeds={chosen.seeds}"
+        return f"Proposed: ablate run {shlex.quote(name)} --set seeds={chosen.seeds}"
     return (
         f"Proposed: `designs: {chosen.design}` in {name}, with `seeds: {chosen.seeds}`; its own gets fewer than three."
     )

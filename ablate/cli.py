@@ -6,6 +6,8 @@ user's input is wrong (a message, never a traceback); 130 interrupted.
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -253,6 +255,10 @@ def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="The study fi
 def list_(
     what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|figures|studies")],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Yours too: a study's `plugins:` folder. May be given again."),
+    ] = None,
 ) -> None:
     """List plug-ins, or the stored studies.
 
@@ -275,7 +281,7 @@ def list_(
         return
     from ablate.registry import Registry
 
-    found = _described(Registry(), what)
+    found = _described(Registry(plugins or ()), what)
     if format_ == "json":
         print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
     else:
@@ -329,10 +335,13 @@ def doctor(study: StudyArgument = None, set_: Set = None) -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The command `ablate`: mistakes become messages and exit codes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a table has arrows, and some terminals are ASCII or Latin-1
+        sys.stdout.reconfigure(errors="backslashreplace")
     code = _exit_code(lambda: app(args=arguments, standalone_mode=False))
     try:
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader (`head`, say) has what it wanted
+    except OSError as error:  # or it would be tried again, and fail once more, at exit
+        code = code or _not_written(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
 
@@ -359,5 +368,14 @@ def _exit_code(command: Callable[[], Any]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         print("ablate: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _not_written(error)
+
+
+def _not_written(error: OSError) -> int:
+    if error.errno == errno.EPIPE:  # the reader (`head`, say) has what it wanted
         return 0
+    print(f"ablate: {error.filename or 'the output'} cannot be written: {error.strerror}.", file=sys.stderr)
+    return 2

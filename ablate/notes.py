@@ -209,12 +209,19 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
             "with a power of 80 %, if the spread of these few seeds is the true one. "
             + _at_most([row for row in rows if row.more_seeds is not None])
         )
+    tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     if any(len(row.differs) > 1 for row in rows):
         found.append(
             "‡ differs from its comparison by several tricks: the verdict is about them together; where some come and "
             "others go, about what the row has instead."
         )
-    tricks = dict(zip(measured.variants, measured.tricks, strict=True))
+    own = [
+        f"{row.variant} ({', '.join(settings)})"
+        for row in rows
+        if (settings := _settings(row, tricks[row.variant], tricks.get(row.compared_with or "", ())))
+    ]
+    if own:
+        found.append(f"Differs by settings of its own too, and the verdict is about the row as a whole: {listed(own)}.")
     if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
         found.append("Where one level takes another's place, the verdict speaks of the row's level.")
     return found
@@ -229,6 +236,11 @@ def _at_most(rows: Sequence[Row]) -> str:
         for row in rows
     )
     return f"Few seeds underestimate a spread; by its upper limit (80 % confidence) it takes {listed(texts)}."
+
+
+def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
+    """The keys of the base in which a hand-listed row differs: what follows its tricks in `differs`."""
+    return row.differs[len({choice.partition("=")[0] for choice in {*ours} ^ {*theirs}}) :]
 
 
 def _swaps(row: Sequence[str], reference: Sequence[str] | None) -> bool:
@@ -283,7 +295,7 @@ def _degenerate(measured: Measured) -> list[str]:
 
 
 def _without_spread(rows: Sequence[Row]) -> list[str]:
-    flat = [row.variant for row in rows if row.no_spread]
+    flat = list(dict.fromkeys(row.variant for row in rows if row.no_spread))
     if not flat:
         return []
     return [

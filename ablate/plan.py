@@ -208,7 +208,7 @@ def make_plan(
     if problems or judged:
         raise StudyError([*problems, *judged])
     completed = {name: starts.started(done, found) for name, done in completed.items()}
-    rows, row_notes = rows_of(space, drafts, names, baseline, cells)
+    rows, row_notes = rows_of(study, space, drafts, names, baseline, cells)
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
         designs[row.variant][row.design] = None

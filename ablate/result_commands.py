@@ -76,7 +76,11 @@ def import_(
     found = importer.read_file(file, columns)
     with Store.open(Global.db, write=True) as store:
         importer.save(found, store, study, columns, replace=replace)
-    say(f"imported {len(found.runs)} lines: {len(found.variants)} variants of {study}, compared with {found.baseline}.")
+    lines, variants = (
+        f"{count} {what}{'s' * (count != 1)}"
+        for count, what in ((len(found.runs), "line"), (len(found.variants), "variant"))
+    )
+    say(f"imported {lines}: {variants} of {study}, compared with {found.baseline}.")
 
 
 @app.command()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ablate import check
 from ablate.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space, name_of
 from ablate.errors import ConfigError, PluginError, Problem
+from ablate.identity import canonical_json
 from ablate.records import Cell, Study
 from ablate.registry import Registry
 
@@ -20,7 +21,8 @@ BY_HAND = "variants"
 
 @dataclass(frozen=True)
 class PlannedRow:
-    """A row of the table to come. differs: the tricks in which it differs from `compared_with`, in the file's order.
+    """A row of the table to come. differs: the tricks in which it differs from `compared_with`, in the file's order,
+    then the keys of the base that a hand-listed variant's own `set:` changes and its comparison's does not.
 
     compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
     "optimizer: adamw"); the name itself unless the design changes one trick at a time.
@@ -98,7 +100,12 @@ def baseline_of(study: Study, drafts: Sequence[Draft], names: Mapping[Cell, str]
 
 
 def rows_of(
-    space: Space, drafts: Sequence[Draft], names: Mapping[Cell, str], baseline: str, cells: Mapping[str, Cell]
+    study: Study,
+    space: Space,
+    drafts: Sequence[Draft],
+    names: Mapping[Cell, str],
+    baseline: str,
+    cells: Mapping[str, Cell],
 ) -> tuple[tuple[PlannedRow, ...], list[str]]:
     """The rows, and a note on each row whose comparison was left out: it stays and is compared with nothing."""
     rows: list[PlannedRow] = []
@@ -112,16 +119,21 @@ def rows_of(
         if other is None or other == variant:
             rows.append(PlannedRow(draft.design, variant, None, (), variant))
             continue
-        differs = _differs(draft.row.cell, cells[other], space)
+        differs = _differs(draft.row.cell, cells[other], study)
         rows.append(PlannedRow(draft.design, variant, other, differs, _label(space, draft, variant, differs)))
     compared = {(row.design, row.variant) for row in rows if row.compared_with is not None}
     kept = (row for row in rows if row.compared_with is not None or (row.design, row.variant) not in compared)
     return tuple(dict.fromkeys(kept)), notes
 
 
-def _differs(cell: Cell, other: Cell, space: Space) -> tuple[str, ...]:
+def _differs(cell: Cell, other: Cell, study: Study) -> tuple[str, ...]:
     changed = {choice.trick for choice in {*cell.on} ^ {*other.on}}
-    return tuple(trick.name for trick in space.tricks if trick.name in changed)
+    tricks = [trick.name for trick in study.tricks if trick.name in changed]
+    sets = {variant.name: variant.set for variant in study.variants}
+    ours, theirs = sets.get(cell.of, {}), sets.get(other.of, {})
+    # By their text, for 1 == True and 1 == 1.0 in Python but not in a configuration.
+    here, there = ({key: canonical_json(value) for key, value in side.items()} for side in (ours, theirs))
+    return (*tricks, *(key for key in dict.fromkeys([*ours, *theirs]) if here.get(key) != there.get(key)))
 
 
 def _label(space: Space, draft: Draft, variant: str, differs: Sequence[str]) -> str:

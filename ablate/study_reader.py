@@ -166,6 +166,7 @@ class Reader:
         at: Trail = ("metric", "name") if isinstance(self.given.value["metric"], dict) else ("metric",)
         self._check_metric(at, form.name, task)
         better = form.better or self._better(form.name, task)
+        self._check_better(("metric", "better"), form.name, form.better, task)
         if form.better is None and better == "higher" and "acc" not in form.name.lower():
             self.notes.append(
                 f"higher is taken for better of {form.name}; if not: {{name: {form.name}, better: lower}}."
@@ -178,6 +179,12 @@ class Reader:
             self.wrong(path, unknown("metric", name, list(known)))
         else:
             self._check_name(path, name, "a metric")
+
+    def _check_better(self, path: Trail, name: str, better: str | None, task: Task | None) -> None:
+        """The task knows its own metrics: a loss for which higher were better would turn every verdict round."""
+        known = task.metrics.get(name) if task is not None else None
+        if known and better not in (None, known):
+            self.wrong(path, f"is {better}, but of {name} {known} is better; leave `better` out.")
 
     def _better(self, name: str, task: Task | None) -> Better:
         known = task.metrics.get(name) if task is not None else None
@@ -193,6 +200,7 @@ class Reader:
                 self.wrong(path, f"is {said(item)}; it must look like dev_loss or {{name: f1, better: higher}}.")
                 continue
             self._check_metric((*path, "name") if isinstance(item, dict) else path, name, task)
+            self._check_better((*path, "better"), name, better, task)
             if name == metric.name:
                 self.notes.append(f"also: {name} is the study's metric and shown anyway.")
             else:

@@ -93,7 +93,7 @@ def _compare(found: Results) -> ViewData:
     said = [
         f"Every number is {metric.name} ({metric.better} is better) with the trick minus without it: with all others "
         "on, with none on, at its place in the file's order, and over all orders. Paired differences with their own "
-        "95 % t interval, not adjusted; Shapley values ± standard error. –: the study has not run these variants.",
+        "95 % t interval, not adjusted; Shapley values ± standard error. –: no result of these variants.",
         *_n_of_differences(counted),
         "Sign depends on context: among all pairs of variants that differ by this trick alone, one says that it raises "
         "the metric and another that it lowers it, each with p < 0.05 by Holm over those pairs (a family per trick, "

@@ -389,3 +389,10 @@ def test_the_upper_limit_of_more_seeds_comes_from_the_upper_limit_of_the_spread(
     deviation = np.std(np.subtract(values["a"], values["base"]), ddof=1) * math.sqrt(4 / stats.chi2.ppf(0.2, 4))
     assert found.more_seeds_upper == math.ceil(TTestPower().solve_power(0.3 / deviation, power=0.8, alpha=0.05)) - 5
     assert found.more_seeds < found.more_seeds_upper
+
+
+def test_a_row_with_settings_of_its_own_is_judged_as_what_it_is_and_not_by_the_trick_it_lacks():
+    values = {"small": [80, 80.2, 80.1, 80.3], "wide": [90.1, 90.2, 90.0, 90.3]}
+    rows = [Asked("variants", "small", None), Asked("variants", "wide", "small", ("bn", "width"))]
+    measured = study(values, rows, tricks={"small": ("bn",), "wide": ()})
+    assert row(measured, "wide").verdict == "helps"

@@ -225,6 +225,22 @@ def test_the_version_is_that_of_the_distribution(folder):
     assert f"ablate {version('ablate-studies')}\n" == ablate(folder, "--version")
 
 
+def test_a_full_disk_is_a_message(folder):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ablate", "list", "tricks"],
+            cwd=folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (2, "ablate: the output cannot be written: No space left on device.\n") == (done.returncode, done.stderr)
+
+
+def test_a_terminal_that_knows_ascii_only_gets_the_rest_escaped(folder):
+    assert "M\\xfcller & Hutter" in ablate(folder, "list", "tricks", PYTHONIOENCODING="ascii")
+
+
 def test_every_command_has_a_help_text_with_an_example(folder):
     commands = [line.split()[0] for line in ablate(folder, "--help").split("Commands:")[1].splitlines() if line]
     assert len(commands) >= 17

@@ -752,3 +752,8 @@ def test_where_other_weights_than_the_last_ones_are_asked_for_it_trains(at):
 def test_the_key_of_what_it_measures_does_not_hang_on_whether_that_is_planned():
     alone = runs_of(variants=[hand("only", "views")])
     assert alone["only"].evaluates == runs_of(designs=["leave_one_out"])["base"].key
+
+
+def test_a_hand_listed_row_differs_by_its_own_settings_too():
+    planned = plan(*toggles(1), variants=(hand("A", "a"), hand("B", epochs=3), hand("C", "a", epochs=3)))
+    assert {row.variant: row.differs for row in planned.rows} == {"A": (), "B": ("a", "epochs"), "C": ("epochs",)}
