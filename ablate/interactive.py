@@ -60,13 +60,13 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
         if panel.title:
             layout["annotations"].append(_title(panel.title, key))
     layout |= {
-        "height": height + 46 + 22 * len(seen) // (1 if narrow else 3),
+        "height": height + 60 + 22 * len(seen) // (1 if narrow else 3),
         "margin": {"l": 10, "r": 16, "t": 34 if any(panel.title for panel in scene.panels) else 12, "b": 10},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 13},
+        "font": {"family": "system-ui, sans-serif", "size": 11 if narrow else 13},
         "showlegend": bool(seen),
-        "legend": {"orientation": "h", "x": 0, "y": -50 / height, "yanchor": "top", "yref": "paper"},
+        "legend": {"orientation": "h", "x": 0, "y": -62 / height, "yanchor": "top", "yref": "paper"},
         "hovermode": "closest",
     }
     return {"data": data, "layout": layout}
