@@ -406,9 +406,13 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"
 
 
+ROUNDING = 1e-12
+"""Standard deviations up to here are what adding up floats leaves of equal values, not a spread."""
+
+
 def spreads(variants: Sequence[str], std: Iterable[float], how: str = "") -> str:
     """Which variants' standard deviations differ by more than MOST_RATIO; empty where none do or too few are known."""
-    known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > 0)
+    known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > ROUNDING)
     if len(known) < 2 or known[-1][0] <= MOST_RATIO * known[0][0]:
         return ""
     (low, least), (high, most) = known[0], known[-1]

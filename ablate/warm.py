@@ -149,10 +149,11 @@ def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
     os.set_blocking(woken, False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    channel.send(json.dumps({"ready": os.getpid()}).encode())
     children: dict[int, str] = {}
     ends: list[Any] = [channel, wake]
     try:
+        # Inside, for a Ctrl-C while torch is imported leaves nobody to hear it.
+        channel.send(json.dumps({"ready": os.getpid()}).encode())
         while True:
             readable, _, _ = select.select(ends, [], [])
             if wake in readable:

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from ablate import results
+from ablate import notes, results
 from ablate.errors import AblateError
 from ablate.notes import listed
 from ablate.registry import Registry
@@ -328,3 +328,8 @@ def test_a_placebo_is_never_the_best_and_part_of_no_factorial(fill):
     assert "a (90.12, n=5)" in note(store, "Best mean")
     assert rows(store)["placebo"].placebo
     assert ["a"] == [effect["tricks"][0] for effect in views.view(results.load(store), "effects").records]
+
+
+def test_what_rounding_leaves_of_equal_values_is_no_spread_to_warn_of():
+    assert "" == notes.spreads(["a", "b"], [6.8e-16, 1.6e-16])
+    assert notes.spreads(["a", "b"], [6.8, 1.6]).startswith("Spreads differ by more than 2 x")
