@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import pickle
 import random
 import time
@@ -24,7 +25,7 @@ import torch
 from ablate import devices
 from ablate.trainer import Training, write_whole
 
-INTERVAL_S = 60.0
+INTERVAL_S = float(os.environ.get("ABLATE_CHECKPOINT_S", "60"))
 """Between two checkpoints, and before the first: a shorter training writes none."""
 KEPT = 2
 

@@ -32,6 +32,8 @@ from ablate.store import Store
 from ablate.warm import Setup
 
 WHO = ("dispatcher", "workers", "server", "both")
+HEARTBEAT = "heartbeat"
+"""The dispatcher, in the middle of renewing its leases."""
 RUNS = 6
 LEASE_S = 600.0
 """Far longer than any test: what is recovered is recovered because its process is gone."""
@@ -95,12 +97,26 @@ def drive(folder: Path, who: str, at: int, database: str) -> None:
     """The driver: kill `who` at tick number `at` (0: nobody), then say how many ticks there were, how many
     processes were hit, and how many seconds it took."""
     ticks = hits = 0
+    renewing = False
+    renew, snapshot = Store.renew, Dispatcher._snapshot
 
     def tick(*_: object) -> None:
         nonlocal ticks, hits
-        ticks += 1
-        if ticks == at:
-            hits = kill(os.getpid(), who)
+        ticks += who != HEARTBEAT or renewing
+        if ticks == at and not hits:
+            hits = kill(os.getpid(), "dispatcher" if who == HEARTBEAT else who)
+
+    def renewed(*given) -> set[str]:
+        nonlocal renewing
+        renewing = True
+        try:
+            return renew(*given)
+        finally:
+            renewing = False
+
+    if who == HEARTBEAT:
+        Store.renew = renewed
+        Dispatcher._snapshot = lambda self: replace(snapshot(self), renewed_s=float("-inf"))  # at every turn
 
     class Ticking(LocalExecutor):
         def start(self, *given, **named) -> None:

@@ -1,7 +1,14 @@
 """A training that was cut off ends with the same bits as an unbroken one; a damaged checkpoint falls back."""
 
+import json
+import os
 import pickle
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 import torch
 
@@ -9,6 +16,7 @@ from ablate import checkpoint
 from ablate.errors import PausedError
 from ablate.records import RunSpec, TrickUse
 from ablate.registry import Registry
+from ablate.store import Store
 from ablate.task import Run
 from ablate.tasks.classify import Classify
 from ablate.testing import TINY, base_for
@@ -132,3 +140,69 @@ def test_a_checkpoint_executes_nothing(tmp_path, capsys):
     (tmp_path / "a/checkpoint-000001.pt").write_bytes(hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
     execute(run)
     assert "executed" not in capsys.readouterr().out
+
+
+# ------------------------------------------------------------------------------------------- killed, as a user would be
+
+HALTS = """
+import os, time
+from dataclasses import dataclass
+from pathlib import Path
+from ablate.trick import Trick
+
+@dataclass(frozen=True)
+class Halts(Trick):
+    at: int = 11
+
+    def after_step(self, memory, model, step):
+        there = Path(os.environ["HALTS_IN"])
+        with (there / "steps").open("a") as log:
+            log.write(f"{step.number}\\n")
+        while step.number == self.at and not (there / "go").exists():
+            (there / "halted").touch()
+            time.sleep(0.01)
+"""
+STUDY = """
+plugins: [plugs]
+base:
+  model: {name: vgg, width: 4, depth: 1, norm: batch, dropout: 0.2}
+  data: {name: synthetic, classes: 4, train_size: 96, dev_size: 64}
+  epochs: 5
+  batch_size: 32
+tricks: {halts: {use: halts}, ema: {use: ema}}
+variants: {only: [halts, ema]}
+seeds: 1
+metric: {name: dev_accuracy}
+"""
+
+
+def test_a_training_whose_dispatcher_was_killed_goes_on_in_the_next_run_and_ends_with_the_same_bits(tmp_path):
+    (tmp_path / "plugs" / "tricks").mkdir(parents=True)
+    (tmp_path / "plugs" / "tricks" / "halts.py").write_text(HALTS)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    environment = {**os.environ, "ABLATE_CHECKPOINT_S": "0", "HALTS_IN": str(tmp_path)}
+
+    def command(db):
+        return [sys.executable, "-m", "ablate", "--db", f"{db}/a.db", "run", "study.yaml", "--no-canary"]
+
+    first = subprocess.Popen(command("killed"), cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
+    while not (tmp_path / "halted").exists():  # in the fourth of five epochs of three steps
+        assert first.poll() is None, "it ended before it was killed"
+        time.sleep(0.01)
+    family = psutil.Process(first.pid).children(recursive=True)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    psutil.wait_procs(family, timeout=30)
+    (tmp_path / "go").touch()
+    (tmp_path / "steps").rename(tmp_path / "first")
+    for db in ("killed", "unbroken"):
+        subprocess.run(command(db), cwd=tmp_path, env=environment, check=True, stdout=subprocess.PIPE)
+        if db == "killed":
+            assert "9" == (tmp_path / "steps").read_text().split()[0], "it began again, not after the third epoch"
+    found = []
+    for db in ("killed", "unbroken"):
+        with Store.open(tmp_path / db / "a.db") as store:
+            (attempt,) = store.counted("study")
+            curve = store.curve_values("study")
+            found.append(json.dumps([attempt.outputs, curve], sort_keys=True))
+    assert found[0] == found[1]

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from reliability import WHO, random_trials, trial
+from reliability import HEARTBEAT, WHO, random_trials, trial
 
 from ablate.store import Store
 
@@ -16,6 +16,13 @@ TICKS = 195
 @pytest.mark.parametrize(("who", "at"), [(WHO[i % 4], 25 + 18 * i) for i in range(10)])
 def test_a_kill_at_a_statement_a_commit_or_a_start_loses_nothing_and_repeats_nothing(tmp_path, who, at):
     assert trial(tmp_path, who, at).promises_kept
+
+
+@pytest.mark.parametrize("at", [1, 2, 5])
+def test_a_dispatcher_killed_while_it_renews_its_leases_loses_nothing_and_repeats_nothing(tmp_path, at):
+    killed = trial(tmp_path, HEARTBEAT, at)
+    assert killed.promises_kept
+    assert killed.hit
 
 
 @pytest.mark.slow
