@@ -180,6 +180,7 @@ def _import_all(setup: Mapping[str, Any]) -> dict[str, str]:
     """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded."""
     from pathlib import Path
 
+    from ablate import worker  # noqa: F401  # what every child runs: imported in each, it costs 10 CPU ms a run
     from ablate.identity import sha256_file
     from ablate.registry import Registry
     from ablate.task import resolve
