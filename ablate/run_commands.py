@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from ablate.errors import AblateError
-from ablate.records import Reason
+from ablate.records import Reason, Role
 from ablate.terminal import Global, RunArgument, Set, StudyArgument, check_choice, print_json, say
 
 if TYPE_CHECKING:
@@ -47,12 +47,16 @@ def status(
         if watch and format_ == "text":
             _watch(store, name, lease_s())
         told = standing(store, name)
+        roles: tuple[tuple[Role, str], ...] = (("tune", "search"), ("confirm", "tuned and untuned on fresh seeds"))
+        more = {role: (what, standing(store, name, role)) for role, what in roles if store.cells(name, (role,))}
     if format_ == "json":
-        print_json({**told, "lease_seconds": lease_s()})
+        print_json({**told, "lease_seconds": lease_s(), **{role: of for role, (_, of) in more.items()}})
         return
     from ablate.view import standing_text
 
     print(standing_text(told))
+    for what, of in more.values():
+        print(standing_text({**of, "study": f"{name}, {what}"}))
 
 
 def _watch(store: Reader, study: str, idle_s: float) -> None:

@@ -199,8 +199,7 @@ class Searching:
 
     def _start(self, hunt: Hunt, trial: Trial) -> None:
         """Give a trial its runs: those that are done already count, those that were paused go on."""
-        study, number = self.planned.study, _origin(hunt, trial)
-        name = f"{hunt.variant.name} [trial {number}]"
+        study, name = self.planned.study, _called(hunt, trial)
         try:
             variant = settled(self.planned, hunt.variant, trial.settings, name)
         except ConfigError as error:
@@ -264,6 +263,8 @@ class Searching:
     def _over(self, hunt: Hunt, number: int, trial: Trial) -> None:
         underway = hunt.underway.pop(number)
         hunt.keep(trial)
+        if trial.state != "done" and len(underway.specs) > 1:
+            self.store.drop_todo(self.planned.study.name, _called(hunt, trial), "tune")
         if self.asked.budget_s is not None:
             hunt.spent_s = self.store.seconds_of([*{key for trial in hunt.trials for key in trial.runs}])
         if trial.state == "done" and self.asked.pruner != "none":
@@ -310,6 +311,11 @@ class Searching:
             if step in other.rungs and pruning.bracket_of(hunt.journal.name, origin, hunt.steps) == mine:
                 found[origin] = other.rungs[step]
         return list(found.values())
+
+
+def _called(hunt: Hunt, trial: Trial) -> str:
+    """The variant that a trial's runs belong to."""
+    return f"{hunt.variant.name} [trial {_origin(hunt, trial)}]"
 
 
 def _origin(hunt: Hunt, trial: Trial) -> int:

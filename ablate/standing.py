@@ -24,6 +24,9 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
         state: sum(cell.state == state for cell in cells.values()) for state in ("todo", "running", "done", "failed")
     }
     counts |= {"running": counts["running"] - len(lost), "lost": len(lost)}
+    paused = sum(cell.reason == "pruned" for cell in cells.values())
+    if paused:
+        counts |= {"failed": counts["failed"] - paused, "paused": paused}
     stored = store.study(study)
     if role == "ablation" and stored is not None and (stored.resolved.get("analysis") or {}).get("looks"):
         from ablate import results  # it loads numpy and scipy, which no other study's standing needs

@@ -175,6 +175,14 @@ class Store(Reader):
                 [{"key": key, "config": config, "state": "todo"} for key, config in runs.items()],
             )
 
+    def drop_todo(self, study: str, variant: str, role: Role) -> None:
+        """Drop a variant's cells of this role whose runs were never begun: nobody wants them any more."""
+        c = schema.cell.c
+        todo = sa.select(schema.run.c.key).where(schema.run.c.state == "todo")
+        with self.transaction() as connection:
+            there = (c.study == study) & (c.variant == variant) & (c.role == role) & c.run.in_(todo)
+            connection.execute(schema.cell.delete().where(there))
+
     def keep_in_plan(self, study: str, key: str, value: Json) -> None:
         """Replace one entry of a study's stored plan; what it was planned from stays."""
         with self.transaction() as connection:

@@ -103,6 +103,7 @@ def standing_line(study: str, counts: Mapping[str, int]) -> str:
 
 _STATES = {
     "done": "done", "running": "running", "todo": "to do", "failed": "failed", "lost": "lost", "saved": "not needed",
+    "paused": "paused",
 }  # fmt: skip
 
 

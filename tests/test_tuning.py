@@ -19,6 +19,7 @@ from ablate import results, runner, tuning
 from ablate.applying import applied
 from ablate.errors import AblateError
 from ablate.runner import Options
+from ablate.standing import standing
 from ablate.store import Store
 from ablate.tune import Journal
 
@@ -269,6 +270,18 @@ def test_a_paused_run_waits_and_no_step_is_ever_worked_twice(folder, pruner):
     assert {1} == set(worked.values())
     assert len(worked) < 9 * (16 + 2)
     assert found["states"]["pruned"] >= len(paused)
+
+
+def test_a_trial_that_was_paused_by_its_first_seed_leaves_no_run_to_do(folder):
+    (folder / "hill.yaml").write_text(CLIMB)
+    sets = ["tune.pruner=median", "tune.sampler=random", "tune.fresh_seeds=1", "tune.seeds=2"]
+    _, (found,) = tune(*sets, trials=12)
+    states = Counter(cell.state for cell in cells("tune"))
+    assert {"done", "failed"} == states.keys()
+    assert found["runs"] == sum(states.values()) < 24
+    with Store.open("a.db") as store:
+        told = standing(store, "hill", "tune")
+    assert (states["done"], states["failed"]) == (told["counts"]["done"], told["counts"]["paused"])
 
 
 def test_a_trial_that_is_among_the_best_of_its_rung_later_is_promoted_and_goes_on(folder):
