@@ -101,7 +101,8 @@ def look(store: Reader, study: str, slots: int | None = None, role: Role = "abla
         running.append(
             Running(run["device"], variant, run["seed"], step, whole.get(variant), value, beside, run["seconds"])
         )
-    failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in cells if cell.state == "failed"]
+    failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
+    failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]
     left_s, basis = _left(store.durations(study), cells, running, told["counts"], slots or len(running))
     better = resolved["metric"]["better"]
     return Look(study, metric, better, told["counts"], tuple(running), tuple(failures), left_s, basis)
@@ -154,7 +155,7 @@ def _left(
 def drawn(seen: Look, *, stopping: bool = False) -> RenderableType:
     """For a terminal: how far, what runs where since when and how it compares, what failed."""
     counts = seen.counts
-    ended = counts["done"] + counts["failed"]
+    ended = counts["done"] + counts["failed"] + counts.get("paused", 0)
     total = sum(count for state, count in counts.items() if state != "saved")
     head = Table.grid(padding=(0, 2))
     head.add_row(ProgressBar(total=max(total, 1), completed=ended, width=30), _headline(seen, ended, total, stopping))

@@ -23,7 +23,7 @@ _MEANINGS: dict[Reason, str] = {
     "cancelled": "it was stopped by a signal, which costs no attempt",
     "bad_result": "the task gave something that is no set of metrics, or not the study's metric",
     "code_changed": "a file that it executes was edited after the plan was made",
-    "pruned": "it was given up early, as the tuner asked",
+    "pruned": "its search paused it early, at a step at which others were better",
 }
 
 
@@ -87,6 +87,9 @@ def because(
         gone = "its worker and its dispatcher are gone" if fate == "gone" else "its lease ended without a sign of life"
         return [f"lost on {place}: {gone}.", "The next `ablate run` takes it up again."]
     if state.state == "failed" and state.reason is not None:
+        if state.reason == "pruned":
+            goes_on = "It goes on where it stopped when `ablate tune` finds it among the best of its step after all."
+            return [f"paused: {_MEANINGS['pruned']}.", goes_on]
         lines = [f"failed: {state.reason}: {_MEANINGS[state.reason]}."]
         if state.reason in RETRIED:
             lines.append(f"It was executed {state.attempts} times, and limits.attempts allows no more.")
