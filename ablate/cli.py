@@ -204,7 +204,7 @@ def run(
         ended = runner.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
-        raise typer.Exit(130)
+        sys.exit(130)
     freed = weights.prune(found, Global.db)
     if freed:
         say(f"removed {weights.shown(freed)} of weights: the study keeps those of the best variant.")
@@ -353,6 +353,8 @@ _UsageMistake: Any = typer.BadParameter.__mro__[2]
 def _exit_code(command: Callable[[], Any]) -> int:
     try:
         result = command()
+        if result == 130:  # some releases of typer turn Ctrl-C into a silent exit
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except StudyError as error:
         print(error, file=sys.stderr)  # each line begins with file:line:column, where an editor can jump to

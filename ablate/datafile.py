@@ -34,7 +34,7 @@ def found(root: str, name: str = "") -> Path:
     listed = one_of(near[:8]) or "nothing"
     hint = did_you_mean(there.name, near)
     raise DataError(
-        f"{path} does not exist{here}; {there.parent} has {listed}{' and more' if near[8:] else ''}.{hint} "
+        f"{path} does not exist{here}; {there.parent.absolute()} has {listed}{' and more' if near[8:] else ''}.{hint} "
         "Relative paths start at the working directory; `--set data.root=FOLDER` names another."
     )
 

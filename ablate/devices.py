@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
 from ablate.executor import Slot
 from ablate.identity import sha256
 from ablate.records import Json
@@ -110,7 +110,8 @@ def slots(
 ) -> tuple[Slot, ...]:
     """Where runs may execute: each GPU `runs_per_gpu` times, or one slot per `threads` processors.
 
-    asked: devices by name (--devices); all where empty. AblateError where a run wants more than there is.
+    asked: devices by name (--devices); all where empty. AblateError for a device that is not there, ConfigError
+    where a run wants more than there is.
     """
     there = gpus()
     names = [device.name for device in there]
@@ -120,9 +121,9 @@ def slots(
             raise AblateError(f"--devices: there is no device {name!r}; there is {allowed}.{did_you_mean(name, names)}")
     if gpus_per_run > len(there):
         has = "no GPU" if not there else f"{len(there)} GPU" + "s" * (len(there) > 1)
-        raise AblateError(f"resources.gpus is {gpus_per_run}, but this host has {has}; set it to {len(there)}.")
+        raise ConfigError([("resources.gpus", f"is {gpus_per_run}, but this host has {has}; set it to {len(there)}.")])
     if gpus_per_run > 1:
-        raise AblateError(f"resources.gpus is {gpus_per_run}; a run of ablate takes one GPU or none.")
+        raise ConfigError([("resources.gpus", f"is {gpus_per_run}; a run of ablate takes one GPU or none.")])
     if gpus_per_run == 1 and "cpu" not in asked:
         chosen = [name for name in names if not asked or name in asked]
         made = [Slot(name, index) for index in range(runs_per_gpu) for name in chosen]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ablate import results, seeds
 from ablate.analysis import best
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
 from ablate.identity import sha256_file
 from ablate.plan import Plan
 from ablate.records import Json, Parent, Start
@@ -79,5 +79,6 @@ def _variant(plan: Plan, store: Store, wanted: Parent) -> str:
     known = [variant.name for variant in plan.variants]
     if wanted.variant not in known:
         near = did_you_mean(wanted.variant, known)
-        raise AblateError(f"study {name} has no variant {wanted.variant!r}; it has {one_of(known)} or best.{near}")
+        message = f"is {wanted.variant!r}; study {name} has {one_of(known)} or best.{near}"
+        raise ConfigError([("init.variant", message)])
     return wanted.variant

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ablate.errors import StoreError
 from ablate.identity import canonical_json
 from ablate.records import Json
 from ablate.rows import some
@@ -107,3 +108,32 @@ def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     if changed:
         lines.append(f"variants that are configured otherwise than in the last run: {some(changed)}.")
     return lines
+
+
+# ------------------------------------------------------------------------------------------------- what is stored
+
+
+_PARTS: Mapping[str, tuple[type, tuple[str, ...]]] = {
+    "metric": (dict, ("name", "better")),
+    "seeds": (list, ()),
+    "tricks": (list, ("name",)),
+    "variants": (list, ("name", "tricks", "config")),
+    "rows": (list, ("design", "variant", "compared_with", "differs")),
+}
+"""What every stored plan has: of what kind, and which keys it or each of its entries has."""
+
+
+def check_whole(study: str, resolved: Mapping[str, Json]) -> None:
+    """StoreError where a stored plan lacks a part that readers rely on: another program wrote that."""
+    for part, (kind, keys) in _PARTS.items():
+        found = resolved.get(part)
+        entries = found if isinstance(found, list) else [found]
+        if not isinstance(found, kind) or not all(not keys or _has(entry, keys) for entry in entries):
+            raise StoreError(
+                f"the database is damaged: the stored plan of {study!r} has no {part} as ablate writes them; "
+                "restore a copy, or name another with --db"
+            )
+
+
+def _has(entry: Json, keys: Sequence[str]) -> bool:
+    return isinstance(entry, dict) and all(key in entry for key in keys)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
-from ablate import analysis, noise, notes, tuned
+from ablate import analysis, noise, notes, registration, tuned
 from ablate.analysis import Asked, Measured
 from ablate.blocks import Array
 from ablate.comparisons import summary_of
@@ -71,6 +71,7 @@ def find(store: Reader, study: str | None) -> StoredStudy:
     """The stored study called `study`; None: the one last run. AblateError where there is none."""
     found = store.study(study)
     if found is not None:
+        registration.check_whole(found.name, found.resolved)
         return found
     if study is None:
         raise AblateError("the database holds no study yet; `ablate run STUDY` makes one.")

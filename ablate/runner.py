@@ -19,7 +19,7 @@ from ablate import check, devices, identity, registration, scheduler, starts
 from ablate import plan as planning
 from ablate import study as studies
 from ablate.dispatcher import Dispatcher, Ended, Listener, canaries
-from ablate.errors import AblateError, NoDatabaseError, StudyError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError, did_you_mean, one_of
 from ablate.executor import Failed, Finished, Slot
 from ablate.executors.local import LocalExecutor
 from ablate.feed import Feed
@@ -108,6 +108,7 @@ def stored_study(name: str | None, db: str) -> StoredStudy:
             name = here[0].name if here else Path(name).stem
         stored, shown = store.study(name), store.shown
     if stored is not None:
+        registration.check_whole(stored.name, stored.resolved)
         return stored
     if not known:
         raise AblateError(f"{shown} holds no study yet; `ablate run STUDY` makes the first one.")
@@ -138,7 +139,8 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
             raise
         except AblateError as error:
             cell = next(variant.cell for variant in plan.variants if variant.pending == wanted)
-            raise StudyError([check.refusal(study, cell, "init.study", str(error))]) from error
+            said = error.problems if isinstance(error, ConfigError) else [("init.study", str(error))]
+            raise StudyError([check.refusal(study, cell, key, message) for key, message in said]) from error
     plan = planning.make_plan(study, registry, task, sources, found)
     awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
     return Planned(study, plan, registry, task, tuple(overrides), path, awaited)
@@ -267,19 +269,23 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
     wanted = resources.gpus
     if wanted is None:
         wanted = 1 if devices.gpus() and "cpu" not in options.devices else 0
-    slots = devices.slots(
-        gpus_per_run=wanted,
-        runs_per_gpu=resources.runs_per_gpu,
-        threads=resources.threads,
-        workers=options.workers,
-        asked=options.devices,
-    )
+    try:
+        slots = devices.slots(
+            gpus_per_run=wanted,
+            runs_per_gpu=resources.runs_per_gpu,
+            threads=resources.threads,
+            workers=options.workers,
+            asked=options.devices,
+        )
+    except ConfigError as error:
+        raise StudyError([check.problem(study, key, message) for key, message in error.problems]) from None
     if isinstance(resources.memory_gib, float):
         room = sizes_for(study, slots).room
         most = max(room, key=lambda name: room[name])
         if resources.memory_gib * 1024 > room[most]:
             has = f"{most} has {room[most] / 1024:.1f} GiB"
-            raise AblateError(f"resources.memory_gib is {resources.memory_gib:g}, but {has}; a run would never fit.")
+            message = f"is {resources.memory_gib:g}, but {has}; a run would never fit."
+            raise StudyError([check.problem(study, "resources.memory_gib", message)])
     return slots
 
 

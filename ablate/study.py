@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.dataset import own_modules
-from ablate.errors import AblateError, ConfigError, PluginError, Problem, StudyError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError, did_you_mean, one_of
 from ablate.records import Cell, Choice, Json, Study, TrickLevel, TrickUse
 from ablate.registry import Registry, unknown
 from ablate.study_form import Finding, StudyForm, keys, said
@@ -301,12 +301,19 @@ class _Trial:
         try:
             return self.task.complete(config, [use for _, use in uses], self.reader.registry), []
         except ConfigError as error:
-            origins = patched({}, _traced(self.reader.form.base, ("base",)))
-            for path, changes in _layers(self.study, cell):
-                origins = patched(origins, _traced(changes, path))
+            origins = self.origins(cell)
             return None, [_finding(*problem, origins, [path for path, _ in uses]) for problem in error.problems]
         except AblateError as error:  # data that are missing, a plug-in that cannot be imported
-            return None, [Finding(("base",), str(error), True)]
+            data = config.get("data")
+            key = ("data.root" if "root" in data else "data") if isinstance(data, dict) else ""
+            return None, [_finding(key * isinstance(error, DataError), str(error), self.origins(cell), [])]
+
+    def origins(self, cell: Cell) -> Any:
+        """Where each part of a cell's configuration was written."""
+        origins = patched({}, _traced(self.reader.form.base, ("base",)))
+        for path, changes in _layers(self.study, cell):
+            origins = patched(origins, _traced(changes, path))
+        return origins
 
     def check_epoch(self, base: Completed) -> None:
         at, epochs = self.study.metric.at, base.config.get("epochs")

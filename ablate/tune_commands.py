@@ -63,7 +63,7 @@ def tune(
         told = tuning.tune(found, Global.db, runner.Options(workers, chosen), view)
     if told.ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
-        raise typer.Exit(130)
+        sys.exit(130)
     print(_table(found.study.name), end="")
     if _has_failures(found.study.name):
         raise typer.Exit(1)

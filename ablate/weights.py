@@ -32,6 +32,8 @@ def told(planned: Planned, db: str) -> list[str]:
     seeds = len(planned.study.seeds)
     end = {"all": f"{shown(mean * len(keys))} when all {len(keys)} runs are done", "none": "no run writes any"}
     end["best"] = f"{shown(mean * seeds)} when all is done and only the best variant keeps them"
+    if kept == "all" and len(sizes) == len(keys):
+        return [f"Weights of all {len(keys)} runs take {shown(least)} (weights: all)."]
     return [f"Weights of {len(sizes)} runs take {shown(least)} now; {end[kept]} (weights: {kept})."]
 
 

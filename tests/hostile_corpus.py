@@ -24,6 +24,7 @@ from ablate.study import parse
 
 HERE = Path(__file__).parent
 STUDY = "base: {epochs: 1}\ntricks: {mixup: }\nseeds: 2\n"
+PLAN = {"metric": {"name": "m", "better": "higher"}, "seeds": [0], "tricks": [], "variants": [], "rows": []}
 MARK = "executed"
 """A file that whatever is executed would leave behind."""
 
@@ -56,7 +57,7 @@ def _study(text: str) -> Callable[[Path], object]:
 def _database(*statements: str) -> Callable[[Path], object]:
     def make(folder: Path) -> None:
         with Store.open(folder / "a.db", write=True) as store:
-            store.save_plan("s", STUDY, {"study": "s"}, "", [("base", 0, "ablation", "k")], {"k": "{}"})
+            store.save_plan("s", STUDY, PLAN, "", [("base", 0, "ablation", "k")], {"k": "{}"})
         with closing(sqlite3.connect(folder / "a.db")) as connection:
             for statement in statements:
                 connection.execute(statement)
@@ -104,7 +105,7 @@ CORPUS = [
     Bad("a column less", "not one of this ablate's", (*DB, "status"), _database("ALTER TABLE cell DROP COLUMN position")),
     *(
         Bad(f"the plan is {text[:20]!r}", "damaged", (*DB, "table"), _database(f"UPDATE study SET resolved = '{text}'"))
-        for text in ("{", "", "null", "[]", "7", '"text"', "[" * 100_000)
+        for text in ("{", "{}", '{"metric": 1}', "", "null", "[]", "7", '"text"', "[" * 100_000)
     ),
     *(
         Bad(f"import of {name}", told, ("import", "--metric", "acc", name), lambda f, n=name, d=data: (f / n).write_bytes(d))

@@ -9,7 +9,7 @@ import pytest
 from ablate import devices, runner
 from ablate.devices import Device, slots, visible
 from ablate.dispatcher import Dispatcher
-from ablate.errors import AblateError
+from ablate.errors import AblateError, StudyError
 from ablate.executor import Slot
 from ablate.executors.local import LocalExecutor
 from ablate.packer import Sizes
@@ -120,8 +120,9 @@ def test_each_gpu_gives_as_many_slots_as_runs_share_it_and_takes_turns(monkeypat
 
 def test_more_gpus_than_there_are_is_refused(monkeypatch):
     monkeypatch.setattr(devices, "gpus", lambda: ())
-    with pytest.raises(AblateError, match=r"resources.gpus is 1, but this host has no GPU; set it to 0."):
-        slots(gpus_per_run=1, runs_per_gpu=1, threads=1, workers=None)
+    asked = parse("tricks: {mixup: }\nresources: {gpus: 1}", "s.yaml")
+    with pytest.raises(StudyError, match=r"s.yaml:2:19: resources.gpus: is 1, but this host has no GPU; set it to 0."):
+        runner.slots_for(asked, runner.Options())
 
 
 def test_a_child_sees_its_slots_gpu_and_no_other_and_no_slot_is_used_twice(tmp_path, monkeypatch):
@@ -208,7 +209,7 @@ def test_memory_that_no_device_has_is_refused(monkeypatch):
     monkeypatch.setattr(devices, "gpus", lambda: GPUS)
     asked = parse("tricks: {mixup: }\nresources: {memory_gib: 100}", "s.yaml")
     assert 8 == asked.resources.runs_per_gpu
-    with pytest.raises(AblateError, match=r"resources.memory_gib is 100, but cuda:0 has 78.1 GiB; a run would never"):
+    with pytest.raises(AblateError, match=r"resources.memory_gib: is 100, but cuda:0 has 78.1 GiB; a run would never"):
         runner.slots_for(asked, runner.Options())
     fits = replace(asked, resources=replace(asked.resources, memory_gib=20.0, runs_per_gpu=2))
     assert 4 == len(runner.slots_for(fits, runner.Options()))

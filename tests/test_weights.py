@@ -41,7 +41,7 @@ def test_all_keep_their_weights_or_the_best_variant_alone_or_none(tmp_path):
     (tmp_path / "mine.yaml").write_text(STUDY)
     ablate(tmp_path, "run", "mine.yaml")
     assert {("base", 0), ("base+slow", 0), ("base+views", 0)} == with_weights(tmp_path)
-    assert "Weights of 3 runs take" in ablate(tmp_path, "plan", "mine.yaml")
+    assert "Weights of all 3 runs take" in ablate(tmp_path, "plan", "mine.yaml")
     ablate(tmp_path, "run", "mine.yaml", "--set", "weights=best")
     rows = json.loads(ablate(tmp_path, "table", "--format", "json"))["rows"]
     best = max(rows, key=lambda row: (row["mean"], -len(row["tricks"])))["variant"]
