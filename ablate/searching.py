@@ -263,7 +263,7 @@ class Searching:
     def _over(self, hunt: Hunt, number: int, trial: Trial) -> None:
         underway = hunt.underway.pop(number)
         hunt.keep(trial)
-        if trial.state != "done" and len(underway.specs) > 1:
+        if trial.state != "done":
             self.store.drop_todo(self.planned.study.name, _called(hunt, trial), "tune")
         if self.asked.budget_s is not None:
             hunt.spent_s = self.store.seconds_of([*{key for trial in hunt.trials for key in trial.runs}])
