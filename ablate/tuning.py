@@ -137,7 +137,7 @@ def _said(asked: Search, hunts: Sequence[Hunt]) -> str:
 def _executed(store: Reader, hunt: Hunt) -> int:
     """How many runs the search took, not counting those that were never begun because an earlier seed was paused."""
     keys = {key for trial in hunt.trials for key in trial.runs}
-    return sum(state.state != "todo" for state in store.states(keys).values())
+    return sum(state.state != "todo" or state.attempts > 0 for state in store.states(keys).values())
 
 
 def _kept(store: Reader, study: str) -> list[dict[str, Json]]:
