@@ -121,7 +121,7 @@ def test_each_gpu_gives_as_many_slots_as_runs_share_it_and_takes_turns(monkeypat
 def test_more_gpus_than_there_are_is_refused(monkeypatch):
     monkeypatch.setattr(devices, "gpus", lambda: ())
     asked = parse("tricks: {mixup: }\nresources: {gpus: 1}", "s.yaml")
-    with pytest.raises(StudyError, match=r"s.yaml:2:19: resources.gpus: is 1, but this host has no GPU; set it to 0."):
+    with pytest.raises(StudyError, match=r"s:2:13: resources.gpus: is 1, but this host has no GPU; set it to 0."):
         runner.slots_for(asked, runner.Options())
 
 
