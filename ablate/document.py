@@ -1,4 +1,4 @@
-"""The contract of a report: sections of plain blocks, which report_html.py and its siblings turn into files.
+"""The contract of a report: sections of plain blocks, which reports/html.py and its siblings turn into files.
 
 A document holds text, names and numbers as they are; every format escapes them in one place. It knows no syntax and
 computes no statistic (report.py makes one from results, prose.py from an author's own Markdown).

@@ -1,6 +1,6 @@
 """What commands share at the terminal: the options before the command, refusals of choices, and where text goes.
 
-Results go to standard output, everything else to standard error. The commands are cli.py and run_commands.py.
+Results go to standard output, everything else to standard error. The commands are the files of commands/.
 """
 
 from __future__ import annotations

@@ -13,18 +13,21 @@ ROWS = [
     "registry design model datafile dataset recipe trick task executor table grid figure document",
     "yaml_file form tune_form study_form study_reader study check search pruning starts rows plan feed packer scheduler drift blocks comparisons power looks analysis adaptive effects tuned registration noise notes claims described methods papers prose reproduce",
     "schema stored store layers transfer trainer devices checkpoint",
-    "worker warm dispatcher results standing factorials views plots interactive typeset paper importer seeds lineage runner weights reuse submission bundle why verify view live budget doctor report report_html report_markdown report_latex report_pdf tune searching tuning applying figure_checks testing terminal skeletons run_commands plugin_commands result_commands figure_commands report_commands tune_commands table_commands cli",
+    "worker warm dispatcher results standing factorials views plots interactive typeset paper importer seeds lineage runner weights reuse submission bundle why verify view live budget doctor report tune searching tuning applying figure_checks testing terminal skeletons cli",
     "__main__",
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names.split())}
 EDGES = {*ROWS[3].split(), "warm"}
+FOLDERS = ("commands", "reports")
+"""Parts of the composition that are many of a kind, a file each. cli finds the commands; a report's format is found by
+its name. No module of the spine imports one."""
 SHELVES = ("designs", "tricks", "models", "datasets", "tasks", "executors", "tables", "figures")
 OWNERS = {
     "sqlalchemy": {"schema", "stored", "store"},
     "optuna": {"tune"},
     "plotly": {"interactive"},
     "matplotlib": {"typeset", "paper", "figure_checks"},
-    "typst": {"report_pdf"},
+    "typst": {"reports"},
     "markdown_it": {"prose"},
     "torch": {
         "trainer",
@@ -67,6 +70,7 @@ def imports(path):
 
 
 SPINE = sorted(path for path in ROOT.glob("*.py"))
+FOLDER_FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.py") if path.stem != "__init__")
 SHELF_FILES = sorted(path for shelf in SHELVES for path in (ROOT / shelf).glob("*.py") if path.stem != "__init__")
 
 
@@ -76,11 +80,21 @@ def test_a_module_imports_only_from_rows_above_or_from_its_left(path):
     for name, typing_only in imports(path):
         if name.startswith("ablate.") and not typing_only:
             other = name.split(".")[1]
-            if other in SHELVES:
-                assert path.stem == "runner", f"{path.stem} imports the shelf file {name}"
+            if other in (*SHELVES, *FOLDERS):
+                assert (path.stem, other) == ("runner", "executors"), f"{path.stem} imports {name}"
             else:
                 there, left = PLACE[other]
                 assert there < row or (there == row and left < column), f"{path.stem} imports {name}"
+
+
+@pytest.mark.parametrize("path", FOLDER_FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_a_command_or_a_reports_format_imports_the_spine_and_no_shelf_file(path):
+    for name, typing_only in imports(path):
+        if name.startswith("ablate.") and not typing_only:
+            other = name.split(".")[1]
+            assert other not in SHELVES, f"{path} imports {name}"
+            assert other == path.parent.name or other in PLACE, f"{path} imports {name}"
+            assert other != "cli", f"{path} imports {name}"
 
 
 @pytest.mark.parametrize("path", SHELF_FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
@@ -92,7 +106,7 @@ def test_a_shelf_file_imports_words_contracts_and_edges_and_never_another_shelf(
             assert PLACE[other][0] < 2 or other in EDGES, f"{path} imports {name}"
 
 
-@pytest.mark.parametrize("path", [*SPINE, *SHELF_FILES], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*SPINE, *FOLDER_FILES, *SHELF_FILES], ids=lambda path: path.stem)
 def test_a_library_is_imported_by_its_owners_only(path):
     me = path.parent.name if path.parent != ROOT else path.stem
     for name, typing_only in imports(path):
@@ -107,4 +121,7 @@ def test_init_files_reexport_nothing():
 
 def test_no_file_stands_outside_the_layout():
     assert {path.stem for path in SPINE} <= set(PLACE)
-    assert {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"} == set(SHELVES)
+    assert {path.name for path in ROOT.iterdir() if path.is_dir() and path.name != "__pycache__"} == {
+        *SHELVES,
+        *FOLDERS,
+    }

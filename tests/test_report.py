@@ -8,10 +8,14 @@ import subprocess
 
 import pytest
 
-from ablate import cli, papers, prose, report, report_html, report_latex, report_markdown, report_pdf
+from ablate import cli, papers, prose, report
 from ablate.document import Bullets, Code, Paragraph, Picture, Table, plain
 from ablate.errors import AblateError
 from ablate.registry import Registry
+from ablate.reports import html as report_html
+from ablate.reports import latex as report_latex
+from ablate.reports import markdown as report_markdown
+from ablate.reports import pdf as report_pdf
 from ablate.store import Store
 
 HOSTILE = '<script>alert(1)</script>\' onload="x" $x^2$ \\input{/etc/passwd} #read("/etc/passwd") _*`'[:64]

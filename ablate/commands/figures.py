@@ -1,7 +1,4 @@
-"""The command about figures: plot. It joins the others in cli.py.
-
-It imports its stages when it is called, as all commands do.
-"""
+"""The command about figures: plot."""
 
 from __future__ import annotations
 

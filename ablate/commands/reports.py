@@ -1,7 +1,4 @@
-"""The command about reports: report. It joins the others in cli.py.
-
-It imports its stages when it is called, as all commands do.
-"""
+"""The command about reports: report."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from ablate.errors import AblateError, did_you_mean, one_of
 from ablate.terminal import Global, StudyArgument, check_choice, say, write
 
 ENDINGS = {"html": ".html", "pdf": ".pdf", "latex": ".tex", "markdown": ".md"}
-"""Each format and its file's ending. The module that makes it is report_NAME.py."""
+"""Each format and its file's ending. The module that makes it is reports/NAME.py."""
 
 PDF_ROWS = 24
 """Rows of the figure of effects on paper, where it has one column."""
@@ -68,7 +65,7 @@ def report(
         return
     document = reports.document(material, own, *([PDF_ROWS] if kind == "pdf" else []))
     output = output or folder / f"report{ENDINGS[kind]}"
-    _save(import_module(f"ablate.report_{kind}").files(document, output.name), output.parent)
+    _save(import_module(f"ablate.reports.{kind}").files(document, output.name), output.parent)
 
 
 def _kind(output: Path | None, format_: str | None) -> str:

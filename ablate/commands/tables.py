@@ -1,7 +1,4 @@
-"""The command about tables: print one, or hold a committed file against the database. It joins the others in cli.py.
-
-It imports its stages when it is called, as all commands do.
-"""
+"""The command about tables: print one, or hold a committed file against the database."""
 
 from __future__ import annotations
 

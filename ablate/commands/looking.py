@@ -1,7 +1,4 @@
-"""The commands that look at runs, or at one again: status, show, why, verify, retry. They join the others in cli.py.
-
-Each imports its stage when it is called, as all commands do.
-"""
+"""The commands that look at runs, or at one again: status, show, why, verify, retry."""
 
 from __future__ import annotations
 

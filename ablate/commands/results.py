@@ -1,7 +1,4 @@
-"""The commands that carry results in and out: import, export, predict. They join the others in cli.py.
-
-Each imports its stage when it is called, as all commands do.
-"""
+"""The commands that carry results in and out: import, export, predict."""
 
 from __future__ import annotations
 

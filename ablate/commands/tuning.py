@@ -1,7 +1,4 @@
-"""The command that tunes. It joins the others in cli.py.
-
-It imports its stages when it is called, as all commands do.
-"""
+"""The command that tunes."""
 
 from __future__ import annotations
 
