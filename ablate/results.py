@@ -1,4 +1,4 @@
-"""Stored runs into arrays, rows and lines: what `table` and `export` print, before it has a format.
+"""Stored runs into arrays and rows: what `table` prints, before it has a format.
 
 It reads through the store's read side only and changes nothing. The statistics are analysis.py's, the sentences under
 the table notes.py's. The same stored values give the same bytes: no time, attempt or worker enters.
@@ -6,14 +6,11 @@ the table notes.py's. The same stored values give the same bytes: no time, attem
 
 from __future__ import annotations
 
-import csv
 import functools
-import io
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -164,45 +161,6 @@ def told(results: Results, rows: Sequence[Row]) -> list[str]:
     measured, resolved = results.measured, results.resolved
     found = notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
     return [*found, *noise.sentences(results.reruns, measured.metric, rows)]
-
-
-def export_text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
-    """`export --format csv`: a header, then a line per (study, variant, seed); `json`: a list of the same records.
-
-    A metric that a run does not report, and every metric of a run that is not done, is empty (null). Runs that adaptive
-    seeds do not need any more are left out. What a run cost (train_seconds, peak_mib) differs from one execution to the
-    next: it is there where the study asks for it.
-    """
-    names, records = _exported(store, find(store, study))
-    if format_ == "json":
-        named = [dict(zip(names, record, strict=True)) for record in records]
-        return json.dumps(named, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows(records)  # csv writes None as an empty field
-    return out.getvalue()
-
-
-def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
-    """The names of the columns, and of every cell of the study a value for each."""
-    roles = get_args(Role)
-    asked = {stored.resolved["metric"]["name"], *(stored.resolved.get("also") or ())}
-    measured: dict[Point, dict[str, float]] = {}
-    for variant, seed, name, value in store.values(stored.name, None, roles):
-        if name in asked or name not in COSTS:
-            measured.setdefault((variant, seed), {})[name] = value
-    metrics = sorted({name for values in measured.values() for name in values})
-    records: list[list[Json]] = []
-    adaptive = (stored.resolved.get("analysis") or {}).get("looks")
-    saved = load(store, stored.name).saved if adaptive else frozenset()
-    for cell in store.cells(stored.name, roles):
-        if cell.run in saved:
-            continue
-        values = measured.get((cell.variant, cell.seed), {})
-        where = [cell.run, stored.name, cell.variant, cell.seed, cell.role, cell.state, cell.reason, cell.attempts]
-        records.append(where + [values.get(name) for name in metrics])
-    return ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", *metrics], records
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays

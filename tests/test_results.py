@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from ablate import notes, results
+from ablate import exported, notes, results
 from ablate.errors import AblateError
 from ablate.notes import listed
 from ablate.registry import Registry
@@ -257,7 +257,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_came_about(fill, format_
 def test_export_has_a_line_per_cell_and_a_column_per_metric(fill):
     ran = {"full": [{"acc": 0.1 + 0.2, "train_seconds": 3.0}, "oom", None], "full-bn": [{"loss": 1.0}]}
     store = fill(plan(TWO), ran)
-    lines = list(csv.reader(io.StringIO(results.export_text(store, "demo"))))
+    lines = list(csv.reader(io.StringIO(exported.text(store, "demo"))))
     assert lines == [
         ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", "acc", "loss"],
         ["full:0", "demo", "full", "0", "ablation", "done", "", "1", "0.30000000000000004", ""],
@@ -265,13 +265,13 @@ def test_export_has_a_line_per_cell_and_a_column_per_metric(fill):
         ["full:1", "demo", "full", "1", "ablation", "failed", "oom", "1", "", ""],
         ["full:2", "demo", "full", "2", "ablation", "todo", "", "0", "", ""],
     ]
-    records = json.loads(results.export_text(store, "demo", "json"))
+    records = json.loads(exported.text(store, "demo", "json"))
     assert (0.1 + 0.2, None) == (records[0]["acc"], records[2]["acc"])
 
 
 def test_export_shows_a_measured_cost_where_the_study_asks_for_it(fill):
     ran = {"full": [{"acc": 1.0, "train_seconds": 3.0}], "full-bn": []}
-    assert "train_seconds" in results.export_text(fill(plan(TWO, also={"train_seconds": "lower"}), ran), "demo")
+    assert "train_seconds" in exported.text(fill(plan(TWO, also={"train_seconds": "lower"}), ran), "demo")
 
 
 def test_no_cell_of_a_half_finished_table_is_nan(fill):

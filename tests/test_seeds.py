@@ -12,7 +12,7 @@ from collections import Counter
 
 import pytest
 
-from ablate import methods, results, views
+from ablate import exported, methods, results, views
 from ablate.feed import Seen
 from ablate.records import RunSpec
 from ablate.registry import Registry
@@ -141,7 +141,7 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     found = results.load(ran.store, "demo")
     assert 14 == len(found.saved)
     assert {"done"} == {cell.state for cell in found.cells}
-    assert 1 + 36 == len(results.export_text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
+    assert 1 + 36 == len(exported.text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
     said = methods.paragraph(found.resolved, found.measured, ran.table.rows, found.cells, found.provenance)
     assert "each trained with 3, 5 or 10 seeds: 36 runs." in said
     assert "Holm's method is applied at each look at 0.05 / 3" in said

@@ -97,7 +97,7 @@ def export(
 
     ablate export batchnorm --format csv -o runs.csv
     """
-    from ablate import bundle, results, runner
+    from ablate import bundle, exported, runner
     from ablate.store import Store
 
     check_choice("--format", format_, ("csv", "json"))
@@ -106,7 +106,7 @@ def export(
         write(bundle.packed(stored), code)
         return
     with Store.open(Global.db) as store:
-        write(results.export_text(store, stored.name, format_), output)
+        write(exported.text(store, stored.name, format_), output)
 
 
 @app.command()
