@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from ablate import check, results, search, tuned
 from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.planner import Planned
 from ablate.records import Cell, Json, Row, Study
-from ablate.runner import Planned
 from ablate.store import Store
 from ablate.yaml_file import Trail, edited
 

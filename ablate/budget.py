@@ -18,10 +18,10 @@ from ablate import plan as planning
 from ablate import results
 from ablate.comparisons import ALPHA
 from ablate.errors import AblateError, StudyError
+from ablate.planner import Planned
 from ablate.power import MOST_SEEDS, Proposal, Visible, proposals, proposed, visible
 from ablate.records import DesignUse, Json
 from ablate.rows import BY_HAND
-from ablate.runner import Planned
 from ablate.store import Store
 from ablate.view import duration
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from ablate import devices, identity, runner, schema
+from ablate import devices, identity, planner, runner, schema
 from ablate._version import __version__
 from ablate.errors import AblateError
 from ablate.store import Store
@@ -68,11 +68,11 @@ def _database(db: str) -> str:
 def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
     if study is None:
         return "none named; `ablate doctor studies/batchnorm.yaml` checks one"
-    found = runner.find(study, db, overrides)
+    found = planner.find(study, db, overrides)
     slots = runner.slots_for(found.study, runner.Options())
     data = {identity.canonical_json(v.completed.config.get("data")): v.completed.config for v in found.plan.variants}
     of_data = [text for config in data.values() for text in found.task.data_warnings(config, found.registry)]
     said = (*found.study.notes, *found.plan.notes, *found.plan.left_out, *of_data)
     notes = [f"\n            - {note}" for note in dict.fromkeys(said)]
-    runs = runner.count(found.plan, {}, (), 1).total
+    runs = planner.count(found.plan, {}, (), 1).total
     return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

@@ -27,7 +27,7 @@ from ablate.view import duration, standing_line, summary
 
 if TYPE_CHECKING:
     from ablate.dispatcher import Dispatcher, Work
-    from ablate.runner import Counts, Planned
+    from ablate.planner import Counts, Planned
 
 LAST = 3
 """So many failures are named; the others are counted."""

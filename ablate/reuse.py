@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ablate.drift import differences
 from ablate.errors import StoreError
-from ablate.runner import Planned, described
+from ablate.planner import Planned, described
 from ablate.store import Store
 
 

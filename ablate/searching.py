@@ -14,14 +14,14 @@ from statistics import fmean
 from typing import Protocol
 
 from ablate import plan as planning
-from ablate import pruning, runner, scheduler, search
+from ablate import planner, pruning, runner, scheduler, search
 from ablate.errors import ConfigError
 from ablate.executor import Slot
 from ablate.feed import Seen
 from ablate.identity import canonical_json
 from ablate.plan import Plan, PlannedVariant
+from ablate.planner import Planned
 from ablate.records import Metric, Reason, Role, RunSpec
-from ablate.runner import Planned
 from ablate.search import Parameter, Search
 from ablate.store import Store
 from ablate.stored import Reader
@@ -345,10 +345,10 @@ def add_runs(planned: Planned, store: Store, role: Role, *, afresh: bool = False
     """Add a plan's runs to the store, in a role that is no part of the ablation; their specifications."""
     plan = planned.plan
     asked = {run.key: run for run in plan.runs}
-    configs = {key: canonical_json(runner.described(plan, run)) for key, run in asked.items()}
+    configs = {key: canonical_json(planner.described(plan, run)) for key, run in asked.items()}
     cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
     store.add_cells(plan.study.name, cells, configs, afresh=afresh)
-    specs = runner.specs(planned, store.folder)
+    specs = planner.specs(planned, store.folder)
     keep = role != "tune" or plan.study.weights == "all"  # nobody predicts with a trial
     return specs if keep else {key: replace(spec, keep=False) for key, spec in specs.items()}
 

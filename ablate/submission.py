@@ -15,8 +15,8 @@ from pathlib import Path
 from ablate.analysis import best
 from ablate.errors import AblateError, DataError, did_you_mean, one_of
 from ablate.identity import sha256
+from ablate.planner import Planned, specs
 from ablate.registry import Registry
-from ablate.runner import Planned, specs
 from ablate.store import Store
 from ablate.table import TableData
 from ablate.task import Run

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ablate import analysis, devices, results, runner, scheduler, search, tuned
+from ablate import analysis, devices, planner, results, runner, scheduler, search, tuned
 from ablate.dispatcher import Dispatcher, Ended
 from ablate.errors import AblateError
 from ablate.executor import Executor, Slot
 from ablate.plan import PlannedVariant
+from ablate.planner import Planned
 from ablate.records import Json, Study
-from ablate.runner import Options, Planned
+from ablate.runner import Options
 from ablate.search import BEST, Search, search_of
 from ablate.searching import Hunt, Searching, Watcher, add_runs, of_variants, settled
 from ablate.store import Store
@@ -64,7 +65,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
         if ended.stopped_by is not None:
             return Told(ended, ())
     if planned.parents:
-        planned = runner.again(planned, db)
+        planned = planner.again(planned, db)
     slots = runner.slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
         runner.check_hosts(store, watcher)
@@ -174,7 +175,7 @@ def chosen(store: Reader, planned: Planned, asked: Search) -> tuple[str, ...]:
 
 def home(folder: Path, study: Study) -> Path:
     """Where a study's journal lies: beside the folder of its runs."""
-    return folder / runner.folder_name(study.name)
+    return folder / planner.folder_name(study.name)
 
 
 def hunt_of(planned: Planned, asked: Search, name: str, place: Path) -> Hunt:

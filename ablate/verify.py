@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from ablate import devices, noise, runner
+from ablate import devices, noise, planner, runner
 from ablate.drift import differences
 from ablate.errors import AblateError
 from ablate.executor import Failed, Finished, Progressed
@@ -69,11 +69,11 @@ def verify(key: str, db: str) -> Comparison:
         curve = {(row[2], row[3]): row[4] for row in store.curve_values(study) if row[:2] == (variant, seed)}
         folder, asked = store.folder, store.run_config(key)
     stored = Result({n: v for n, v in counted.metrics.items() if v is not None}, curve, counted.outputs)
-    planned = runner.find(study, db)
-    spec = runner.specs(planned, folder).get(key)
+    planned = planner.find(study, db)
+    spec = planner.specs(planned, folder).get(key)
     if spec is None:
         now = next((run for run in planned.plan.runs if (run.variant, run.seed) == (variant, seed)), None)
-        changes = [] if now is None else differences(asked, runner.described(planned.plan, now))
+        changes = [] if now is None else differences(asked, planner.described(planned.plan, now))
         said = "; ".join(changes) or "the study no longer asks for it"
         raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {said}.")
     made, provenance = _executed(planned, spec)
@@ -91,7 +91,7 @@ def verify(key: str, db: str) -> Comparison:
 _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
 
 
-def _executed(planned: runner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
+def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
     scratch = Path(tempfile.mkdtemp(prefix="ablate-verify-"))
     slot = runner.slots_for(planned.study, runner.Options(workers=1))[0]
     executor = runner.local_executor(planned)

@@ -15,7 +15,7 @@ from ablate import noise
 from ablate.executor import Slot
 
 if TYPE_CHECKING:
-    from ablate.runner import Counts, Planned
+    from ablate.planner import Counts, Planned
     from ablate.store import Store
 
 

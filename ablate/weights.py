@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ablate.errors import NoDatabaseError
-from ablate.runner import Planned, run_folder
+from ablate.planner import Planned, run_folder
 from ablate.store import Store
 
 FILES = ("best.pt", "last.pt")

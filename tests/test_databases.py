@@ -52,13 +52,13 @@ def test_on_a_network_one_host_runs_and_is_warned_and_another_is_refused(monkeyp
     said = []
     watcher = type("Watcher", (), {"warn": staticmethod(said.append)})
     with Store.open(tmp_path / "a.db", write=True) as store:
-        runner._check_hosts(store, watcher)
+        runner.check_hosts(store, watcher)
         assert "lies on nfs4: run on this host only" in said[0]
         store.save_plan("s", "", {}, "", [("v", 0, "ablation", "k")], {"k": "{}"})
         lease = {"boot": "b", "owner": "1:1", "device": "cpu", "slot": 0, "log": "", "lease_s": 600}
         store.claim("k", "t", host="elsewhere", **lease)
         with pytest.raises(AblateError, match="elsewhere is running on it"):
-            runner._check_hosts(store, watcher)
+            runner.check_hosts(store, watcher)
         assert "elsewhere" != devices.host()
 
 

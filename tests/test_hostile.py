@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ablate.errors import AblateError
-from ablate.runner import folder_name, stored_study
+from ablate.planner import folder_name, stored_study
 from ablate.store import Store
 
 HOSTILE = [

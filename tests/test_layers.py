@@ -13,7 +13,7 @@ ROWS = [
     "registry design model datafile dataset recipe trick task executor table grid figure document",
     "yaml_file form tune_form study_form study_reader study check search pruning starts rows plan feed packer scheduler drift blocks comparisons power looks analysis adaptive effects tuned registration noise notes claims described methods papers prose reproduce",
     "schema stored store layers transfer trainer devices checkpoint",
-    "worker warm dispatcher results exported standing factorials views plots interactive typeset paper importer seeds lineage runner weights reuse submission bundle why verify view live budget doctor report tune searching tuning applying figure_checks testing terminal skeletons cli",
+    "worker warm dispatcher results exported standing factorials views plots interactive typeset paper importer seeds lineage planner runner weights reuse submission bundle why verify view live budget doctor report tune searching tuning applying figure_checks testing terminal skeletons cli",
     "__main__",
 ]
 PLACE = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names.split())}

@@ -15,7 +15,7 @@ from contextlib import closing
 
 import pytest
 
-from ablate import results, runner, tuning
+from ablate import planner, results, runner, tuning
 from ablate.applying import applied
 from ablate.errors import AblateError
 from ablate.runner import Options
@@ -92,7 +92,7 @@ def folder(tmp_path, monkeypatch):
 
 def tune(*sets, workers=1, run=False, **options):
     """`ablate tune hill.yaml --set ...`; how many runs it executed, and what it found."""
-    planned = runner.find("hill.yaml", "a.db", sets)
+    planned = planner.find("hill.yaml", "a.db", sets)
     if run:
         runner.execute(planned, "a.db", Options(workers), Deaf())
     asked = {"trials": None, "variant": None, "budget_s": None, **options}
@@ -111,7 +111,7 @@ def table():
 
 
 def journal(*sets, variant="A"):
-    planned = runner.find("hill.yaml", "a.db", sets)
+    planned = planner.find("hill.yaml", "a.db", sets)
     asked = tuning.search_of(planned.study)
     with Store.open("a.db") as store:
         return tuning.hunt_of(planned, asked, variant, tuning.home(store.folder, planned.study)).journal
@@ -137,7 +137,7 @@ def test_trials_are_runs_and_the_winner_is_confirmed_beside_the_untuned_variant_
 
 
 def test_a_tuned_row_changes_no_other_row(folder):
-    runner.execute(runner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
+    runner.execute(planner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
     before = table()
     tune(trials=3)
     after = table()
@@ -217,20 +217,20 @@ def test_a_search_gone_on_with_after_a_winner_was_seen_says_so(folder):
 def test_a_tuned_variant_that_changed_since_leaves_the_table_and_is_told(folder):
     tune(trials=2)
     (folder / "hill.yaml").write_text(STUDY.replace("x: 0.9", "x: 0.8"))
-    runner.execute(runner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
+    runner.execute(planner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
     assert "tuned" not in {row.design for row in table().rows}
     assert "A was tuned, and has changed since: `ablate tune` again." in table().notes
 
 
 def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
     _, (found,) = tune(trials=6)
-    planned = runner.find("hill.yaml", "a.db")
+    planned = planner.find("hill.yaml", "a.db")
     text, said = applied(planned, "a.db", None)
     assert re.fullmatch(r"On fresh seeds A \(tuned\) has score -0\.\d+, untuned -0\.\d+ \(n=5\): helps\.", said)
     assert "# far off" in text
     assert "# As tuned: trial" in text
     (folder / "again.yaml").write_text(text)
-    again = runner.find("again.yaml", "a.db")
+    again = planner.find("again.yaml", "a.db")
     assert "hill-tuned" == again.study.name
     config = again.plan.variant("A").completed.config
     assert found["settings"] == {key: config[key] for key in ("x", "y")}
@@ -240,10 +240,10 @@ def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
 
 def test_a_setting_that_a_trick_set_is_applied_in_the_trick(folder):
     tune(variant="B", trials=6)
-    planned = runner.find("hill.yaml", "a.db")
+    planned = planner.find("hill.yaml", "a.db")
     text, _ = applied(planned, "a.db", "B")
     (folder / "again.yaml").write_text(text)
-    again = runner.find("again.yaml", "a.db").study
+    again = planner.find("again.yaml", "a.db").study
     (entry,) = (e for e in json.loads(json.dumps(stored()["tuned"])) if e["variant"] == "B")
     assert {"y": entry["settings"]["y"]} == dict(again.tricks[0].levels[0].set)
     assert (entry["settings"]["x"], 0.1) == (again.base["x"], again.base["y"])

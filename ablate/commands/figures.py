@@ -55,7 +55,7 @@ def plot(
 
     ablate plot batchnorm --figure effects -o effects.pdf
     """
-    from ablate import plots, runner
+    from ablate import planner, plots
     from ablate.errors import FigureError
     from ablate.registry import Registry
     from ablate.store import Store
@@ -67,9 +67,9 @@ def plot(
         check_choice("--figure", figure, names)
     elif output is not None:
         raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
-    name = runner.stored_study(study, Global.db).name
+    name = planner.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
-        folder = store.folder / runner.folder_name(name)
+        folder = store.folder / planner.folder_name(name)
         tuning = _tuning(store, name, folder) if figure in (None, "tuning") else None
         source = plots.source(store, name, [metric] if metric else (), tuning)
     asked = _asked(with_ or (), metric, variant or ())

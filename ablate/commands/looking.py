@@ -33,13 +33,13 @@ def status(
 
     ablate status batchnorm
     """
-    from ablate import runner
+    from ablate import planner
     from ablate.dispatcher import lease_s
     from ablate.standing import standing
     from ablate.store import Store
 
     check_choice("--format", format_, ("text", "json"))
-    name = runner.stored_study(study, Global.db).name
+    name = planner.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
         if watch and format_ == "text":
             _watch(store, name, lease_s())
@@ -137,7 +137,7 @@ def retry(
 
     ablate retry batchnorm --failed --reason oom
     """
-    from ablate import runner
+    from ablate import planner, runner
     from ablate.live import View
 
     for given in reason or ():
@@ -145,14 +145,14 @@ def retry(
     reasons = cast(tuple[Reason, ...], tuple(reason or ()))
     if not failed and not reasons:
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
-    found = runner.find(study, Global.db, set_ or ())
+    found = planner.find(study, Global.db, set_ or ())
     asked = runner.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
     with View(quiet=Global.quiet or not sys.stderr.isatty()) as view:
         ended = runner.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
-    states, _, saved = runner.known_states(found.plan, Global.db)
-    counts = runner.count(found.plan, states, (), 1, saved)
+    states, _, saved = planner.known_states(found.plan, Global.db)
+    counts = planner.count(found.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{found.study.name}: {ended.executed} executed; {so_far}.")
     if counts.failed:

@@ -10,7 +10,7 @@ from ablate.errors import AblateError
 from ablate.terminal import Global, Set, StudyArgument, check_choice, print_json
 
 if TYPE_CHECKING:
-    from ablate.runner import Planned
+    from ablate.planner import Planned
 
 app = typer.Typer()
 
@@ -38,16 +38,16 @@ def plan(
 
     ablate plan studies/batchnorm.yaml
     """
-    from ablate import reuse, runner, weights
+    from ablate import planner, reuse, runner, weights
     from ablate.view import adaptive_notes, summary
 
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
-    found = runner.find(study, Global.db, set_ or ())
+    found = planner.find(study, Global.db, set_ or ())
     changes = [*reuse.not_reused(found, Global.db), *weights.told(found, Global.db)]
-    states, seconds, saved = runner.known_states(found.plan, Global.db)
+    states, seconds, saved = planner.known_states(found.plan, Global.db)
     slots = runner.slots_for(found.study, runner.Options())
-    counts = runner.count(found.plan, states, seconds, len(slots), saved)
+    counts = planner.count(found.plan, states, seconds, len(slots), saved)
     changes += adaptive_notes(found, counts)
     answers = _before_spending(found, power, sd, budget_s, len(slots))
     if format_ == "json":

@@ -47,18 +47,18 @@ def report(
 
     ablate report batchnorm -o report.pdf
     """
-    from ablate import prose, runner
+    from ablate import planner, prose
     from ablate import report as reports
     from ablate.store import Store
 
     kind = _kind(output, format_)
     if methods and kind == "pdf":
         raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
-    name = runner.stored_study(study, Global.db).name
+    name = planner.stored_study(study, Global.db).name
     own = prose.read(notes) if notes is not None else ()
     with Store.open(Global.db) as store:
         material = reports.material(store, name)
-        folder = store.folder / runner.folder_name(name)
+        folder = store.folder / planner.folder_name(name)
     if methods:
         text = reports.methods_text(material)
         write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)

@@ -97,11 +97,11 @@ def export(
 
     ablate export batchnorm --format csv -o runs.csv
     """
-    from ablate import bundle, exported, runner
+    from ablate import bundle, exported, planner
     from ablate.store import Store
 
     check_choice("--format", format_, ("csv", "json"))
-    stored = runner.stored_study(study, Global.db)
+    stored = planner.stored_study(study, Global.db)
     if code is not None:
         write(bundle.packed(stored), code)
         return
@@ -139,10 +139,10 @@ def predict(
             raise AblateError("\n".join(wrong))
         print(f"{output} fits {check}")
         return
-    from ablate import results, runner
+    from ablate import planner, results
     from ablate.store import Store
 
-    found = runner.find(study, Global.db, set_ or ())
+    found = planner.find(study, Global.db, set_ or ())
     asked = submission.read_sample(sample) if sample else None
     with Store.open(Global.db, write=True) as store:
         chosen = submission.choose(results.ablation(results.load(store, found.study.name)), variant)

@@ -31,11 +31,11 @@ def run(
 
     ablate run studies/batchnorm.yaml
     """
-    from ablate import runner, weights
+    from ablate import planner, runner, weights
     from ablate.commands.tables import table_text
     from ablate.live import View
 
-    found = runner.find(study, Global.db, set_ or ())
+    found = planner.find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet or not sys.stderr.isatty()) as view:
         asked = runner.Options(workers, chosen, retry_failed, canary)

@@ -40,11 +40,11 @@ def tune(
 
     ablate tune studies/batchnorm_tuned.yaml --variant full --trials 10
     """
-    from ablate import applying, runner, tuning
+    from ablate import applying, planner, runner, tuning
     from ablate.form import seconds_of
     from ablate.live import View
 
-    found = runner.find(study, Global.db, set_ or ())
+    found = planner.find(study, Global.db, set_ or ())
     if apply is not None:
         text, said = applying.applied(found, Global.db, variant)
         write(text, apply)
