@@ -6,6 +6,7 @@ Both commands show the same, so what other dispatchers execute is there, too.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -34,6 +35,9 @@ LAST = 3
 
 LOOK_S = 2.0
 """How often the database is read at most."""
+
+LINE_S = 60.0
+"""How often `run` says a line where it is not on a terminal."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,16 @@ class Look:
     failures: tuple[str, ...]
     left_s: float | None
     basis: str
+
+    @property
+    def ended(self) -> int:
+        """Runs that nothing more will happen to."""
+        return self.counts["done"] + self.counts["failed"] + self.counts.get("paused", 0)
+
+    @property
+    def total(self) -> int:
+        """All runs but those that adaptive seeds do not need any more."""
+        return sum(count for state, count in self.counts.items() if state != "saved")
 
     @property
     def waits(self) -> bool:
@@ -154,11 +168,9 @@ def _left(
 
 def drawn(seen: Look, *, stopping: bool = False) -> RenderableType:
     """For a terminal: how far, what runs where since when and how it compares, what failed."""
-    counts = seen.counts
-    ended = counts["done"] + counts["failed"] + counts.get("paused", 0)
-    total = sum(count for state, count in counts.items() if state != "saved")
+    bar = ProgressBar(total=max(seen.total, 1), completed=seen.ended, width=30)
     head = Table.grid(padding=(0, 2))
-    head.add_row(ProgressBar(total=max(total, 1), completed=ended, width=30), _headline(seen, ended, total, stopping))
+    head.add_row(bar, _headline(seen, stopping=stopping))
     lines = Table.grid(padding=(0, 2))
     for run in seen.running:
         lines.add_row(
@@ -173,8 +185,8 @@ def drawn(seen: Look, *, stopping: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _headline(seen: Look, ended: int, total: int, stopping: bool) -> Text:
-    text = Text(f"{ended} of {total} runs")
+def _headline(seen: Look, *, stopping: bool = False) -> Text:
+    text = Text(f"{seen.ended} of {seen.total} runs")
     if seen.counts["failed"]:
         text.append(f", {seen.counts['failed']} failed", style="red")
     if seen.counts["lost"]:
@@ -215,14 +227,17 @@ def _clock(ago_s: float) -> str:
 
 
 class View:
-    """The listener of `ablate run`. `quiet` says nothing but warnings and failures.
+    """The listener of `ablate run`. On a terminal it draws; elsewhere it says a line every LINE_S, so that a log shows how
+    far a long study is. `quiet`: nothing but warnings and failures.
 
     A terminal that was closed refuses every write; the runs must be stopped and their leases released all the same.
     """
 
     def __init__(self, *, quiet: bool) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
-        self._quiet = quiet
+        self._quiet = quiet or not sys.stderr.isatty()
+        self._silent = quiet
+        self._line_s = time.monotonic() + LINE_S
         self._live: Live | None = None
         self._names: dict[str, tuple[str, int]] = {}
         self._study = ""
@@ -276,10 +291,13 @@ class View:
 
     def changed(self, dispatcher: Dispatcher) -> None:
         now_s = time.monotonic()
-        if self._live is None or now_s < self._next_s:
+        if now_s < (self._next_s if self._live is not None else self._line_s) or (self._live is None and self._silent):
             return
         seen = look(dispatcher.store, self._study, self._slots, self._role)
-        self._next_s = _next_look(now_s)
+        self._next_s, self._line_s = _next_look(now_s), now_s + LINE_S
+        if self._live is None:
+            self._say(f"{self._study}: {_headline(seen)}")
+            return
         with suppress(OSError):
             self._live.update(drawn(seen, stopping=dispatcher.stopped_by is not None))
 

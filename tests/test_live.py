@@ -151,3 +151,15 @@ def test_on_a_terminal_run_draws_what_runs_where_and_leaves_the_table(tmp_path):
     os.close(ours)
     assert b"of 4 runs" in shown
     assert b"cpu/0" in shown
+
+
+def test_off_a_terminal_a_long_run_says_now_and_then_how_far_it_is_and_quiet_nothing(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK)
+    (tmp_path / "study.yaml").write_text(STUDY)
+    code = "from ablate import cli, live; live.LINE_S = 0.2; cli.main({words!r})"
+    said = []
+    for words in (["run", "study.yaml"], ["--quiet", "run", "study.yaml", "--set", "seeds=3"]):
+        command = [sys.executable, "-c", code.format(words=words)]
+        said.append(subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stderr)
+    assert "of 4 runs" in said[0]
+    assert "" == said[1]

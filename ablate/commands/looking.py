@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
@@ -147,7 +146,7 @@ def retry(
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
     found = planner.find(study, Global.db, set_ or ())
     asked = runner.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
-    with View(quiet=Global.quiet or not sys.stderr.isatty()) as view:
+    with View(quiet=Global.quiet) as view:
         ended = runner.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt

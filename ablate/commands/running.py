@@ -37,7 +37,7 @@ def run(
 
     found = planner.find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    with View(quiet=Global.quiet or not sys.stderr.isatty()) as view:
+    with View(quiet=Global.quiet) as view:
         asked = runner.Options(workers, chosen, retry_failed, canary)
         ended = runner.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:

@@ -56,7 +56,7 @@ def tune(
         raise AblateError(f"--budget is {budget!r}; {error}.") from None
     found = tuning.with_options(found, trials, variant, budget_s)
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    with View(quiet=Global.quiet or not sys.stderr.isatty()) as view:
+    with View(quiet=Global.quiet) as view:
         told = tuning.tune(found, Global.db, runner.Options(workers, chosen), view)
     if told.ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
