@@ -227,8 +227,8 @@ def _clock(ago_s: float) -> str:
 
 
 class View:
-    """The listener of `ablate run`. On a terminal it draws; elsewhere it says a line every LINE_S, so that a log shows how
-    far a long study is. `quiet`: nothing but warnings and failures.
+    """The listener of `ablate run`. On a terminal it draws; elsewhere it says a line every LINE_S, so that a log shows
+    how far a long study is. `quiet`: nothing but warnings and failures.
 
     A terminal that was closed refuses every write; the runs must be stopped and their leases released all the same.
     """
