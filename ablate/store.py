@@ -84,10 +84,15 @@ class Store(Reader):
 
     def _check_schema(self, write: bool) -> None:
         with self._engine.connect() as connection:
-            exists = sa.inspect(connection).has_table("schema_version")
+            tables = sa.inspect(connection).get_table_names()
+        exists = "schema_version" in tables
         if not exists and write:
             self._create()
             exists = True
+        if not exists and not tables:  # a dispatcher has made the file and is about to fill it
+            raise NoDatabaseError(
+                f"there is no database at {self.shown} yet: it is empty; `ablate run STUDY` fills it."
+            )
         if not exists:
             raise StoreError(f"{self.shown} is a database, but not one of ablate's; --db names another.")
         with self._engine.connect() as connection:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from ablate.errors import StoreError
+from ablate.errors import NoDatabaseError, StoreError
 from ablate.store import Store
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "runs/k", "lease_s": 30.0}
@@ -169,3 +169,13 @@ def test_a_password_in_a_url_is_never_shown():
     with pytest.raises(StoreError) as caught:
         Store.open("postgresql://me:hunter2@127.0.0.1:1/none")
     assert "hunter2" not in str(caught.value)
+
+
+def test_an_empty_file_is_no_database_yet_and_no_other_programs(tmp_path):
+    """What a reader finds that comes between a dispatcher's making the file and its tables."""
+    (tmp_path / "new.db").touch()
+    with pytest.raises(NoDatabaseError, match=r"there is no database at .*new\.db yet"):
+        Store.open(tmp_path / "new.db")
+    sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)").connection.close()
+    with pytest.raises(StoreError, match="not one of ablate's"):
+        Store.open(tmp_path / "other.db")
