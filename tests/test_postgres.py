@@ -13,7 +13,7 @@ import pytest
 import test_store
 from reliability import trial
 
-from ablate.errors import StoreError
+from ablate.errors import NoDatabaseError, StoreError
 from ablate.store import Store
 
 MISSING = postgres.missing()
@@ -49,8 +49,8 @@ def test_a_reader_changes_nothing(url, store):
     assert [] == store.live()
 
 
-def test_a_database_without_our_tables_is_refused_to_a_reader(url):
-    with pytest.raises(StoreError, match="not one of ablate's"):
+def test_an_empty_database_is_none_yet_to_a_reader(url):
+    with pytest.raises(NoDatabaseError, match="yet: it is empty"):
         Store.open(url)
 
 
