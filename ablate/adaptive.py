@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablate.comparisons import ALPHA
 from ablate.records import Row, percent
+from ablate.wording import joined, listed
 
 if TYPE_CHECKING:
     from ablate.analysis import Measured
-
-
-def in_words(looks: Iterable[int]) -> str:
-    """`3, 5 and 10`."""
-    *first, last = map(str, looks)
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def level(measured: Measured) -> str:
@@ -36,7 +31,7 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
     sizes = [len(part.seeds) for part in measured.looks]
     count, course = len(sizes), measured.course
     found = [
-        f"Adaptive seeds, looks at {in_words(sizes)}: a row whose verdict a look settles gets no further seeds and "
+        f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
         "stands as at that look; the others, and what they are compared with, go on to the next. Each look tests at "
         f"{level(measured)}: p is Holm's over the comparisons that no earlier look found different, times {count}, and "
         f"intervals cover {percent(1 - measured.alpha)}, so that over all rows and looks the chance of any false helps "
@@ -45,7 +40,7 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
     stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
     if stopped:
         found.append(
-            f"¶ stopped early: {_some(stopped)}. A difference that stopped its row is biased: outward where the "
+            f"¶ stopped early: {listed(stopped)}. A difference that stopped its row is biased: outward where the "
             "verdict is helps or hurts, towards zero where it is equivalent."
         )
     if course.current is not None:
@@ -68,7 +63,8 @@ def _beyond(rows: Sequence[Row], measured: Measured) -> list[str]:
         f"{row.variant} ({counted[row.variant]})" for row in rows if row.stopped_early and counted[row.variant] > row.n
     ]
     return [
-        f"Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: {_some(more)}."
+        "Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: "
+        f"{listed(more)}."
     ] * bool(more)
 
 
@@ -94,7 +90,7 @@ def under_view(measured: Measured) -> list[str]:
     """What every other view of an adaptive study must say."""
     if not measured.looks:
         return []
-    sizes = in_words(len(part.seeds) for part in measured.looks)
+    sizes = joined(len(part.seeds) for part in measured.looks)
     return [
         f"Seeds were added look by look ({sizes}) by the verdicts of the table's rows: variants have different numbers "
         "of seeds, and no p and no interval but that table's own allows for it. Exploratory."
@@ -105,11 +101,6 @@ def in_plan(looks: Sequence[int], least: int, most: int) -> str:
     """What a plan says. least, most: runs, where every verdict is settled at the first look, and where none is."""
     tests = f"each of the {len(looks)} looks tests at {ALPHA:g} / {len(looks)}." if len(looks) > 1 else "one look."
     return (
-        f"Adaptive seeds, looks at {in_words(looks)}: {least} runs at least, where the first look settles every row, "
+        f"Adaptive seeds, looks at {joined(looks)}: {least} runs at least, where the first look settles every row, "
         f"{most} at most; {tests}"
     )
-
-
-def _some(names: Sequence[str], most: int = 12) -> str:
-    rest = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + rest

@@ -10,12 +10,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate import notes
 from ablate.claims import Words
 from ablate.document import Block, Facts, Section, Table, line
 from ablate.figure import in_words
 from ablate.records import Json
 from ablate.table import TableData, ViewData
+from ablate.wording import listed
 
 _WHERE = frozenset({"root", "cache", "folder", "workers", "weights"})
 """Options that say where files lie or how fast they are read."""
@@ -220,8 +220,8 @@ def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     if len(settings) <= MOST_SETTINGS:
         return list(settings)
     short = [(key, text) for key, text in settings if " " not in text]
-    listed = notes.listed((f"{key} {text}" for key, text in short), most=40)
-    return [*(pair for pair in settings if pair not in short), ("settings", listed)]
+    rest = listed((f"{key} {text}" for key, text in short), most=40)
+    return [*(pair for pair in settings if pair not in short), ("settings", rest)]
 
 
 def _changes(resolved: Mapping[str, Json], table: TableData, named: Words) -> ViewData:

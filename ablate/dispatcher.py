@@ -315,8 +315,7 @@ class Dispatcher:
         self._unwanted.pop(work.token, None)
         if isinstance(ended, Finished):
             self.done.add(work.key)
-            if self._sizes is not None:
-                self._sizes.learn(work.spec, ended.provenance)
+            if self._sizes is not None and self._sizes.learn(work.spec, ended.provenance):
                 self._memory = self._sizes.memory(self.specs)
         else:
             self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)

@@ -21,6 +21,7 @@ from ablate.figure import Interaction, Quarter
 from ablate.records import Json
 from ablate.results import Results
 from ablate.table import Chance, Measure, ViewData
+from ablate.wording import listed
 
 Shown = tuple[str | Measure | Chance, ...]
 """A row of a view."""
@@ -89,7 +90,7 @@ def _factorial(found: Results, view: str) -> Factorial:
             break
     else:
         lacking = effects.missing(factors, cells_of(found, whole))
-        named = notes.listed((" + ".join(choices) or "none of them" for choices in lacking), most=6)
+        named = listed((" + ".join(choices) or "none of them" for choices in lacking), most=6)
         raise AblateError(
             f"{view} need a factorial: all combinations of the tricks, or a regular fraction of them (`designs: "
             f"factorial` or `fractional`). Of the combinations, {found.study} lacks {named}. What it has: --view "
@@ -100,7 +101,7 @@ def _factorial(found: Results, view: str) -> Factorial:
     empty = [name for name, row in zip(names, values, strict=True) if not np.isfinite(row).any()]
     if empty:
         raise AblateError(
-            f"{view} need every combination, and there is no result yet of {notes.listed(empty)}: `ablate run`, or "
+            f"{view} need every combination, and there is no result yet of {listed(empty)}: `ablate run`, or "
             "--retry-failed where they failed."
         )
     fitted = measured.fit(chosen)
@@ -120,17 +121,17 @@ def _factorial_notes(found: Results, design: Layout, chosen: Sequence[int], fitt
     each = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
     seeds = "seeds as blocks" if fitted.blocks else "no shared seeds"
     said = [
-        f"From {shape} the combinations of {notes.listed(design.tricks)}: {len(chosen)} variants, {each} each "
+        f"From {shape} the combinations of {listed(design.tricks)}: {len(chosen)} variants, {each} each "
         f"({int(fitted.n.sum())} runs), {seeds}."
     ]
     if fitted.blocks and len(n) > 1:
         said.append("Runs are missing, so the means are least squares over variants and seeds.")
     others = [name for i, name in enumerate(measured.variants) if i not in chosen]
     if others:
-        said.append(f"Not part of it: {notes.listed(others)}.")
+        said.append(f"Not part of it: {listed(others)}.")
     constant = [f.name for i, f in enumerate(design.factors) if i not in design.varied]
     if constant:
-        said.append(f"The same in all of these variants, so without an effect here: {notes.listed(constant)}.")
+        said.append(f"The same in all of these variants, so without an effect here: {listed(constant)}.")
     names = [measured.variants[i] for i in chosen]
     spread = notes.spreads(names, fitted.residual_std, " with the seeds taken out" if fitted.blocks else "")
     spread = spread or notes.spreads(names, measured.summary.take(chosen).std)
@@ -235,9 +236,9 @@ def _confounding(estimated: Estimated, design: Layout, terms: Sequence[Term]) ->
     said = ["A fraction: interactions of three and more tricks are taken as zero."]
     mixed = [_with_aliases(term) for term in terms if term.aliases]
     if mixed:
-        said.append(f"Cannot be told apart (the estimate is of the sum): {notes.listed(mixed, '; ')}.")
+        said.append(f"Cannot be told apart (the estimate is of the sum): {listed(mixed, '; ')}.")
     if estimated.confounded:
-        said.append(f"Cannot be estimated here: {notes.listed(estimated.confounded, '; ')}.")
+        said.append(f"Cannot be estimated here: {listed(estimated.confounded, '; ')}.")
     return said
 
 
@@ -300,7 +301,7 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
         combinations = cells[:, varied] if varied else cells
         lacking = effects.missing([factors[i] for i in varied], combinations) if varied else []
         why = (
-            f"it lacks {notes.listed((' + '.join(choices) or 'base' for choices in lacking), most=6)}"
+            f"it lacks {listed((' + '.join(choices) or 'base' for choices in lacking), most=6)}"
             if lacking
             else "its variants are not those of one factorial"
         )
@@ -313,7 +314,7 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     fitted = None if empty else measured.fit(first)
     design = effects.layout(factors, cells)
     if fitted is None or not fitted.connected or design is None:
-        missing = notes.listed(empty) if empty else "seeds that the variants share"
+        missing = listed(empty) if empty else "seeds that the variants share"
         raise AblateError(f"Shapley values need a result of every combination; missing: {missing}.")
     said = _factorial_notes(found, design, first, fitted)
     if any(len(factor.levels) > 1 for factor in factors):

@@ -19,6 +19,7 @@ from typing import Any, Literal
 from ablate.errors import FigureError, did_you_mean
 from ablate.records import Better, Json, Row
 from ablate.registry import Plugin
+from ablate.wording import joined
 
 # ------------------------------------------------------------------------------------------------------------- sources
 
@@ -355,7 +356,7 @@ def in_words(names: Sequence[str], most: int = 6) -> str:
     listed = list(names)
     if len(listed) > most:
         listed = [*listed[:most], f"{len(listed) - most} more"]
-    return " and ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else "".join(listed)
+    return joined(listed)
 
 
 def seeds_in_words(seeds: Sequence[int]) -> str:

@@ -35,11 +35,6 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_files(paths: Iterable[Path], root: Path) -> str:
-    """One hash over several files: names relative to `root` and contents, in sorted order."""
-    return sha256(canonical_json({str(p.relative_to(root)): sha256_file(p) for p in sorted(set(paths))}))
-
-
 def run_key(
     *,
     task: str,

@@ -16,6 +16,7 @@ from ablate import adaptive, registration
 from ablate.analysis import Measured, best, direction
 from ablate.comparisons import MINIMUM_N, pooled_error, seed_correlation
 from ablate.records import COSTS, Json, Row, percent
+from ablate.wording import listed, many
 
 if TYPE_CHECKING:
     from ablate.stored import StoredCell
@@ -33,9 +34,6 @@ PROVENANCE = {
     "git": "git commits",
 }
 """What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""
-
-MOST = 12
-"""Names in one sentence."""
 
 CORRELATED = 0.1
 """Below this correlation of seeds (in the median comparison), pairing is said to buy nothing."""
@@ -98,13 +96,6 @@ def of_view(
     ]
 
 
-def listed(names: Iterable[str], between: str = ", ", most: int = MOST) -> str:
-    """`a, b, c and 7 more`."""
-    every = list(names)
-    rest = f" and {len(every) - most} more" if len(every) > most else ""
-    return between.join(every[:most]) + rest
-
-
 def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     family = len(measured.family)
     if not family:
@@ -125,7 +116,7 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     if measured.given is not None:
         how = "Only means, standard deviations and n are known, so each row is tested by Welch's t test of two means"
     found = [
-        f"{how}; p is adjusted by Holm over the {_count(family, 'comparison')} of {measured.metric.name} "
+        f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
         f"{'that the study declares' if measured.declared else 'of this view'}."
     ]
     if error is not None:
@@ -160,7 +151,7 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
     )
     planned = {row.planned for row in rows}
     seeds = (
-        _count(planned.pop(), "seed")
+        many(planned.pop(), "seed")
         if len(planned) == 1
         else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
     )
@@ -263,7 +254,7 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     missing = [(v, f[NO_VALUE]) for v, f in zip(measured.variants, measured.failures, strict=True) if f.get(NO_VALUE)]
     if missing:
         at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
-        texts = [f"{variant} ({_count(count, 'run')})" for variant, count in missing]
+        texts = [f"{variant} ({many(count, 'run')})" for variant, count in missing]
         found.append(f"† Done, but without {measured.metric.name}{at}, so not in n: {listed(texts)}.")
     return found
 
@@ -274,7 +265,7 @@ def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
     if not states["todo"] + states["running"]:
         return []
     running = f", {states['running']} running" if states["running"] else ""
-    return [f"Unfinished: {states['todo']} of {_count(runs, 'run')} to do{running}."]
+    return [f"Unfinished: {states['todo']} of {many(runs, 'run')} to do{running}."]
 
 
 def _inert(rows: Sequence[Row]) -> list[str]:
@@ -322,7 +313,7 @@ def _collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
         at = ", ".join(
             f"seed {seed}{of} at {values[row_of[name or ''], column[seed]]:.4g}" for name, of, seed in here + there
         )
-        texts.append(f"{row.variant}: {signs[0]} of {_count(row.pairs, 'seed')} {signs[1]}; {at}")
+        texts.append(f"{row.variant}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
     if not texts:
         return []
     return [f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."]
@@ -340,7 +331,7 @@ def _unpaired(measured: Measured) -> list[str]:
         return []
     return [
         f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(known):.2f} over their "
-        f"seeds (median of {_count(len(known), 'comparison')}), so the tests are no sharper than without pairs."
+        f"seeds (median of {many(len(known), 'comparison')}), so the tests are no sharper than without pairs."
     ]
 
 
@@ -387,7 +378,7 @@ def _mixed(provenance: Mapping[str, Mapping[str, int]]) -> list[str]:
     texts = []
     for kind, counts in provenance.items():
         if len(counts) > 1:
-            values = listed((f"{_short(value)}: {_count(n, 'run')}" for value, n in counts.items()), most=4)
+            values = listed((f"{_short(value)}: {many(n, 'run')}" for value, n in counts.items()), most=4)
             texts.append(f"{len(counts)} {PROVENANCE[kind]} ({values})")
     return [f"Mixed: the runs were made with {'; '.join(texts)}."] if texts else []
 
@@ -396,10 +387,6 @@ def _short(value: str) -> str:
     """A hash by its first digits; anything else as it is."""
     hashed = len(value) >= 40 and all(c in "0123456789abcdef" for c in value[:40])
     return value[:10] + "+" * value.endswith("+") if hashed else value
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _seeds(seeds: Sequence[int]) -> str:

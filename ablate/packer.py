@@ -125,12 +125,16 @@ class Sizes:
     _seen: dict[str, float] = field(default_factory=dict)
     _variants: dict[str, str] = field(default_factory=dict)
 
-    def learn(self, spec: RunSpec, provenance: Mapping[str, Json]) -> None:
-        """Take in what a finished run was seen to take, on the kind of device that these runs are for."""
+    def learn(self, spec: RunSpec, provenance: Mapping[str, Json]) -> bool:
+        """Take in what a finished run was seen to take, on the kind of device that these runs are for; whether that was
+        news."""
         peak = provenance.get("process_peak_mib" if "cpu" in self.room else "device_peak_mib")
         if isinstance(peak, (int, float)):
             variant = self._variant(spec)
-            self._seen[variant] = max(peak, self._seen.get(variant, 0.0))
+            if peak > self._seen.get(variant, 0.0):
+                self._seen[variant] = peak
+                return True
+        return False
 
     def memory(self, specs: Mapping[str, RunSpec]) -> Memory:
         """What `pack` is to know of these runs."""

@@ -17,9 +17,10 @@ from ablate.errors import ConfigError, StudyError, did_you_mean
 from ablate.identity import canonical_json, run_key, sha256
 from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
-from ablate.rows import PlannedRow, baseline_of, choose, names_of, rows_of, some
+from ablate.rows import PlannedRow, baseline_of, choose, names_of, rows_of
 from ablate.study import configuration
 from ablate.task import Completed, Task
+from ablate.wording import listed
 
 PLACEBO = "placebo"
 """The variant that `placebo: true` adds: its comparison once more, drawing other random streams."""
@@ -196,9 +197,8 @@ def make_plan(
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
     baseline = baseline_of(study, drafts, names, cells)
     if baseline not in cells:
-        message = (
-            f"no variant of this plan is called {baseline!r}; there is {some(cells)}.{did_you_mean(baseline, cells)}"
-        )
+        known = listed(cells, most=8)
+        message = f"no variant of this plan is called {baseline!r}; there is {known}.{did_you_mean(baseline, cells)}"
         problems.append(check.problem(study, "baseline", message))
     problems += check.clashes(study, cells)
     completed, refused = _complete(study, registry, task, cells)
@@ -337,9 +337,8 @@ def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[
     again = {run.variant: planned[run.evaluates] for run in runs if run.evaluates in planned}
     if again:
         pairs = [f"{variant} measures {other}" for variant, other in again.items()]
-        return [f"Trained once, evaluated twice: {some(pairs)}."]
+        return [f"Trained once, evaluated twice: {listed(pairs, most=8)}."]
     at = study.metric.at
     names = [variant.name for variant in variants if variant.completed.evaluation_only and at != "last"]
-    return [f"{some(names)} train anew, for metric.at is {at}, and only the last weights are kept for all."] * bool(
-        names
-    )
+    said = f"{listed(names, most=8)} train anew, for metric.at is {at}, and only the last weights are kept for all."
+    return [said] * bool(names)

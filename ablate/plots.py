@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from ablate import analysis, factorials, results
 from ablate.blocks import Array
 from ablate.comparisons import summarise
-from ablate.errors import AblateError, FigureError
+from ablate.errors import AblateError
 from ablate.figure import Curve, Scene, SeedCurve, Source, TuningHistory
 from ablate.records import Json
 from ablate.registry import Registry
@@ -24,14 +23,6 @@ from ablate.results import Results
 
 if TYPE_CHECKING:
     from ablate.stored import Reader
-
-
-@dataclass(frozen=True)
-class Figures:
-    """The figures of a study by name, in the shelf's order. refused: those that do not apply, each with why."""
-
-    scenes: Mapping[str, Scene]
-    refused: Mapping[str, str]
 
 
 def source(
@@ -99,17 +90,6 @@ def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) ->
     figure = Registry().make("figures", name, params or {})
     scene: Scene = figure.scene(figure.info(source))
     return scene
-
-
-def draw_all(source: Source) -> Figures:
-    """Every figure of the shelf that applies, with its defaults."""
-    scenes, refused = {}, {}
-    for name in Registry().names("figures"):
-        try:
-            scenes[name] = draw(source, name)
-        except FigureError as why:
-            refused[name] = str(why)
-    return Figures(scenes, refused)
 
 
 def _values(store: Reader, found: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:

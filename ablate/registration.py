@@ -7,12 +7,12 @@ another name or in another database.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ablate.errors import StoreError
 from ablate.identity import canonical_json
 from ablate.records import Json
-from ablate.rows import some
+from ablate.wording import joined, listed
 
 DECIDING = ("metric", "analysis", "baseline")
 """Besides tricks and seeds, what decides how a study's results are judged."""
@@ -69,24 +69,19 @@ def sentence(registered: Json, runs: int) -> str:
     parts = [
         f"{_counted(registered[how])} {how}" for how in ("added", "dropped") if registered[how]
     ]  # fmt: skip
-    parts += [f"{_joined(registered['changed'])} changed"] if registered["changed"] else []
+    parts += [f"{joined(registered['changed'])} changed"] if registered["changed"] else []
     if parts:
-        return f"{first} {_joined(parts)} after results were seen.".strip()
+        return f"{first} {joined(parts)} after results were seen.".strip()
     return first or "Plan fixed before the first run."
 
 
 def _counted(names: Mapping[str, Sequence[Json]]) -> str:
     """`2 tricks (a, b) and 5 seeds`."""
     parts = []
-    for kind, listed in names.items():
-        count = f"{len(listed)} {kind if len(listed) > 1 else kind[:-1]}"
-        parts.append(count + (f" ({', '.join(map(str, listed[:6]))})" if kind == "tricks" else ""))
-    return _joined(parts)
-
-
-def _joined(parts: Iterable[str]) -> str:
-    listed = list(parts)
-    return " and ".join([", ".join(listed[:-1]), listed[-1]]) if len(listed) > 1 else "".join(listed)
+    for kind, those in names.items():
+        count = f"{len(those)} {kind if len(those) > 1 else kind[:-1]}"
+        parts.append(count + (f" ({', '.join(map(str, those[:6]))})" if kind == "tricks" else ""))
+    return joined(parts)
 
 
 def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
@@ -99,14 +94,16 @@ def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     for kind, before, after in (("variants", list(was), list(now)), ("seeds", old["seeds"], new["seeds"])):
         added, dropped = [x for x in after if x not in before], [x for x in before if x not in after]
         parts = [
-            f"{len(names)} {what} ({some(names)})" for what, names in (("added", added), ("dropped", dropped)) if names
+            f"{len(names)} {what} ({listed(names, most=8)})"
+            for what, names in (("added", added), ("dropped", dropped))
+            if names
         ]
         if parts:
             parts.insert(len(parts) - bool(dropped), f"{len(after) - len(added)} kept")
             lines.append(f"{kind} since the last run: {', '.join(parts)}.")
     changed = [name for name in now if name in was and now[name] != was[name]]
     if changed:
-        lines.append(f"variants that are configured otherwise than in the last run: {some(changed)}.")
+        lines.append(f"variants that are configured otherwise than in the last run: {listed(changed, most=8)}.")
     return lines
 
 

@@ -11,11 +11,11 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate import notes
 from ablate.document import Block, Bullets, Code, Facts, Line, Paragraph, code, line
 from ablate.figure import seeds_in_words
 from ablate.identity import sha256
 from ablate.records import Json
+from ablate.wording import listed
 
 if TYPE_CHECKING:
     from ablate.stored import StoredCell
@@ -92,7 +92,7 @@ def _fingerprints(
     if data:
         yield "data", line("SHA-256 ", *_listed(map(_short, data)))
     if parts:
-        yield "code", line(notes.listed((f"{name} {_version(parts[name])}" for name in sorted(parts)), most=40))
+        yield "code", line(listed((f"{name} {_version(parts[name])}" for name in sorted(parts)), most=40))
     if asked:
         yield (
             "runs",
@@ -101,7 +101,7 @@ def _fingerprints(
             ),
         )
     environment = [
-        f"{what}: {notes.listed(map(_short, known), most=4)}"
+        f"{what}: {listed(map(_short, known), most=4)}"
         for kind, what in _ENVIRONMENT.items()
         if (known := [value for value in provenance.get(kind, {}) if value != "unknown"])
     ]

@@ -5,7 +5,7 @@ Designs choose cells; here they become named rows. Pure, and without configurati
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ablate import check
@@ -146,10 +146,3 @@ def _label(space: Space, draft: Draft, variant: str, differs: Sequence[str]) -> 
         return f"- {label}"
     shown = label if now is None else f"{label}: {now}"
     return f"+ {shown}" if draft.row.compared_with.level(trick.name) is False else shown
-
-
-def some(names: Iterable[str | int], most: int = 8) -> str:
-    """The first names, and how many more there are."""
-    listed = [str(name) for name in names]
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from ablate.errors import AblateError, did_you_mean
+from ablate.wording import listed
 
 Head = Literal["auto", "new", "keep"]
 State = Mapping[str, Tensor]
@@ -57,21 +58,16 @@ class Loaded:
             told = [
                 f"{name} ({_shape(there)} there, {_shape(here)} here)" for name, (there, here) in self.shapes.items()
             ]
-            parts.append(f"another shape, so not loaded: {_listed(told)}")
+            parts.append(f"another shape, so not loaded: {listed(told, most=8)}")
         if self.missing:
-            parts.append(f"not in the file: {_listed(self.missing)}")
+            parts.append(f"not in the file: {listed(self.missing, most=8)}")
         if self.unused:
-            parts.append(f"in the file and not used: {_listed(self.unused)}")
+            parts.append(f"in the file and not used: {listed(self.unused, most=8)}")
         return "; ".join(parts)
 
 
 def _shape(shape: Sequence[int]) -> str:
     return "x".join(map(str, shape)) or "one number"
-
-
-def _listed(names: Iterable[str], most: int = 8) -> str:
-    every = list(names)
-    return ", ".join(every[:most]) + (f" and {len(every) - most} more" if len(every) > most else "")
 
 
 # ------------------------------------------------------------------------------------------------------------- reading
@@ -105,7 +101,7 @@ def _state_dict(found: Any, path: Path) -> dict[str, Tensor]:
     if isinstance(found, Mapping) and not _is_state(found):
         found = next((found[key] for key in _WRAPPINGS if _is_state(found.get(key))), found)
     if not _is_state(found):
-        what = f"a mapping of {_listed(map(str, found))}" if isinstance(found, Mapping) else type(found).__name__
+        what = f"a mapping of {listed(found, most=8)}" if isinstance(found, Mapping) else type(found).__name__
         raise AblateError(
             f"{path} holds {what}; a file of weights holds a state dict, which maps names to tensors, alone or under "
             f"{', '.join(map(repr, _WRAPPINGS))}."
@@ -189,7 +185,7 @@ def backbone(model: nn.Module, loaded: frozenset[str], layers: Sequence[str] = (
             known = [name for name, _ in model.named_modules() if name]
             raise AblateError(
                 f"no pretrained parameter lies in a layer called {layer!r}; the network has "
-                f"{_listed(known, 20)}.{did_you_mean(layer, known)}"
+                f"{listed(known, most=20)}.{did_you_mean(layer, known)}"
             )
         chosen |= inside
     return {name: found[name] for name in found if name in chosen}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from ablate.analysis import Asked
 from ablate.identity import canonical_json, sha256
 from ablate.records import Json, Row
+from ablate.wording import many
 
 if TYPE_CHECKING:
     from ablate.plan import Plan
@@ -143,10 +144,8 @@ def _search(e: Entry, metric: str) -> str:
     seeds = f"seed {e['seeds'][0]}" if len(e["seeds"]) == 1 else f"seeds {_span(e['seeds'])}"
     ended = ", ".join(f"{count} {state}" for state, count in states.items() if state != "done")
     text = f"{tuned_name(name)}: {_changes(e)}. "
-    text += f"The best of {_count(e['trials'], 'trial')} by {e['sampler']} on {seeds}" + (
-        f" ({ended})" if ended else ""
-    )
-    text += f", {_count(e['runs'], 'run')} in all; its {metric} there, {e['value']:.5g}"
+    text += f"The best of {many(e['trials'], 'trial')} by {e['sampler']} on {seeds}" + (f" ({ended})" if ended else "")
+    text += f", {many(e['runs'], 'run')} in all; its {metric} there, {e['value']:.5g}"
     text += "" if untuned["value"] is None else f" (untuned: {untuned['value']:.5g})"
     text += ", is selection-biased: the best of many, chosen for being so."
     text += " The untuned variant got no search: its settings are the study file's."
@@ -175,7 +174,3 @@ def _short(value: Json) -> str:
 
 def _span(seeds: Sequence[int]) -> str:
     return str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

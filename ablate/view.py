@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from ablate import noise
 from ablate.executor import Slot
+from ablate.wording import many
 
 if TYPE_CHECKING:
     from ablate.planner import Counts, Planned
@@ -39,11 +40,11 @@ def summary(planned: Planned, counts: Counts, slots: Sequence[Slot]) -> str:
     variants, seeds = len(planned.plan.variants), len(planned.study.seeds)
     shared = variants * seeds - counts.total
     looks = planned.study.analysis.get("looks")
-    each = f"{looks[0]} to {_many(seeds, 'seed')}" if looks and len(looks) > 1 else _many(seeds, "seed")
+    each = f"{looks[0]} to {many(seeds, 'seed')}" if looks and len(looks) > 1 else many(seeds, "seed")
     runs = (
-        f"{counts.least} to {_many(counts.total, 'run')}" if counts.least < counts.total else _many(counts.total, "run")
+        f"{counts.least} to {many(counts.total, 'run')}" if counts.least < counts.total else many(counts.total, "run")
     )
-    text = f"{_many(variants, 'variant')} x {each} = {runs}"
+    text = f"{many(variants, 'variant')} x {each} = {runs}"
     text += f" ({shared} shared by equal variants)" if shared else ""
     most = "at most " * (counts.least < counts.total and counts.todo > 0)
     text += f": {counts.done} done, {most}{counts.todo} to do"
@@ -66,10 +67,6 @@ def adaptive_notes(planned: Planned, counts: Counts) -> list[str]:
     from ablate import adaptive  # it loads numpy, which the plan of no other study needs
 
     return [adaptive.in_plan(looks, counts.least, counts.total)]
-
-
-def _many(number: int, word: str) -> str:
-    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 # ------------------------------------------------------------------------------------------------- what commands print
@@ -98,7 +95,7 @@ def standing_line(study: str, counts: Mapping[str, int]) -> str:
     """`batchnorm: 70 runs: 12 done, 2 running, 56 to do.`"""
     shown = [state for state in _STATES if counts.get(state) or state in ("done", "todo")]
     parts = [f"{counts[state]} {_STATES[state]}" for state in shown]
-    return f"{study}: {_many(sum(counts.values()), 'run')}: {', '.join(parts)}."
+    return f"{study}: {many(sum(counts.values()), 'run')}: {', '.join(parts)}."
 
 
 _STATES = {

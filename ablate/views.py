@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate import adaptive, effects, factorials, notes, results
+from ablate import adaptive, effects, factorials, results
 from ablate.analysis import Asked
 from ablate.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
 from ablate.errors import AblateError, did_you_mean, one_of
@@ -18,6 +18,7 @@ from ablate.factorials import Shown, cells_of, factors_of, made, own_base, shapl
 from ablate.records import CATEGORIES, Better, Json
 from ablate.results import Results
 from ablate.table import Measure, TableData, ViewData
+from ablate.wording import listed
 
 VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
 """What `--view` may name; the first is the table itself."""
@@ -220,7 +221,7 @@ def _chain(found: Results) -> tuple[Asked, ...]:
         ]
         raise AblateError(
             "the cumulative view adds one trick after the other (`designs: cumulative`), and "
-            f"{found.study} has not planned {notes.listed(named)}."
+            f"{found.study} has not planned {listed(named)}."
         )
     chain = [Asked("cumulative", at[cells[0]], None)]
     shown = [trick["label"] or trick["name"] for trick in found.resolved["tricks"]]

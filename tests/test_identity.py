@@ -1,10 +1,8 @@
 """Golden keys: a change here asks every stored result anew, so it must be meant (and raise KEY_VERSION)."""
 
-from pathlib import Path
-
 import pytest
 
-from ablate.identity import canonical_json, run_key, sha256, sha256_file, sha256_files
+from ablate.identity import canonical_json, run_key, sha256
 
 ASKED = {
     "task": "classify",
@@ -72,18 +70,3 @@ def test_text_and_its_bytes_have_the_same_hash():
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert sha256("") == sha256(b"") == empty
     assert sha256("ü") == sha256("ü".encode())
-
-
-def test_the_hash_of_files_sees_names_and_contents_but_not_where_they_lie(tmp_path: Path):
-    def files(folder: str, **contents: str) -> str:
-        root = tmp_path / folder
-        root.mkdir()
-        for name, text in contents.items():
-            (root / name).write_text(text)
-        return sha256_files(root.iterdir(), root)
-
-    one = files("one", a="x", b="y")
-    assert one == files("two", b="y", a="x")
-    assert one != files("renamed", a="x", c="y")
-    assert one != files("swapped", a="y", b="x")
-    assert sha256_file(tmp_path / "one" / "a") == sha256("x")

@@ -9,7 +9,7 @@ import ablate
 
 ROOT = Path(ablate.__file__).parent
 ROWS = [
-    "__init__ _version errors records identity rng unpickle",
+    "__init__ _version errors wording records identity rng unpickle",
     "registry design model datafile dataset recipe trick task executor table grid figure document",
     "yaml_file form tune_form study_form study_reader study check search pruning starts rows plan feed packer scheduler drift blocks comparisons power looks analysis adaptive effects tuned registration noise notes claims described methods papers prose reproduce",
     "schema stored store layers transfer trainer devices checkpoint",
