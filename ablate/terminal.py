@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +18,7 @@ from ablate.errors import AblateError, did_you_mean, one_of
 
 StudyArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[STUDY]", help="A study file, or the name of a stored study. [default: the last one run]"),
+    typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study. [default: the last one run]"),
 ]
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's key, or its first digits; or VARIANT:SEED of the last study.")
@@ -42,6 +42,23 @@ class Global:
 def check_choice(option: str, given: str, allowed: Sequence[str]) -> None:
     if given not in allowed:
         raise AblateError(f"{option} is {given!r}; it must be {one_of(allowed)}.{did_you_mean(given, allowed)}")
+
+
+def kind_of(output: Path | None, format_: str | None, endings: Mapping[str, str], default: str) -> str:
+    """Which format is meant: by the file's ending, else as asked, else the default. endings: of each format."""
+    if format_ is not None:
+        check_choice("--format", format_, tuple(endings))
+    if output is None:
+        return format_ or default
+    ending, kinds = output.suffix.lower(), {ending: kind for kind, ending in endings.items()}
+    if ending not in kinds:
+        raise AblateError(
+            f"-o is {str(output)!r}, and its ending decides the format: it must be {one_of(kinds)}."
+            f"{did_you_mean(ending, kinds)}"
+        )
+    if format_ is not None and format_ != kinds[ending]:
+        raise AblateError(f"--format is {format_!r}, and -o ends in {ending}; one of them is enough.")
+    return kinds[ending]
 
 
 def print_json(value: Any) -> None:

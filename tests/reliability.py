@@ -171,9 +171,10 @@ def children(pid: int, *, recursive: bool = False) -> list[psutil.Process]:
 
 @dataclass(frozen=True)
 class Trial:
-    """What one fault did. ticks, seconds: of a driver that was not killed itself. hit: somebody was killed. lost: results reported done and not counted; twice: runs counted or reported more than once;
-    left: runs not done after the next dispatcher; orphans: processes that outlived the dispatcher; recovery_s: from the
-    start of the next dispatcher until every abandoned run was free again, None where none was."""
+    """What one fault did. ticks, seconds: of a driver that was not killed itself. hit: somebody was killed. lost: results
+    reported done and not counted; twice: runs counted or reported more than once; left: runs not done after the next
+    dispatcher; orphans: processes that outlived the dispatcher; recovery_s: from the start of the next dispatcher until
+    every abandoned run was free again, None where none was."""
 
     lost: int
     twice: int

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
-from ablate.terminal import Global, StudyArgument, check_choice, say
+from ablate.errors import AblateError, ConfigError, one_of
+from ablate.terminal import Global, StudyArgument, check_choice, kind_of, say, write
 
 if TYPE_CHECKING:
     from ablate.figure import Scene, TuningHistory
     from ablate.store import Store
 
-KINDS = ("html", "pdf", "svg", "png")
+KINDS = {kind: f".{kind}" for kind in ("html", "pdf", "svg", "png")}
+"""Each format and its file's ending."""
 
 app = typer.Typer()
 
@@ -60,7 +61,7 @@ def plot(
     from ablate.registry import Registry
     from ablate.store import Store
 
-    kind = _kind(output, format_)
+    kind = kind_of(output, format_, KINDS, "svg")
     registry = Registry()
     names = registry.names("figures")
     if figure is not None:
@@ -103,23 +104,6 @@ def _tuning(store: Store, study: str, folder: Path) -> TuningHistory | None:
     return None if stored is None else tune.history(journal, stored.resolved)
 
 
-def _kind(output: Path | None, format_: str | None) -> str:
-    """The format: by the file's ending, else as asked."""
-    if output is None:
-        check_choice("--format", format_ or "svg", KINDS)
-        return format_ or "svg"
-    ending = output.suffix.removeprefix(".").lower()
-    if ending not in KINDS:
-        allowed = one_of(f".{kind}" for kind in KINDS)
-        raise AblateError(
-            f"-o is {str(output)!r}, and its ending decides the format: it must be {allowed}."
-            f"{did_you_mean(ending, KINDS)}"
-        )
-    if format_ is not None and format_ != ending:
-        raise AblateError(f"--format is {format_!r}, and -o ends in .{ending}; one of them is enough.")
-    return ending
-
-
 def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:
     """The parameters that the options name."""
     asked: dict[str, Any] = {}
@@ -155,9 +139,4 @@ def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
         from ablate import paper
 
         made = paper.draw(scene, cast("paper.Kind", kind), columns)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(made)
-    except OSError as error:
-        raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
-    say(f"wrote {output}")
+    write(made, output)

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ablate.errors import AblateError, did_you_mean, one_of
-from ablate.terminal import Global, StudyArgument, check_choice, say, write
+from ablate.errors import AblateError
+from ablate.terminal import Global, StudyArgument, kind_of, write
 
 ENDINGS = {"html": ".html", "pdf": ".pdf", "latex": ".tex", "markdown": ".md"}
 """Each format and its file's ending. The module that makes it is reports/NAME.py."""
@@ -51,7 +51,7 @@ def report(
     from ablate import report as reports
     from ablate.store import Store
 
-    kind = _kind(output, format_)
+    kind = kind_of(output, format_, ENDINGS, "html")
     if methods and kind == "pdf":
         raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
     name = planner.stored_study(study, Global.db).name
@@ -65,25 +65,8 @@ def report(
         return
     document = reports.document(material, own, *([PDF_ROWS] if kind == "pdf" else []))
     output = output or folder / f"report{ENDINGS[kind]}"
-    _save(import_module(f"ablate.reports.{kind}").files(document, output.name), output.parent)
-
-
-def _kind(output: Path | None, format_: str | None) -> str:
-    """The format: by the file's ending, else as asked."""
-    if format_ is not None:
-        check_choice("--format", format_, tuple(ENDINGS))
-    if output is None:
-        return format_ or "html"
-    ending = output.suffix.lower()
-    of = {ending: kind for kind, ending in ENDINGS.items()}
-    if ending not in of:
-        raise AblateError(
-            f"-o is {str(output)!r}, and its ending decides the format: it must be {one_of(of)}."
-            f"{did_you_mean(ending, of)}"
-        )
-    if format_ is not None and format_ != of[ending]:
-        raise AblateError(f"--format is {format_!r}, and -o ends in {ending}; one of them is enough.")
-    return of[ending]
+    for file, made in import_module(f"ablate.reports.{kind}").files(document, output.name).items():
+        write(made, output.parent / file)
 
 
 def _marked_up(text: str, kind: str) -> str:
@@ -92,14 +75,3 @@ def _marked_up(text: str, kind: str) -> str:
 
     made: str = Registry().make("tables", kind, {}).text(text)
     return made
-
-
-def _save(files: dict[str, bytes], folder: Path) -> None:
-    for name, made in files.items():
-        path = folder / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(made)
-        except OSError as error:
-            raise AblateError(f"{path} cannot be written: {error.strerror}.") from None
-        say(f"wrote {path}")
