@@ -196,7 +196,7 @@ def numbers(result: Any) -> dict[str, float]:
 
 
 CUDA_CONTEXT_MIB = 600
-"""What a process takes of a GPU beside its tensors: 300 to 600 MiB, by card and version of CUDA."""
+"""Allowed for what a process takes of a GPU beside its tensors: a careful guess, measured on no card yet."""
 
 
 def _seen(values: Mapping[str, float], device: str) -> dict[str, float]:
