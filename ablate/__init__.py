@@ -1,1 +1,26 @@
-"""ablate: which of your tricks earn their place, and how sure are we?"""
+"""ablate: which of your tricks earn their place, and how sure are we?
+
+The house, in one order. A file beside this one is a word: everybody may import it, and it imports only other words.
+A folder is a room, and a room imports only rooms named before it:
+
+    training   what happens inside a run: a task executes one configuration
+    study      what is asked: a file becomes a Study, a Study becomes a Plan
+    store      what is kept: plans, runs, attempts, leases in one database
+    pool       who executes: a dispatcher, an executor, one child process a run
+    analysis   what it means: numbers, intervals, verdicts
+    runs       a study's runs: found, executed, looked after, brought in, handed out
+    tuning     a search as ordinary runs
+    tables     shown: the table and its sentences
+    figures    shown: on screen and on paper
+    reports    shown: a document
+    testing    held to it: the conformance suite of plug-ins
+    terminal   typed: the command line
+
+A room holds its contract (`training/trick.py`) and its shelf (`training/tricks/`, a file each; nobody imports one, its
+name is its registration). An `__init__.py` is a door plate: a docstring and no import. Inside a room the files stand
+in an order too; `tests/test_layers.py` lists it, and a room is read from left to right.
+
+    study.file -> Study -> study.plan -> Plan -> store.add -> DATABASE
+    DATABASE -> pool.scheduler.decide -> pool.dispatcher -> pool.executors -> one child a run -> training -> DATABASE
+    DATABASE -> analysis.results -> analysis.verdicts -> tables | figures | reports -> terminal
+"""

@@ -1,6 +1,6 @@
 """`python -m ablate` is the command `ablate`."""
 
-from ablate.cli import main
+from ablate.terminal.cli import main
 
 if __name__ == "__main__":
     main()

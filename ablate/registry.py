@@ -27,7 +27,14 @@ from ablate.errors import ConfigError, PluginError, did_you_mean, one_of
 from ablate.identity import sha256, sha256_file
 from ablate.records import Json
 
-SHELVES = ("designs", "tricks", "models", "datasets", "tasks", "executors", "tables", "figures")
+HOMES = {
+    "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",
+    "datasets": "training.datasets", "tasks": "training.tasks", "executors": "pool.executors",
+    "tables": "tables.formats", "figures": "figures.kinds",
+}  # fmt: skip
+"""Every shelf, and the folder of ablate in which ours lie; a private one lies in `folder/SHELF`."""
+
+SHELVES = tuple(HOMES)
 _SINGULAR = {shelf: shelf.removesuffix("s") for shelf in SHELVES} | {"datasets": "data set"}
 
 Count = Annotated[int, Ge(1)]
@@ -101,8 +108,9 @@ class Registry:
         if shelf in self._entries:
             return self._entries[shelf]
         found: dict[str, Entry] = {}
-        for root, private in [(Path(__file__).parent, False), *((folder, True) for folder in self.folders)]:
-            for path in sorted((root / shelf).glob("*.py")):
+        ours = Path(__file__).parent.joinpath(*HOMES[shelf].split("."))
+        for place, private in [(ours, False), *((folder / shelf, True) for folder in self.folders)]:
+            for path in sorted(place.glob("*.py")):
                 if path.stem.startswith("_"):
                     continue
                 if path.stem in found:
@@ -126,7 +134,7 @@ class Registry:
     def load(self, shelf: str, name: str) -> type[Plugin]:
         """Import a plug-in and return its class."""
         entry = self.entry(shelf, name)
-        module = _import_private(entry) if entry.private else importlib.import_module(f"ablate.{shelf}.{name}")
+        module = _import_private(entry) if entry.private else importlib.import_module(f"ablate.{HOMES[shelf]}.{name}")
         classes = [
             value
             for value in vars(module).values()

@@ -71,15 +71,15 @@ def meet(folder: Path, seconds: float = 0.0) -> Meeting:
 
 def _import_all() -> None:
     """What the commands import when they are called; none of it opens a database or starts a thread."""
-    import ablate.cli
-    import ablate.results
-    import ablate.runner
-    import ablate.view
+    import ablate.analysis.results
+    import ablate.runs.execute
+    import ablate.terminal.cli
+    import ablate.terminal.printed
     from ablate.registry import Registry
 
     for name in ("markdown", "csv", "json"):
         Registry().load("tables", name)
-    assert ablate.cli.app
+    assert ablate.terminal.cli.app
 
 
 def _forked(folder: Path, name: str, do: Callable[[], int]) -> tuple[int, str]:
@@ -104,7 +104,7 @@ def _dispatch(study: int, until: float) -> int:
     """`ablate run` on the study, once and then with new seeds until the time is over; the transactions it committed."""
     import sqlalchemy as sa
 
-    from ablate.cli import app
+    from ablate.terminal.cli import app
 
     committed = 0
 
@@ -122,8 +122,8 @@ def _dispatch(study: int, until: float) -> int:
 
 
 def _poll(command: str, stop: Path) -> int:
-    from ablate.cli import app
     from ablate.errors import AblateError
+    from ablate.terminal.cli import app
 
     polls = 0
     while not stop.exists():

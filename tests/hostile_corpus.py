@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.errors import StudyError
-from ablate.store import Store
-from ablate.study import parse
+from ablate.store.store import Store
+from ablate.study.file import parse
 
 HERE = Path(__file__).parent
 STUDY = "base: {epochs: 1}\ntricks: {mixup: }\nseeds: 2\n"

@@ -23,13 +23,13 @@ import hostile_corpus
 import psutil
 import sqlalchemy as sa
 
-from ablate import schema
-from ablate.dispatcher import Dispatcher
-from ablate.executor import Finished, Slot
-from ablate.executors.local import LocalExecutor
+from ablate.pool.dispatcher import Dispatcher
+from ablate.pool.executor import Finished, Slot
+from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.warm import Setup
 from ablate.records import Limits, RunSpec
-from ablate.store import Store
-from ablate.warm import Setup
+from ablate.store import schema
+from ablate.store.store import Store
 
 WHO = ("dispatcher", "workers", "server", "both")
 HEARTBEAT = "heartbeat"

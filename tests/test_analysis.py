@@ -12,8 +12,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablate import analysis, comparisons, power
-from ablate.analysis import Asked, Measured
+from ablate.analysis import comparisons, power
+from ablate.analysis import verdicts as analysis
+from ablate.analysis.verdicts import Asked, Measured
 from ablate.records import Metric
 
 NAN = math.nan

@@ -80,7 +80,7 @@ def test_the_archive_holds_what_the_study_names_and_nothing_else_of_the_folder(f
 def test_private_plug_ins_a_loading_snippet_and_a_parent_study_are_packed(tmp_path):
     (tmp_path / "plugs" / "tricks").mkdir(parents=True)
     (tmp_path / "plugs" / "tricks" / "quiet.py").write_text(
-        "from dataclasses import dataclass\nfrom ablate.trick import Trick\n\n@dataclass(frozen=True)\n"
+        "from dataclasses import dataclass\nfrom ablate.training.trick import Trick\n\n@dataclass(frozen=True)\n"
         "class Quiet(Trick):\n    def after_step(self, memory, model, step):\n        return 1\n"
     )
     (tmp_path / "snippet.py").write_text(

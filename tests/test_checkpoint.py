@@ -12,14 +12,14 @@ import psutil
 import pytest
 import torch
 
-from ablate import checkpoint
 from ablate.errors import PausedError
 from ablate.records import RunSpec, TrickUse
 from ablate.registry import Registry
-from ablate.store import Store
-from ablate.task import Run
-from ablate.tasks.classify import Classify
-from ablate.testing import TINY, base_for
+from ablate.store.store import Store
+from ablate.testing.training import TINY, base_for
+from ablate.training import checkpoint
+from ablate.training.task import Run
+from ablate.training.tasks.classify import Classify
 
 BASE = {**TINY, "epochs": 6}
 CLASSIFY = Classify()
@@ -148,7 +148,7 @@ HALTS = """
 import os, time
 from dataclasses import dataclass
 from pathlib import Path
-from ablate.trick import Trick
+from ablate.training.trick import Trick
 
 @dataclass(frozen=True)
 class Halts(Trick):

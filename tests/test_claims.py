@@ -3,7 +3,7 @@
 import pytest
 from test_tables import row
 
-from ablate.claims import Words, claims, decided, tally
+from ablate.reports.claims import Words, claims, decided, tally
 
 NAMED = Words(
     "dev_accuracy", "higher", "%", 0.5, {"bn": "batch norm", "opt=adamw": "optimizer: adamw"},

@@ -7,14 +7,14 @@ import sys
 import pytest
 import torch
 
-from ablate import trainer
 from ablate.errors import AblateError, ChangedError, ConfigError
-from ablate.recipe import parse
 from ablate.records import RunSpec, TrickUse
 from ablate.registry import Registry
-from ablate.task import Run
-from ablate.tasks.classify import Classify
-from ablate.testing import TINY, base_for, trained
+from ablate.testing.training import TINY, base_for, trained
+from ablate.training import trainer
+from ablate.training.recipe import parse
+from ablate.training.task import Run
+from ablate.training.tasks.classify import Classify
 
 CLASSIFY = Classify()
 
@@ -35,7 +35,7 @@ def canary(config, tricks=(), folder="."):
 
 def test_a_plan_loads_neither_torch_nor_scikit_learn():
     code = (
-        "import sys; from ablate.tasks.classify import Classify; from ablate.registry import Registry\n"
+        "import sys; from ablate.training.tasks.classify import Classify; from ablate.registry import Registry\n"
         "from ablate.errors import ConfigError; from ablate.records import TrickUse\n"
         "completed = []\n"
         "def complete(data, model, tricks):\n"
@@ -68,7 +68,7 @@ def test_code_names_every_part_and_tricks_stand_in_their_order():
 PRIVATE = """'''Zeros.'''
 from dataclasses import dataclass
 import numpy as np
-from ablate.dataset import Arrays, Dataset
+from ablate.training.dataset import Arrays, Dataset
 
 @dataclass(frozen=True)
 class Zeros(Dataset):

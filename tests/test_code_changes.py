@@ -85,7 +85,7 @@ def test_a_private_plugin_that_was_edited_changes_the_key_and_its_neighbour_does
     folder = tmp_path / "mine/tricks"
     folder.mkdir(parents=True)
     trick = (
-        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom ablate.trick import Trick\n\n"
+        "from dataclasses import dataclass\nfrom typing import ClassVar\nfrom ablate.training.trick import Trick\n\n"
         '@dataclass(frozen=True)\nclass Twice(Trick):\n    """Doubles the loss."""\n\n'
         '    category: ClassVar[str] = "other"\n\n    def loss(self, loss, logits, targets, step):\n        return 2 * loss\n'
     )

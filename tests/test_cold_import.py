@@ -26,7 +26,7 @@ def loaded(code, cwd):
 
 
 def command(*words):
-    return f"from ablate import cli\ntry:\n    cli.main({list(words)!r})\nexcept SystemExit:\n    pass"
+    return f"from ablate.terminal import cli\ntry:\n    cli.main({list(words)!r})\nexcept SystemExit:\n    pass"
 
 
 @pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("table", "--help")])
@@ -35,7 +35,7 @@ def test_help_loads_none_of_the_heavy_libraries(words, tmp_path):
 
 
 def test_planning_the_starter_study_loads_neither_torch_nor_pandas(tmp_path):
-    code = f"from ablate import cli\n{command('init', 's.yaml')}\n{command('plan', 's.yaml')}"
+    code = f"from ablate.terminal import cli\n{command('init', 's.yaml')}\n{command('plan', 's.yaml')}"
     assert not loaded(code, tmp_path) & {"torch", "torchvision", "pandas", "scipy", "optuna", "plotly", "statsmodels"}
 
 
@@ -45,5 +45,5 @@ def test_listing_what_there_is_loads_no_torch(tmp_path):
 
 
 def test_reading_results_loads_no_torch(tmp_path):
-    code = "import ablate.results, ablate.analysis, ablate.store, ablate.table, ablate.runner"
+    code = "import ablate.analysis.results, ablate.analysis.verdicts, ablate.store.store, ablate.tables.table, ablate.runs.execute"
     assert not loaded(code, tmp_path) & {"torch", "torchvision", "optuna", "plotly", "statsmodels"}

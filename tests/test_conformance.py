@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablate.testing import cases
+from ablate.testing.training import cases
 
 
 def needs_files(case):
@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from ablate.dataset import Arrays, Dataset
-from ablate.model import Model
-from ablate.trick import Trick
+from ablate.training.dataset import Arrays, Dataset
+from ablate.training.model import Model
+from ablate.training.trick import Trick
 
 @dataclass(frozen=True)
 """

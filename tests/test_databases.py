@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import reliability
 
-from ablate import devices, runner, schema
 from ablate.errors import AblateError
-from ablate.executors.local import LocalExecutor
-from ablate.store import Store
+from ablate.pool import host as devices
+from ablate.pool.executors.local import LocalExecutor
+from ablate.runs import execute as runner
+from ablate.store import schema
+from ablate.store.store import Store
 
 MOUNTS = """\
 /dev/vda / ext4 rw,relatime 0 0
@@ -78,8 +80,8 @@ import resource, signal, sys
 from pathlib import Path
 import reliability
 from ablate.errors import StoreError
-from ablate.executors.local import LocalExecutor
-from ablate.store import Store
+from ablate.pool.executors.local import LocalExecutor
+from ablate.store.store import Store
 
 folder, database, room = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 executor = LocalExecutor(reliability.setup(folder))
@@ -135,7 +137,7 @@ READ_ONLY = """
 import os, sys
 import sqlalchemy.dialects.sqlite.pysqlite
 from ablate.errors import StoreError
-from ablate.store import Store
+from ablate.store.store import Store
 if os.getuid() == 0:  # no permission stops root
     os.setuid(65534)
 with Store.open(sys.argv[1]) as store:

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablate.dataset import Arrays, load_cached
-from ablate.datasets.digits import Digits
-from ablate.datasets.synthetic import Synthetic
 from ablate.errors import ConfigError, DataError
 from ablate.registry import Registry
+from ablate.training.dataset import Arrays, load_cached
+from ablate.training.datasets.digits import Digits
+from ablate.training.datasets.synthetic import Synthetic
 
 FIELDS = (
     "train_images",

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ablate.dataset import Arrays, Source, subset, warnings
 from ablate.errors import ConfigError, DataError
 from ablate.registry import Registry
-from ablate.testing import cases
+from ablate.testing.training import cases
+from ablate.training.dataset import Arrays, Source, subset, warnings
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "cifar10-subset"
 rng = np.random.default_rng(0)

@@ -1,6 +1,6 @@
 """A stored plan in words: what each trick changes, and what is said of bases."""
 
-from ablate.described import apart, bases, changes, configuration, part
+from ablate.reports.variants import apart, bases, changes, configuration, part
 
 
 def variant(name, *tricks, of="", uses=(), **config):

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablate.design import DesignError, Space, name_of
-from ablate.designs.fractional import GENERATORS
 from ablate.errors import ConfigError
 from ablate.records import Cell, Choice, StudyTrick, TrickLevel
 from ablate.registry import Registry
+from ablate.study.design import DesignError, Space, name_of
+from ablate.study.designs.fractional import GENERATORS
 
 REGISTRY = Registry()
 ON = (TrickLevel(),)

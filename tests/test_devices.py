@@ -6,17 +6,18 @@ from dataclasses import replace
 
 import pytest
 
-from ablate import devices, runner
-from ablate.devices import Device, slots, visible
-from ablate.dispatcher import Dispatcher
 from ablate.errors import AblateError, StudyError
-from ablate.executor import Slot
-from ablate.executors.local import LocalExecutor
-from ablate.packer import Sizes
+from ablate.pool import host as devices
+from ablate.pool.dispatcher import Dispatcher
+from ablate.pool.executor import Slot
+from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.host import Device, slots, visible
+from ablate.pool.packer import Sizes
+from ablate.pool.warm import Setup
 from ablate.records import Limits, RunSpec
-from ablate.store import Store
-from ablate.study import parse
-from ablate.warm import Setup
+from ablate.runs import execute as runner
+from ablate.store.store import Store
+from ablate.study.file import parse
 
 THERE = (Device("0", "H", 80000, "GPU-aa1"), Device("1", "H", 80000, "GPU-bb2"))
 GPUS = (Device("cuda:0", "H", 80000, "GPU-aa1"), Device("cuda:1", "H", 80000, "GPU-bb2"))

@@ -13,16 +13,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ablate import devices
-from ablate.dispatcher import Dispatcher
 from ablate.errors import AblateError
-from ablate.executor import Failed, Finished, Slot
-from ablate.executors import local
-from ablate.executors.local import LocalExecutor
+from ablate.pool import host as devices
+from ablate.pool.dispatcher import Dispatcher
+from ablate.pool.executor import Failed, Finished, Slot
+from ablate.pool.executors import local
+from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.warm import Setup
 from ablate.records import Limits, RunSpec
-from ablate.store import Store
-from ablate.warm import Setup
-from ablate.why import why_text
+from ablate.runs.why import why_text
+from ablate.store.store import Store
 
 TASKS = """
 import os, signal, sys, time

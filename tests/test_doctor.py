@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ablate.doctor import findings
+from ablate.runs.doctor import findings
 
 STUDY = "base: {data: {name: npz, root: ROOT}, epochs: 1}\ntricks: {mixup: }\nmetric: dev_accuracy\n"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablate.drift import differences
+from ablate.study.drift import differences
 
 ASKED = {
     "task": "classify",

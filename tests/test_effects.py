@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from ablate import blocks, effects
-from ablate.comparisons import compare
-from ablate.effects import Factor
+from ablate.analysis import blocks
+from ablate.analysis import factorial as effects
+from ablate.analysis.comparisons import compare
+from ablate.analysis.factorial import Factor
 
 NAN = math.nan
 

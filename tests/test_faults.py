@@ -7,7 +7,7 @@ import sys
 import pytest
 from reliability import HEARTBEAT, WHO, random_trials, trial
 
-from ablate.store import Store
+from ablate.store.store import Store
 
 TICKS = 195
 """Of an unbroken dispatch, about: statements, commits, connections given back, calls of the executor."""
@@ -55,7 +55,7 @@ SAVES = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from ablate import trainer
+from ablate.training import trainer
 
 def killed_in(call, path):
     if os.fork() == 0:

@@ -15,13 +15,18 @@ from hypothesis import strategies as st
 from test_tables import row
 from test_views import YIELD, factorial
 
-from ablate import cli, factorials, interactive, paper, plots, results, typeset
+from ablate.analysis import results
 from ablate.errors import FigureError
-from ablate.figure import Curve, SeedCurve, Series, Source, Words, shortened
-from ablate.figure_checks import SOURCE
-from ablate.plots import curve
+from ablate.figures import paper, typeset
+from ablate.figures import screen as interactive
+from ablate.figures import source as plots
+from ablate.figures.figure import Curve, SeedCurve, Series, Source, Words, shortened
+from ablate.figures.source import curve
 from ablate.registry import Registry
-from ablate.store import Store
+from ablate.store.store import Store
+from ablate.tables import factorials
+from ablate.terminal import cli
+from ablate.testing.figures import SOURCE
 
 
 def info(name, source, **params):
@@ -239,7 +244,7 @@ def test_an_svg_says_what_it_shows():
 
 def test_nobodys_matplotlibrc_changes_a_figure(tmp_path):
     code = (
-        "from ablate import paper, plots; from ablate.figure_checks import SOURCE; import sys;"
+        "from ablate.figures import paper, plots; from ablate.testing.figures import SOURCE; import sys;"
         "sys.stdout.buffer.write(paper.draw(plots.draw(SOURCE, 'pareto'), 'svg'))"
     )
     (tmp_path / "matplotlibrc").write_text("font.size: 30\naxes.facecolor: red\nsvg.fonttype: none\n")

@@ -4,7 +4,7 @@ import pytest
 
 from ablate.errors import ConfigError
 from ablate.registry import Registry
-from ablate.tasks.function import FunctionTask
+from ablate.training.tasks.function import FunctionTask
 
 
 @pytest.fixture

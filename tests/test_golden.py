@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 import torch
 
-from ablate import trainer
 from ablate.records import TrickUse
 from ablate.registry import Registry
-from ablate.tasks.classify import Classify
-from ablate.testing import TINY, base_for, trained
+from ablate.testing.training import TINY, base_for, trained
+from ablate.training import trainer
+from ablate.training.tasks.classify import Classify
 
 FILE = Path(__file__).with_name("golden.json")
 # AVX2 and AVX-512 differ by 1e-11, and by 2e-6 from neither (a float32 rounding of first weights); the weakest trick,

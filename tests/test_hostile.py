@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ablate.errors import AblateError
-from ablate.planner import folder_name, stored_study
-from ablate.store import Store
+from ablate.runs.planned import folder_name, stored_study
+from ablate.store.store import Store
 
 HOSTILE = [
     "../../x",

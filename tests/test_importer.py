@@ -6,10 +6,12 @@ import sys
 
 import pytest
 
-from ablate import importer, results, views
+from ablate.analysis import results
 from ablate.errors import AblateError
-from ablate.importer import Columns
-from ablate.store import Store
+from ablate.runs import importer
+from ablate.runs.importer import Columns
+from ablate.store.store import Store
+from ablate.tables import views
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import threading
 import pytest
 from rich.console import Console
 
-from ablate import devices, live
-from ablate.live import drawn, look, watch
-from ablate.store import Store
+from ablate.pool import host as devices
+from ablate.store.store import Store
+from ablate.terminal import live
+from ablate.terminal.live import drawn, look, watch
 
 RESOLVED = {
     "study": "s", "task": "classify", "metric": {"name": "acc", "better": "higher"}, "seeds": [0, 1],
@@ -156,7 +157,7 @@ def test_on_a_terminal_run_draws_what_runs_where_and_leaves_the_table(tmp_path):
 def test_off_a_terminal_a_long_run_says_now_and_then_how_far_it_is_and_quiet_nothing(tmp_path):
     (tmp_path / "mine.py").write_text(TASK)
     (tmp_path / "study.yaml").write_text(STUDY)
-    code = "from ablate import cli, live; live.LINE_S = 0.2; cli.main({words!r})"
+    code = "from ablate.terminal import cli, live; live.LINE_S = 0.2; cli.main({words!r})"
     said = []
     for words in (["run", "study.yaml"], ["--quiet", "run", "study.yaml", "--set", "seeds=3"]):
         command = [sys.executable, "-c", code.format(words=words)]

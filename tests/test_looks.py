@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.looks import Look, follow, wanted
+from ablate.analysis.looks import Look, follow, wanted
 
 NAN = float("nan")
 

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ablate import layers
 from ablate.errors import ConfigError
 from ablate.registry import Registry
-from ablate.testing import trained
+from ablate.testing.training import trained
+from ablate.training import layers
 
 IMAGE = (3, 32, 32)
 

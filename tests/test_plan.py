@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from ablate.errors import ConfigError, StudyError
 from ablate.identity import canonical_json
-from ablate.plan import make_plan
 from ablate.records import (
     Choice,
     DesignUse,
@@ -25,10 +24,11 @@ from ablate.records import (
     TrickLevel,
     TrickUse,
 )
-from ablate.registration import diff
 from ablate.registry import Registry
-from ablate.task import Completed, Task
-from ablate.tasks.classify import Classify
+from ablate.study.changes import diff
+from ablate.study.plan import make_plan
+from ablate.training.task import Completed, Task
+from ablate.training.tasks.classify import Classify
 
 BASE = {"model": {"name": "vgg", "width": 16}, "optimizer": {"name": "sgd", "lr": 0.1}, "epochs": 10}
 FULL_SET = ("leave_one_out", "add_one_in", "cumulative", "factorial")
@@ -307,7 +307,7 @@ def test_what_is_left_out_is_named_with_the_design_and_the_reason():
 PRIVATE_DESIGN = '''
 """full, whatever it is, and the base compared with it."""
 from dataclasses import dataclass
-from ablate.design import Chosen, Design, DesignRow
+from ablate.study.design import Chosen, Design, DesignRow
 
 @dataclass(frozen=True)
 class Careless(Design):
@@ -597,8 +597,8 @@ def test_a_second_plan_names_variants_that_mean_something_else_now():
 def test_planning_loads_no_library_of_numbers_unless_a_fraction_is_asked_for():
     code = """
 import sys
-from ablate.study import parse, task_of
-from ablate.plan import make_plan
+from ablate.study.file import parse, task_of
+from ablate.study.plan import make_plan
 from ablate.registry import Registry
 study = parse("base: {data: {name: digits}, model: {name: vgg}}\\ntricks: {a: {set: {epochs: 3}}, mixup: {}}\\n", "s.yaml")
 assert len(make_plan(study, Registry(), task_of(study)).variants) == 4

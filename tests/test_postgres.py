@@ -14,7 +14,7 @@ import test_store
 from reliability import trial
 
 from ablate.errors import NoDatabaseError, StoreError
-from ablate.store import Store
+from ablate.store.store import Store
 
 MISSING = postgres.missing()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(MISSING), reason=MISSING)]
@@ -73,10 +73,10 @@ def test_of_twenty_who_claim_a_run_at_once_one_gets_it(url, store):
 
 STOPPED = """
 import os, signal, sys
-from ablate import schema
+from ablate.store import schema
 schema.STOPPED_S = 0.5
 from ablate.errors import StoreError
-from ablate.store import Store
+from ablate.store.store import Store
 store = Store.open(sys.argv[1], write=True)
 try:
     with store.transaction():

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from ablate import power
-from ablate.power import Proposal
+from ablate.analysis import power
+from ablate.analysis.power import Proposal
 
 # -------------------------------------------------------------------------------------------------------------- numbers
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.document import Bullets, Code, Heading, Paragraph, Span, line
 from ablate.errors import AblateError
-from ablate.prose import parse, read
+from ablate.reports.author import parse, read
+from ablate.reports.document import Bullets, Code, Heading, Paragraph, Span, line
 
 
 def test_paragraphs_headings_lists_code_and_links_are_read():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState, create_trial
 
-from ablate import pruning
+from ablate.tuning import pruning
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 STEPS = 9

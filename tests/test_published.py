@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ablate import cli
+from ablate.terminal import cli
 
 FOLDER = Path(__file__).parent / "published"
 NOTES = {"md": "\n\n- ", "tex": "\n\\par\\medskip", "html": "\n<ul>"}

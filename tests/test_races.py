@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from ablate import dispatcher as under_test
-from ablate import scheduler
-from ablate.dispatcher import Dispatcher
-from ablate.executor import Failed, Finished, Progressed, Slot, Started
+from ablate.pool import dispatcher as under_test
+from ablate.pool import scheduler
+from ablate.pool.dispatcher import Dispatcher
+from ablate.pool.executor import Failed, Finished, Progressed, Slot, Started
 from ablate.records import Limits, RunSpec
-from ablate.store import Store
+from ablate.store.store import Store
 
 KEYS = [f"k{i}" for i in range(6)]
 LIMITS = Limits(attempts=3)

@@ -39,7 +39,7 @@ def test_the_table_in_the_readme_is_the_committed_one():
 def test_every_command_in_the_readme_exists():
     from typer.main import get_command
 
-    from ablate.cli import app
+    from ablate.terminal.cli import app
 
     commands = set(get_command(app).commands)
     assert set(re.findall(r"(?:^    |`)ablate ([a-z]+)", README, re.MULTILINE)) <= commands

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError
-from ablate.recipe import SCHEDULES, Constant, Cosine, OneCycle, StepDown, filled_in, parse
 from ablate.registry import Registry
+from ablate.training.recipe import SCHEDULES, Constant, Cosine, OneCycle, StepDown, filled_in, parse
 
 
 def torch_rates(make, steps, momentum=0.9):

@@ -1,6 +1,6 @@
 """What was planned before results were seen: `run` after `run`, and what the notes say of it."""
 
-from ablate.registration import register, sentence
+from ablate.study.changes import register, sentence
 
 
 def plan(tricks="ab", seeds=3, **more):

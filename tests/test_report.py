@@ -8,15 +8,17 @@ import subprocess
 
 import pytest
 
-from ablate import cli, papers, prose, report
-from ablate.document import Bullets, Code, Paragraph, Picture, Table, plain
 from ablate.errors import AblateError
 from ablate.registry import Registry
-from ablate.reports import html as report_html
-from ablate.reports import latex as report_latex
-from ablate.reports import markdown as report_markdown
-from ablate.reports import pdf as report_pdf
-from ablate.store import Store
+from ablate.reports import author as prose
+from ablate.reports import papers, report
+from ablate.reports.document import Bullets, Code, Paragraph, Picture, Table, plain
+from ablate.reports.formats import html as report_html
+from ablate.reports.formats import latex as report_latex
+from ablate.reports.formats import markdown as report_markdown
+from ablate.reports.formats import pdf as report_pdf
+from ablate.store.store import Store
+from ablate.terminal import cli
 
 HOSTILE = '<script>alert(1)</script>\' onload="x" $x^2$ \\input{/etc/passwd} #read("/etc/passwd") _*`'[:64]
 QUESTION = "Does <b>it</b> help? It was asked for a course."
@@ -296,7 +298,7 @@ def test_a_page_holds_two_scripts_of_its_own_and_no_name_becomes_markup(made):
 
 
 def test_a_page_of_a_long_list_stays_usable():
-    from ablate.document import Document, Section, line
+    from ablate.reports.document import Document, Section, line
 
     items = tuple(line(f"item {i}") for i in range(100))
     page = report_html.page(Document("s", "t", "", (Section("a", "A", (Bullets(items),)),)))

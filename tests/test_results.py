@@ -7,12 +7,14 @@ import math
 
 import pytest
 
-from ablate import exported, notes, results
+from ablate.analysis import results
 from ablate.errors import AblateError
-from ablate.notes import listed
 from ablate.registry import Registry
-from ablate.store import Store
-from ablate.table import TableOptions
+from ablate.runs import export as exported
+from ablate.store.store import Store
+from ablate.tables import notes
+from ablate.tables.notes import listed
+from ablate.tables.table import TableOptions
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
 SPREAD = (0.0, 0.3, -0.2, 0.1, -0.1)
@@ -319,7 +321,7 @@ def test_a_small_dev_set_is_said_where_its_standard_error_exceeds_a_difference(f
 
 
 def test_a_placebo_is_never_the_best_and_part_of_no_factorial(fill):
-    from ablate import views
+    from ablate.tables import views
 
     resolved = plan({"base": [], "a": ["a"], "placebo": []})
     resolved["tricks"] = [{"name": "a", "label": "", "category": "", "levels": []}]

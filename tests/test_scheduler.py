@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.executor import Slot
+from ablate.pool.executor import Slot
+from ablate.pool.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working, decide, to_requeue
 from ablate.records import Limits
-from ablate.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working, decide, to_requeue
 
 CPU0, CPU1 = Slot("cpu", 0), Slot("cpu", 1)
 

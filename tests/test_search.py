@@ -2,12 +2,12 @@
 
 import pytest
 
-from ablate import search
 from ablate.errors import StudyError
-from ablate.plan import make_plan
 from ablate.registry import Registry
-from ablate.search import Parameter, search_of
-from ablate.study import parse, task_of
+from ablate.study import search
+from ablate.study.file import parse, task_of
+from ablate.study.plan import make_plan
+from ablate.study.search import Parameter, search_of
 
 BASE = """\
 base: {model: {name: vgg, width: 4}, data: {name: digits, train_size: 100}, epochs: 2}

@@ -12,14 +12,17 @@ from collections import Counter
 
 import pytest
 
-from ablate import exported, methods, results, views
-from ablate.feed import Seen
+from ablate.analysis import results
+from ablate.pool.feed import Seen
 from ablate.records import RunSpec
 from ablate.registry import Registry
-from ablate.seeds import ByLook
-from ablate.store import Store
-from ablate.table import TableOptions
-from ablate.why import why_text
+from ablate.reports import methods
+from ablate.runs import export as exported
+from ablate.runs.adaptive import ByLook
+from ablate.runs.why import why_text
+from ablate.store.store import Store
+from ablate.tables import views
+from ablate.tables.table import TableOptions
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
 LOOKS = [3, 5, 10]

@@ -5,7 +5,7 @@ import pytest
 from benchmarks import error_rates as simulation
 from scipy.special import ndtri
 
-from ablate import comparisons
+from ablate.analysis import comparisons
 
 CASES = {"equal spreads": "a", "one row of 6 x the spread": "b", "a baseline of 2 x the spread": "c"}
 

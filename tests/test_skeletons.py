@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from ablate.errors import AblateError
-from ablate.skeletons import KINDS, write
-from ablate.testing import cases
+from ablate.testing.skeletons import KINDS, write
+from ablate.testing.training import cases
 
 STUDY = """
 plugins: [plugins]

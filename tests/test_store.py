@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from ablate.errors import NoDatabaseError, StoreError
-from ablate.store import Store
+from ablate.store.store import Store
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "runs/k", "lease_s": 30.0}
 
@@ -139,7 +139,7 @@ def test_a_newer_schema_is_readable_but_not_writable(tmp_path, store):
 
 
 def test_twenty_dispatchers_that_open_a_new_file_at_once_make_one_schema(tmp_path):
-    code = "import sys; from ablate.store import Store; Store.open(sys.argv[1], write=True).close()"
+    code = "import sys; from ablate.store.store import Store; Store.open(sys.argv[1], write=True).close()"
     started = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "n.db")]) for _ in range(20)]
     assert [0] * 20 == [process.wait() for process in started]
     with Store.open(tmp_path / "n.db") as reader:

@@ -12,10 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError, StudyError, one_of
-from ablate.recipe import OPTIMIZERS
 from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, TrickLevel, TrickUse
 from ablate.registry import Registry
-from ablate.study import configuration, load, parse, patched, schema, starter, task_of
+from ablate.study.file import configuration, load, parse, patched, schema, starter, task_of
+from ablate.training.recipe import OPTIMIZERS
 
 HERE = Path(__file__).parent
 
@@ -368,7 +368,7 @@ def test_a_task_that_does_not_exist_is_told_the_nearest():
 def test_private_plugins_are_found_beside_the_study(tmp_path):
     (tmp_path / "own" / "tricks").mkdir(parents=True)
     (tmp_path / "own" / "tricks" / "calm.py").write_text(
-        '"""Nothing."""\n\nfrom dataclasses import dataclass\n\nfrom ablate.trick import Trick\n\n\n'
+        '"""Nothing."""\n\nfrom dataclasses import dataclass\n\nfrom ablate.training.trick import Trick\n\n\n'
         '@dataclass(frozen=True)\nclass Calm(Trick):\n    label = "keep calm"\n    category = "other"\n    much: int = 1\n'
     )
     asked = parse("tricks: {calm: {with: {much: 2}}}\nplugins: own\n", "s.yaml", folder=tmp_path)
@@ -583,7 +583,7 @@ def accepts(rule, value, root):
 
 
 def as_plain(text):
-    from ablate.yaml_file import read, unfold
+    from ablate.study.yaml_file import read, unfold
 
     return unfold(read(text, "s.yaml")[0]).value
 
@@ -651,7 +651,7 @@ def test_every_line_that_the_starter_comments_out_works_too():
 
 
 def test_reading_a_study_loads_no_library_of_numbers():
-    code = "import sys; from ablate import study; study.parse(study.starter('x'), 'x.yaml'); print(*sys.modules)"
+    code = "import sys; from ablate.study import file as study; study.parse(study.starter('x'), 'x.yaml'); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "scipy", "pandas"} & set(done.stdout.split())
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ablate.errors import DataError
-from ablate.submission import Sample, check, read_sample, render
+from ablate.runs.submission import Sample, check, read_sample, render
 
 SAMPLE = Sample(("id", "label"), ("b", "a"), numbers=True)
 

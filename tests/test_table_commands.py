@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablate import cli
+from ablate.terminal import cli
 
 RUNS = "v,s,acc\n" + "".join(
     f"{v},{s},{value + s / 10}\n" for v, value in (("base", 90), ("mixup", 92)) for s in range(3)

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ablate.errors import AblateError
-from ablate.grid import grid
 from ablate.records import AlsoValue, Row
 from ablate.registry import Registry
-from ablate.table import Switch, TableData, TableOptions, arranged, as_json, one_line
-from ablate.tables import latex, markdown
+from ablate.tables.formats import latex, markdown
+from ablate.tables.grid import grid
+from ablate.tables.table import Switch, TableData, TableOptions, arranged, as_json, one_line
 
 FORMATS = ("markdown", "latex", "html", "csv", "json", "typst")
 HOSTILE = [

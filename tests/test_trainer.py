@@ -11,13 +11,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ablate import trainer
-from ablate.layers import Dropout
-from ablate.recipe import parse
 from ablate.records import TrickUse
 from ablate.registry import Registry
 from ablate.rng import seed_for
-from ablate.testing import TINY, trained
+from ablate.testing.training import TINY, trained
+from ablate.training import trainer
+from ablate.training.layers import Dropout
+from ablate.training.recipe import parse
 
 ONE_OF_EACH = [TrickUse("crop_flip"), TrickUse("cutout"), TrickUse("label_smoothing"), TrickUse("mixup")]
 
@@ -58,15 +58,15 @@ def test_a_training_ends_where_the_plainest_loop_ends():
 
 ANOTHER_PROCESS = """
 import importlib, json, sys
-from ablate.tasks.classify import Classify
+from ablate.training.tasks.classify import Classify
 for name in Classify.imports:
     importlib.import_module(name)
 Classify().warm()
-from ablate.testing import TINY, trained
+from ablate.testing.training import TINY, trained
 from ablate.records import TrickUse
 for shelf, name in (("tricks", "crop_flip"), ("tricks", "cutout"), ("tricks", "label_smoothing"), ("tricks", "mixup"),
                     ("models", "vgg"), ("datasets", "synthetic")):
-    importlib.import_module(f"ablate.{shelf}.{name}")
+    importlib.import_module(f"ablate.training.{shelf}.{name}")
 before = set(sys.modules)
 outcome = trained(TINY, [TrickUse(n) for n in ("crop_flip", "cutout", "label_smoothing", "mixup")], seed=3)
 print(json.dumps([outcome.outputs, list(outcome.curve), sorted(set(sys.modules) - before)]))

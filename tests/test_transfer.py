@@ -10,19 +10,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablate import trainer, transfer
 from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
-from ablate.plan import make_plan
-from ablate.recipe import parse
 from ablate.registry import Registry
-from ablate.study import parse as study
-from ablate.study import task_of
-from ablate.task import Completed
-from ablate.tasks.classify import Classify
-from ablate.testing import TINY, trained
-from ablate.tricks.backbone_lr import BackboneLR
-from ablate.tricks.freeze import Freeze
+from ablate.study.file import parse as study
+from ablate.study.file import task_of
+from ablate.study.plan import make_plan
+from ablate.testing.training import TINY, trained
+from ablate.training import trainer, transfer
+from ablate.training.recipe import parse
+from ablate.training.task import Completed
+from ablate.training.tasks.classify import Classify
+from ablate.training.tricks.backbone_lr import BackboneLR
+from ablate.training.tricks.freeze import Freeze
 
 
 def net(norm="batch", classes=4, seed=0, width=4):

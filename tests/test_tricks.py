@@ -7,22 +7,22 @@ from PIL import Image, ImageOps
 from torch.nn import functional as F
 from torchvision.transforms import v2
 
-from ablate import trainer
-from ablate.recipe import parse
 from ablate.registry import Registry
-from ablate.testing import TINY
-from ablate.trick import Facts, Step
-from ablate.tricks.alternating_flip import AlternatingFlip
-from ablate.tricks.color_jitter import ColorJitter, jitter
-from ablate.tricks.crop_flip import CropFlip, crop, flip
-from ablate.tricks.cutmix import CutMix, cutmix, rectangle
-from ablate.tricks.cutout import Cutout, cutout
-from ablate.tricks.label_smoothing import smooth
-from ablate.tricks.mixup import Mixup, mixup
-from ablate.tricks.progressive_resizing import resize, size_at
-from ablate.tricks.random_erasing import RandomErasing, rectangles
-from ablate.tricks.test_time_augmentation import averaged
-from ablate.tricks.trivial_augment import CHANGES, TrivialAugment
+from ablate.testing.training import TINY
+from ablate.training import trainer
+from ablate.training.recipe import parse
+from ablate.training.trick import Facts, Step
+from ablate.training.tricks.alternating_flip import AlternatingFlip
+from ablate.training.tricks.color_jitter import ColorJitter, jitter
+from ablate.training.tricks.crop_flip import CropFlip, crop, flip
+from ablate.training.tricks.cutmix import CutMix, cutmix, rectangle
+from ablate.training.tricks.cutout import Cutout, cutout
+from ablate.training.tricks.label_smoothing import smooth
+from ablate.training.tricks.mixup import Mixup, mixup
+from ablate.training.tricks.progressive_resizing import resize, size_at
+from ablate.training.tricks.random_erasing import RandomErasing, rectangles
+from ablate.training.tricks.test_time_augmentation import averaged
+from ablate.training.tricks.trivial_augment import CHANGES, TrivialAugment
 
 IMAGES = torch.randn(5, 3, 6, 8, generator=torch.Generator().manual_seed(0))
 BLACK = torch.tensor([-1.0, -2.0, -3.0]).view(1, 3, 1, 1)

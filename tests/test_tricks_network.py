@@ -7,21 +7,21 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ablate import layers, trainer
 from ablate.errors import ConfigError
-from ablate.recipe import parse
 from ablate.registry import Registry
-from ablate.testing import TINY
-from ablate.tricks.blurpool import with_blurpool
-from ablate.tricks.dirac_init import with_dirac_init
-from ablate.tricks.dropout import with_dropout
-from ablate.tricks.ghost_batchnorm import with_ghost_batchnorm
-from ablate.tricks.orthogonal_init import orthogonal
-from ablate.tricks.rezero import with_rezero
-from ablate.tricks.spatial_dropout import with_spatial_dropout
-from ablate.tricks.squeeze_excitation import with_squeeze_excitation
-from ablate.tricks.stochastic_depth import with_stochastic_depth
-from ablate.tricks.weight_standardisation import with_standardised_weights
+from ablate.testing.training import TINY
+from ablate.training import layers, trainer
+from ablate.training.recipe import parse
+from ablate.training.tricks.blurpool import with_blurpool
+from ablate.training.tricks.dirac_init import with_dirac_init
+from ablate.training.tricks.dropout import with_dropout
+from ablate.training.tricks.ghost_batchnorm import with_ghost_batchnorm
+from ablate.training.tricks.orthogonal_init import orthogonal
+from ablate.training.tricks.rezero import with_rezero
+from ablate.training.tricks.spatial_dropout import with_spatial_dropout
+from ablate.training.tricks.squeeze_excitation import with_squeeze_excitation
+from ablate.training.tricks.stochastic_depth import with_stochastic_depth
+from ablate.training.tricks.weight_standardisation import with_standardised_weights
 
 
 def net(name="vgg", **given):

@@ -6,17 +6,17 @@ import pytest
 import torch
 from torch import nn
 
-from ablate import trainer
 from ablate.errors import ConfigError
-from ablate.recipe import AdamW, Cosine, changes, parse
 from ablate.records import TrickUse
 from ablate.registry import Registry
-from ablate.testing import TINY, trained
-from ablate.tricks.gradient_centralization import centralize
-from ablate.tricks.l1 import add_l1
-from ablate.tricks.lookahead import meet
-from ablate.tricks.muon import orthogonalised, with_muon
-from ablate.tricks.weight_decay import spared
+from ablate.testing.training import TINY, trained
+from ablate.training import trainer
+from ablate.training.recipe import AdamW, Cosine, changes, parse
+from ablate.training.tricks.gradient_centralization import centralize
+from ablate.training.tricks.l1 import add_l1
+from ablate.training.tricks.lookahead import meet
+from ablate.training.tricks.muon import orthogonalised, with_muon
+from ablate.training.tricks.weight_decay import spared
 
 
 def make(name, **given):

@@ -6,10 +6,10 @@ import math
 import optuna
 import pytest
 
-from ablate import tune
 from ablate.errors import AblateError
-from ablate.search import Parameter
-from ablate.tune import Journal
+from ablate.study.search import Parameter
+from ablate.tuning import journal as tune
+from ablate.tuning.journal import Journal
 
 SPACE = (
     Parameter("lr", "float", 0.001, 1.0, log=True),

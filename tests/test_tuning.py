@@ -15,13 +15,16 @@ from contextlib import closing
 
 import pytest
 
-from ablate import planner, results, runner, tuning
-from ablate.applying import applied
+from ablate.analysis import results
 from ablate.errors import AblateError
-from ablate.runner import Options
-from ablate.standing import standing
-from ablate.store import Store
-from ablate.tune import Journal
+from ablate.runs import execute as runner
+from ablate.runs import planned as planner
+from ablate.runs.execute import Options
+from ablate.runs.progress import standing
+from ablate.store.store import Store
+from ablate.tuning import tune as tuning
+from ablate.tuning.applying import applied
+from ablate.tuning.journal import Journal
 
 TASK = """
 import os, signal, time

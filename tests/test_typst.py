@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from test_tables import HOSTILE, row, table
 
 from ablate.registry import Registry
-from ablate.table import Switch, TableOptions, one_line
-from ablate.tables.typst import literal
+from ablate.tables.formats.typst import literal
+from ablate.tables.table import Switch, TableOptions, one_line
 
 
 def read_back(tmp_path, names):

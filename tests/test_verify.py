@@ -3,9 +3,9 @@
 import contextlib
 import json
 
-from ablate.noise import merged, sentences
+from ablate.analysis.reruns import merged, sentences
 from ablate.records import Metric
-from ablate.verify import Result, compare
+from ablate.runs.verify import Result, compare
 
 THEN = Result({"acc": 90.0, "train_seconds": 3.0}, {("acc", 1): 80.0}, {"weights": "ab"})
 
@@ -60,7 +60,7 @@ def main(config, run):
 
 
 def test_verify_leaves_the_result_and_tells_the_table_how_far_a_rerun_is_apart(tmp_path, monkeypatch, capsys):
-    from ablate import cli
+    from ablate.terminal import cli
 
     def ablate(*words):
         with contextlib.suppress(SystemExit):

@@ -11,14 +11,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ablate import views
-from ablate.analysis import Asked, Measured
+from ablate.analysis.results import Results
+from ablate.analysis.verdicts import Asked, Measured
 from ablate.errors import AblateError
-from ablate.grid import grid
 from ablate.records import Metric
 from ablate.registry import Registry
-from ablate.results import Results
-from ablate.table import TableOptions
+from ablate.tables import views
+from ablate.tables.grid import grid
+from ablate.tables.table import TableOptions
 
 NAN = float("nan")
 HOSTILE = ("C", "Q", "np", "a-b", "lr*2", "__import__('os')")

@@ -4,9 +4,9 @@ import json
 import subprocess
 import sys
 
-from ablate import plots
-from ablate.figures.best_variant import BestVariantFigure
-from ablate.store import Store
+from ablate.figures import source as plots
+from ablate.figures.kinds.best_variant import BestVariantFigure
+from ablate.store.store import Store
 
 STUDY = """
 base:

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from ablate.stored import AttemptRecord, LiveAttempt, RunState
-from ablate.why import because
+from ablate.runs.why import because
+from ablate.store.reader import AttemptRecord, LiveAttempt, RunState
 
 LOST = AttemptRecord("t", "cpu", 0, "h", 2.0, "failed", "lost", "killed", "", None, "", {}, {}, False, {})
 DONE = replace(LOST, outcome="done", reason=None, counted=True)

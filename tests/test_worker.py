@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablate.worker import BadResultError, DivergedError, numbers, reason_of
+from ablate.pool.worker import BadResultError, DivergedError, numbers, reason_of
 
 
 def test_numbers_of_any_library_become_floats():

@@ -1,0 +1,1 @@
+"""Shown: figures on screen and on paper."""

@@ -1,0 +1,1 @@
+"""Shown: a study as a document."""

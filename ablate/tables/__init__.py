@@ -1,0 +1,1 @@
+"""Shown: the ablation table, its other views and the sentences under it."""

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from ablate import comparisons
-from ablate.comparisons import ALPHA
-from ablate.looks import Look, follow, wanted
+from ablate.analysis import comparisons
+from ablate.analysis.comparisons import ALPHA
+from ablate.analysis.looks import Look, follow, wanted
 
 CASES = {"equal spreads": "a", "one row with 6 x the spread": "b", "a baseline with 2 x the spread": "c"}
 SEEDS, ROWS = (3, 5, 10), (4, 8, 12)

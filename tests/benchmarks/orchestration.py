@@ -82,7 +82,7 @@ def main() -> None:
         many = study(folder, "many", f"base: {{{base}}}\ntricks:\n{toggles}designs: factorial\nseeds: 10\n")
         planned = cpu_s([*ABLATE, "plan", many, "--format", "json"], folder)
         report("plan of 1,024 variants x 10 seeds", planned, "CPU s")
-        enqueue = "from ablate import planner, runner; p = planner.find(sys.argv[1], 'q.db');"
+        enqueue = "from ablate.runs import planned as planner, runner; p = planner.find(sys.argv[1], 'q.db');"
         enqueue += "s = runner.Store.open('q.db', write=True); runner.save(p, s, runner.Options()); s.close()"
         queued = cpu_s([sys.executable, "-c", f"import sys; {enqueue}", many], folder)
         report("plan and enqueue them in the database", queued, "CPU s", 5)

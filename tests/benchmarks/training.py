@@ -21,11 +21,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision import transforms
 
-from ablate import trainer
-from ablate.dataset import Arrays
-from ablate.recipe import parse
 from ablate.registry import Registry
-from ablate.trick import Step
+from ablate.training import trainer
+from ablate.training.dataset import Arrays
+from ablate.training.recipe import parse
+from ablate.training.trick import Step
 
 BATCH, STEPS, ROUNDS = 128, 8, 5
 NETS = {

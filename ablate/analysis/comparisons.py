@@ -1,0 +1,261 @@
+"""Rows and their comparisons as statistics: means, paired differences, intervals, p-values and their correction. Pure.
+
+A paired t test over the seeds that two rows share, Welch's test where they share none; or, declared, one error pooled
+over all rows. Fewer than three pairs give no interval and no p; differences without any spread give no p, because a t
+test of them is not defined. Which rows to compare and what may be said of them: analysis.py.
+
+From: Student 1908 (t), Welch 1947, Holm 1979, Schuirmann 1987 (two one-sided tests).
+`scipy.special` only: importing `scipy.stats` costs about a second, and it is the oracle of the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ablate.analysis import blocks
+from ablate.analysis.blocks import Array, CellMeans
+from ablate.records import Better
+
+ALPHA = 0.05
+"""The level of every test; intervals cover 1 - ALPHA, where no other level is asked for (adaptive seeds, looks.py)."""
+
+MINIMUM_N = 3
+"""Fewer values than this give no interval and no p (DESIGN, promise 8)."""
+
+COLLAPSE = 10.0
+"""A seed collapsed where it is worse than its row's median by more than this many robust standard deviations.
+
+(Measured: of studies with 8 rows of normal noise, fewer than 1 in 1000 has such a seed with n = 5, 2 % with n = 3.)"""
+
+LEAST_PAIRS = 5
+"""Fewer pairs tell nothing of a correlation: with three, |r| exceeds 0.7 in half of all samples without any."""
+
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
+"""Differences that differ by less than this share of the values differ by rounding alone (90.3 - 90.1, 80.3 - 80.1)."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Each row's own values; arrays (rows,), NaN where n forbids. std: ddof 1. ci: t interval of the mean."""
+
+    n: NDArray[np.int64]
+    mean: Array
+    std: Array
+    ci_low: Array
+    ci_high: Array
+    low: Array
+    high: Array
+
+    def take(self, rows: Sequence[int]) -> Summary:
+        """These rows alone, in this order."""
+        chosen = list(rows)
+        return Summary(*(getattr(self, item.name)[chosen] for item in fields(self)))
+
+
+def summarise(values: Array, alpha: float = ALPHA) -> Summary:
+    """values: (rows, seeds), NaN where a run is not counted. Intervals cover 1 - alpha."""
+    there = np.isfinite(values)
+    n = there.sum(axis=1)
+    low = np.where(there, values, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(there, values, -np.inf).max(axis=1, initial=-np.inf)
+    constant = (low == high) & (n > 0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.where(constant, low, np.where(there, values, 0.0).sum(axis=1) / n)
+        squares = np.where(there, values - mean[:, None], 0.0) ** 2
+        std = np.where(n > 1, np.sqrt(squares.sum(axis=1) / (n - 1)), np.nan)
+        std = np.where(constant & (n > 1), 0.0, std)
+        half = special.stdtrit(n - 1.0, 1 - alpha / 2) * std / np.sqrt(n)
+    half = np.where((n >= MINIMUM_N) & (std > 0), half, np.nan)
+    empty = n == 0
+    return Summary(
+        n, mean, std, mean - half, mean + half, np.where(empty, np.nan, low), np.where(empty, np.nan, high)
+    )  # fmt: skip
+
+
+def summary_of(mean: Array, std: Array, n: NDArray[np.int64]) -> Summary:
+    """The same where only mean, standard deviation (NaN where n is 1) and n are known, as papers print them."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = special.stdtrit(n - 1.0, 1 - ALPHA / 2) * std / np.sqrt(n)
+    half = np.where((n >= MINIMUM_N) & (std > 0), half, np.nan)
+    unknown = np.where(n == 1, mean, np.nan)
+    return Summary(n, mean, std, mean - half, mean + half, unknown, unknown)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """Rows minus their comparisons; arrays (comparisons,), NaN where the data forbid a number.
+
+    pairs: seeds shared. paired: False where none are shared and the two means were compared (Welch). more, less:
+    shared seeds at which the row is above and below its comparison. low, high: the smallest and largest difference.
+    identical: every shared value is equal. no_spread: all differences are equal (to rounding) and not zero.
+    """
+
+    pairs: NDArray[np.int64]
+    paired: NDArray[np.bool_]
+    estimate: Array
+    se: Array
+    df: Array
+    ci_low: Array
+    ci_high: Array
+    p: Array
+    low: Array
+    high: Array
+    more: NDArray[np.int64]
+    less: NDArray[np.int64]
+    identical: NDArray[np.bool_]
+    no_spread: NDArray[np.bool_]
+    std: Array
+    """Of the differences; for Welch the root of the two variances' sum: estimate / std is what a seed is worth."""
+    pooled: NDArray[np.bool_]
+    """Whether se and df are those of the error pooled over all variants."""
+
+
+def compare(row: Array, reference: Array, alpha: float = ALPHA) -> Differences:
+    """row, reference: (comparisons, seeds), same seeds in the same columns; NaN where a run is not counted.
+
+    Intervals cover 1 - alpha.
+    """
+    shared = np.isfinite(row) & np.isfinite(reference)
+    difference = np.where(shared, row - reference, np.nan)
+    size = np.where(shared, np.maximum(np.abs(row), np.abs(reference)), 0.0).max(axis=1, initial=0.0)
+    rounding = _ROUNDING * size
+    own = summarise(difference)
+    identical = (own.n > 0) & (own.low == 0) & (own.high == 0)
+    flat = (own.n > 0) & (own.high - own.low <= rounding)
+
+    paired = own.n > 0
+    one, other = summarise(row), summarise(reference)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        v1, v2 = one.std**2 / one.n, other.std**2 / other.n
+        welch_df = (v1 + v2) ** 2 / (v1**2 / (one.n - 1) + v2**2 / (other.n - 1))
+        estimate = np.where(paired, own.mean, one.mean - other.mean)
+        std = np.where(paired, np.where(flat, 0.0, own.std), np.sqrt(one.std**2 + other.std**2))
+        se = np.where(paired, std / np.sqrt(own.n), np.sqrt(v1 + v2))
+        df = np.where(paired, own.n - 1.0, welch_df)
+    smallest = np.where(paired, own.n, np.minimum(one.n, other.n))
+    flat |= ~paired & (smallest > 0) & (one.low == one.high) & (other.low == other.high)
+    identical |= ~paired & flat & (one.low == other.low)
+
+    allowed = (smallest >= MINIMUM_N) & ~flat
+    se, df = np.where(allowed, se, np.nan), np.where(allowed, df, np.nan)
+    half = special.stdtrit(df, 1 - alpha / 2) * se
+    p = 2 * special.stdtr(df, -np.abs(estimate / se))
+    return Differences(
+        pairs=own.n, paired=paired, estimate=estimate, se=se, df=df, ci_low=estimate - half, ci_high=estimate + half,
+        p=p, low=own.low, high=own.high,
+        more=(difference > rounding[:, None]).sum(axis=1), less=(difference < -rounding[:, None]).sum(axis=1),
+        identical=identical, no_spread=flat & ~identical & (smallest >= MINIMUM_N), std=std,
+        pooled=np.zeros(len(p), dtype=bool),
+    )  # fmt: skip
+
+
+def compare_summaries(row: Summary, reference: Summary) -> Differences:
+    """Welch's test where no single value is known. row, reference: as many summaries, in the same order."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        v1, v2 = row.std**2 / row.n, reference.std**2 / reference.n
+        df = (v1 + v2) ** 2 / (v1**2 / (row.n - 1) + v2**2 / (reference.n - 1))
+    smallest = np.minimum(row.n, reference.n)
+    estimate, flat = row.mean - reference.mean, (row.std == 0) & (reference.std == 0)
+    allowed = (smallest >= MINIMUM_N) & ~flat
+    se, df = np.where(allowed, np.sqrt(v1 + v2), np.nan), np.where(allowed, df, np.nan)
+    half = special.stdtrit(df, 1 - ALPHA / 2) * se
+    identical = flat & (estimate == 0)
+    none, nothing = np.full(len(se), np.nan), np.zeros(len(se), dtype=np.int64)
+    return Differences(
+        pairs=nothing, paired=nothing.astype(bool), estimate=estimate, se=se, df=df, ci_low=estimate - half,
+        ci_high=estimate + half, p=2 * special.stdtr(df, -np.abs(estimate / se)), low=none, high=none, more=nothing,
+        less=nothing, identical=identical, no_spread=flat & ~identical & (smallest >= MINIMUM_N),
+        std=np.sqrt(row.std**2 + reference.std**2), pooled=nothing.astype(bool),
+    )  # fmt: skip
+
+
+def pooled_error(values: Array) -> CellMeans | None:
+    """The error of the cell-means model with seeds as blocks, over every row that has a value; None where none has.
+
+    values: (variants, seeds), NaN where a run is not counted.
+    """
+    there = np.isfinite(values).any(axis=1)
+    return blocks.fit(values[there]) if there.any() else None
+
+
+def pool(found: Differences, row: Array, reference: Array, error: CellMeans) -> Differences:
+    """`found` = compare(row, reference), judged by one pooled error instead of each row's own.
+
+    The estimates stay. Rows whose seeds are not shared, in a study whose other rows share them, keep Welch's test: the
+    pooled error has the seeds taken out, and their difference has not.
+    """
+    n1, n2 = np.isfinite(row).sum(axis=1), np.isfinite(reference).sum(axis=1)
+    smallest = np.where(found.paired, found.pairs, np.minimum(n1, n2))
+    applies = (found.paired | (error.blocks == 0)) & (smallest >= MINIMUM_N) & ~found.identical
+    applies &= (error.df >= MINIMUM_N - 1) & (error.mse > 0)
+    with np.errstate(divide="ignore"):
+        variance = error.mse * np.where(found.paired, 2 / found.pairs, 1 / n1 + 1 / n2)
+    se = np.where(applies, np.sqrt(variance), found.se)
+    df = np.where(applies, float(error.df), found.df)
+    half = special.stdtrit(df, 1 - ALPHA / 2) * se
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p = 2 * special.stdtr(df, -np.abs(found.estimate / se))
+    return replace(
+        found, se=se, df=df, ci_low=found.estimate - half, ci_high=found.estimate + half, p=p,
+        no_spread=found.no_spread & ~applies, std=np.where(applies, np.sqrt(2 * error.mse), found.std), pooled=applies,
+    )  # fmt: skip
+
+
+def seed_correlation(row: Array, reference: Array) -> Array:
+    """How rows and their comparisons go along over shared seeds (Pearson's r); NaN below LEAST_PAIRS pairs.
+
+    Equal seeds as pairs narrow an interval by the share of the spread that they have in common.
+    """
+    shared = np.isfinite(row) & np.isfinite(reference)
+    n = shared.sum(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        a, b = (
+            np.where(shared, x - np.where(shared, x, 0.0).sum(axis=1, keepdims=True) / n[:, None], 0.0)
+            for x in (row, reference)
+        )
+        r = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+    return np.where(n >= LEAST_PAIRS, r, np.nan)
+
+
+def holm(p: Array, size: int | None = None) -> Array:
+    """Holm's adjusted p (Holm 1979) over a family of `size` tests; NaN stays NaN.
+
+    `size` counts the tests that have no p yet (unfinished or too few seeds) as well: they are taken as p = 1, so that a
+    half-finished table is not less strict than the finished one.
+    """
+    tested = np.flatnonzero(np.isfinite(p))
+    size = max(size or 0, len(tested))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * (size - np.arange(len(order)))), 1.0)
+    return adjusted
+
+
+def equivalence(estimate: Array, se: Array, df: Array, margin: float) -> Array:
+    """The p of two one-sided t tests that the difference lies within ±margin (Schuirmann 1987), uncorrected."""
+    below = special.stdtr(df, (estimate - margin) / se)
+    above = special.stdtr(df, -(estimate + margin) / se)
+    return np.asarray(np.maximum(below, above))
+
+
+def collapsed(values: Array, better: Better) -> NDArray[np.bool_]:
+    """Which runs are far out on the worse side of their row: (rows, seeds).
+
+    Far: more than COLLAPSE robust standard deviations (1.4826 x the median absolute deviation) below the row's median.
+    Five seeds can lie close by chance, so the spread taken is the row's or that of the median row, whichever is larger.
+    """
+    found = np.zeros(values.shape, dtype=bool)
+    enough = np.isfinite(values).sum(axis=1) >= MINIMUM_N
+    if not enough.any():
+        return found
+    worse = -values[enough] if better == "higher" else values[enough]
+    worse = worse - np.nanmedian(worse, axis=1, keepdims=True)
+    spread = 1.4826 * np.nanmedian(np.abs(worse), axis=1)
+    limit = COLLAPSE * np.maximum(spread, np.median(spread))
+    found[enough] = (worse > limit[:, None]) & (limit > 0)[:, None]
+    return found

@@ -1,0 +1,390 @@
+"""What every trick does over all settings of the others: effects, interactions and Shapley values of factorials. Pure.
+
+One +-1 model with all terms that can be estimated, seeds as blocks (blocks.py). It needs all combinations of the
+tricks, or a regular fraction of them; it refuses other sets of variants, because coding leave-one-out rows by trick
+under an interaction covers the truth in 0 % of studies. A trick of several levels is compared with off, level by level.
+
+An effect is the mean with the trick minus the mean without; an interaction is half the difference of the differences
+(Montgomery, Design and Analysis of Experiments, ch. 6). Effects: Holm. Interactions: Benjamini and Hochberg 1995,
+exploratory. Unreplicated: Lenth 1989 (Technometrics 31:469). Shapley 1953, exact.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from ablate.analysis.blocks import Array, CellMeans
+from ablate.analysis.comparisons import ALPHA, holm
+
+Signs = NDArray[np.int64]
+"""Whole numbers: of each cell and trick its setting (0 off, j its j-th level), or the signs of a contrast."""
+
+MINIMUM_DF = 2
+"""Fewer degrees of freedom of the error give no interval and no p, as fewer than three pairs do elsewhere."""
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A trick, as cells switch it. levels: empty for a plain one."""
+
+    name: str
+    levels: tuple[str, ...] = ()
+
+    def choice(self, setting: int) -> str:
+        """The trick's name, or `name=level`."""
+        return f"{self.name}={self.levels[setting - 1]}" if self.levels else self.name
+
+
+def settings(factors: Sequence[Factor], on: Sequence[Sequence[str]]) -> Signs:
+    """(cells, factors): what each cell has switched on. on: of each cell the choices that are on."""
+    place = {
+        factor.choice(level): (i, level)
+        for i, factor in enumerate(factors)
+        for level in range(1, max(len(factor.levels), 1) + 1)
+    }
+    found = np.zeros((len(on), len(factors)), dtype=np.int64)
+    for cell, choices in enumerate(on):
+        for choice in choices:
+            i, level = place[choice]
+            found[cell, i] = level
+    return found
+
+
+# --------------------------------------------------------------------------------------------------------------- layout
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Cells that form a factorial. cells: (cells, factors), every combination at most once.
+
+    varied: the factors that take more than one setting; the others say nothing. full: every combination is there;
+    else the cells are a regular fraction of two-level factors.
+    """
+
+    factors: tuple[Factor, ...]
+    cells: Signs
+    varied: tuple[int, ...]
+    full: bool
+
+    @property
+    def two_level(self) -> bool:
+        return all(len(np.unique(self.cells[:, i])) == 2 for i in self.varied)
+
+    @property
+    def tricks(self) -> tuple[str, ...]:
+        """The names of the tricks that vary."""
+        return tuple(self.factors[i].name for i in self.varied)
+
+
+def layout(factors: Sequence[Factor], cells: Signs) -> Layout | None:
+    """The factorial that these cells form; None where they are neither all combinations nor a regular fraction."""
+    if len(np.unique(cells, axis=0)) != len(cells):
+        return None
+    used = [np.unique(cells[:, i]) for i in range(cells.shape[1])]
+    varied = tuple(i for i, there in enumerate(used) if len(there) > 1)
+    if not varied:
+        return None
+    if math.prod(len(used[i]) for i in varied) == len(cells):
+        return Layout(tuple(factors), cells, varied, True)
+    if all(len(used[i]) == 2 for i in varied) and _is_affine(_bits(cells[:, varied])):
+        return Layout(tuple(factors), cells, varied, False)
+    return None
+
+
+def missing(factors: Sequence[Factor], cells: Signs) -> list[tuple[str, ...]]:
+    """The combinations of the settings that occur which no cell has, as choices; at most 1,000 are counted."""
+    there = {tuple(cell) for cell in cells.tolist()}
+    used = [sorted(set(cells[:, i].tolist())) for i in range(cells.shape[1])]
+    lacking = (cell for cell in itertools.product(*reversed(used)) if cell[::-1] not in there)
+    return [
+        tuple(factor.choice(s) for factor, s in zip(factors, cell[::-1], strict=True) if s)
+        for cell in itertools.islice(lacking, 1000)
+    ]
+
+
+def _bits(cells: Signs) -> Signs:
+    """Two-level settings as 0 and 1: the higher setting is 1."""
+    return np.asarray(cells > cells.min(axis=0), dtype=np.int64)
+
+
+def _is_affine(bits: Signs) -> bool:
+    """Whether the cells are a coset of a subspace of GF(2): a regular fraction (all words defined, none partly)."""
+    moved = bits ^ bits[0]
+    return len(bits) == 1 << len(_pivots(moved))
+
+
+def _pivots(moved: Signs) -> list[int]:
+    """Columns that are independent over GF(2), the first ones."""
+    chosen: list[int] = []
+    reduced = moved.T.copy()  # one row per factor
+    basis: list[tuple[int, Signs]] = []
+    for i, column in enumerate(reduced):
+        rest = column.copy()
+        for at, vector in basis:
+            if rest[at]:
+                rest = rest ^ vector
+        if rest.any():
+            basis.append((int(np.flatnonzero(rest)[0]), rest))
+            chosen.append(i)
+    return chosen
+
+
+# ---------------------------------------------------------------------------------------------------------------- terms
+
+
+Alias = tuple[int, tuple[str, ...]]
+"""A sign, and the tricks of an effect that cannot be told apart from the one it stands with."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """An effect (one trick) or an interaction (two). aliases: what is mixed with it, up to interactions of two.
+
+    se, ci and p are None where there is no error to judge it by.
+    """
+
+    tricks: tuple[str, ...]
+    estimate: float
+    se: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    aliases: tuple[Alias, ...] = ()
+
+
+Method = Literal["model", "lenth", "none"]
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """Both families. method: how they were judged; df: of that. margin: Lenth's margin of error, where it was used.
+
+    confounded: effects and interactions that cannot be estimated, each with why.
+    """
+
+    effects: tuple[Term, ...]
+    interactions: tuple[Term, ...]
+    method: Method
+    df: float
+    confounded: tuple[str, ...] = ()
+
+
+def estimate(design: Layout, fitted: CellMeans) -> Estimated:
+    """Main effects and interactions of two tricks. fitted: the means of `design.cells`, in their order."""
+    named, weights, aliases, confounded = _contrasts(design)
+    values = weights @ fitted.mean
+    se, method, df = _errors(design, fitted, weights)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        half = special.stdtrit(df, 1 - ALPHA / 2) * se
+        p = np.where(se > 0, 2 * special.stdtr(df, -np.abs(values) / se), np.nan)
+    terms = [
+        Term(
+            tricks, float(value), _number(error), _number(value - h), _number(value + h), _number(q),
+            aliases=aliases.get(tricks, ()),
+        )
+        for tricks, value, error, h, q in zip(named, values, se, half, p, strict=True)
+    ]  # fmt: skip
+    effects = [term for term in terms if len(term.tricks) == 1]
+    interactions = [term for term in terms if len(term.tricks) == 2]
+    return Estimated(
+        _adjusted(effects, holm), _adjusted(interactions, benjamini_hochberg), method, df, tuple(confounded)
+    )
+
+
+def _adjusted(terms: Sequence[Term], correction: Callable[[Array, int], Array]) -> tuple[Term, ...]:
+    p = np.array([math.nan if term.p is None else term.p for term in terms])
+    adjusted = correction(p, len(terms))
+    return tuple(replace(term, p_adjusted=_number(q)) for term, q in zip(terms, adjusted, strict=True))
+
+
+def benjamini_hochberg(p: Array, size: int | None = None) -> Array:
+    """p adjusted for the false discovery rate (Benjamini and Hochberg 1995); NaN stays NaN and counts as p = 1."""
+    tested = np.flatnonzero(np.isfinite(p))
+    size = max(size or 0, len(tested))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    adjusted = np.full(p.shape, np.nan)
+    scaled = p[order] * size / np.arange(1, len(order) + 1)
+    adjusted[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def _contrasts(
+    design: Layout,
+) -> tuple[list[tuple[str, ...]], Array, dict[tuple[str, ...], tuple[Alias, ...]], list[str]]:
+    """The terms that can be estimated, their weights (terms, cells), their aliases, and what is lost and why."""
+    names, weights = _all_terms(design)
+    if design.full:
+        return names, weights, {}, []
+    signs = np.sign(weights).astype(np.int64)
+    groups: dict[bytes, list[int]] = {}
+    for i, column in enumerate(signs):
+        groups.setdefault((column * column[0]).tobytes(), []).append(i)
+    kept, aliases, confounded = [], {}, []
+    for members in groups.values():
+        main = [i for i in members if len(names[i]) == 1]
+        first = members[0]
+        if (signs[first] == signs[first][0]).all():
+            confounded += [f"{_joined(names[i])} (with the mean)" for i in members]
+            continue
+        if len(main) > 1:
+            confounded.append(f"{' and '.join(_joined(names[i]) for i in main)} (with each other)")
+            confounded += [f"{_joined(names[i])} (with {_joined(names[first])})" for i in members if i not in main]
+            continue
+        kept.append(first)
+        others = [i for i in members if i != first]
+        aliases[names[first]] = tuple((int(signs[i][0] * signs[first][0]), names[i]) for i in others)
+        if main:
+            confounded += [f"{_joined(names[i])} (with {_joined(names[first])})" for i in others]
+    kept.sort()
+    return [names[i] for i in kept], weights[kept], aliases, confounded
+
+
+def _joined(tricks: Sequence[str]) -> str:
+    return " × ".join(tricks)
+
+
+def _all_terms(design: Layout) -> tuple[list[tuple[str, ...]], Array]:
+    """Every main effect, then every interaction of two tricks, as weights on the cells' means."""
+    names: list[tuple[str, ...]] = []
+    rows: list[Array] = []
+    single: list[tuple[int, int, Array, Array]] = []
+    for i in design.varied:
+        column = design.cells[:, i]
+        off, *levels = np.unique(column).tolist()
+        without = (column == off).astype(float)
+        for level in levels:
+            names.append((design.factors[i].choice(level),))
+            single.append((i, level, (column == level).astype(float), without))
+            rows.append(single[-1][2] / single[-1][2].sum() - without / without.sum())
+    for (i, a, with_a, without_a), (j, b, with_b, without_b) in itertools.combinations(single, 2):
+        if i != j:
+            names.append((design.factors[i].choice(a), design.factors[j].choice(b)))
+            rows.append(_interaction(with_a, without_a, with_b, without_b))
+    return names, np.array(rows)
+
+
+def _interaction(with_a: Array, without_a: Array, with_b: Array, without_b: Array) -> Array:
+    """Half of (the effect of a with b) minus (the effect of a without b).
+
+    In a fraction a quarter may be empty (a and b are aliased, or their product is constant): then the signs alone.
+    """
+    quarters = [(1, with_a * with_b), (-1, without_a * with_b), (-1, with_a * without_b), (1, without_a * without_b)]
+    if all(there.any() for _, there in quarters):
+        return np.asarray(sum(sign * there / there.sum() for sign, there in quarters) / 2)
+    return np.asarray(sum(sign * there for sign, there in quarters) * 2 / len(with_a))
+
+
+# ---------------------------------------------------------------------------------------------------------------- error
+
+
+def _errors(design: Layout, fitted: CellMeans, weights: Array) -> tuple[Array, Method, float]:
+    """The standard error of each contrast, how it was found, and its degrees of freedom."""
+    if fitted.df >= MINIMUM_DF:
+        se = fitted.se(weights)
+        return np.where(se > 0, se, np.nan), "model", float(fitted.df)
+    if fitted.df == 0 and design.two_level and len(design.cells) >= 4 and (fitted.n == fitted.n[0]).all():
+        contrasts = all_contrasts(design, fitted.mean)
+        error = pseudo_standard_error(contrasts)
+        if error > 0:
+            return np.full(len(weights), error), "lenth", len(contrasts) / 3
+    return np.full(len(weights), np.nan), "none", math.nan
+
+
+def all_contrasts(design: Layout, mean: Array) -> Array:
+    """All cells - 1 contrasts of a two-level factorial or fraction, up to sign: a fast Walsh-Hadamard transform."""
+    bits = _bits(design.cells[:, design.varied])
+    letters = _pivots(bits ^ bits[0])
+    order = (bits[:, letters] << np.arange(len(letters))).sum(axis=1)
+    found = np.empty(len(mean))
+    found[order] = mean
+    size = 1
+    while size < len(found):
+        pairs = found.reshape(-1, 2, size)
+        found = np.stack([pairs[:, 1] + pairs[:, 0], pairs[:, 1] - pairs[:, 0]], axis=1).reshape(-1)
+        size *= 2
+    return np.asarray(found[1:] * 2 / len(mean))
+
+
+def pseudo_standard_error(contrasts: Array) -> float:
+    """Lenth's: 1.5 x the median of the contrasts that are below 2.5 x (1.5 x the median of all)."""
+    sizes = np.abs(contrasts)
+    first = 1.5 * float(np.median(sizes))
+    small = sizes[sizes < 2.5 * first]
+    return 1.5 * float(np.median(small)) if len(small) else 0.0
+
+
+# -------------------------------------------------------------------------------------------------------------- shapley
+
+
+@dataclass(frozen=True)
+class Share:
+    """A trick's Shapley value: its mean contribution over all orders in which the tricks could be added."""
+
+    trick: str
+    value: float
+    se: float | None
+
+
+def shapley_weights(k: int) -> Array:
+    """(k, 2**k): the weights of k players' values on the coalitions; player i is in coalition c where bit i is set."""
+    coalitions = np.arange(1 << k)
+    size = np.array([int(c).bit_count() for c in coalitions])
+    # |S|! (k - |S| - 1)! / k!, S without the player
+    worth = np.array([1 / (k * math.comb(k - 1, s)) for s in range(k)])
+    found = np.empty((k, 1 << k))
+    for i in range(k):
+        inside = (coalitions >> i & 1).astype(bool)
+        found[i] = np.where(inside, worth[np.maximum(size - 1, 0)], -worth[np.minimum(size, k - 1)])
+    return found
+
+
+def shapley(design: Layout, fitted: CellMeans) -> tuple[Share, ...]:
+    """Exact Shapley values; they sum to full minus base. design: a full two-level factorial.
+
+    The standard errors are the model's; None where it has too little error to judge by.
+    """
+    assert design.full, "Shapley values need every combination"
+    assert design.two_level, "a player is in or out"
+    bits = _bits(design.cells[:, design.varied])
+    mask = (bits << np.arange(bits.shape[1])).sum(axis=1)
+    weights = shapley_weights(bits.shape[1])[:, mask]
+    se = fitted.se(weights) if fitted.df >= MINIMUM_DF else np.full(len(weights), np.nan)
+    values = weights @ fitted.mean
+    return tuple(
+        Share(design.factors[i].choice(int(design.cells[:, i].max())), float(value), _number(error) if error else None)
+        for i, value, error in zip(design.varied, values, se, strict=True)
+    )
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+CONTEXT: Mapping[str, str] = {
+    "same": "same sign",
+    "differs": "signs differ",
+    "depends": "sign depends on context",
+}
+
+
+def context(seen: Sequence[tuple[float, float | None]]) -> str:
+    """Whether a trick's sign depends on which others are on: a key of CONTEXT; empty where it was seen once at most.
+
+    seen: (estimate, p or None) in each context; p is corrected here by Holm over the contexts. `depends`: in one
+    context the estimate is above zero and in another one below it, each by a corrected p < ALPHA.
+    """
+    if len(seen) < 2:
+        return ""
+    adjusted = holm(np.array([math.nan if p is None else p for _, p in seen]), len(seen))
+    sure = {math.copysign(1, value) for (value, _), p in zip(seen, adjusted, strict=True) if p < ALPHA}
+    signs = {math.copysign(1, value) for value, _ in seen if value}
+    return "depends" if len(sure) > 1 else "differs" if len(signs) > 1 else "same"

@@ -1,0 +1,177 @@
+"""What a number of seeds can show: power, the seeds that an effect needs, the smallest effect that seeds make visible.
+
+Pure. From: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences; the noncentral t distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+from scipy import special
+
+from ablate.analysis.blocks import Array
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N
+
+POWER = 0.80
+"""The power at which seeds are counted (Cohen's convention)."""
+
+MOST_SEEDS = 1000
+"""A row that would need more seeds than this in all has no answer: nobody will run them."""
+
+
+SURE = 0.80
+"""One-sided confidence of a standard deviation's upper limit (Browne 1995, Statistics in Medicine 14:1933)."""
+
+
+def power(effect: Array, n: Array, df: Array, alpha: float = ALPHA) -> Array:
+    """The power of a two-sided t test of a true `effect`, in standard deviations of one difference, over n of them."""
+    critical = special.stdtrit(df, 1 - alpha / 2)
+    ncp = np.abs(effect) * np.sqrt(n)
+    below, above = special.nctdtr(df, ncp, critical), special.nctdtr(df, ncp, -critical)
+    # nctdtr has no value (NaN) for a lower tail far below any number that matters.
+    missed = np.where(np.isfinite(ncp), np.nan_to_num(below) - np.nan_to_num(above), np.nan)
+    return np.asarray(1 - missed)
+
+
+def seeds_needed(effect: Array, df_per_seed: Array | float = 1.0, alpha: float = ALPHA) -> Array:
+    """The smallest n (two at least) whose power is POWER, for an effect in standard deviations of one difference.
+
+    df_per_seed: the degrees of freedom are this times (n - 1): 1 for pairs, between 1 and 2 for Welch at equal n.
+    NaN for an effect of zero, inf where n exceeds MOST_SEEDS.
+    """
+    effect = np.abs(effect)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        normal = ((special.ndtri(1 - alpha / 2) + special.ndtri(POWER)) / effect) ** 2
+    usable = np.isfinite(effect) & (effect > 0) & (normal <= MOST_SEEDS)
+    # The t test needs no fewer than the normal approximation and, found by search over effects of 0.09 to 1000,
+    # at most 3 more at alpha = 0.05 and 10 more at 0.05 / 1000; the bracket is 16.
+    low = np.where(usable, np.maximum(np.floor(normal), 2.0), 2.0)
+    high = low + 16
+    enough = np.where(usable, effect, 1.0)
+    while np.any(low < high):
+        middle = np.floor((low + high) / 2)
+        there = power(enough, middle, df_per_seed * (middle - 1), alpha) >= POWER
+        low, high = np.where(there, low, middle + 1), np.where(there, middle, high)
+    needed = np.where(usable & (high <= MOST_SEEDS), high, np.inf)
+    return np.where(np.isfinite(effect) & (effect > 0), needed, np.nan)
+
+
+def visible_effect(n: int, alpha: float = ALPHA) -> float:
+    """The smallest effect, in standard deviations of a difference, that n pairs show with a power of POWER."""
+    if n < MINIMUM_N:
+        return math.inf
+    low, high = 0.0, 1.0
+    pairs, df = np.array(float(n)), np.array(n - 1.0)
+    while power(np.array(high), pairs, df, alpha) < POWER:
+        low, high = high, 2 * high
+    while high - low > 1e-6 * high:
+        middle = (low + high) / 2
+        if power(np.array(middle), pairs, df, alpha) < POWER:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def upper_std(std: Array, df: Array) -> Array:
+    """The upper limit of a standard deviation that df degrees of freedom estimate: few seeds underestimate it."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(std * np.sqrt(df / special.chdtri(df, SURE)))
+
+
+# ------------------------------------------------------------------------------------------------------ before spending
+
+
+@dataclass(frozen=True)
+class Visible:
+    """What a comparison can show. std: of one difference; pairs: that it comes from, 0 where it is the others' median.
+
+    alone: the smallest effect visible in a single test; corrected: where Holm is at its strictest (0.05 / family).
+    seeds, seeds_corrected: how many the `minimum_effect` needs; None where the study has none, or beyond MOST_SEEDS.
+    """
+
+    variant: str
+    compared_with: str
+    std: float
+    pairs: int
+    alone: float
+    corrected: float
+    seeds: int | None
+    seeds_corrected: int | None
+
+
+def visible(
+    spreads: Sequence[tuple[str, str, float | None, int]],
+    seeds: int,
+    minimum_effect: float | None,
+    alpha: float = ALPHA,
+) -> list[Visible]:
+    """Of each comparison (variant, compared_with, std of a difference or None, pairs) what `seeds` seeds can show.
+
+    alpha: of a single test. A comparison without a spread of its own takes the median of the others'; [] where none has
+    one.
+    """
+    known = [std for _, _, std, _ in spreads if std]
+    if not known:
+        return []
+    strict = alpha / len(spreads)
+    alone, corrected = visible_effect(seeds, alpha), visible_effect(seeds, strict)
+    found = []
+    for variant, reference, own, pairs in spreads:
+        std = own or median(known)
+        needed = [
+            _whole(seeds_needed(np.array([minimum_effect / std]), alpha=at)[0]) if minimum_effect else None
+            for at in (alpha, strict)
+        ]
+        found.append(
+            Visible(variant, reference, std, pairs if own else 0, alone * std, corrected * std, needed[0], needed[1])
+        )
+    return found
+
+
+def _whole(n: float) -> int | None:
+    """A number of seeds that a verdict can come from; None where nobody will run as many."""
+    return max(int(n), MINIMUM_N) if np.isfinite(n) else None
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a design costs. seeds: that fit the budget; hours are those of that many, or of one where none fits."""
+
+    design: str
+    variants: int
+    seeds: int
+    seconds: float
+
+    @property
+    def enough(self) -> bool:
+        """Whether its rows get an interval and a p."""
+        return self.seeds >= MINIMUM_N
+
+
+def proposals(
+    designs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], workers: int, budget_s: float
+) -> list[Proposal]:
+    """What fits. designs: the variants of each, the study's own first. seconds: measured per run, by variant.
+
+    A variant without a measurement takes the median of the others. Runs that are done already are counted again.
+    """
+    usual = median(seconds.values())
+    found = []
+    for name, variants in designs.items():
+        each = sum(seconds.get(variant, usual) for variant in variants) / min(workers, len(variants))
+        seeds = min(int(budget_s / each + 1e-9), MOST_SEEDS)
+        found.append(Proposal(name, len(variants), seeds, each * max(seeds, 1)))
+    return found
+
+
+def proposed(found: Sequence[Proposal]) -> Proposal | None:
+    """The one to take: the study's own design if it gets three seeds, else the one that then gets most variants."""
+    enough = [proposal for proposal in found if proposal.enough]
+    if found and found[0].enough:
+        return found[0]
+    return max(enough, key=lambda proposal: (proposal.variants, proposal.seeds), default=None)

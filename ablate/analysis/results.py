@@ -1,0 +1,413 @@
+"""Stored runs into arrays and rows: what `table` prints, before it has a format.
+
+It reads through the store's read side only and changes nothing. The statistics are analysis.py's, the sentences under
+the table notes.py's. The same stored values give the same bytes: no time, attempt or worker enters.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ablate.analysis import reruns as noise
+from ablate.analysis import tuned
+from ablate.analysis import verdicts as analysis
+from ablate.analysis.blocks import Array
+from ablate.analysis.comparisons import summary_of
+from ablate.analysis.looks import Numbers
+from ablate.analysis.verdicts import Asked, Measured
+from ablate.errors import AblateError, did_you_mean
+from ablate.records import COSTS, Better, Json, Metric, Role, Row
+from ablate.study import changes as registration
+from ablate.tables import notes
+from ablate.tables.table import Switch, TableData
+
+if TYPE_CHECKING:
+    from ablate.store.reader import Reader, StoredAttempt, StoredCell, StoredStudy
+
+Point = tuple[str, int]
+"""A variant and a seed."""
+
+Pair = tuple[str, str]
+"""A variant and what it is compared with."""
+
+Logged = Callable[[], Mapping[Point, Mapping[tuple[str, int | None], float]]]
+"""Reads everything that each counted run logged, by metric and step (None: at the end)."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """A study's plan as it was stored, what was measured, and where every run stands."""
+
+    study: str
+    resolved: Mapping[str, Json]
+    measured: Measured
+    cells: tuple[StoredCell, ...]
+    provenance: Mapping[str, Mapping[str, int]]
+    """Of each kind of provenance (notes.PROVENANCE) the values found and how many counted runs have each."""
+    images: int | None = None
+    """How many dev images an accuracy is measured on, where every counted run says the same."""
+
+    reruns: tuple[Mapping[str, Json], ...] = ()
+    """Of each run that was executed again what that showed (noise.py)."""
+    saved: frozenset[str] = frozenset()
+    """The keys of runs of the full plan that adaptive seeds did not need; their cells are not among `cells`."""
+    confirmed: Measured | None = None
+    """What was tuned, on fresh seeds, beside the same untuned; None where nothing was."""
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """The keys of runs that are asked for now: all, but adaptive seeds hold back those of looks to come."""
+        if not self.measured.looks:
+            return frozenset(cell.run for cell in self.cells)
+        return _of_first(self.cells, self.measured, self.measured.wanted.now)
+
+
+def find(store: Reader, study: str | None) -> StoredStudy:
+    """The stored study called `study`; None: the one last run. AblateError where there is none."""
+    found = store.study(study)
+    if found is not None:
+        registration.check_whole(found.name, found.resolved)
+        return found
+    if study is None:
+        raise AblateError("the database holds no study yet; `ablate run STUDY` makes one.")
+    known = store.studies()
+    listed = f"it holds {', '.join(map(repr, known))}" if known else "it holds none yet"
+    raise AblateError(f"the database holds no study called {study!r}; {listed}.{did_you_mean(study, known)}")
+
+
+def load(store: Reader, study: str | None = None) -> Results:
+    """The results of a stored study; None: the one last run. AblateError where there is none."""
+    stored = find(store, study)
+    resolved = stored.resolved
+    names = [variant["name"] for variant in resolved["variants"]]
+    known = set(names)
+    cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in known)
+    seeds = _seeds(resolved, cells)
+    metric = _metric(resolved)
+    also: dict[str, Better] = dict(resolved.get("also") or {})
+    values = _values(store, stored.name, metric, list(also), names, seeds)
+    asked = tuple(
+        Asked(
+            row["design"], row["variant"], row["compared_with"], tuple(row["differs"]), row.get("label") or "",
+            bool(row.get("placebo")),
+        )
+        for row in resolved["rows"]
+    )  # fmt: skip
+    attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in known]
+    measured = Measured(
+        variants=tuple(names),
+        tricks=tuple(tuple(variant["tricks"]) for variant in resolved["variants"]),
+        seeds=seeds,
+        values=values,
+        planned=tuple(_planned(names, cells)),
+        failures=tuple(_failures(names, seeds, cells, values[metric.name])),
+        asked=asked,
+        metric=metric,
+        also=also,
+        analysis=resolved.get("analysis") or {},
+    )
+    if resolved.get("imported"):
+        measured = _imported(store, stored.name, measured)
+    else:
+        logged = functools.cache(lambda: _logged(store, stored.name))
+        measured = replace(measured, inert=_inert(measured, attempts, logged))
+        measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
+    images = {attempt.outputs.get("dev_images", "") for attempt in attempts}
+    on = int(images.pop()) if len(images) == 1 and "" not in images else None
+    saved = _saved(cells, measured)
+    asked_for = tuple(cell for cell in cells if cell.run not in saved)
+    confirmed = _confirmed(store, stored.name, resolved, measured)
+    reruns = _reruns(attempts)
+    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, reruns, saved, confirmed)
+
+
+def table_data(results: Results) -> TableData:
+    """The table: rows in the plan's order, then what was tuned; notes below."""
+    data = ablation(results)
+    metric = results.measured.metric
+    rows = () if results.confirmed is None else analysis.rows(results.confirmed)
+    entries, stale = tuned.split(results.resolved)
+    said = tuned.notes(entries if rows else [], stale, rows, metric.name)
+    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *said))
+
+
+def ablation(results: Results) -> TableData:
+    """The table of what the study's designs and list ask for, without anything that was tuned."""
+    measured = results.measured
+    rows = analysis.rows(measured)
+    found = told(results, rows)
+    names = (measured.metric.name, *measured.also)
+    return TableData(
+        study=results.study,
+        metric=measured.metric.name,
+        better=measured.metric.better,
+        rows=rows,
+        notes=tuple(found),
+        also=measured.also,
+        units={name: unit for name in names if (unit := unit_of(results.resolved["task"], name))},
+        switches=tuple(
+            Switch(trick["name"], trick["label"], trick["category"], tuple(trick["levels"]))
+            for trick in results.resolved["tricks"]
+        ),
+    )
+
+
+def told(results: Results, rows: Sequence[Row]) -> list[str]:
+    """The sentences under a table of these rows."""
+    percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
+    images = results.images if percent else None
+    measured, resolved = results.measured, results.resolved
+    found = notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
+    return [*found, *noise.sentences(results.reruns, measured.metric, rows)]
+
+
+# --------------------------------------------------------------------------------------------------------------- arrays
+
+
+def _confirmed(store: Reader, study: str, resolved: Mapping[str, Json], measured: Measured) -> Measured | None:
+    """Winners of searches and untuned variants, as they are now, on fresh seeds."""
+    entries, _ = tuned.split(resolved)
+    cells = store.cells(study, ("confirm",)) if entries else []
+    if not cells:
+        return None
+    tricks = tuned.variants(entries, dict(zip(measured.variants, measured.tricks, strict=True)))
+    names, ours = list(tricks), [cell for cell in cells if cell.variant in tricks]
+    seeds = tuple(dict.fromkeys(cell.seed for cell in ours))
+    values = _values(store, study, measured.metric, list(measured.also), names, seeds, ("confirm",))
+    keys: dict[str, list[str]] = {}
+    for cell in ours:
+        keys.setdefault(cell.variant, []).append(cell.run)
+    compared = [(a.variant, a.compared_with, a.differs) for a in measured.asked if a.compared_with is not None]
+    asked = tuned.asked_rows(entries, compared)
+    pairs = {(a.variant, a.compared_with) for a in asked if a.compared_with is not None}
+    return replace(
+        measured,
+        variants=tuple(names),
+        tricks=tuple(tricks.values()),
+        seeds=seeds,
+        values=values,
+        planned=tuple(_planned(names, ours)),
+        failures=tuple(_failures(names, seeds, ours, values[measured.metric.name])),
+        asked=asked,
+        analysis={},
+        looks=(),
+        inert=frozenset((one, other) for one, other in pairs if keys.get(one) == keys.get(other)),
+    )
+
+
+def _imported(store: Reader, study: str, measured: Measured) -> Measured:
+    """What a file tells of runs trained elsewhere. No outputs to compare, so nothing can be called inert.
+
+    Where it has means, standard deviations and n alone, every variant is one stored run that holds the three.
+    """
+    metric, row = measured.metric.name, _index(measured.variants)
+    std, n = np.full(len(row), np.nan), np.zeros(len(row), dtype=np.int64)
+    for variant, _, name, value in store.values(study, [spread_name(metric), count_name(metric)]):
+        if name == count_name(metric):
+            n[row[variant]] = round(value)
+        else:
+            std[row[variant]] = value
+    if not n.any():
+        return measured
+    mean = np.nanmax(measured.values[metric], axis=1)  # the one value there is
+    return replace(measured, given=summary_of(mean, std, n), planned=tuple(n.tolist()))
+
+
+def spread_name(metric: str) -> str:
+    """The metric under which an imported variant's standard deviation is stored, where no single value is known."""
+    return f"{metric} (sd)"
+
+
+def count_name(metric: str) -> str:
+    """The same for the number of its seeds."""
+    return f"{metric} (n)"
+
+
+def _metric(resolved: Mapping[str, Json]) -> Metric:
+    asked = resolved["metric"]
+    return Metric(asked["name"], asked["better"], asked.get("at", "last"), asked.get("minimum_effect"))
+
+
+def _seeds(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> tuple[int, ...]:
+    """The plan's seeds in its order, then any further seed of a cell."""
+    return tuple(dict.fromkeys([*resolved["seeds"], *sorted(cell.seed for cell in cells)]))
+
+
+def _values(
+    store: Reader,
+    study: str,
+    metric: Metric,
+    also: Sequence[str],
+    variants: Sequence[str],
+    seeds: Sequence[int],
+    roles: Sequence[Role] = ("ablation",),
+) -> dict[str, Array]:
+    """metric -> (variants, seeds), each at the epoch that `metric.at` means; NaN where a run is not counted.
+
+    A further metric without a curve (parameters, say) is taken at the end; the study's own metric must have one.
+    """
+    names = [metric.name, *also]
+    points = [*store.values(study, names, roles)]
+    if metric.at != "last":
+        curves: dict[str, dict[Point, dict[int, float]]] = {name: {} for name in names}
+        for variant, seed, name, step, value in store.curve_values(study, names, roles):
+            curves[name].setdefault((variant, seed), {})[step] = value
+        points = [point for point in points if point[2] != metric.name and not curves[point[2]]]
+        points += _at(metric, curves)
+    row, column = _index(variants), _index(seeds)
+    values = {name: np.full((len(variants), len(seeds)), np.nan) for name in names}
+    for variant, seed, name, value in points:
+        if variant in row and seed in column and value is not None:
+            values[name][row[variant], column[seed]] = value
+    return values
+
+
+def _at(
+    metric: Metric, curves: Mapping[str, Mapping[Point, Mapping[int, float]]]
+) -> Iterator[tuple[str, int, str, float]]:
+    """Every curve at the epoch `metric.at`, or at the run's first epoch at which its own metric is best."""
+    sign = -1 if metric.better == "higher" else 1
+    for point, curve in curves[metric.name].items():
+        step = metric.at
+        if step == "best":
+            step = min(curve, key=lambda at, curve=curve: (sign * curve[at], at))  # type: ignore[misc]
+        for name, of_name in curves.items():
+            value = of_name.get(point, {}).get(int(step))
+            if value is not None:
+                yield *point, name, value
+
+
+def _index(names: Sequence[Any]) -> dict[Any, int]:
+    return {name: i for i, name in enumerate(names)}
+
+
+def _planned(variants: Sequence[str], cells: Sequence[StoredCell]) -> list[int]:
+    counts = Counter(cell.variant for cell in cells)
+    return [counts[variant] for variant in variants]
+
+
+def _failures(
+    variants: Sequence[str], seeds: Sequence[int], cells: Sequence[StoredCell], values: Array
+) -> list[dict[str, int]]:
+    """Of each variant, reason -> runs that failed. A run that is done without the metric counts as `no value`."""
+    row, column = _index(variants), _index(seeds)
+    found: list[Counter[str]] = [Counter() for _ in variants]
+    for cell in cells:
+        i = row[cell.variant]
+        if cell.state == "failed":
+            found[i][cell.reason or "error"] += 1
+        elif cell.state == "done" and np.isnan(values[i, column[cell.seed]]):
+            found[i][notes.NO_VALUE] += 1
+    return [dict(sorted(counts.items())) for counts in found]
+
+
+# ------------------------------------------------------------------------------------------------- inert and provenance
+
+
+def _inert(measured: Measured, attempts: Sequence[StoredAttempt], logged: Logged) -> frozenset[Pair]:
+    """The comparisons whose outputs are bit-identical for every shared seed.
+
+    Where a task hashes nothing, everything that it `logged` is compared, at all steps, measured costs aside; that is
+    read only for comparisons whose metric is identical already.
+    """
+    outputs = {(attempt.variant, attempt.seed): attempt.outputs for attempt in attempts}
+    values = measured.values[measured.metric.name]
+    row = _index(measured.variants)
+    found, unhashed = set(), {}
+    for variant, reference in measured.family:
+        same = np.isfinite(values[row[variant]]) & np.isfinite(values[row[reference]])
+        shared = [seed for seed, there in zip(measured.seeds, same, strict=True) if there]
+        pairs = [(outputs.get((variant, seed)), outputs.get((reference, seed))) for seed in shared]
+        if not pairs:
+            continue
+        if all(one and other for one, other in pairs):
+            if all(one == other for one, other in pairs):
+                found.add((variant, reference))
+        elif np.array_equal(values[row[variant], same], values[row[reference], same]):
+            unhashed[variant, reference] = shared
+    if unhashed:
+        everything = logged()
+        found |= {
+            (variant, reference)
+            for (variant, reference), shared in unhashed.items()
+            if all(everything[variant, seed] == everything[reference, seed] for seed in shared)
+        }
+    return frozenset(found)
+
+
+def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None], float]]:
+    """Everything that each counted run logged, by metric and step (None: at the end)."""
+    found: dict[Point, dict[tuple[str, int | None], float]] = {}
+    for variant, seed, name, value in store.values(study, None):
+        if name not in COSTS:
+            found.setdefault((variant, seed), {})[name, None] = value
+    for variant, seed, name, step, value in store.curve_values(study, None):
+        if name not in COSTS:
+            found.setdefault((variant, seed), {})[name, step] = value
+    return found
+
+
+def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in notes.PROVENANCE}
+    for attempt in attempts:
+        for kind, counts in found.items():
+            value = attempt.provenance.get(kind)
+            counts["unknown" if value is None else str(value)] += 1
+    return {kind: dict(sorted(counts.items())) for kind, counts in found.items()}
+
+
+def _reruns(attempts: Sequence[StoredAttempt]) -> tuple[Mapping[str, Json], ...]:
+    found = {a.run: a.provenance["reruns"] for a in attempts if a.provenance.get("reruns")}
+    return tuple(found.values())
+
+
+def _looks(
+    measured: Measured, cells: Sequence[StoredCell], attempts: Sequence[StoredAttempt], logged: Logged
+) -> tuple[Measured, ...]:
+    """The study by the seeds of each look of adaptive seeds; empty where seeds are not adaptive."""
+    row, column = _index(measured.variants), _index(measured.seeds)
+    over = np.ones((len(row), len(column)), dtype=bool)
+    for cell in cells:
+        over[row[cell.variant], column[cell.seed]] = cell.state in ("done", "failed")
+    found = []
+    for n in measured.analysis.get("looks") or ():
+        seeds = measured.seeds[:n]
+        here = [cell for cell in cells if cell.seed in seeds]
+        values = {name: array[:, :n] for name, array in measured.values.items()}
+        part = replace(
+            measured,
+            seeds=seeds,
+            values=values,
+            planned=tuple(_planned(measured.variants, here)),
+            failures=tuple(_failures(measured.variants, seeds, here, values[measured.metric.name])),
+            over=over[:, :n],
+        )
+        found.append(replace(part, inert=_inert(part, attempts, logged)))
+    return tuple(found)
+
+
+def _saved(cells: Sequence[StoredCell], measured: Measured) -> frozenset[str]:
+    """The keys of runs that no row can ask for any more, not executed."""
+    if not measured.looks:
+        return frozenset()
+    reach = _of_first(cells, measured, measured.wanted.most)
+    return frozenset(cell.run for cell in cells if cell.state == "todo" and cell.run not in reach)
+
+
+def _of_first(cells: Sequence[StoredCell], measured: Measured, seeds: Numbers) -> frozenset[str]:
+    """The keys of the first so many seeds of each variant."""
+    variant, column = _index(measured.variants), _index(measured.seeds)
+    return frozenset(cell.run for cell in cells if column[cell.seed] < seeds[variant[cell.variant]])
+
+
+def unit_of(task: str, metric: str) -> str:
+    """The unit of a metric where its name or its task says it."""
+    if task == "classify" and metric.endswith("accuracy"):
+        return "%"
+    return "s" if metric.endswith("_seconds") else "MiB" if metric.endswith("_mib") else ""

@@ -1,0 +1,176 @@
+"""What a search came to, as the stored plan keeps it, and what the table says of it: rows on fresh seeds, notes. Pure.
+
+The value by which a winner won is the best of many noisy ones, so it flatters; the table shows what winner and untuned
+variant reach on seeds that the search did not see. These rows are a family of their own: a study's other p-values do
+not change because something was tuned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ablate.analysis.verdicts import Asked
+from ablate.identity import canonical_json, sha256
+from ablate.records import Json, Row
+from ablate.text import many
+
+if TYPE_CHECKING:
+    from ablate.study.plan import Plan
+    from ablate.study.search import Search
+    from ablate.tuning.hunt import Hunt
+
+MARK = "§"
+TUNED, BEFORE, AFTER = "tuned", "before tuning", "after tuning"
+"""The designs of these rows."""
+
+Entry = Mapping[str, Json]
+"""The search of one variant (`entry`)."""
+
+
+def tuned_name(variant: str) -> str:
+    return f"{variant} (tuned)"
+
+
+def untuned_name(variant: str) -> str:
+    return f"{variant} (untuned)"
+
+
+def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Entry | None) -> dict[str, Json]:
+    """What is kept of a search that found something. runs: executed for it, paused ones among them. earlier: what was
+    kept of this variant's search before."""
+    metric, trials = plan.study.metric, hunt.trials
+    best = hunt.best(metric)
+    assert best is not None, "a search without a value was refused"
+    states = [trial.state for trial in trials if trial.promotes is None]
+    first = next((trial for trial in trials if trial.number == 0 and trial.value is not None), None)
+    own, done = hunt.own, hunt.variant.completed
+    same = earlier is not None and earlier["search"] == hunt.journal.name
+    winners = list(earlier["winners"]) if same and earlier is not None else []
+    settings = dict(best.settings)
+    return {
+        "variant": hunt.variant.name,
+        "of": identity(done.config, [[use.name, dict(use.params)] for use in done.tricks]),
+        "search": hunt.journal.name,
+        "sampler": asked.sampler,
+        "pruner": asked.pruner,
+        "seeds": list(asked.seeds),
+        "fresh": list(asked.fresh),
+        "trials": len(states),
+        "states": {state: states.count(state) for state in sorted(set(states))},
+        "runs": runs,
+        "trial": best.number,
+        "value": best.value,
+        "settings": settings,
+        "untuned": {"settings": own, "value": first.value if first is not None and first.settings == own else None},
+        "winners": [*winners, *([settings] if settings not in winners else [])],
+    }
+
+
+def identity(config: Json, uses: Json) -> str:
+    """Tells whether a variant is still what it was when it was tuned."""
+    return sha256(canonical_json([config, uses]))
+
+
+def split(resolved: Mapping[str, Json]) -> tuple[list[Entry], list[Entry]]:
+    """The searches that a stored plan has: those of variants as they are now, and those of variants that changed."""
+    entries = list(resolved.get("tuned", ()))
+    if not entries:
+        return [], []
+    now = {v["name"]: identity(v["config"], v["uses"]) for v in resolved["variants"]}
+    current = [e for e in entries if now.get(e["variant"]) == e["of"]]
+    return current, [e for e in entries if e not in current]
+
+
+def variants(entries: Iterable[Entry], tricks: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """The variants that were trained on fresh seeds, each with its tricks."""
+    return {
+        name(e["variant"]): tuple(tricks[e["variant"]]) for e in entries for name in (untuned_name, tuned_name)
+    }  # fmt: skip
+
+
+def asked_rows(entries: Sequence[Entry], compared: Sequence[tuple[str, str, Sequence[str]]]) -> tuple[Asked, ...]:
+    """The rows: each winner against its untuned variant; of several variants, the ablation before and after.
+
+    compared: (variant, compared with, tricks that differ) of the study's own rows.
+    """
+    found = []
+    for e in entries:
+        untuned, tuned = untuned_name(e["variant"]), tuned_name(e["variant"])
+        found.append(Asked(TUNED, untuned, None, (), f"{untuned} {MARK}"))
+        found.append(Asked(TUNED, tuned, untuned, (), f"{tuned} {MARK}"))
+    names = [e["variant"] for e in entries]
+    pairs = [pair for pair in compared if pair[0] in names and pair[1] in names]
+    pairs = list({(one, other): (one, other, differs) for one, other, differs in pairs}.values())
+    for design, named in ((BEFORE, untuned_name), (AFTER, tuned_name)):
+        found += [
+            Asked(design, named(one), named(other), tuple(differs), f"{named(one)} {MARK}")
+            for one, other, differs in pairs
+        ]
+    return tuple(found)
+
+
+# --------------------------------------------------------------------------------------------------------------- notes
+
+
+def notes(entries: Sequence[Entry], stale: Sequence[Entry], rows: Sequence[Row], metric: str) -> list[str]:
+    """What must be said of these rows, and of searches whose variant has changed since."""
+    found = []
+    if rows:
+        family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
+        fresh = entries[0]["fresh"]
+        found.append(
+            f"{MARK} Trained anew on fresh seeds ({_span(fresh)}), which no search saw and no row above has; "
+            f"p is adjusted by Holm over {'this comparison' if family == 1 else f'these {family} comparisons'} alone. "
+            "In a tuned row the verdict speaks of the tuning."
+        )
+    found += [_search(e, metric) for e in entries]
+    if len(entries) > 1:
+        same = len({(e["trials"], tuple(e["seeds"])) for e in entries}) == 1
+        trials = ", ".join(f"{e['variant']} {e['trials']}" for e in entries)
+        found.append(
+            f"Each of these variants got the same search budget: {entries[0]['trials']} trials."
+            if same
+            else f"These variants did not get the same number of trials: {trials}."
+        )
+    found += [
+        f"{e['variant']} was tuned, and has changed since: `ablate tune` again." for e in stale
+    ]  # fmt: skip
+    return found
+
+
+def _search(e: Entry, metric: str) -> str:
+    name, untuned, states = e["variant"], e["untuned"], e["states"]
+    seeds = f"seed {e['seeds'][0]}" if len(e["seeds"]) == 1 else f"seeds {_span(e['seeds'])}"
+    ended = ", ".join(f"{count} {state}" for state, count in states.items() if state != "done")
+    text = f"{tuned_name(name)}: {_changes(e)}. "
+    text += f"The best of {many(e['trials'], 'trial')} by {e['sampler']} on {seeds}" + (f" ({ended})" if ended else "")
+    text += f", {many(e['runs'], 'run')} in all; its {metric} there, {e['value']:.5g}"
+    text += "" if untuned["value"] is None else f" (untuned: {untuned['value']:.5g})"
+    text += ", is selection-biased: the best of many, chosen for being so."
+    text += " The untuned variant got no search: its settings are the study file's."
+    if len(e["winners"]) > 1:
+        text += (
+            f" It is winner number {len(e['winners'])}: the search was gone on with after a winner had been seen on "
+            "these seeds."
+        )
+    return text
+
+
+def _changes(e: Entry) -> str:
+    """`optimizer.lr 0.08 → 0.21`, and what stayed."""
+    own = e["untuned"]["settings"]
+    changed = [
+        f"{key} {_short(own[key])} → {_short(value)}" for key, value in e["settings"].items() if value != own[key]
+    ]
+    return ", ".join(changed) if changed else "the untuned settings themselves, for no trial was better"
+
+
+def _short(value: Json) -> str:
+    return (
+        f"{value:.4g}" if isinstance(value, float) else str(value) if isinstance(value, int) else canonical_json(value)
+    )
+
+
+def _span(seeds: Sequence[int]) -> str:
+    return str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"

@@ -1,0 +1,352 @@
+"""Numbers into rows: what a trick did, how sure that is, what may be said of it. Pure: no store, no text for people.
+
+Every row is judged by its own pairs (comparisons.py), corrected by Holm over the family that the study declares. No
+residual is pooled, so one row that sometimes collapses spoils only itself, unless the study declares `error: pooled`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ablate.analysis import blocks
+from ablate.analysis.blocks import Array, CellMeans
+from ablate.analysis.comparisons import (  # fmt: skip
+    ALPHA,
+    Differences,
+    Summary,
+    collapsed,
+    compare,
+    compare_summaries,
+    equivalence,
+    holm,
+    pool,
+    pooled_error,
+    summarise,
+)
+from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, wanted
+from ablate.analysis.power import seeds_needed, upper_std
+from ablate.records import AlsoValue, Better, Metric, Row, Verdict
+
+# ----------------------------------------------------------------------------------------------------------------- rows
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row of the plan: what to compare with what. differs: the tricks, and settings of the base, in which."""
+
+    design: str
+    variant: str
+    compared_with: str | None
+    differs: tuple[str, ...] = ()
+    label: str = ""
+    placebo: bool = False
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that the analysis sees of a study.
+
+    tricks: of each variant, the tricks that are on. values: metric -> (variants, seeds), NaN where a run is not
+    counted. planned: runs asked of each variant. failures: of each variant, reason -> runs. inert: comparisons
+    (variant, compared_with) whose outputs are bit-identical for every shared seed. given: mean, standard deviation and
+    n of each variant where no single value is known; `values` then holds the means. declared: whether the study asked
+    for these rows, or a view did afterwards. looks: of adaptive seeds, the same by the seeds of each look alone, with
+    `over`: (variants, seeds), whether a run is done or has failed for good.
+    """
+
+    variants: tuple[str, ...]
+    tricks: tuple[tuple[str, ...], ...]
+    seeds: tuple[int, ...]
+    values: Mapping[str, Array]
+    planned: tuple[int, ...]
+    failures: tuple[Mapping[str, int], ...]
+    asked: tuple[Asked, ...]
+    metric: Metric
+    also: Mapping[str, Better] = field(default_factory=dict)
+    inert: frozenset[tuple[str, str]] = frozenset()
+    analysis: Mapping[str, Any] = field(default_factory=dict)
+    given: Summary | None = None
+    declared: bool = True
+    looks: tuple[Measured, ...] = ()
+    over: Flags | None = None
+
+    @property
+    def summary(self) -> Summary:
+        """Of the primary metric, by variant."""
+        return summarise(self.values[self.metric.name], self.alpha) if self.given is None else self.given
+
+    @property
+    def alpha(self) -> float:
+        """The level of one test of one look; ALPHA, but for adaptive seeds. The rows' intervals cover 1 - alpha."""
+        return ALPHA / len(self.analysis.get("looks") or (None,))
+
+    @cached_property
+    def sides(self) -> tuple[list[int], list[int]]:
+        """Of each comparison of the family the place of its variant, and of what it is compared with."""
+        index = {name: i for i, name in enumerate(self.variants)}
+        return [index[variant] for variant, _ in self.family], [index[reference] for _, reference in self.family]
+
+    @cached_property
+    def course(self) -> Course:
+        """What the looks of adaptive seeds settled so far."""
+        return follow([_look(part) for part in self.looks])
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """How many seeds adaptive seeds ask of each variant."""
+        sizes = [len(part.seeds) for part in self.looks]
+        return wanted(self.course, sizes, *self.sides, len(self.variants))
+
+    def compare(self, of: Sequence[int], against: Sequence[int], alpha: float = ALPHA) -> Differences:
+        """The primary metric of variants against that of as many others, each by its own pairs."""
+        if self.given is not None:
+            return compare_summaries(self.given.take(of), self.given.take(against))
+        values = self.values[self.metric.name]
+        return compare(values[list(of)], values[list(against)], alpha)
+
+    def fit(self, chosen: Sequence[int]) -> CellMeans:
+        """The cell-means model of these variants, each of which has a value, with shared seeds as blocks."""
+        if self.given is not None:
+            part = self.given.take(chosen)
+            return blocks.from_summaries(part.mean, part.std, part.n)
+        return blocks.fit(self.values[self.metric.name][list(chosen)])
+
+    @property
+    def family(self) -> tuple[tuple[str, str], ...]:
+        """Every comparison that the study declares, once, in the plan's order: (variant, compared_with)."""
+        return tuple(dict.fromkeys((a.variant, a.compared_with) for a in self.asked if a.compared_with is not None))
+
+    @property
+    def pools(self) -> bool:
+        """Whether the study declares one pooled error."""
+        return self.analysis.get("error") == "pooled"
+
+    @property
+    def degenerate(self) -> float | None:
+        """The value that every counted run reports, where two variants and three runs report nothing else."""
+        values = self.values[self.metric.name]
+        if self.given is not None:
+            return None
+        there = values[np.isfinite(values)]
+        rows = int(np.isfinite(values).any(axis=1).sum())
+        return float(there[0]) if rows >= 2 and len(there) >= 3 and bool((there == there[0]).all()) else None
+
+
+def rows(measured: Measured) -> tuple[Row, ...]:
+    """The rows of the table in the plan's order. With adaptive seeds each row stands as at the look that judged it."""
+    if measured.looks:
+        return _rows_by_look(measured)
+    tested = _tested(measured)
+    return tuple(_rows(measured, tested, holm(tested.p, len(measured.family))))
+
+
+def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
+    """Every row by the seeds of the look that judged it last; where it is still open, `planned` is what comes next.
+
+    A row that is compared with nothing stands by the seeds of the last look that judged a row compared with it. Before
+    the first look is over its values are described and nothing is tested: a look at fewer seeds would be one more look.
+    """
+    course, asked, count = measured.course, measured.wanted, len(measured.looks)
+    place = {pair: i for i, pair in enumerate(measured.family)}
+    index = {name: i for i, name in enumerate(measured.variants)}
+    at_look = []
+    for k, part in enumerate(measured.looks):
+        at_look.append(_rows(part, _tested(part), np.where(course.at == k, course.p_adjusted, np.nan)))
+    sizes = [len(part.seeds) for part in measured.looks]
+    found = []
+    for i, row in enumerate(measured.asked):
+        v = index[row.variant]
+        if row.compared_with is None:
+            shown = at_look[sizes.index(int(asked.shown[v]))][i]
+            found.append(replace(shown, planned=measured.looks[sizes.index(int(asked.now[v]))].planned[v]))
+            continue
+        j = place[row.variant, row.compared_with]
+        at, settled = int(course.at[j]), bool(course.settled[j])
+        shown = at_look[max(at, 0)][i]
+        going = None if settled or course.current is None else measured.looks[course.current].planned[v]
+        shown = replace(shown, look=at + 1, stopped_early=settled and at < count - 1, planned=going or shown.planned)
+        found.append(shown if at >= 0 else replace(shown, **_NOT_TESTED))
+    return tuple(found)
+
+
+_NOT_TESTED: Mapping[str, Any] = {
+    "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "test": "", "verdict": None,
+    "more_seeds": None, "more_seeds_upper": None,
+}  # fmt: skip
+
+
+def _look(part: Measured) -> Look:
+    """What one look shows."""
+    tested = _tested(part)
+    assert part.over is not None, "a look knows which runs are over"
+    over: Flags = np.all(part.over, axis=1)
+    of, against = part.sides
+    inert = np.array([pair in part.inert for pair in part.family], dtype=bool)
+    return Look(len(part.seeds), tested.p, _within(part, tested), inert, over[of] & over[against])
+
+
+def _tested(measured: Measured) -> Differences:
+    """Every comparison of the family, by its own pairs or, declared, by one pooled error."""
+    values = measured.values[measured.metric.name]
+    of, against = measured.sides
+    tested = measured.compare(of, against, measured.alpha)
+    error = pooled_error(values) if measured.pools else None
+    return tested if error is None else pool(tested, values[of], values[against], error)
+
+
+def _within(measured: Measured, tested: Differences) -> Array:
+    """The p of equivalence of each comparison; NaN where the study has no `minimum_effect`."""
+    margin = measured.metric.minimum_effect
+    if not margin:
+        return np.full(len(tested.p), np.nan)
+    return equivalence(tested.estimate, tested.se, tested.df, margin)
+
+
+def _rows(measured: Measured, tested: Differences, adjusted: Array) -> list[Row]:
+    """The rows by the seeds of `measured`."""
+    index = {name: i for i, name in enumerate(measured.variants)}
+    summary = measured.summary
+    effects = _effects(measured, tested, adjusted, _within(measured, tested) * ALPHA / measured.alpha)
+    also = _also(measured)
+    fallen = collapsed(measured.values[measured.metric.name], measured.metric.better)
+    found = []
+    for asked in measured.asked:
+        i = index[asked.variant]
+        found.append(
+            Row(
+                variant=asked.variant, design=asked.design, tricks=measured.tricks[i],
+                compared_with=asked.compared_with, planned=measured.planned[i], n=int(summary.n[i]),
+                failed=sum(measured.failures[i].values()), mean=_number(summary.mean[i]), std=_number(summary.std[i]),
+                ci_low=_number(summary.ci_low[i]), ci_high=_number(summary.ci_high[i]), low=_number(summary.low[i]),
+                high=_number(summary.high[i]), also=also[i], failures=measured.failures[i],
+                label=asked.label or asked.variant, differs=asked.differs, placebo=asked.placebo,
+                collapsed=tuple(seed for seed, there in zip(measured.seeds, fallen[i], strict=True) if there),
+                confidence=1 - measured.alpha,
+                **(_NO_EFFECT if asked.compared_with is None else effects[asked.variant, asked.compared_with]),
+            )
+        )  # fmt: skip
+    return found
+
+
+_NO_EFFECT: Mapping[str, Any] = {
+    "pairs": 0, "delta": None, "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None,
+    "test": "", "verdict": None,
+}  # fmt: skip
+
+
+def _effects(
+    measured: Measured, tested: Differences, adjusted: Array, within: Array
+) -> dict[tuple[str, str], dict[str, Any]]:
+    """The fields of a row that come from its comparison, by (variant, compared_with)."""
+    tricks = dict(zip(measured.variants, measured.tricks, strict=True))
+    metric = measured.metric
+    better = 1 if metric.better == "higher" else -1
+    needed, at_most = _more_seeds(measured, tested)
+    differs = {(asked.variant, asked.compared_with): asked.differs for asked in measured.asked}
+    found = {}
+    for i, (variant, reference) in enumerate(measured.family):
+        sign = better * direction(tricks[variant], tricks[reference], differs[variant, reference])
+        inert = (variant, reference) in measured.inert
+        estimate = _number(tested.estimate[i])
+        decided = None
+        if estimate is not None:
+            decided = verdict(sign * estimate, adjusted[i], within[i], inert)
+        more, less = int(tested.more[i]), int(tested.less[i])
+        found[variant, reference] = {
+            "pairs": int(tested.pairs[i]),
+            "delta": estimate,
+            "delta_ci_low": _number(tested.ci_low[i]),
+            "delta_ci_high": _number(tested.ci_high[i]),
+            "delta_low": _number(tested.low[i]),
+            "delta_high": _number(tested.high[i]),
+            "p": _number(tested.p[i]),
+            "p_adjusted": _number(adjusted[i]),
+            "test": "" if estimate is None else _test(tested, i),
+            "verdict": decided,
+            "more_seeds": needed[i] if decided == "inconclusive" else None,
+            "more_seeds_upper": at_most[i] if decided == "inconclusive" else None,
+            "identical": bool(tested.identical[i]),
+            "no_spread": bool(tested.no_spread[i]),
+            "seeds_better": more if better > 0 else less,
+            "seeds_worse": less if better > 0 else more,
+        }
+    return found
+
+
+def _test(tested: Differences, i: int) -> str:
+    return "pooled t" if tested.pooled[i] else "paired t" if tested.paired[i] else "Welch t"
+
+
+def direction(row: Sequence[str], reference: Sequence[str], differs: Sequence[str] = ()) -> int:
+    """-1 where a row only takes tricks away from its comparison, else 1. row, reference: their tricks, with levels.
+
+    A verdict speaks of the trick: removing batch norm with delta -3.5 reads `helps`. Where one level takes another's
+    place, some tricks come and others go, or settings of the base differ as well, it speaks of what the row has
+    instead. Several tricks that all come or all go are judged together.
+    """
+    gone = {trick.partition("=")[0] for trick in set(reference) - set(row)}
+    return -1 if set(reference) > set(row) and len(differs) <= len(gone) else 1
+
+
+def verdict(better_by: float, p_adjusted: float, p_equivalence: float, inert: bool) -> Verdict:
+    """What may be said of the differing trick. better_by: the effect of having it, positive is better.
+
+    A difference that survives correction is said before equivalence: it is there, however small; the interval beside it
+    shows its size.
+    """
+    if inert:
+        return "inert"
+    if p_adjusted < ALPHA:
+        return "helps" if better_by > 0 else "hurts"
+    return "equivalent" if p_equivalence < ALPHA else "inconclusive"
+
+
+def _more_seeds(measured: Measured, tested: Differences) -> tuple[list[int | None], list[int | None]]:
+    """Of each comparison, the further seeds at which an effect of `minimum_effect` (else its own) would show.
+
+    By the spread of its differences, and by the upper limit of that spread, which few seeds underestimate.
+    """
+    summary = measured.summary
+    one, other = measured.sides
+    v1, v2 = summary.std[one] ** 2, summary.std[other] ** 2
+    effect = measured.metric.minimum_effect or np.abs(tested.estimate)
+    have = np.where(tested.paired, tested.pairs, np.minimum(summary.n[one], summary.n[other]))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        welch = (v1 + v2) ** 2 / (v1**2 + v2**2)
+        own = np.where(tested.paired, 1.0, welch)
+        pooled = tested.df / np.maximum(np.where(tested.paired, tested.pairs, 2) - 1, 1)
+        df_per_seed = np.where(tested.pooled, np.maximum(pooled, own), own)
+    found: list[list[int | None]] = []
+    for std in (tested.std, upper_std(tested.std, tested.df)):
+        with np.errstate(invalid="ignore", divide="ignore"):
+            standardized = np.where(np.isfinite(tested.se), effect / std, np.nan)
+        needed = seeds_needed(standardized, df_per_seed, measured.alpha)
+        # Power counts on alpha for one test; where that many seeds are there and the row is still open, one more.
+        found.append([int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)])
+    return found[0], found[1]
+
+
+def _also(measured: Measured) -> list[dict[str, AlsoValue]]:
+    found: list[dict[str, AlsoValue]] = [{} for _ in measured.variants]
+    for name, better in measured.also.items():
+        summary = summarise(measured.values[name])
+        for also, mean, std in zip(found, summary.mean, summary.std, strict=True):
+            also[name] = AlsoValue(_number(mean), _number(std), better)
+    return found
+
+
+def best(found: Sequence[Row], better: Better) -> Row | None:
+    """The best mean among rows with every planned seed done; ties: fewer tricks, then the earlier row; no placebo."""
+    sign = -1 if better == "higher" else 1
+    complete = [row for row in found if row.mean is not None and row.n == row.planned and not row.placebo]
+    return min(complete, key=lambda row: (sign * (row.mean or 0.0), len(row.tricks)), default=None)
+
+
+def _number(value: float) -> float | None:
+    """A Python float, None for NaN."""
+    return float(value) if np.isfinite(value) else None

@@ -1,0 +1,400 @@
+"""The contract of a figure: what it is made from (`Source`), and what it shows (`Scene`). `figures/` has them.
+
+A figure turns a source into its `info`, plain numbers and names that tests look at, and the info into a scene: panels
+of lines, points, intervals and rules, in words that know neither plotly nor matplotlib. interactive.py draws a scene as
+HTML, paper.py as PDF, SVG and PNG: both show the same numbers, and each escapes names in one place. Nothing here reads
+a store or computes a statistic (plots.py).
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby, pairwise
+from typing import Any, Literal
+
+from ablate.errors import FigureError, did_you_mean
+from ablate.records import Better, Json, Row
+from ablate.registry import Plugin
+from ablate.text import joined
+
+# ------------------------------------------------------------------------------------------------------------- sources
+
+
+@dataclass(frozen=True)
+class SeedCurve:
+    """A metric of one run by step. failed: why the run failed, whose curve then ends early; empty where it is done."""
+
+    seed: int
+    steps: tuple[int, ...]
+    values: tuple[float, ...]
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A metric of one variant by step. n: counted runs at each step; mean over them.
+
+    low, high: the 95 % t interval of the mean, where n is 2 the range; None where n is 1 or the values do not differ.
+    """
+
+    variant: str
+    metric: str
+    steps: tuple[int, ...]
+    n: tuple[int, ...]
+    mean: tuple[float, ...]
+    low: tuple[float | None, ...]
+    high: tuple[float | None, ...]
+    seeds: tuple[SeedCurve, ...] = ()
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """The mean of all cells in which a pair of tricks stands at one of its four settings, with a 95 % interval."""
+
+    first: bool
+    second: bool
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Two tricks of a factorial. estimate: half the difference of the differences; p_adjusted: Benjamini-Hochberg.
+
+    aliases: interactions that a fraction cannot tell apart from it.
+    """
+
+    tricks: tuple[str, str]
+    quarters: tuple[Quarter, ...]
+    estimate: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_adjusted: float | None = None
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TunedTrial:
+    """One trial of a search, in the glossary's words a run of role `tune`. value: None where it has none.
+
+    state: done, pruned, failed or running.
+    """
+
+    number: int
+    value: float | None
+    state: Literal["done", "pruned", "failed", "running"]
+    parameters: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class TuningHistory:
+    """A search as `tune` did it. importance: parameter -> share, by Optuna's evaluator; empty where it cannot tell.
+
+    log: the parameters that were searched on a log scale. baseline: the untuned variant's value, where it is known.
+    """
+
+    variant: str
+    metric: str
+    better: Better
+    trials: tuple[TunedTrial, ...]
+    importance: Mapping[str, float] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """Everything of a study that a figure may show, as plain data.
+
+    rows: the table's, in the plan's order. values: metric -> variant -> value by seed (in the order of `seeds`), None
+    where the run is not counted. units, directions: of metrics, where known. failed: variant -> seed -> reason.
+    curves: metric -> variant -> curve, of the metrics that have any. interactions: of a factorial; where there is
+    none, `no_interactions` says why. best: the variant that the table calls best. measures: of a variant that trains
+    nothing, whose final weights it evaluates; what happened epoch by epoch is known of that one.
+    """
+
+    study: str
+    metric: str
+    better: Better
+    seeds: tuple[int, ...]
+    rows: tuple[Row, ...]
+    values: Mapping[str, Mapping[str, tuple[float | None, ...]]]
+    minimum_effect: float | None = None
+    units: Mapping[str, str] = field(default_factory=dict)
+    directions: Mapping[str, Better] = field(default_factory=dict)
+    failed: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+    curves: Mapping[str, Mapping[str, Curve]] = field(default_factory=dict)
+    interactions: tuple[Interaction, ...] | None = None
+    no_interactions: str = ""
+    tuning: TuningHistory | None = None
+    best: str | None = None
+    measures: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def variants(self) -> tuple[str, ...]:
+        """Every variant once, in the plan's order."""
+        return tuple(dict.fromkeys(row.variant for row in self.rows))
+
+    def label(self, variant: str) -> str:
+        """What the table calls a variant, where all its rows call it the same; else its name."""
+        labels = {row.label or row.variant for row in self.rows if row.variant == variant}
+        return labels.pop() if len(labels) == 1 else variant
+
+    def find(self, variant: str) -> str:
+        """A variant by its name or by what the table calls it. FigureError with the nearest name."""
+        if variant in self.variants:
+            return variant
+        for name in self.variants:
+            if self.label(name) == variant:
+                return name
+        near = did_you_mean(variant, self.variants)
+        raise FigureError(f"{self.study} has no variant {variant!r}; it has {in_words(self.variants, 12)}.{near}")
+
+    def curves_of(self, metric: str | None) -> tuple[str, Mapping[str, Curve]]:
+        """A metric by step, None: the study's own. FigureError where no run reports it by step."""
+        name = metric or self.metric
+        if name not in self.curves:
+            there = f"by step there is {in_words(tuple(self.curves))}" if self.curves else "nothing is reported by step"
+            raise FigureError(
+                f"no finished run of {self.study} reports {name!r} step by step; {there}."
+                f"{did_you_mean(name, self.curves)}"
+            )
+        return name, self.curves[name]
+
+    def values_of(self, metric: str | None) -> tuple[str, Mapping[str, tuple[float | None, ...]]]:
+        """A metric of every run, None: the study's own. FigureError where no run reports it."""
+        if not self.values and any(row.mean is not None for row in self.rows):
+            raise FigureError(f"of {self.study!r} only means are known, no single run: it was imported so.")
+        name = metric or self.metric
+        if not any(value is not None for values in self.values.get(name, {}).values() for value in values):
+            known = in_words(tuple(self.values), 12) or "nothing"
+            near = did_you_mean(name, self.values)
+            raise FigureError(f"no finished run of {self.study} has a value of {name!r}; there is {known}.{near}")
+        return name, self.values[name]
+
+    def titled(self, metric: str) -> str:
+        """`dev_accuracy (%)`."""
+        return f"{metric} ({self.units[metric]})" if self.units.get(metric) else metric
+
+
+# --------------------------------------------------------------------------------------------------------------- scenes
+
+Colour = Literal["ink", "grey", "blue", "orange", "green", "vermillion", "purple", "sky"]
+"""Okabe and Ito's, which colour-blind people tell apart; without their yellow, which white paper swallows."""
+
+Marker = Literal[
+    "", "circle", "square", "diamond", "up", "down", "cross", "plus", "hollow", "hollow_square", "left", "right", "bar"
+]  # fmt: skip
+Dash = Literal["", "solid", "dashed", "dotted", "dashdot"]
+
+LINES: tuple[tuple[Colour, Dash, Marker], ...] = (
+    ("blue", "solid", "circle"), ("vermillion", "dashed", "square"), ("green", "dashdot", "diamond"),
+    ("purple", "dotted", "up"), ("orange", "solid", "down"), ("sky", "dashed", "hollow"),
+    ("ink", "dashdot", "hollow_square"), ("grey", "dotted", "plus"),
+)  # fmt: skip
+"""Eight lines that differ without their colours too, by dash and marker."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """low, high: the range; None: from the data. ticks: places and their names; none: the drawing chooses.
+
+    reverse: the first value at the top, as rows of a table stand. grid: faint lines at the ticks.
+    """
+
+    label: str = ""
+    low: float | None = None
+    high: float | None = None
+    ticks: tuple[tuple[float, str], ...] = ()
+    log: bool = False
+    reverse: bool = False
+    grid: bool = False
+    whole: bool = False
+    """Ticks at whole numbers only: epochs, trials."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Points, a line through them, or both. None in y breaks the line.
+
+    low, high: an interval at each point, None where there is none; `along` says on which axis. band: intervals of y as
+    an area instead of bars. label: for the legend, empty for none. hover: a line of text per point, for the screen.
+    every, first: a marker at every k-th point only, from that one. size: of a marker, in points. faint: behind the
+    others.
+    """
+
+    x: tuple[float, ...]
+    y: tuple[float | None, ...]
+    label: str = ""
+    colour: Colour = "blue"
+    dash: Dash = ""
+    marker: Marker = ""
+    low: tuple[float | None, ...] = ()
+    high: tuple[float | None, ...] = ()
+    along: Literal["x", "y"] = "y"
+    band: bool = False
+    hover: tuple[str, ...] = ()
+    every: int = 1
+    first: int = 0
+    size: float = 5.0
+    width: float = 1.4
+    faint: bool = False
+
+    def stretches(self) -> Iterator[tuple[list[float], list[float], list[float]]]:
+        """Runs of points that have an interval: x, low, high of each."""
+        bounds = zip(self.x, self.low, self.high, strict=True)
+        for known, part in groupby(bounds, lambda point: None not in point):
+            if known:
+                x, low, high = zip(*part, strict=True)
+                yield list(x), list(low), list(high)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A straight line across the panel at a value of one axis."""
+
+    axis: Literal["x", "y"]
+    at: float
+    dash: Dash = "solid"
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A shaded stretch of one axis."""
+
+    axis: Literal["x", "y"]
+    low: float
+    high: float
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Words:
+    """Text beside a point."""
+
+    x: float
+    y: float
+    text: str
+    side: Literal["left", "right", "above", "below"] = "right"
+
+
+Mark = Series | Rule | Span | Words
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One pair of axes. height: in inches on paper. side: text at the right, by place on the y axis.
+
+    Only wide paper has room for `side`; hover tells the same on screen.
+    """
+
+    x: Axis
+    y: Axis
+    marks: tuple[Mark, ...]
+    title: str = ""
+    height: float = 2.2
+    side: tuple[tuple[float, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A figure, ready to be drawn. title: its name in words. caption: what a paper prints below it, with n, what the
+    intervals mean, and the seeds. alt: what it shows, for those who do not see it. across: panels side by side where
+    there is room; across_narrow: in one column of a paper."""
+
+    title: str
+    caption: str
+    alt: str
+    panels: tuple[Panel, ...]
+    across: int = 1
+    across_narrow: int = 1
+
+    @property
+    def legend(self) -> tuple[Mark, ...]:
+        """The marks that the legend names, each label once: what was measured, then what it is held against."""
+        marks = (mark for panel in self.panels for mark in panel.marks if not isinstance(mark, Words) and mark.label)
+        once = {mark.label: mark for mark in marks}
+        return tuple(sorted(once.values(), key=lambda mark: not isinstance(mark, Series)))
+
+    def rows(self, across: int) -> list[tuple[Panel, ...]]:
+        """The panels as they stand. Where a panel's y axis is that of its left neighbour, it is not named again."""
+        found = []
+        for i in range(0, len(self.panels), across):
+            row = self.panels[i : i + across]
+            same = (left.y == right.y and right.y.high is not None for left, right in pairwise(row))
+            bare = (
+                replace(p, y=replace(p.y, label="")) if as_left else p for p, as_left in zip(row[1:], same, strict=True)
+            )
+            found.append((row[0], *bare))
+        return found
+
+
+# -------------------------------------------------------------------------------------------------------------- figures
+
+
+class Figure(Plugin):
+    """One kind of figure. Its fields are its parameters, with defaults for all."""
+
+    @abstractmethod
+    def info(self, source: Source) -> Any:
+        """What the figure shows, as a frozen dataclass of plain values. FigureError where these results do not allow
+        the figure: why, and what would."""
+
+    @abstractmethod
+    def scene(self, info: Any) -> Scene:
+        """The same, laid out. Equal infos give equal scenes."""
+
+
+def in_words(names: Sequence[str], most: int = 6) -> str:
+    """`a, b and c`; `a, b and 9 more`."""
+    listed = list(names)
+    if len(listed) > most:
+        listed = [*listed[:most], f"{len(listed) - most} more"]
+    return joined(listed)
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """`seeds 0 to 9`, `seeds 1, 5 and 7`, `seed 3`."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {in_words([str(seed) for seed in seeds], most=12)}"
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """Each name in at most about `most` characters, its middle left out; names that differ stay different."""
+    half = max(most - 1, 4) // 2
+    cut = [name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}" for name in names]
+    owners: dict[str, list[str]] = {}
+    for short, name in zip(cut, names, strict=True):
+        owners.setdefault(short, [])
+        if name not in owners[short]:
+            owners[short].append(name)
+    places = [(short, owners[short].index(name)) for short, name in zip(cut, names, strict=True)]
+    return [f"{short} #{place + 1}" if place else short for short, place in places]
+
+
+def places(spreads: Sequence[float | None]) -> int:
+    """The decimals that show two digits of the median spread, 0 to 8."""
+    known = [abs(spread) for spread in spreads if spread]
+    return min(max(1 - math.floor(math.log10(statistics.median(known))), 0), 8) if known else 2
+
+
+def fixed(value: float, digits: int, *, sign: bool = False) -> str:
+    """A number with its decimals and a true minus; never `−0.00`."""
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return ("−" if value < 0 else "+" if sign else "") + text
+
+
+def number(value: float) -> str:
+    """A number as it was written: `0.5`, `1e-05`."""
+    return f"{value:.4g}".replace("-", "−", 1) if value < 0 else f"{value:.4g}"

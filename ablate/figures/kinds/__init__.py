@@ -1,0 +1,1 @@
+"""The shelf of figures, a file each. Contract: `ablate/figures/figure.py`."""

@@ -1,0 +1,121 @@
+"""How the best variant learns: dev accuracy and dev loss by epoch, every seed and their mean, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ablate.errors import FigureError
+from ablate.figures.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source, in_words, seeds_in_words
+
+_BRIEF = ("dev_accuracy", "dev_loss")
+"""What a course brief asks for; a task of other metrics shows its own."""
+
+
+@dataclass(frozen=True)
+class BestVariant:
+    """titles: of each curve its metric with its unit. percent: whether that is %. trained: whose curves they are, where
+    the variant evaluates another one's weights."""
+
+    study: str
+    variant: str
+    trained: str
+    titles: tuple[str, ...]
+    percent: tuple[bool, ...]
+    curves: tuple[Curve, ...]
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class BestVariantFigure(Figure):
+    """variant: None for the one that the table calls best."""
+
+    variant: str | None = None
+
+    def info(self, source: Source) -> BestVariant:
+        if self.variant is None and source.best is None:
+            raise FigureError("no variant is best yet: none has a result for every planned seed.")
+        variant = source.find(self.variant or source.best or "")
+        trained = source.measures.get(variant, variant)
+        names = [name for name in _BRIEF if trained in source.curves.get(name, {})]
+        if source.metric not in names:
+            own = [source.metric, *source.directions]
+            names = [name for name in dict.fromkeys(own) if trained in source.curves.get(name, {})][:2]
+        if not names:
+            raise FigureError(f"no run of {variant} reports a metric step by step.")
+        return BestVariant(
+            study=source.study,
+            variant=variant,
+            trained=trained,
+            titles=tuple(map(source.titled, names)),
+            percent=tuple(source.units.get(name) == "%" for name in names),
+            curves=tuple(source.curves[name][trained] for name in names),
+            chosen=self.variant is not None,
+        )
+
+    def scene(self, info: BestVariant) -> Scene:
+        panels = [
+            _panel(curve, title, percent)
+            for curve, title, percent in zip(info.curves, info.titles, info.percent, strict=True)
+        ]
+        ends = [
+            f"{title} {curve.mean[-1]:.4g}" for curve, title in zip(info.curves, info.titles, strict=True) if curve.mean
+        ]
+        which = info.variant if info.chosen else f"the best variant ({info.variant})"
+        return Scene(
+            title=f"{info.study}: {in_words(info.titles)} of {which}",
+            caption=_caption(info, which),
+            alt=f"Line plots of {in_words(info.titles)} by epoch for {which}, every seed and their mean. At the end: "
+            f"{in_words(ends)}.",
+            panels=tuple(panels),
+            across=2,
+        )
+
+
+def _panel(curve: Curve, title: str, percent: bool) -> Panel:
+    marks: list[Mark] = []
+    for run in curve.seeds:
+        x = tuple(map(float, run.steps))
+        marks.append(Series(x, run.values, colour="grey", dash="solid", width=0.8, faint=True, label="one seed"))
+        if run.failed:
+            said = f"seed {run.seed}: failed ({run.failed})"
+            cross = Series(x[-1:], run.values[-1:], "a run failed", "grey", marker="cross", size=6, hover=(said,))
+            marks.append(cross)
+    hover = tuple(
+        f"epoch {step}: {mean:.4g}, n={n}" for step, mean, n in zip(curve.steps, curve.mean, curve.n, strict=True)
+    )
+    x = tuple(map(float, curve.steps))
+    marks.append(
+        Series(
+            x, curve.mean, low=curve.low, high=curve.high, band=True, dash="solid", width=1.8, label=_mean(curve),
+            hover=hover, marker="circle", every=max(len(x) // 6, 1), size=4.0,
+        )
+    )  # fmt: skip
+    top = max((high for high in curve.high if high is not None), default=0.0)
+    return Panel(
+        x=Axis("epoch", whole=True),
+        y=Axis(title, grid=True, high=100.0 if percent and top > 100 else None),
+        marks=tuple(marks),
+        height=1.9,
+    )
+
+
+def _mean(curve: Curve) -> str:
+    most = max(curve.n, default=0)
+    return "mean, 95 % CI" if most >= 3 else "mean, range" if most == 2 else "mean"
+
+
+def _caption(info: BestVariant, which: str) -> str:
+    done = [run.seed for run in info.curves[0].seeds if not run.failed]
+    failed = [run for run in info.curves[0].seeds if run.failed]
+    said = [f"{' and '.join(info.titles)} by epoch of {which}."]
+    n = len(done)
+    mean = "thick: their mean" + (", shaded: its 95 % t interval" if n >= 3 else ", shaded: their range" * (n == 2))
+    said.append(f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}." if done else "No seed is done.")
+    if failed:
+        listed = in_words([f"seed {run.seed} ({run.failed})" for run in failed])
+        said.append(f"Crosses: failed and in no mean: {listed}.")
+    if info.trained != info.variant:
+        said.append(f"The training is that of {info.trained}, whose final weights {info.variant} evaluates.")
+    if not info.chosen:
+        said.append("Best: the highest-ranking mean among the variants with every planned seed done.")
+    return " ".join(said)

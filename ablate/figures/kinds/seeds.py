@@ -1,0 +1,209 @@
+"""Every run as a point: each variant's seeds beside those of its comparison, a line joining the two of each seed."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from annotated_types import Ge
+
+from ablate.errors import FigureError
+from ablate.figures.figure import (
+    Axis,
+    Figure,
+    Mark,
+    Panel,
+    Scene,
+    Series,
+    Source,
+    Words,
+    in_words,
+    number,
+    seeds_in_words,
+)
+
+_LANES = 0.19
+"""How far above and below its row's middle the points of the comparison and of the row stand."""
+
+_FEASIBLE = 12
+"""Rows of which pairs are drawn; with more the lines are hatching."""
+
+
+@dataclass(frozen=True)
+class SeedRow:
+    """A row of the table: its values and its comparison's, by seed; None where the run is not counted.
+
+    against: empty where it is compared with nothing. failed: seed -> reason, of the row's own runs.
+    """
+
+    label: str
+    compared_with: str
+    values: tuple[float | None, ...]
+    against: tuple[float | None, ...]
+    mean: float | None
+    collapsed: tuple[int, ...]
+    failed: Mapping[int, str]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    study: str
+    metric: str
+    better: str
+    seeds: tuple[int, ...]
+    rows: tuple[SeedRow, ...]
+    low: float
+    high: float
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class SeedsFigure(Figure):
+    """metric: None for the study's own. limit: the most rows, in the table's order."""
+
+    metric: str | None = None
+    variants: tuple[str, ...] = ()
+    limit: Annotated[int, Ge(1)] = 40
+
+    def info(self, source: Source) -> Seeds:
+        name, values = source.values_of(self.metric)
+        chosen = {source.find(variant) for variant in self.variants} or set(source.variants)
+        asked = {(row.variant, row.compared_with): row for row in source.rows if row.variant in chosen}
+        rows = []
+        for row in asked.values():
+            own = values[row.variant]
+            of = [value for value in own if value is not None]
+            rows.append(
+                SeedRow(
+                    label=row.label or row.variant, compared_with=row.compared_with or "", values=own,
+                    against=values.get(row.compared_with or "", ()),
+                    mean=statistics.fmean(of) if of else None,
+                    collapsed=row.collapsed if name == source.metric else (),
+                    failed=source.failed.get(row.variant, {}),
+                )
+            )  # fmt: skip
+        if not rows:
+            raise FigureError("there is no row to show.")
+        low, high = _range(source.seeds, rows[: self.limit])
+        return Seeds(
+            study=source.study, metric=source.titled(name), better=source.directions.get(name, ""), seeds=source.seeds,
+            rows=tuple(rows[: self.limit]), low=low, high=high, left_out=max(len(rows) - self.limit, 0),
+        )  # fmt: skip
+
+    def scene(self, info: Seeds) -> Scene:
+        paired = len(info.rows) <= _FEASIBLE
+        marks: list[Mark] = []
+        for i, row in enumerate(info.rows):
+            if paired:
+                marks += _pairs(i, row, info)
+        for i, row in enumerate(info.rows):
+            marks += _points(i, row, info, paired)
+        pad = 0.04 * (info.high - info.low) or 1.0
+        n = [sum(value is not None for value in row.values) for row in info.rows]
+        ticks = [
+            (float(i), f"{row.label} (n={n[i]}{'†' if row.failed else ''})" if len(set(n)) > 1 else row.label)
+            for i, row in enumerate(info.rows)
+        ]
+        panel = Panel(
+            x=Axis(info.metric, info.low - pad, info.high + pad, grid=True),
+            y=Axis(low=-0.6, high=len(info.rows) - 0.4, ticks=tuple(ticks), reverse=True),
+            marks=tuple(marks),
+            height=0.45 + (0.3 if paired else 0.19) * len(info.rows),
+        )
+        means = [f"{row.label} {number(row.mean)}" for row in info.rows if row.mean is not None]
+        return Scene(
+            title=f"{info.study}: {info.metric} of every run",
+            caption=_caption(info, n, paired),
+            alt=f"Strip plot of {info.metric}, a point per run, {len(info.rows)} rows. Means: {in_words(means, 8)}.",
+            panels=(panel,),
+        )
+
+
+def _range(seeds: Sequence[int], rows: Sequence[SeedRow]) -> tuple[float, float]:
+    """Of all values but those that collapsed, which would squeeze the others into a line."""
+    collapsed = {(row.label, seed) for row in rows for seed in row.collapsed}
+    shown = [
+        value
+        for row in rows
+        for seed, value in zip(seeds, row.values, strict=True)
+        if value is not None and (row.label, seed) not in collapsed
+    ]
+    return (min(shown), max(shown)) if shown else (0.0, 1.0)
+
+
+def _lane(at: float, k: int, seeds: Sequence[int]) -> float:
+    """A seed's place within its lane, the same in every row: equal values lie beside each other, not on each other."""
+    return at + 0.18 * ((k + 0.5) / len(seeds) - 0.5)
+
+
+def _pairs(i: int, row: SeedRow, info: Seeds) -> Iterator[Mark]:
+    """The comparison's points above the row's own, and lines between those of one seed."""
+    there = [
+        (k, a, b)
+        for k, (a, b) in enumerate(zip(row.against, row.values, strict=False))
+        if a is not None and b is not None and info.low <= a <= info.high and info.low <= b <= info.high
+    ]
+    if there:
+        x = tuple(value for _, a, b in there for value in (a, b, b))
+        lanes = (i - _LANES, i + _LANES)
+        y = tuple(at for k, _, _ in there for at in (*(_lane(lane, k, info.seeds) for lane in lanes), None))
+        yield Series(x, y, colour="grey", dash="solid", width=0.7, faint=True)
+    known = [(k, a) for k, a in enumerate(row.against) if a is not None and info.low <= a <= info.high]
+    if known:
+        yield Series(
+            tuple(a for _, a in known), tuple(_lane(i - _LANES, k, info.seeds) for k, _ in known), "its comparison",
+            "grey", marker="hollow", size=3.2,
+            hover=tuple(f"{row.compared_with}, seed {info.seeds[k]}: {a:.5g}" for k, a in known),
+        )  # fmt: skip
+
+
+def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
+    at = i + _LANES if paired and row.against else float(i)
+    known = [(k, value) for k, value in enumerate(row.values) if value is not None]
+    inside = [(k, value) for k, value in known if info.low <= value <= info.high]
+    if inside:
+        hover = tuple(f"{row.label}, seed {info.seeds[k]}: {value:.5g}" for k, value in inside)
+        lanes = tuple(_lane(at, k, info.seeds) for k, _ in inside)
+        yield Series(
+            tuple(value for _, value in inside), lanes, "a run", "blue", marker="circle", size=3.6, hover=hover
+        )
+    for k, value in known:
+        seed = info.seeds[k]
+        if not info.low <= value <= info.high:
+            side = "left" if value < info.low else "right"
+            edge = info.low if side == "left" else info.high
+            said = f"{row.label}, seed {seed}: {value:.5g}"
+            yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(said,))  # type: ignore[arg-type]
+            beside: Literal["left", "right"] = "right" if side == "left" else "left"
+            yield Words(edge, at - 0.42 * paired, f"{number(value)} (seed {seed})", beside)
+    if row.mean is not None and info.low <= row.mean <= info.high:
+        yield Series((row.mean,), (at,), label="mean", colour="ink", marker="bar", size=10)
+    if row.failed:
+        seeds = sorted(row.failed)
+        step = 0.02 * (info.high - info.low)
+        hover = tuple(f"{row.label}, seed {seed}: failed ({row.failed[seed]})" for seed in seeds)
+        places = tuple(info.low + step * k for k in range(len(seeds)))
+        yield Series(places, (at,) * len(seeds), "failed, without a value", "vermillion", marker="cross", hover=hover)
+
+
+def _caption(info: Seeds, n: Sequence[int], paired: bool) -> str:
+    each = f"n = {n[0]}" if len(set(n)) == 1 else f"n = {min(n)} to {max(n)}"
+    better = f" ({info.better} is better)" if info.better else ""
+    said = [f"{info.metric}{better}, a point per run ({each}, {seeds_in_words(info.seeds)}); bars: means."]
+    if paired and any(row.against for row in info.rows):
+        said.append("Hollow: the variant that the row is compared with; lines join the two runs of a seed.")
+    collapsed = [f"{row.label} ({seeds_in_words(row.collapsed)})" for row in info.rows if row.collapsed]
+    if collapsed:
+        said.append(f"Collapsed seeds are beyond the axis, their values beside the arrows: {in_words(collapsed)}.")
+    failed = [
+        f"{row.label} ({in_words([f'seed {seed}: {why}' for seed, why in sorted(row.failed.items())])})"
+        for row in info.rows
+        if row.failed
+    ]
+    if failed:
+        said.append(f"Crosses at the edge: failed runs, which have no value: {in_words(failed)}.")
+    if info.left_out:
+        said.append(f"The first {len(info.rows)} of {len(info.rows) + info.left_out} rows.")
+    return " ".join(said)

@@ -1,0 +1,271 @@
+"""A scene on paper: PDF, SVG or PNG by matplotlib, without a browser or a display.
+
+Made for one (3.3 in) or two (6.9 in) columns of a paper: text of 7 to 8 points, fonts embedded, vectors. The same scene
+gives the same bytes: no date, no random id, and nobody's matplotlibrc. What to show is decided elsewhere (`figures/`).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal
+from xml.sax.saxutils import escape
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+from ablate.figures import typeset
+from ablate.figures.figure import Axis, Colour, Mark, Panel, Rule, Scene, Series, Span, Words
+from ablate.figures.typeset import drawable, fitted, wrapped
+
+Kind = Literal["pdf", "svg", "png"]
+WIDTHS = {1: 3.3, 2: 6.9}
+"""Inches of one and of both columns of a two-column paper (ICML, CVPR and ACL differ by less than 0.2 in)."""
+
+_DPI = 300
+_HANDLE = 34.0
+"""Points that a legend's entry takes beside its text."""
+
+_STYLE: dict[Any, Any] = {
+    "font.family": typeset.FAMILY,
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 4,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "text.parse_math": False,  # a trick may be called $x^2$
+    "text.usetex": False,
+    "pdf.fonttype": 42,  # TrueType, which journals ask for
+    "svg.fonttype": "path",
+    "svg.hashsalt": "ablate",
+    "path.simplify": False,
+}
+_COLOURS: dict[Colour, str] = {
+    "ink": "#000000", "grey": "#777777", "blue": "#0072B2", "orange": "#E69F00", "green": "#009E73",
+    "vermillion": "#D55E00", "purple": "#CC79A7", "sky": "#56B4E9",
+}  # fmt: skip
+_MARKERS = {
+    "": "", "circle": "o", "square": "s", "diamond": "D", "up": "^", "down": "v", "cross": "x", "plus": "+",
+    "hollow": "o", "hollow_square": "s", "left": "<", "right": ">", "bar": "|",
+}  # fmt: skip
+_DASHES: dict[str, Any] = {
+    "": "none", "solid": "-", "dashed": (0, (4, 1.6)), "dotted": (0, (1.2, 1.2)), "dashdot": (0, (5, 1.4, 1.2, 1.4)),
+}  # fmt: skip
+
+
+def draw(scene: Scene, kind: Kind, columns: int = 1) -> bytes:
+    """The scene as a file. columns: of the paper that it is to be as wide as, 1 or 2."""
+    with settings():
+        figure = laid_out(scene, columns)
+        out = io.BytesIO()
+        figure.savefig(out, format=kind, dpi=_DPI, metadata=_metadata(scene, kind), facecolor="white")
+    return _described(out.getvalue(), scene) if kind == "svg" else out.getvalue()
+
+
+@contextmanager
+def settings() -> Iterator[None]:
+    """Our style on matplotlib's own defaults, whatever the user's matplotlibrc says."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def _metadata(scene: Scene, kind: Kind) -> dict[str, Any]:
+    title = drawable(scene.title)
+    if kind == "pdf":
+        return {"CreationDate": None, "Title": title, "Subject": drawable(scene.alt)}
+    if kind == "svg":
+        return {"Date": None}
+    return {"Title": title, "Description": drawable(scene.alt)}
+
+
+def _described(svg: bytes, scene: Scene) -> bytes:
+    """With a title and a description that screen readers read."""
+    text = svg.decode("utf-8")
+    start = text.index(">", text.index("<svg ")) + 1
+    told = f"\n <title>{escape(drawable(scene.title))}</title>\n <desc>{escape(drawable(scene.alt))}</desc>"
+    return (text[: start - 1] + ' role="img">' + told + text[start:]).encode("utf-8")
+
+
+# --------------------------------------------------------------------------------------------------------------- layout
+
+
+def laid_out(scene: Scene, columns: int) -> Figure:
+    """The scene as matplotlib's figure; to be made, and drawn, within our settings."""
+    width = WIDTHS[columns]
+    across = min(scene.across if columns == 2 else scene.across_narrow, len(scene.panels))
+    rows = scene.rows(across)
+    heights = [max(panel.height + 0.2 * bool(panel.title) for panel in row) for row in rows]
+    labels = [mark.label for mark in scene.legend if not isinstance(mark, Words)]
+    labels = fitted(labels, width * 72 - _HANDLE, 7)
+    ncols = _legend_columns(labels, width)
+    lines = -(-len(labels) // ncols) if labels else 0
+    engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.04, hspace=0.04)
+    figure = Figure(figsize=(width, sum(heights) + 0.16 * lines + 0.1 * bool(lines)), layout=engine)
+    grid = figure.add_gridspec(len(rows), across, height_ratios=heights)
+    for i, row in enumerate(rows):
+        for j, panel in enumerate(row):
+            beside = max(_beside(other[j], width / across) for other in rows if len(other) > j)
+            _panel(figure.add_subplot(grid[i, j]), panel, width / across, beside, columns)
+    if labels:
+        handles = [_handle(mark) for mark in scene.legend]
+        # A legend ignores labels that begin with an underscore, so they are set after it was made.
+        made = figure.legend(
+            handles, [f"{i}" for i in range(len(labels))], loc="outside lower center", ncols=ncols, handlelength=2.2,
+            columnspacing=1.2, handletextpad=0.5, labelspacing=0.3, borderpad=0.1,
+        )  # fmt: skip
+        for text, label in zip(made.get_texts(), labels, strict=True):
+            text.set_text(label)
+    return figure
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """As many as fit beside each other: each as wide as its widest label and a handle."""
+    widths = [typeset.width(label, 7) + _HANDLE for label in labels]
+    for columns in range(len(labels), 1, -1):
+        if sum(max(part) for part in np.array_split(widths, columns)) <= width * 72 * 0.98:
+            rows = -(-len(labels) // columns)
+            return -(-len(labels) // rows)  # no more columns than those rows need
+    return 1
+
+
+def _names(panel: Panel, width: float) -> list[str]:
+    """Of its rows; a row's name may take two fifths of the width."""
+    return fitted([name for _, name in panel.y.ticks], 0.4 * width * 72, 7)
+
+
+def _beside(panel: Panel, width: float) -> float:
+    """Points that stand left of the panel's axes; panels above each other share their left edge."""
+    return max((typeset.width(name, 7) for name in _names(panel, width)), default=40.0) + 18
+
+
+def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
+    for mark in panel.marks:
+        _mark(axes, mark)
+    room = width * 72 - beside
+    if panel.side and columns == 2:
+        room -= max(typeset.width(drawable(text), 7) for _, text in panel.side) + 8
+    if panel.title:
+        axes.set_title(fitted([panel.title], room / 1.15, 8)[0])  # bold is wider
+    columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
+    _axis(axes, "x", panel.x, columns_named, width)
+    _axis(axes, "y", panel.y, _names(panel, width), width)
+    axes.set_xlabel(wrapped(panel.x.label, room, 7.5))
+    axes.set_ylabel(wrapped(panel.y.label, (panel.height - 0.3) * 72, 7.5))
+    if panel.side and columns == 2:
+        right = axes.twinx()
+        right.set_ylim(axes.get_ylim())
+        right.set_yticks([at for at, _ in panel.side], [drawable(text) for _, text in panel.side])
+        right.tick_params(length=0, pad=6)
+        for spine in right.spines.values():
+            spine.set_visible(False)
+
+
+def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str], width: float) -> None:
+    own = axes.xaxis if which == "x" else axes.yaxis
+    if axis.log:
+        getattr(axes, f"set_{which}scale")("log")
+        own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        own.set_minor_formatter(NullFormatter())
+    elif axis.whole:
+        own.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    elif not axis.ticks:
+        own.set_major_locator(MaxNLocator(nbins=5 if width < 3 else 6))
+    limit = getattr(axes, f"set_{which}lim")
+    limit(axis.low, axis.high)
+    if axis.ticks:
+        own.set_ticks([place for place, _ in axis.ticks], names)
+        if which == "y":
+            axes.tick_params(axis="y", length=0, pad=6)
+    if axis.reverse:
+        own.set_inverted(True)
+    if axis.grid:
+        axes.grid(axis=which, color="#e4e4e4", linewidth=0.5)
+        axes.set_axisbelow(True)
+
+
+# ---------------------------------------------------------------------------------------------------------------- marks
+
+
+def _mark(axes: Axes, mark: Mark) -> None:
+    if isinstance(mark, Series):
+        _series(axes, mark)
+    elif isinstance(mark, Rule):
+        line = axes.axvline if mark.axis == "x" else axes.axhline
+        line(mark.at, color="#444444", linewidth=0.8, linestyle=_DASHES[mark.dash], zorder=1.5)
+    elif isinstance(mark, Span):
+        area = axes.axvspan if mark.axis == "x" else axes.axhspan
+        area(mark.low, mark.high, color="#ececec", linewidth=0, zorder=0)
+    else:
+        offset, horizontal, vertical = {
+            "right": ((4, 0), "left", "center"), "left": ((-4, 0), "right", "center"),
+            "above": ((0, 4), "center", "bottom"), "below": ((0, -4), "center", "top"),
+        }[mark.side]  # fmt: skip
+        axes.annotate(
+            drawable(mark.text), (mark.x, mark.y), offset, textcoords="offset points", ha=horizontal, va=vertical,
+            fontsize=7, zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+        )  # fmt: skip
+
+
+def _series(axes: Axes, series: Series) -> None:
+    colour = _COLOURS[series.colour]
+    over = 1.8 if series.faint else 3.0
+    if series.band:
+        for part in series.stretches():
+            axes.fill_between(*part, color=colour, alpha=0.16, linewidth=0, zorder=over - 0.5)
+    elif series.low:
+        _bars(axes, series, colour, over)
+    values = [float("nan") if value is None else value for value in series.y]
+    axes.add_line(_line(series, list(series.x), values, over))
+    axes.update_datalim([(x, y) for x, y in zip(series.x, values, strict=True) if y == y])
+    axes.autoscale_view()
+
+
+def _bars(axes: Axes, series: Series, colour: str, over: float) -> None:
+    for x, y, low, high in zip(series.x, series.y, series.low, series.high, strict=True):
+        if y is None or low is None or high is None:
+            continue
+        at = x if series.along == "x" else y
+        error = [[max(at - low, 0.0)], [max(high - at, 0.0)]]
+        drawn: dict[str, Any] = {"xerr": error} if series.along == "x" else {"yerr": error}
+        axes.errorbar([x], [y], fmt="none", ecolor=colour, elinewidth=1.1, capsize=1.8, zorder=over - 0.1, **drawn)
+
+
+def _line(series: Series, x: list[float], y: list[float], over: float) -> Line2D:
+    colour, hollow = _COLOURS[series.colour], series.marker in ("hollow", "hollow_square")
+    return Line2D(
+        x, y, color=colour, linewidth=series.width, linestyle=_DASHES[series.dash], marker=_MARKERS[series.marker],
+        markersize=series.size * 0.9, markerfacecolor="white" if hollow else colour, markeredgecolor=colour,
+        markeredgewidth=1.1 if hollow or series.marker in ("cross", "plus", "bar") else 0.4,
+        markevery=(series.first, series.every), clip_on=series.marker not in ("left", "right"),
+        alpha=0.35 if series.faint else 1.0, zorder=over,
+    )  # fmt: skip
+
+
+def _handle(mark: Mark) -> Line2D | Patch:
+    if isinstance(mark, Span):
+        return Patch(facecolor="#ececec", edgecolor="#cccccc", linewidth=0.5)
+    if isinstance(mark, Rule):
+        return Line2D([], [], color="#444444", linewidth=0.8, linestyle=_DASHES[mark.dash])
+    assert isinstance(mark, Series), mark
+    return _line(mark, [], [], 3.0)

@@ -1,0 +1,174 @@
+"""Figures of a stored study: what they are made from, which of them apply, and the scene of one.
+
+Joins results.py (what was measured) with the shelf `figures/`. How a scene becomes a file: interactive.py (HTML) and
+paper.py (PDF, SVG, PNG). The same stored values give the same scene.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablate.analysis import results
+from ablate.analysis import verdicts as analysis
+from ablate.analysis.blocks import Array
+from ablate.analysis.comparisons import summarise
+from ablate.analysis.results import Results
+from ablate.errors import AblateError
+from ablate.figures.figure import Curve, Scene, SeedCurve, Source, TuningHistory
+from ablate.records import Json
+from ablate.registry import Registry
+from ablate.tables import factorials
+
+if TYPE_CHECKING:
+    from ablate.store.reader import Reader
+
+
+def source(
+    store: Reader, study: str | None = None, curves: Sequence[str] = (), tuning: TuningHistory | None = None
+) -> Source:
+    """What the figures of a stored study are made from; None: the one last run. AblateError where there is none.
+
+    curves: metrics that are wanted by step beside the study's own. tuning: its search, where it was tuned.
+    """
+    return source_of(store, results.load(store, study), curves=curves, tuning=tuning)
+
+
+def source_of(
+    store: Reader, found: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
+) -> Source:
+    """The same from results that are loaded already."""
+    table = results.ablation(found)
+    failed = _failed(found)
+    values, by_step = _values(store, found), _curves(store, found, failed, curves)
+    try:
+        interactions, no_interactions = factorials.interactions_of(found), ""
+    except AblateError as why:
+        interactions, no_interactions = None, str(why)
+    best = analysis.best(table.rows, table.better)
+    measured = found.measured
+    return Source(
+        study=found.study,
+        metric=table.metric,
+        better=table.better,
+        seeds=measured.seeds,
+        rows=table.rows,
+        values=values,
+        minimum_effect=measured.metric.minimum_effect,
+        units={name: unit for name in {**values, **by_step} if (unit := results.unit_of(found.resolved["task"], name))},
+        directions={table.metric: table.better, **measured.also},
+        failed=failed,
+        curves=by_step,
+        interactions=interactions,
+        no_interactions=no_interactions,
+        tuning=tuning,
+        best=None if best is None else best.variant,
+        measures=_measures(store, found),
+    )
+
+
+def _measures(store: Reader, found: Results) -> dict[str, str]:
+    """The variants whose runs evaluate another one's weights, and whose."""
+    variants = {cell.run: cell.variant for cell in found.cells}
+    others: dict[str, set[str]] = {}
+    for attempt in store.counted(found.study):
+        others.setdefault(attempt.variant, set()).add(variants.get(attempt.outputs.get("evaluates", ""), ""))
+    return {variant: next(iter(of)) for variant, of in others.items() if len(of) == 1 and "" not in of}
+
+
+def _failed(found: Results) -> dict[str, dict[int, str]]:
+    failed: dict[str, dict[int, str]] = {}
+    for cell in found.cells:
+        if cell.state == "failed":
+            failed.setdefault(cell.variant, {})[cell.seed] = cell.reason or "error"
+    return failed
+
+
+def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) -> Scene:
+    """The scene of one figure. FigureError: these results do not allow it, and why. PluginError: no such figure."""
+    figure = Registry().make("figures", name, params or {})
+    scene: Scene = figure.scene(figure.info(source))
+    return scene
+
+
+def _values(store: Reader, found: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:
+    """Every metric of every run: the study's as its table has them, the others at the end. Nothing where the file that
+    was imported tells means alone."""
+    measured = found.measured
+    if measured.given is not None:
+        return {}
+    row = {variant: i for i, variant in enumerate(measured.variants)}
+    column = {seed: i for i, seed in enumerate(measured.seeds)}
+    further: dict[str, Array] = {}
+    for variant, seed, name, value in store.values(found.study, None):
+        if name not in measured.values and value is not None and variant in row and seed in column:
+            array = further.setdefault(name, np.full((len(row), len(column)), np.nan))
+            array[row[variant], column[seed]] = value
+    everything = {**measured.values, **dict(sorted(further.items()))}
+    return {name: _by_variant(measured.variants, array) for name, array in everything.items()}
+
+
+def _by_variant(variants: Sequence[str], values: Array) -> dict[str, tuple[float | None, ...]]:
+    return {
+        variant: tuple(float(value) if np.isfinite(value) else None for value in row)
+        for variant, row in zip(variants, values, strict=True)
+    }
+
+
+# --------------------------------------------------------------------------------------------------------------- curves
+
+_OF_INTEREST = ("dev_accuracy", "dev_loss")
+"""What a brief asks of the best variant, where its task reports it."""
+
+Points = dict[int, tuple[list[int], list[float]]]
+"""Of each seed, steps and values."""
+
+
+def _curves(
+    store: Reader, found: Results, failed: Mapping[str, Mapping[int, str]], further: Sequence[str]
+) -> dict[str, dict[str, Curve]]:
+    """metric -> variant -> curve, of the study's metrics that are reported by step."""
+    names = list(dict.fromkeys([found.measured.metric.name, *found.measured.also, *_OF_INTEREST, *further]))
+    gathered: dict[tuple[str, str], Points] = {}
+    for reader in (store.curve_values, store.failed_curve_values):
+        for variant, seed, name, step, value in reader(found.study, names):
+            if value is None or not math.isfinite(value):
+                continue
+            steps, values = gathered.setdefault((name, variant), {}).setdefault(seed, ([], []))
+            steps.append(step)
+            values.append(value)
+    curves: dict[str, dict[str, Curve]] = {}
+    for name in names:
+        of_name = {
+            variant: curve(variant, name, gathered[name, variant], failed.get(variant, {}))
+            for variant in found.measured.variants
+            if (name, variant) in gathered
+        }
+        if of_name:
+            curves[name] = of_name
+    return curves
+
+
+def curve(variant: str, metric: str, points: Points, failed: Mapping[int, str]) -> Curve:
+    """Mean and interval at each step, over the seeds that are done; failed ones are carried along."""
+    done = [seed for seed in points if seed not in failed]
+    steps = sorted({step for seed in done for step in points[seed][0]})
+    place = {step: i for i, step in enumerate(steps)}
+    values = np.full((len(steps), len(done)), np.nan)
+    for j, seed in enumerate(done):
+        values[[place[step] for step in points[seed][0]], j] = points[seed][1]
+    of = summarise(values)
+    low, high = np.where(of.n == 2, of.low, of.ci_low), np.where(of.n == 2, of.high, of.ci_high)
+    return Curve(
+        variant, metric, tuple(steps), tuple(of.n.tolist()), tuple(of.mean.tolist()), _known(low), _known(high),
+        tuple(
+            SeedCurve(seed, tuple(at), tuple(there), failed.get(seed, "")) for seed, (at, there) in points.items()
+        ),
+    )  # fmt: skip
+
+
+def _known(values: Array) -> tuple[float | None, ...]:
+    return tuple(float(value) if np.isfinite(value) else None for value in values)

@@ -1,0 +1,1 @@
+"""Who executes: a pool of workers that takes run specifications. Knows no study."""

@@ -1,0 +1,416 @@
+"""The loop of `ablate run`: look around, ask the scheduler, do what it says, commit what the executor reports.
+
+The only writer of a running study. Several dispatchers may share one database: a claim is a lease on a run and on a
+slot, and what came late is fenced off by its token. Nothing is decided here (scheduler.py), nothing is drawn (cli.py).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Literal, Protocol
+
+from ablate.pool import host as devices
+from ablate.pool import scheduler
+from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
+from ablate.pool.feed import Feed, Fixed, Seen
+from ablate.pool.packer import Memory, Sizes
+from ablate.pool.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working
+from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
+from ablate.store.reader import LiveAttempt
+from ablate.store.store import Store
+
+POLL_S = 0.5
+LOOK_AROUND_S = 2.0
+"""How often an idle dispatcher reads what others did; a busy one every fifth time."""
+
+
+def lease_s() -> float:
+    """Seconds that a lease lasts without a sign of life ($ABLATE_LEASE_S; 30)."""
+    return float(os.environ.get("ABLATE_LEASE_S", "30"))
+
+
+@dataclass
+class Work:
+    """A run that is executing here: since when, and what it reported last."""
+
+    key: str
+    token: str
+    slot: Slot
+    since_s: float
+    spec: RunSpec
+    stopping: bool = False
+    step: int = 0
+    values: Mapping[str, float] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Who watches: the live view. Called from the loop, so it must return at once."""
+
+    def changed(self, dispatcher: Dispatcher) -> None: ...
+
+    def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did."""
+
+    executed: int
+    stopped_by: int | None
+
+
+class Dispatcher:
+    """Executes runs until each is done or failed. `specs`: key -> specification, in the plan's order; or a Feed, which
+    says as results come in which runs are wanted. `sizes`: what runs take, where devices are shared by memory."""
+
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        slots: Sequence[Slot],
+        specs: Mapping[str, RunSpec] | Feed,
+        limits: Limits,
+        *,
+        listener: Listener,
+        provenance: Mapping[str, Json] | None = None,
+        sizes: Sizes | None = None,
+    ) -> None:
+        self.store = store
+        self.executor = executor
+        self.slots = tuple(slots)
+        self.feed: Feed = Fixed(specs) if isinstance(specs, Mapping) else specs
+        self.specs: Mapping[str, RunSpec] = specs if isinstance(specs, Mapping) else {}
+        self.limits = limits
+        self.listener = listener
+        self.provenance = dict(provenance or {})
+        self.working: dict[str, Work] = {}
+        self.waiting: deque[str] = deque()
+        self.elsewhere: list[Elsewhere] = []
+        self.failed: dict[str, Reason] = {}
+        self.done: set[str] = set()
+        self.stopped_by: int | None = None
+        self.executed = 0
+        self._taken: dict[Slot, str] = {}
+        self._held: set[str] = set()
+        self._attempts: dict[str, int] = {}
+        self._alone: set[str] = set()
+        self._blocked: set[str] = set()
+        self._needing = _needing(self.specs)
+        self._sizes = sizes
+        self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
+        self._unwanted: dict[str, tuple[Reason, str]] = {}
+        self._renewed_s = self._looked_s = time.monotonic()
+        self._lease_s = lease_s()
+        self._owner = str(devices.this_process())
+
+    def run(self) -> Ended:
+        """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases."""
+        self.look_around()
+        with self._signals():
+            while not self.step(POLL_S):
+                pass
+        return Ended(self.executed, self.stopped_by)
+
+    def step(self, wait_s: float) -> bool:
+        """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
+        actions = scheduler.decide(self._snapshot(), time.monotonic())
+        if any(isinstance(action, Finish) for action in actions):
+            return self.stopped_by is not None or self._really_finished()
+        self._do(actions)
+        events = self.executor.poll(wait_s)
+        self._commit(events)
+        seen_s = time.monotonic() - self._looked_s
+        idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
+        if idle or seen_s > 5 * LOOK_AROUND_S:
+            self.look_around()
+        self.listener.changed(self)
+        return False
+
+    # ------------------------------------------------------------------------------------------------------- seeing
+
+    def _snapshot(self) -> Snapshot:
+        working = tuple(Working(w.token, w.slot, w.since_s, w.stopping, w.key) for w in self.working.values())
+        wanted = sum(other.run in self.specs for other in self.elsewhere)
+        return Snapshot(
+            slots=self.slots,
+            waiting=self.waiting,
+            working=working,
+            elsewhere=tuple(self.elsewhere),
+            taken=self._taken,
+            alone=self._alone,
+            memory=self._memory,
+            blocked=self._blocked,
+            wanted_elsewhere=wanted,
+            unwanted=self._unwanted,
+            stopping=self.stopped_by is not None,
+            renewed_s=self._renewed_s,
+            lease_s=self._lease_s,
+            limits=self.limits,
+        )
+
+    def look_around(self) -> None:
+        """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
+        self._read(self.specs)
+        others = self._see_others()
+        self._ask()
+        for attempt in others:
+            _end_orphan(attempt)
+        # A run of another study is not ours to give up, whatever our limits are.
+        self.elsewhere = [
+            Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
+            for a in others
+        ]
+        self._looked_s = time.monotonic()
+
+    def _see_others(self) -> list[LiveAttempt]:
+        """What others execute, where, and which runs need a device to themselves, whoever executes them."""
+        others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
+        self._held = {attempt.run for attempt in others}
+        self._taken = {Slot(a.device, a.slot): a.run for a in others if a.host == devices.host()}
+        self._alone = self.store.out_of_memory()
+        return others
+
+    def _read(self, keys: Collection[str]) -> None:
+        """The states of these runs, and what waits."""
+        mine = {work.key for work in self.working.values()}
+        states = self.store.states(keys)
+        for key in keys:
+            found = states[key]
+            self._attempts[key] = found.attempts
+            self.done.discard(key)
+            self.failed.pop(key, None)
+            if found.state == "done":
+                self.done.add(key)
+            elif found.state == "failed":
+                self.failed[key] = found.reason or "lost"
+        todo = {key for key in keys if states[key].state == "todo"}
+        waiting = todo | (set(self.waiting) - set(keys))
+        self.waiting = deque(key for key in self.specs if key in waiting and key not in mine)
+        ended = self.done | self.failed.keys()
+        self._blocked = {key for other, needing in self._needing.items() if other not in ended for key in needing}
+
+    def _ask(self) -> None:
+        """What the feed wants now. Runs that it did not want before, or that failed, are looked up in the store."""
+        if self.stopped_by is not None:
+            return
+        working = {work.key for work in self.working.values()}
+        wanted = self.feed.wanted(Seen(self.done, self.failed, working, self._held, self.waiting))
+        if wanted is not self.specs:
+            self.specs, self._needing = wanted, _needing(wanted)
+            self._memory = self._sizes.memory(wanted) if self._sizes else None
+            self._read([key for key in wanted if key not in self.done and key not in working])
+
+    def _really_finished(self) -> bool:
+        """Whether nothing is left in the database either; another dispatcher may have given a run back."""
+        self.look_around()
+        return not self.waiting and not any(other.run in self.specs for other in self.elsewhere)
+
+    # -------------------------------------------------------------------------------------------------------- doing
+
+    def _do(self, actions: Sequence[scheduler.Action]) -> None:
+        """Carry out actions: claims in one commit, and only then their processes."""
+        claimed: list[Work] = []
+        refused = False
+        if not actions:
+            return
+        with self.store.transaction():
+            if (self._memory or self._alone) and any(isinstance(action, Start) for action in actions):
+                # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
+                self._see_others()
+                actions = scheduler.decide(self._snapshot(), time.monotonic())
+            for action in actions:
+                match action:
+                    case Start(key, slot):
+                        work = self._claim(key, slot)
+                        refused |= work is None
+                        if work is not None:
+                            claimed.append(work)
+                    case Renew(tokens):
+                        held = self.store.renew(tokens, self._lease_s)
+                        self._renewed_s = time.monotonic()
+                        for token in set(tokens) - held:
+                            self.executor.stop(token, "lost", "another dispatcher took the run over")
+                    case Rescue(token, message, again):
+                        self.store.fail(token, "lost", message, again=again)
+                        refused = True
+                    case Stop(token, reason, message):
+                        self._unwanted.pop(token, None)
+                        self.working[token].stopping = reason != "pruned"  # that is a request: limits still hold
+                        self.executor.stop(token, reason, message)
+                    case Finish():
+                        pass
+        for work in claimed:
+            self.working[work.token] = work
+            self.executor.start(work.token, work.spec, work.slot)
+        self._no_longer_waiting({work.key for work in claimed})
+        if refused:
+            self.look_around()
+
+    def _no_longer_waiting(self, keys: set[str]) -> None:
+        """Claims take from the front, so this costs nothing however long the queue is; seldom one is further back."""
+        while self.waiting and self.waiting[0] in keys:
+            keys.remove(self.waiting.popleft())
+        if keys:
+            self.waiting = deque(key for key in self.waiting if key not in keys)
+
+    def _claim(self, key: str, slot: Slot) -> Work | None:
+        token = secrets.token_hex(8)
+        claimed = self.store.claim(
+            key,
+            token,
+            host=devices.host(),
+            boot=devices.boot(),
+            owner=self._owner,
+            device=slot.device,
+            slot=slot.index,
+            lease_s=self._lease_s,
+            log=self.specs[key].folder,
+        )
+        return Work(key, token, slot, time.monotonic(), self.specs[key]) if claimed else None
+
+    def _commit(self, events: Sequence[Event]) -> None:
+        """Store what happened, in one commit; only then is anything told to feed and listener. What the store refuses
+        came from an attempt that another dispatcher took over: the run is no longer ours to speak of."""
+        ended: list[tuple[Work, Finished | Failed, bool]] = []
+        if not events:
+            return
+        with self.store.transaction():
+            for event in events:
+                match event:
+                    case Started(token, pid, pid_started):
+                        self.store.started(token, pid, pid_started)
+                    case Progressed(token, step, values):
+                        self.store.progress(token, step, values)
+                        self.working[token].step, self.working[token].values = step, values
+                    case Finished(token, values, outputs, provenance):
+                        work = self.working.pop(token)
+                        if self.store.finish(token, values, outputs, self.provenance | dict(provenance)):
+                            ended.append((work, event, False))
+                    case Failed(token, reason, message, detail, provenance):
+                        work = self.working.pop(token)
+                        executions = self._attempts.get(work.key, 0) + (reason not in INTERRUPTED)
+                        again = scheduler.try_again(reason, executions, self.limits)
+                        made = self.provenance | dict(provenance)
+                        if self.store.fail(token, reason, message, detail, made, again=again):
+                            ended.append((work, event, again))
+        for event in events:
+            if isinstance(event, Progressed) and event.token in self.working:
+                why = self.feed.progressed(self.working[event.token].key, event.step, event.values)
+                if why is not None:
+                    self._unwanted[event.token] = why
+        for work, event, again in ended:
+            self._note(work, event, again)
+        if any(not again for _, _, again in ended):
+            self._ask()
+
+    def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
+        self.executed += 1
+        self._unwanted.pop(work.token, None)
+        if isinstance(ended, Finished):
+            self.done.add(work.key)
+            if self._sizes is not None and self._sizes.learn(work.spec, ended.provenance):
+                self._memory = self._sizes.memory(self.specs)
+        else:
+            self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)
+            if again and self.stopped_by is None and work.key in self.specs:
+                self.waiting.appendleft(work.key)
+                if ended.reason == "oom":
+                    self._alone.add(work.key)
+            elif not again:
+                self.failed[work.key] = ended.reason
+        if work.key in self.done or work.key in self.failed:
+            self._blocked.difference_update(self._needing.get(work.key, ()))
+        self.listener.ended(work, ended, again=again)
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        """The first signal asks the loop to stop; a second one ends the program at once (its children end with the
+        warm server, its leases with the next `run`)."""
+
+        def heard(number: int, _: FrameType | None) -> None:
+            if self.stopped_by is not None:
+                raise KeyboardInterrupt
+            self.stopped_by = number
+
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        before = {number: signal.signal(number, heard) for number in numbers}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
+    """What became of another dispatcher's attempt. On this host a death is seen at once; elsewhere the lease tells."""
+    if attempt.expired:
+        return "expired"
+    if attempt.host != devices.host():
+        return "held"
+    if attempt.boot != devices.boot():
+        return "gone"
+    return "held" if _owner(attempt).lives or _worker(attempt).lives else "gone"
+
+
+def _end_orphan(attempt: LiveAttempt) -> None:
+    """Kill a worker whose dispatcher is dead: it is about to die with its server, and until it has, its run and its
+    slot are not free."""
+    here = attempt.host == devices.host() and attempt.boot == devices.boot()
+    if here and not _owner(attempt).lives and _worker(attempt).lives:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(_worker(attempt).pid, signal.SIGKILL)
+
+
+def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
+    """Of runs whose weights others measure anew: those others."""
+    found = defaultdict(list)
+    for key, spec in specs.items():
+        if spec.evaluates in specs:
+            found[spec.evaluates].append(key)
+    return dict(found)
+
+
+def _owner(attempt: LiveAttempt) -> devices.Process:
+    pid, _, started = attempt.owner.partition(":")
+    return devices.Process(int(pid), int(started))
+
+
+def _worker(attempt: LiveAttempt) -> devices.Process:
+    return devices.Process(attempt.pid or 0, attempt.pid_started or 0)
+
+
+# -------------------------------------------------------------------------------------------------------------- canary
+
+
+def canaries(
+    executor: Executor,
+    slots: Sequence[Slot],
+    specs: Mapping[str, RunSpec],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Finished | Failed]:
+    """Two steps of each specification (name -> spec), as many at a time as there are slots; nothing is stored."""
+    waiting = deque(specs.items())
+    free = deque(slots)
+    running: dict[str, Slot] = {}
+    ended: dict[str, Finished | Failed] = {}
+    while waiting or running:
+        while waiting and free:
+            name, spec = waiting.popleft()
+            running[name] = free.popleft()
+            executor.start(name, spec, running[name], canary=True)
+        for event in executor.poll(POLL_S):
+            if isinstance(event, (Finished, Failed)):
+                free.append(running.pop(event.token))
+                ended[event.token] = event
+                if progress is not None:
+                    progress(len(ended))
+    return ended

@@ -1,0 +1,1 @@
+"""The shelf of executors, a file each. Contract: `ablate/pool/executor.py`."""

@@ -1,0 +1,226 @@
+"""Runs on this host: one child process per run, forked by the warm server (warm.py).
+
+A run's last word is passed on only when its process is gone, so that a slot is never used twice. A server that dies is
+started anew for the runs that follow; the ones it took with it are reported as lost.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ablate.pool import host as devices
+from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
+from ablate.pool.warm import Setup, WarmServer
+from ablate.records import Json, Reason, RunSpec
+
+STUCK_S = 10.0
+"""How long a server may take to tell that a child which was killed is gone."""
+
+
+@dataclass
+class _Child:
+    """A child as this executor knows it. `stopped`: why it was killed; `last`: the final message it sent."""
+
+    token: str
+    channel: socket.socket
+    slot: Slot
+    process: devices.Process | None = None
+    pending: bytes = b""
+    stopped: tuple[Reason, str] | None = None
+    last: dict[str, Any] | None = None
+    killed_s: float | None = None
+    oom_kills: int = field(default_factory=devices.kernel_oom_kills)
+
+
+class LocalExecutor(Executor):
+    """The pool of this host. `setup`: what the warm server imports; the server starts at once."""
+
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
+        self._selector = selectors.DefaultSelector()
+        self._children: dict[str, _Child] = {}
+        self._events: list[Event] = []
+        self._dying: list[_Child] = []
+        self._server: WarmServer | None = None
+        self._serve()
+
+    def _serve(self) -> WarmServer:
+        if self._server is None:
+            self._server = WarmServer.start(self._setup)
+            self._selector.register(self._server.channel, selectors.EVENT_READ, None)
+        return self._server
+
+    def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:
+        server = self._serve()
+        ours, theirs = socket.socketpair()
+        child = _Child(token, ours, slot)
+        self._children[token] = child
+        job = {"token": token, "spec": asdict(spec), "device": _inside(slot), "canary": canary}
+        job |= {"environment": devices.environment(slot)}
+        try:
+            server.fork(token, theirs)
+        except (BrokenPipeError, ConnectionResetError):
+            self._server_died()
+            return
+        self._selector.register(ours, selectors.EVENT_READ, token)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the child is gone already; its exit is on its way
+            ours.sendall(json.dumps(job).encode() + b"\n")
+
+    def poll(self, timeout_s: float) -> Sequence[Event]:
+        if not self._events:
+            self._bury()
+        if not self._events:
+            for key, _ in self._selector.select(min(timeout_s, 0.05) if self._dying else timeout_s):
+                if key.data is None:
+                    self._hear_server()
+                elif key.data in self._children:
+                    self._hear(self._children[key.data])
+        events, self._events = self._events, []
+        return events
+
+    def stop(self, token: str, reason: Reason, message: str) -> None:
+        child = self._children.get(token)
+        if child is not None and reason == "pruned" and child.process is not None:
+            with suppress(BrokenPipeError, ConnectionResetError):  # it has ended, and its last word counts
+                child.channel.sendall(json.dumps({"pause": message}).encode() + b"\n")
+        elif child is not None:
+            child.stopped = child.stopped or (reason, message)
+            child.killed_s = child.killed_s or time.monotonic()
+            self._kill(child)
+
+    def close(self) -> None:
+        """End the server; its children end with it."""
+        if self._server is not None:
+            self._selector.unregister(self._server.channel)
+            self._server.close()
+            self._server = None
+        for child in self._children.values():
+            child.channel.close()
+        self._children.clear()
+        self._selector.close()
+
+    # ------------------------------------------------------------------------------------------------------ hearing
+
+    def _hear_server(self) -> None:
+        assert self._server is not None
+        message = self._server.receive()
+        if message is None:
+            self._server_died()
+        elif "forked" in message:
+            child = self._children[message["forked"]]
+            child.process = devices.Process(message["pid"], message["started"])
+            self._events.append(Started(child.token, child.process.pid, child.process.started))
+            if child.stopped:
+                self._kill(child)
+        else:
+            self._end(self._children[message["exited"]], message)
+
+    def _hear(self, child: _Child) -> None:
+        """Read what a child said; an empty read means that it closed its end, and its exit will be told."""
+        try:
+            data = child.channel.recv(1 << 16)
+        except ConnectionResetError:
+            data = b""
+        if not data:
+            self._selector.unregister(child.channel)
+            return
+        *lines, child.pending = (child.pending + data).split(b"\n")
+        for line in lines:
+            try:
+                message = json.loads(line)
+            except ValueError:
+                message = {"failed": "bad_result", "detail": line[:2000].decode(errors="replace")}
+                message["message"] = "something else than the worker wrote to the worker's channel"
+            if "step" in message:
+                self._events.append(Progressed(child.token, message["step"], message["values"]))
+            else:
+                child.last = message
+
+    def _end(self, child: _Child, exit_: dict[str, Any]) -> None:
+        """The process is gone: read what it still had said, then pass on its last word."""
+        child.channel.setblocking(False)
+        with suppress(BlockingIOError, ValueError, KeyError):  # nothing more is there, or its end was heard before
+            while child.channel in self._selector.get_map():
+                self._hear(child)
+        self._forget(child)
+        self._events.append(_ending(child, exit_))
+
+    def _server_died(self) -> None:
+        """Its children die with it (or are killed here, where the system does not do that)."""
+        assert self._server is not None
+        self._selector.unregister(self._server.channel)
+        self._server.close()
+        self._server = None
+        for child in list(self._children.values()):
+            self._kill(child)
+            self._forget(child)
+            self._dying.append(child)
+        self._bury()
+
+    def _bury(self) -> None:
+        """Tell of children that died with their server, each once it is gone: one that hangs in the kernel keeps its
+        slot, but nobody waits for it. A server that does not tell of a killed child is stuck, and is killed itself."""
+        for child in [child for child in self._dying if child.process is None or not child.process.lives]:
+            self._dying.remove(child)
+            reason, message = child.stopped or ("lost", "the process that starts runs was killed")
+            self._events.append(Failed(child.token, reason, message))
+        late = time.monotonic() - STUCK_S
+        stuck = [child for child in self._children.values() if child.killed_s is not None and child.killed_s < late]
+        if self._server is not None and any(child.process is None or not child.process.lives for child in stuck):
+            self._server.process.kill()
+
+    def _forget(self, child: _Child) -> None:
+        with suppress(KeyError, ValueError):
+            self._selector.unregister(child.channel)
+        child.channel.close()
+        del self._children[child.token]
+
+    @staticmethod
+    def _kill(child: _Child) -> None:
+        """The child leads its process group, so whatever it started goes with it. A child that was forked just now does
+        not lead one yet: it is killed by itself, or it would never hear of it."""
+        if child.process is not None and child.process.lives:
+            try:
+                os.killpg(child.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                with suppress(ProcessLookupError):
+                    os.kill(child.process.pid, signal.SIGKILL)
+
+
+def _inside(slot: Slot) -> str:
+    """The device's name as the child sees it: with CUDA_VISIBLE_DEVICES set, its GPU is number 0."""
+    return "cpu" if slot.device == "cpu" else "cuda:0"
+
+
+def _ending(child: _Child, exit_: dict[str, Any]) -> Event:
+    provenance: dict[str, Json] = {"cpu_seconds": exit_["cpu_s"], "process_peak_mib": exit_["peak_mib"]}
+    last = child.last
+    if last is not None and "done" in last:
+        return Finished(child.token, last["done"], last["outputs"], provenance | last.get("seen", {}))
+    if last is not None:
+        return Failed(child.token, last["failed"], last["message"], last["detail"], provenance)
+    if child.stopped:
+        return Failed(child.token, *child.stopped, provenance=provenance)
+    return Failed(child.token, *_death(child, exit_["status"]), provenance=provenance)
+
+
+def _death(child: _Child, status: int) -> tuple[Reason, str]:
+    """Why a process ended without a last word, as far as the system tells."""
+    if not os.WIFSIGNALED(status):
+        return "error", f"the worker left with exit status {os.waitstatus_to_exitcode(status)} and no result"
+    number = os.WTERMSIG(status)
+    if number == signal.SIGKILL and devices.kernel_oom_kills() > child.oom_kills:
+        return "oom", "the kernel killed the worker: the host ran out of memory"
+    name = signal.Signals(number).name
+    if number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP):
+        return "lost", f"the worker was killed by {name}"
+    return "error", f"the worker crashed: {name}"

@@ -1,0 +1,242 @@
+"""What this host has: processors, GPUs, slots for runs, and which processes live.
+
+GPUs come from NVML, so that nobody but a child that trains ever touches CUDA. Nothing here starts or stops a run.
+Slots on several GPUs at once are not made: a run takes one GPU or none.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import psutil
+
+from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
+from ablate.identity import sha256
+from ablate.pool.executor import Slot
+from ablate.records import Json
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place for runs. name: "cpu" or "cuda:0"; memory_mib: of a GPU; visible: what CUDA_VISIBLE_DEVICES is to say."""
+
+    name: str
+    kind: str
+    memory_mib: int | None = None
+    visible: str = ""
+
+
+# ---------------------------------------------------------------------------------------------------------- devices
+
+
+@cache
+def gpus() -> tuple[Device, ...]:
+    """The GPUs that a child may use, numbered as CUDA numbers them under this process's CUDA_VISIBLE_DEVICES."""
+    import pynvml
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:  # no driver or no device
+        return ()
+    found = []
+    for index in range(pynvml.nvmlDeviceGetCount()):
+        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+        name, uuid = (
+            text.decode() if isinstance(text, bytes) else text
+            for text in (pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle))
+        )
+        found.append(Device(str(index), name, pynvml.nvmlDeviceGetMemoryInfo(handle).total >> 20, uuid))
+    pynvml.nvmlShutdown()
+    return visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def visible(found: Sequence[Device], setting: str | None) -> tuple[Device, ...]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves (indices or UUID prefixes), renamed cuda:0, cuda:1 in its order.
+
+    As in CUDA, the first entry that names no device ends the list.
+    """
+    chosen = list(found)
+    if setting is not None:
+        chosen = []
+        for entry in (part.strip() for part in setting.split(",")):
+            match = [d for d in found if d.name == entry or (entry.startswith("GPU-") and d.visible.startswith(entry))]
+            if not match:
+                break
+            chosen.append(match[0])
+    return tuple(
+        Device(f"cuda:{i}", device.kind, device.memory_mib, device.visible or device.name)
+        for i, device in enumerate(chosen)
+    )
+
+
+def memory_mib(name: str) -> int:
+    """The memory of a device: of the host (or what its control group leaves of it) for "cpu"."""
+    if name != "cpu":
+        return next((device.memory_mib or 0 for device in gpus() if device.name == name), 0)
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        limit = "max"
+    total = int(psutil.virtual_memory().total)
+    return (total if limit == "max" else min(total, int(limit))) >> 20
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@cache
+def processor_kind() -> str:
+    """The processor's name, as numbers may differ between kinds."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def slots(
+    *, gpus_per_run: int, runs_per_gpu: int, threads: int, workers: int | None, asked: Sequence[str] = ()
+) -> tuple[Slot, ...]:
+    """Where runs may execute: each GPU `runs_per_gpu` times, or one slot per `threads` processors.
+
+    asked: devices by name (--devices); all where empty. AblateError for a device that is not there, ConfigError
+    where a run wants more than there is.
+    """
+    there = gpus()
+    names = [device.name for device in there]
+    for name in asked:
+        if name not in [*names, "cpu"]:
+            allowed = one_of(["cpu", *names])
+            raise AblateError(f"--devices: there is no device {name!r}; there is {allowed}.{did_you_mean(name, names)}")
+    if gpus_per_run > len(there):
+        has = "no GPU" if not there else f"{len(there)} GPU" + "s" * (len(there) > 1)
+        raise ConfigError([("resources.gpus", f"is {gpus_per_run}, but this host has {has}; set it to {len(there)}.")])
+    if gpus_per_run > 1:
+        raise ConfigError([("resources.gpus", f"is {gpus_per_run}; a run of ablate takes one GPU or none.")])
+    if gpus_per_run == 1 and "cpu" not in asked:
+        chosen = [name for name in names if not asked or name in asked]
+        made = [Slot(name, index) for index in range(runs_per_gpu) for name in chosen]
+    else:
+        made = [Slot("cpu", index) for index in range(workers or max(1, processors() // threads))]
+    return tuple(made[:workers] if workers else made)
+
+
+def environment(slot: Slot) -> dict[str, str]:
+    """What a child in this slot sees: its own GPU and no other, or none."""
+    device = next((d for d in gpus() if d.name == slot.device), None)
+    return {"CUDA_VISIBLE_DEVICES": device.visible if device else ""}
+
+
+# -------------------------------------------------------------------------------------------------------- processes
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process of this host. `started` (the kernel's units) tells a reused pid apart."""
+
+    pid: int
+    started: int
+
+    @property
+    def lives(self) -> bool:
+        return process_started(self.pid) == self.started
+
+    def __str__(self) -> str:
+        return f"{self.pid}:{self.started}"
+
+
+def process_started(pid: int) -> int | None:
+    """When a process started (clock ticks since boot on Linux); None where it is gone or a zombie."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (OSError, ValueError):
+            return None
+        return None if fields[0] in "ZX" else int(fields[19])
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 1000)
+    except psutil.Error:
+        return None
+
+
+def this_process() -> Process:
+    started = process_started(os.getpid())
+    assert started is not None, "this process does not live"
+    return Process(os.getpid(), started)
+
+
+@cache
+def host() -> str:
+    return socket.gethostname()
+
+
+@cache
+def boot() -> str:
+    """What changes at every start of the host, so that process numbers of an earlier start mean nothing."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return str(int(psutil.boot_time()))
+
+
+def kernel_oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory; 0 where it does not tell."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------- provenance
+
+
+@cache
+def source_hash() -> str:
+    """A hash of ablate's own sources."""
+    root = Path(__file__).parent.parent
+    text = "".join(f"{p.relative_to(root)}\0{sha256(p.read_bytes())}\n" for p in sorted(root.rglob("*.py")))
+    return sha256(text)
+
+
+@cache
+def git_commit(folder: str) -> str | None:
+    """The commit that `folder` is at, with `+` where tracked files differ from it; None outside a repository."""
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return commit + "+" * bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(folder: str, *words: str) -> str:
+    done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()
+
+
+def provenance() -> dict[str, Json]:
+    """What a result was made with, besides what its key says. Versions are read without importing anything."""
+    from importlib import metadata
+
+    versions: dict[str, Json] = {"python": platform.python_version(), "processor": processor_kind()}
+    for name in ("torch", "numpy"):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions | {"ablate": source_hash(), "system": f"{platform.system()} {platform.machine()}"}

@@ -1,0 +1,268 @@
+"""What a child process does: execute one run and say over its channel what happens. It never opens the database.
+
+On the channel, one JSON object a line. In: {"token", "spec", "device", "environment", "canary"}, and perhaps later
+{"pause": why}, which is heeded after a step. Out: {"step", "values"} any number of times, then {"done": values,
+"outputs"} or {"failed": reason, "message", "detail"}. A write blocks while the dispatcher is busy: that is the
+back-pressure which keeps finished results from piling up unsaved.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import random
+import select
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ablate.errors import AblateError, ChangedError, PausedError
+from ablate.identity import sha256_file
+from ablate.records import Reason, RunSpec, Start, TrickUse
+from ablate.registry import Registry
+from ablate.training.dataset import own_modules
+from ablate.training.task import Run, Task, resolve
+
+_LONGEST = 100_000
+"""Characters of a traceback that are kept, the last ones."""
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
+
+
+class BadResultError(Exception):
+    """The task gave something that is no set of metrics."""
+
+
+class DivergedError(Exception):
+    """A metric is NaN or infinite."""
+
+
+def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
+    """Execute the run that arrives on `descriptor`. `loaded`: hashes of the user's files as the server loaded them."""
+    channel = socket.socket(fileno=descriptor)
+    with channel, channel.makefile("rb") as incoming, channel.makefile("wb") as outgoing:
+        line = incoming.readline()
+        if not line:
+            return 1
+        job = json.loads(line)
+
+        def say(message: Mapping[str, Any]) -> None:
+            outgoing.write(json.dumps(storable(message)).encode() + b"\n")
+            outgoing.flush()
+
+        def pause_asked() -> str:
+            there, _, _ = select.select([channel], [], [], 0)
+            line = incoming.readline() if there else b""
+            return str(json.loads(line)["pause"]) if line else ""
+
+        os.environ.update(job["environment"])
+        try:
+            with _logged(Path(job["spec"]["folder"])):
+                last = _execute(job, loaded, threads, say, pause_asked)
+                _flush()
+        except BrokenPipeError:
+            return 1  # the dispatcher is gone, and nobody else may be told
+        except OSError as error:  # the run's folder or its log: a full disk, say
+            last = {"failed": "error", "message": _last_line(error), "detail": traceback.format_exc()}
+        say(last)
+    return 0
+
+
+def _execute(
+    job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, say: Any, pause_asked: Callable[[], str]
+) -> dict[str, Any]:
+    """Run the job and return its last message. Whatever the task raises is stored with the run."""
+    spec = read_spec(job["spec"])
+    try:
+        _check_sources(spec, loaded)
+        inherited = _module_files()
+        _seed_everything(spec.seed, threads)
+        own_modules[:] = spec.path
+        registry = Registry([Path(folder) for folder in spec.plugins])
+        task = resolve(spec.task, registry)
+        run = Run(spec, registry, job["device"])
+        if job["canary"]:
+            return {"done": {}, "outputs": dict(task.canary(run))}
+        values = _values(task, run, say, pause_asked)
+        if spec.metric and spec.metric not in values:
+            has = ", ".join(sorted(values)) or "none"
+            raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
+        _check_sources(spec, _loaded_now(spec, loaded, inherited))
+        return {"done": values, "outputs": run.outputs, "seen": _seen(values, job["device"])}
+    except BrokenPipeError:
+        raise
+    except BaseException as error:
+        # What a person can mend is said in its message; a traceback would only hide it.
+        detail = "" if isinstance(error, AblateError) else traceback.format_exc()[-_LONGEST:]
+        with contextlib.suppress(OSError):  # a full disk has no room for the log either
+            print(detail or error, file=sys.stderr)
+        return {"failed": reason_of(error), "message": _last_line(error), "detail": detail}
+
+
+def reason_of(error: BaseException) -> Reason:
+    """Why the run failed, told from what the task raised."""
+    if isinstance(error, BadResultError):
+        return "bad_result"
+    if isinstance(error, DivergedError):
+        return "diverged"
+    if isinstance(error, ChangedError):
+        return "code_changed"
+    if isinstance(error, PausedError):
+        return "pruned"
+    if isinstance(error, MemoryError) or any(text in _text(error) for text in _OUT_OF_MEMORY):
+        return "oom"
+    return "error"
+
+
+def _last_line(error: BaseException) -> str:
+    if isinstance(error, (BadResultError, DivergedError, AblateError)):
+        return str(error)
+    return f"{type(error).__name__}: {_text(error)}".strip().removesuffix(":")[:2000]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # what a user's class does when it is asked for its text is the user's
+        return f"(its text cannot be told: {type(second).__name__})"
+
+
+def storable(message: Any) -> Any:
+    """The same with every text one that any database takes: no NUL, and no half of a character, as file names that are
+    no UTF-8 have them. One such text would end the dispatcher, and every run with it."""
+    if isinstance(message, str):
+        return message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    if isinstance(message, Mapping):
+        return {storable(name): storable(value) for name, value in message.items()}
+    return message
+
+
+# -------------------------------------------------------------------------------------------------------- the result
+
+
+def _values(task: Task, run: Run, say: Any, pause_asked: Callable[[], str]) -> dict[str, float]:
+    """The final metrics of a task that returns them, or yields them step by step (steps count from 1).
+
+    A pause is thrown into it after a step. What it yields in answer, if anything, is not taken: it stops either way.
+    """
+    result = task.execute(run)
+    if not isinstance(result, Iterator):
+        return numbers(result)
+    values: dict[str, float] = {}
+    step = 0
+    while True:
+        try:
+            made = next(result)
+        except StopIteration as end:
+            return values | (numbers(end.value) if end.value is not None else {})
+        step += 1
+        values = numbers(made)
+        say({"step": step, "values": values})
+        why = pause_asked()
+        if why:
+            getattr(result, "throw", _raise)(PausedError(why))
+            raise PausedError(why)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def numbers(result: Any) -> dict[str, float]:
+    """A task's mapping as plain floats. BadResultError for anything else, DivergedError for NaN and infinity."""
+    if not isinstance(result, Mapping):
+        raise BadResultError(
+            f"the task gave {type(result).__name__} {str(result)[:80]!r}; it must give metric names with numbers"
+        )
+    values: dict[str, float] = {}
+    for name, value in result.items():
+        if not isinstance(name, str):
+            raise BadResultError(f"the task gave a metric called {name!r}; names are text")
+        if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
+            raise BadResultError(f"metric {name!r} is {value!r:.80}; it must be a number")
+        try:
+            values[name] = float(value)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise BadResultError(f"metric {name!r} cannot be read as one number: {error}") from None
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise DivergedError(f"metric {name!r} is {value}")
+    return values
+
+
+CUDA_CONTEXT_MIB = 600
+"""Allowed for what a process takes of a GPU beside its tensors: a careful guess, measured on no card yet."""
+
+
+def _seen(values: Mapping[str, float], device: str) -> dict[str, float]:
+    """What the run took of its GPU at most, in MiB: what torch held, or what a metric called `peak_mib` says."""
+    if device == "cpu":
+        return {}  # of a CPU's, the system tells (warm.py)
+    peak = values.get("peak_mib", 0.0)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        peak = max(peak, torch.cuda.max_memory_reserved() / 2**20 + CUDA_CONTEXT_MIB)
+    return {"device_peak_mib": peak} if peak else {}
+
+
+# ------------------------------------------------------------------------------------------------------- the process
+
+
+def read_spec(data: Mapping[str, Any]) -> RunSpec:
+    """A RunSpec from its JSON."""
+    tricks = tuple(TrickUse(use["name"], use["params"]) for use in data["tricks"])
+    start = Start(**data["start"]) if data.get("start") else None
+    lists = {name: tuple(data[name]) for name in ("plugins", "path")}
+    return RunSpec(**{**data, **lists, "tricks": tricks, "start": start})
+
+
+def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:
+    changed = [path for path, planned in spec.sources.items() if loaded.get(path) != planned]
+    if changed:
+        raise ChangedError(f"{changed[0]} changed since the plan was made; run the same command again to plan anew")
+
+
+def _module_files() -> set[str]:
+    """The files of the modules that this process has imported."""
+    return {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+
+
+def _loaded_now(spec: RunSpec, loaded: Mapping[str, str], inherited: set[str]) -> dict[str, str]:
+    """Hashes of what this run executed. `inherited`: modules that the server had imported, as they were when `loaded`
+    was made; a module that the child itself imported counts as it is on disk now."""
+    mine = (_module_files() - inherited) & set(spec.sources)
+    return {**loaded, **{path: sha256_file(Path(path)) for path in mine}}
+
+
+def _seed_everything(seed: int, threads: int) -> None:
+    """Threads, and the global generators for code that uses them (ablate's own draws from named streams)."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        torch.set_num_threads(threads)
+        torch.manual_seed(seed)
+
+
+@contextlib.contextmanager
+def _logged(folder: Path) -> Iterator[None]:
+    """What the task prints goes to `log.txt` in the run's folder, not to the terminal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    yield
+
+
+def _flush() -> None:
+    """os._exit, which ends a child, flushes nothing."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(ValueError, OSError):
+            stream.flush()

@@ -1,0 +1,156 @@
+"""How to train a study's runs again and check them: commands, seeds, fingerprints, requirements. Pure.
+
+Everything comes from the database: what was asked (the runs' stored configurations) and what it was made with. No path,
+time or host enters; a folder that was given on the command line stands as FOLDER.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ablate.figures.figure import seeds_in_words
+from ablate.identity import sha256
+from ablate.records import Json
+from ablate.reports.document import Block, Bullets, Code, Facts, Line, Paragraph, code, line
+from ablate.text import listed
+
+if TYPE_CHECKING:
+    from ablate.store.reader import StoredCell
+
+
+def blocks(
+    study: str,
+    resolved: Mapping[str, Json],
+    cells: Sequence[StoredCell],
+    asked: Mapping[str, Mapping[str, Json]],
+    provenance: Mapping[str, Mapping[str, int]],
+    best: str | None,
+) -> tuple[Block, ...]:
+    """best: the variant whose run is named as the one to verify. asked: of each run what it was asked, by key."""
+    if resolved.get("imported"):
+        return _imported(study, resolved)
+    example = best or (cells[0].variant if cells else "")
+    seeds = seeds_in_words(resolved["seeds"]).removeprefix("seeds ").removeprefix("seed ")
+    facts = [("seeds", line(seeds)), *_fingerprints(asked, provenance)]
+    return (
+        Paragraph(_loop(resolved)),
+        Code(_commands(study, resolved, provenance, example, resolved["seeds"][0])),
+        Facts(tuple(facts)),
+    )
+
+
+def _loop(resolved: Mapping[str, Json]) -> Line:
+    if resolved["task"] == "classify":
+        where: Line = (code("ablate/training/trainer.py"),)
+    else:
+        where = (code(str(resolved["task"])),)
+    return line(
+        "The training loop is ", *where, "; the first command runs it for every variant and seed that is not done. "
+        "On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks; ",
+        code("ablate export --code FILE.zip"), " packs the study, its code and the versions that it was made with.",
+    )  # fmt: skip
+
+
+def _commands(
+    study: str, resolved: Mapping[str, Json], provenance: Mapping[str, Mapping[str, int]], example: str, seed: int
+) -> str:
+    file = re.split(r"[/\\]", resolved.get("file") or "")[-1] or f"{study}.yaml"
+    options = "".join(f" --set {_option(given)}" for given in resolved.get("overrides", ()))
+    pinned = " ".join(
+        f"{name}=={versions[0]}"
+        for name in ("torch", "numpy")
+        if len(versions := [v for v in provenance.get(name, {}) if v != "unknown"]) == 1
+    )
+    name = shlex.quote(study)
+    install = [f"pip install {pinned}"] if pinned else []
+    tune = [f"ablate tune {name}"] if resolved.get("tuned") else []
+    return "\n".join([
+        *install,
+        f"ablate run {shlex.quote(file)}{options}",
+        *tune,
+        f"ablate table {name}",
+        f"ablate verify {shlex.quote(f'{example}:{seed}')}",
+        f"ablate report {name}",
+    ])  # fmt: skip
+
+
+def _option(given: str) -> str:
+    key, _, text = given.partition("=")
+    path = "/" in text or "\\" in text or text.startswith("~")
+    return shlex.quote(f"{key}=FOLDER" if path else given)
+
+
+def _fingerprints(
+    asked: Mapping[str, Mapping[str, Json]], provenance: Mapping[str, Mapping[str, int]]
+) -> Iterable[tuple[str, Line]]:
+    data = sorted({str(run["data"]) for run in asked.values() if run.get("data")})
+    parts = {str(name): version for run in asked.values() for name, version in run.get("code", {}).items()}
+    threads = sorted({str(run["threads"]) for run in asked.values() if run.get("threads")})
+    if data:
+        yield "data", line("SHA-256 ", *_listed(map(_short, data)))
+    if parts:
+        yield "code", line(listed((f"{name} {_version(parts[name])}" for name in sorted(parts)), most=40))
+    if asked:
+        yield (
+            "runs",
+            line(
+                f"{len(asked)} keys, SHA-256 of their sorted list ", code(_short(sha256(chr(10).join(sorted(asked)))))
+            ),
+        )
+    environment = [
+        f"{what}: {listed(map(_short, known), most=4)}"
+        for kind, what in _ENVIRONMENT.items()
+        if (known := [value for value in provenance.get(kind, {}) if value != "unknown"])
+    ]
+    if threads:
+        environment.append(f"threads per run: {', '.join(threads)}")
+    if environment:
+        yield "environment", line("; ".join(environment))
+
+
+_ENVIRONMENT = {
+    "ablate": "ablate's source", "git": "git commit of the study", "python": "Python", "torch": "torch",
+    "numpy": "numpy", "processor": "processor", "system": "system",
+}  # fmt: skip
+
+
+def _listed(hashes: Iterable[str]) -> Line:
+    spans: list[Line] = [(code(text),) for text in hashes]
+    more = len(spans) - 4
+    kept = spans[:4] + ([line(f"and {more} more")] if more > 0 else [])
+    return tuple(span for i, one in enumerate(kept) for span in (line(", ") if i else ()) + one)
+
+
+def _version(version: Json) -> str:
+    """`v1` for a part of ablate; for a study's own files their names and the start of their hashes."""
+    if isinstance(version, list):
+        return ", ".join(f"{name} {_short(str(sha))}" for name, sha in version)
+    return _short(version) if isinstance(version, str) else f"v{version}"
+
+
+def _short(value: str) -> str:
+    """A hash by its first twelve digits; anything else as it is."""
+    hashed = len(value) >= 40 and all(c in "0123456789abcdef" for c in value[:40])
+    return value[:12] + "+" * value.endswith("+") if hashed else value
+
+
+def _imported(study: str, resolved: Mapping[str, Json]) -> tuple[Block, ...]:
+    found = resolved["imported"]
+    file = re.split(r"[/\\]", str(found.get("file") or ""))[-1]
+    sha = str(found.get("sha256") or "")
+    said = line(
+        "The runs were trained elsewhere and imported from ",
+        code(file),
+        *(line(", SHA-256 ", code(_short(sha))) if sha else ()),
+        ".",
+    )
+    name = shlex.quote(study)
+    return (
+        Paragraph(said),
+        Bullets(
+            (line("The analysis again: ", code(f"ablate table {name}"), " and ", code(f"ablate report {name}"), "."),)
+        ),
+    )

@@ -1,0 +1,245 @@
+"""What may be said of each comparison, in plain sentences made from verdicts. Pure; never praise.
+
+A sentence names the estimate, its interval, n and the adjusted p, and says no more than these allow. The table's own
+notes, on how it was tested and what is missing, are notes.py's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ablate.analysis.comparisons import MINIMUM_N
+from ablate.figures.figure import fixed, in_words, number
+from ablate.records import Better, Json, Metric, Row, Verdict, percent
+from ablate.tables.table import decimals
+
+ORDER: tuple[Verdict | None, ...] = ("helps", "hurts", "equivalent", "inert", "inconclusive", None)
+"""Verdicts as a report lists them; None: rows without any difference to judge."""
+
+HEADINGS: Mapping[Verdict | None, str] = {
+    "helps": "Helps",
+    "hurts": "Hurts",
+    "equivalent": "Equivalent",
+    "inert": "Inert",
+    "inconclusive": "Not decided",
+    None: "Not measured",
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What may be said of one comparison. subject: of what; where: ` in full`; brief: both with the numbers.
+
+    head and rest: the sentence, which a colon parts. delta: the row's difference, 0 where there is none.
+    """
+
+    verdict: Verdict | None
+    variant: str
+    compared_with: str
+    subject: str
+    where: str
+    brief: str
+    head: str
+    rest: str
+    delta: float = 0.0
+
+    @property
+    def text(self) -> str:
+        return f"{self.head}: {self.rest}"
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a study calls things. unit: of the metric. labels: of a choice of tricks. bases: of each variant the
+    hand-listed one whose base it stands on, empty for the study's own. tricks: of each variant the choices that are on.
+    """
+
+    metric: str
+    better: Better
+    unit: str
+    minimum_effect: float | None
+    labels: Mapping[str, str]
+    bases: Mapping[str, str]
+    tricks: Mapping[str, tuple[str, ...]]
+
+    @property
+    def points(self) -> str:
+        """The unit of a difference, after a space: of percentages, points."""
+        return " points" if self.unit == "%" else f" {self.unit}" if self.unit else ""
+
+    def label(self, choice: str) -> str:
+        return self.labels.get(choice, choice)
+
+    def named(self, choices: Iterable[str]) -> str:
+        return in_words([self.label(choice) for choice in choices])
+
+
+PLACEBO = "the placebo"
+"""What a sentence calls a row that changes nothing but the random streams."""
+
+TOGETHER = 3
+"""Tricks that a sentence names one by one; more are counted."""
+
+
+def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Words:
+    """How the study with this stored plan calls its tricks."""
+    labels: dict[str, str] = {}
+    for trick in resolved["tricks"]:
+        label = trick["label"] or trick["name"]
+        labels |= {f"{trick['name']}={level}": f"{label}: {level}" for level in trick["levels"]}
+        labels[trick["name"]] = label
+    variants = resolved["variants"]
+    return Words(
+        metric.name, metric.better, unit, metric.minimum_effect, labels,
+        {variant["name"]: variant.get("of") or "" for variant in variants},
+        {variant["name"]: tuple(variant["tricks"]) for variant in variants},
+    )  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------------- claims
+
+
+def claims(rows: Sequence[Row], named: Words) -> tuple[Claim, ...]:
+    """A claim for every comparison, once, by verdict (ORDER), then in the plan's order."""
+    once = list({(row.variant, row.compared_with): row for row in rows if row.compared_with is not None}.values())
+    digits = decimals((row.mean for row in rows), (row.std for row in rows))
+    named = replace(named, tricks={**{row.variant: row.tricks for row in rows}, **named.tricks})
+    return tuple(sorted((_claim(row, named, digits) for row in once), key=lambda claim: ORDER.index(claim.verdict)))
+
+
+def _claim(row: Row, named: Words, digits: int) -> Claim:
+    subject, where, how = _subject(row, named)
+    reference = row.compared_with or ""
+    if row.delta is None:
+        why = "no result of it yet." if not row.n else f"no result of {reference} to hold it against."
+        head = f"Not measured, {subject}{where}"
+        return Claim(None, row.variant, reference, subject, where, subject + where, head, why)
+    said = f"{fixed(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
+    change = f"{how}, {named.metric} changes by {said}"
+    rest = f"every output is the same bit for bit (n = {row.pairs})" if row.verdict == "inert" else change
+    verdict: Verdict = row.verdict or "inconclusive"  # None: before the first look of adaptive seeds is over
+    stopped = [f"settled at look {row.look}, so it got no further seeds"] if row.stopped_early else []
+    parts = [rest, *_open(row, named), *stopped, *_collapsed(row)]
+    head = _head(row, subject, where, named)
+    brief = f"{subject}{where} {said}"
+    text = f"{'; '.join(parts)}."
+    return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta)
+
+
+def _subject(row: Row, named: Words) -> tuple[str, str, str]:
+    """Of what a verdict speaks, where, and what is compared: ("batch norm", " in full", "without it")."""
+    reference = row.compared_with or ""
+    ours, theirs = named.tricks.get(row.variant, row.tricks), named.tricks.get(reference, ())
+    gone, come = [t for t in theirs if t not in ours], [t for t in ours if t not in theirs]
+    if row.placebo:
+        return PLACEBO, "", f"with other random streams than {reference} and nothing else"
+    if _is_variant(row, named):
+        return row.variant, "", f"in place of {reference}"
+    it = "it" if len(gone or come) == 1 else "them"
+    if gone and come:
+        return f"{named.named(come)} in place of {named.named(gone)}", "", f"in {row.variant} against {reference}"
+    if len(gone + come) > TOGETHER:
+        subject = f"{len(gone + come)} tricks together"
+        return subject, "", f"from {reference} to {row.variant}"
+    subject = named.named(gone or come) + (" together" if it == "them" else "")
+    return (subject, f" in {reference}", f"without {it}") if gone else (subject, f" on {reference}", f"with {it}")
+
+
+def _numbers(row: Row, digits: int) -> str:
+    """`95 % CI −10.6 to −2.8, n = 10, p = 0.019`; what n forbids is left out."""
+    parts = []
+    if row.delta_ci_low is not None and row.delta_ci_high is not None:
+        parts.append(f"{percent(row.confidence)} CI {_range(row.delta_ci_low, row.delta_ci_high, digits)}")
+    elif row.pairs == 2 and row.delta_low is not None and row.delta_high is not None:
+        parts.append(_range(row.delta_low, row.delta_high, digits))
+    parts.append(f"n = {row.pairs}" if row.pairs else f"n = {row.n}, unpaired")
+    if row.p_adjusted is not None:
+        parts.append("p < 0.001" if row.p_adjusted < 0.001 else f"p = {row.p_adjusted:.3f}")
+    return ", ".join(parts)
+
+
+def _range(low: float, high: float, digits: int) -> str:
+    return f"{fixed(low, digits, sign=True)} to {fixed(high, digits, sign=True)}"
+
+
+def _head(row: Row, subject: str, where: str, named: Words) -> str:
+    """The verdict in words: `batch norm helps in full`."""
+    several = subject.endswith(" together")
+    if row.placebo and row.verdict in ("helps", "hurts"):
+        return "A false alarm, for the placebo changes nothing"
+    if _is_variant(row, named) and row.verdict in ("helps", "hurts"):
+        return f"{subject} is {'better' if row.verdict == 'helps' else 'worse'} than {row.compared_with}"
+    match row.verdict:
+        case "helps" | "hurts":
+            return f"{subject} {row.verdict[:-1] if several else row.verdict}{where}"
+        case "equivalent":
+            margin = f"±{number(named.minimum_effect or 0.0)}{named.points}"
+            return f"{subject} make{'' if several else 's'} no difference as large as {margin}{where}"
+        case "inert":
+            return f"{subject} {'do' if several else 'does'} nothing{where}"
+        case _:
+            return f"Not decided for {subject}{where}"
+
+
+def _is_variant(row: Row, named: Words) -> bool:
+    """Whether a row is compared as what it is: it stands on another base, or no trick differs."""
+    reference = row.compared_with or ""
+    same = set(named.tricks.get(row.variant, row.tricks)) == set(named.tricks.get(reference, ()))
+    return not row.placebo and (same or named.bases.get(row.variant) != named.bases.get(reference))
+
+
+def _open(row: Row, named: Words) -> list[str]:
+    """Why a row is not decided, and what it would take; nothing of a decided one."""
+    if row.verdict is None:
+        return ["the first look is not over, so nothing is tested yet"]
+    if row.verdict != "inconclusive":
+        return []
+    if row.identical:
+        return ["the metric is the same at every shared seed, though other outputs differ"]
+    if row.no_spread:
+        return ["the difference is the same at every seed, so there is no spread to test against"]
+    low, high = row.delta_ci_low, row.delta_ci_high
+    if low is None or high is None:
+        return [f"with fewer than {MINIMUM_N} seeds nothing is tested"]
+    alone = low > 0 or high < 0
+    said = "the interval alone leaves out 0, but the difference does not survive correction"
+    parts = [said if alone else "the interval holds gains and losses"]
+    if row.more_seeds is not None:
+        size = f"an effect of {number(named.minimum_effect)}" if named.minimum_effect else "an effect of that size"
+        parts.append(f"about {row.more_seeds} more seed{'s' * (row.more_seeds > 1)} would show {size}")
+    return parts
+
+
+def _collapsed(row: Row) -> list[str]:
+    if not row.collapsed:
+        return []
+    seeds = in_words([f"seed {seed}" for seed in row.collapsed])
+    return [f"{seeds} of {row.variant} collapsed, so mean and t say little"]
+
+
+def tally(found: Sequence[Claim]) -> str:
+    """`Of 6 comparisons, 2 help and 4 are not decided.`"""
+    count = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in ORDER}
+    parts = [f"{count[verdict]} {what[count[verdict] > 1]}" for verdict, what in _TALLY.items() if count[verdict]]
+    return f"Of {len(found)} comparison{'s' * (len(found) != 1)}, {in_words(parts)}."
+
+
+_TALLY: Mapping[Verdict | None, tuple[str, str]] = {
+    "helps": ("helps", "help"), "hurts": ("hurts", "hurt"), "equivalent": ("is equivalent", "are equivalent"),
+    "inert": ("does nothing", "do nothing"), "inconclusive": ("is not decided", "are not decided"),
+    None: ("is not measured", "are not measured"),
+}  # fmt: skip
+
+
+def decided(found: Sequence[Claim], verdict: Verdict) -> list[str]:
+    """What has this verdict, each subject once with where: `batch norm (in B, in C)`."""
+    where: dict[str, list[str]] = {}
+    for claim in found:
+        if claim.verdict == verdict and claim.subject != PLACEBO:
+            where.setdefault(claim.subject, []).append(claim.where.strip())
+    alone = len({place for places in where.values() for place in places}) < 2
+    return [
+        f"{subject} ({', '.join(places)})" if not alone and any(places) else subject
+        for subject, places in where.items()
+    ]

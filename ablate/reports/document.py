@@ -1,0 +1,134 @@
+"""The contract of a report: sections of plain blocks, which reports/html.py and its siblings turn into files.
+
+A document holds text, names and numbers as they are; every format escapes them in one place. It knows no syntax and
+computes no statistic (report.py makes one from results, prose.py from an author's own Markdown).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ablate.figures.figure import Scene
+from ablate.tables.table import TableData, ViewData
+
+# ---------------------------------------------------------------------------------------------------------------- text
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of text. style: empty for plain text. href: a web address; empty where it is no link."""
+
+    text: str
+    style: Literal["", "strong", "emphasis", "code"] = ""
+    href: str = ""
+
+
+Line = tuple[Span, ...]
+"""Text that flows: one paragraph, one item of a list."""
+
+
+def line(*parts: str | Span) -> Line:
+    """Plain text and spans as one line."""
+    return tuple(Span(part) if isinstance(part, str) else part for part in parts)
+
+
+def strong(text: str) -> Span:
+    return Span(text, "strong")
+
+
+def code(text: str) -> Span:
+    return Span(text, "code")
+
+
+def plain(text: Line) -> str:
+    """A line without its styles."""
+    return "".join(span.text for span in text)
+
+
+# --------------------------------------------------------------------------------------------------------------- blocks
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    text: Line
+
+
+@dataclass(frozen=True)
+class Bullets:
+    """A list. numbered: 1., 2. and so on. minor: notes below a table, in smaller print where a format has it."""
+
+    items: tuple[Line, ...]
+    numbered: bool = False
+    minor: bool = False
+
+
+@dataclass(frozen=True)
+class Code:
+    """Lines to be typed as they stand."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Terms and what is to be said of each."""
+
+    items: tuple[tuple[str, Line], ...]
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading inside a section: of an author's notes."""
+
+    text: Line
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table or a view, drawn by the shelf `tables/`. Its notes are a list of their own, below."""
+
+    data: TableData | ViewData
+    caption: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure. name: of the file that draws it; wide: it needs the whole width of a page."""
+
+    name: str
+    scene: Scene
+    wide: bool = False
+
+
+Block = Paragraph | Bullets | Code | Facts | Heading | Table | Picture
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report under a heading.
+
+    key: its name, for links and for what is left out. brief: the same in fewer words, where space is short; empty where
+    there is no shorter form.
+    """
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+    brief: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report. subtitle: one line below the title. more: the command that makes the long form of a shortened one."""
+
+    study: str
+    title: str
+    subtitle: str
+    sections: tuple[Section, ...]
+    more: str = ""
+
+    def section(self, key: str) -> Section:
+        """The section called `key`; KeyError where there is none."""
+        return {section.key: section for section in self.sections}[key]

@@ -1,0 +1,159 @@
+r"""A report as a LaTeX document that compiles by itself with pdflatex, its figures as PDF files beside it.
+
+Every name is escaped by the table format's rule; code is set as text, never as `verbatim`, which a name could end.
+Tables shrink to the width of the page, and long ones go on in further tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import PurePath
+from urllib.parse import quote
+
+from ablate.figures import paper
+from ablate.registry import Registry
+from ablate.reports.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Facts,
+    Heading,
+    Line,
+    Paragraph,
+    Picture,
+    Section,
+    Span,
+    Table,
+)
+from ablate.tables.table import Format, TableData, TableOptions, ViewData
+
+ROWS = 40
+"""Rows of one table; LaTeX cannot break a floating one."""
+
+
+def files(document: Document, name: str) -> dict[str, bytes]:
+    """The report and its figures, by the names of their files. Equal documents give equal bytes."""
+    stem = PurePath(name).stem
+    made: dict[str, bytes] = {}
+    table: Format = Registry().make("tables", "latex", {})
+    parts = [part for section in document.sections for part in _section(section, stem, table, made)]
+    text = _DOCUMENT % {
+        "title": table.text(document.title),
+        "subtitle": table.text(document.subtitle),
+        "body": "\n\n".join(parts),
+    }
+    return {name: text.encode("utf-8"), **made}
+
+
+def _section(section: Section, stem: str, table: Format, made: dict[str, bytes]) -> Iterator[str]:
+    yield rf"\section{{{table.text(section.title)}}}"
+    for block in section.blocks:
+        yield _block(block, stem, table, made)
+
+
+def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> str:
+    """One block; what it draws is added to `made`."""
+    match block:
+        case Paragraph(text):
+            return _line(text, table)
+        case Heading(text):
+            return rf"\subsection*{{{_line(text, table)}}}"
+        case Bullets(items, numbered, minor):
+            kind = "enumerate" if numbered else "itemize"
+            listed = "\n".join(rf"\item {_line(item, table)}" for item in items)
+            made_list = f"\\begin{{{kind}}}\n{listed}\n\\end{{{kind}}}"
+            return f"{{\\footnotesize\n{made_list}\n}}" if minor else made_list
+        case Code(text):
+            lines = "\\\\\n".join(_code(line, table) for line in text.split("\n"))
+            return f"\\begin{{flushleft}}\\small\\ttfamily\n{lines}\n\\end{{flushleft}}"
+        case Facts(items):
+            listed = "\n".join(rf"\item[{{{table.text(term)}}}] {_line(said, table)}" for term, said in items)
+            return f"\\begin{{description}}\n{listed}\n\\end{{description}}"
+        case Table():
+            return _table(block, table)
+        case Picture(name, scene):
+            file = f"{''.join(c if c.isalnum() and c.isascii() else '-' for c in stem)}-{name.replace('_', '-')}.pdf"
+            made[file] = paper.draw(scene, "pdf", 2)
+            return (
+                "\\begin{figure}[htbp]\n\\centering\n"
+                f"\\includegraphics[width=\\linewidth]{{{file}}}\n"
+                f"\\caption{{{table.text(scene.caption)}}}\n\\label{{fig:{name.replace('_', '-')}}}\n\\end{{figure}}"
+            )
+
+
+def _table(block: Table, table: Format) -> str:
+    """One table, or several that go on."""
+    rows = block.data.rows
+    made = []
+    for start in range(0, max(len(rows), 1), ROWS):
+        part = _rows(block.data, start)
+        go_on = f" (rows {start + 1} to {start + len(part.rows)} of {len(rows)})" if len(rows) > ROWS else ""
+        label = f"tab:{block.label}" + (f"-{start // ROWS + 1}" if start else "")
+        options = TableOptions(caption=block.caption + go_on, label=label)
+        made.append(table.render(part, options).rstrip())
+    return "\n\n".join(made)
+
+
+def _rows(data: TableData | ViewData, start: int) -> TableData | ViewData:
+    if isinstance(data, ViewData):
+        return replace(data, rows=data.rows[start : start + ROWS])
+    return replace(data, rows=data.rows[start : start + ROWS])
+
+
+def _code(line: str, table: Format) -> str:
+    line = line.replace("\t", "    ")
+    indent = len(line) - len(line.lstrip(" "))
+    return "~" * indent + (table.text(line) or "~")
+
+
+def _line(text: Line, table: Format) -> str:
+    return "".join(_span(span, table) for span in text)
+
+
+def _span(span: Span, table: Format) -> str:
+    before = " " * span.text[:1].isspace()
+    after = " " * (span.text[-1:].isspace() and bool(span.text.strip()))
+    text = table.text(span.text)
+    command = {"strong": "textbf", "emphasis": "emph", "code": "texttt"}.get(span.style)
+    text = rf"\{command}{{{text}}}" if command and text else text
+    if span.href:
+        address = quote(span.href, safe=":/?=&@;,+!*()~.-_%#").replace("%", r"\%").replace("#", r"\#")
+        text = rf"\href{{{address}}}{{{text}}}"
+    return before + text + after
+
+
+_DOCUMENT = r"""\documentclass[10pt]{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\usepackage[a4paper,margin=22mm]{geometry}
+\usepackage{amssymb}
+\usepackage{booktabs}
+\usepackage{graphicx}
+%% Without siunitx numbers are set flush right.
+\usepackage{array}\makeatletter
+\IfFileExists{siunitx.sty}{\usepackage{siunitx}}{\newcolumntype{S}{}\renewcommand*\NC@rewrite@S[1][]{%%
+  \@temptokena\expandafter{\the\@temptokena>{$}r<{$}}\NC@find}}
+\makeatother
+\usepackage[hidelinks]{hyperref}
+\setlength{\parindent}{0pt}
+\setlength{\parskip}{0.5em}
+\emergencystretch=3em
+%% A table that is wider than the page shrinks to it.
+\newsavebox{\widetable}
+\let\plaintabular\tabular
+\let\endplaintabular\endtabular
+\renewenvironment{tabular}[2][c]{\begin{lrbox}{\widetable}\plaintabular[#1]{#2}}{\endplaintabular\end{lrbox}%%
+  \ifdim\wd\widetable>\linewidth\resizebox{\linewidth}{!}{\usebox{\widetable}}\else\usebox{\widetable}\fi}
+\title{%(title)s}
+\author{}
+\date{%(subtitle)s}
+\begin{document}
+\maketitle
+
+%(body)s
+
+\end{document}
+"""

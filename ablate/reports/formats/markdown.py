@@ -1,0 +1,105 @@
+"""A report as Markdown, as GitHub renders it, with its figures as SVG files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from ablate.figures import paper
+from ablate.registry import Registry
+from ablate.reports.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Facts,
+    Heading,
+    Line,
+    Paragraph,
+    Picture,
+    Section,
+    Span,
+    Table,
+)
+from ablate.tables.table import Format, TableOptions
+
+
+def files(document: Document, name: str) -> dict[str, bytes]:
+    """The report and its figures, by the names of their files. Equal documents give equal bytes."""
+    stem = PurePath(name).stem
+    made: dict[str, bytes] = {}
+    table = Registry().make("tables", "markdown", {})
+    parts = [f"# {table.text(document.title)}", table.text(document.subtitle)]
+    for section in document.sections:
+        parts += _section(section, stem, table, made)
+    return {name: ("\n\n".join(parts) + "\n").encode("utf-8"), **made}
+
+
+def _section(section: Section, stem: str, table: Format, made: dict[str, bytes]) -> Iterator[str]:
+    yield f"## {table.text(section.title)}"
+    for block in section.blocks:
+        yield _block(block, stem, table, made)
+
+
+def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> str:
+    """One block; what it draws is added to `made`."""
+    match block:
+        case Paragraph(text):
+            return _item(text, table)
+        case Heading(text):
+            return f"### {_line(text, table)}"
+        case Bullets(items, numbered):
+            return "\n".join(f"{f'{i}.' if numbered else '-'} {_item(item, table)}" for i, item in enumerate(items, 1))
+        case Code(text):
+            return code_block(text)
+        case Facts(items):
+            return "\n".join(f"- **{table.text(term)}**: {_line(said, table)}" for term, said in items)
+        case Table(data, caption, _):
+            return table.render(data, TableOptions(caption=caption)).rstrip("\n")
+        case Picture(name, scene):
+            file = f"{stem}-{name}.svg"
+            made[file] = paper.draw(scene, "svg", 2)
+            title = f"**{table.text(scene.title)}.** {table.text(scene.caption)}"
+            return f"![{table.text(scene.alt)}]({file.replace(' ', '%20')})\n\n{title}"
+
+
+def code_block(text: str) -> str:
+    """Fenced by more backticks than any that it holds."""
+    longest = max((len(run) for line in text.split("\n") for run in _runs(line)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}\n{fence}"
+
+
+def _runs(text: str) -> list[str]:
+    """The stretches of backticks in a text."""
+    return [run for run in "".join(c if c == "`" else " " for c in text).split() if run]
+
+
+def _item(text: Line, table: Format) -> str:
+    """A line as a paragraph or an item: what would start a list, a heading or a quotation there is escaped."""
+    made = _line(text, table)
+    if made[:1] in "-+#=" or (made[:1].isdigit() and made.lstrip("0123456789")[:1] in (".", ")")):
+        digits = len(made) - len(made.lstrip("0123456789"))
+        return f"{made[:digits]}\\{made[digits:]}"
+    return made
+
+
+def _line(text: Line, table: Format) -> str:
+    return "".join(_span(span, table) for span in text).strip()
+
+
+def _span(span: Span, table: Format) -> str:
+    inner = span.text.strip()
+    if not inner:
+        return " " if span.text else ""
+    before, after = " " * span.text[:1].isspace(), " " * span.text[-1:].isspace()
+    if span.style == "code":
+        ticks = "`" * (max(map(len, _runs(inner)), default=0) + 1)
+        pad = " " if inner.startswith("`") or inner.endswith("`") else ""
+        text = f"{ticks}{pad}{' '.join(inner.split())}{pad}{ticks}"
+    else:
+        text = table.text(inner)
+        mark = {"strong": "**", "emphasis": "*"}.get(span.style, "")
+        text = f"{mark}{text}{mark}"
+    text = f"[{text}](<{span.href.replace('<', '%3C').replace('>', '%3E')}>)" if span.href else text
+    return before + text + after

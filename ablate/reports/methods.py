@@ -1,0 +1,247 @@
+"""The statistics paragraph of a paper, and what a study's numbers cannot say. Pure; made from the plan and the rows.
+
+The notes under a table (notes.py) explain its cells; this says the same as running text, for a methods section, and
+adds the limits that every reader should hold against the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from ablate.analysis.comparisons import MINIMUM_N
+from ablate.analysis.verdicts import Measured, best
+from ablate.figures.figure import in_words, number, seeds_in_words
+from ablate.records import Json, Row, percent
+from ablate.study import changes as registration
+from ablate.tables import adaptive, notes
+
+if TYPE_CHECKING:
+    from ablate.store.reader import StoredCell, TestUse
+
+Provenance = Mapping[str, Mapping[str, int]]
+"""Of each kind of provenance the values found, and how many counted runs have each."""
+
+
+def paragraph(
+    resolved: Mapping[str, Json],
+    measured: Measured,
+    rows: Sequence[Row],
+    cells: Sequence[StoredCell],
+    provenance: Provenance,
+    *,
+    factorial: bool = False,
+) -> str:
+    """How the numbers were made and tested. factorial: effects and interactions are reported too."""
+    sentences = [
+        _runs(resolved, measured, cells),
+        *_pairs(resolved, measured),
+        *_tests(measured, rows),
+        *_equivalence(measured),
+        *_factorial(factorial),
+        *_missing(measured, cells),
+        *_plan(resolved, cells),
+        *_made_with(resolved, provenance),
+    ]
+    return " ".join(sentences)
+
+
+def _runs(resolved: Mapping[str, Json], measured: Measured, cells: Sequence[StoredCell]) -> str:
+    metric = measured.metric
+    at = {"last": "after the last epoch" if resolved["task"] == "classify" else "at the end of each run"}.get(
+        str(metric.at), "at each run's best epoch" if metric.at == "best" else f"at epoch {metric.at}"
+    )
+    variants = len(measured.variants)
+    runs = len({cell.run for cell in cells})
+    counted = f"{variants} variant{'s' * (variants != 1)}"
+    if measured.given is not None:
+        return (
+            f"We compare {counted} by {metric.name} ({metric.better} is better) from means, standard deviations and n."
+        )
+    each = adaptive.each_trained_with(measured) or seeds_in_words(measured.seeds)
+    return (
+        f"We compare {counted} by {metric.name} ({metric.better} is better) {at}, each trained with "
+        f"{each}: {runs} run{'s' * (runs != 1)}."
+    )
+
+
+def _pairs(resolved: Mapping[str, Json], measured: Measured) -> list[str]:
+    if resolved["task"] != "classify" or len(measured.seeds) < 2:
+        return []
+    return [
+        "Runs of equal seeds share the initialisation of all parameters that they have in common and the order of "
+        "their batches, so seeds form pairs."
+    ]
+
+
+def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
+    family = len(measured.family)
+    if not family:
+        return ["Nothing is compared and nothing tested."]
+    tests = {row.test for row in rows if row.test and row.p is not None}
+    if not tests:
+        return [f"With fewer than {MINIMUM_N} seeds per comparison nothing is tested; differences are described."]
+    against = {row.compared_with for row in rows if row.compared_with is not None}
+    reference = f"with {next(iter(against))}" if len(against) == 1 else "with its reference"
+    how = {
+        "paired t": "a two-sided paired t test over the seeds that both share",
+        "Welch t": "Welch's two-sided t test where no seed is shared",
+        "pooled t": "a two-sided t test against the error pooled over all variants, seeds as blocks",
+    }
+    if tests == {"Welch t"}:
+        how["Welch t"] = "Welch's two-sided t test"
+    named = " and ".join(text for test, text in how.items() if test in tests)
+    several = f"the {family} p-values are adjusted by Holm's method (Holm 1979), and " if family > 1 else ""
+    return [
+        f"Each variant is compared {reference} by {named}; {several}a difference counts as established where "
+        f"{'the adjusted p' if several else 'p'} < 0.05.",
+        *adaptive.in_methods(measured),
+        f"Intervals are {percent(1 - measured.alpha)} t intervals of the mean difference, not adjusted for the number "
+        "of comparisons.",
+    ]
+
+
+def _equivalence(measured: Measured) -> list[str]:
+    margin = measured.metric.minimum_effect
+    if not margin or not measured.family:
+        return []
+    return [
+        f"Two variants count as equivalent where two one-sided t tests at {adaptive.level(measured)} (Schuirmann 1987) "
+        f"put their difference within ±{number(margin)}."
+    ]
+
+
+def _factorial(factorial: bool) -> list[str]:
+    if not factorial:
+        return []
+    return [
+        "Main effects and interactions over the factorial are estimated by one ±1 model with seeds as blocks; effects "
+        "are adjusted by Holm's method, interactions by that of Benjamini and Hochberg (1995), as exploratory."
+    ]
+
+
+def _missing(measured: Measured, cells: Sequence[StoredCell]) -> list[str]:
+    failed = len({cell.run for cell in cells if cell.state == "failed"})
+    todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
+    valueless = sum(counts.get(notes.NO_VALUE, 0) for counts in measured.failures)
+    said = []
+    if failed:
+        said.append(f"{failed} run{'s' * (failed > 1)} failed and {_enter(failed)} no mean, interval or test.")
+    if valueless:
+        said.append(
+            f"{valueless} run{'s' * (valueless > 1)} lacked {measured.metric.name} and {_enter(valueless)} none either."
+        )
+    if todo:
+        said.append(f"{todo} run{'s' * (todo > 1)} had not been made when this was written.")
+    return said or ["No run failed or was left out."]
+
+
+def _enter(count: int) -> str:
+    return "enters" if count == 1 else "enter"
+
+
+def _plan(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
+    said = registration.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+    fixed = "Plan fixed before the first run."
+    return (
+        ["Variants, seeds, metric and analysis were fixed before the first run."]
+        if said == fixed
+        else [said] * bool(said)
+    )
+
+
+def _made_with(resolved: Mapping[str, Json], provenance: Provenance) -> list[str]:
+    if resolved.get("imported"):
+        return ["The runs were trained elsewhere; ablate analysed them."]
+    versions = [f"{name} {_known(provenance, kind)}" for kind, name in _SOFTWARE.items() if _known(provenance, kind)]
+    processor = _known(provenance, "processor")
+    where = f" on {processor}" if processor else ""
+    return [f"Runs and analysis were made with ablate, {in_words(versions)}{where}."] if versions else []
+
+
+_SOFTWARE = {"torch": "PyTorch", "numpy": "NumPy", "python": "Python"}
+
+
+def _known(provenance: Provenance, kind: str) -> str:
+    """The values that counted runs have of a kind of provenance: `2.4.1`, or `2.4.1 and 2.5.0`."""
+    return in_words([found for found in provenance.get(kind, {}) if found != "unknown"])
+
+
+# --------------------------------------------------------------------------------------------------------------- limits
+
+
+def limits(
+    resolved: Mapping[str, Json],
+    measured: Measured,
+    rows: Sequence[Row],
+    uses: Sequence[TestUse] = (),
+    *,
+    tuned: bool = False,
+) -> list[str]:
+    """What these numbers do not show, in sentences. tuned: the study searched hyperparameters, too."""
+    return [
+        *_not_decided(rows),
+        *_designs(measured, resolved),
+        *_chosen(rows, measured),
+        *_dev(resolved, measured, uses),
+        *_scope(resolved, measured, tuned),
+    ]
+
+
+def _not_decided(rows: Sequence[Row]) -> list[str]:
+    said = ["A difference that is not decided is no evidence that there is none."]
+    said *= any(row.verdict == "inconclusive" for row in rows)
+    early = "Differences that stopped their row early are biased: outward where found, towards zero where equivalent."
+    return said + [early] * any(row.stopped_early for row in rows)
+
+
+_SHOWS = {
+    "leave_one_out": "Leave-one-out shows what a trick adds to all the others, not what it does alone.",
+    "add_one_in": "Add-one-in shows what a trick does alone, not what it adds to the others.",
+    "cumulative": "What a cumulative step adds depends on the order of the steps.",
+}
+
+
+def _designs(measured: Measured, resolved: Mapping[str, Json]) -> list[str]:
+    designs = {asked.design for asked in measured.asked if asked.compared_with is not None}
+    said = [text for design, text in _SHOWS.items() if design in designs]
+    bases = {variant["name"]: variant.get("of") or "" for variant in resolved["variants"]}
+    apart = [a for a in measured.asked if a.compared_with and bases.get(a.variant) != bases.get(a.compared_with)]
+    if apart:
+        said.append(
+            "Variants on different bases differ in more than tricks; which part of their difference is the model's, "
+            "the training's or a trick's cannot be told."
+        )
+    return said
+
+
+def _chosen(rows: Sequence[Row], measured: Measured) -> list[str]:
+    found = best(rows, measured.metric.better)
+    if found is None or len({row.variant for row in rows}) < 2 or measured.degenerate is not None:
+        return []
+    return [
+        f"{found.variant} was chosen as the best mean by the numbers shown here, so its own mean is optimistic; "
+        "whether it is better than the next best was not tested."
+    ]
+
+
+def _dev(resolved: Mapping[str, Json], measured: Measured, uses: Sequence[TestUse]) -> list[str]:
+    if resolved["task"] != "classify":
+        return []
+    said = []
+    if measured.metric.name.startswith("dev_"):
+        said.append("Every number is of the dev set; none is of the test set.")
+    if uses:
+        variants = in_words(list(dict.fromkeys(use.variant for use in uses)))
+        times = "once" if len(uses) == 1 else f"{len(uses)} times"
+        said.append(f"The test set was predicted {times} (by {variants}); a choice between predictions is no test.")
+    return said
+
+
+def _scope(resolved: Mapping[str, Json], measured: Measured, tuned: bool) -> list[str]:
+    if measured.given is not None or resolved.get("imported"):
+        return ["Nothing is shown for other data, models or budgets than those of the runs."]
+    said = ["The intervals are about seeds: other data, another split, model or budget may show other effects."]
+    if not tuned and resolved["task"] == "classify" and len(resolved["variants"]) > 1:
+        said.append("No variant was tuned for itself; one that wants another learning rate is shown at a disadvantage.")
+    return said

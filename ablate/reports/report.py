@@ -1,0 +1,356 @@
+"""A study's report as plain data: what was asked, made, found, and what may not be said. Formats: reports/html.py, ...
+
+Everything comes from the database, through its read side: the same stored values give the same document. No study's
+code is imported, and no time, attempt, host or path enters. Sentences are made from verdicts (claims.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ablate.analysis import results
+from ablate.analysis import verdicts as analysis
+from ablate.analysis.results import Results
+from ablate.errors import AblateError, FigureError
+from ablate.figures import source as plots
+from ablate.figures.figure import Source, fixed, in_words
+from ablate.records import Json, Row
+from ablate.registry import Registry
+from ablate.reports import appendix as reproduce
+from ablate.reports import claims, methods, papers
+from ablate.reports import variants as described
+from ablate.reports.claims import Claim
+from ablate.reports.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Line,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    code,
+    line,
+    strong,
+)
+from ablate.store.reader import Reader, StoredCell, TestUse
+from ablate.tables import notes, views
+from ablate.tables.table import TableData, ViewData, decimals
+
+MOST_NAMED = 8
+"""Tricks that the answer names."""
+
+MOST_CLAIMS = 18
+"""Comparisons of one verdict that the short form names."""
+
+MOST_FAILURES = 20
+"""Failed runs that are named one by one."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """All that a report is made from. asked: of each run what it was asked, by key; said: what failed ones said.
+
+    uses: predictions of the test set. tuned: hyperparameters were searched, too. text: the study file's.
+    """
+
+    found: Results
+    table: TableData
+    source: Source
+    asked: Mapping[str, Mapping[str, Json]]
+    said: Mapping[str, str]
+    uses: tuple[TestUse, ...]
+    tuned: bool
+    text: str = ""
+
+    @property
+    def best(self) -> Row | None:
+        """The row that the table's notes call best."""
+        degenerate = self.found.measured.degenerate is not None
+        return None if degenerate else analysis.best(self.table.rows, self.table.better)
+
+
+def material(store: Reader, study: str) -> Material:
+    """Read everything. AblateError where nothing of the study is done yet, for then there is nothing to report."""
+    found = results.load(store, study)
+    if not any(cell.state == "done" for cell in found.cells):
+        failed = sum(cell.state == "failed" for cell in found.cells)
+        which = f"all {failed} that were made failed" if failed else "none was made yet"
+        raise AblateError(
+            f"{study} has no finished run: of {len(found.cells)} planned, {which}. `ablate run` makes them, "
+            "`ablate status` says where they stand."
+        )
+    return Material(
+        found,
+        results.ablation(found),
+        plots.source_of(store, found),
+        {key: asked for key, asked in store.configs(study).items() if key not in found.saved},
+        store.failure_messages(study),
+        tuple(store.test_uses(study)),
+        bool(store.cells(study, ("tune",))),
+        results.find(store, study).text,
+    )
+
+
+def methods_text(of: Material) -> str:
+    """The statistics paragraph by itself."""
+    found = of.found
+    factorial = _view(found, "effects") is not None
+    return methods.paragraph(
+        found.resolved, found.measured, of.table.rows, found.cells, found.provenance, factorial=factorial
+    )
+
+
+def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Document:
+    """The report. own: the author's own blocks. rows: the most that the figure of effects shows."""
+    found = of.found
+    sections = [
+        _question(of),
+        described.section(found.resolved, of.table, _words(of)),
+        _table(of),
+        _best(of),
+        _effects(of, rows),
+        _support(of),
+        Section("notes", "Author's notes", own) if own else None,
+        _methods(of),
+        _failures(of),
+        _reproduce(of),
+        _papers(of),
+        Section("study", "The study file", (Code(of.text.rstrip("\n")),)) if of.text.strip() else None,
+    ]
+    return Document(
+        found.study, f"{found.study}: ablation report", _subtitle(of), tuple(s for s in sections if s is not None),
+        f"ablate report {shlex.quote(found.study)} --format html",
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------- opening
+
+
+def _subtitle(of: Material) -> str:
+    measured, cells = of.found.measured, of.found.cells
+    runs = {cell.run: cell.state for cell in cells}
+    counts = [(sum(state == wanted for state in runs.values()), word) for wanted, word in _STATES.items()]
+    states = ", ".join(f"{count} {word}" for count, word in counts if count)
+    variants = len(measured.variants)
+    what = f"{variants} variant{'s' * (variants != 1)} × {len(measured.seeds)} seed{'s' * (len(measured.seeds) != 1)}"
+    return f"{what}, {len(runs)} run{'s' * (len(runs) != 1)}: {states}"
+
+
+_STATES = {"done": "done", "failed": "failed", "running": "running", "todo": "to do"}
+
+
+def _question(of: Material) -> Section:
+    found = _claims(of)
+    blocks: list[Block] = []
+    asked = str(of.found.resolved.get("question") or "")
+    if asked:
+        blocks.append(Paragraph(line(asked)))
+    answer = _answer(of, found)
+    blocks.append(Paragraph(answer))
+    short = _first_question(asked)
+    brief = (*([Paragraph(line(short))] if short else []), Paragraph(answer))
+    return Section(
+        "question", "Question and answer" if asked else "In short", tuple(blocks), brief if short != asked else ()
+    )
+
+
+def _first_question(asked: str) -> str:
+    """Up to the first question mark, else the first sentence."""
+    end = asked.find("?")
+    end = asked.find(". ") if end < 0 else end
+    return asked if end < 0 else asked[: end + 1]
+
+
+def _answer(of: Material, found: Sequence[Claim]) -> Line:
+    """How many comparisons came out how, what is decided, which variant is best."""
+    said: list[Line] = [line(claims.tally(found))] if found else []
+    for verdict in ("helps", "hurts"):
+        named = claims.decided(found, verdict)
+        more = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+        if named:
+            said.append(line(f"What {verdict}: ", strong("; ".join(named[:MOST_NAMED]) + more), "."))
+    if of.best is not None:
+        best = f"Best mean of the variants with every planned seed done: {of.best.variant}, {of.table.metric} "
+        said.append(line(best, strong(_mean(of, of.best)), "."))
+    return tuple(span for i, one in enumerate(said) for span in (line(" ") if i else ()) + one)
+
+
+def _mean(of: Material, row: Row) -> str:
+    digits = decimals((r.mean for r in of.table.rows), (r.std for r in of.table.rows))
+    unit = of.table.units.get(of.table.metric, "")
+    spread = f" ± {fixed(row.std, digits)}" if row.std and row.n > 2 else ""
+    return f"{fixed(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
+
+
+# ------------------------------------------------------------------------------------------------- tables and figures
+
+
+def _table(of: Material) -> Section:
+    shown = results.table_data(of.found)
+    table = replace(shown, notes=())
+    metric = of.table.metric
+    caption = f"{of.found.study}: ablation by {metric} ({of.table.better} is better)"
+    notes = Bullets(tuple(line(note) for note in shown.notes), minor=True)
+    return Section("table", "Ablation table", (Table(table, caption, "ablation"), notes))
+
+
+def _picture(of: Material, name: str, params: Mapping[str, Json] | None = None) -> Picture | None:
+    try:
+        return Picture(name, plots.draw(of.source, name, params), wide=name == "best_variant")
+    except FigureError:
+        return None
+
+
+def _best(of: Material) -> Section | None:
+    row = of.best
+    if row is None:
+        return None
+    named = _words(of)
+    tricks = in_words([named.label(choice) for choice in row.tricks], most=12) or "no trick"
+    having = f", with {tricks}" if tricks != row.variant else ""
+    base = named.bases.get(row.variant)
+    on = f" on the base of {base}" if base and base != row.variant else ""
+    said = line(strong(row.variant), f"{having}{on}: {of.table.metric} {_mean(of, row)}.")
+    picture = _picture(of, "best_variant")
+    return Section("best", "Best variant", (Paragraph(said), *([picture] if picture else [])))
+
+
+def _effects(of: Material, rows: int) -> Section | None:
+    blocks: list[Block] = []
+    picture = _picture(of, "effects", {"limit": rows})
+    if picture is not None:
+        blocks.append(picture)
+    known = set(of.table.notes)
+    for name, caption in (("effects", "Main effects"), ("interactions", "Interactions")):
+        data = _view(of.found, name)
+        if data is not None:
+            said = [note for note in data.notes if note not in known]
+            known.update(said)
+            blocks.append(Table(replace(data, notes=()), f"{caption} on {of.table.metric}", name))
+            blocks.append(Bullets(tuple(line(note) for note in said), minor=True))
+    return Section("effects", "Effects", tuple(blocks), tuple(blocks[:1])) if blocks else None
+
+
+FACTORIALS = frozenset({"factorial", "fractional", "import"})
+"""Designs whose effects are a question of the study. Two tricks left out one by one make a factorial unasked."""
+
+
+def _view(found: Results, name: str) -> ViewData | None:
+    """A view of the factorial that the study declares."""
+    if not FACTORIALS & {asked.design for asked in found.measured.asked}:
+        return None
+    try:
+        data = views.view(found, name)
+    except AblateError:
+        return None
+    return data if isinstance(data, ViewData) and data.rows else None
+
+
+# ----------------------------------------------------------------------------------------------------- what may be said
+
+
+def _words(of: Material) -> claims.Words:
+    return claims.words(of.found.resolved, of.found.measured.metric, of.table.units.get(of.table.metric, ""))
+
+
+def _claims(of: Material) -> tuple[Claim, ...]:
+    return claims.claims(of.table.rows, _words(of))
+
+
+def _support(of: Material) -> Section:
+    found = _claims(of)
+    tuned = claims.claims(results.table_data(of.found).rows[len(of.table.rows) :], _words(of))
+    limits = methods.limits(of.found.resolved, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
+    blocks: list[Block] = [_sentences(found)] if found else []
+    brief: list[Block] = [Bullets(tuple(_in_brief(found)))] if found else []
+    for part, said in ((blocks, _sentences(tuned)), (brief, Bullets(tuple(_in_brief(tuned))))):
+        part += [Paragraph(line(strong("After tuning, on fresh seeds."))), said] if tuned else []
+    not_shown = Bullets(tuple(line(limit) for limit in limits))
+    blocks += [Paragraph(line(strong("What they do not show."))), not_shown] if limits else []
+    brief += [not_shown] if limits else []
+    return Section("support", "What the numbers support", tuple(blocks), tuple(brief))
+
+
+def _sentences(found: Sequence[Claim]) -> Bullets:
+    return Bullets(tuple(line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found))
+
+
+def _in_brief(found: Sequence[Claim]) -> Iterator[Line]:
+    """Claims by verdict with their numbers; of many, the largest differences."""
+    for verdict in claims.ORDER:
+        of = [claim for claim in found if claim.verdict == verdict]
+        most = MOST_CLAIMS if verdict in ("helps", "hurts") or len(found) <= MOST_CLAIMS else MOST_CLAIMS // 3
+        kept = sorted(of, key=lambda claim: -abs(claim.delta))[:most] if len(of) > most else of
+        more = f"; and {len(of) - most} with smaller differences" if len(of) > most else ""
+        if of:
+            said = "; ".join(claim.brief for claim in kept)
+            yield line(strong(f"{claims.HEADINGS[verdict]}: "), f"{said}{more}.")
+
+
+def _methods(of: Material) -> Section:
+    return Section("methods", "Statistics", (Paragraph(line(methods_text(of))),))
+
+
+def _failures(of: Material) -> Section | None:
+    """Which runs failed, why, and what they said; which are not done."""
+    cells, measured = of.found.cells, of.found.measured
+    failed = [cell for cell in cells if cell.state == "failed"]
+    lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(notes.NO_VALUE)]
+    todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
+    items = [_failure(cell, of.said.get(cell.run, "")) for cell in failed[:MOST_FAILURES]]
+    if len(failed) > MOST_FAILURES:
+        items.append(line(f"and {len(failed) - MOST_FAILURES} more; `ablate status` counts them."))
+    if lacking:
+        items.append(line(f"Done without {of.table.metric}: {in_words(lacking)}."))
+    if todo:
+        items.append(line(f"{todo} run{'s' * (todo > 1)} not done yet."))
+    if not items:
+        return None
+    reasons: dict[str, int] = {}
+    for cell in failed:
+        reasons[cell.reason or "error"] = reasons.get(cell.reason or "error", 0) + 1
+    brief = [f"{count} run{'s' * (count > 1)} failed: {reason}" for reason, count in sorted(reasons.items())]
+    short = Bullets(
+        tuple([line("; ".join(brief) + ".")] * bool(brief)) + tuple(items[min(len(failed), MOST_FAILURES + 1) :])
+    )
+    return Section("failures", "Failures", (Bullets(tuple(items)),), (short,) if len(failed) > 3 else ())
+
+
+def _failure(cell: StoredCell, said: str) -> Line:
+    words = said.strip().splitlines()
+    first = f": {words[0][:160]}" if words else ""
+    times = f", after {cell.attempts} attempts" if cell.attempts > 1 else ""
+    return line(strong(cell.variant), f", seed {cell.seed}: {cell.reason or 'error'}{times}{first}")
+
+
+# --------------------------------------------------------------------------------------------------- how to do it again
+
+
+def _reproduce(of: Material) -> Section:
+    row = of.best
+    blocks = reproduce.blocks(
+        of.found.study, of.found.resolved, of.found.cells, of.asked, of.found.provenance,
+        row.variant if row is not None else None,
+    )  # fmt: skip
+    return Section("reproduce", "Training it again", blocks)
+
+
+def _papers(of: Material) -> Section | None:
+    listed = papers.papers(of.asked.values(), Registry())
+    by_paper: dict[str, list[str]] = {}
+    for paper in listed:
+        if paper.paper:
+            by_paper.setdefault(paper.paper, []).append(paper.part)
+    items = [
+        line(strong(in_words(list(dict.fromkeys(parts)))), ": ", *papers.cited(paper))
+        for paper, parts in by_paper.items()
+    ]
+    own = [paper for paper in listed if paper.private]
+    items += [
+        line(strong(paper.part), ": the study's own plug-in, SHA-256 ", code(paper.private[:12])) for paper in own
+    ]
+    return Section("papers", "Papers of the parts used", (Bullets(tuple(items)),)) if items else None

@@ -1,0 +1,253 @@
+"""A stored plan in words: what every variant starts from, what each trick changes, which variant has which. Pure.
+
+`section` is a report's part on it. It reads what the database keeps of a plan, so that a report needs neither the
+study's file nor its code. Folders are left out of it: they say where a study lay, not what it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.figures.figure import in_words
+from ablate.records import Json
+from ablate.reports.claims import Words
+from ablate.reports.document import Block, Facts, Section, Table, line
+from ablate.tables.table import TableData, ViewData
+from ablate.text import listed
+
+_WHERE = frozenset({"root", "cache", "folder", "workers", "weights"})
+"""Options that say where files lie or how fast they are read."""
+
+_SMALL = frozenset({"eval_batch_size", "channels_last", "amp"})
+"""Keys of the built-in task that are told only where they are not the default."""
+
+_DEFAULTS: Mapping[str, Json] = {"eval_batch_size": 500, "channels_last": True, "amp": "none"}
+
+
+@dataclass(frozen=True)
+class Change:
+    """What switching a choice on changes, as lines of text: `model.norm: none → batch`; none where no two variants
+    differ by it alone, so that nothing can be told. keys: the dotted keys of the configuration that it sets."""
+
+    choice: str
+    trick: str
+    category: str
+    lines: tuple[str, ...]
+    keys: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Base:
+    """A configuration that variants start from. name: `base`, or the hand-listed variant that changes it.
+
+    variant: the planned one that it is read from; tricks: those that are on in it, whose settings are not in `config`.
+    """
+
+    name: str
+    variant: str
+    tricks: tuple[str, ...]
+    config: Mapping[str, Json]
+
+
+def value(given: Json) -> str:
+    """A value of a configuration as text; of a path only its last part."""
+    if isinstance(given, str):
+        return given.rstrip("/").rpartition("/")[2] if given.startswith(("/", "~")) else given
+    if isinstance(given, Mapping):
+        return part(given)
+    if isinstance(given, float) and given == int(given) and abs(given) < 1e6:
+        return str(int(given))
+    return json.dumps(given, ensure_ascii=False)
+
+
+def part(given: Mapping[str, Json], *, off: bool = True) -> str:
+    """A named part with its options: `vgg (width 16, depth 4)`. off: also those that are off (false, none, 0)."""
+    named = str(given["name"]) if "name" in given else ""
+    options = ", ".join(
+        f"{key} {value(option)}" for key, option in given.items()
+        if key != "name" and key not in _WHERE and option is not None and option != [] and (off or _is_on(option))
+    )  # fmt: skip
+    return f"{named} ({options})" if named and options else named or options
+
+
+def _is_on(option: Json) -> bool:
+    return option not in (False, 0, "none")
+
+
+def configuration(config: Mapping[str, Json]) -> list[tuple[str, str]]:
+    """A configuration as (key, text), one line per part; options that are off are left out."""
+    return [
+        (key, part(given, off=False) if isinstance(given, Mapping) else value(given))
+        for key, given in config.items()
+        if key not in _WHERE and given is not None and not (key in _SMALL and given == _DEFAULTS[key])
+    ]
+
+
+def bases(resolved: Mapping[str, Json]) -> list[Base]:
+    """Every base of the study, each read from its variant with the fewest tricks."""
+    found: dict[str, Mapping[str, Json]] = {}
+    for variant in resolved["variants"]:
+        name = variant.get("of") or ""
+        if not variant.get("placebo") and (name not in found or len(variant["tricks"]) < len(found[name]["tricks"])):
+            found[name] = variant
+    touched = {key for change in changes(resolved) for key in change.keys}
+    return [
+        Base(
+            name or "base", variant["name"], tuple(variant["tricks"]),
+            _without(variant["config"], touched) if variant["tricks"] else variant["config"],
+        )
+        for name, variant in sorted(found.items(), key=lambda item: item[0] != "")
+    ]  # fmt: skip
+
+
+def _without(config: Mapping[str, Json], keys: Collection[str], prefix: str = "") -> dict[str, Json]:
+    """A configuration without some dotted keys."""
+    return {
+        key: _without(given, keys, f"{prefix}{key}.") if isinstance(given, Mapping) else given
+        for key, given in config.items()
+        if prefix + key not in keys
+    }
+
+
+def changes(resolved: Mapping[str, Json]) -> list[Change]:
+    """What each choice of each trick changes, read from two variants that differ by it alone."""
+    variants = [variant for variant in resolved["variants"] if not variant.get("placebo")]
+    at = {(variant.get("of") or "", frozenset(variant["tricks"])): variant for variant in variants}
+    found = []
+    for trick in resolved["tricks"]:
+        for choice in [f"{trick['name']}={level}" for level in trick["levels"]] or [trick["name"]]:
+            pair = next(_pairs(at, choice), None)
+            set_ = {} if pair is None else dict(_changed(pair[0]["config"], pair[1]["config"], ""))
+            lines = (*(f"{key}: {text}" for key, text in set_.items()), *(_used(*pair) if pair else ()))
+            found.append(Change(choice, trick["name"], trick["category"] or "other", lines, tuple(set_)))
+    return found
+
+
+_At = Mapping[tuple[str, frozenset[str]], Mapping[str, Json]]
+
+
+def _pairs(at: _At, choice: str) -> Iterator[tuple[Mapping[str, Json], Mapping[str, Json]]]:
+    """(without, with) `choice`, nothing else differing."""
+    for (base, on), variant in at.items():
+        if choice in on and (other := at.get((base, on - {choice}))) is not None:
+            yield other, variant
+
+
+def _used(off: Mapping[str, Json], on: Mapping[str, Json]) -> Iterator[str]:
+    """Files of the shelf that one uses and the other does not, and weights that it starts from."""
+    before = dict(off["uses"])
+    for name, params in on["uses"]:
+        if before.get(name) != params:
+            yield part({"name": name, **params})
+    if on.get("starts_from") and on["starts_from"] != off.get("starts_from"):
+        start = on["starts_from"]
+        yield f"starts from {start['origin']}" if isinstance(start, Mapping) else "starts from another study's weights"
+
+
+def _changed(off: Mapping[str, Json], on: Mapping[str, Json], prefix: str) -> Iterator[tuple[str, str]]:
+    """(dotted key, `none → batch`) of every option that differs."""
+    for key in dict.fromkeys([*off, *on]):
+        was, now = off.get(key), on.get(key)
+        if was == now or key in _WHERE or (key == "init" and not prefix):
+            continue
+        if isinstance(was, Mapping) and isinstance(now, Mapping) and was.get("name") == now.get("name"):
+            yield from _changed(was, now, f"{prefix}{key}.")
+        else:
+            yield prefix + key, f"{_short(was)} → {value(now) if now is not None else 'none'}"
+
+
+def _short(was: Json) -> str:
+    """What was there before, by its name where it has one."""
+    if was is None:
+        return "none"
+    return str(was["name"]) if isinstance(was, Mapping) and "name" in was else value(was)
+
+
+def apart(found: Sequence[Base]) -> list[tuple[str, str]]:
+    """Of each base what tells it from the others: (name, `model vgg (width 16), epochs 6`); [] for a single one."""
+    if len(found) < 2:
+        return []
+    told = [dict(configuration(base.config)) for base in found]
+    differ = [key for key in told[0] if len({one.get(key) for one in told}) > 1]
+    return [
+        (base.name, "; ".join(f"{key} {one[key]}" for key in differ if key in one))
+        for base, one in zip(found, told, strict=True)
+    ]
+
+
+# -------------------------------------------------------------------------------------------------------------- section
+
+BY_HAND = "variants"
+"""The design of a row that a study lists itself."""
+
+MOST_TRICKS = 16
+"""Columns of ticks; tricks beyond are listed in words."""
+
+MOST_SETTINGS = 16
+"""Settings with a line of their own."""
+
+
+def section(resolved: Mapping[str, Json], table: TableData, named: Words) -> Section | None:
+    """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand."""
+    if all(variant["tricks"] in ([], [variant["name"]]) for variant in resolved["variants"]) and resolved.get(
+        "imported"
+    ):
+        return None  # labels of a file, which are all that is known
+    found = bases(resolved)
+    blocks: list[Block] = []
+    if found and found[0].config:
+        told = [dict(configuration(base.config)) for base in found]
+        shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
+        facts = [*_folded(shared), *apart(found)]
+        blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
+    if any(change.lines or change.category != "other" for change in changes(resolved)):
+        blocks.append(Table(_changes(resolved, table, named), f"Tricks of {table.study}", "tricks"))
+    brief = [*blocks]
+    given = [variant for variant in resolved["variants"] if BY_HAND in variant["designs"]]
+    for into, variants, caption in (
+        (blocks, resolved["variants"], "Which variant has which trick"),
+        (brief, given, "Tricks of the variants listed by hand"),
+    ):
+        if resolved["tricks"] and variants:
+            into.append(Table(_matrix(variants, table, named), caption, "variants"))
+    return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
+
+
+def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Settings as (key, text); of many, those of one word share a line."""
+    if len(settings) <= MOST_SETTINGS:
+        return list(settings)
+    short = [(key, text) for key, text in settings if " " not in text]
+    rest = listed((f"{key} {text}" for key, text in short), most=40)
+    return [*(pair for pair in settings if pair not in short), ("settings", rest)]
+
+
+def _changes(resolved: Mapping[str, Json], table: TableData, named: Words) -> ViewData:
+    """What each trick changes."""
+    found = changes(resolved)
+    if not any(change.lines for change in found):
+        rows = [(named.label(change.choice), change.category) for change in found]
+        return _columns(table, "what each trick is", ("trick", "kind"), rows)
+    alone = "no two variants differ by it alone"
+    told = [(named.label(change.choice), change.category, "; ".join(change.lines) or alone) for change in found]
+    return _columns(table, "what each trick changes", ("trick", "kind", "what it changes"), told)
+
+
+def _matrix(variants: Sequence[Mapping[str, Json]], table: TableData, named: Words) -> ViewData:
+    """Which variant has which trick: a tick, or the level; of many tricks, those that it has in words."""
+    what = "which variant has which trick"
+    if len(table.switches) > MOST_TRICKS:
+        listed = [(v["name"], in_words([named.label(choice) for choice in v["tricks"]], most=8)) for v in variants]
+        return _columns(table, what, ("variant", "tricks"), listed)
+    rows = [(v["name"], *(switch.shown(v["tricks"]) for switch in table.switches)) for v in variants]
+    return _columns(table, what, ("variant", *(switch.title for switch in table.switches)), rows)
+
+
+def _columns(table: TableData, what: str, header: Sequence[str], rows: Sequence[tuple[str, ...]]) -> ViewData:
+    """Plain columns of text, to be drawn by the shelf of tables."""
+    return ViewData(
+        "tricks", what, table.study, table.metric, table.better, tuple(header), (False,) * len(header),
+        tuple(rows), (), (),
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""A study's runs: found, executed, looked after, brought in, handed out."""

@@ -1,0 +1,206 @@
+"""`ablate plan --power` and `--budget`: what a study can show, and what fits into a time, by what was measured.
+
+It reads stored results and run times of the same study (a pilot with fewer seeds is one) and changes nothing. The
+arithmetic is power.py's.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from tabulate import tabulate
+
+from ablate.analysis import results
+from ablate.analysis.comparisons import ALPHA
+from ablate.analysis.power import MOST_SEEDS, Proposal, Visible, proposals, proposed, visible
+from ablate.errors import AblateError, StudyError
+from ablate.records import DesignUse, Json
+from ablate.runs.planned import Planned
+from ablate.store.store import Store
+from ablate.study import plan as planning
+from ablate.study.rows import BY_HAND
+from ablate.terminal.printed import duration
+
+OTHERS = ("leave_one_out", "add_one_in", "fractional", "factorial")
+"""Designs that a budget is also reckoned for, beside the study's own."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A table for people, sentences below it, records for programs."""
+
+    text: str
+    notes: tuple[str, ...]
+    records: list[dict[str, Json]]
+
+    def __str__(self) -> str:
+        return "\n".join([self.text, "", *(f"- {note}" for note in self.notes)])
+
+
+# ---------------------------------------------------------------------------------------------------------------- power
+
+
+def power_of(found: Planned, db: str, sd: float | None = None) -> Answer:
+    """The smallest visible effect of every planned comparison, and the seeds that `minimum_effect` needs.
+
+    sd: of a difference between two variants at equal seeds, in place of what was measured.
+    """
+    metric, seeds = found.study.metric, len(found.study.seeds)
+    pairs = list(dict.fromkeys((r.variant, r.compared_with) for r in found.plan.rows if r.compared_with is not None))
+    if not pairs:
+        raise AblateError(f"{found.study.name} compares nothing with anything, so there is no effect to see.")
+    spreads: list[tuple[str, str, float | None, int]]
+    if sd is not None:
+        spreads, source = [(v, r, sd, 0) for v, r in pairs], "as given by --sd"
+    else:
+        measured = _measured(found.study.name, db)
+        spreads, source = [(v, r, *measured.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
+    looks = len(found.study.analysis.get("looks") or [seeds])
+    rows = visible(spreads, seeds, metric.minimum_effect, ALPHA / looks)
+    if not rows:
+        raise AblateError(
+            f"the database holds no spread of {found.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), or "
+            "give the standard deviation of a difference between equal seeds: --sd 0.6."
+        )
+    return Answer(_power_text(rows, seeds, metric.minimum_effect), _power_notes(rows, found, source), _records(rows))
+
+
+def _measured(study: str, db: str) -> dict[tuple[str, str], tuple[float | None, int]]:
+    """Of every stored comparison the standard deviation of a difference, and the pairs that it comes from."""
+    if "://" not in db and not Path(db).exists():
+        return {}
+    with Store.open(db) as store:
+        if store.study(study) is None:
+            return {}
+        measured = results.load(store, study).measured
+    index = {name: i for i, name in enumerate(measured.variants)}
+    found = measured.compare([index[v] for v, _ in measured.family], [index[r] for _, r in measured.family])
+    counted = zip(measured.family, found.std, found.pairs, strict=True)
+    return {pair: (float(std) if std > 0 and n > 1 else None, int(n)) for pair, std, n in counted}
+
+
+def _power_text(rows: Sequence[Visible], seeds: int, minimum: float | None) -> str:
+    header = ["variant", "compared with", "sd of Δ", "pairs", f"visible with {seeds} seeds", "after Holm, at worst"]
+    header += [f"seeds for {minimum:g}", "after Holm, at worst"] if minimum else []
+    body = []
+    for row in rows:
+        line = [row.variant, row.compared_with, f"{row.std:.3g}", str(row.pairs or "–"), _effect(row.alone)]
+        line.append(_effect(row.corrected))
+        line += [_seeds(row.seeds), _seeds(row.seeds_corrected)] if minimum else []
+        body.append(line)
+    align = ["left", "left", *["right"] * (len(header) - 2)]
+    return tabulate(body, header, disable_numparse=True, colalign=align)
+
+
+def _effect(size: float) -> str:
+    return f"{size:.3g}" if size < float("inf") else "n<3"
+
+
+def _seeds(count: int | None) -> str:
+    return f">{MOST_SEEDS}" if count is None else str(count)
+
+
+def _power_notes(rows: Sequence[Visible], found: Planned, source: str) -> tuple[str, ...]:
+    metric, looks = found.study.metric, found.study.analysis.get("looks") or []
+    at = f"{ALPHA:g} / {len(looks)}" if len(looks) > 1 else f"{ALPHA:g}"
+    notes = [
+        f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at {at} finds with a "
+        f"power of 80 %; after Holm, at worst: at {at} / {len(rows)}, the first of the {len(rows)} comparisons.",
+        f"sd of Δ: the standard deviation of a difference between equal seeds, {source}"
+        + ("; –: not measured, the median of the others." if any(not row.pairs for row in rows) and "--sd" not in source
+           else "."),
+    ]  # fmt: skip
+    if any(0 < row.pairs < 10 for row in rows):
+        notes.append("A spread from few pairs is rough; expect to need more seeds rather than fewer.")
+    if len(looks) > 1:
+        notes.append(
+            f"Adaptive seeds: this is what the last of the {len(looks)} looks can show; larger effects stop early."
+        )
+    if metric.minimum_effect is None:
+        notes.append("With a `minimum_effect` in the study's metric, the seeds that it needs stand here too.")
+    return tuple(notes)
+
+
+def _records(rows: Sequence[Visible]) -> list[dict[str, Json]]:
+    """As JSON can hold them: an effect that no number of so few seeds shows is null."""
+    return [
+        {key: None if value == float("inf") else value for key, value in asdict(row).items()} for row in rows
+    ]  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------------- budget
+
+
+def budget_of(found: Planned, db: str, budget_s: float, workers: int) -> Answer:
+    """How many seeds of the study's design, and of other designs, fit into a time, by the run times measured."""
+    seconds = _seconds(found, db)
+    designs, refused = _designs(found)
+    fits = proposals(designs, seconds, workers, budget_s)
+    chosen = proposed(fits)
+    body = [
+        [p.design, str(p.variants), str(p.seeds), str(p.variants * p.seeds), duration(p.seconds) if p.seeds else "–",
+         "<- " * (p is chosen)]
+        for p in fits
+    ]  # fmt: skip
+    header = ["design", "variants", "seeds that fit", "runs", "time", ""]
+    align = ["left", *["right"] * 4, "left"]
+    notes = [_advice(found, fits, chosen, budget_s)]
+    notes.append(
+        f"From the median time of {len(seconds)} measured variants, {duration(median(seconds.values()))} a run, with "
+        f"{workers} at a time; runs that are done already are counted again, and no run is expected to fail."
+    )
+    notes += refused
+    records = [{**asdict(p), "runs": p.variants * p.seeds, "proposed": p is chosen} for p in fits]
+    return Answer(tabulate(body, header, disable_numparse=True, colalign=align), tuple(notes), records)
+
+
+def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, budget_s: float) -> str:
+    name = found.study.path or found.study.name
+    if chosen is None:
+        least = min(p.seconds / max(p.seeds, 1) * 3 for p in fits)
+        return (
+            f"Nothing gets the three seeds that an interval needs within {duration(budget_s)}; the cheapest design "
+            f"takes {duration(least)}. Fewer tricks, fewer epochs, or more time."
+        )
+    if chosen is fits[0]:
+        return f"Proposed: ablate run {shlex.quote(name)} --set seeds={chosen.seeds}"
+    return (
+        f"Proposed: `designs: {chosen.design}` in {name}, with `seeds: {chosen.seeds}`; its own gets fewer than three."
+    )
+
+
+def _seconds(found: Planned, db: str) -> dict[str, float]:
+    """The median time of a run, by variant."""
+    times: dict[str, list[float]] = {}
+    if "://" in db or Path(db).exists():
+        with Store.open(db) as store:
+            for attempt in store.counted(found.study.name):
+                times.setdefault(attempt.variant, []).append(attempt.seconds)
+    if not times:
+        raise AblateError(
+            f"no run of {found.study.name} was timed yet: run one seed first (`ablate run ... --set seeds=1`), then "
+            "ask what fits."
+        )
+    return {variant: median(seconds) for variant, seconds in times.items()}
+
+
+def _designs(found: Planned) -> tuple[dict[str, list[str]], list[str]]:
+    """The variants of the study's own design and of others, and why some cannot be."""
+    own = " + ".join(use.name for use in found.study.designs) or BY_HAND
+    designs = {own: [variant.name for variant in found.plan.variants]}
+    refused = []
+    for name in OTHERS:
+        if name == own or not found.study.tricks:
+            continue
+        study = replace(found.study, designs=(DesignUse(name),), variants=(), baseline=None)
+        try:
+            plan = planning.make_plan(study, found.registry, found.task, found.plan.sources)
+        except StudyError as error:
+            refused.append(f"Not {name}: {error.problems[0].message}")
+        else:
+            designs[name] = [variant.name for variant in plan.variants]
+    return designs, refused

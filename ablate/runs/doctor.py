@@ -1,0 +1,82 @@
+"""`ablate doctor`: is this machine, this database and this study fit to run? Says what it found; changes nothing."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from ablate import identity
+from ablate._version import __version__
+from ablate.errors import AblateError
+from ablate.pool import host as devices
+from ablate.runs import execute as runner
+from ablate.runs import planned as planner
+from ablate.store import schema
+from ablate.store.store import Store
+
+PACKAGES = ("torch", "torchvision", "sqlalchemy", "optuna", "pandas", "plotly", "scikit-learn")
+
+
+def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str, bool]:
+    """What was found, line by line, and whether nothing stands in the way."""
+    lines = [_line("ablate", f"{__version__}, Python {platform.python_version()} on {platform.platform()}")]
+    versions = [f"{name} {_version(name)}" for name in PACKAGES]
+    lines.append(_line("packages", ", ".join(versions)))
+    cores = devices.processors()
+    lines.append(_line("processors", f"{cores} usable, {devices.processor_kind()}"))
+    gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in devices.gpus()]
+    lines.append(_line("GPUs", "; ".join(gpus) or "none that NVML sees; runs train on the processors"))
+    if platform.system() != "Linux":
+        lines.append(
+            _line("system", "not Linux: children are not killed with a killed dispatcher, and this is unmeasured")
+        )
+    healthy = True
+    checks: dict[str, Callable[[], str]] = {
+        "database": lambda: _database(db),
+        "study": lambda: _study(db, study, overrides),
+    }
+    for name, check in checks.items():
+        try:
+            lines.append(_line(name, check()))
+        except AblateError as error:
+            lines.append(_line(name, f"NOT USABLE\n{error}"))
+            healthy = False
+    return "\n".join(lines), healthy
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name:<12}{text}"
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return "MISSING"
+
+
+def _database(db: str) -> str:
+    if "://" not in db and not Path(db).exists():
+        return f"{db} does not exist yet; the first `ablate run` makes it"
+    with Store.open(db) as store:
+        names = store.studies()
+        live = len(store.live())
+    kind = "" if "://" in db else f"; SQLite {sqlite3.sqlite_version}, journal mode {schema.journal_mode(Path(db))}"
+    kind += f"; on {store.network}, where only one host may run" if store.network else ""
+    return f"{store.shown}: {len(names)} studies, {live} attempts under way{kind}"
+
+
+def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
+    if study is None:
+        return "none named; `ablate doctor studies/batchnorm.yaml` checks one"
+    found = planner.find(study, db, overrides)
+    slots = runner.slots_for(found.study, runner.Options())
+    data = {identity.canonical_json(v.completed.config.get("data")): v.completed.config for v in found.plan.variants}
+    of_data = [text for config in data.values() for text in found.task.data_warnings(config, found.registry)]
+    said = (*found.study.notes, *found.plan.notes, *found.plan.left_out, *of_data)
+    notes = [f"\n            - {note}" for note in dict.fromkeys(said)]
+    runs = planner.count(found.plan, {}, (), 1).total
+    return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

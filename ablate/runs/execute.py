@@ -1,0 +1,261 @@
+"""From a planned study to finished runs: store the plan, try every variant for two steps, dispatch.
+
+What `run`, `retry` and `tune` have in common. Nothing is printed here: what a person should hear goes to the listener
+or is raised.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol, get_args
+
+from ablate import identity
+from ablate.errors import AblateError, ConfigError, StudyError, one_of
+from ablate.pool import host as devices
+from ablate.pool import scheduler
+from ablate.pool.dispatcher import Dispatcher, Ended, Listener, canaries
+from ablate.pool.executor import Failed, Finished, Slot
+from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.feed import Feed
+from ablate.pool.packer import Sizes
+from ablate.pool.warm import Setup
+from ablate.records import Reason, Role, RunSpec, Study
+from ablate.runs.planned import Counts, Planned, again, count, described, folder_name, saved_of, specs
+from ablate.store.reader import RunState
+from ablate.store.store import Store
+from ablate.study import changes as registration
+from ablate.study import mistakes as check
+from ablate.study import plan as planning
+
+
+class Watcher(Listener, Protocol):
+    """Who is told how a `run` goes, besides what a dispatcher's listener hears."""
+
+    def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None: ...
+
+    def trying(self, done: int, of: int) -> None: ...
+
+    def warn(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time; retry_reasons:
+    of failures to take up although they would only repeat themselves (retry_failed: all).
+    """
+
+    workers: int | None = None
+    devices: tuple[str, ...] = ()
+    retry_failed: bool = False
+    canary: bool = True
+    retry_reasons: tuple[Reason, ...] = ()
+
+
+def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
+    """Where runs of the study may execute. AblateError where it asks for more than there is."""
+    resources = study.resources
+    wanted = resources.gpus
+    if wanted is None:
+        wanted = 1 if devices.gpus() and "cpu" not in options.devices else 0
+    try:
+        slots = devices.slots(
+            gpus_per_run=wanted,
+            runs_per_gpu=resources.runs_per_gpu,
+            threads=resources.threads,
+            workers=options.workers,
+            asked=options.devices,
+        )
+    except ConfigError as error:
+        raise StudyError([check.problem(study, key, message) for key, message in error.problems]) from None
+    if isinstance(resources.memory_gib, float):
+        room = sizes_for(study, slots).room
+        most = max(room, key=lambda name: room[name])
+        if resources.memory_gib * 1024 > room[most]:
+            has = f"{most} has {room[most] / 1024:.1f} GiB"
+            message = f"is {resources.memory_gib:g}, but {has}; a run would never fit."
+            raise StudyError([check.problem(study, "resources.memory_gib", message)])
+    return slots
+
+
+def sizes_for(study: Study, slots: Sequence[Slot]) -> Sizes:
+    """What is known of the memory that runs take before any of them ran."""
+    asked = study.resources.memory_gib
+    room = {slot.device: devices.memory_mib(slot.device) for slot in slots}
+    return Sizes(room, int(asked * 1024) if isinstance(asked, float) else None)
+
+
+def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> Ended:
+    """Store the plan and execute what is not done. Returns at once where nothing is to do.
+
+    What variants start from is trained first, as the study that it is, and then its run is fixed in the plan.
+    """
+    for parent in planned.parents:
+        ended = execute(parent, db, options, watcher)
+        if ended.stopped_by is not None:
+            return ended
+    if planned.parents:
+        planned = again(planned, db)
+    slots = slots_for(planned.study, options)
+    with Store.open(db, write=True) as store:
+        check_hosts(store, watcher)
+        changes = save(planned, store, options)
+        seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
+        states = store.states({run.key for run in planned.plan.runs})
+        folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
+        saved = saved_of(planned.plan, store)
+    counts = count(planned.plan, states, seconds, len(slots), saved)
+    watcher.planned(planned, counts, changes, slots)
+    if counts.todo == 0:
+        return Ended(0, None)
+    wanted = specs(planned, folder, trained)
+    # The server is started while no database is open, so that no process but this one ever holds the file.
+    executor = local_executor(planned)
+    try:
+        if options.canary and planned.task.has_canary:
+            _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
+        with Store.open(db, write=True) as store:
+            made = devices.provenance() | {"git": devices.git_commit(str(Path(planned.study.path).resolve().parent))}
+            limits = planned.study.limits
+            feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, slots)
+            dispatcher = Dispatcher(
+                store, executor, slots, feed, limits, listener=watcher, provenance=made, sizes=sizes
+            )
+            return dispatcher.run()
+    finally:
+        executor.close()
+
+
+def _sizes(planned: Planned, store: Store, wanted: Mapping[str, RunSpec], slots: Sequence[Slot]) -> Sizes | None:
+    """What runs take, from those that have finished; None where devices are shared by count."""
+    if planned.study.resources.memory_gib is None:
+        return None
+    sizes = sizes_for(planned.study, slots)
+    for attempt in store.counted(planned.study.name):
+        if attempt.run in wanted:
+            sizes.learn(wanted[attempt.run], attempt.provenance)
+    return sizes
+
+
+def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapping[str, RunSpec] | Feed:
+    if "looks" not in planned.study.analysis:
+        return wanted
+    from ablate.runs import adaptive as seeds  # it loads numpy and scipy, which no other run needs
+
+    return seeds.ByLook(store, planned.study.name, wanted)
+
+
+def check_hosts(store: Store, watcher: Watcher) -> None:
+    """A SQLite file on a network file system is for one host: its locks need not reach the others."""
+    if store.network is None:
+        return
+    others = sorted({a.host for a in store.live() if not a.expired} - {devices.host()})
+    if others:
+        raise AblateError(
+            f"{store.shown} lies on {store.network}, and {one_of(others)} is running on it; SQLite's locks do not "
+            "reach from host to host. Wait until it has finished, or give --db a postgresql:// URL or another file."
+        )
+    watcher.warn(f"{store.shown} lies on {store.network}: run on this host only, for SQLite's locks reach no further.")
+
+
+def save(planned: Planned, store: Store, options: Options) -> list[str]:
+    """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
+    plan = planned.plan
+    before = store.study(plan.study.name)
+    resolved = planned.stored_form
+    changes = [] if before is None else registration.diff(before.resolved, resolved)
+    asked = {run.key: run for run in plan.runs}
+    configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
+    with store.transaction():
+        seen = any(cell.state == "done" for cell in store.cells(plan.study.name))
+        known = sum(state.state == "done" for state in store.states(asked).values())
+        earlier = None if before is None else before.resolved
+        registered = registration.register(earlier, resolved, seen=seen, known=known)
+        kept = {"tuned": earlier["tuned"]} if earlier and "tuned" in earlier else {}  # checked when it is shown
+        resolved = {**resolved, "registered": registered, **kept}
+        sha = identity.sha256(identity.canonical_json(resolved))
+        role: Role = "ablation"
+        cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
+        store.save_plan(plan.study.name, plan.study.text, resolved, sha, cells, configs)
+        states = store.states(asked)
+        failed = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
+        again = options.retry_reasons if not options.retry_failed else get_args(Reason)
+        store.requeue(scheduler.to_requeue(failed, plan.study.limits, retried=again))
+    return changes
+
+
+def local_executor(planned: Planned) -> LocalExecutor:
+    """The pool of this host, its server started with what these runs import."""
+    return LocalExecutor(
+        Setup(
+            task=planned.study.task,
+            imports=planned.task.imports,
+            path=planned.path if ":" in planned.study.task else (),
+            plugins=tuple(map(str, planned.registry.folders)),
+            shelf_files=planned.shelf_files,
+            sources=planned.sources,
+            threads=planned.study.resources.threads,
+        )
+    )
+
+
+def _trained_elsewhere(plan: planning.Plan, store: Store) -> dict[str, str]:
+    """Folders of finished runs that this plan does not hold and whose weights its runs measure anew, by key."""
+    wanted = {run.evaluates for run in plan.runs} - {run.key for run in plan.runs} - {""}
+    finished = [key for key, found in store.states(wanted).items() if found.state == "done"]
+    return {key: attempt.log for key in finished for attempt in store.attempts(key) if attempt.counted}
+
+
+def _one_each(study: Study, slots: Sequence[Slot]) -> Sequence[Slot]:
+    """One slot of each device where memory is heeded, for what two steps take is not known before them."""
+    if study.resources.memory_gib is None:
+        return slots
+    return tuple({slot.device: slot for slot in reversed(slots)}.values())
+
+
+def _canary(
+    planned: Planned,
+    executor: LocalExecutor,
+    slots: Sequence[Slot],
+    wanted: Mapping[str, RunSpec],
+    states: Mapping[str, RunState],
+    folder: Path,
+    watcher: Watcher,
+) -> None:
+    """Two steps of every variant without a finished run. AblateError where one fails: hours would fail as well."""
+    first: dict[str, str] = {}
+    proven = {run.variant for run in planned.plan.runs if run.key in states and states[run.key].state == "done"}
+    for run in planned.plan.runs:
+        if run.variant not in proven:
+            first.setdefault(run.variant, run.key)
+    scratch = folder / folder_name(planned.study.name) / "canary"
+    try:
+        trial = {name: replace(wanted[key], folder=str(scratch / key)) for name, key in first.items()}
+        watcher.trying(0, len(trial))
+        ended = canaries(executor, slots, trial, progress=lambda done: watcher.trying(done, len(trial)))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    failed = {name: event for name, event in ended.items() if isinstance(event, Failed)}
+    if failed:
+        lines = [f"  {name}: {event.reason}: {event.message}" for name, event in failed.items()]
+        detail = next(iter(failed.values())).detail
+        raise AblateError(
+            "nothing was trained: two steps on one batch already fail for\n"
+            + "\n".join(lines)
+            + (f"\n{detail.rstrip()}" if detail else "")
+            + "\nMend the study, or train the other variants with --no-canary."
+        )
+    for row in planned.plan.rows:
+        ours, theirs = ended.get(row.variant), ended.get(row.compared_with or "")
+        if (
+            isinstance(ours, Finished)
+            and isinstance(theirs, Finished)
+            and ours.outputs
+            and ours.outputs == theirs.outputs
+        ):
+            watcher.warn(
+                f"{row.variant} is bit-identical to {row.compared_with} after two steps: "
+                f"{' and '.join(row.differs)} may do nothing here."
+            )

@@ -1,0 +1,85 @@
+"""Which run of another study a variant starts from (`init: {study, variant}`), and whether its weights are there.
+
+One fixed run is meant: of the variant that is named, or the best one by the table's own rule, the study's first seed
+unless another is named. Every seed of the new variant starts from it, which keeps equal seeds pairs. It reads the
+database and hashes a file; the other study is found, planned and trained in runner.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ablate.analysis import results
+from ablate.analysis.verdicts import best
+from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
+from ablate.identity import sha256_file
+from ablate.records import Json, Parent, Start
+from ablate.runs import adaptive as seeds
+from ablate.store.store import Store
+from ablate.study.plan import Plan
+
+_DECIDING = ("metric", "seeds", "rows")
+"""What decides which variant is best, besides the runs themselves: a change of it is a change of the study."""
+
+
+def start(plan: Plan, resolved: Mapping[str, Json], store: Store, wanted: Parent) -> Start | str:
+    """The weights that `wanted` means, or why there are none yet. plan, resolved: the other study as it is now.
+
+    AblateError where waiting will not help: no such variant, no best one, a failed run, weights that were removed.
+    """
+    name, at = plan.study.name, plan.study.metric.at
+    if at not in ("last", "best"):
+        raise AblateError(f"study {name} measures at epoch {at}, whose weights are not kept; say `at: last` or best.")
+    if plan.pending:
+        return f"{name} waits for another study itself"
+    keys = {run.key for run in plan.runs}
+    states = store.states(keys)
+    over = {key for key in keys if key in states and states[key].state in ("done", "failed")}
+    missing = len(keys - over - seeds.saved(store, plan))
+    stored = store.study(name)
+    if missing or stored is None:
+        changed = stored is not None and _changed(plan, resolved, stored.resolved, store)
+        why = f"{name} changed since it was last run, " if changed else ""
+        return why + f"{missing} of its {len(keys)} runs are to do" if missing else f"{name} was not run by this name"
+    if _changed(plan, resolved, stored.resolved, store):
+        return f"{name} changed since it was last run"
+    variant = _variant(plan, store, wanted)
+    seed = plan.study.seeds[0] if wanted.seed is None else wanted.seed
+    key = next((run.key for run in plan.runs if (run.variant, run.seed) == (variant, seed)), None)
+    if key is None:
+        raise AblateError(f"study {name} has no seed {seed}; it has {one_of(map(str, plan.study.seeds))}.")
+    if states[key].state == "failed":
+        raise AblateError(f"seed {seed} of {variant} of study {name} failed, so it has no weights; name another seed.")
+    called = f"{variant} (best)" if wanted.variant == "best" else variant
+    path = next(Path(attempt.log) for attempt in store.attempts(key) if attempt.counted) / f"{at}.pt"
+    if not path.is_file():
+        raise AblateError(
+            f"the weights of {called} of study {name} are not at {path}; they were removed, or trained elsewhere."
+        )
+    return Start(str(path.resolve()), sha256_file(path), f"{called} of study {name}, seed {seed} (run {key[:8]})", key)
+
+
+def _changed(plan: Plan, resolved: Mapping[str, Json], stored: Mapping[str, Json], store: Store) -> bool:
+    """Whether the study last run under this name is another one than the file says now: other runs, another choice."""
+    cells = [(cell.variant, cell.seed, cell.run) for cell in store.cells(plan.study.name)]
+    return cells != [(run.variant, run.seed, run.key) for run in plan.runs] or any(
+        stored.get(part) != resolved.get(part) for part in _DECIDING
+    )
+
+
+def _variant(plan: Plan, store: Store, wanted: Parent) -> str:
+    """The variant's name; `best` is chosen among rows with all planned seeds done, as in the table."""
+    name = plan.study.name
+    if wanted.variant == "best":
+        data = results.ablation(results.load(store, name))
+        row = best(data.rows, data.better)
+        if row is None:
+            raise AblateError(f"no variant of study {name} has all its seeds done, so none is best; name one.")
+        return row.variant
+    known = [variant.name for variant in plan.variants]
+    if wanted.variant not in known:
+        near = did_you_mean(wanted.variant, known)
+        message = f"is {wanted.variant!r}; study {name} has {one_of(known)} or best.{near}"
+        raise ConfigError([("init.variant", message)])
+    return wanted.variant

@@ -1,0 +1,289 @@
+"""From a name to a planned study: find it, plan it, say how far it is, and specify its runs.
+
+What every command that reads a study file has in common. Nothing is executed here: that is runner.py's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+from types import MappingProxyType
+
+from ablate import identity
+from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError, did_you_mean, one_of
+from ablate.records import Json, Parent, RunSpec, Start, Study
+from ablate.registry import Registry
+from ablate.store.reader import RunState, StoredStudy
+from ablate.store.store import Store
+from ablate.study import changes as registration
+from ablate.study import file as studies
+from ablate.study import mistakes as check
+from ablate.study import plan as planning
+from ablate.study import starts
+from ablate.training.task import Task
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A study with everything that the plan knows of it. `overrides`: the --set options it was read with.
+
+    parents: the studies whose weights pending variants wait for.
+    """
+
+    study: Study
+    plan: planning.Plan
+    registry: Registry
+    task: Task
+    overrides: tuple[str, ...]
+    path: tuple[str, ...]
+    parents: tuple[Planned, ...] = ()
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The user's files that the runs execute: path to SHA-256."""
+        private = {
+            str(entry.path): identity.sha256_file(entry.path)
+            for shelf in ("tricks", "models", "datasets")
+            for entry in self.registry.entries(shelf).values()
+            if entry.private
+        }
+        return {**self.task.sources(), **private}
+
+    @property
+    def shelf_files(self) -> tuple[tuple[str, str], ...]:
+        """The plug-ins that the plan's variants use, as (shelf, name)."""
+        shelves = {"model": "models", "data": "datasets", "trick": "tricks"}
+        parts = {part for variant in self.plan.variants for part in variant.completed.code if ":" in part}
+        return tuple(sorted((shelves[kind], name) for kind, _, name in (part.partition(":") for part in parts)))
+
+    @property
+    def stored_form(self) -> dict[str, Json]:
+        """What the database keeps: the resolved plan, and where to read the study again."""
+        file = str(Path(self.study.path).resolve()) if self.study.path else ""
+        return {**self.plan.resolved(), "file": file, "overrides": list(self.overrides)}
+
+
+def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
+    """Plan the study at a path, or the stored one called `name`, or (None) the one last run, as it was run.
+
+    within: the studies that are being planned, each for the sake of the one before it.
+    """
+    if name is not None and _is_path(name):
+        return planned(studies.load(Path(name), overrides), db, overrides, within)
+    stored = stored_study(name, db)
+    if stored.resolved.get("imported"):
+        raise AblateError(
+            f"{stored.name} was imported from {stored.resolved['imported']['file']}; its runs were trained elsewhere, "
+            "so there is nothing to plan or run. `ablate table` and `export` show it."
+        )
+    overrides = (*stored.resolved.get("overrides", ()), *overrides)
+    file = Path(stored.resolved.get("file") or stored.name)
+    if file.is_file():
+        return planned(studies.load(file, overrides), db, overrides, within)
+    return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), db, overrides, within)
+
+
+def _is_path(name: str) -> bool:
+    return name.endswith((".yaml", ".yml")) or "/" in name or Path(name).is_file()
+
+
+def stored_study(name: str | None, db: str) -> StoredStudy:
+    """The study of that name in the database (a path means the study whose file it is), or the one last run."""
+    with Store.open(db) as store:
+        known = store.studies()
+        if name is not None and _is_path(name) and name not in known:
+            here = [s for s in map(store.study, known) if s and s.resolved.get("file") == str(Path(name).resolve())]
+            name = here[0].name if here else Path(name).stem
+        stored, shown = store.study(name), store.shown
+    if stored is not None:
+        registration.check_whole(stored.name, stored.resolved)
+        return stored
+    if not known:
+        raise AblateError(f"{shown} holds no study yet; `ablate run STUDY` makes the first one.")
+    raise AblateError(
+        f"no study is called {name!r}; {shown} has {one_of(known)}.{did_you_mean(name or '', known)} "
+        "A study file is named by its path."
+    )
+
+
+def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
+    """Plan a study; what starts from other studies' runs has its weights if they are trained, else it is pending."""
+    folder = Path(study.path).resolve().parent
+    registry = Registry([folder / plugin for plugin in study.plugins])
+    task = studies.task_of(study)
+    sources = task.sources()
+    path = tuple(dict.fromkeys([str(folder), str(Path.cwd())]))
+    plan = planning.make_plan(study, registry, task, sources)
+    if not plan.pending:
+        return Planned(study, plan, registry, task, tuple(overrides), path)
+    parents: dict[str, Planned] = {}
+    found: dict[Parent, Start | str] = {}
+    for wanted in plan.pending:
+        try:
+            if wanted.study not in parents:
+                parents[wanted.study] = _parent(wanted.study, folder, db, (*within, study.name))
+            found[wanted] = _start(parents[wanted.study], wanted, db)
+        except StudyError:
+            raise
+        except AblateError as error:
+            cell = next(variant.cell for variant in plan.variants if variant.pending == wanted)
+            said = error.problems if isinstance(error, ConfigError) else [("init.study", str(error))]
+            raise StudyError([check.refusal(study, cell, key, message) for key, message in said]) from error
+    plan = planning.make_plan(study, registry, task, sources, found)
+    awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
+    return Planned(study, plan, registry, task, tuple(overrides), path, awaited)
+
+
+def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planned:
+    """The study that `init` names: a file's path from the study's folder, a file of that name beside it, a stored one.
+
+    Where the file was run before, it is read with the --set options that it was run with.
+    """
+    files = [folder / name, folder / f"{name}.yaml", folder / f"{name}.yml"]
+    file = next((file for file in files if file.suffix in (".yaml", ".yml") and file.is_file()), None)
+    if file is None and name.endswith((".yaml", ".yml")):
+        raise AblateError(f"is {name!r}, and there is no file {files[0]}.")
+    try:
+        stored = stored_study(name if file is None else str(file), db)
+    except AblateError as error:
+        if file is None:
+            raise AblateError(f"is {name!r}; there is no {files[1]}, and {error}") from error
+        stored = None
+    if stored is not None and file is not None and stored.resolved.get("file") != str(file.resolve()):
+        stored = None  # another study of that name
+    called = stored.name if stored is not None else studies.load(file).name if file is not None else name
+    if called in within:
+        raise AblateError(f"is {name!r}: a circle, for {' starts from '.join((*within, called))}.")
+    return find(str(file) if stored is None else stored.name, db, (), within)
+
+
+def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
+    from ablate.runs import lineage  # it loads numpy and scipy, which no other plan needs
+
+    try:
+        with Store.open(db) as store:
+            return lineage.start(parent.plan, parent.stored_form, store, wanted)
+    except NoDatabaseError:
+        return starts.NOT_TRAINED
+
+
+def again(plan: Planned, db: str) -> Planned:
+    """The plan once more, after the studies that it waited for were trained. AblateError where it still waits."""
+    now = planned(plan.study, db, plan.overrides)
+    if now.plan.pending:
+        raise AblateError("\n".join(note for note in now.plan.notes if note.startswith("Pending")))
+    return now
+
+
+# ------------------------------------------------------------------------------------------------------------- its runs
+
+
+def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
+    """What a run is asked, as the database keeps it for people and for drift.py."""
+    done = plan.variant(run.variant).completed
+    tricks = [[use.name, dict(use.params)] for use in done.tricks]
+    said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.draws}
+    said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
+    return {**said, **starts.kept(done)}
+
+
+def folder_name(study: str) -> str:
+    """A study's name as the name of a folder: letters, digits, dot, dash and underscore; told apart by a hash."""
+    plain = re.sub(r"[^\w.-]", "_", study, flags=re.ASCII).strip(".")
+    clear = plain == study and not plain.endswith(".db")  # the database lies in the same folder
+    return plain if clear else f"{plain[:40]}-{identity.sha256(study)[:8]}"
+
+
+def run_folder(planned: Planned, folder: Path, key: str) -> Path:
+    """A run's own folder below `folder`, where the database lies."""
+    return folder / folder_name(planned.study.name) / "runs" / key
+
+
+def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingProxyType({})) -> dict[str, RunSpec]:
+    """The specification of each run, by key, in the plan's order.
+
+    trained: folders of finished runs of other studies that runs of this plan measure anew.
+    """
+    made: dict[str, RunSpec] = {}
+    plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
+    measured = {run.evaluates for run in planned.plan.runs} - {""}
+    for run in planned.plan.runs:
+        if run.key not in made:
+            found = trained.get(run.evaluates, "")
+            if run.evaluates and not found:
+                found = str(run_folder(planned, folder, run.evaluates))
+            own, cache = str(run_folder(planned, folder, run.key)), str(folder / ".cache")
+            keep = planned.study.weights != "none" or run.key in measured
+            spec = planned.plan.spec(run, own, cache, plugins, planned.path, found, keep)
+            made[run.key] = replace(spec, sources=sources)
+    return made
+
+
+# -------------------------------------------------------------------------------------------------------- how far it is
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none.
+
+    pending: runs, among those to do, that wait for another study. saved: runs that adaptive seeds do not need any more;
+    how many of those to do they will need is not known yet, for the plan takes at `least` so many.
+    """
+
+    total: int
+    done: int
+    failed: int
+    seconds: float | None
+    past: int
+    pending: int = 0
+    saved: int = 0
+    least: int = 0
+
+    @property
+    def todo(self) -> int:
+        return self.total - self.done - self.failed - self.saved
+
+
+def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], frozenset[str]]:
+    """The state of each planned run that the database knows, how long the study's finished runs took, and the keys of
+    runs that adaptive seeds do not need any more."""
+    try:
+        with Store.open(db) as store:
+            seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
+            return store.states({run.key for run in plan.runs}), seconds, saved_of(plan, store)
+    except NoDatabaseError:
+        return {}, [], frozenset()
+
+
+def count(
+    plan: planning.Plan,
+    states: Mapping[str, RunState],
+    seconds: Sequence[float],
+    workers: int,
+    saved: Set[str] = frozenset(),
+) -> Counts:
+    keys = {run.key for run in plan.runs if run.key}
+    pending = sum(not run.key for run in plan.runs)
+    done = sum(states[key].state == "done" for key in keys if key in states)
+    failed = sum(states[key].state == "failed" for key in keys if key in states)
+    rest = (len(keys) + pending - done - failed - len(saved)) * median(seconds) / workers if seconds else None
+    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending, len(saved), _least(plan))
+
+
+def _least(plan: planning.Plan) -> int:
+    """How many runs the plan takes where the first look of adaptive seeds settles every row; else all of them."""
+    looks = plan.study.analysis.get("looks") or [len(plan.study.seeds)]
+    keys = [run.key for run in plan.runs if run.seed in plan.study.seeds[: looks[0]]]
+    return len(set(keys) - {""}) + keys.count("")
+
+
+def saved_of(plan: planning.Plan, store: Store) -> frozenset[str]:
+    """The keys of the plan's runs that adaptive seeds do not need any more."""
+    if "looks" not in plan.study.analysis:
+        return frozenset()
+    from ablate.runs import adaptive as seeds
+
+    return seeds.saved(store, plan)

@@ -1,0 +1,178 @@
+"""`ablate verify`: execute one run again in a scratch folder and hold it against the result that counts.
+
+How far the two are apart is kept with that result: the noise floor that the notes under a table tell (noise.py). The
+numbers that count stay. Measured costs (seconds, memory) are left out of the comparison: they belong to an attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from ablate.analysis import reruns as noise
+from ablate.errors import AblateError
+from ablate.pool import host as devices
+from ablate.pool.executor import Failed, Finished, Progressed
+from ablate.records import COSTS, Json, RunSpec
+from ablate.runs import execute as runner
+from ablate.runs import planned as planner
+from ablate.store.store import Store
+from ablate.study.drift import differences
+
+ROUNDING = 1e-5
+"""The largest relative difference that another processor or library version may explain by rounding alone."""
+
+_Name = TypeVar("_Name")
+
+Verdict = Literal["bit-identical", "rounding-level", "different"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one execution gave: metrics, curve as {(metric, step): value}, hashes of what it made."""
+
+    values: Mapping[str, float]
+    curve: Mapping[tuple[str, int], float]
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """differing: a line for each number that is not equal, the largest difference first; outputs: names of what was
+    made and differs; machine: provenance that differs, as (name, then, now). end, any_step: how far the metrics that
+    differ are apart, at the end and at any step."""
+
+    verdict: Verdict
+    compared: int
+    differing: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    machine: tuple[tuple[str, Json, Json], ...] = ()
+    end: Mapping[str, float] = field(default_factory=dict)
+    any_step: Mapping[str, float] = field(default_factory=dict)
+
+
+def verify(key: str, db: str) -> Comparison:
+    """Execute the run once more, compare, and keep how far the two are apart.
+
+    AblateError where it has no result, or is no longer asked as it was.
+    """
+    with Store.open(db) as store:
+        counted = next((attempt for attempt in store.attempts(key) if attempt.counted), None)
+        cells = store.cells_of(key)
+        if counted is None:
+            raise AblateError(f"run {key[:12]} has no result to compare with; `ablate why {key[:12]}` says why.")
+        if not cells:
+            raise AblateError(f"run {key[:12]} belongs to no study any more, so its study file cannot be found.")
+        study, variant, seed = cells[0]
+        curve = {(row[2], row[3]): row[4] for row in store.curve_values(study) if row[:2] == (variant, seed)}
+        folder, asked = store.folder, store.run_config(key)
+    stored = Result({n: v for n, v in counted.metrics.items() if v is not None}, curve, counted.outputs)
+    planned = planner.find(study, db)
+    spec = planner.specs(planned, folder).get(key)
+    if spec is None:
+        now = next((run for run in planned.plan.runs if (run.variant, run.seed) == (variant, seed)), None)
+        changes = [] if now is None else differences(asked, planner.described(planned.plan, now))
+        said = "; ".join(changes) or "the study no longer asks for it"
+        raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {said}.")
+    made, provenance = _executed(planned, spec)
+    now_made = devices.provenance() | dict(provenance)
+    machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
+    found = replace(compare(stored, made), machine=tuple(one for one in machine if one[1] != one[2]))
+    with Store.open(db, write=True) as store:
+        store.save_rerun(
+            counted.token,
+            lambda before: noise.merged(before, found.verdict, bool(found.machine), found.end, found.any_step),
+        )
+    return found
+
+
+_MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
+
+
+def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
+    scratch = Path(tempfile.mkdtemp(prefix="ablate-verify-"))
+    slot = runner.slots_for(planned.study, runner.Options(workers=1))[0]
+    executor = runner.local_executor(planned)
+    curve: dict[tuple[str, int], float] = {}
+    try:
+        executor.start("verify", replace(spec, folder=str(scratch)), slot)
+        while True:
+            for event in executor.poll(1.0):
+                match event:
+                    case Progressed(_, step, values):
+                        curve |= {(name, step): value for name, value in values.items()}
+                    case Finished(_, values, outputs, provenance):
+                        return Result(values, curve, outputs), provenance
+                    case Failed(_, reason, message, detail):
+                        raise AblateError(f"it failed this time: {reason}: {message}\n{detail}".rstrip())
+    finally:
+        executor.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def compare(stored: Result, made: Result) -> Comparison:
+    """Every number of both, measured costs left out."""
+    then, now = _numbers(stored), _numbers(made)
+    lines: list[tuple[float, str]] = []
+    for name in sorted({*then, *now}):
+        if then.get(name) != now.get(name):
+            far = _apart(then.get(name), now.get(name))
+            lines.append((far, f"{name}: {then.get(name)} then, {now.get(name)} now"))
+    # A hash that only one of them took (an older ablate took fewer) says nothing about the other.
+    hashed = sorted({*stored.outputs} & {*made.outputs})
+    outputs = tuple(name for name in hashed if stored.outputs[name] != made.outputs[name])
+    lines.sort(key=lambda line: -line[0])
+    verdict: Verdict = "bit-identical"
+    if lines or outputs:
+        verdict = "rounding-level" if not lines or lines[0][0] <= ROUNDING else "different"
+    end = _distances(stored.values, made.values)
+    any_step = dict(end)
+    for (name, _), far in _distances(stored.curve, made.curve).items():
+        any_step[name] = max(any_step.get(name, 0.0), far)
+    end, any_step = ({name: far for name, far in each.items() if name not in COSTS} for each in (end, any_step))
+    texts = tuple(text for _, text in lines)
+    return Comparison(verdict, len(then) + len(hashed), texts, outputs, end=end, any_step=any_step)
+
+
+def _distances(then: Mapping[_Name, float], now: Mapping[_Name, float]) -> dict[_Name, float]:
+    """How far what both have, and differs, is apart."""
+    return {name: abs(then[name] - now[name]) for name in then if name in now and then[name] != now[name]}
+
+
+def _numbers(result: Result) -> dict[str, float]:
+    values = {name: value for name, value in result.values.items() if name not in COSTS}
+    return values | {f"{name} at step {step}": v for (name, step), v in result.curve.items() if name not in COSTS}
+
+
+def _apart(then: float | None, now: float | None) -> float:
+    """The relative difference; infinite where one of them is missing."""
+    if then is None or now is None:
+        return float("inf")
+    return abs(then - now) / max(abs(then), abs(now))
+
+
+def comparison_text(key: str, found: Comparison) -> str:
+    """What `ablate verify` prints."""
+    first = f"run {key[:12]}: {found.verdict}: {found.compared} numbers and hashes compared"
+    if found.verdict == "bit-identical":
+        lines = [f"{first}, all equal."]
+    else:
+        lines = [f"{first}, {len(found.differing) + len(found.outputs)} differ."]
+        lines += [f"  {line}" for line in found.differing[:10]]
+        lines += [f"  and {len(found.differing) - 10} more"] * (len(found.differing) > 10)
+        lines += [f"  the {name} differ" for name in found.outputs]
+    lines += [f"  {name}: {json.dumps(then)} then, {json.dumps(now)} now" for name, then, now in _shown(found.machine)]
+    return "\n".join(lines)
+
+
+def _shown(machine: Sequence[tuple[str, Json, Json]]) -> Sequence[tuple[str, Json, Json]]:
+    return [(name, _short(then), _short(now)) for name, then, now in machine]
+
+
+def _short(value: Json) -> Json:
+    return value[:12] if isinstance(value, str) and len(value) == 64 else value

@@ -1,0 +1,75 @@
+"""Which runs keep their weights on the disk (`weights: all | best | none`), and how much that takes.
+
+With `none` a run writes none, unless another run measures them anew; with `best` every run writes them, for nobody can
+know the best before the end, and after a `run` that left nothing to do those of the other variants are removed. Runs
+that another study asks for, too, keep theirs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ablate.errors import NoDatabaseError
+from ablate.runs.planned import Planned, run_folder
+from ablate.store.store import Store
+
+FILES = ("best.pt", "last.pt")
+
+
+def told(planned: Planned, db: str) -> list[str]:
+    """What the weights take and will take, from those that are there; nothing before the first run."""
+    try:
+        with Store.open(db) as store:
+            folder = store.folder
+    except NoDatabaseError:
+        return []
+    keys = {run.key for run in planned.plan.runs if run.key}
+    sizes = [size for key in keys if (size := _size(run_folder(planned, folder, key)))]
+    if not sizes:
+        return []
+    least = sum(sizes)
+    mean, kept = least / len(sizes), planned.study.weights
+    seeds = len(planned.study.seeds)
+    end = {"all": f"{shown(mean * len(keys))} when all {len(keys)} runs are done", "none": "no run writes any"}
+    end["best"] = f"{shown(mean * seeds)} when all is done and only the best variant keeps them"
+    if kept == "all" and len(sizes) == len(keys):
+        return [f"Weights of all {len(keys)} runs take {shown(least)} (weights: all)."]
+    return [f"Weights of {len(sizes)} runs take {shown(least)} now; {end[kept]} (weights: {kept})."]
+
+
+def prune(planned: Planned, db: str) -> float:
+    """Remove the weights that `weights: best` does not keep, once a variant is best; the bytes that were freed."""
+    if planned.study.weights != "best":
+        return 0
+    from ablate.analysis import results  # numpy and scipy, which a plan does not need
+    from ablate.analysis.verdicts import best
+
+    with Store.open(db) as store:
+        name = planned.study.name
+        data = results.ablation(results.load(store, name))
+        found = best(data.rows, data.better)
+        if found is None:
+            return 0
+        cells = store.cells(name)
+        kept = {cell.run for cell in cells if cell.variant == found.variant}
+        kept |= {cell.run for other in store.studies() if other != name for cell in store.cells(other)}
+        freed = 0
+        for key in {cell.run for cell in cells} - kept:
+            folder = run_folder(planned, store.folder, key)
+            freed += _size(folder)
+            for file in FILES:
+                (folder / file).unlink(missing_ok=True)
+        return freed
+
+
+def _size(folder: Path) -> int:
+    return sum((folder / file).stat().st_size for file in FILES if (folder / file).is_file())
+
+
+def shown(size: float) -> str:
+    """Bytes in words: `41.2 MiB`."""
+    for unit in ("KiB", "MiB"):
+        size /= 1024
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+    return f"{size / 1024:.3g} GiB"

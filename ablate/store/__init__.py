@@ -1,0 +1,1 @@
+"""What is kept: the database. The one owner of SQLAlchemy."""

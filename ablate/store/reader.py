@@ -1,0 +1,489 @@
+"""What the database says: studies, cells, runs, attempts and values, as plain frozen records.
+
+The reading half of the store. Each method is one short transaction, and none is kept open, so that a reader never keeps
+a writer waiting. Nothing is computed from results here (results.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from ablate.errors import StoreError
+from ablate.records import INTERRUPTED, Json, Reason, Role, State
+from ablate.store import schema
+
+# ---------------------------------------------------------------------------------------------------- what comes back
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    name: str
+    text: str
+    resolved: dict[str, Json]
+    sha: str
+    planned_at: float
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """A cell and its run. attempts: executions that ended, interrupted ones left out."""
+
+    variant: str
+    seed: int
+    role: Role
+    run: str
+    state: State
+    reason: Reason | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class StoredAttempt:
+    """A counted attempt of a study's cell; seconds: from claim to result."""
+
+    run: str
+    variant: str
+    seed: int
+    outputs: dict[str, str]
+    provenance: dict[str, Json]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LiveAttempt:
+    """An attempt that has not ended. seconds: since its claim. expired: its lease is over, by the database's clock."""
+
+    token: str
+    run: str
+    host: str
+    boot: str
+    pid: int | None
+    pid_started: int | None
+    owner: str
+    device: str
+    slot: int
+    expired: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One attempt as `ablate show` and `why` print it."""
+
+    token: str
+    device: str
+    slot: int
+    host: str
+    seconds: float | None
+    outcome: str | None
+    reason: str | None
+    message: str | None
+    detail: str | None
+    late: str | None
+    log: str
+    outputs: dict[str, str]
+    provenance: dict[str, Json]
+    counted: bool
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class TestUse:
+    """One prediction of the test set: which variant's weights, of which seeds."""
+
+    variant: str
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RunState:
+    state: State
+    reason: Reason | None
+    attempts: int
+
+
+# ---------------------------------------------------------------------------------------------------------- the reader
+
+
+class Reader:
+    """An open database, to be read. `folder`: where its runs' files lie; `shown`: its name without any password;
+    `network`: the kind of network file system that the file lies on, if it does."""
+
+    def __init__(self, engine: Engine, folder: Path, shown: str, network: str | None = None) -> None:
+        self._engine = engine
+        self._joined: Connection | None = None
+        self.folder = folder
+        self.shown = shown
+        self.network = network
+
+    @property
+    def _is_sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        if self._joined is not None:
+            yield self._joined
+            return
+        with schema.explained(self.shown), self._engine.connect() as connection:
+            if not self._is_sqlite:  # one snapshot for all statements, as SQLite gives anyway
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    def _now(self) -> sa.ColumnElement[float]:
+        """The database's clock, in seconds since 1970."""
+        if self._is_sqlite:
+            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
+        return sa.literal_column("extract(epoch from clock_timestamp())::float8", sa.Float)
+
+    def live(self) -> list[LiveAttempt]:
+        """Every attempt of the database that has not ended, whoever owns it."""
+        a, now = schema.attempt.c, self._now()
+        query = sa.select(
+            a.token, a.run, a.host, a.boot, a.pid, a.pid_started, a.owner, a.device, a.slot,
+            (a.lease_until < now).label("expired"), (now - a.started_at).label("seconds"),
+        ).where(a.outcome.is_(None))  # fmt: skip
+        with self._reading() as connection:
+            return [LiveAttempt(*row) for row in connection.execute(query.order_by(a.id))]
+
+    def out_of_memory(self) -> set[str]:
+        """The runs that ran out of memory at least once and are not done: they get their device to themselves."""
+        a = schema.attempt.c
+        query = sa.select(a.run).join(schema.run, schema.run.c.key == a.run)
+        with self._reading() as connection:
+            return set(connection.execute(query.where(a.reason == "oom", schema.run.c.state != "done")).scalars())
+
+    def studies(self) -> list[str]:
+        """The names of all stored studies, the one last run first."""
+        with self._reading() as connection:
+            query = sa.select(schema.study.c.name).order_by(schema.study.c.planned_at.desc(), schema.study.c.name)
+            return list(connection.execute(query).scalars())
+
+    def study(self, name: str | None) -> StoredStudy | None:
+        """A stored study, or the one last run; None where there is none."""
+        query = sa.select(schema.study).order_by(schema.study.c.planned_at.desc(), schema.study.c.name).limit(1)
+        if name is not None:
+            query = query.where(schema.study.c.name == name)
+        with self._reading() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else StoredStudy(row.name, row.text, _object(row.resolved), row.sha, row.planned_at)
+
+    def states(self, keys: Iterable[str]) -> dict[str, RunState]:
+        """The state of each run that is known."""
+        found = {}
+        listed = list(keys)
+        with self._reading() as connection:
+            for part in parts(listed):
+                for row in connection.execute(
+                    sa.select(schema.run.c.key, schema.run.c.state, schema.run.c.reason).where(
+                        schema.run.c.key.in_(part)
+                    )
+                ):
+                    found[row.key] = (row.state, row.reason)
+            attempts = _attempts_by_run(connection, listed if len(listed) <= FEW else None)
+        return {key: RunState(state, reason, attempts.get(key, 0)) for key, (state, reason) in found.items()}
+
+    def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
+        """The study's cells in the plan's order, each with the state of its run."""
+        query = (
+            sa.select(
+                schema.cell.c.variant,
+                schema.cell.c.seed,
+                schema.cell.c.role,
+                schema.cell.c.run,
+                schema.run.c.state,
+                schema.run.c.reason,
+            )
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+            .order_by(schema.cell.c.position)
+        )
+        with self._reading() as connection:
+            attempts = _attempts_by_run(connection)
+            return [StoredCell(*row, attempts=attempts.get(row.run, 0)) for row in connection.execute(query)]
+
+    def values(
+        self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
+    ) -> list[tuple[str, int, str, float]]:
+        """(variant, seed, metric, value) of counted attempts, in the plan's order."""
+        query = _counted(schema.metric.c.name, schema.metric.c.value, study=study, roles=roles, of=schema.metric)
+        if names is not None:
+            query = query.where(schema.metric.c.name.in_(names))
+        with self._reading() as connection:
+            return [
+                tuple(row) for row in connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name))
+            ]
+
+    def curve_values(
+        self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
+    ) -> list[tuple[str, int, str, int, float]]:
+        """(variant, seed, metric, step, value) of counted attempts, in the plan's order."""
+        query = _counted(
+            schema.curve.c.name, schema.curve.c.step, schema.curve.c.value, study=study, roles=roles, of=schema.curve
+        )
+        if names is not None:
+            query = query.where(schema.curve.c.name.in_(names))
+        order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(*order))]
+
+    def failed_curve_values(
+        self, study: str, names: Sequence[str], roles: Sequence[Role] = ("ablation",)
+    ) -> list[tuple[str, int, str, int, float]]:
+        """The same of the last attempt of each run that failed: how far it came."""
+        a = schema.attempt.c
+        last = sa.select(a.run, sa.func.max(a.id).label("id")).group_by(a.run).subquery()
+        query = (
+            sa.select(
+                schema.cell.c.variant, schema.cell.c.seed,
+                schema.curve.c.name, schema.curve.c.step, schema.curve.c.value,
+            )
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .join(last, last.c.run == schema.run.c.key)
+            .join(schema.curve, schema.curve.c.attempt == last.c.id)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles), schema.run.c.state == "failed")
+            .where(schema.curve.c.name.in_(names))
+        )  # fmt: skip
+        order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(*order))]
+
+    def values_of(self, keys: Sequence[str], name: str) -> dict[str, float]:
+        """One metric of these runs, of those that have it: at the end."""
+        query = (
+            sa.select(schema.run.c.key, schema.metric.c.value)
+            .join(schema.metric, schema.metric.c.attempt == schema.run.c.counted_attempt)
+            .where(schema.metric.c.name == name)
+        )
+        with self._reading() as connection:
+            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
+        return {key: value for key, value in rows if value is not None}
+
+    def curves_of(self, keys: Sequence[str], name: str) -> dict[str, dict[int, float]]:
+        """The same by step."""
+        query = (
+            sa.select(schema.run.c.key, schema.curve.c.step, schema.curve.c.value)
+            .join(schema.curve, schema.curve.c.attempt == schema.run.c.counted_attempt)
+            .where(schema.curve.c.name == name)
+        )
+        found: dict[str, dict[int, float]] = {}
+        with self._reading() as connection:
+            for part in parts(keys):
+                for key, step, value in connection.execute(query.where(schema.run.c.key.in_(part))):
+                    found.setdefault(key, {})[step] = value
+        return found
+
+    def seconds_of(self, keys: Sequence[str]) -> float:
+        """How long the attempts of these runs took together, whatever became of them; running ones are not counted."""
+        a = schema.attempt.c
+        query = sa.select(sa.func.sum(a.ended_at - a.started_at))
+        with self._reading() as connection:
+            return sum(connection.execute(query.where(a.run.in_(part))).scalar() or 0.0 for part in parts(keys))
+
+    def counted(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredAttempt]:
+        """The counted attempts of a study's cells: hashes of outputs, provenance, duration."""
+        a = schema.attempt.c
+        query = (
+            sa.select(
+                schema.cell.c.run,
+                schema.cell.c.variant,
+                schema.cell.c.seed,
+                a.outputs,
+                a.provenance,
+                a.ended_at - a.started_at,
+            )
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .join(schema.attempt, a.id == schema.run.c.counted_attempt)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+            .order_by(schema.cell.c.position)
+        )
+        with self._reading() as connection:
+            return [
+                StoredAttempt(run, variant, seed, _object(outputs), _object(provenance), seconds)
+                for run, variant, seed, outputs, provenance, seconds in connection.execute(query)
+            ]
+
+    def run_keys(self, prefix: str) -> list[str]:
+        """The keys of runs that start with `prefix`, sorted."""
+        with self._reading() as connection:
+            query = (
+                sa.select(schema.run.c.key)
+                .where(schema.run.c.key.startswith(prefix, autoescape=True))
+                .order_by(schema.run.c.key)
+            )
+            return list(connection.execute(query).scalars())
+
+    def run_config(self, key: str) -> dict[str, Json]:
+        """What the run was asked, as its key was made from."""
+        with self._reading() as connection:
+            found: dict[str, Json] = json.loads(
+                connection.execute(sa.select(schema.run.c.config).where(schema.run.c.key == key)).scalar_one()
+            )
+            return found
+
+    def configs(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, dict[str, Json]]:
+        """What each run of a study was asked, by key, in the plan's order."""
+        query = (
+            sa.select(schema.run.c.key, schema.run.c.config)
+            .join(schema.cell, schema.run.c.key == schema.cell.c.run)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+            .order_by(schema.cell.c.position)
+        )
+        with self._reading() as connection:
+            return {key: json.loads(config) for key, config in connection.execute(query)}
+
+    def failure_messages(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, str]:
+        """Of each failed run of a study, what its last attempt said, by key."""
+        a = schema.attempt.c
+        query = (
+            sa.select(a.run, a.message)
+            .join(schema.run, schema.run.c.key == a.run)
+            .join(schema.cell, schema.cell.c.run == a.run)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles), schema.run.c.state == "failed")
+            .order_by(a.id)
+        )
+        with self._reading() as connection:
+            return {run: message or "" for run, message in connection.execute(query)}
+
+    def test_uses(self, study: str) -> list[TestUse]:
+        """Every different prediction of the test set that the study's variants made, the first one first."""
+        use = schema.test_use.c
+        query = sa.select(use.variant, use.seeds).where(use.study == study).order_by(use.id)
+        with self._reading() as connection:
+            return [TestUse(variant, tuple(json.loads(seeds))) for variant, seeds in connection.execute(query)]
+
+    def cells_of(self, key: str) -> list[tuple[str, str, int]]:
+        """(study, variant, seed) of every cell that the run serves."""
+        query = sa.select(schema.cell.c.study, schema.cell.c.variant, schema.cell.c.seed).where(
+            schema.cell.c.run == key
+        )
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query.order_by(*query.selected_columns))]
+
+    def attempts(self, key: str) -> list[AttemptRecord]:
+        """Every attempt of a run, oldest first, with its metrics."""
+        a = schema.attempt.c
+        query = (
+            sa.select(schema.attempt, schema.run.c.counted_attempt)
+            .join(schema.run, schema.run.c.key == a.run)
+            .where(a.run == key)
+            .order_by(a.id)
+        )
+        with self._reading() as connection:
+            metrics: dict[int, dict[str, float | None]] = {}
+            values = sa.select(schema.metric).join(schema.attempt, a.id == schema.metric.c.attempt).where(a.run == key)
+            for row in connection.execute(values.order_by(schema.metric.c.name)):
+                metrics.setdefault(row.attempt, {})[row.name] = row.value
+            return [
+                AttemptRecord(
+                    row.token, row.device, row.slot, row.host,
+                    None if row.ended_at is None else row.ended_at - row.started_at,
+                    row.outcome, row.reason, row.message, row.detail, row.late, row.log,
+                    _object(row.outputs), _object(row.provenance),
+                    row.id == row.counted_attempt, metrics.get(row.id, {}),
+                )
+                for row in connection.execute(query)
+            ]  # fmt: skip
+
+    def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
+        """The last step that each live attempt reported, with its values."""
+        mine = sa.select(schema.attempt.c.id).where(schema.attempt.c.token.in_(tokens))
+        latest = (
+            sa.select(schema.curve.c.attempt, sa.func.max(schema.curve.c.step).label("step"))
+            .where(schema.curve.c.attempt.in_(mine))
+            .group_by(schema.curve.c.attempt)
+            .subquery()
+        )
+        query = (
+            sa.select(schema.attempt.c.token, schema.curve.c.step, schema.curve.c.name, schema.curve.c.value)
+            .join(latest, latest.c.attempt == schema.attempt.c.id)
+            .join(schema.curve, (schema.curve.c.attempt == latest.c.attempt) & (schema.curve.c.step == latest.c.step))
+            .where(schema.attempt.c.token.in_(tokens))
+        )
+        found: dict[str, tuple[int, dict[str, float]]] = {}
+        with self._reading() as connection:
+            for token, step, name, value in connection.execute(query):
+                found.setdefault(token, (step, {}))[1][name] = value
+        return found
+
+    def durations(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[tuple[str, float]]:
+        """(variant, seconds) of every counted attempt."""
+        a = schema.attempt.c
+        query = (
+            sa.select(schema.cell.c.variant, a.ended_at - a.started_at)
+            .join(schema.run, schema.run.c.key == schema.cell.c.run)
+            .join(schema.attempt, a.id == schema.run.c.counted_attempt)
+            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+        )
+        with self._reading() as connection:
+            return [tuple(row) for row in connection.execute(query)]
+
+    def at_step(self, runs: Iterable[str], name: str, step: int) -> dict[str, float]:
+        """What a metric was at a step of counted attempts, by run."""
+        found: dict[str, float] = {}
+        with self._reading() as connection:
+            for part in parts(list(runs)):
+                query = (
+                    sa.select(schema.run.c.key, schema.curve.c.value)
+                    .join(schema.curve, schema.curve.c.attempt == schema.run.c.counted_attempt)
+                    .where(schema.run.c.key.in_(part), schema.curve.c.name == name, schema.curve.c.step == step)
+                )
+                found |= {key: value for key, value in connection.execute(query) if value is not None}
+        return found
+
+
+# ------------------------------------------------------------------------------------------------------------- queries
+
+
+FEW = 500
+"""Up to so many runs are asked for by name; of more, everything is read."""
+
+
+def _object(text: str | None) -> dict[str, Json]:
+    """A JSON object as it was stored. StoreError for anything else: another program wrote that."""
+    try:
+        found = json.loads(text or "{}") if text != "" else None
+    except (ValueError, TypeError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise StoreError(
+            "the database is damaged: a stored plan or result is not what ablate writes; restore a copy, or name "
+            "another with --db"
+        )
+    return found
+
+
+def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) -> dict[str, int]:
+    """Executions that ended and count against `limits.attempts`: all but those that were only interrupted."""
+    counts = sa.func.count().label("executions")
+    query = sa.select(schema.attempt.c.run, counts).where(
+        schema.attempt.c.outcome.is_not(None),
+        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason.not_in(INTERRUPTED)),
+    )
+    if keys is not None:
+        query = query.where(schema.attempt.c.run.in_(keys))
+    return {row.run: row.executions for row in connection.execute(query.group_by(schema.attempt.c.run))}
+
+
+def _counted(*columns: sa.ColumnElement[Any], study: str, roles: Sequence[Role], of: sa.Table) -> sa.Select[Any]:
+    return (
+        sa.select(schema.cell.c.variant, schema.cell.c.seed, *columns)
+        .join(schema.run, schema.run.c.key == schema.cell.c.run)
+        .join(of, of.c.attempt == schema.run.c.counted_attempt)
+        .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
+    )
+
+
+def parts(keys: Iterable[str], size: int = 500) -> Iterator[list[str]]:
+    """Keys in pieces that fit the database's limit on bound parameters."""
+    listed = list(keys)
+    for start in range(0, len(listed), size):
+        yield listed[start : start + size]

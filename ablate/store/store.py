@@ -1,0 +1,363 @@
+"""The database: studies, their cells, runs, attempts and what the attempts reported. SQLite embedded, or PostgreSQL.
+
+One writer per `ablate run` (the dispatcher); workers never come here. Every write is one short transaction, begun with
+BEGIN IMMEDIATE, and every write about an attempt carries the attempt's token: once another dispatcher has taken the run
+over, the old token changes nothing. Readers open the file read-write with `query_only=ON`, because only such a
+connection can roll back the hot journal that a SIGKILL leaves, and fetch in one short transaction.
+
+Nothing is decided here (scheduler.py). What is read comes from stored.py; the tables are in schema.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from ablate.errors import NoDatabaseError, StoreError
+from ablate.records import Json, Reason, Role
+from ablate.store import schema
+from ablate.store.reader import Reader, parts
+
+# ----------------------------------------------------------------------------------------------------------- the store
+
+
+class Store(Reader):
+    """An open database. `Store.open(path, write=False)` for readers; `write=True` creates it where there is none."""
+
+    @classmethod
+    def open(cls, where: str | Path, *, write: bool = False) -> Store:
+        """Open a SQLite file (path) or a database by its URL. StoreError where it is missing, broken or newer."""
+        url = schema.database_url(where)
+        shown = url.render_as_string(hide_password=True) if url.database is None else str(where)
+        if url.get_backend_name() == "sqlite":
+            path = Path(url.database or "")
+            shown = str(path)
+            if write:
+                schema.make_folder(path)
+            elif not path.exists():
+                raise NoDatabaseError(
+                    f"there is no database at {shown}; `ablate run STUDY` makes one, --db names another."
+                )
+            engine = schema.sqlite_engine(path, write)
+            store = cls(engine, path.resolve().parent, shown, schema.network_of(path))
+        else:
+            shown = url.render_as_string(hide_password=True)
+            store = cls(schema.server_engine(url, write), Path("results").resolve(), shown)
+        try:
+            with schema.explained(shown):
+                store._check_schema(write)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One write transaction; a nested one joins it, so that a batch of events costs one commit."""
+        if self._joined is not None:
+            yield self._joined
+            return
+        with schema.explained(self.shown), self._engine.begin() as connection:
+            self._joined = connection
+            try:
+                if not self._is_sqlite:
+                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.WRITERS)))
+                yield connection
+            finally:
+                self._joined = None
+
+    def _check_schema(self, write: bool) -> None:
+        with self._engine.connect() as connection:
+            tables = sa.inspect(connection).get_table_names()
+        exists = "schema_version" in tables
+        if not exists and write:
+            self._create()
+            exists = True
+        if not exists and not tables:  # a dispatcher has made the file and is about to fill it
+            raise NoDatabaseError(
+                f"there is no database at {self.shown} yet: it is empty; `ablate run STUDY` fills it."
+            )
+        if not exists:
+            raise StoreError(f"{self.shown} is a database, but not one of ablate's; --db names another.")
+        with self._engine.connect() as connection:
+            version = connection.execute(sa.select(sa.func.max(schema.version.c.version))).scalar_one_or_none()
+        if version is None or (version > schema.SCHEMA_VERSION and write):
+            raise StoreError(
+                f"{self.shown} was written by a newer ablate (schema {version}; this one: {schema.SCHEMA_VERSION}). "
+                "It can be read, not written: upgrade ablate, or name another file with --db."
+            )
+
+    def _create(self) -> None:
+        """Tables and version in one exclusive transaction: of twenty dispatchers that start at once, one makes them."""
+        with self._engine.connect() as connection:
+            if self._is_sqlite:
+                connection.exec_driver_sql("COMMIT")
+                connection.exec_driver_sql("BEGIN EXCLUSIVE")
+            else:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.WRITERS)))
+            if not sa.inspect(connection).has_table("schema_version"):
+                schema.tables.create_all(connection, checkfirst=False)
+                connection.execute(schema.version.insert().values(version=schema.SCHEMA_VERSION))
+            connection.commit()
+
+    def _insert(self, table: sa.Table) -> Any:
+        return (sqlite.insert if self._is_sqlite else postgresql.insert)(table)
+
+    # ------------------------------------------------------------------------------------------------------- planning
+
+    def save_plan(
+        self,
+        name: str,
+        text: str,
+        resolved: Mapping[str, Json],
+        sha: str,
+        cells: Iterable[tuple[str, int, Role, str]],
+        runs: Mapping[str, str],
+    ) -> None:
+        """Store what `run` was asked: the study, its cells (variant, seed, role, run key) and runs not yet known.
+
+        Cells of these roles that are no longer asked for are dropped from the study; their results stay.
+        """
+        rows = [
+            {"study": name, "variant": variant, "seed": seed, "role": role, "run": key, "position": position}
+            for position, (variant, seed, role, key) in enumerate(cells)
+        ]
+        roles = {row["role"] for row in rows}
+        with self.transaction() as connection:
+            values = {"text": text, "resolved": json.dumps(resolved), "sha": sha, "planned_at": self._now()}
+            upsert = self._insert(schema.study).values(name=name, **values)
+            connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=values))
+            connection.execute(schema.cell.delete().where(schema.cell.c.study == name, schema.cell.c.role.in_(roles)))
+            if rows:
+                connection.execute(schema.cell.insert(), rows)
+            if runs:
+                connection.execute(
+                    self._insert(schema.run).on_conflict_do_nothing(),
+                    [{"key": key, "config": config, "state": "todo"} for key, config in runs.items()],
+                )
+
+    def add_cells(
+        self, study: str, cells: Sequence[tuple[str, int, Role, str]], runs: Mapping[str, str], *, afresh: bool = False
+    ) -> None:
+        """Add cells (variant, seed, role, run key) below what the study has, and runs not yet known. A cell that is
+        there already gets this run. afresh: whatever else these variants have in these roles is dropped first."""
+        with self.transaction() as connection:
+            table, c = schema.cell, schema.cell.c
+            if afresh:
+                for variant, role in {(variant, role) for variant, _, role, _ in cells}:
+                    there = (c.study == study) & (c.variant == variant) & (c.role == role)
+                    connection.execute(table.delete().where(there))
+            last = connection.execute(sa.select(sa.func.max(c.position)).where(c.study == study)).scalar()
+            first = 0 if last is None else last + 1
+            insert = self._insert(table)
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["study", "variant", "seed", "role"], set_={"run": insert.excluded.run}
+                ),
+                [
+                    {"study": study, "variant": variant, "seed": seed, "role": role, "run": key, "position": first + i}
+                    for i, (variant, seed, role, key) in enumerate(cells)
+                ],
+            )
+            connection.execute(
+                self._insert(schema.run).on_conflict_do_nothing(),
+                [{"key": key, "config": config, "state": "todo"} for key, config in runs.items()],
+            )
+
+    def drop_todo(self, study: str, variant: str, role: Role) -> None:
+        """Drop a variant's cells of this role whose runs were never begun: nobody wants them any more."""
+        c = schema.cell.c
+        todo = sa.select(schema.run.c.key).where(schema.run.c.state == "todo")
+        with self.transaction() as connection:
+            there = (c.study == study) & (c.variant == variant) & (c.role == role) & c.run.in_(todo)
+            connection.execute(schema.cell.delete().where(there))
+
+    def keep_in_plan(self, study: str, key: str, value: Json) -> None:
+        """Replace one entry of a study's stored plan; what it was planned from stays."""
+        with self.transaction() as connection:
+            query = sa.select(schema.study.c.resolved).where(schema.study.c.name == study)
+            resolved = {**json.loads(connection.execute(query).scalar_one()), key: value}
+            connection.execute(
+                schema.study.update().where(schema.study.c.name == study).values(resolved=json.dumps(resolved))
+            )
+
+    def save_test_use(self, study: str, variant: str, seeds: Sequence[int], sha: str) -> int:
+        """Record that the test set was predicted; returns how many other predictions of this study came before.
+
+        sha: of the submission. The same file made again is no further look.
+        """
+        use = schema.test_use
+        with self.transaction() as connection:
+            query = sa.select(use.c.sha).where(use.c.study == study).distinct()
+            before = set(connection.execute(query).scalars())
+            if sha not in before:
+                values = {"study": study, "variant": variant, "seeds": json.dumps(list(seeds)), "sha": sha}
+                connection.execute(use.insert().values(made_at=self._now(), **values))
+            return len(before - {sha})
+
+    def save_rerun(self, token: str, merged: Callable[[Json], Json]) -> None:
+        """Keep with an attempt what executing its run again showed. merged: from what is kept so far, None at first."""
+        with self.transaction() as connection:
+            where = schema.attempt.c.token == token
+            text = connection.execute(sa.select(schema.attempt.c.provenance).where(where)).scalar_one()
+            provenance = json.loads(text or "{}")
+            provenance["reruns"] = merged(provenance.get("reruns"))
+            connection.execute(schema.attempt.update().where(where).values(provenance=json.dumps(provenance)))
+
+    def requeue(self, keys: Iterable[str]) -> None:
+        """Failed runs that may be tried again are to do again. Their attempts stay on record."""
+        with self.transaction() as connection:
+            for part in parts(keys):
+                connection.execute(
+                    schema.run.update()
+                    .where(schema.run.c.key.in_(part), schema.run.c.state == "failed")
+                    .values(state="todo", reason=None)
+                )
+
+    # ------------------------------------------------------------------------------------------------------- attempts
+
+    def claim(
+        self,
+        run: str,
+        token: str,
+        *,
+        host: str,
+        boot: str,
+        owner: str,
+        device: str,
+        slot: int,
+        lease_s: float,
+        log: str,
+    ) -> bool:
+        """Lease a run that is to do, and its slot, to `owner`; False where another was first with either."""
+        with self.transaction() as connection:
+            values: dict[str, Any] = {"run": run, "token": token, "host": host, "boot": boot, "owner": owner}
+            values |= {"device": device, "slot": slot, "log": log, "started_at": self._now()}
+            values |= {"lease_until": self._now() + lease_s}
+            if (
+                connection.execute(
+                    schema.run.select().where(schema.run.c.key == run, schema.run.c.state == "todo")
+                ).first()
+                is None
+            ):
+                return False
+            connection.execute(self._insert(schema.attempt).values(**values).on_conflict_do_nothing())
+            if _id(connection, token) is None:  # asked, for not every driver tells how many rows it inserted
+                return False
+            connection.execute(schema.run.update().where(schema.run.c.key == run).values(state="running", reason=None))
+            return True
+
+    def started(self, token: str, pid: int, pid_started: int) -> None:
+        """The attempt's process, by which a later dispatcher on this host knows whether it still lives."""
+        with self.transaction() as connection:
+            connection.execute(_live(token).values(pid=pid, pid_started=pid_started))
+
+    def renew(self, tokens: Sequence[str], lease_s: float) -> set[str]:
+        """Extend leases; returns the tokens still held. A missing one was taken over: its worker must be stopped."""
+        with self.transaction() as connection:
+            held = schema.attempt.c.token.in_(tokens) & schema.attempt.c.outcome.is_(None)
+            connection.execute(schema.attempt.update().where(held).values(lease_until=self._now() + lease_s))
+            return set(connection.execute(sa.select(schema.attempt.c.token).where(held)).scalars())
+
+    def progress(self, token: str, step: int, values: Mapping[str, float]) -> None:
+        """One step's values. A step reported again (a resumed run) replaces the earlier one."""
+        with self.transaction() as connection:
+            attempt = _id(connection, token)
+            if attempt is None or not values:
+                return
+            insert = self._insert(schema.curve)
+            connection.execute(
+                insert.on_conflict_do_update(
+                    index_elements=["attempt", "name", "step"], set_={"value": insert.excluded.value}
+                ),
+                [{"attempt": attempt, "name": name, "step": step, "value": value} for name, value in values.items()],
+            )
+
+    def finish(
+        self, token: str, values: Mapping[str, float], outputs: Mapping[str, str], provenance: Mapping[str, Json]
+    ) -> bool:
+        """Count a result: attempt, metrics and run in one commit. False, and a note, where the token is fenced off."""
+        with self.transaction() as connection:
+            attempt = _id(connection, token)
+            if attempt is None:
+                return self._note_late(connection, token, f"a result that came late: {json.dumps(dict(values))}")
+            connection.execute(
+                _live(token).values(
+                    outcome="done",
+                    ended_at=self._now(),
+                    outputs=json.dumps(dict(outputs)),
+                    provenance=json.dumps(dict(provenance)),
+                )
+            )
+            if values:
+                connection.execute(
+                    schema.metric.insert(),
+                    [{"attempt": attempt, "name": name, "value": v} for name, v in values.items()],
+                )
+            done = schema.run.update().where(
+                schema.run.c.key
+                == sa.select(schema.attempt.c.run).where(schema.attempt.c.id == attempt).scalar_subquery()
+            )
+            connection.execute(done.values(state="done", reason=None, counted_attempt=attempt))
+            return True
+
+    def fail(
+        self,
+        token: str,
+        reason: Reason,
+        message: str,
+        detail: str = "",
+        provenance: Mapping[str, Json] | None = None,
+        *,
+        again: bool,
+    ) -> bool:
+        """End an attempt without a result; its run is to do again or failed. False where the token is fenced off."""
+        with self.transaction() as connection:
+            attempt = _id(connection, token)
+            if attempt is None:
+                return self._note_late(connection, token, f"a failure that came late: {reason}: {message}")
+            connection.execute(
+                _live(token).values(
+                    outcome="failed",
+                    reason=reason,
+                    message=message,
+                    detail=detail,
+                    ended_at=self._now(),
+                    provenance=json.dumps(dict(provenance or {})),
+                )
+            )
+            key = sa.select(schema.attempt.c.run).where(schema.attempt.c.id == attempt).scalar_subquery()
+            state = {"state": "todo", "reason": None} if again else {"state": "failed", "reason": reason}
+            connection.execute(schema.run.update().where(schema.run.c.key == key).values(**state))
+            return True
+
+    @staticmethod
+    def _note_late(connection: Connection, token: str, text: str) -> bool:
+        connection.execute(schema.attempt.update().where(schema.attempt.c.token == token).values(late=text))
+        return False
+
+
+def _live(token: str) -> sa.Update:
+    return schema.attempt.update().where(schema.attempt.c.token == token, schema.attempt.c.outcome.is_(None))
+
+
+def _id(connection: Connection, token: str) -> int | None:
+    """The attempt's id while its token holds."""
+    query = sa.select(schema.attempt.c.id).where(schema.attempt.c.token == token, schema.attempt.c.outcome.is_(None))
+    return connection.execute(query).scalar_one_or_none()

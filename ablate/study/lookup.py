@@ -1,0 +1,460 @@
+"""From the form of a study file to a Study: names looked up on the shelves, references resolved, defaults filled in.
+
+Beside `study` because it is half of the work and needs no configuration: it collects everything that is wrong with
+names and references. Structure was checked by study_form; study asks the task about configurations.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ablate.errors import ConfigError, PluginError, Problem, did_you_mean, one_of
+from ablate.records import (
+    COSTS,
+    MOST_PER_GPU,
+    Better,
+    Choice,
+    DesignUse,
+    HandVariant,
+    Json,
+    Limits,
+    Metric,
+    Resources,
+    Study,
+    StudyTrick,
+    TrickLevel,
+)
+from ablate.registry import Registry, unknown
+from ablate.study.design import Space
+from ablate.study.structure import Finding, LevelForm, StudyForm, TrickForm, check, keys, said
+from ablate.study.tune_form import TuneForm
+from ablate.study.yaml_file import Trail, Unfolded, dotted
+from ablate.training.task import Task
+
+
+class Reader:
+    """Reads one study. What is wrong goes into `findings`, what is worth knowing into `notes`.
+
+    damaged: sections and their entries whose structure is wrong. broken: tricks that cannot be on, for what was found;
+    nothing is tried with them, and a reference to one is no further mistake.
+    """
+
+    def __init__(self, given: Unfolded, text: str, file: str, folder: Path | None) -> None:
+        self.given, self.text, self.file, self.folder = given, text, file, folder
+        self.form, self.findings = check(given.value)
+        self.damaged = {finding.path[:2] for finding in self.findings}
+        self.broken: set[str] = set()
+        self.notes: list[str] = []
+        self.registry = self._registry()
+
+    def wrong(self, path: Trail, message: str, on_key: bool = False) -> None:
+        self.findings.append(Finding(path, message, on_key))
+
+    def problems(self, read: Sequence[Problem] = ()) -> list[Problem]:
+        """What was found, each at its place; not what only follows from what was wrong with reading (`read`)."""
+        places = {(problem.file, problem.line, problem.column) for problem in read}
+        dropped = {problem.path for problem in read}
+        problems = []
+        for found in self.findings:
+            place, message = self.given.at(found.path, found.on_key), found.message
+            if (place.line and (place.file, place.line, place.column) in places) or (
+                found.on_key and dotted(found.path) in dropped
+            ):
+                continue
+            if not place.line and found.path[:1] == ("base",) and "Did you mean" not in message:
+                message += did_you_mean(str(found.path[-1]), keys(StudyForm))  # `--set seed=3`
+            problems.append(place.problem(found.path, message))
+        return problems
+
+    def study(self, task: Task | None) -> Study:
+        """The study as far as it can be read; complete where nothing was found. task: None where it is unknown."""
+        form, tricks, designs, metric = self.form, self._tricks(), self._designs(), self._metric(task)
+        return Study(
+            name=self._study_name(),
+            path=str(self.folder / Path(self.file).name) if self.folder is not None else "",
+            text=self.text,
+            question=_question(self.text),
+            task=form.task,
+            base=form.base,
+            tricks=tricks,
+            variants=self._variants({trick.name: trick for trick in tricks}),
+            designs=designs,
+            seeds=form.seeds.seeds,
+            metric=metric,
+            also=self._also(task, metric),
+            baseline=self._baseline(designs),
+            resources=self._resources(),
+            limits=Limits(form.limits.attempts, form.limits.timeout),
+            plugins=tuple(form.plugins),
+            analysis=self._analysis(),
+            rules=form.rules.model_dump(exclude_none=True),
+            tune=_asked(form.tune) if form.tune else {},
+            weights=form.weights,
+            positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
+        )
+
+    def _resources(self) -> Resources:
+        given = self.form.resources.model_dump()
+        if given["runs_per_gpu"] is None:
+            given["runs_per_gpu"] = 1 if given["memory_gib"] is None else MOST_PER_GPU
+        return Resources(**given)
+
+    def all_notes(self) -> tuple[str, ...]:
+        """What was noted, and every bare on or off that stays text."""
+        switches = [
+            f"{dotted(path)} is the text {self.given.get(path)!r}; write true or false for a boolean, quotes for text."
+            for path in self.given.switches
+        ]
+        return (*self.notes, *switches)
+
+    # the study as a whole
+
+    def _registry(self) -> Registry:
+        folders, start = [], self.folder or Path.cwd()
+        for i, name in enumerate(self.form.plugins):
+            if (start / name).is_dir():
+                folders.append(start / name)
+            else:
+                self.wrong(
+                    ("plugins", i), f"is {said(name)}, and {start / name} is no folder; plug-ins lie in folders."
+                )
+        registry = Registry(folders)
+        try:
+            for shelf in ("tricks", "designs", "tasks"):
+                registry.entries(shelf)
+        except PluginError as error:
+            self.wrong(("plugins",), str(error))
+            return Registry()
+        return registry
+
+    def _study_name(self) -> str:
+        name = Path(self.file).stem if self.form.study is None else self.form.study
+        if not re.fullmatch(r"[\w][\w .+-]{0,63}", name) or name[-1] in " .":
+            rule = "a study's name has 1 to 64 letters, digits and . _ + - or spaces, and begins with a letter or digit"
+            origin = "" if self.form.study is not None else " (the file's stem); give the study a name with `study:`"
+            self.wrong(("study",), f"is {said(name)}{origin}; {rule}.")
+        return name
+
+    def _analysis(self) -> dict[str, Json]:
+        analysis: dict[str, Json] = self.form.analysis.model_dump(exclude_unset=True)
+        if len(self.form.seeds.looks or ()) > 1:  # one look is a plan like any other
+            analysis["looks"] = self.form.seeds.looks
+            if analysis.get("error") == "pooled":
+                self.wrong(
+                    ("analysis", "error"),
+                    "is 'pooled', and `seeds.looks` needs 'own': rows that stop early would choose what is pooled.",
+                )
+        if self.form.placebo:
+            analysis["placebo"] = True
+        return analysis
+
+    def _baseline(self, designs: Sequence[DesignUse]) -> str | None:
+        name, known = self.form.baseline, list(self._written("variants"))
+        if name is not None and not designs and name not in known:
+            self.wrong(("baseline",), unknown("variant", name, known))
+        return name
+
+    def _metric(self, task: Task | None) -> Metric:
+        form = self.form.metric
+        if form is None:
+            if task is not None and self.given.value.get("metric") is None and "dev_accuracy" not in task.metrics:
+                self.wrong(("metric",), "is missing; name the number of your function that decides: `metric: NAME`.")
+            return Metric("dev_accuracy")
+        at: Trail = ("metric", "name") if isinstance(self.given.value["metric"], dict) else ("metric",)
+        self._check_metric(at, form.name, task)
+        better = form.better or self._better(form.name, task)
+        self._check_better(("metric", "better"), form.name, form.better, task)
+        if form.better is None and better == "higher" and "acc" not in form.name.lower():
+            self.notes.append(
+                f"higher is taken for better of {form.name}; if not: {{name: {form.name}, better: lower}}."
+            )
+        return Metric(form.name, better, form.at, form.minimum_effect)
+
+    def _check_metric(self, path: Trail, name: str, task: Task | None) -> None:
+        known = dict.fromkeys([*task.metrics, *COSTS]) if task is not None and task.metrics else {}
+        if known and name not in known:
+            self.wrong(path, unknown("metric", name, list(known)))
+        else:
+            self._check_name(path, name, "a metric")
+
+    def _check_better(self, path: Trail, name: str, better: str | None, task: Task | None) -> None:
+        """The task knows its own metrics: a loss for which higher were better would turn every verdict round."""
+        known = task.metrics.get(name) if task is not None else None
+        if known and better not in (None, known):
+            self.wrong(path, f"is {better}, but of {name} {known} is better; leave `better` out.")
+
+    def _better(self, name: str, task: Task | None) -> Better:
+        known = task.metrics.get(name) if task is not None else None
+        return known or ("lower" if re.search("loss|error|seconds|mib|parameters", name.lower()) else "higher")
+
+    def _also(self, task: Task | None, metric: Metric) -> dict[str, Better]:
+        also: dict[str, Better] = {}
+        for path, item in self._items(("also",), self.form.also):
+            given: Json = {"name": item} if isinstance(item, str) else item
+            name, better = (given.get("name"), given.get("better")) if isinstance(given, dict) else (None, None)
+            stray = isinstance(given, dict) and given.keys() - {"name", "better"}
+            if not isinstance(name, str) or stray or better not in (None, "higher", "lower"):
+                self.wrong(path, f"is {said(item)}; it must look like dev_loss or {{name: f1, better: higher}}.")
+                continue
+            self._check_metric((*path, "name") if isinstance(item, dict) else path, name, task)
+            self._check_better((*path, "better"), name, better, task)
+            if name == metric.name:
+                self.notes.append(f"also: {name} is the study's metric and shown anyway.")
+            else:
+                also[name] = better or self._better(name, task)
+        return also
+
+    def _designs(self) -> tuple[DesignUse, ...]:
+        given, hand = self.form.designs, self._written("variants")
+        if ("tricks",) in self.damaged:
+            return ()
+        if not self._written("tricks") and (given or not hand):
+            self.wrong(("tricks",), "lists no trick, so there is nothing to compare; list some, or `variants:`.", True)
+            return ()
+        if given is None:
+            return () if hand else (DesignUse("leave_one_out"),)
+        if not given and not hand:
+            self.wrong(("designs",), "is empty, and no variant is listed by hand; name a design or list `variants:`.")
+        made: dict[str, DesignUse] = {}
+        for path, item in self._items(("designs",), given):
+            options = {"name": item} if isinstance(item, str) else item
+            name = options.get("name") if isinstance(options, dict) else None
+            if not isinstance(name, str):
+                self.wrong(
+                    path, f"is {said(item)}; it must look like leave_one_out or {{name: fractional, resolution: 4}}."
+                )
+                continue
+            use = DesignUse(name, {key: value for key, value in options.items() if key != "name"})
+            at = (*path, "name") if isinstance(item, dict) else path
+            if self._design_works(path, at, use, hand) and made.setdefault(repr(use), use) is not use:
+                self.wrong(path, f"is {name} again; list a design once.")
+        return tuple(made.values())
+
+    def _design_works(self, path: Trail, named: Trail, use: DesignUse, hand: Mapping[str, Json]) -> bool:
+        names = self.registry.names("designs")
+        if use.name not in names:
+            self.wrong(named, unknown("design", use.name, names))
+            return False
+        try:
+            self.registry.make("designs", use.name, use.options)
+        except ConfigError as error:
+            for key, message in error.problems:
+                self.wrong((*path, *_parts(key)), message, " has no " in message)
+            return False
+        except PluginError as error:
+            self.wrong(path, str(error))
+            return False
+        of = use.options.get("of")
+        unlisted = [name for name in of if name not in hand] if isinstance(of, list) else []
+        for name in unlisted:
+            message = unknown("variant listed by hand", name, list(hand))
+            self.wrong((*path, "of", use.options["of"].index(name)), message)
+        return not unlisted
+
+    # tricks
+
+    def _tricks(self) -> tuple[StudyTrick, ...]:
+        read = [trick for name, form in self.form.tricks.items() if (trick := self._trick(name, form)) is not None]
+        by_name = {trick.name: trick for trick in read}
+        for trick in read:
+            needed = closure(trick.name, by_name)
+            clash = [(a, b) for a in needed for b in by_name[a].conflicts if b in needed]
+            if trick.requires and clash:
+                one, other = clash[0]
+                message = f"can never be met: {one} and {other} would both be on, and {one} conflicts with {other}."
+                self.wrong(("tricks", trick.name, "requires"), message, True)
+                self.broken.add(trick.name)
+        return tuple(read)
+
+    def _trick(self, name: str, form: TrickForm) -> StudyTrick | None:
+        path: Trail = ("tricks", name)
+        self._check_name(path, name, "a trick")
+        if form.levels is None:
+            levels = [self._level(form, None, name, path)]
+        else:
+            for key in sorted({"set", "use", "with_"} & form.model_fields_set):
+                self.wrong((*path, key.strip("_")), "stands beside `levels:`; move it into each level.", True)
+            if not form.levels:
+                self.wrong((*path, "levels"), "is empty; list levels, or write set or use without `levels:`.")
+            for level in form.levels:
+                self._check_name((*path, "levels", level), level, "a level")
+            levels = [self._level(given, at, at, (*path, "levels", at)) for at, given in form.levels.items()]
+        requires, conflicts = self._others(name, "requires", form), self._others(name, "conflicts", form)
+        whole = [level for level in levels if level is not None]
+        if len(whole) < len(levels):
+            self.broken.add(name)
+        if not whole:
+            return None
+        used = [self.registry.load("tricks", level.use) for level in whole if level.use]
+        label = form.label or (str(getattr(used[0], "label", "")) if used and len(levels) == 1 else "")
+        category = form.category or (str(getattr(used[0], "category", "")) if used else "")
+        return StudyTrick(name, tuple(whole), label, category, requires, conflicts)
+
+    def _level(self, form: LevelForm, level: str | None, stem: str, path: Trail) -> TrickLevel | None:
+        """What `set`, `use` and `with` at `path` do; where none is there, the shelf's file called `stem` is meant."""
+        names, use = self.registry.names("tricks"), form.use
+        if use is None and not form.set:
+            if stem not in names:
+                own = " One of your own says what it changes: `set:`, or `use:` with a file."
+                if path[:2] not in self.damaged:
+                    self.wrong(path, unknown("trick", stem, names) + own, True)
+                return None
+            use = stem
+        elif use is not None and use not in names:
+            self.wrong((*path, "use"), unknown("trick", use, names))
+            return None
+        if use is None and form.with_:
+            self.wrong((*path, "with"), "gives parameters, but no file is used; say which with `use:`.", True)
+            return None
+        try:
+            if use is not None:
+                self.registry.make("tricks", use, form.with_)
+        except ConfigError as error:
+            for key, message in error.problems:
+                self.wrong((*path, "with", *_parts(key)), message, " has no " in message)
+            return None
+        except PluginError as error:
+            self.wrong((*path, "use"), str(error))
+            return None
+        return TrickLevel(level, form.set, use, form.with_)
+
+    def _others(self, name: str, key: str, form: TrickForm) -> tuple[str, ...]:
+        """The tricks that `requires` or `conflicts` names."""
+        others = []
+        for path, other in self._items(("tricks", name, key), getattr(form, key)):
+            if other == name:
+                self.wrong(path, f"is the trick {name!r} itself; name others.")
+            elif isinstance(other, str) and other in self._written("tricks"):
+                if other in self.form.tricks:
+                    others.append(other)
+            else:
+                self.wrong(path, self._no_trick(other))
+        return tuple(dict.fromkeys(others))
+
+    def _no_trick(self, name: Json) -> str:
+        known = list(self._written("tricks"))
+        if not isinstance(name, str):
+            return f"is {said(name)}; it must name a trick of this study: {one_of(known) or 'it has none'}."
+        listed = f"it has {one_of(known)}" if known else "it has none"
+        return f"no trick of this study is called {name!r}; {listed}.{did_you_mean(name, known)}"
+
+    # variants listed by hand
+
+    def _variants(self, tricks: Mapping[str, StudyTrick]) -> tuple[HandVariant, ...]:
+        space, variants, seen = Space(tuple(tricks.values())), [], dict[str, str]()
+        for name, form in self.form.variants.items():
+            path: Trail = ("variants", name)
+            is_whole = path not in self.damaged
+            self._check_name(path, name, "a variant")
+            inside = path if isinstance(self._written("variants")[name], list) else (*path, "tricks")
+            choices: dict[str, Choice] = {}
+            for at, item in self._items(inside, form.tricks):
+                choice = self._choice(at, item, tricks)
+                if choice is None or choice.trick in self.broken:
+                    is_whole = False
+                elif choices.setdefault(choice.trick, choice) is not choice:
+                    self.wrong(at, f"is the trick {choice.trick!r} again; a variant has it once.")
+            variant = HandVariant(name, tuple(choices[trick] for trick in tricks if trick in choices), form.set)
+            if is_whole:
+                self._check_variant(variant, space, seen)
+            variants.append(variant)
+        return tuple(variants)
+
+    def _check_variant(self, variant: HandVariant, space: Space, seen: dict[str, str]) -> None:
+        path: Trail = ("variants", variant.name)
+        cells = {"base": ("no trick", space.base), "full": ("every trick at its first level", space.full)}
+        what, meant = cells.get(variant.name, ("", variant.cell))
+        why, names = space.forbidden(variant.cell), variant.cell.tricks
+        first = seen.setdefault(repr((variant.tricks, variant.set)), variant.name)
+        if why:
+            missing = [name for on in variant.tricks for name in space.trick(on.trick).requires if name not in names]
+            remedy = f"list {missing[0]} too, or leave the other out" if missing else "leave one of them out"
+            self.wrong(path, f"cannot be: {why}; {remedy}.", True)
+        elif variant.cell != meant and (
+            variant.name == "base" or 1 < len(space.tricks) == len(self._written("tricks"))
+        ):
+            self.wrong(
+                path, f"is a name that means the variant with {what} and no `set:`; name this one otherwise.", True
+            )
+        elif first != variant.name:
+            self.wrong(path, f"is the same as {first!r}; list a variant once.", True)
+
+    def _choice(self, path: Trail, item: Json, tricks: Mapping[str, StudyTrick]) -> Choice | None:
+        """The trick that `name`, `name=level` or {name: level} means; None where it is wrong or the trick is."""
+        name, level = item, None
+        if isinstance(item, dict) and len(item) == 1:
+            name, level = next(iter(item.items()))
+            path = (*path, name)
+        elif isinstance(item, str) and item not in self._written("tricks") and "=" in item:
+            cuts = [i for i, letter in enumerate(item) if letter == "=" and item[:i] in self._written("tricks")]
+            name, level = (item[: cuts[-1]], item[cuts[-1] + 1 :]) if cuts else (item.partition("=")[0], "")
+        if not isinstance(name, str) or name not in self._written("tricks"):
+            self.wrong(path, self._no_trick(name))
+            return None
+        if name not in tricks:
+            return None
+        levels = [given.name for given in tricks[name].levels if given.name is not None]
+        wanted = None if level is None else str(level)
+        if wanted is not None and wanted not in levels:
+            listed = f"it has {one_of(levels)}" if levels else f"it has none, write {name}"
+            self.wrong(path, f"{name} has no level {wanted!r}; {listed}.{did_you_mean(wanted, levels)}")
+        elif wanted is None and levels:
+            self.wrong(path, f"{name} has levels; write {one_of(f'{name}={known}' for known in levels)}.")
+        else:
+            return Choice(name, wanted)
+        return None
+
+    # small things
+
+    def _written(self, section: str) -> Mapping[str, Json]:
+        """A section as it stands in the file, whatever was wrong with it."""
+        given = self.given.value.get(section)
+        return given if isinstance(given, dict) else {}
+
+    def _items(self, path: Trail, items: Sequence[Json]) -> list[tuple[Trail, Json]]:
+        """The items of a list with their places; a lone value that stands for a list of one has its key's."""
+        alone = (*path, 0) not in self.given.values
+        return [(path if alone else (*path, i), item) for i, item in enumerate(items)]
+
+    def _check_name(self, path: Trail, name: str, what: str) -> None:
+        bad = next((c for c in name if unicodedata.category(c) in ("Cc", "Zl", "Zp")), None)
+        if bad is not None:
+            self.wrong(path, f"the name of {what} holds the control character U+{ord(bad):04X}; remove it.", True)
+        elif not 1 <= len(name) <= 64 or name != name.strip():
+            self.wrong(path, f"the name of {what} must have 1 to 64 characters and no space at either end.", True)
+
+
+def closure(name: str, tricks: Mapping[str, StudyTrick]) -> list[str]:
+    """A trick and all that it requires, directly or not, in the file's order."""
+    found, waiting = {name}, [name]
+    while waiting:
+        for other in tricks[waiting.pop()].requires:
+            if other in tricks and other not in found:
+                found.add(other)
+                waiting.append(other)
+    return [known for known in tricks if known in found]
+
+
+def _asked(tune: TuneForm) -> dict[str, Json]:
+    space = {key: given.model_dump(exclude_unset=True) for key, given in tune.space.items()}
+    return {**tune.model_dump(exclude_none=True), "space": space}
+
+
+def _parts(key: str) -> Trail:
+    """A dotted key of a plug-in's parameters as a trail; numbers are indices."""
+    return tuple(int(part) if part.isdecimal() else part for part in key.split(".")) if key else ()
+
+
+def _question(text: str) -> str:
+    """The comment that opens the file, as one line; lines meant for an editor are no part of it."""
+    lines: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        if line.startswith("#"):
+            words = line.lstrip("#").strip()
+            lines += [words] if words and not re.match(r"yaml-language-server:|vim:|-\*-", words) else []
+        elif lines or (line and not line.startswith(("---", "%"))):
+            break
+    return " ".join(lines)

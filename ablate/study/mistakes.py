@@ -1,0 +1,247 @@
+"""What only a combination of tricks shows to be wrong, and which line of the study to blame for it.
+
+Two tricks of one variant that set a key differently, configurations that the task refuses, names that mean something
+else, a brief's rules. Pure: problems come back as values. What is wrong with one line by itself: study.py.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+
+from ablate.errors import ConfigError, Problem, one_of
+from ablate.records import CATEGORIES, Cell, Choice, Json, Study, TrickLevel
+from ablate.registry import Registry
+from ablate.study.design import Space, name_of
+from ablate.study.file import configuration, patched
+
+Refused = tuple[str, Cell, Sequence[tuple[str, str]]]
+"""A variant's name, its cell, and (dotted key, message) of everything that the task refused in its configuration."""
+
+
+def problem(study: Study, path: str, message: str) -> Problem:
+    """A problem at the dotted place `path`, or where the file says nothing there, at the nearest place around it."""
+    place = path
+    while place and place not in study.positions:
+        place = place.rpartition(".")[0]
+    line, column = study.positions.get(place, (0, 0))
+    return Problem(study.path or study.name, line, column, path, message)
+
+
+# ------------------------------------------------------------------------------------------------------- who set a key
+
+
+def _writes(changes: Mapping[str, Json], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths that a `set:` writes. A mapping with `name` replaces what is there, so it writes its own path too."""
+    for key, value in changes.items():
+        path = (*above, *key.split("."))
+        if isinstance(value, Mapping):
+            if "name" in value or not value:
+                yield path
+            yield from _writes(value, path)
+        else:
+            yield path
+
+
+def _related(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether one path is the other or lies below it."""
+    return all(a == b for a, b in zip(one, other, strict=False))
+
+
+def writes_to(changes: Mapping[str, Json], key: str) -> bool:
+    """Whether a `set:` gives the dotted `key`, what is in it, or what it is in another value."""
+    return any(_related(path, key.split(".")) for path in _writes(changes))
+
+
+def _level(study: Study, choice: Choice) -> tuple[str, TrickLevel]:
+    """Where a choice was written, and what it does."""
+    trick = next(trick for trick in study.tricks if trick.name == choice.trick)
+    level = next(level for level in trick.levels if level.name == choice.level)
+    return f"tricks.{trick.name}" + (f".levels.{level.name}" if level.name is not None else ""), level
+
+
+def _setter(study: Study, cell: Cell, key: str) -> str:
+    """The place of the study that gave the configuration's dotted `key` its value in `cell`; later ones win."""
+    if key.partition(".")[0] not in study.base and key in study.positions:
+        return key  # a key of the study itself, for example `task`
+    parts = key.split(".")
+    levels = [_level(study, choice) for choice in cell.on]
+    uses = [place for place, level in levels if level.use]
+    if parts[0] == "tricks" and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
+        return ".".join([uses[int(parts[1])], "with", *parts[2:]])
+    sets = [(f"{place}.set", level.set) for place, level in reversed(levels)]
+    sets += [(f"variants.{hand.name}.set", hand.set) for hand in study.variants if cell.of and hand.name == cell.of]
+    for place, changes in sets:
+        for path in _writes(changes):
+            if _related(path, parts):
+                return ".".join([place, *path])
+    return f"base.{key}" if key else "base"
+
+
+def refusals(study: Study, refused: Sequence[Refused], planned: int) -> list[Problem]:
+    """What the task refused, each once, at the line that set it; with the variants, unless it is all of `planned`."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for name, cell, problems in refused:
+        for key, message in problems:
+            found.setdefault((_setter(study, cell, key), message), {})[name] = None
+    return [
+        problem(study, place, message if len(names) == planned else f"{message} (in {_listed(list(names))})")
+        for (place, message), names in found.items()
+    ]
+
+
+def refusal(study: Study, cell: Cell, key: str, message: str) -> Problem:
+    """What is wrong with a configuration's dotted `key` in one cell, at the line that set it."""
+    return problem(study, _setter(study, cell, key), message)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"variant{'s' if len(names) > 1 else ''} {', '.join(map(repr, names[:3]))}{more}"
+
+
+# ------------------------------------------------------------------------------------------ two tricks that set one key
+
+
+def clashes(study: Study, variants: Mapping[str, Cell]) -> list[Problem]:
+    """Two tricks of one variant that set the same key to different values: whichever comes last would win.
+
+    The test is the meaning of it: applied in the other order, the two give another configuration.
+    """
+    choices = [(choice, _level(study, choice)[1].set) for trick in study.tricks for choice in trick.choices]
+    suspects = [
+        (one, other)
+        for (one, set_one), (other, set_other) in itertools.combinations(choices, 2)
+        if one.trick != other.trick and _overlap(set_one, set_other)
+    ]
+    found: dict[tuple[Choice, Choice], Problem] = {}
+    tested: set[tuple[str, Choice, Choice]] = set()
+    for name, cell in variants.items() if suspects else ():
+        on = set(cell.on)
+        for one, other in suspects:
+            if one in on and other in on and (cell.of, one, other) not in tested:
+                tested.add((cell.of, one, other))
+                clash = _clash(study, name, cell, one, other)
+                if clash is not None:
+                    found.setdefault((one, other), clash)
+    return list(found.values())
+
+
+def _overlap(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
+    return any(_related(a, b) for a in _writes(one) for b in _writes(other))
+
+
+def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> Problem | None:
+    start, _ = configuration(study, Cell((), cell.of))
+    (_, first), (place, second) = _level(study, one), _level(study, other)
+    forwards, backwards = _both(start, first.set, second.set), _both(start, second.set, first.set)
+    differing = [key for key in {**forwards, **backwards} if forwards.get(key) != backwards.get(key)]
+    if not forwards or not differing:
+        return None  # not forwards: nothing that a task could be asked about; `refusals` says so
+    key, make = differing[0], "Patch single keys (`a.b: value`), or make"
+    if not backwards:
+        key = next(".".join(path) for path in _writes(second.set) if any(_related(path, p) for p in _writes(first.set)))
+        clash = f"sets {key} to no mapping, but {str(one)!r} sets a key inside it"
+    elif key not in forwards:
+        clash = f"replaces the mapping that holds {key}, but {str(one)!r} sets that to {backwards[key]}"
+    elif key not in backwards:
+        clash = f"sets {key} to {forwards[key]}, but {str(one)!r} replaces the mapping that holds it"
+    else:
+        clash, make = f"sets {key} to {forwards[key]}, but {str(one)!r} sets it to {backwards[key]}", "Make"
+    advice = f"{make} them `levels:` of one trick, or say `conflicts: [{one.trick}]`."
+    return problem(study, f"{place}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
+
+
+def _both(start: Mapping[str, Json], first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, str]:
+    """Every leaf after both changes. Nothing where they do not fit: `second` patches what `first` made no mapping."""
+    try:
+        return _flat(patched(patched(start, first), second))
+    except ConfigError:
+        return {}
+
+
+def _flat(config: Json, above: str = "") -> dict[str, str]:
+    """Dotted key -> JSON text of every leaf."""
+    if not isinstance(config, Mapping) or not config:
+        return {above: json.dumps(config)}
+    return {k: v for key, value in config.items() for k, v in _flat(value, f"{above}.{key}" if above else key).items()}
+
+
+# ------------------------------------------------------------------------------------------------- variants by hand
+
+
+def hand_listed(study: Study, space: Space, names: Mapping[Cell, str]) -> list[Problem]:
+    """Variants listed by hand that are forbidden, or whose name means another variant. names: of the planned cells."""
+    found = []
+    meanings = {**names, **{cell: name_of(cell, space) for cell in (space.base, space.full)}}
+    meant = {name: cell for cell, name in meanings.items() if cell not in space.given}
+    for variant in study.variants:
+        why = space.forbidden(variant.cell)
+        if why:
+            found.append(problem(study, f"variants.{variant.name}", f"{why}; add it, or leave it out."))
+        elif variant.name in meant:
+            other = ", ".join(map(str, meant[variant.name].on)) or "no trick"
+            found.append(
+                problem(
+                    study,
+                    f"variants.{variant.name}",
+                    f"the name {variant.name!r} means the variant with {other}, and this one is another; rename it.",
+                )
+            )
+    return found
+
+
+def rules(
+    study: Study, registry: Registry, configs: Mapping[str, Mapping[str, Json]]
+) -> tuple[list[Problem], list[str]]:
+    """A brief's requirements on the variants listed by hand: problems and notes. configs: of each planned variant.
+
+    A variant without any trick is what the others are compared with; it is not judged, and a note says so.
+    """
+    asked = study.rules
+    if not asked:
+        return [], []
+    categories = {trick.name: trick.category or _shelf_category(registry, trick.levels) for trick in study.tricks}
+    found = [
+        problem(
+            study, f"tricks.{name}", f"has no category, and `rules` count them; say `category:` {one_of(CATEGORIES)}."
+        )
+        for name, category in categories.items()
+        if not category
+    ]
+    judged = [variant for variant in study.variants if variant.tricks]
+    least = asked.get("tricks_per_variant", 0)
+    for variant in judged:
+        count = len(variant.tricks)
+        if count < least:
+            message = f"has {count} trick{'s' if count > 1 else ''}; `rules` ask for {least} in every variant."
+            found.append(problem(study, f"variants.{variant.name}", message))
+    used = {categories[choice.trick] for variant in judged for choice in variant.tricks} - {""}
+    if judged and len(used) < asked.get("categories_overall", 0):
+        message = (
+            f"is {asked['categories_overall']}, but the variants listed by hand have {len(used)}: "
+            f"{', '.join(c for c in CATEGORIES if c in used) or 'none'}."
+        )
+        found.append(problem(study, "rules.categories_overall", message))
+    forbidden: dict[tuple[str, str], list[str]] = {}
+    for variant in study.variants:
+        data = configs.get(variant.name, {}).get("data")
+        name = data.get("name") if isinstance(data, Mapping) else data
+        if isinstance(name, str) and name in asked.get("forbid_data", ()):
+            forbidden.setdefault((_setter(study, variant.cell, "data.name"), name), []).append(variant.name)
+    found += [
+        problem(study, place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
+        for (place, name), names in forbidden.items()
+    ]
+    plain = [variant.name for variant in study.variants if not variant.tricks]
+    notes = [f"rules: {', '.join(plain)} has no trick and is not counted as a variant."] if plain else []
+    if not judged:
+        notes.append("rules: they judge variants listed by hand that have tricks, and there is none.")
+    return found, notes
+
+
+def _shelf_category(registry: Registry, levels: Sequence[TrickLevel]) -> str:
+    """The category that the trick's file on the shelf declares; empty where it uses none."""
+    used = [level.use for level in levels if level.use]
+    return str(getattr(registry.load("tricks", used[0]), "category", "")) if used else ""

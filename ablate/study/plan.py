@@ -1,0 +1,345 @@
+"""The plan: which runs answer a study. Designs choose cells, cells become variants, variants times seeds become runs.
+
+Pure: it reads no database and trains nothing; the task completes each variant's configuration, which is what the runs'
+keys hash. A cell that several designs ask for is one variant, trained once, with a row in each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+
+from ablate.errors import ConfigError, StudyError, did_you_mean
+from ablate.identity import canonical_json, run_key, sha256
+from ablate.records import Cell, Json, Parent, RunSpec, Study
+from ablate.registry import Registry
+from ablate.study import mistakes as check
+from ablate.study import search, starts
+from ablate.study.design import Space
+from ablate.study.file import configuration
+from ablate.study.rows import PlannedRow, baseline_of, choose, names_of, rows_of
+from ablate.text import listed
+from ablate.training.task import Completed, Task
+
+PLACEBO = "placebo"
+"""The variant that `placebo: true` adds: its comparison once more, drawing other random streams."""
+
+PLACEBO_SEEDS = 3000
+"""A placebo's seed s draws what seed PLACEBO_SEEDS + s of its comparison would (tuning: 1000, confirmation: 2000)."""
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant to train. tricks: what is on, `optimizer=adamw` for a level. designs: whose rows show it."""
+
+    name: str
+    cell: Cell
+    tricks: tuple[str, ...]
+    designs: tuple[str, ...]
+    completed: Completed
+    placebo: bool = False
+
+    @property
+    def pending(self) -> Parent | None:
+        """Whose weights it waits for: until they are trained its runs have no key."""
+        return starts.pending(self.completed)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One variant with one seed. Variants that ask for the same have runs of the same key; a pending one's is empty.
+
+    draws: the seed of its random streams, which is another one for a placebo. evaluates: the key of the run whose
+    weights it measures anew instead of training them (the same without its evaluation-only tricks); else empty.
+    """
+
+    key: str
+    variant: str
+    seed: int
+    draws: int
+    evaluates: str = ""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A study, resolved. Variants and rows stand in the order of the designs; runs seed by seed, comparisons first.
+
+    baseline: what factorial, fractional and hand-listed rows are compared with. left_out: forbidden cells and why.
+    sources: the user's files (path to SHA-256) that the plan was made from.
+    """
+
+    study: Study
+    variants: tuple[PlannedVariant, ...]
+    rows: tuple[PlannedRow, ...]
+    runs: tuple[PlannedRun, ...]
+    baseline: str
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+    def variant(self, name: str) -> PlannedVariant:
+        return self._by_name[name]
+
+    @property
+    def pending(self) -> tuple[Parent, ...]:
+        """The runs of other studies whose weights some variants wait for."""
+        return tuple(dict.fromkeys(variant.pending for variant in self.variants if variant.pending is not None))
+
+    @cached_property
+    def _by_name(self) -> dict[str, PlannedVariant]:
+        return {variant.name: variant for variant in self.variants}
+
+    def resolved(self) -> dict[str, Json]:
+        """What the database keeps of the plan, as JSON; equal plans give equal text."""
+        study, metric = self.study, self.study.metric
+        return {
+            "study": study.name,
+            "question": study.question,
+            "task": study.task,
+            "metric": {key: getattr(metric, key) for key in ("name", "better", "at", "minimum_effect")},
+            "also": dict(study.also),
+            "analysis": dict(study.analysis),
+            "baseline": self.baseline,
+            "seeds": list(study.seeds),
+            "tricks": [
+                {
+                    "name": trick.name,
+                    "label": trick.label,
+                    "category": trick.category,
+                    "levels": [level.name for level in trick.levels if level.name is not None],
+                }
+                for trick in study.tricks
+            ],
+            "variants": [
+                {
+                    "name": variant.name,
+                    "tricks": list(variant.tricks),
+                    **({"of": variant.cell.of} if variant.cell.of else {}),
+                    **({"placebo": True} if variant.placebo else {}),
+                    "designs": list(variant.designs),
+                    "config": dict(variant.completed.config),
+                    "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],
+                    **starts.kept(variant.completed),
+                }
+                for variant in self.variants
+            ],
+            "rows": [
+                {
+                    "design": row.design,
+                    "variant": row.variant,
+                    "compared_with": row.compared_with,
+                    "differs": list(row.differs),
+                    "label": row.label,
+                    **({"placebo": True} if row.placebo else {}),
+                }
+                for row in self.rows
+            ],
+            "left_out": list(self.left_out),
+            "notes": list(self.notes),
+        }
+
+    @cached_property
+    def sha(self) -> str:
+        return sha256(canonical_json(self.resolved()))
+
+    def spec(
+        self,
+        run: PlannedRun,
+        folder: str,
+        cache: str,
+        plugins: Sequence[str] = (),
+        path: Sequence[str] = (),
+        evaluates_in: str = "",
+        keep: bool = True,
+    ) -> RunSpec:
+        """What a child needs to execute `run`. folder: the run's own; cache: what runs share; the rest: RunSpec."""
+        completed = self.variant(run.variant).completed
+        return RunSpec(
+            key=run.key,
+            task=self.study.task,
+            config=completed.config,
+            tricks=completed.tricks,
+            seed=run.draws,
+            threads=self.study.resources.threads,
+            folder=folder,
+            cache=cache,
+            plugins=tuple(plugins),
+            path=tuple(path),
+            sources=dict(self.sources),
+            metric=self.study.metric.name,
+            gpus=self.study.resources.gpus or 0,
+            data=completed.data,
+            start=completed.start,
+            evaluates=run.evaluates,
+            evaluates_in=evaluates_in,
+            keep=keep,
+        )
+
+
+def make_plan(
+    study: Study,
+    registry: Registry,
+    task: Task,
+    sources: Mapping[str, str] = MappingProxyType({}),
+    found: starts.Starts = MappingProxyType({}),
+) -> Plan:
+    """Plan a study. StudyError names every mistake that only tricks, designs and variants together show.
+
+    found: the weights of other studies' runs that variants start from, or why there are none yet.
+    """
+    space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
+    drafts, left_out, notes, problems = choose(study, registry, space)
+    names = names_of(drafts, space)
+    problems += check.hand_listed(study, space, names)
+    if not drafts:
+        raise StudyError(problems or [check.problem(study, "designs", "choose no variant at all.")])
+    cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
+    baseline = baseline_of(study, drafts, names, cells)
+    if baseline not in cells:
+        known = listed(cells, most=8)
+        message = f"no variant of this plan is called {baseline!r}; there is {known}.{did_you_mean(baseline, cells)}"
+        problems.append(check.problem(study, "baseline", message))
+    problems += check.clashes(study, cells)
+    completed, refused = _complete(study, registry, task, cells)
+    problems += check.refusals(study, refused, len(cells))
+    problems += search.problems(study, registry, task, {name: (cells[name], done) for name, done in completed.items()})
+    judged, rule_notes = check.rules(study, registry, {name: done.config for name, done in completed.items()})
+    if problems or judged:
+        raise StudyError([*problems, *judged])
+    completed = {name: starts.started(done, found) for name, done in completed.items()}
+    rows, row_notes = rows_of(study, space, drafts, names, baseline, cells)
+    designs: dict[str, dict[str, None]] = {name: {} for name in cells}
+    for row in rows:
+        designs[row.variant][row.design] = None
+    variants = tuple(
+        PlannedVariant(name, cell, tuple(map(str, cell.on)), tuple(designs[name]), completed[name])
+        for name, cell in cells.items()
+    )
+    if study.analysis.get("placebo"):
+        rows, variants = _with_placebo(study, rows, variants, baseline)
+        row_notes.append(_placebo_note(rows))
+    runs = _runs(study, variants, {row.compared_with for row in rows})
+    notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
+    notes += starts.notes([(variant.name, variant.completed) for variant in variants], found)
+    return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
+
+
+# ------------------------------------------------------------------------------------------------------------ variants
+
+
+def _complete(
+    study: Study, registry: Registry, task: Task, cells: Mapping[str, Cell]
+) -> tuple[dict[str, Completed], list[check.Refused]]:
+    """Each variant's configuration as the task completes it, and what the task refused; equal ones are asked once."""
+    done: dict[str, Completed] = {}
+    refused: list[check.Refused] = []
+    known: dict[str, Completed] = {}
+    for name, cell in cells.items():
+        try:
+            config, uses = configuration(study, cell)
+            asked = canonical_json([config, [[use.name, use.params] for use in uses]])
+            if asked not in known:
+                known[asked] = task.complete(config, uses, registry)
+            done[name] = known[asked]
+        except ConfigError as error:
+            refused.append((name, cell, error.problems))
+    return done, refused
+
+
+# ---------------------------------------------------------------------------------------------------------------- rows
+
+
+def _with_placebo(
+    study: Study, rows: tuple[PlannedRow, ...], variants: tuple[PlannedVariant, ...], baseline: str
+) -> tuple[tuple[PlannedRow, ...], tuple[PlannedVariant, ...]]:
+    """Rows and variants with a placebo of what the first row is compared with, below the rows of that row's design."""
+    if any(variant.name == PLACEBO for variant in variants):
+        raise StudyError(
+            [check.problem(study, "placebo", f"adds a variant {PLACEBO!r}, and the study has one already.")]
+        )
+    first = next((row for row in rows if row.compared_with is not None), rows[0])
+    reference = next(variant for variant in variants if variant.name == (first.compared_with or baseline))
+    last = max(i for i, row in enumerate(rows) if row.design == first.design)
+    row = PlannedRow(first.design, PLACEBO, reference.name, (), PLACEBO, True)
+    same = PlannedVariant(PLACEBO, reference.cell, reference.tricks, (first.design,), reference.completed, True)
+    return (*rows[: last + 1], row, *rows[last + 1 :]), (*variants, same)
+
+
+def _placebo_note(rows: Sequence[PlannedRow]) -> str:
+    reference = next(row.compared_with for row in rows if row.placebo)
+    return (
+        f"{PLACEBO} is {reference} once more, drawing other random streams (seed + {PLACEBO_SEEDS}): its difference is "
+        "what seeds alone do. A verdict on it is a false alarm; it is never the best."
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------------- runs
+
+
+def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | None]) -> tuple[PlannedRun, ...]:
+    """Every variant's first seed before the second; within a seed what others are compared with comes first."""
+    order = sorted(variants, key=lambda variant: variant.name not in compared)
+    return tuple(run_of(study, variant, seed) for seed in study.seeds for variant in order)
+
+
+def run_of(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
+    """One run. Tricks that act on predictions only make it a measurement of another run's final weights.
+
+    Of other epochs' weights (`metric.at`) none are kept, or they would be chosen by another metric: those runs train.
+    """
+    done, draws = variant.completed, seed + PLACEBO_SEEDS * variant.placebo
+    if variant.pending:
+        return PlannedRun("", variant.name, seed, draws)
+    evaluates = ""
+    if done.evaluation_only and study.metric.at == "last":
+        evaluates = _key(study, done, draws, left_out=done.evaluation_only)
+    return PlannedRun(_key(study, done, draws, evaluates=evaluates), variant.name, seed, draws, evaluates)
+
+
+def _key(study: Study, done: Completed, draws: int, *, left_out: Collection[str] = (), evaluates: str = "") -> str:
+    """The key of a configuration with one seed, without the trick files in `left_out`."""
+    return run_key(
+        task=study.task,
+        config={**starts.asked(done), **({"evaluates": evaluates} if evaluates else {})},
+        tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
+        seed=draws,
+        threads=study.resources.threads,
+        data=done.data,
+        code={part: code for part, code in done.code.items() if part.removeprefix("trick:") not in left_out},
+        parent=(done.start.run or None) if done.start else None,
+    )
+
+
+def _sharing(
+    rows: Sequence[PlannedRow], variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun], most: int = 5
+) -> list[str]:
+    """Notes: how many rows share how many variants, and which variants ask for the same run."""
+    notes = []
+    if len(rows) > len(variants):
+        notes.append(f"{len(rows)} rows share {len(variants)} variants: what several designs ask for is trained once.")
+    same: dict[str, list[str]] = {}
+    for run in (run for run in runs[: len(variants)] if run.key):
+        same.setdefault(run.key, []).append(run.variant)
+    groups = [" and ".join(names) for names in same.values() if len(names) > 1]
+    if groups:
+        more = f"; and so do {len(groups) - most} more such groups" if len(groups) > most else ""
+        notes.append(
+            f"{'; '.join(groups[:most])} ask for the same runs{more}: what tells them apart changes nothing in the "
+            "configuration. They are trained once and must come out equal."
+        )
+    return notes
+
+
+def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun]) -> list[str]:
+    """Which variants train nothing; or why they do although they differ in how predictions are made only."""
+    planned = {run.key: run.variant for run in runs}
+    again = {run.variant: planned[run.evaluates] for run in runs if run.evaluates in planned}
+    if again:
+        pairs = [f"{variant} measures {other}" for variant, other in again.items()]
+        return [f"Trained once, evaluated twice: {listed(pairs, most=8)}."]
+    at = study.metric.at
+    names = [variant.name for variant in variants if variant.completed.evaluation_only and at != "last"]
+    said = f"{listed(names, most=8)} train anew, for metric.at is {at}, and only the last weights are kept for all."
+    return [said] * bool(names)

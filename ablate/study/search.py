@@ -1,0 +1,314 @@
+"""What a search may change: keys of a variant's configuration and their ranges; what one setting of them asks. Pure.
+
+`tune:` lists keys of the configuration (`optimizer.lr`) and parameters of tricks (`tricks.mixup.alpha`). A key is
+searched in a variant whose configuration has it, and only there where the tricks that its `when` names are on. Values
+are put on top of everything else: base, `set:` and tricks. Which setting is tried next is the sampler's (tune.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import floor
+from typing import Literal, cast
+
+from ablate.errors import ConfigError, Problem, did_you_mean, one_of
+from ablate.identity import canonical_json, sha256
+from ablate.records import Cell, Json, Study, TrickUse
+from ablate.registry import Registry
+from ablate.study.file import configuration, patched
+from ablate.study.mistakes import problem
+from ablate.training.task import Completed, Task
+
+BEST = "best"
+FIRST_SEED = 1000
+"""Searches train on seeds 1000 and up (CONTRACT, "Values"), confirmations on fresh ones from 2000."""
+FRESH_SEED = 2000
+LEAST_FRESH = 5
+"""Fresh seeds where the study plans fewer."""
+
+Settings = Mapping[str, Json]
+"""A value for each key of the space."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One dimension of a search. step: None for every value between low and high; 1 or more where whole numbers are.
+
+    choices: for a choice, as the study lists them; they may be mappings.
+    """
+
+    key: str
+    kind: Literal["float", "int", "choice"]
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    step: float | None = None
+    choices: tuple[Json, ...] = ()
+
+    def holds(self, value: Json) -> bool:
+        """Whether a search can try this value."""
+        if self.kind == "choice":
+            return any(canonical_json(value) == canonical_json(choice) for choice in self.choices)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return abs(steps - round(steps)) < 1e-9
+
+    @property
+    def values(self) -> tuple[Json, ...] | None:
+        """Every value, where they can be listed."""
+        if self.kind == "choice":
+            return self.choices
+        if self.step is None or self.log:
+            return None
+        count = floor((self.high - self.low) / self.step + 1e-9) + 1
+        made = [min(self.low + i * self.step, self.high) for i in range(count)]
+        return tuple(int(value) for value in made) if self.kind == "int" else tuple(made)
+
+
+@dataclass(frozen=True)
+class Search:
+    """`tune:` of a study. variants: names, or BEST alone. budget_s: None without a limit in time."""
+
+    variants: tuple[str, ...]
+    trials: int
+    sampler: str
+    sampler_seed: int
+    pruner: Literal["none", "median", "hyperband"]
+    seeds: tuple[int, ...]
+    fresh: tuple[int, ...]
+    budget_s: float | None
+
+
+def search_of(study: Study) -> Search:
+    """What the study asks to be searched. It must have a `tune:`."""
+    asked = study.tune
+    count = asked.get("fresh_seeds") or max(LEAST_FRESH, len(study.seeds))
+    return Search(
+        variants=tuple(asked.get("variants") or [asked.get("variant", BEST)]),
+        trials=asked["trials"],
+        sampler=asked["sampler"],
+        sampler_seed=asked["sampler_seed"],
+        pruner=cast(Literal["none", "median", "hyperband"], asked["pruner"]),
+        seeds=tuple(range(FIRST_SEED, FIRST_SEED + asked["seeds"])),
+        fresh=tuple(range(FRESH_SEED, FRESH_SEED + count)),
+        budget_s=asked.get("budget"),
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------- a variant's
+
+
+def parameters(study: Study, cell: Cell, done: Completed) -> tuple[Parameter, ...]:
+    """The dimensions of the search of one variant, in the file's order. done: its configuration as it is untuned."""
+    found = []
+    for key, given in study.tune["space"].items():
+        if applies(study, cell, done, key):
+            found.append(_parameter(key, given, value_at(study, cell, done, key)))
+    return tuple(found)
+
+
+def applies(study: Study, cell: Cell, done: Completed, key: str) -> bool:
+    """Whether a key of the space is searched in this variant."""
+    on = {str(choice) for choice in cell.on} | set(cell.tricks)
+    return all(trick in on for trick in study.tune["space"][key].get("when", ())) and _has(study, cell, done, key)
+
+
+def complete(
+    study: Study, cell: Cell, settings: Settings, task: Task, registry: Registry, before: Completed
+) -> Completed:
+    """A variant's configuration with these settings. ConfigError where the task refuses them. before: as it is untuned,
+    whose start is kept."""
+    config, uses = configuration(study, cell)
+    of_tricks = {key: value for key, value in settings.items() if trick_of(study, key)}
+    config = patched(config, {key: value for key, value in settings.items() if key not in of_tricks})
+    places, changed = _uses(study, cell), list(uses)
+    for key, value in of_tricks.items():
+        trick, parameter = cast(tuple[str, str], trick_of(study, key))
+        i = places.index(trick)
+        changed[i] = TrickUse(changed[i].name, {**changed[i].params, parameter: value})
+    return replace(task.complete(config, changed, registry), start=before.start)
+
+
+def grid(space: Sequence[Parameter]) -> list[dict[str, Json]]:
+    """Every setting of a space whose values can all be listed."""
+    settings: list[dict[str, Json]] = [{}]
+    for parameter in space:
+        settings = [{**one, parameter.key: value} for one in settings for value in parameter.values or ()]
+    return settings
+
+
+def identity_of(study: Study, search: Search, space: Sequence[Parameter], done: Completed) -> str:
+    """Eight digits that tell a search from another of the same variant: whatever decides which trials it makes and what
+    they mean. How many trials, and how long, is not in it: a search can be gone on with."""
+    metric = study.metric
+    asked = {
+        "config": done.asked, "tricks": [[use.name, dict(use.params)] for use in done.tricks], "code": dict(done.code),
+        "data": done.data, "start": done.start.sha256 if done.start else None,
+        "space": [[p.key, p.kind, p.low, p.high, p.log, p.step, list(p.choices)] for p in space],
+        "sampler": [search.sampler, search.sampler_seed], "pruner": search.pruner, "seeds": list(search.seeds),
+        "metric": [metric.name, metric.better, metric.at], "task": study.task,
+    }  # fmt: skip
+    return sha256(canonical_json(asked))[:8]
+
+
+# ------------------------------------------------------------------------------------------------------------ the keys
+
+
+def trick_of(study: Study, key: str) -> tuple[str, str] | None:
+    """(trick, parameter) of `tricks.NAME.PARAMETER`; a trick's name may hold dots."""
+    if not key.startswith("tricks."):
+        return None
+    rest = key.removeprefix("tricks.")
+    name = next((trick.name for trick in study.tricks if rest.startswith(f"{trick.name}.")), None)
+    return (name, rest.removeprefix(f"{name}.")) if name is not None else None
+
+
+def _uses(study: Study, cell: Cell) -> list[str]:
+    """Of each trick file that a cell uses, in the order of `configuration`, the study's trick."""
+    on = {choice.trick: choice.level for choice in cell.on}
+    return [t.name for t in study.tricks for lv in t.levels if t.name in on and on[t.name] == lv.name and lv.use]
+
+
+def _params(study: Study, cell: Cell, done: Completed, trick: str) -> Mapping[str, Json]:
+    """The full parameters of the file that a trick of the cell uses; none where it uses none or is off."""
+    if trick not in _uses(study, cell):
+        return {}
+    _, uses = configuration(study, cell)
+    use = uses[_uses(study, cell).index(trick)]
+    same = [full.params for full in done.tricks if full.name == use.name and use.params.items() <= full.params.items()]
+    return same[0] if same else use.params
+
+
+def _has(study: Study, cell: Cell, done: Completed, key: str) -> bool:
+    found = trick_of(study, key)
+    if found is not None:
+        return found[1] in _params(study, cell, done, found[0])
+    inner: Json = done.config
+    for part in key.split("."):
+        if not isinstance(inner, Mapping) or part not in inner:
+            return False
+        inner = inner[part]
+    return True
+
+
+def value_at(study: Study, cell: Cell, done: Completed, key: str) -> Json:
+    """What the variant has at a key of the space that it has."""
+    found = trick_of(study, key)
+    if found is not None:
+        return _params(study, cell, done, found[0])[found[1]]
+    inner: Json = done.config
+    for part in key.split("."):
+        inner = inner[part]
+    return inner
+
+
+def _parameter(key: str, given: Mapping[str, Json], value: Json) -> Parameter:
+    """Whole numbers are searched where the bounds, the step and the configuration's own value are whole."""
+    if "choices" in given:
+        return Parameter(key, "choice", choices=tuple(given["choices"]))
+    numbers = [given["low"], given["high"], given.get("step", 1), value]
+    whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
+    log, step = given.get("log", False), given.get("step")
+    if whole and not log:
+        step = step or 1
+    return Parameter(key, "int" if whole else "float", given["low"], given["high"], log, step)
+
+
+# ------------------------------------------------------------------------------------------------------------ mistakes
+
+
+def problems(
+    study: Study, registry: Registry, task: Task, variants: Mapping[str, tuple[Cell, Completed]]
+) -> list[Problem]:
+    """What is wrong with `tune:`, each at its place. variants: what is planned, name -> cell and configuration."""
+    if not study.tune:
+        return []
+    found = [*_unknown_variants(study, variants)]
+    space = study.tune["space"]
+    if not space:
+        found.append(problem(study, "tune.space", "is empty; list keys of the configuration with their ranges."))
+    named = [name for name in study.tune.get("variants") or [study.tune["variant"]] if name in variants]
+    searched = {name: variants[name] for name in named} or variants
+    for key, given in space.items():
+        unknown = [trick for trick in given.get("when", ()) if trick not in _choices(study)]
+        found += [
+            problem(study, f"tune.space.{key}.when", f"no trick of this study is called {trick!r}; it has "
+                    f"{one_of(_choices(study)) or 'none'}.{did_you_mean(str(trick), _choices(study))}")
+            for trick in unknown
+        ]  # fmt: skip
+        if not unknown:
+            found += _wrong_key(study, registry, task, key, searched)
+    if study.tune["sampler"] == "grid" and not found:
+        found += _no_grid(study, searched)
+    return found
+
+
+def _choices(study: Study) -> list[str]:
+    return [name for trick in study.tricks for name in dict.fromkeys([trick.name, *map(str, trick.choices)])]
+
+
+def _unknown_variants(study: Study, variants: Mapping[str, object]) -> Iterator[Problem]:
+    listed = study.tune.get("variants")
+    places = {f"tune.variants.{i}": name for i, name in enumerate(listed)} if listed else {}
+    for place, name in (places or {"tune.variant": study.tune["variant"]}).items():
+        if name not in variants and not (name == BEST and not listed):
+            known = [*variants, *([] if listed else [BEST])]
+            yield problem(study, place, no_variant(str(name), known))
+
+
+def no_variant(name: str, known: Sequence[str]) -> str:
+    shown = f"{one_of(known[:12])}{' and others' if len(known) > 12 else ''}"
+    return f"no variant of this plan is called {name!r}; it has {shown}.{did_you_mean(name, known)}"
+
+
+def _wrong_key(
+    study: Study, registry: Registry, task: Task, key: str, variants: Mapping[str, tuple[Cell, Completed]]
+) -> list[Problem]:
+    """A key that no configuration has, or ends of its range that the task refuses."""
+    place = f"tune.space.{key}"
+    where = [(cell, done) for cell, done in variants.values() if applies(study, cell, done, key)]
+    if not where:
+        known = sorted({name for cell, done in variants.values() for name in _known(study, cell, done)})
+        if key in known:
+            return [problem(study, place, "is searched in no variant: the tricks of its `when` are never on together.")]
+        nearest = did_you_mean(key, known)
+        hint = nearest or " Keys are dotted, as in optimizer.lr; a trick's are tricks.NAME.PARAMETER."
+        return [problem(study, place, f"no configuration that is searched has the key {key!r}.{hint}")]
+    cell, done = where[0]
+    parameter = _parameter(key, study.tune["space"][key], value_at(study, cell, done, key))
+    if parameter.kind != "choice" and isinstance(value_at(study, cell, done, key), str | bool | Mapping | list):
+        value = value_at(study, cell, done, key)
+        return [problem(study, place, f"is a range, but the configuration has {value!r} there; list `choices`.")]
+    ends = {"low": parameter.low, "high": parameter.high}
+    tried = dict(enumerate(parameter.choices)) if parameter.kind == "choice" else ends
+    found = []
+    for end, value in tried.items():
+        try:
+            complete(study, cell, {key: value}, task, registry, done)
+        except ConfigError as error:
+            below = f".choices.{end}" if parameter.kind == "choice" else f".{end}"
+            found += [problem(study, place + below, message) for _, message in error.problems[:1]]
+    return found
+
+
+def _known(study: Study, cell: Cell, done: Completed) -> Iterator[str]:
+    yield from _flat(done.config)
+    for trick in dict.fromkeys(_uses(study, cell)):
+        yield from (f"tricks.{trick}.{name}" for name in _params(study, cell, done, trick))
+
+
+def _flat(config: Mapping[str, Json], above: str = "") -> Iterator[str]:
+    for key, value in config.items():
+        yield f"{above}{key}"
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{key}.")
+
+
+def _no_grid(study: Study, variants: Mapping[str, tuple[Cell, Completed]]) -> list[Problem]:
+    """A grid needs keys whose values can be listed."""
+    cell, done = next(iter(variants.values()))
+    endless = [p.key for p in parameters(study, cell, done) if p.values is None]
+    message = "has every value between low and high; a grid needs `step` or `choices`."
+    return [problem(study, f"tune.space.{key}", message) for key in endless]

@@ -1,0 +1,106 @@
+"""The sentences about adaptive seeds (looks.py): under a table, under its other views, and in a plan. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ablate.analysis.comparisons import ALPHA
+from ablate.records import Row, percent
+from ablate.text import joined, listed
+
+if TYPE_CHECKING:
+    from ablate.analysis.verdicts import Measured
+
+
+def level(measured: Measured) -> str:
+    """The level of one test as text: `0.05`, and of three looks `0.05 / 3`."""
+    count = len(measured.looks)
+    return f"{ALPHA:g} / {count}" if count > 1 else f"{ALPHA:g}"
+
+
+def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) -> list[str]:
+    """How an adaptive study was tested, which rows stopped early and what that means; [] for any other study.
+
+    rows: each comparison once. saved: how many of the `runs` of the full plan are not needed.
+    """
+    if not measured.looks:
+        return []
+    sizes = [len(part.seeds) for part in measured.looks]
+    count, course = len(sizes), measured.course
+    found = [
+        f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
+        "stands as at that look; the others, and what they are compared with, go on to the next. Each look tests at "
+        f"{level(measured)}: p is Holm's over the comparisons that no earlier look found different, times {count}, and "
+        f"intervals cover {percent(1 - measured.alpha)}, so that over all rows and looks the chance of any false helps "
+        f"or hurts is at most {percent(ALPHA)}, whatever stops a row."
+    ]
+    stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
+    if stopped:
+        found.append(
+            f"¶ stopped early: {listed(stopped)}. A difference that stopped its row is biased: outward where the "
+            "verdict is helps or hurts, towards zero where it is equivalent."
+        )
+    if course.current is not None:
+        before = "nothing is tested before it is over" if course.current == 0 else "open rows show the look before"
+        found.append(f"Look {course.current + 1} of {count} ({sizes[course.current]} seeds) is under way; {before}.")
+    if saved:
+        so_far = "" if course.current is None else " so far"
+        found.append(
+            f"Seeds saved{so_far}: {saved} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
+            "are not needed."
+        )
+    return [*found, *_beyond(rows, measured)]
+
+
+def _beyond(rows: Sequence[Row], measured: Measured) -> list[str]:
+    """Which settled rows have runs that they do not show."""
+    done = np.isfinite(measured.values[measured.metric.name]).sum(axis=1)
+    counted = dict(zip(measured.variants, done.tolist(), strict=True))
+    more = [
+        f"{row.variant} ({counted[row.variant]})" for row in rows if row.stopped_early and counted[row.variant] > row.n
+    ]
+    return [
+        "Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: "
+        f"{listed(more)}."
+    ] * bool(more)
+
+
+def each_trained_with(measured: Measured) -> str:
+    """`3, 5 or 10 seeds`; empty where seeds are not adaptive."""
+    sizes = [str(len(part.seeds)) for part in measured.looks]
+    return f"{', '.join(sizes[:-1])} or {sizes[-1]} seeds" if len(sizes) > 1 else ""
+
+
+def in_methods(measured: Measured) -> list[str]:
+    """What the statistics paragraph of an adaptive study must say."""
+    count = len(measured.looks)
+    if count < 2:
+        return []
+    return [
+        f"Seeds were added at {count} looks: a variant stopped at the look that settled its verdict and is shown as at "
+        f"that look. Holm's method is applied at each look at {level(measured)} to the comparisons not yet established "
+        f"(p is multiplied by {count}), which keeps the family-wise error over all looks at {ALPHA:g}."
+    ]
+
+
+def under_view(measured: Measured) -> list[str]:
+    """What every other view of an adaptive study must say."""
+    if not measured.looks:
+        return []
+    sizes = joined(len(part.seeds) for part in measured.looks)
+    return [
+        f"Seeds were added look by look ({sizes}) by the verdicts of the table's rows: variants have different numbers "
+        "of seeds, and no p and no interval but that table's own allows for it. Exploratory."
+    ]
+
+
+def in_plan(looks: Sequence[int], least: int, most: int) -> str:
+    """What a plan says. least, most: runs, where every verdict is settled at the first look, and where none is."""
+    tests = f"each of the {len(looks)} looks tests at {ALPHA:g} / {len(looks)}." if len(looks) > 1 else "one look."
+    return (
+        f"Adaptive seeds, looks at {joined(looks)}: {least} runs at least, where the first look settles every row, "
+        f"{most} at most; {tests}"
+    )

@@ -1,0 +1,325 @@
+"""Views of a factorial: main effects, interactions of two tricks, exact Shapley values. What a study has of one.
+
+It finds the factorial or the fraction among a study's variants, has effects.py estimate it, and lays the result out as
+columns for people and records for programs (table.ViewData), with its method, family and n in the notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ablate.analysis import factorial as effects
+from ablate.analysis.blocks import Array, CellMeans
+from ablate.analysis.comparisons import ALPHA, summarise
+from ablate.analysis.factorial import Estimated, Factor, Layout, Term
+from ablate.analysis.results import Results
+from ablate.errors import AblateError
+from ablate.figures.figure import Interaction, Quarter
+from ablate.records import Json
+from ablate.tables import notes
+from ablate.tables.table import Chance, Measure, ViewData
+from ablate.text import listed
+
+Shown = tuple[str | Measure | Chance, ...]
+"""A row of a view."""
+
+
+def made(
+    found: Results,
+    view: str,
+    of: str,
+    columns: Sequence[tuple[str, bool]],
+    rows: Sequence[Shown],
+    records: Sequence[Mapping[str, Json]],
+    said: Sequence[str],
+) -> ViewData:
+    """columns: titles, and whether they hold numbers. said: the view's own notes; the study's follow."""
+    measured = found.measured
+    further = notes.of_view(measured, found.resolved, found.cells, found.provenance)
+    header, numeric = zip(*columns, strict=True)
+    return ViewData(
+        view, of, found.study, measured.metric.name, measured.metric.better, header, numeric, tuple(rows),
+        tuple(records), (*said, *further),
+    )  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------------------------------ factorial
+
+
+@dataclass(frozen=True)
+class Factorial:
+    """The variants of a study that form a factorial, and their means. names: in the order of design.cells."""
+
+    design: Layout
+    names: tuple[str, ...]
+    fitted: CellMeans
+    notes: tuple[str, ...]
+
+
+def factors_of(resolved: Mapping[str, Json]) -> tuple[Factor, ...]:
+    """The study's tricks, as a factorial switches them."""
+    return tuple(Factor(trick["name"], tuple(trick["levels"])) for trick in resolved["tricks"])
+
+
+def own_base(found: Results) -> list[int]:
+    """The variants on the study's own base, without those that change it by hand, and without a placebo."""
+    variants = enumerate(found.resolved["variants"])
+    return [i for i, variant in variants if not variant.get("of") and not variant.get("placebo")]
+
+
+def cells_of(found: Results, chosen: Sequence[int]) -> effects.Signs:
+    return effects.settings(factors_of(found.resolved), [found.measured.tricks[i] for i in chosen])
+
+
+def _factorial(found: Results, view: str) -> Factorial:
+    """The factorial or fraction that the study has: by its design, else by what its variants make up together."""
+    measured = found.measured
+    factors, whole = factors_of(found.resolved), own_base(found)
+    index = {name: i for i, name in enumerate(measured.variants)}
+    designs = dict.fromkeys(asked.design for asked in measured.asked)
+    by_design = [
+        list(dict.fromkeys(index[asked.variant] for asked in measured.asked if asked.design == design))
+        for design in designs
+    ]
+    for chosen in sorted([whole, *(set_ for set_ in by_design if set(set_) <= set(whole))], key=len, reverse=True):
+        design = effects.layout(factors, cells_of(found, chosen))
+        if design is not None:
+            break
+    else:
+        lacking = effects.missing(factors, cells_of(found, whole))
+        named = listed((" + ".join(choices) or "none of them" for choices in lacking), most=6)
+        raise AblateError(
+            f"{view} need a factorial: all combinations of the tricks, or a regular fraction of them (`designs: "
+            f"factorial` or `fractional`). Of the combinations, {found.study} lacks {named}. What it has: --view "
+            "variants, or --view compare for each trick in every context."
+        )
+    values = measured.values[measured.metric.name][chosen]
+    names = tuple(measured.variants[i] for i in chosen)
+    empty = [name for name, row in zip(names, values, strict=True) if not np.isfinite(row).any()]
+    if empty:
+        raise AblateError(
+            f"{view} need every combination, and there is no result yet of {listed(empty)}: `ablate run`, or "
+            "--retry-failed where they failed."
+        )
+    fitted = measured.fit(chosen)
+    if not fitted.connected:
+        raise AblateError(
+            f"{view} need seeds that tie all variants together; here some variants share seeds and others share none "
+            "with them. Finish the study's missing runs first."
+        )
+    return Factorial(design, names, fitted, tuple(_factorial_notes(found, design, chosen, fitted)))
+
+
+def _factorial_notes(found: Results, design: Layout, chosen: Sequence[int], fitted: CellMeans) -> list[str]:
+    """Which runs the view rests on, and what to hold against one pooled error."""
+    measured = found.measured
+    n = sorted(set(fitted.n.tolist()))
+    shape = "all" if design.full else "a regular fraction of"
+    each = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
+    seeds = "seeds as blocks" if fitted.blocks else "no shared seeds"
+    said = [
+        f"From {shape} the combinations of {listed(design.tricks)}: {len(chosen)} variants, {each} each "
+        f"({int(fitted.n.sum())} runs), {seeds}."
+    ]
+    if fitted.blocks and len(n) > 1:
+        said.append("Runs are missing, so the means are least squares over variants and seeds.")
+    others = [name for i, name in enumerate(measured.variants) if i not in chosen]
+    if others:
+        said.append(f"Not part of it: {listed(others)}.")
+    constant = [f.name for i, f in enumerate(design.factors) if i not in design.varied]
+    if constant:
+        said.append(f"The same in all of these variants, so without an effect here: {listed(constant)}.")
+    names = [measured.variants[i] for i in chosen]
+    spread = notes.spreads(names, fitted.residual_std, " with the seeds taken out" if fitted.blocks else "")
+    spread = spread or notes.spreads(names, measured.summary.take(chosen).std)
+    return [*said, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
+
+
+# -------------------------------------------------------------------------------------------------------------- effects
+
+
+def effects_view(found: Results) -> ViewData:
+    factorial = _factorial(found, "effects")
+    estimated = effects.estimate(factorial.design, factorial.fitted)
+    family = f"Holm over the {len(estimated.effects)} effects of this view"
+    said = [
+        "Effect = mean with the trick minus mean without it, over all settings of the others, in the unit of "
+        f"{found.measured.metric.name} ({found.measured.metric.better} is better); one ±1 model.",
+        *_method(estimated, family),
+        *_confounding(estimated, factorial.design, estimated.effects),
+        *factorial.notes,
+    ]
+    return _terms(found, "effects", "main effects on", estimated.effects, "p (Holm)", said)
+
+
+def interactions_view(found: Results) -> ViewData:
+    factorial = _factorial(found, "interactions")
+    estimated = effects.estimate(factorial.design, factorial.fitted)
+    if not estimated.interactions and len(factorial.design.varied) < 2:
+        raise AblateError("an interaction takes two tricks, and this study varies one only.")
+    family = (
+        f"Benjamini and Hochberg over the {len(estimated.interactions)} interactions of this view, a family of their "
+        "own: exploratory"
+    )
+    said = [
+        "Interaction = half the difference of the differences: half of what the first trick does with the second minus "
+        f"what it does without, in the unit of {found.measured.metric.name}; one ±1 model.",
+        *_method(estimated, family),
+        *_confounding(estimated, factorial.design, estimated.interactions),
+        *factorial.notes,
+    ]
+    return _terms(found, "interactions", "interactions on", estimated.interactions, "p (BH)", said)
+
+
+def interactions_of(found: Results) -> tuple[Interaction, ...]:
+    """Every interaction of two tricks, with the means that an interaction plot joins; the largest evidence first.
+
+    A quarter's interval: t over the seeds that all of its cells have, each seed's value the mean over those cells.
+    AblateError where the study has no factorial, or one trick only.
+    """
+    factorial = _factorial(found, "interactions")
+    terms = effects.estimate(factorial.design, factorial.fitted).interactions
+    if not terms:
+        raise AblateError("an interaction takes two tricks that can be told apart, and this study has none.")
+    chosen = [found.measured.variants.index(name) for name in factorial.names]
+    values = found.measured.values[found.measured.metric.name][chosen]
+    ranked = sorted(terms, key=lambda term: (2.0 if term.p is None else term.p, -abs(term.estimate)))
+    return tuple(_interaction(factorial, values, term) for term in ranked)
+
+
+def _interaction(factorial: Factorial, values: Array, term: Term) -> Interaction:
+    first, second = (_sides(factorial.design, choice) for choice in term.tricks)
+    quarters = []
+    for a, b in ((False, False), (True, False), (False, True), (True, True)):
+        cells = np.flatnonzero(first[a] & second[b])
+        if len(cells):
+            mean = float(factorial.fitted.mean[cells].mean())
+            own = summarise(values[cells].mean(axis=0, keepdims=True))  # NaN where a cell lacks the seed
+            half = float(own.ci_high[0] - own.mean[0])
+            known = np.isfinite(half)
+            quarters.append(Quarter(a, b, mean, mean - half if known else None, mean + half if known else None))
+    return Interaction(
+        (term.tricks[0], term.tricks[1]), tuple(quarters), term.estimate, term.ci_low, term.ci_high, term.p_adjusted,
+        tuple(_joined(tricks) for _, tricks in term.aliases),
+    )  # fmt: skip
+
+
+def _sides(design: Layout, choice: str) -> dict[bool, NDArray[np.bool_]]:
+    """Which cells have a choice on, and which have its trick off (at its first setting)."""
+    for i in design.varied:
+        off, *levels = np.unique(design.cells[:, i]).tolist()
+        for level in levels:
+            if design.factors[i].choice(level) == choice:
+                return {True: design.cells[:, i] == level, False: design.cells[:, i] == off}
+    raise AssertionError(f"{choice} is no trick that varies")
+
+
+def _method(estimated: Estimated, family: str) -> list[str]:
+    if estimated.method == "model":
+        return [f"95 % t intervals, {estimated.df:g} degrees of freedom of the error; p adjusted by {family}."]
+    if estimated.method == "lenth":
+        return [
+            "One run per variant, so there is no error to test against: Lenth's method takes it from the smaller half "
+            f"of all contrasts ({estimated.df:.3g} degrees of freedom), which holds if most effects are nothing. 95 % "
+            f"intervals are his margin of error; p adjusted by {family}."
+        ]
+    return ["There are too few runs, or no spread between them, for an error to test against: no interval, no p."]
+
+
+def _confounding(estimated: Estimated, design: Layout, terms: Sequence[Term]) -> list[str]:
+    """What a fraction cannot tell apart. Nothing where every combination was run."""
+    if design.full:
+        return []
+    said = ["A fraction: interactions of three and more tricks are taken as zero."]
+    mixed = [_with_aliases(term) for term in terms if term.aliases]
+    if mixed:
+        said.append(f"Cannot be told apart (the estimate is of the sum): {listed(mixed, '; ')}.")
+    if estimated.confounded:
+        said.append(f"Cannot be estimated here: {listed(estimated.confounded, '; ')}.")
+    return said
+
+
+def _with_aliases(term: Term) -> str:
+    signs = {1: "+", -1: "−"}
+    return _joined(term.tricks) + "".join(f" {signs[sign]} {_joined(tricks)}" for sign, tricks in term.aliases)
+
+
+def _joined(tricks: Sequence[str]) -> str:
+    return " × ".join(tricks)
+
+
+def _terms(found: Results, view: str, of: str, terms: Sequence[Term], title: str, said: Sequence[str]) -> ViewData:
+    rows: list[Shown] = []
+    for term in terms:
+        survives = term.p_adjusted is not None and term.p_adjusted < ALPHA
+        estimate = Measure(term.estimate, term.ci_low, term.ci_high, bold=survives)
+        rows.append((_with_aliases(term), estimate, Chance(term.p), Chance(term.p_adjusted)))
+    records = [
+        {
+            "tricks": list(term.tricks), "estimate": term.estimate, "ci_low": term.ci_low, "ci_high": term.ci_high,
+            "p": term.p, "p_adjusted": term.p_adjusted, "se": term.se,
+            "aliases": [{"sign": sign, "tricks": list(tricks)} for sign, tricks in term.aliases],
+        }
+        for term in terms
+    ]  # fmt: skip
+    first = "trick" if view == "effects" else "tricks"
+    columns = [(first, False), (f"{view[:-1]} (95 % CI)", True), ("p", True), (title, True)]
+    return made(found, view, f"{of} {found.measured.metric.name}", columns, rows, records, said)
+
+
+# -------------------------------------------------------------------------------------------------------------- shapley
+
+
+def shapley_view(found: Results) -> ViewData:
+    shares, said = shapley_of(found)
+    metric = found.measured.metric
+    said = [
+        f"Shapley value = a trick's mean contribution to {metric.name} ({metric.better} is better) over every order in "
+        "which the tricks could be added, exactly; ±: its standard error. They sum to full minus base: "
+        f"{sum(share.value for share in shares):.5g}.",
+        *said,
+    ]
+    rows = [(share.trick, Measure(share.value, se=share.se)) for share in shares]
+    records = [{"trick": share.trick, "value": share.value, "se": share.se} for share in shares]
+    columns = [("trick", False), ("Shapley value ± se", True)]
+    return made(found, "shapley", f"Shapley values of {metric.name}", columns, rows, records, said)
+
+
+def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
+    """The values, and what to say of them. Tricks of several levels stand at their first."""
+    measured = found.measured
+    factors = factors_of(found.resolved)
+    own = own_base(found)
+    first = [i for i in own if cells_of(found, [i]).max(initial=0) <= 1]
+    cells = cells_of(found, first)
+    varied = [i for i in range(len(factors)) if cells[:, i].any()] if len(first) else []
+    full = len(np.unique(cells[:, varied], axis=0)) == len(first) == 1 << len(varied)
+    if not varied or not full:
+        combinations = cells[:, varied] if varied else cells
+        lacking = effects.missing([factors[i] for i in varied], combinations) if varied else []
+        why = (
+            f"it lacks {listed((' + '.join(choices) or 'base' for choices in lacking), most=6)}"
+            if lacking
+            else "its variants are not those of one factorial"
+        )
+        raise AblateError(
+            "Shapley values need every combination of the tricks (`designs: factorial`), and "
+            f"{found.study} has no full factorial: {why}."
+        )
+    values = measured.values[measured.metric.name][first]
+    empty = [measured.variants[i] for i, row in zip(first, values, strict=True) if not np.isfinite(row).any()]
+    fitted = None if empty else measured.fit(first)
+    design = effects.layout(factors, cells)
+    if fitted is None or not fitted.connected or design is None:
+        missing = listed(empty) if empty else "seeds that the variants share"
+        raise AblateError(f"Shapley values need a result of every combination; missing: {missing}.")
+    said = _factorial_notes(found, design, first, fitted)
+    if any(len(factor.levels) > 1 for factor in factors):
+        said.append("Tricks of several levels stand at their first level.")
+    if fitted.df < effects.MINIMUM_DF:
+        said.append("One run per variant, or too few: no standard errors.")
+    return effects.shapley(design, fitted), said

@@ -1,0 +1,258 @@
+r"""LaTeX with booktabs and siunitx: a `table` to be put into a paper with `\input`, or a document (`--standalone`).
+
+Every name is escaped to text. Characters that pdfLaTeX has no glyph for are written as their code point (`U+6F22`), so
+that a hostile name cannot stop the paper from compiling. Numbers are aligned at their points by siunitx; what follows
+them (± 0.5, an interval) by phantoms, so that brackets and signs stand below each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.tables.grid import Cell, Grid, Group, Span, grid
+from ablate.tables.table import Format, TableData, TableOptions, ViewData, one_line
+
+_TEXT = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"{\char34}", "`": r"\textasciigrave{}", "'": "{'}",
+    # After the end of a row, [ and * would be arguments of \\; two hyphens would join to a dash.
+    "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "–": r"\textendash{}",
+    "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
+    "§": r"\textsection{}", "¶": r"\textparagraph{}", "×": r"$\times$",
+    "✓": r"\ablatetick{}", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
+    "→": r"$\rightarrow$", "−": "$-$", "…": r"\ldots{}",
+}  # fmt: skip
+_DOCUMENT = r"""\documentclass{article}
+\ifdefined\directlua\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\fi
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\usepackage[a4paper,landscape,margin=15mm]{geometry}
+\usepackage{amssymb,booktabs,graphicx}
+% Without siunitx numbers are set flush right.
+\usepackage{array}\makeatletter
+\IfFileExists{siunitx.sty}{\usepackage{siunitx}}{\newcolumntype{S}{}\renewcommand*\NC@rewrite@S[1][]{%
+  \@temptokena\expandafter{\the\@temptokena>{$}r<{$}}\NC@find}}
+\makeatother
+% No wider than the page.
+\newcommand{\ablatefit}[1]{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{#1}}
+\begin{document}
+TABLE\end{document}
+"""
+_HEAD = (
+    r"% needs \usepackage{booktabs,siunitx}; define \ablatefit, \ablatenote or \ablatetick before it to change them",
+    r"\providecommand{\ablatefit}[1]{#1}",
+    r"\providecommand{\ablatenote}[1]{\par\noindent #1\par}",
+    r"\providecommand{\ablatetick}{\ifdefined\checkmark\checkmark\else$\surd$\fi}",
+)
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?!\.?\d|e)")
+"""A number as cells write it; `1.2e+09` is none, and is set as text."""
+_Width = tuple[bool, int]
+"""Whether some number in a place has a sign, and the most digits before the point."""
+
+MOST_IN_A_LINE = 14
+"""A longer title of numbers is set in two lines, broken before its last bracket."""
+
+
+@dataclass(frozen=True)
+class Latex(Format):
+    """A floating table: caption, label, booktabs rules, numbers aligned at their points, notes below."""
+
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
+        laid_out = grid(data, options)
+        columns = _columns(laid_out)
+        caption = options.caption or data.title
+        label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or data.anchor).strip("-")
+        lines = [
+            *_HEAD,
+            r"\begin{table}[htbp]",
+            r"\centering\small",
+            rf"\caption{{{escape(caption)}}}",
+            rf"\label{{{label}}}",
+            rf"\ablatefit{{\begin{{tabular}}{{@{{}}{''.join(column.spec for column in columns)}@{{}}}}",
+            r"\toprule",
+            *_spans(laid_out.spans, columns),
+            _row(column.header(title) for column, title in zip(columns, laid_out.header, strict=True)),
+        ]
+        for group in laid_out.groups:
+            lines += [r"\midrule", *_group(group, columns)]
+        lines += [r"\bottomrule", r"\end{tabular}}"]
+        if data.notes:
+            lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+            lines += [rf"\ablatenote{{{escape(note)}}}" for note in data.notes]
+            lines += [r"\end{minipage}"]
+        table = "\n".join([*lines, r"\end{table}"]) + "\n"
+        return _DOCUMENT.replace("TABLE", table) if options.standalone else table
+
+    def text(self, text: str) -> str:
+        return escape(text)
+
+
+# -------------------------------------------------------------------------------------------------------------- columns
+
+
+@dataclass(frozen=True)
+class _Text:
+    """A column of words, or of ticks."""
+
+    spec: str
+    width: int = 1
+
+    def header(self, title: str) -> str:
+        return escape(title)
+
+    def cell(self, cell: Cell) -> str:
+        minus = "$-$ " if cell.text.startswith("- ") else ""  # what was taken away
+        return _bold(minus + escape(cell.text.removeprefix("- ") if minus else cell.text), cell.bold)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Numbers that siunitx aligns at their points, and in a column beside them what follows: ± 0.5, (-1.2 to +3.4).
+
+    whole, places: digits before and after the point; sign: some have one. tails: of each shape of what follows, the
+    width of every number in it.
+    """
+
+    whole: int
+    places: int
+    sign: bool
+    tails: Mapping[str, Sequence[_Width]]
+
+    @property
+    def width(self) -> int:
+        return 2 if self.tails else 1
+
+    @property
+    def spec(self) -> str:
+        plus = "retain-explicit-plus," if self.sign else ""
+        point = f".{self.places}" if self.places else ""
+        return f"S[{plus}table-format={'-' * self.sign}{self.whole}{point}]" + "@{}l" * bool(self.tails)
+
+    def header(self, title: str) -> str:
+        name, bracket, rest = title.rpartition(" (")
+        text = escape(title)
+        if bracket and len(title) > MOST_IN_A_LINE:
+            text = rf"\shortstack{{{escape(name)}\\{escape('(' + rest)}}}"
+        return self._across(text)
+
+    def cell(self, cell: Cell) -> str:
+        head, tail = _parted(cell.text)
+        if not head:
+            return self._across(_bold(escape(cell.text), cell.bold)) if cell.text else " & " * (self.width - 1)
+        number = f"{{{_bold(_padded(head, (self.sign, self.whole)), True)}}}" if cell.bold else head
+        if not self.tails:
+            return number
+        widths = iter(self.tails[_shape(tail)])
+        parts = re.split(f"({_NUMBER.pattern})", tail)
+        text = "".join(_padded(part, next(widths)) if i % 2 else _literal(part) for i, part in enumerate(parts))
+        return f"{number} & {_bold(re.sub('^ ', '~', text), cell.bold)}"
+
+    def _across(self, text: str) -> str:
+        return rf"\multicolumn{{{self.width}}}{{c}}{{{text}}}"
+
+
+_Column = _Text | _Numbers
+
+
+def _columns(laid_out: Grid) -> list[_Column]:
+    found: list[_Column] = []
+    cells = [row for group in laid_out.groups for row in group.rows]
+    for i, numeric in enumerate(laid_out.numeric):
+        parted = [_parted(row[i].text) for row in cells] if numeric else []
+        heads = [head for head, _ in parted if head]
+        if not heads:
+            tick = bool(laid_out.ticks) and laid_out.ticks[i]
+            found.append(_Text("c" if tick else "r" if numeric else "l"))
+            continue
+        (sign, whole), places = _width(heads), max(len(head.partition(".")[2]) for head in heads)
+        found.append(_Numbers(whole, places, sign, _tails([tail for head, tail in parted if head])))
+    return found
+
+
+def _parted(text: str) -> tuple[str, str]:
+    """The number that a cell begins with, and the rest; an empty number where it begins with none."""
+    match = _NUMBER.match(text)
+    return ("", text) if match is None else (match.group(), text[match.end() :])
+
+
+def _tails(tails: Sequence[str]) -> dict[str, list[_Width]]:
+    """Of every shape of what follows a number, the width of each number in it; empty where nothing follows anywhere."""
+    if not any(tails):
+        return {}
+    by_shape: dict[str, list[list[str]]] = {}
+    for tail in tails:
+        by_shape.setdefault(_shape(tail), []).append(_NUMBER.findall(tail))
+    return {shape: [_width(place) for place in zip(*found, strict=True)] for shape, found in by_shape.items()}
+
+
+def _shape(tail: str) -> str:
+    return _NUMBER.sub("0", tail)
+
+
+def _width(numbers: Sequence[str]) -> _Width:
+    return any(n[0] in "+-" for n in numbers), max(len(n.lstrip("+-").partition(".")[0]) for n in numbers)
+
+
+def _padded(number: str, width: _Width) -> str:
+    """A number as text, with room on its left for the sign and the digits that others in its place have."""
+    signed, digits = width
+    sign, size = (number[0], number[1:]) if number[0] in "+-" else ("", number)
+    lacking = "0" * (digits - len(size.partition(".")[0]))
+    room = (r"\phantom{$-$}" if signed and not sign else "") + (rf"\phantom{{{lacking}}}" if lacking else "")
+    return room + ("$-$" if sign == "-" else sign) + size
+
+
+def _spans(spans: Sequence[Span], columns: Sequence[_Column]) -> list[str]:
+    """A line of titles over the header's, and the rules below them."""
+    if not spans:
+        return []
+    starts = [1 + sum(column.width for column in columns[:i]) for i in range(len(columns) + 1)]
+    cells, rules, at = [], [], 1
+    for span in spans:
+        start, stop = starts[span.start], starts[span.start + span.size]
+        cells += [""] * (start - at) + [rf"\multicolumn{{{stop - start}}}{{c}}{{{escape(span.title)}}}"]
+        rules.append(rf"\cmidrule(lr){{{start}-{stop - 1}}}")
+        at = stop
+    return [_row(cells + [""] * (starts[-1] - at)), " ".join(rules)]
+
+
+# ----------------------------------------------------------------------------------------------------------------- rows
+
+
+def _group(group: Group, columns: Sequence[_Column]) -> list[str]:
+    across = sum(column.width for column in columns)
+    lines = [rf"\multicolumn{{{across}}}{{@{{}}l}}{{\textit{{{escape(group.title)}}}}} \\"] if group.title else []
+    for block, rows in group.parts:
+        lines += [r"\addlinespace"] if block.apart else []
+        lines += [rf"\multicolumn{{{across}}}{{@{{}}l}}{{{escape(block.title)}}} \\"] if block.title else []
+        for i, row in enumerate(rows):
+            cells = [column.cell(cell) for column, cell in zip(columns, row, strict=True)]
+            lines.append(_row([rf"\quad {escape(block.names[i])}", *cells[1:]] if block.title else cells))
+    return lines
+
+
+def _row(cells: Iterable[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _bold(text: str, bold: bool) -> str:
+    return rf"\textbf{{{text}}}" if bold and text else text
+
+
+def escape(text: str) -> str:
+    """`text` as LaTeX that prints `text`, on one line."""
+    return _literal(one_line(text))
+
+
+def _literal(text: str) -> str:
+    return "".join(map(_character, text))
+
+
+def _character(character: str) -> str:
+    if character in _TEXT:
+        return _TEXT[character]
+    # T1 fonts have every letter of Latin-1 and Latin Extended-A; of the rest nothing is sure.
+    known = character.isascii() or ("À" <= character <= "ž")
+    return character if known else f"U+{ord(character):04X}"

@@ -1,0 +1,75 @@
+"""Markdown, as GitHub renders it, in columns that also line up in a terminal.
+
+It escapes what Markdown would take for markup, so that a trick called `*`, `|` or `<b>` is read as its name; an
+underscore inside a word (`dev_accuracy`) means nothing to GitHub and stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tabulate import tabulate
+
+from ablate.tables.grid import Cell, Grid, grid
+from ablate.tables.table import Format, TableData, TableOptions, ViewData, one_line
+
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+@dataclass(frozen=True)
+class Markdown(Format):
+    """A pipe table per design and the notes as a list."""
+
+    def text(self, text: str) -> str:
+        return escape(text)
+
+    def render(self, data: TableData | ViewData, options: TableOptions) -> str:
+        laid_out = grid(data, options)
+        parts = [f"**{escape(options.caption)}**"] if options.caption else []
+        tables = _tables(laid_out)
+        for group, table in zip(laid_out.groups, tables, strict=True):
+            parts += ([f"**{escape(group.title)}**"] if group.title else []) + [table]
+        if data.notes:
+            parts.append("\n".join(f"- {_item(note)}" for note in data.notes))
+        return "\n\n".join(parts) + "\n"
+
+
+def _tables(laid_out: Grid) -> list[str]:
+    """One table per group, all with the same column widths: they are padded together, then cut apart."""
+    if not laid_out.groups:
+        return []
+    rows = [[_cell(cell) for cell in row] for group in laid_out.groups for row in group.rows]
+    ticks = laid_out.ticks or [False] * len(laid_out.numeric)
+    align = [
+        "right" if numeric else "center" if tick else "left"
+        for numeric, tick in zip(laid_out.numeric, ticks, strict=True)
+    ]
+    header = [escape(title) for title in laid_out.header]
+    head, rule, *body = tabulate(
+        rows, header, tablefmt="pipe", colalign=align, disable_numparse=True, preserve_whitespace=True
+    ).split("\n")
+    found, start = [], 0
+    for group in laid_out.groups:
+        found.append("\n".join([head, rule, *body[start : start + len(group.rows)]]))
+        start += len(group.rows)
+    return found
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    return f"**{text}**" if cell.bold and text else text
+
+
+def escape(text: str) -> str:
+    """`text` as inline Markdown that reads as `text`, on one line."""
+    text = one_line(text)
+    text = re.sub(r"[\\`*\[\]|~$]", r"\\\g<0>", text)
+    text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
+    # `<` and `&` mean something before a letter only: `<0.001` stays readable in a terminal.
+    return re.sub(r"&(?=[#A-Za-z])|<(?=[A-Za-z/!?])|>", lambda match: _ENTITIES[match.group()], text)
+
+
+def _item(note: str) -> str:
+    """A note as the text of a list item: what would start a list or a heading there is escaped."""
+    return re.sub(r"^(\d+)([.)])", r"\1\\\2", re.sub(r"^([-+#=])", r"\\\1", escape(note)))

@@ -1,0 +1,410 @@
+"""The sentences under a table: how it was tested, what is missing, what must be read with care. Pure.
+
+Always in this order, and equal results give equal sentences. Names stand in them as they are; a table's format escapes
+them. Long lists are cut and say by how many.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
+from typing import TYPE_CHECKING
+
+from ablate.analysis.comparisons import MINIMUM_N, pooled_error, seed_correlation
+from ablate.analysis.verdicts import Measured, best, direction
+from ablate.records import COSTS, Json, Row, percent
+from ablate.study import changes as registration
+from ablate.tables import adaptive
+from ablate.text import listed, many
+
+if TYPE_CHECKING:
+    from ablate.store.reader import StoredCell
+
+NO_VALUE = "no value"
+"""The reason of a run that is done but did not report the metric (at the epoch that is asked for)."""
+
+PROVENANCE = {
+    "torch": "torch versions",
+    "numpy": "numpy versions",
+    "python": "Python versions",
+    "processor": "kinds of processor",
+    "system": "systems",
+    "ablate": "versions of ablate's source",
+    "git": "git commits",
+}
+"""What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""
+
+CORRELATED = 0.1
+"""Below this correlation of seeds (in the median comparison), pairing is said to buy nothing."""
+
+MOST_RATIO = 2.0
+"""Standard deviations that differ by more than this are said wherever errors are pooled (CONTRACT)."""
+
+
+def notes(
+    rows: Sequence[Row],
+    measured: Measured,
+    resolved: Mapping[str, Json],
+    cells: Sequence[StoredCell],
+    provenance: Mapping[str, Mapping[str, int]],
+    images: int | None = None,
+    saved: int = 0,
+) -> list[str]:
+    """Every sentence that this table needs. images: how many an accuracy in percent is measured on, where known.
+
+    saved: how many runs of the full plan adaptive seeds did not need.
+    """
+    once = list({(row.variant, row.compared_with): row for row in rows}.values())
+    return [
+        *_tests(once, measured),
+        *adaptive.under_table(once, measured, saved, saved + len({cell.run for cell in cells})),
+        _numbers(once, measured),
+        *_verdicts(once, measured),
+        *_failures(cells, measured),
+        *_unfinished(cells),
+        *_inert(once),
+        *_degenerate(measured),
+        *_without_spread(once),
+        *_collapsed(once, measured),
+        *_unpaired(measured),
+        *_images(once, images),
+        *_best(once, measured),
+        *_costs(measured),
+        *_mixed(provenance),
+        *_registered(resolved, cells),
+        *([f"Left out: {listed(resolved['left_out'], '; ')}."] if resolved.get("left_out") else []),
+        *(resolved.get("notes") or []),
+    ]
+
+
+def of_view(
+    measured: Measured,
+    resolved: Mapping[str, Json],
+    cells: Sequence[StoredCell],
+    provenance: Mapping[str, Mapping[str, int]],
+) -> list[str]:
+    """What every view of a study must say besides its own method: what failed, is missing, is mixed, was noted."""
+    return [
+        *adaptive.under_view(measured),
+        *_failures(cells, measured),
+        *_unfinished(cells),
+        *_degenerate(measured),
+        *_mixed(provenance),
+        *_registered(resolved, cells),
+        *(resolved.get("notes") or []),
+    ]
+
+
+def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
+    family = len(measured.family)
+    if not family:
+        return ["The study declares no comparison: nothing is tested."]
+    if _single(measured):
+        return ["One run of each variant: nothing is tested, and no difference has an interval."]
+    how = (
+        "Each row is tested by its own pairs: a two-sided paired t test over the seeds that it shares with its "
+        "comparison"
+    )
+    error = pooled_error(measured.values[measured.metric.name]) if measured.pools else None
+    if error is not None:
+        blocks = ", seeds as blocks" if error.blocks else ""
+        how = (
+            "Each row is tested against one error pooled over all variants, as the study declares (`error: pooled`; "
+            f"cell means{blocks}; {error.df} degrees of freedom), two-sided t"
+        )
+    if measured.given is not None:
+        how = "Only means, standard deviations and n are known, so each row is tested by Welch's t test of two means"
+    found = [
+        f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
+        f"{'that the study declares' if measured.declared else 'of this view'}."
+    ]
+    if error is not None:
+        uneven = _uneven(measured, error.residual_std)
+        found += [f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone."] * bool(
+            uneven
+        )
+    welch = [row.variant for row in rows if row.test == "Welch t"]
+    if welch and measured.given is None:
+        found.append(f"No seed shared with the comparison, so Welch's t test of the two means: {listed(welch)}.")
+    return found
+
+
+def _single(measured: Measured) -> bool:
+    """Whether no variant has, or is to have, a second run."""
+    return max(measured.planned, default=0) <= 1
+
+
+def _uneven(measured: Measured, residual_std: Iterable[float]) -> str:
+    """What there is to say of unequal spreads, with the seeds taken out or as the table shows them."""
+    values = measured.values[measured.metric.name]
+    std = measured.summary.std
+    there = [name for name, row in zip(measured.variants, values, strict=True) if (row == row).any()]
+    return spreads(there, residual_std, " with the seeds taken out") or spreads(measured.variants, std)
+
+
+def _numbers(rows: Sequence[Row], measured: Measured) -> str:
+    """What a cell says: n, direction, interval."""
+    metric = measured.metric
+    at = {"last": "the last value of each run", "best": "each run's best epoch"}.get(
+        str(metric.at), f"epoch {metric.at}"
+    )
+    planned = {row.planned for row in rows}
+    seeds = (
+        many(planned.pop(), "seed")
+        if len(planned) == 1
+        else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
+    )
+    interval = percent(1 - measured.alpha)
+    shared = any(row.pairs for row in rows)
+    difference = "the mean difference over shared seeds" if shared else "the difference of the means"
+    text = f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
+    text += (
+        f"Δ: {difference} (row - comparison)."
+        if _single(measured)
+        else f"±: their standard deviation; Δ: {difference} (row - comparison) with its own {interval} t interval, not "
+        "adjusted for the number of rows."
+    )
+    if metric.at == "best":
+        text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."
+    if not _single(measured) and any(
+        0 < row.n < MINIMUM_N or (row.delta is not None and row.test != "Welch t" and row.pairs < MINIMUM_N)
+        for row in rows
+    ):
+        text += f" Fewer than {MINIMUM_N} values give no interval and no p; two give their range."
+    if measured.also:
+        text += " Further columns are described, not tested."
+    return text
+
+
+def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
+    if not measured.family:
+        return []
+    margin = measured.metric.minimum_effect
+    text = (
+        "A verdict speaks of the trick that differs, not of the row: helps = with it the metric is better (adjusted "
+        "p < 0.05), hurts = worse"
+    )
+    if margin:
+        text += (
+            f"; equivalent = two one-sided t tests put the difference within ±{margin:g} (p < "
+            f"{adaptive.level(measured)}, not adjusted)"
+        )
+    else:
+        text += "; without a minimum_effect in the study nothing can be called equivalent"
+    found = [] if _single(measured) else [text + "."]
+    if any(row.more_seeds is not None for row in rows):
+        size = f"an effect of {margin:g}" if margin else "an effect as large as the one observed"
+        found.append(
+            f"(+k seeds): with about k more seeds a single test at {adaptive.level(measured)} would find {size} "
+            "with a power of 80 %, if the spread of these few seeds is the true one. "
+            + _at_most([row for row in rows if row.more_seeds is not None])
+        )
+    tricks = dict(zip(measured.variants, measured.tricks, strict=True))
+    if any(len(row.differs) > 1 for row in rows):
+        found.append(
+            "‡ differs from its comparison by several tricks: the verdict is about them together; where some come and "
+            "others go, about what the row has instead."
+        )
+    own = [
+        f"{row.variant} ({', '.join(settings)})"
+        for row in rows
+        if (settings := _settings(row, tricks[row.variant], tricks.get(row.compared_with or "", ())))
+    ]
+    if own:
+        found.append(f"Differs by settings of its own too, and the verdict is about the row as a whole: {listed(own)}.")
+    if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
+        found.append("Where one level takes another's place, the verdict speaks of the row's level.")
+    return found
+
+
+def _at_most(rows: Sequence[Row]) -> str:
+    """What the upper limit of the spread would ask for."""
+    texts = (
+        f"{row.variant} +{row.more_seeds_upper}"
+        if row.more_seeds_upper is not None
+        else f"{row.variant} too many to run"
+        for row in rows
+    )
+    return f"Few seeds underestimate a spread; by its upper limit (80 % confidence) it takes {listed(texts)}."
+
+
+def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
+    """The keys of the base in which a hand-listed row differs: what follows its tricks in `differs`."""
+    return row.differs[len({choice.partition("=")[0] for choice in {*ours} ^ {*theirs}}) :]
+
+
+def _swaps(row: Sequence[str], reference: Sequence[str] | None) -> bool:
+    return reference is not None and direction(row, reference) == 1 and not set(row) >= set(reference)
+
+
+def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
+    """Which runs failed and why; a done run without the metric among them."""
+    failed: dict[str, dict[str, list[int]]] = {}
+    for cell in cells:
+        if cell.state == "failed":
+            failed.setdefault(cell.variant, {}).setdefault(cell.reason or "error", []).append(cell.seed)
+    found = []
+    texts = []
+    for variant, reasons in failed.items():
+        what = "; ".join(f"{reason}: {_seeds(seeds)}" for reason, seeds in sorted(reasons.items()))
+        texts.append(f"{variant} ({what})")
+    if texts:
+        found.append(f"† Failed runs are not in n, mean or test: {listed(texts)}.")
+    missing = [(v, f[NO_VALUE]) for v, f in zip(measured.variants, measured.failures, strict=True) if f.get(NO_VALUE)]
+    if missing:
+        at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
+        texts = [f"{variant} ({many(count, 'run')})" for variant, count in missing]
+        found.append(f"† Done, but without {measured.metric.name}{at}, so not in n: {listed(texts)}.")
+    return found
+
+
+def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
+    states = Counter(state for _, state in {(cell.run, cell.state) for cell in cells})
+    runs = sum(states.values())
+    if not states["todo"] + states["running"]:
+        return []
+    running = f", {states['running']} running" if states["running"] else ""
+    return [f"Unfinished: {states['todo']} of {many(runs, 'run')} to do{running}."]
+
+
+def _inert(rows: Sequence[Row]) -> list[str]:
+    inert = [f"{row.variant} and {row.compared_with}" for row in rows if row.verdict == "inert"]
+    if not inert:
+        return []
+    return [
+        "inert = bit-identical outputs for every shared seed: what differs between these changed nothing: "
+        f"{listed(inert, '; ')}."
+    ]
+
+
+def _degenerate(measured: Measured) -> list[str]:
+    value = measured.degenerate
+    if value is None:
+        return []
+    return [f"Degenerate metric: every counted run reports {value:g}, so nothing is ranked or tested."]
+
+
+def _without_spread(rows: Sequence[Row]) -> list[str]:
+    flat = list(dict.fromkeys(row.variant for row in rows if row.no_spread))
+    if not flat:
+        return []
+    return [
+        "no spread = the difference is the same for every seed, so there is no t test; do these runs depend on their "
+        f"seed? {listed(flat)}."
+    ]
+
+
+def _collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
+    """A sign count beside t where a seed of the row or of its comparison collapsed."""
+    values = measured.values[measured.metric.name]
+    row_of = {name: i for i, name in enumerate(measured.variants)}
+    column = {seed: i for i, seed in enumerate(measured.seeds)}
+    fallen = {row.variant: row.collapsed for row in rows}
+    texts = []
+    for row in rows:
+        here = [(row.variant, "", seed) for seed in row.collapsed]
+        there = [
+            (row.compared_with, f" of {row.compared_with}", seed) for seed in fallen.get(row.compared_with or "", ())
+        ]
+        if row.delta is None or not here + there:
+            continue
+        signs = max((row.seeds_worse, "worse"), (row.seeds_better, "better"))
+        at = ", ".join(
+            f"seed {seed}{of} at {values[row_of[name or ''], column[seed]]:.4g}" for name, of, seed in here + there
+        )
+        texts.append(f"{row.variant}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
+    if not texts:
+        return []
+    return [f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."]
+
+
+def _unpaired(measured: Measured) -> list[str]:
+    """Whether pairs by seed are worth anything: whether seeds that are good for one variant are good for another."""
+    if measured.given is not None or not measured.family:
+        return []
+    index = {name: i for i, name in enumerate(measured.variants)}
+    values = measured.values[measured.metric.name]
+    of, against = ([index[pair[side]] for pair in measured.family] for side in (0, 1))
+    known = [float(r) for r in seed_correlation(values[of], values[against]) if r == r]
+    if not known or median(known) >= CORRELATED:
+        return []
+    return [
+        f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(known):.2f} over their "
+        f"seeds (median of {many(len(known), 'comparison')}), so the tests are no sharper than without pairs."
+    ]
+
+
+def _images(rows: Sequence[Row], images: int | None) -> list[str]:
+    """The standard error of an accuracy over so many images, where it exceeds differences that the table shows."""
+    if not images:
+        return []
+    small, errors = [], []
+    for row in rows:
+        if row.delta is not None and row.mean is not None and 0 < row.mean < 100:
+            error = math.sqrt(row.mean * (100 - row.mean) / images)
+            if abs(row.delta) < error:
+                small.append(row.variant)
+                errors.append(error)
+    if not small:
+        return []
+    return [
+        f"One accuracy over {images} dev images has a standard error of up to {max(errors):.2g} points by the choice "
+        f"of images alone, more than the difference of {listed(small)}. Seeds do not show that error: another dev set "
+        "could turn these."
+    ]
+
+
+def _registered(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
+    said = registration.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+    return [said] if said else []
+
+
+def _best(rows: Sequence[Row], measured: Measured) -> list[str]:
+    if measured.degenerate is not None:
+        return []
+    found = best(rows, measured.metric.better)
+    if found is None or found.mean is None or len({row.variant for row in rows}) < 2:
+        return []
+    return [f"Best mean of the rows with every planned seed done: {found.variant} ({found.mean:.5g}, n={found.n})."]
+
+
+def _costs(measured: Measured) -> list[str]:
+    costs = [name for name in measured.also if name in COSTS]
+    return [f"Measured cost, different at every execution: {listed(costs)}."] if costs else []
+
+
+def _mixed(provenance: Mapping[str, Mapping[str, int]]) -> list[str]:
+    texts = []
+    for kind, counts in provenance.items():
+        if len(counts) > 1:
+            values = listed((f"{_short(value)}: {many(n, 'run')}" for value, n in counts.items()), most=4)
+            texts.append(f"{len(counts)} {PROVENANCE[kind]} ({values})")
+    return [f"Mixed: the runs were made with {'; '.join(texts)}."] if texts else []
+
+
+def _short(value: str) -> str:
+    """A hash by its first digits; anything else as it is."""
+    hashed = len(value) >= 40 and all(c in "0123456789abcdef" for c in value[:40])
+    return value[:10] + "+" * value.endswith("+") if hashed else value
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"
+
+
+ROUNDING = 1e-12
+"""Standard deviations up to here are what adding up floats leaves of equal values, not a spread."""
+
+
+def spreads(variants: Sequence[str], std: Iterable[float], how: str = "") -> str:
+    """Which variants' standard deviations differ by more than MOST_RATIO; empty where none do or too few are known."""
+    known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > ROUNDING)
+    if len(known) < 2 or known[-1][0] <= MOST_RATIO * known[0][0]:
+        return ""
+    (low, least), (high, most) = known[0], known[-1]
+    return (
+        f"Spreads differ by more than {MOST_RATIO:g} x: the standard deviation{how} is {high:.3g} for {most} and "
+        f"{low:.3g} for {least}."
+    )

@@ -1,0 +1,262 @@
+"""Other ways to look at results: `table --view effects`, interactions, shapley, compare, coverage, cumulative.
+
+The views of a factorial are factorials.py's; here are those that any study has, and the choice among all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ablate.analysis import factorial as effects
+from ablate.analysis import results
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
+from ablate.analysis.results import Results
+from ablate.analysis.verdicts import Asked
+from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.records import CATEGORIES, Better, Json
+from ablate.tables import adaptive, factorials
+from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
+from ablate.tables.table import Measure, TableData, ViewData
+from ablate.text import listed
+
+VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
+"""What `--view` may name; the first is the table itself."""
+
+
+def view(found: Results, name: str) -> TableData | ViewData:
+    """The view called `name`. AblateError where the study's variants do not allow it."""
+    views: Mapping[str, Callable[[Results], TableData | ViewData]] = {
+        "variants": results.table_data,
+        "matrix": _matrix,
+        "cumulative": _cumulative,
+        "effects": factorials.effects_view,
+        "interactions": factorials.interactions_view,
+        "shapley": factorials.shapley_view,
+        "compare": _compare,
+        "coverage": _coverage,
+    }
+    if name not in views:
+        raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
+    return views[name](found)
+
+
+# -------------------------------------------------------------------------------------------------------------- compare
+
+
+def _compare(found: Results) -> ViewData:
+    """Each choice of each trick: taken from full, added to base, its cumulative step, its Shapley value."""
+    measured = found.measured
+    factors, own = factors_of(found.resolved), own_base(found)
+    at = {tuple(cell): i for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
+    try:
+        shares = {share.trick: share for share in shapley_of(found)[0]}
+    except AblateError:
+        shares = {}
+    rows: list[Shown] = []
+    records: list[dict[str, Json]] = []
+    seeds: dict[tuple[int, int] | None, int] = {}
+    counted: list[int] = []
+    for i, factor in enumerate(factors):
+        for level in range(1, max(len(factor.levels), 1) + 1):
+            pairs = [(at[cell], at[_at(cell, i, 0)]) for cell in at if cell[i] == level and _at(cell, i, 0) in at]
+            tested = measured.compare([a for a, _ in pairs], [b for _, b in pairs])
+            n = [
+                int(k) or int(min(measured.summary.n[a], measured.summary.n[b]))
+                for k, (a, b) in zip(tested.pairs, pairs, strict=True)
+            ]
+            seeds |= dict(zip(pairs, n, strict=True))
+            seen = {
+                pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
+                for j, pair in enumerate(pairs)
+            }
+            known = [(float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)]
+            choice = factor.choice(level)
+            flag = effects.context(known)
+            contexts = [_pair(at, cell, i) for cell in _contexts(len(factors), i, level)]
+            shown = [seen.get(pair) for pair in contexts]
+            counted += [seeds[pair] for pair in contexts if pair in seen]
+            share = shares.get(choice)
+            shown.append(None if share is None else Measure(share.value, se=share.se))
+            rows.append(
+                (choice, *(m or Measure(None) for m in shown), effects.CONTEXT.get(flag, "seen in one context"))
+            )
+            records.append(
+                {"trick": choice}
+                | {
+                    key: _estimate(m, seeds.get(pair))
+                    for key, m, pair in zip(_COMPARED, shown, [*contexts, None], strict=True)
+                }
+                | {"context": flag or None, "contexts": len(known)}
+            )
+    columns = [("trick", False), *((title, True) for title in _COMPARED.values()), ("in other contexts", False)]
+    metric = measured.metric
+    said = [
+        f"Every number is {metric.name} ({metric.better} is better) with the trick minus without it: with all others "
+        "on, with none on, at its place in the file's order, and over all orders. Paired differences with their own "
+        "95 % t interval, not adjusted; Shapley values ± standard error. –: no result of these variants.",
+        *_n_of_differences(counted),
+        "Sign depends on context: among all pairs of variants that differ by this trick alone, one says that it raises "
+        "the metric and another that it lowers it, each with p < 0.05 by Holm over those pairs (a family per trick, "
+        "exploratory). Signs differ: only the estimates do.",
+    ]
+    return made(found, "compare", f"each trick in every context, by {metric.name}", columns, rows, records, said)
+
+
+_COMPARED = {
+    "leave_one_out": "leave one out", "add_one_in": "add one in", "cumulative": "cumulative", "shapley": "Shapley",
+}  # fmt: skip
+
+
+def _at(cell: tuple[int, ...], factor: int, level: int) -> tuple[int, ...]:
+    return (*cell[:factor], level, *cell[factor + 1 :])
+
+
+def _contexts(count: int, factor: int, level: int) -> list[tuple[int, ...]]:
+    """The cells in which a choice is on: beside all others, alone, and after the earlier ones."""
+    return [
+        _at((1,) * count, factor, level),
+        _at((0,) * count, factor, level),
+        tuple(1 if i < factor else level if i == factor else 0 for i in range(count)),
+    ]
+
+
+def _pair(at: Mapping[tuple[int, ...], int], cell: tuple[int, ...], factor: int) -> tuple[int, int]:
+    return at.get(cell, -1), at.get(_at(cell, factor, 0), -1)
+
+
+def _n_of_differences(counted: Sequence[int]) -> list[str]:
+    """How many seeds the differences come from."""
+    there = sorted({n for n in counted if n})
+    if not there:
+        return []
+    n = f"{there[0]}" if len(there) == 1 else f"{there[0]} to {there[-1]}"
+    few = f" Fewer than {MINIMUM_N} give no interval." if there[0] < MINIMUM_N else ""
+    return [f"n = {n} seeds for each difference.{few}"]
+
+
+def _estimate(measure: Measure | None, n: int | None) -> Json:
+    if measure is None or measure.value is None:
+        return None
+    known = {} if n is None else {"n": n}
+    return {"estimate": measure.value, "ci_low": measure.low, "ci_high": measure.high, "se": measure.se, **known}
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+# -------------------------------------------------------------------------------------------------------------- matrix
+
+
+def _matrix(found: Results) -> TableData:
+    """The rows of the table with a column of ticks per trick, as most papers print their ablations."""
+    data = results.table_data(found)
+    placebos = {row.variant for row in data.rows if row.placebo}
+    metrics = {data.metric: data.better, **data.also}
+    named = {name: _established(found, name, better) for name, better in metrics.items()}
+    best = {name: variant for name, variant in named.items() if variant is not None and variant not in placebos}
+    count = len(found.measured.variants)
+    said = (
+        "✓: the trick is on. Bold in a metric's column, in further ones too: the best mean, where it differs from that "
+        f"of every other variant (each p < {ALPHA} by Bonferroni over all {count * (count - 1) // 2} pairs of "
+        "variants, exploratory)."
+    )
+    return replace(data, matrix=True, best=best, notes=(said, *data.notes))
+
+
+def _established(found: Results, name: str, better: Better) -> str | None:
+    """The variant with the best mean of a metric, if every other one's is shown to be worse.
+
+    The best was chosen by looking, so every pair of variants counts as tested. None while a variant has no value, or
+    the best one unfinished runs.
+    """
+    measured = found.measured
+    given = measured.given if name == measured.metric.name else None
+    values = measured.values[name]
+    summary = summarise(values) if given is None else given
+    count = len(summary.mean)
+    if count < 2 or not np.isfinite(summary.mean).all():
+        return None
+    best = int(np.argmax(summary.mean * (1 if better == "higher" else -1)))
+    others = [i for i in range(count) if i != best]
+    if given is None:
+        tested = compare(values[[best] * len(others)], values[others])
+    else:
+        tested = compare_summaries(given.take([best] * len(others)), given.take(others))
+    shown = (tested.p * count * (count - 1) / 2 < ALPHA).all()
+    return measured.variants[best] if shown and summary.n[best] == measured.planned[best] else None
+
+
+# ------------------------------------------------------------------------------------------------- cumulative, coverage
+
+
+def _cumulative(found: Results) -> TableData:
+    """The rows of the cumulative design; where the study does not declare it but has its variants, the same rows."""
+    data = results.ablation(found)
+    rows = tuple(row for row in data.rows if row.design == "cumulative")
+    if rows:
+        return replace(data, rows=rows, notes=tuple(results.told(found, rows)))
+    chain = _chain(found)
+    said = (
+        "The study does not declare this chain: its steps are a family of their own, chosen after the fact "
+        "(exploratory)."
+    )
+    of = found.measured
+    analysis = {key: value for key, value in of.analysis.items() if key != "looks"}
+    planned = tuple(of.wanted.now.tolist()) if of.looks else of.planned
+    measured = replace(of, asked=chain, analysis=analysis, planned=planned, declared=False, looks=())
+    data = results.ablation(replace(found, measured=measured))
+    return replace(data, notes=(said, *adaptive.under_view(of), *data.notes))
+
+
+def _chain(found: Results) -> tuple[Asked, ...]:
+    factors, own = factors_of(found.resolved), own_base(found)
+    at = {tuple(cell): found.measured.variants[i] for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
+    cells = [tuple(1 if i < step else 0 for i in range(len(factors))) for step in range(len(factors) + 1)]
+    lacking = [cell for cell in cells if cell not in at]
+    if lacking:
+        named = [
+            " + ".join(f.choice(1) for f, on in zip(factors, cell, strict=True) if on) or "base" for cell in lacking
+        ]
+        raise AblateError(
+            "the cumulative view adds one trick after the other (`designs: cumulative`), and "
+            f"{found.study} has not planned {listed(named)}."
+        )
+    chain = [Asked("cumulative", at[cells[0]], None)]
+    shown = [trick["label"] or trick["name"] for trick in found.resolved["tricks"]]
+    for before, cell, factor, name in zip(cells, cells[1:], factors, shown, strict=False):
+        label = f"+ {name}: {factor.levels[0]}" if factor.levels else f"+ {name}"
+        chain.append(Asked("cumulative", at[cell], at[before], (factor.name,), label))
+    return tuple(chain)
+
+
+def _coverage(found: Results) -> ViewData:
+    """Which kinds of trick each variant has."""
+    factors = factors_of(found.resolved)
+    tricks = found.resolved["tricks"]
+    kind = {
+        factor.choice(level): trick["category"] or "other"
+        for factor, trick in zip(factors, tricks, strict=True)
+        for level in range(1, max(len(factor.levels), 1) + 1)
+    }
+    kinds = [name for name in CATEGORIES if name in kind.values()]
+    records: list[dict[str, Json]] = []
+    rows: list[Shown] = []
+    for variant, on in zip(found.measured.variants, found.measured.tricks, strict=True):
+        by_kind = {name: [choice for choice in on if kind[choice] == name] for name in kinds}
+        records.append({"variant": variant, **by_kind})
+        shown = (f"✓ {', '.join(choices)}" if choices else "" for choices in by_kind.values())
+        rows.append((variant, *shown, str(sum(map(bool, by_kind.values())))))
+    columns = [("variant", False), *((name, False) for name in kinds), ("categories", True)]
+    covered = sum(any(record[name] for record in records) for name in kinds)
+    many = "s" * (len(kinds) != 1)
+    counts = [
+        f"{len(kinds)} kind{many} of trick, {covered} of them in a variant; ✓: the variant has tricks of this kind."
+    ]
+    planned = sorted(set(found.measured.planned))
+    seeds = f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}" if planned else "0"
+    counts.append(f"n: {seeds} seeds planned per variant; nothing is estimated or tested here.")
+    return made(found, "coverage", "which variant has which kind of trick", columns, rows, records, counts)

@@ -1,0 +1,1 @@
+"""Typed: the command line, what a person types and sees."""

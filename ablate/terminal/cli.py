@@ -1,0 +1,155 @@
+"""The command line: what all commands share. The commands themselves are the files of `commands/`, each of which
+imports its stages when it is called, so that `ablate --help` loads none of them.
+
+Results go to standard output, progress and warnings to standard error. Exit codes: 0 done; 1 some runs failed; 2 the
+user's input is wrong (a message, never a traceback); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import io
+import os
+import pkgutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from ablate.errors import AblateError, StudyError
+from ablate.terminal.options import Global
+
+app = typer.Typer(
+    name="ablate",
+    help="Which of your tricks earn their place, and how sure are we?\n\n"
+    "A study file lists a base model and tricks; ablate trains every variant over the same seeds and prints the "
+    "ablation table.\n\n    ablate run studies/batchnorm.yaml",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from ablate._version import __version__
+
+        print(f"ablate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    db: Annotated[
+        str | None,
+        typer.Option("--db", metavar="PATH|URL", help="The database. [default: $ABLATE_DB or results/ablate.db]"),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, only results, warnings and failures.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001  # its callback has answered
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    Global.db = db or os.environ.get("ABLATE_DB") or "results/ablate.db"
+    Global.quiet = quiet
+
+
+# --------------------------------------------------------------------------------------------------------- commands
+
+ORDER = (
+    "plan",
+    "run",
+    "status",
+    "table",
+    "plot",
+    "report",
+    "tune",
+    "predict",
+    "import",
+    "export",
+    "show",
+    "why",
+    "verify",
+    "retry",
+    "init",
+    "new",
+    "list",
+    "schema",
+    "doctor",
+)
+"""As a person meets them; `ablate --help` lists them so."""
+
+
+def _commands() -> list[typer.models.CommandInfo]:
+    """Every command of the files in `commands/`."""
+    found = []
+    for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent / "commands")]):
+        found += importlib.import_module(f"ablate.terminal.commands.{name}").app.registered_commands
+    return sorted(found, key=lambda command: ORDER.index(_name(command)))
+
+
+def _name(command: typer.models.CommandInfo) -> str:
+    assert command.callback is not None
+    return command.name or command.callback.__name__
+
+
+app.registered_commands += _commands()
+
+
+# -------------------------------------------------------------------------------------------------------------- exit
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """The command `ablate`: mistakes become messages and exit codes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a table has arrows, and some terminals are ASCII or Latin-1
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code = _exit_code(lambda: app(args=arguments, standalone_mode=False))
+    try:
+        sys.stdout.flush()
+    except OSError as error:  # or it would be tried again, and fail once more, at exit
+        code = code or _not_written(error)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
+
+
+# click.ClickException, which newer releases of typer carry inside themselves instead of importing it.
+_UsageMistake: Any = typer.BadParameter.__mro__[2]
+
+
+def _exit_code(command: Callable[[], Any]) -> int:
+    try:
+        result = command()
+        if result == 130:  # some releases of typer turn Ctrl-C into a silent exit
+            raise KeyboardInterrupt
+        return result if isinstance(result, int) else 0
+    except StudyError as error:
+        print(error, file=sys.stderr)  # each line begins with file:line:column, where an editor can jump to
+        return 2
+    except AblateError as error:
+        print(f"ablate: {error}", file=sys.stderr)
+        return 2
+    except _UsageMistake as error:
+        error.show()
+        return 2
+    except typer.Exit as end:
+        return end.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        print("ablate: interrupted", file=sys.stderr)
+        return 130
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
+            raise
+        return _not_written(error)
+
+
+def _not_written(error: OSError) -> int:
+    if error.errno == errno.EPIPE:  # the reader (`head`, say) has what it wanted
+        return 0
+    print(f"ablate: {error.filename or 'the output'} cannot be written: {error.strerror}.", file=sys.stderr)
+    return 2

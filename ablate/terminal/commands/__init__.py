@@ -1,0 +1,1 @@
+"""The commands, a file for each group: parse, call one function, print."""

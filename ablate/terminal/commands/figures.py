@@ -1,0 +1,143 @@
+"""The command about figures: plot."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from ablate.errors import AblateError, ConfigError, one_of
+from ablate.terminal.options import Global, StudyArgument, check_choice, kind_of, say, write
+
+if TYPE_CHECKING:
+    from ablate.figures.figure import Scene, TuningHistory
+    from ablate.store.store import Store
+
+KINDS = {kind: f".{kind}" for kind in ("html", "pdf", "svg", "png")}
+"""Each format and its file's ending."""
+
+app = typer.Typer()
+
+
+@app.command()
+def plot(
+    study: StudyArgument = None,
+    figure: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which; `ablate list figures`. [default: all that apply]")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Its ending decides the format: html, pdf, svg or png."),
+    ] = None,
+    format_: Annotated[
+        str | None, typer.Option("--format", metavar="html|pdf|svg|png", help="Without -o. [default: svg]")
+    ] = None,
+    columns: Annotated[
+        int, typer.Option(min=1, max=2, help="As wide as one column of a paper (3.3 in), or as both (6.9 in).")
+    ] = 1,
+    metric: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another metric, where the figure takes one.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this variant. May be given again.")
+    ] = None,
+    with_: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="KEY=VALUE", help="A parameter of the figure. May be given again."),
+    ] = None,
+) -> None:
+    """Draw a study's figures.
+
+    HTML to hover over and zoom, PDF, SVG or PNG for a paper, the same numbers in each. Without -o they go into
+    results/STUDY/. The captions, with n, intervals and seeds, are printed: put them under the figures.
+
+    ablate plot batchnorm --figure effects -o effects.pdf
+    """
+    from ablate.errors import FigureError
+    from ablate.figures import source as plots
+    from ablate.registry import Registry
+    from ablate.runs import planned as planner
+    from ablate.store.store import Store
+
+    kind = kind_of(output, format_, KINDS, "svg")
+    registry = Registry()
+    names = registry.names("figures")
+    if figure is not None:
+        check_choice("--figure", figure, names)
+    elif output is not None:
+        raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
+    name = planner.stored_study(study, Global.db).name
+    with Store.open(Global.db) as store:
+        folder = store.folder / planner.folder_name(name)
+        tuning = _tuning(store, name, folder) if figure in (None, "tuning") else None
+        source = plots.source(store, name, [metric] if metric else (), tuning)
+    asked = _asked(with_ or (), metric, variant or ())
+    drawn = 0
+    for one in [figure] if figure else names:
+        known = [parameter.name for parameter in registry.parameters("figures", one)]
+        try:
+            scene = plots.draw(source, one, _params(asked, known, only_known=figure is None))
+        except ConfigError as error:
+            raise AblateError(f"--figure {one}: {error}") from None
+        except FigureError as why:
+            if figure:
+                raise
+            say(f"left out: {one}: {why}")
+            continue
+        _save(scene, kind, columns, output or folder / f"{one}.{kind}")
+        print(scene.caption if figure else f"{one}: {scene.caption}\n")
+        drawn += 1
+    if not drawn:
+        raise AblateError(f"no figure applies to {name} yet.")
+
+
+def _tuning(store: Store, study: str, folder: Path) -> TuningHistory | None:
+    """The search of a study, where there was one; Optuna is imported only then."""
+    journal = folder / "tune.journal"
+    if not journal.is_file():
+        return None
+    from ablate.tuning import journal as tune
+
+    stored = store.study(study)
+    return None if stored is None else tune.history(journal, stored.resolved)
+
+
+def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:
+    """The parameters that the options name."""
+    asked: dict[str, Any] = {}
+    for text in with_:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise AblateError(f"--with is {text!r}; it must be KEY=VALUE, such as limit=100.")
+        try:
+            asked[key] = json.loads(value)
+        except ValueError:
+            asked[key] = value
+    if metric is not None:
+        asked["metric"] = metric
+    if variants:
+        asked["variants"] = list(variants)
+    return asked
+
+
+def _params(asked: Mapping[str, Any], known: Sequence[str], *, only_known: bool) -> dict[str, Any]:
+    """What one figure is given. only_known: all figures are drawn, and each takes what it has."""
+    given = dict(asked)
+    if "variants" in given and "variants" not in known and "variant" in known and len(given["variants"]) == 1:
+        given["variant"] = given.pop("variants")[0]
+    return {key: value for key, value in given.items() if key in known or not only_known}
+
+
+def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
+    if kind == "html":
+        from ablate.figures import screen as interactive
+
+        made = interactive.page(scene).encode("utf-8")
+    else:
+        from ablate.figures import paper
+
+        made = paper.draw(scene, cast("paper.Kind", kind), columns)
+    write(made, output)

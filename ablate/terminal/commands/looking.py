@@ -1,0 +1,159 @@
+"""The commands that look at runs, or at one again: status, show, why, verify, retry."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Annotated, cast, get_args
+
+import typer
+
+from ablate.errors import AblateError
+from ablate.records import Reason, Role
+from ablate.terminal.options import Global, RunArgument, Set, StudyArgument, check_choice, print_json, say
+
+if TYPE_CHECKING:
+    from ablate.store.reader import Reader
+
+app = typer.Typer()
+
+
+@app.command()
+def status(
+    study: StudyArgument = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", "-w", help="Keep looking until all is done (Ctrl-C ends the looking only).")
+    ] = False,
+    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+) -> None:
+    """Print how far a study is, and what runs where. Changes nothing.
+
+    --watch draws it from another terminal while `ablate run` works: what runs where and since when, its metric against
+    what it is compared with at the same step, how long the rest may take, what failed.
+
+    ablate status batchnorm
+    """
+    from ablate.pool.dispatcher import lease_s
+    from ablate.runs import planned as planner
+    from ablate.runs.progress import standing
+    from ablate.store.store import Store
+
+    check_choice("--format", format_, ("text", "json"))
+    name = planner.stored_study(study, Global.db).name
+    with Store.open(Global.db) as store:
+        if watch and format_ == "text":
+            _watch(store, name, lease_s())
+        told = standing(store, name)
+        roles: tuple[tuple[Role, str], ...] = (("tune", "search"), ("confirm", "tuned and untuned on fresh seeds"))
+        more = {role: (what, standing(store, name, role)) for role, what in roles if store.cells(name, (role,))}
+    if format_ == "json":
+        print_json({**told, "lease_seconds": lease_s(), **{role: of for role, (_, of) in more.items()}})
+        return
+    from ablate.terminal.printed import standing_text
+
+    print(standing_text(told))
+    for what, of in more.values():
+        print(standing_text({**of, "study": f"{name}, {what}"}))
+
+
+def _watch(store: Reader, study: str, idle_s: float) -> None:
+    from rich.console import Console
+
+    from ablate.terminal import live
+
+    console = Console(highlight=False)
+    with suppress(KeyboardInterrupt):
+        seen = live.watch(store, study, console, idle_s)
+        if seen.waits:
+            say(f"nothing is running; `ablate run {study}` goes on.")
+
+
+@app.command()
+def show(run: RunArgument) -> None:
+    """Print one run: what was asked and what came of it.
+
+    The configuration, every attempt, its metrics, and the traceback of a failure.
+
+    ablate show full:0
+    """
+    from ablate.runs.progress import find_run
+    from ablate.store.store import Store
+    from ablate.terminal.printed import run_text
+
+    with Store.open(Global.db) as store:
+        print(run_text(store, find_run(store, run)))
+
+
+@app.command()
+def why(run: RunArgument) -> None:
+    """Say why a run is in its state, and what to do.
+
+    Its attempts, the rule about retries, and results that came too late to count.
+
+    ablate why full:0
+    """
+    from ablate.runs.progress import find_run
+    from ablate.runs.why import why_text
+    from ablate.store.store import Store
+
+    with Store.open(Global.db) as store:
+        print(why_text(store, find_run(store, run)))
+
+
+@app.command()
+def verify(run: RunArgument) -> None:
+    """Execute one run again and compare the numbers.
+
+    It is held against the result that counts, which stays; the table's notes tell how far reruns are apart.
+    Bit-identical, rounding-level (each number within 1e-5 of itself) or different, which is exit code 1.
+
+    ablate verify full:0
+    """
+    from ablate.runs import verify as verifying
+    from ablate.runs.progress import find_run
+    from ablate.store.store import Store
+
+    with Store.open(Global.db) as store:
+        key = find_run(store, run)
+    found = verifying.verify(key, Global.db)
+    print(verifying.comparison_text(key, found))
+    if found.verdict == "different":
+        raise typer.Exit(1)
+
+
+@app.command()
+def retry(
+    study: StudyArgument = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Runs that failed, whatever the reason.")] = False,
+    reason: Annotated[
+        list[str] | None, typer.Option("--reason", metavar="REASON", help="Only these. May be given again.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at a time.")] = None,
+    set_: Set = None,
+) -> None:
+    """Execute failed runs again, and what else is to do.
+
+    Their earlier attempts stay on record.
+
+    ablate retry batchnorm --failed --reason oom
+    """
+    from ablate.runs import execute as runner
+    from ablate.runs import planned as planner
+    from ablate.terminal.live import View
+
+    for given in reason or ():
+        check_choice("--reason", given, get_args(Reason))
+    reasons = cast(tuple[Reason, ...], tuple(reason or ()))
+    if not failed and not reasons:
+        raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
+    found = planner.find(study, Global.db, set_ or ())
+    asked = runner.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
+    with View(quiet=Global.quiet) as view:
+        ended = runner.execute(found, Global.db, asked, view)
+    if ended.stopped_by is not None:
+        raise KeyboardInterrupt
+    states, _, saved = planner.known_states(found.plan, Global.db)
+    counts = planner.count(found.plan, states, (), 1, saved)
+    so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
+    print(f"{found.study.name}: {ended.executed} executed; {so_far}.")
+    if counts.failed:
+        raise typer.Exit(1)

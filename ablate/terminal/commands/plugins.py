@@ -1,0 +1,83 @@
+"""The commands about plug-ins: new begins one, list shows what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ablate.terminal.options import Global, check_choice, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def new(
+    kind: Annotated[str, typer.Argument(metavar="trick|model|dataset")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The file's name, and how studies call it.")],
+    folder: Annotated[Path, typer.Option(metavar="FOLDER", help="What a study names in `plugins:`.")] = Path("plugins"),
+) -> None:
+    """Write a plug-in of your own to begin with.
+
+    It works as it is and passes the conformance suite; how to use it and to test it is printed.
+
+    ablate new trick gaussian_noise
+    """
+    from ablate.testing import skeletons
+
+    check_choice("the kind", kind, tuple(skeletons.KINDS))
+    path, advice = skeletons.write(kind, name, folder)
+    print(f"wrote {path}. {advice}")
+
+
+@app.command(name="list")
+def list_(
+    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|figures|studies")],
+    format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
+    plugins: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Yours too: a study's `plugins:` folder. May be given again."),
+    ] = None,
+) -> None:
+    """List plug-ins, or the stored studies.
+
+    Plug-ins come with their parameters, defaults and papers.
+
+    ablate list tricks
+    """
+    kinds = ("tricks", "models", "datasets", "designs", "tables", "figures", "studies")
+    check_choice("the kind", what, kinds)
+    check_choice("--format", format_, ("text", "json"))
+    if what == "studies":
+        from ablate.store.store import Store
+
+        with Store.open(Global.db) as store:
+            names = store.studies()
+        if format_ == "json":
+            print_json(names)
+        else:
+            print("\n".join(names))
+        return
+    from ablate.registry import Registry
+
+    found = _described(Registry(plugins or ()), what)
+    if format_ == "json":
+        print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
+    else:
+        from ablate.terminal.printed import plugins_text
+
+        print(plugins_text(found))
+
+
+def _described(registry: Any, shelf: str) -> list[dict[str, Any]]:
+    found = []
+    for name, entry in registry.entries(shelf).items():
+        cls = registry.load(shelf, name)
+        parameters = {
+            p.name: {"type": p.type, "required": True} if p.required else {"type": p.type, "default": p.default}
+            for p in registry.parameters(shelf, name)
+        }
+        described = {"name": name, "category": getattr(cls, "category", None), "paper": cls.paper or None}
+        found.append({**described, "parameters": parameters, "summary": entry.summary})
+    return found

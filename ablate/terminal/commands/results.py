@@ -1,0 +1,158 @@
+"""The commands that carry results in and out: import, export, predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from ablate.errors import AblateError
+from ablate.records import Better
+from ablate.terminal.options import Global, Output, Set, StudyArgument, check_choice, say, write
+
+app = typer.Typer()
+
+
+def _column(name: str, what: str) -> typer.models.OptionInfo:
+    option: typer.models.OptionInfo = typer.Option(f"--{name}", metavar="COL", help=what)
+    return option
+
+
+def _direction(also: str) -> tuple[str, Better]:
+    name, _, better = also.rpartition(":")
+    if better not in ("higher", "lower"):
+        raise AblateError(f"--also is {also!r}; it must be a column and its better direction, such as gflops:lower.")
+    return name, cast(Better, better)
+
+
+@app.command(name="import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="Comma-separated, its first line the columns' names.")
+    ],
+    study: Annotated[str, typer.Option(metavar="NAME", help="What the study is to be called.")],
+    metric: Annotated[str, _column("metric", "The metric, and the column of its values unless --mean names it.")],
+    better: Annotated[str, typer.Option(metavar="higher|lower", help="Which way the metric is better.")],
+    variant: Annotated[str | None, _column("variant", "Labels: what equals what.")] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", help="What the others are compared with. [default: base, else the first]"),
+    ] = None,
+    factors: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COL,COL,...",
+            help="A column per trick: 0/1, or 0 and the level's name. With --variant, too, labels name the lines.",
+        ),
+    ] = None,
+    seed: Annotated[str | None, _column("seed", "Seeds that variants share; without it nothing is paired.")] = None,
+    mean: Annotated[str | None, _column("mean", "One line per variant: its mean, ...")] = None,
+    sd: Annotated[str | None, _column("sd", "... its standard deviation, empty where n is 1, ...")] = None,
+    n: Annotated[str | None, _column("n", "... and its number of runs.")] = None,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL:higher|lower", help="A further metric. May be given again; its cells may be empty."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
+) -> None:
+    """Bring runs that were trained elsewhere into a study.
+
+    table, its views, export and figures work on them. Lines that begin with # are comments; a bad cell is an error with
+    its line and column, and then nothing is imported.
+
+    ablate import runs.csv --study mine --metric accuracy --better higher --variant model --seed seed
+    """
+    from ablate.runs import importer
+    from ablate.store.store import Store
+
+    check_choice("--better", better, ("higher", "lower"))
+    listed = tuple(name.strip() for name in factors.split(",")) if factors else ()
+    further = dict(map(_direction, also or ()))
+    columns = importer.Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n, further)
+    found = importer.read_file(file, columns)
+    with Store.open(Global.db, write=True) as store:
+        importer.save(found, store, study, columns, replace=replace)
+    lines, variants = (
+        f"{count} {what}{'s' * (count != 1)}"
+        for count, what in ((len(found.runs), "line"), (len(found.variants), "variant"))
+    )
+    say(f"imported {lines}: {variants} of {study}, compared with {found.baseline}.")
+
+
+@app.command()
+def export(
+    study: StudyArgument = None,
+    format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
+    output: Output = None,
+    code: Annotated[
+        Path | None,
+        typer.Option("--code", metavar="FILE.zip", help="Not the runs, but what makes them: see below."),
+    ] = None,
+) -> None:
+    """Print every run of a study, with all its metrics; or pack the study for others to run.
+
+    One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code that it names, the
+    installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed.
+
+    ablate export batchnorm --format csv -o runs.csv
+    """
+    from ablate.runs import bundle
+    from ablate.runs import export as exported
+    from ablate.runs import planned as planner
+    from ablate.store.store import Store
+
+    check_choice("--format", format_, ("csv", "json"))
+    stored = planner.stored_study(study, Global.db)
+    if code is not None:
+        write(bundle.packed(stored), code)
+        return
+    with Store.open(Global.db) as store:
+        write(exported.text(store, stored.name, format_), output)
+
+
+@app.command()
+def predict(
+    study: StudyArgument = None,
+    variant: Annotated[str, typer.Option(help="A variant's name, or best: by the table's own rule, on dev.")] = "best",
+    seed: Annotated[int | None, typer.Option(help="One seed. [default: the mean over all finished seeds]")] = None,
+    sample: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The competition's sample submission: header, ids and their order."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE")] = Path("submission.csv"),
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="SAMPLE", help="Predict nothing: hold the output file against a sample."),
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Predict the test set and write the submission file.
+
+    With the best variant on dev, in the order of the sample submission. Every use of the test set is recorded.
+
+    ablate predict course_cifar10_subset --sample sample_submission.csv -o submission.csv
+    """
+    from ablate.runs import submission
+
+    if check is not None:
+        wrong = submission.check(output, submission.read_sample(check))
+        if wrong:
+            raise AblateError("\n".join(wrong))
+        print(f"{output} fits {check}")
+        return
+    from ablate.analysis import results
+    from ablate.runs import planned as planner
+    from ablate.store.store import Store
+
+    found = planner.find(study, Global.db, set_ or ())
+    asked = submission.read_sample(sample) if sample else None
+    with Store.open(Global.db, write=True) as store:
+        chosen = submission.choose(results.ablation(results.load(store, found.study.name)), variant)
+        made = submission.predict(found, store, chosen, seed, asked)
+        write(made.text, output)
+        before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)
+    seeds = f"seed {made.seeds[0]}" if len(made.seeds) == 1 else f"the mean of seeds {', '.join(map(str, made.seeds))}"
+    say(f"{made.rows} rows by {made.variant}, {seeds}, {made.weights} weights.")
+    if before:
+        say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")

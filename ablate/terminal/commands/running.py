@@ -1,0 +1,60 @@
+"""The command that trains: run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ablate.terminal.options import Global, Set, StudyArgument, say
+
+app = typer.Typer()
+
+
+@app.command()
+def run(
+    study: StudyArgument = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Runs at a time. [default: one per core or GPU]")
+    ] = None,
+    devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
+    set_: Set = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Also take up runs that failed by themselves.")
+    ] = False,
+    canary: Annotated[bool, typer.Option(help="Try two steps of every variant first.")] = True,
+) -> None:
+    """Train what is missing, then print the ablation table.
+
+    The same command again goes on where it stopped; finished runs are never trained twice.
+
+    ablate run studies/batchnorm.yaml
+    """
+    from ablate.runs import execute as runner
+    from ablate.runs import planned as planner
+    from ablate.runs import weights
+    from ablate.terminal.commands.tables import table_text
+    from ablate.terminal.live import View
+
+    found = planner.find(study, Global.db, set_ or ())
+    chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
+    with View(quiet=Global.quiet) as view:
+        asked = runner.Options(workers, chosen, retry_failed, canary)
+        ended = runner.execute(found, Global.db, asked, view)
+    if ended.stopped_by is not None:
+        say("stopped; what is done is kept. Go on with the same command.")
+        sys.exit(130)
+    freed = weights.prune(found, Global.db)
+    if freed:
+        say(f"removed {weights.shown(freed)} of weights: the study keeps those of the best variant.")
+    print(table_text(found.study.name, "markdown"), end="")
+    if _has_failures(found.study.name):
+        raise typer.Exit(1)
+
+
+def _has_failures(study: str) -> bool:
+    from ablate.store.store import Store
+
+    with Store.open(Global.db) as store:
+        return any(cell.state == "failed" for cell in store.cells(study))

@@ -1,0 +1,59 @@
+"""The commands to begin with: init, schema, doctor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablate.errors import AblateError
+from ablate.terminal.options import Global, Set, StudyArgument, print_json
+
+app = typer.Typer()
+
+
+@app.command()
+def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")]) -> None:
+    """Write a commented starter study. Refuses to replace a file.
+
+    ablate init studies/mine.yaml
+    """
+    from ablate.study import file as study
+
+    if file.suffix not in (".yaml", ".yml"):
+        raise AblateError(f"a study file ends in .yaml; did you mean {file.name}.yaml?")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with file.open("x", encoding="utf-8") as stream:
+            stream.write(study.starter(file.stem))
+    except FileExistsError:
+        raise AblateError(f"{file} exists already; choose another name or remove it.") from None
+    print(f"wrote {file}; see what it would train with\n\n    ablate plan {file}")
+
+
+@app.command()
+def schema() -> None:
+    """Print a JSON Schema of the study file.
+
+    Editors complete and check YAML with it.
+
+    ablate schema > .ablate-schema.json
+    """
+    from ablate.study import file as study
+
+    print_json(study.schema())
+
+
+@app.command()
+def doctor(study: StudyArgument = None, set_: Set = None) -> None:
+    """Check this machine, the database and a study.
+
+    ablate doctor studies/batchnorm.yaml
+    """
+    from ablate.runs.doctor import findings
+
+    found, healthy = findings(Global.db, study, set_ or ())
+    print(found)
+    if not healthy:
+        raise typer.Exit(2)

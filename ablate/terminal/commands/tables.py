@@ -1,0 +1,153 @@
+"""The command about tables: print one, or hold a committed file against the database."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ablate.errors import AblateError, one_of
+from ablate.terminal.options import Global, Output, StudyArgument, check_choice, write
+
+FORMATS = {
+    ".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json",
+    ".typ": "typst",
+}  # fmt: skip
+"""What a file's ending says of the table in it."""
+
+app = typer.Typer()
+
+
+@app.command()
+def table(
+    study: StudyArgument = None,
+    view: Annotated[
+        str,
+        typer.Option(
+            metavar="VIEW",
+            help="variants, matrix, cumulative, effects, interactions, shapley, compare or coverage.",
+        ),
+    ] = "variants",
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            help="markdown, latex, html, csv, json or typst. [default: by the file's ending, else markdown]",
+        ),
+    ] = None,
+    digits: Annotated[
+        int | None, typer.Option(min=0, max=10, help="Decimals. [default: what the spread shows]")
+    ] = None,
+    columns: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,NAME,...", help="Which columns, in this order; an unknown name lists them all."),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="By a column, best first; -NAME: worst first. [default: plan, its order]"),
+    ] = None,
+    caption: Annotated[str | None, typer.Option(help="Above the table.")] = None,
+    label: Annotated[str | None, typer.Option(help="The name that LaTeX's \\ref uses; HTML's id.")] = None,
+    standalone: Annotated[
+        bool, typer.Option("--standalone", help="LaTeX or HTML: a document that stands by itself.")
+    ] = False,
+    output: Output = None,
+    check: Annotated[
+        Path | None,
+        typer.Option(
+            "--check", metavar="FILE", help="Print no table: exit 1, with the difference, if FILE is not the same."
+        ),
+    ] = None,
+) -> None:
+    """Print the ablation table, or another view of the same results.
+
+    Paired differences with intervals, corrected p-values and verdicts; everything with its n. matrix: a tick per trick.
+    Of a factorial or a fraction: effects, interactions, Shapley values. compare: each trick in every context.
+    coverage: kinds of trick. --check, with the options that made FILE, is for a paper's or repository's CI; without
+    STUDY it takes the study that is called like FILE.
+
+    ablate table batchnorm --format latex
+    """
+    from ablate.runs import planned as planner
+
+    if check is not None and output is not None:
+        raise AblateError("--check writes nothing; leave --output out.")
+    file = check or output
+    format_ = format_ or _format_of(file, must=check is not None)
+    name = planner.stored_study(study or _named_like(check), Global.db).name
+    chosen = _listed(columns)
+    text = table_text(
+        name, format_, view, sort, digits=digits, caption=caption, label=label, standalone=standalone, columns=chosen
+    )
+    if check is None:
+        write(text, output)
+    elif not _same(check, text, name):
+        raise typer.Exit(1)
+
+
+def table_text(study: str, format_: str, view: str = "variants", sort: str | None = None, **drawn: Any) -> str:
+    """The table of a stored study. drawn: table.TableOptions."""
+    from ablate.analysis import results
+    from ablate.registry import Registry
+    from ablate.store.store import Store
+    from ablate.tables import views
+    from ablate.tables.table import TableOptions, arranged
+
+    registry = Registry()
+    check_choice("--format", format_, registry.names("tables"))
+    with Store.open(Global.db) as store:
+        data = arranged(views.view(results.load(store, study), view), sort)
+    text: str = registry.make("tables", format_, {}).render(data, TableOptions(**drawn))
+    return text
+
+
+def _listed(columns: str | None) -> tuple[str, ...]:
+    """Names between commas; one that has a comma itself stands in double quotes."""
+    if columns is None:
+        return ()
+    names = tuple(name.strip() for name in next(csv.reader([columns], skipinitialspace=True), []))
+    if not any(names):
+        raise AblateError("--columns names no column; leave it out for the view's own.")
+    return names
+
+
+def _format_of(file: Path | None, *, must: bool) -> str:
+    known = FORMATS.get(file.suffix.lower()) if file is not None else None
+    if must and known is None:
+        raise AblateError(f"the ending of {file} says no format; it may be {one_of(FORMATS)}, or give --format.")
+    return known or "markdown"
+
+
+def _named_like(check: Path | None) -> str | None:
+    """The stored study that the file to be checked is called after, if there is one."""
+    from ablate.store.store import Store
+
+    if check is None:
+        return None
+    with Store.open(Global.db) as store:
+        return check.stem if check.stem in store.studies() else None
+
+
+def _same(file: Path, made: str, study: str) -> bool:
+    """Whether a file holds this table; prints the difference. How its lines end (git may have changed it) is no matter.
+
+    AblateError where there is no such text file.
+    """
+    try:
+        held = file.read_bytes().decode("utf-8").replace("\r\n", "\n")
+    except OSError as error:
+        raise AblateError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise AblateError(f"{file} is not UTF-8 text (byte {error.start}), so it is no table of ablate.") from None
+    if held == made:
+        print(f"{file} is what the database gives for {study}.")
+        return True
+    before, after = held.splitlines(keepends=True), made.splitlines(keepends=True)
+    for line in difflib.unified_diff(before, after, str(file), f"{study}, from the database"):
+        print(line if line.endswith("\n") else f"{line}\n\\ no newline at the end of the file\n", end="")
+    print(f"{file} differs from what the database gives for {study}. The same command with -o makes it anew.")
+    return False

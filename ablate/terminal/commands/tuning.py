@@ -1,0 +1,89 @@
+"""The command that tunes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablate.errors import AblateError
+from ablate.terminal.options import Global, Set, StudyArgument, say, write
+
+app = typer.Typer()
+
+
+@app.command()
+def tune(
+    study: StudyArgument = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Settings to try. [default: the study's]")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(metavar="NAME", help="What to tune; best: by the table's own rule.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Try no further setting after 90s, 15m or 2h of running.")
+    ] = None,
+    apply: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Search nothing: write the study as it was tuned.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at a time.")] = None,
+    devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
+    set_: Set = None,
+) -> None:
+    """Search a variant's settings (`tune:` in the study), then judge the winner on fresh seeds.
+
+    The winner is trained beside the untuned variant on seeds that the search did not see; the table shows both. The
+    same command goes on where it stopped. The search can be watched: optuna-dashboard results/STUDY/tune.journal
+
+    ablate tune studies/batchnorm_tuned.yaml --variant full --trials 10
+    """
+    from ablate.runs import execute as runner
+    from ablate.runs import planned as planner
+    from ablate.study.form import seconds_of
+    from ablate.terminal.live import View
+    from ablate.tuning import applying
+    from ablate.tuning import tune as tuning
+
+    found = planner.find(study, Global.db, set_ or ())
+    if apply is not None:
+        text, said = applying.applied(found, Global.db, variant)
+        write(text, apply)
+        say(said)
+        return
+    try:
+        budget_s = None if budget is None else seconds_of(budget)
+    except ValueError as error:
+        raise AblateError(f"--budget is {budget!r}; {error}.") from None
+    found = tuning.with_options(found, trials, variant, budget_s)
+    chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
+    with View(quiet=Global.quiet) as view:
+        told = tuning.tune(found, Global.db, runner.Options(workers, chosen), view)
+    if told.ended.stopped_by is not None:
+        say("stopped; what is done is kept. Go on with the same command.")
+        sys.exit(130)
+    print(_table(found.study.name), end="")
+    if _has_failures(found.study.name):
+        raise typer.Exit(1)
+
+
+def _has_failures(study: str) -> bool:
+    """Whether winner or untuned variant failed on a fresh seed; that a trial fails is part of a search."""
+    from ablate.store.store import Store
+
+    with Store.open(Global.db) as store:
+        return any(cell.state == "failed" for cell in store.cells(study, ("confirm",)))
+
+
+def _table(study: str) -> str:
+    from ablate.analysis import results
+    from ablate.registry import Registry
+    from ablate.store.store import Store
+    from ablate.tables.table import TableOptions
+
+    with Store.open(Global.db) as store:
+        data = results.table_data(results.load(store, study))
+    text: str = Registry().make("tables", "markdown", {}).render(data, TableOptions())
+    return text

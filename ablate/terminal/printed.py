@@ -1,0 +1,150 @@
+"""What commands print of plans, runs and plug-ins, as plain text. Nothing is decided or stored here.
+
+What is drawn while runs execute is live.py's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tabulate import tabulate
+
+from ablate.analysis import reruns as noise
+from ablate.pool.executor import Slot
+from ablate.text import many
+
+if TYPE_CHECKING:
+    from ablate.runs.planned import Counts, Planned
+    from ablate.store.store import Store
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: `42 s`, `4 min`, `2 h 5 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
+
+
+def slots_in_words(slots: Sequence[Slot]) -> str:
+    """`2 x cpu`, or `1 x cuda:0 and 1 x cuda:1`."""
+    devices = dict.fromkeys(slot.device for slot in slots)
+    return " and ".join(f"{sum(slot.device == name for slot in slots)} x {name}" for name in devices)
+
+
+def summary(planned: Planned, counts: Counts, slots: Sequence[Slot]) -> str:
+    """`6 variants x 3 seeds = 18 runs: 12 done, 6 to do, about 4 min on 2 x cpu (median of 12 past runs).`"""
+    variants, seeds = len(planned.plan.variants), len(planned.study.seeds)
+    shared = variants * seeds - counts.total
+    looks = planned.study.analysis.get("looks")
+    each = f"{looks[0]} to {many(seeds, 'seed')}" if looks and len(looks) > 1 else many(seeds, "seed")
+    runs = (
+        f"{counts.least} to {many(counts.total, 'run')}" if counts.least < counts.total else many(counts.total, "run")
+    )
+    text = f"{many(variants, 'variant')} x {each} = {runs}"
+    text += f" ({shared} shared by equal variants)" if shared else ""
+    most = "at most " * (counts.least < counts.total and counts.todo > 0)
+    text += f": {counts.done} done, {most}{counts.todo} to do"
+    text += f", {counts.saved} not needed" if counts.saved else ""
+    text += f" ({counts.pending} of them pending)" if counts.pending else ""
+    text += f", {counts.failed} failed" if counts.failed else ""
+    if counts.todo and counts.seconds is not None:
+        runs = "1 past run" if counts.past == 1 else f"median of {counts.past} past runs"
+        text += f", {most or 'about '}{duration(counts.seconds)} on {slots_in_words(slots)} ({runs})"
+    elif counts.todo:
+        text += f" on {slots_in_words(slots)}"
+    return text + "."
+
+
+def adaptive_notes(planned: Planned, counts: Counts) -> list[str]:
+    """What a plan says of adaptive seeds; [] where they are not."""
+    looks = planned.study.analysis.get("looks")
+    if not looks:
+        return []
+    from ablate.tables import adaptive  # it loads numpy, which the plan of no other study needs
+
+    return [adaptive.in_plan(looks, counts.least, counts.total)]
+
+
+# ------------------------------------------------------------------------------------------------- what commands print
+
+
+def standing_text(told: Mapping[str, Any]) -> str:
+    """`ablate status` for a person."""
+    counts = told["counts"]
+    lines = [standing_line(told["study"], counts)]
+    rows = []
+    for run in told["running"]:
+        progress = {**run["progress"]}
+        step = progress.pop("step")
+        values = ", ".join(f"{name} {value:.4g}" for name, value in progress.items())
+        rows.append(
+            [run["device"], run["variant"], f"seed {run['seed']}", f"step {step}", duration(run["seconds"]), values]
+        )
+    if rows:
+        lines.append(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    if counts["lost"]:
+        lines.append("Lost runs have no worker any more; the next `ablate run` takes them up again.")
+    return "\n".join(lines)
+
+
+def standing_line(study: str, counts: Mapping[str, int]) -> str:
+    """`batchnorm: 70 runs: 12 done, 2 running, 56 to do.`"""
+    shown = [state for state in _STATES if counts.get(state) or state in ("done", "todo")]
+    parts = [f"{counts[state]} {_STATES[state]}" for state in shown]
+    return f"{study}: {many(sum(counts.values()), 'run')}: {', '.join(parts)}."
+
+
+_STATES = {
+    "done": "done", "running": "running", "todo": "to do", "failed": "failed", "lost": "lost", "saved": "not needed",
+    "paused": "paused",
+}  # fmt: skip
+
+
+def run_text(store: Store, key: str) -> str:
+    """`ablate show`: what was asked, every attempt, its metrics, and the traceback of a failure."""
+    asked = store.run_config(key)
+    lines = [f"run {key}"]
+    lines += [f"  {study}: {variant}, seed {seed}" for study, variant, seed in store.cells_of(key)]
+    lines += ["", "asked:", _indented(json.dumps(asked, indent=2, ensure_ascii=False))]
+    attempts = store.attempts(key)
+    if not attempts:
+        lines += ["", "not executed yet."]
+    for number, attempt in enumerate(attempts, 1):
+        took = "" if attempt.seconds is None else f", {duration(attempt.seconds)}"
+        how = "running" if attempt.outcome is None else attempt.reason or attempt.outcome
+        counted = ", counted" if attempt.counted else ""
+        lines += ["", f"attempt {number}: {how}{counted}, on {attempt.device}/{attempt.slot} of {attempt.host}{took}"]
+        lines += [f"  {attempt.message}"] if attempt.message else []
+        lines += [_indented(attempt.detail.rstrip())] if attempt.detail else []
+        lines += [f"  late: {attempt.late}"] if attempt.late else []
+        provenance = {name: value for name, value in attempt.provenance.items() if name != "reruns"}
+        lines += [f"  {noise.of_run(attempt.provenance['reruns'])}"] if "reruns" in attempt.provenance else []
+        for kind in (attempt.metrics, attempt.outputs, provenance):
+            rows = [[name, value] for name, value in sorted(kind.items())]
+            lines += [_indented(tabulate(rows, tablefmt="plain", disable_numparse=True))] if rows else []
+        lines += [f"  files: {attempt.log}"]
+    return "\n".join(lines)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def plugins_text(found: Sequence[Mapping[str, Any]]) -> str:
+    """`ablate list tricks` for a person: name, what it is, parameters with defaults, paper."""
+    blocks = []
+    for one in found:
+        category = f" ({one['category']})" if one["category"] else ""
+        lines = [f"{one['name']}{category}", f"    {one['summary'].removeprefix(one['name'] + ': ')}"]
+        parameters = ", ".join(
+            name if said.get("required") else f"{name}={json.dumps(said['default'], default=str)}"
+            for name, said in one["parameters"].items()
+        )
+        lines += [f"    {parameters}"] if parameters else []
+        lines += [f"    {one['paper']}"] if one["paper"] else []
+        blocks.append("\n".join(lines))
+    return "\n".join(blocks)

@@ -1,0 +1,1 @@
+"""The shelf of networks, a file each. Contract: `ablate/training/model.py`."""

@@ -1,0 +1,365 @@
+"""The built-in task: train an image classifier and measure it on dev images after every epoch.
+
+`complete` checks a configuration and fills in its defaults without importing torch; `execute` runs in a child process
+and leaves best.pt and last.pt in the run's folder. The loop itself is trainer.py; what `base:` may hold is recipe.py.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, PluginError
+from ablate.identity import sha256_file
+from ablate.records import Better, Json, Parent, Start, TrickUse
+from ablate.registry import Registry
+from ablate.training.dataset import warnings
+from ablate.training.recipe import Init, Recipe, changes, filled_in, parse, plain
+from ablate.training.task import Completed, Predicted, Run, Task, Values
+from ablate.training.trick import Trick, has_hook
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ablate.training.dataset import Arrays
+    from ablate.training.trainer import Training
+
+TRAINED = "training.json"
+"""What a training leaves beside its weights: their hash, the metrics of its epochs, what it cost."""
+
+
+@dataclass(frozen=True)
+class Classify(Task):
+    """No parameters: everything is in the study's `base:`."""
+
+    version: ClassVar[int] = 1
+    imports: ClassVar[tuple[str, ...]] = (
+        "torch",
+        "torch._dynamo",
+        "torch.utils.serialization",
+        "ablate.training.layers",
+        "ablate.training.trainer",
+        "ablate.training.checkpoint",
+        "ablate.training.transfer",
+    )
+    """Whatever a training would import later. torch._dynamo: an optimizer imports it at its first step (2.2 CPU s)."""
+
+    metrics: ClassVar[Mapping[str, Better]] = {
+        "dev_accuracy": "higher",
+        "dev_loss": "lower",
+        "train_loss": "lower",
+        "train_seconds": "lower",
+        "parameters": "lower",
+        "peak_mib": "lower",
+    }
+    has_canary: ClassVar[bool] = True
+
+    def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        problems: list[tuple[str, str]] = []
+        recipe = None
+        try:
+            recipe = parse(config, registry)
+        except ConfigError as error:
+            problems += error.problems
+        made: list[tuple[TrickUse, Trick]] = []
+        for i, use in enumerate(tricks):
+            try:
+                trick = registry.make("tricks", use.name, use.params, at=f"tricks.{i}")
+                made.append((TrickUse(use.name, plain(trick)), trick))
+            except ConfigError as error:
+                problems += error.problems
+            except PluginError as error:
+                problems.append((f"tricks.{i}", str(error)))
+        start = None
+        if recipe is not None and recipe.init is not None:
+            try:
+                start = _start(recipe.init)
+            except AblateError as error:
+                problems.append((f"init.{'weights' if recipe.init.weights else 'torchvision'}", str(error)))
+        if problems or recipe is None:
+            raise ConfigError(problems)
+        places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(made)}
+        made.sort(key=lambda pair: (pair[1].order, pair[0].name))
+        _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in made])
+        full = filled_in(config, recipe)
+        names = {"model": full["model"]["name"], "data": full["data"]["name"]}
+        code = {
+            "loop": self.version,
+            f"model:{names['model']}": registry.code("models", names["model"]),
+            f"data:{names['data']}": registry.code("datasets", names["data"]),
+        }
+        code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in made}
+        asked = full | {"data": {"name": names["data"], **recipe.data.asked()}}
+        parent = None
+        if recipe.init is not None:  # not by which name: the plan adds which weights
+            asked |= {"init": {"head": recipe.init.head}}
+            if recipe.init.study is not None:
+                parent = Parent(recipe.init.study, recipe.init.variant or "best", recipe.init.seed)
+        return Completed(
+            config=full,
+            asked=asked,
+            tricks=tuple(use for use, _ in made),
+            code=code,
+            data=recipe.data.fingerprint(),
+            start=start,
+            parent=parent,
+            evaluation_only=tuple(use.name for use, trick in made if trick.evaluation_only),
+        )
+
+    def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
+        """Exact duplicates between train and dev or test, and classes of very different sizes."""
+        return warnings(parse(config, registry).data.arrays())
+
+    def warm(self) -> None:
+        """Make the validators of a configuration, which would cost every child 60 CPU ms, imports included."""
+        parse({}, Registry())
+
+    def execute(self, run: Run) -> Generator[Values, None, Values]:
+        """Yields the metrics of every epoch; returns those of the whole training.
+
+        best.pt is of the best epoch by the study's metric (the first of equals), last.pt of the last. A training that
+        an earlier attempt left (killed, or asked to pause) goes on from its checkpoint, after yielding once more what
+        its epochs were. Where another run has trained these weights, nothing is trained.
+        """
+        from ablate.training import trainer
+        from ablate.training.checkpoint import Checkpoints
+
+        finished = _trained(run)
+        if finished is not None:
+            return (yield from _measured_anew(run, finished))
+        training, _ = _prepared(run)
+        checkpoints = Checkpoints(run.folder)
+        so_far = checkpoints.resume(training)
+        yield from so_far.history
+        by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
+        sign = 1 if self.metrics[by] == "higher" else -1
+        for epoch in trainer.train(training, len(so_far.history)):
+            if not so_far.best or sign * epoch.values[by] > so_far.best_value:
+                so_far.best_value, so_far.best = sign * epoch.values[by], trainer.state_of(epoch.model)
+            so_far.history.append(dict(epoch.values))
+            if training.recipe.loop.epochs > len(so_far.history):
+                checkpoints.offer(training, so_far)
+            try:
+                yield epoch.values
+            except PausedError:
+                if training.recipe.loop.epochs > len(so_far.history):
+                    checkpoints.write(training, so_far)
+                raise
+        last = trainer.state_of(epoch.model)
+        run.outputs["weights"] = trainer.hash_of(last)
+        run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
+        run.outputs["dev_images"] = str(len(training.dev_images))
+        costs = {
+            "train_seconds": training.train_seconds,
+            "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
+            "peak_mib": trainer.peak_mib(run.device),
+        }
+        if run.spec.keep:
+            trainer.save(so_far.best, run.folder / "best.pt")
+            trainer.save(last, run.folder / "last.pt")
+            left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
+            trainer.write_whole(run.folder / TRAINED, lambda file: file.write(left))
+        checkpoints.remove()
+        return {**epoch.values, **costs}
+
+    def canary(self, run: Run) -> Mapping[str, str]:
+        """The training's first and last step, both on its first batch, then one dev batch.
+
+        The last step, too, so that a schedule that starts like another one shows; `steps` is how many there would be,
+        so that a longer training shows. What differs only in between may still look equal.
+        """
+        from ablate.training import trainer
+
+        training, _ = _prepared(run)
+        index = trainer.batch_order(training, 0)[: training.batch_size]
+        for number in (0, training.facts.steps - 1):
+            trainer.take_step(training, index, number)
+        batch = training.dev_images[: training.recipe.loop.eval_batch_size]
+        model, logits = trainer.evaluate(training, batch)
+        return {
+            "weights": trainer.hash_of(trainer.state_of(model)),
+            "predictions": trainer.hash_of({"dev": logits}),
+            "steps": str(training.facts.steps),
+        }
+
+    def predict(self, run: Run, weights: Path) -> Predicted:
+        """The test images, through the stored weights and the tricks that act on a prediction (several views, say)."""
+        import torch
+
+        from ablate.training import trainer
+
+        torch.set_num_threads(run.spec.threads)
+        training, arrays = _restored(run, weights)
+        if not len(arrays.test_images):
+            return Predicted((), (), arrays.class_names)
+        images = torch.from_numpy(arrays.test_images).to(training.facts.device)
+        _, logits = trainer.evaluate(training, images)
+        rows = tuple(tuple(row) for row in logits.double().softmax(1).tolist())
+        return Predicted(arrays.test_ids, rows, arrays.class_names)
+
+
+def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) -> None:
+    """ConfigError where a trick refuses the recipe, or two tricks would overwrite what the other one did.
+
+    tricks: (key, name, trick) in the order in which they act. A trick may change what is inside of a section that an
+    earlier one replaced (AdamW, then its weight decay), not the other way round.
+    """
+    problems: list[tuple[str, str]] = []
+    writers: dict[str, str] = {}
+    for place, name, trick in tricks:
+        try:
+            after = trick.recipe(recipe)
+        except ConfigError as error:
+            problems += [(key or place, message) for key, message in error.problems]
+            continue
+        written = [
+            *changes(recipe, after),
+            *(["the network that is evaluated"] if has_hook(trick, "eval_model") else []),
+        ]
+        for key in written:
+            earlier = next((writers[k] for k in writers if k == key or k.startswith(f"{key}.")), None)
+            if earlier is not None:
+                problems.append(
+                    (place, f"sets {key}, which {earlier!r} sets too; use one of them, or make them levels.")
+                )
+            writers[key] = name
+        recipe = after
+    if problems:
+        raise ConfigError(problems)
+
+
+def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
+    """The training that a run asks for, and its data. trained: its own weights will be loaded, not those of `init`."""
+    from ablate.training import trainer
+    from ablate.training.dataset import load_cached
+
+    trainer.settle(run.device)
+    recipe: Recipe = parse(run.config, run.registry)
+    tricks = [(use.name, run.registry.make("tricks", use.name, use.params)) for use in run.tricks]
+    for _, trick in tricks:
+        recipe = trick.recipe(recipe)
+    if run.spec.data is not None and recipe.data.fingerprint() != run.spec.data:
+        raise ChangedError("the data changed since the plan was made; run the same command again to plan anew.")
+    code = run.registry.code("datasets", run.config["data"]["name"])
+    arrays = load_cached(recipe.data, code, Path(run.spec.cache) if run.spec.cache else None)
+    load = None if recipe.init is None or trained else partial(_load, run, recipe.init)
+    return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device, load), arrays
+
+
+def _restored(run: Run, weights: Path) -> tuple[Training, Arrays]:
+    """A finished training with its stored weights, ready to be evaluated, and its data."""
+    import torch
+
+    training, arrays = _prepared(run, trained=True)
+    state = torch.load(weights, map_location=training.facts.device, weights_only=True)
+    training.model.load_state_dict(state)
+    # The stored weights are those of the network that was evaluated: what averages weights has done its work.
+    training.hooks = {**training.hooks, "eval_model": ()}
+    return training, arrays
+
+
+@dataclass(frozen=True)
+class _Finished:
+    """What a training left for runs that measure its weights anew. history: the metrics of every epoch."""
+
+    weights: str
+    history: tuple[Mapping[str, float], ...]
+    costs: Mapping[str, float]
+
+
+def _trained(run: Run) -> _Finished | None:
+    """The training whose weights this run measures anew; None where it must train them itself."""
+    if not run.spec.evaluates:
+        return None
+    folder = Path(run.spec.evaluates_in)
+    try:
+        weights, history, costs = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        print(f"run {run.spec.evaluates[:8]} left no training to measure in {folder} ({error}); training anew")
+        return None
+    return _Finished(weights, tuple(history), costs) if (folder / "last.pt").is_file() else None
+
+
+def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Values]:
+    """The final weights of another run, as this run's tricks predict with them. Of the epochs before the last only what
+    was trained is known, not what these tricks would have made of the dev images.
+
+    Costs are those of the training: without it there would be nothing to measure.
+    """
+    from ablate.training import trainer
+
+    source = Path(run.spec.evaluates_in) / "last.pt"
+    training, _ = _restored(run, source)
+    found = trainer.hash_of(trainer.state_of(training.model))
+    if found != finished.weights:
+        raise AblateError(f"{source} is damaged: it is not what run {run.spec.evaluates[:8]} ended with. Remove it.")
+    for values in finished.history[:-1]:
+        yield {name: values[name] for name in ("train_loss", "lr")}
+    _, logits = trainer.evaluate(training, training.dev_images)
+    values = {**finished.history[-1], **trainer.dev_metrics(training, logits)}
+    yield values
+    if run.spec.keep:
+        trainer.save(trainer.state_of(training.model), run.folder / "last.pt")
+    run.outputs["weights"] = finished.weights
+    run.outputs["predictions"] = trainer.hash_of({"dev": logits})
+    run.outputs["dev_images"] = str(len(training.dev_images))
+    run.outputs["evaluates"] = run.spec.evaluates
+    return {**values, **finished.costs}
+
+
+def _load(run: Run, init: Init, model: nn.Module) -> frozenset[str]:
+    """Put the weights that the run starts from into its network; what was and was not loaded is logged and kept."""
+    from ablate.training import transfer
+
+    start = run.spec.start
+    if start is None:
+        raise AblateError(f"the weights of `init` ({init.said()}) are not known yet; `ablate run` trains them first.")
+    loaded = transfer.fit(model, transfer.read(Path(start.file), start.sha256), init.head)
+    print(f"weights of {start.origin} ({start.file}): {loaded}")
+    run.outputs["start"] = str(loaded)
+    return frozenset(loaded.loaded)
+
+
+def _start(init: Init) -> Start | None:
+    """The weights that are there already; None for those of another study's run, which the plan finds."""
+    if init.study is not None:
+        return None
+    if init.torchvision is not None:
+        from ablate.training import transfer  # loads torch in the plan: only torchvision knows the names of its files
+
+        path = transfer.torchvision_file(init.torchvision, download=init.download)
+        digest = _digest(path)
+        return Start(str(path.resolve()), digest, f"torchvision's {init.torchvision} (sha256 {digest[:8]})")
+    path = Path(init.weights or "")
+    try:
+        digest = _digest(path)
+    except OSError as error:
+        raise AblateError(
+            f"is {str(path)!r}, which cannot be read: {error.strerror}. Paths are from where ablate runs."
+        ) from None
+    return Start(str(path.resolve()), digest, f"the file {path.name} (sha256 {digest[:8]})")
+
+
+def _digest(path: Path) -> str:
+    """The SHA-256 of a file; a plan asks once for every variant, so it is read once while it stays as it is."""
+    stat = path.stat()
+    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
+
+
+@cache
+def _digest_of(path: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001  # what tells one state from another
+    return sha256_file(path)
+
+
+def _distinct(tricks: Sequence[tuple[str, Trick]]) -> list[tuple[str, Trick]]:
+    """Names for streams and memories: a file that is used twice is `cutout` and `cutout 2`."""
+    seen: dict[str, int] = {}
+    named = []
+    for name, trick in tricks:
+        seen[name] = seen.get(name, 0) + 1
+        named.append((name if seen[name] == 1 else f"{name} {seen[name]}", trick))
+    return named

@@ -1,0 +1,166 @@
+"""A Python function as the task: `task: package.module:function`, called as `function(config, run)`.
+
+It returns a mapping of metrics or yields one mapping per step. The module is found beside the study file and in the
+working directory, then wherever Python finds modules. Its configuration is free-form: whatever `base:` holds.
+
+The plan reads the sources and never imports them: the key holds a hash of the module and of every module of the user's
+that it imports, found by following import statements, wherever in the file they stand.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ablate.errors import ConfigError, did_you_mean, one_of
+from ablate.identity import sha256_file
+from ablate.records import Json, TrickUse
+from ablate.registry import Registry
+from ablate.training.task import Completed, Function, Run, Task, Values
+
+
+@dataclass(frozen=True)
+class FunctionTask(Task):
+    """target: `package.module:function`. path: folders in which its module is looked for first."""
+
+    target: str
+    path: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        return self.target.partition(":")[0]
+
+    @property
+    def function(self) -> str:
+        return self.target.partition(":")[2]
+
+    def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        """The configuration as it is. ConfigError (key `task`) where there is no such function, or for a trick with
+        `use:`, which belongs to `classify`."""
+        del registry
+        if tricks:
+            raise ConfigError(
+                (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a function task is changed by `set:`.")
+                for i, use in enumerate(tricks)
+            )
+        hashes = self.sources()
+        root = {path: Path(path).name for path in hashes}
+        return Completed(
+            config=deepcopy(dict(config)),
+            asked=deepcopy(dict(config)),
+            tricks=(),
+            code={"task": sorted([root[path], sha] for path, sha in hashes.items())},
+        )
+
+    def sources(self) -> dict[str, str]:
+        """The user's files that the task is made of: absolute path to SHA-256. Read once: a plan is of one moment."""
+        return self._hashes
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        start = self._file()
+        _check_function(start, self.function, self.target)
+        return {str(path): sha256_file(path) for path in sorted(_closure(start, [Path(p) for p in self.path]))}
+
+    def _file(self) -> Path:
+        if not self.function.isidentifier() or not all(part.isidentifier() for part in self.module.split(".")):
+            raise ConfigError([("task", f"is {self.target!r}; it must be `classify` or `package.module:function`.")])
+        for folder in self.path:
+            found = _module_file(self.module, Path(folder))
+            if found:
+                return found
+        try:
+            spec = importlib.util.find_spec(self.module)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+            near = sorted({p.stem for folder in self.path for p in Path(folder).glob("*.py")})
+            places = one_of(dict.fromkeys(self.path)) or "sys.path"
+            hint = did_you_mean(self.module, near)
+            raise ConfigError([("task", f"there is no module {self.module!r} in {places} or installed.{hint}")])
+        return Path(spec.origin).resolve()
+
+    def warm(self) -> None:
+        self._load()
+
+    def execute(self, run: Run) -> Values | Iterator[Values]:
+        return self._load()(run.config, run)
+
+    def _load(self) -> Function:
+        function: Function = getattr(importlib.import_module(self.module), self.function)
+        return function
+
+
+def _module_file(module: str, folder: Path) -> Path | None:
+    """The file of `a.b` below `folder`: `a/b.py` or `a/b/__init__.py`."""
+    stem = folder.joinpath(*module.split("."))
+    for path in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
+        if path.is_file():
+            return path.resolve()
+    return None
+
+
+def _check_function(path: Path, function: str, target: str) -> None:
+    try:
+        tree = ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        raise ConfigError([("task", f"{path}:{error.lineno}: {error.msg}")]) from None
+    defined = [name for node in tree.body for name in _names(node)]
+    if function not in defined and not any(
+        isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body
+    ):
+        hint = did_you_mean(function, defined)
+        raise ConfigError([("task", f"is {target!r}, but {path} defines no {function!r}.{hint}")])
+
+
+def _names(node: ast.stmt) -> list[str]:
+    """The names that a statement at a module's top level binds."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return [node.name]
+    if isinstance(node, (ast.Import, ast.ImportFrom)):
+        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
+    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+
+
+def _closure(start: Path, folders: Sequence[Path]) -> set[Path]:
+    """`start` and every module below `folders` that it imports, directly or not."""
+    found: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        try:
+            tree = ast.parse(path.read_bytes())
+        except SyntaxError:
+            continue  # executing it will say so, with its place
+        for name in _imported(tree, path, folders):
+            for folder in folders:
+                parts = name.split(".")
+                for depth in range(1, len(parts) + 1):
+                    file = _module_file(".".join(parts[:depth]), folder)
+                    if file is not None:
+                        waiting.append(file)
+    return found
+
+
+def _imported(tree: ast.AST, path: Path, folders: Sequence[Path]) -> Iterator[str]:
+    """Dotted names that a module may import, as absolute names; `from a import b` may mean the module a.b."""
+    package: list[str] = []
+    for folder in folders:
+        if path.is_relative_to(folder.resolve()):
+            package = list(path.relative_to(folder.resolve()).parent.parts)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)

@@ -1,0 +1,425 @@
+"""The training loop of `classify`, top to bottom, with the places where tricks act.
+
+    recipe ── build ── initialise, each parameter from its name ── [model] ── trained weights, if any
+    optimizer ── [optimizer]
+    for every epoch: order from (seed, epoch)
+        for every batch: gather uint8 ── normalise ── [batch] ── logits ── cross-entropy ── [loss] ── backward
+                         ── [gradients] ── step ── [after_step]
+        [eval_model] ── [predict] ── dev accuracy, dev loss
+
+The data set is one uint8 tensor on the device; a batch is gathered, normalised and augmented as a whole (12 to 21
+times the images of a DataLoader with per-image transforms on one core). Nothing waits for the device inside an epoch.
+It reads no file and knows no study; the number of threads is its caller's business. Mixed precision and CUDA are
+written, not yet measured. In the spirit of KellerJordan/cifar10-airbench, with nothing drawn from a shared generator.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ablate.rng import seed_for
+from ablate.training.dataset import Arrays
+from ablate.training.model import Draws
+from ablate.training.recipe import SGD, Adam, AdamW, Recipe, RMSprop, plain
+from ablate.training.trick import Facts, Step, Trick, has_hook
+
+# -------------------------------------------------------------------------------------------------------------- process
+
+
+def settle(device: str) -> None:
+    """Make this process compute the same bits every time, and keep its memory. Once, before the first tensor.
+
+    Deterministic algorithms cost nothing measurable on a CPU; filling uninitialised memory, which comes with them by
+    default, does, and changes no result. On CUDA an operation that has no deterministic form warns instead of ending
+    the run: equal bits are promised for CPUs.
+    """
+    keep_heap()
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = False
+
+
+def keep_heap() -> None:
+    """Let glibc keep freed blocks: never mmap, never trim, grow by 64 MiB.
+
+    By default big blocks go back to the kernel at every free and every step pays page faults for them: 1.5 times the
+    time at batch 256 to 512, up to 2 times in evaluation. No effect where the C library is not glibc.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        for option, value in ((-4, 0), (-1, 2**31 - 1), (-2, 64 << 20)):  # M_MMAP_MAX, M_TRIM_THRESHOLD, M_TOP_PAD
+            mallopt(option, value)
+
+
+# ----------------------------------------------------------------------------------------------------------- randomness
+
+
+@dataclass
+class Streams:
+    """The streams of one run that belong to a step. `step` is set by the loop."""
+
+    seed: int
+    step: int = 0
+
+    def generator(self, name: str, device: torch.device) -> torch.Generator:
+        """The generator of the layer called `name` at this step."""
+        return torch.Generator(device).manual_seed(seed_for(self.seed, "layer", name, self.step))
+
+
+def connect(model: nn.Module, streams: Streams) -> None:
+    """Give every layer that draws the stream of its own name."""
+    for name, module in model.named_modules():
+        if isinstance(module, Draws):
+            module.stream = partial(streams.generator, name)
+
+
+def initialise(model: nn.Module, seed: int, done: set[int]) -> None:
+    """Draw every parameter whose id is not in `done` from the stream of its own name, and add it there.
+
+    Distributions are torch's: convolutions and linear layers uniform within 1/sqrt(fan_in), embeddings normal, norms
+    one and zero. Another module's `reset_parameters` runs under its own seed; where there is none, a parameter keeps
+    what the constructor gave it (a constant, then: models are built under a fixed seed).
+    """
+    for module_name, module in model.named_modules():
+        own = {
+            f"{module_name}.{name}" if module_name else name: parameter
+            for name, parameter in module.named_parameters(recurse=False)
+            if id(parameter) not in done
+        }
+        done.update(map(id, own.values()))
+        known = [_draw(module, name, parameter, seed) for name, parameter in own.items()]
+        if not all(known):
+            reset = getattr(module, "reset_parameters", None)
+            if callable(reset):
+                with torch.random.fork_rng(devices=[]):
+                    torch.manual_seed(seed_for(seed, "init", module_name))
+                    reset()
+
+
+@torch.no_grad()
+def _draw(module: nn.Module, name: str, parameter: Tensor, seed: int) -> bool:
+    """Draw one parameter of a kind of layer that is known here; False for any other."""
+    generator = torch.Generator().manual_seed(seed_for(seed, "init", name))
+    if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
+        bound = module.weight[0].numel() ** -0.5
+        parameter.uniform_(-bound, bound, generator=generator)
+    elif isinstance(module, (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm)):
+        parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+    elif isinstance(module, nn.Embedding):
+        parameter.normal_(generator=generator)
+    else:
+        return False
+    return True
+
+
+# --------------------------------------------------------------------------------------------------------------- set-up
+
+
+_HOOKS = ("batch", "loss", "gradients", "after_step", "eval_model", "predict")
+
+
+@dataclass
+class Training:
+    """One training, ready to start. forward: the model, compiled where the recipe says so. hooks: for each, the tricks
+    that use it, named, in the order in which they act."""
+
+    recipe: Recipe
+    seed: int
+    facts: Facts
+    model: nn.Module
+    parameters: Sequence[nn.Parameter]
+    optimizer: torch.optim.Optimizer
+    streams: Streams
+    images: Tensor
+    labels: Tensor
+    dev_images: Tensor
+    dev_labels: Tensor
+    scale: Tensor
+    shift: Tensor
+    one_hot: Tensor
+    scaler: torch.amp.GradScaler
+    forward: Callable[[Tensor], Tensor]
+    hooks: Mapping[str, Sequence[tuple[str, Trick]]]
+    memories: dict[str, Any] = field(default_factory=dict)
+    train_seconds: float = 0.0
+
+    @property
+    def batch_size(self) -> int:
+        return min(self.recipe.loop.batch_size, len(self.images))
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self.images) // self.batch_size
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        if self.recipe.loop.amp == "none":
+            return nullcontext()
+        return torch.autocast(self.facts.device.type, dtype=getattr(torch, self.recipe.loop.amp))
+
+
+Load = Callable[[nn.Module], frozenset[str]]
+"""Puts trained weights into a network that was drawn, and names the tensors that have them now."""
+
+
+def prepare(
+    recipe: Recipe,
+    tricks: Sequence[tuple[str, Trick]],
+    arrays: Arrays,
+    seed: int,
+    device_name: str,
+    load: Load | None = None,
+) -> Training:
+    """Everything that the first step needs. `recipe` is as the tricks left it."""
+    device = torch.device(device_name)
+    images, labels, dev_images, dev_labels = (
+        torch.from_numpy(array).to(device)
+        for array in (arrays.train_images, arrays.train_labels, arrays.dev_images, arrays.dev_labels)
+    )
+    height, width, channels = images.shape[1:]
+    classes = len(arrays.class_names)
+    mean, std = (torch.tensor(values, device=device).view(1, -1, 1, 1) for values in (arrays.mean, arrays.std))
+    scale, shift = 1 / std, -mean / std
+    steps = recipe.loop.epochs * (len(images) // min(recipe.loop.batch_size, len(images)))
+    image = (channels, height, width)
+    facts = Facts(image, classes, steps, recipe.loop.epochs, shift, 255 * scale + shift, len(images), device)
+    model, streams, facts = _model(recipe, tricks, facts, seed, load)
+    optimizer = _optimizer(recipe, tricks, model, facts)
+    return Training(
+        recipe=recipe,
+        seed=seed,
+        facts=facts,
+        model=model,
+        parameters=list(model.parameters()),
+        optimizer=optimizer,
+        streams=streams,
+        images=images,
+        labels=labels,
+        dev_images=dev_images,
+        dev_labels=dev_labels,
+        scale=scale,
+        shift=shift,
+        one_hot=torch.eye(classes, device=device),
+        scaler=torch.amp.GradScaler(device.type, enabled=recipe.loop.amp == "float16"),
+        forward=_compiled(model) if recipe.loop.compile else model,
+        hooks={hook: [pair for pair in tricks if has_hook(pair[1], hook)] for hook in _HOOKS},
+    )
+
+
+def _model(
+    recipe: Recipe, tricks: Sequence[tuple[str, Trick]], facts: Facts, seed: int, load: Load | None
+) -> tuple[nn.Module, Streams, Facts]:
+    """The network, built and drawn on the CPU so that every device starts from the same numbers.
+
+    Trained weights come last, so what the tricks added can be among them; what they lack keeps what was drawn.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "build"))
+        model = recipe.model.build(facts.image, facts.classes)
+        done: set[int] = set()
+        initialise(model, seed, done)
+        for _, trick in tricks:
+            model = trick.model(model, facts)
+            initialise(model, seed, done)
+    streams = Streams(seed)
+    connect(model, streams)
+    if load is not None:
+        facts = replace(facts, loaded=load(model))
+    memory_format = torch.channels_last if recipe.loop.channels_last else torch.contiguous_format
+    return model.to(facts.device, memory_format=memory_format), streams, facts  # type: ignore[call-overload]
+
+
+def _compiled(model: nn.Module) -> Callable[[Tensor], Tensor]:
+    """The compiled network. In this process: torch's own pool of compilers would outlive a killed run."""
+    os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    compiled: Callable[[Tensor], Tensor] = torch.compile(model)
+    return compiled
+
+
+def _optimizer(
+    recipe: Recipe, tricks: Sequence[tuple[str, Trick]], model: nn.Module, facts: Facts
+) -> torch.optim.Optimizer:
+    """torch's optimizer, fused where it can be (1.5 to 3.5 times as fast a step), and what the tricks make of it."""
+    classes = {SGD: torch.optim.SGD, Adam: torch.optim.Adam, AdamW: torch.optim.AdamW, RMSprop: torch.optim.RMSprop}
+    asked = recipe.optimizer
+    fused = {} if isinstance(asked, RMSprop) else {"fused": True}
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimizer: torch.optim.Optimizer = classes[type(asked)](parameters, **plain(asked), **fused)
+    for _, trick in tricks:
+        optimizer = trick.optimizer(optimizer, model, facts)
+    for group in optimizer.param_groups:
+        group.setdefault("initial_lr", group["lr"])
+    return optimizer
+
+
+# ------------------------------------------------------------------------------------------------------------- the loop
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch ended with. `model` is the one that was evaluated; it changes with the next epoch."""
+
+    values: Mapping[str, float]
+    model: nn.Module
+    logits: Tensor
+
+
+def train(training: Training, done: int = 0) -> Iterator[Epoch]:
+    """Train, epoch by epoch, after the `done` first ones.
+
+    Yields dev_accuracy (%), dev_loss, train_loss (as optimised, tricks included), and lr.
+
+    dev_loss is the plain cross-entropy against the true labels, whatever the tricks did to the training's targets.
+    """
+    for epoch in range(done, training.recipe.loop.epochs):
+        started = time.perf_counter()
+        order = batch_order(training, epoch)
+        total = torch.zeros((), device=training.facts.device)
+        for batch in range(training.steps_per_epoch):
+            index = order[batch * training.batch_size : (batch + 1) * training.batch_size]
+            total += take_step(training, index, epoch * training.steps_per_epoch + batch)
+        train_loss = float(total) / training.steps_per_epoch  # the epoch's one wait for the device
+        training.train_seconds += time.perf_counter() - started
+        model, logits = evaluate(training, training.dev_images)
+        rate = float(training.optimizer.param_groups[0]["lr"])
+        values = {**dev_metrics(training, logits), "train_loss": train_loss, "lr": rate}
+        yield Epoch(values, model, logits)
+
+
+def dev_metrics(training: Training, logits: Tensor) -> dict[str, float]:
+    """dev_accuracy (%) and dev_loss of the logits (n, classes) of the dev images."""
+    return {
+        "dev_accuracy": 100 * int((logits.argmax(1) == training.dev_labels).sum()) / len(logits),
+        "dev_loss": float(F.cross_entropy(logits, training.dev_labels)),
+    }
+
+
+def batch_order(training: Training, epoch: int) -> Tensor:
+    """The order of the training images in an epoch: from the run's seed and the epoch, whatever tricks are on."""
+    generator = torch.Generator().manual_seed(seed_for(training.seed, "order", epoch))
+    return torch.randperm(len(training.images), generator=generator).to(training.facts.device)
+
+
+def take_step(training: Training, index: Tensor, number: int) -> Tensor:
+    """One optimizer step, number `number` of the training, on the images at `index`; the loss, still on the device."""
+    t = training
+    t.streams.step = number
+    images = _normalised(t, t.images.index_select(0, index))
+    targets = t.one_hot[t.labels[index]]
+    for name, trick in t.hooks["batch"]:
+        images, targets = trick.batch(images, targets, Step(number, t.facts, t.seed, name, index))
+    with t.autocast():
+        logits = t.forward(images)
+        loss = F.cross_entropy(logits.float(), targets)
+    for name, trick in t.hooks["loss"]:
+        loss = trick.loss(loss, logits, targets, Step(number, t.facts, t.seed, name, index))
+    for parameter in t.parameters:
+        parameter.grad = None
+    t.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+    if t.hooks["gradients"]:
+        t.scaler.unscale_(t.optimizer)
+    for name, trick in t.hooks["gradients"]:
+        trick.gradients(t.model, Step(number, t.facts, t.seed, name, index))
+    _set_rate(t, number)
+    t.scaler.step(t.optimizer)
+    t.scaler.update()
+    for name, trick in t.hooks["after_step"]:
+        step = Step(number, t.facts, t.seed, name, index)
+        t.memories[name] = trick.after_step(t.memories.get(name), t.model, step)
+    return loss.detach()
+
+
+def _normalised(training: Training, images: Tensor) -> Tensor:
+    """uint8 (n, height, width, channels) to normalised float (n, channels, height, width)."""
+    floats = images.permute(0, 3, 1, 2).to(torch.float32).mul_(training.scale).add_(training.shift)
+    return floats if training.recipe.loop.channels_last else floats.contiguous()
+
+
+def _set_rate(training: Training, number: int) -> None:
+    """Learning rate and momentum of step `number`, as the schedule says."""
+    factor, momentum = training.recipe.schedule.at(number, training.facts.steps, training.steps_per_epoch)
+    for group in training.optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+        if momentum is not None and group.get("momentum"):
+            group["momentum"] = momentum
+        elif momentum is not None and "betas" in group:
+            group["betas"] = (momentum, group["betas"][1])
+
+
+@torch.inference_mode()
+def evaluate(training: Training, images: Tensor) -> tuple[nn.Module, Tensor]:
+    """The network that is evaluated, as the tricks make it, and its logits (n, classes) of uint8 images, float32."""
+    model = training.model
+    for name, trick in training.hooks["eval_model"]:
+        model = trick.eval_model(model, training.memories.get(name))
+    network = training.forward if model is training.model else model
+    model.eval()  # and back below: train() walks every module, so it is not called at every step
+
+    def forward(batch: Tensor) -> Tensor:
+        with training.autocast():
+            logits = network(batch)
+        return logits.float()
+
+    predict: Callable[[Tensor], Tensor] = forward
+    for _, trick in training.hooks["predict"]:
+        predict = trick.predict(predict)
+    batches = torch.split(images, training.recipe.loop.eval_batch_size)
+    logits = torch.cat([predict(_normalised(training, batch)) for batch in batches])
+    training.model.train()
+    return model, logits
+
+
+# ------------------------------------------------------------------------------------------------------ what is left
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of parameters and buffers on the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+
+def hash_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and contents, whatever the memory format."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(state: Mapping[str, Tensor], path: Path) -> None:
+    """Weights that load with weights_only=True."""
+    write_whole(path, lambda file: torch.save(dict(state), file))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write, flush to the disk, then rename: whoever finds the file finds it whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def peak_mib(device: str) -> float:
+    """The most memory that was in use: of the device on CUDA, of this process on a CPU."""
+    if device.startswith("cuda"):
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    unit = 2**10 if sys.platform == "linux" else 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

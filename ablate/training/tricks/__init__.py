@@ -1,0 +1,1 @@
+"""The shelf of tricks, a file each. Contract: `ablate/training/trick.py`."""

@@ -1,0 +1,1 @@
+"""A search as ordinary runs, and its winner on fresh seeds."""
