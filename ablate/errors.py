@@ -14,7 +14,6 @@ AblateError             exit code 2, a message without a traceback
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -86,15 +85,3 @@ class ConfigError(AblateError):
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{key}: {message}" if key else message for key, message in self.problems))
-
-
-def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """`" Did you mean 'cutmix'?"` for the nearest allowed name, or an empty string when none is near."""
-    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.6)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def one_of(allowed: Iterable[str]) -> str:
-    """The allowed names as a phrase: `a, b or c`."""
-    names = list(allowed)
-    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ablate.errors import Problem
+
 Json = Any
 """What JSON can hold: None, bool, int, float, str, list, dict with string keys."""
 
@@ -216,11 +218,6 @@ class AlsoValue:
     better: Better
 
 
-def percent(share: float) -> str:
-    """What an interval covers: `95 %`, `98.3 %`."""
-    return f"{100 * share:.3g} %"
-
-
 @dataclass(frozen=True)
 class Row:
     """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines the fields down to `also`).
@@ -337,3 +334,38 @@ class Study:
     weights: Literal["all", "best", "none"] = "all"
     notes: tuple[str, ...] = ()
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def problem(self, path: str, message: str) -> Problem:
+        """A problem at the dotted place `path` or, where there is none, at the nearest around it."""
+        place = path
+        while place and place not in self.positions:
+            place = place.rpartition(".")[0]
+        line, column = self.positions.get(place, (0, 0))
+        return Problem(self.path or self.name, line, column, path, message)
+
+
+@dataclass(frozen=True)
+class Quarter:
+    """The mean of all cells in which a pair of tricks stands at one of its four settings, with a 95 % interval."""
+
+    first: bool
+    second: bool
+    mean: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Two tricks of a factorial. estimate: half the difference of the differences; p_adjusted: Benjamini-Hochberg.
+
+    aliases: interactions that a fraction cannot tell apart from it.
+    """
+
+    tricks: tuple[str, str]
+    quarters: tuple[Quarter, ...]
+    estimate: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+    p_adjusted: float | None = None
+    aliases: tuple[str, ...] = ()

@@ -23,9 +23,10 @@ from typing import Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Le, Lt
 
-from ablate.errors import ConfigError, PluginError, did_you_mean, one_of
+from ablate.errors import ConfigError, PluginError
 from ablate.identity import sha256, sha256_file
 from ablate.records import Json
+from ablate.text import did_you_mean, one_of
 
 HOMES = {
     "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",

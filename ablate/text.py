@@ -1,11 +1,18 @@
-"""How lists and counts read in a sentence. Words only."""
+"""How lists, counts, near names, numbers, percentages, times and sizes read. Words only."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import difflib
+import math
+import re
+import statistics
+from collections.abc import Iterable, Sequence
 
 MOST = 12
 """Names that a sentence lists before it counts the rest."""
+
+MINUS = "−"
+"""The true minus, as wide as a plus."""
 
 
 def joined(names: Iterable[object]) -> str:
@@ -24,3 +31,107 @@ def listed(names: Iterable[object], between: str = ", ", most: int = MOST) -> st
 def many(count: int, what: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def did_you_mean(name: str, allowed: Iterable[str]) -> str:
+    """`" Did you mean 'cutmix'?"` for the nearest allowed name, or an empty string when none is near."""
+    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def one_of(allowed: Iterable[str]) -> str:
+    """The allowed names as a phrase: `a, b or c`."""
+    names = list(allowed)
+    return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def percent(share: float) -> str:
+    """What an interval covers: `95 %`, `98.3 %`."""
+    return f"{100 * share:.3g} %"
+
+
+def in_words(names: Sequence[str], most: int = 6) -> str:
+    """`a, b and c`; `a, b and 9 more`."""
+    every = list(names)
+    return joined(every if len(every) <= most else [*every[:most], f"{len(every) - most} more"])
+
+
+def seeds_in_words(seeds: Sequence[int]) -> str:
+    """`seeds 0 to 9`, `seeds 1, 5 and 7`, `seed 3`."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {in_words([str(seed) for seed in seeds], most=12)}"
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """Each name in at most about `most` characters, its middle left out; names that differ stay different."""
+    half = max(most - 1, 4) // 2
+    cut = [name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}" for name in names]
+    owners: dict[str, list[str]] = {}
+    for short, name in zip(cut, names, strict=True):
+        owners.setdefault(short, [])
+        if name not in owners[short]:
+            owners[short].append(name)
+    places = [(short, owners[short].index(name)) for short, name in zip(cut, names, strict=True)]
+    return [f"{short} #{place + 1}" if place else short for short, place in places]
+
+
+def number(value: float) -> str:
+    """A number as it was written: `0.5`, `1e-05`."""
+    return f"{value:.4g}".replace("-", MINUS, 1) if value < 0 else f"{value:.4g}"
+
+
+def one_line(text: str) -> str:
+    """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
+    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
+
+
+def decimals(spreads: Iterable[float | None], numbers: Iterable[float | None] = ()) -> int:
+    """As many decimals as show two digits of the median spread (0 to 8); without any, as the numbers have (0 to 2)."""
+    known = [value for value in numbers if value is not None]
+    spread = [abs(value) for value in spreads if value]
+    if spread:
+        return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
+    # A parameter count of 63.7 million, or an accuracy that a paper prints as 81.8, has no more digits than that.
+    shown = (places for places in (0, 1) if all(math.isclose(value, round(value, places)) for value in known))
+    return next(shown, 2) if known else 2
+
+
+def fixed(value: float, digits: int, *, sign: bool = False, minus: str = "-") -> str:
+    """A number with its decimals; never `-0.00`. Numbers too large or too small for that get an exponent.
+
+    sign: whether a positive number gets its plus.
+    """
+    size = abs(value)
+    if size >= 1e9 or (size > 0 and digits >= 8 and size < 10 ** (1 - digits)):
+        text = f"{size:.3g}"
+    else:
+        text = f"{size:.{digits}f}"
+        if float(text) == 0:
+            return text
+    return (minus if value < 0 else "+" if sign and value > 0 else "") + text
+
+
+def typeset(value: float, digits: int, *, sign: bool = False) -> str:
+    """The same with a true minus, as figures and prose have it."""
+    return fixed(value, digits, sign=sign, minus=MINUS)
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: `42 s`, `4 min`, `2 h 5 min`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
+
+
+def file_size(size: float) -> str:
+    """Bytes in words: `41.2 MiB`."""
+    for unit in ("KiB", "MiB"):
+        size /= 1024
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+    return f"{size / 1024:.3g} GiB"

@@ -20,13 +20,14 @@ from ablate.errors import FigureError
 from ablate.figures import paper, typeset
 from ablate.figures import screen as interactive
 from ablate.figures import source as plots
-from ablate.figures.figure import Curve, SeedCurve, Series, Source, Words, shortened
+from ablate.figures.figure import Curve, SeedCurve, Series, Source, Words
 from ablate.figures.source import curve
 from ablate.registry import Registry
 from ablate.store.store import Store
 from ablate.tables import factorials
 from ablate.terminal import cli
 from ablate.testing.figures import SOURCE
+from ablate.text import shortened
 
 
 def info(name, source, **params):
@@ -233,19 +234,19 @@ def test_plotly_knows_every_property_that_is_set():
 
 
 def test_a_pdf_holds_its_fonts_as_truetype():
-    assert b"/CIDFontType2" in paper.draw(plots.draw(SOURCE, "effects"), "pdf")
+    assert b"/CIDFontType2" in paper.draw(source.draw(SOURCE, "effects"), "pdf")
 
 
 def test_an_svg_says_what_it_shows():
-    made = paper.draw(plots.draw(SOURCE, "effects"), "svg").decode()
+    made = paper.draw(source.draw(SOURCE, "effects"), "svg").decode()
     assert 'role="img"' in made
     assert "<desc>Forest plot" in made
 
 
 def test_nobodys_matplotlibrc_changes_a_figure(tmp_path):
     code = (
-        "from ablate.figures import paper, plots; from ablate.testing.figures import SOURCE; import sys;"
-        "sys.stdout.buffer.write(paper.draw(plots.draw(SOURCE, 'pareto'), 'svg'))"
+        "from ablate.figures import paper, source; from ablate.testing.figures import SOURCE; import sys;"
+        "sys.stdout.buffer.write(paper.draw(source.draw(SOURCE, 'pareto'), 'svg'))"
     )
     (tmp_path / "matplotlibrc").write_text("font.size: 30\naxes.facecolor: red\nsvg.fonttype: none\n")
     there = {**os.environ, "MPLBACKEND": "agg"}

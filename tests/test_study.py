@@ -11,10 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ablate.errors import ConfigError, StudyError, one_of
+from ablate.errors import ConfigError, StudyError
 from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, TrickLevel, TrickUse
 from ablate.registry import Registry
 from ablate.study.file import configuration, load, parse, patched, schema, starter, task_of
+from ablate.text import one_of
 from ablate.training.recipe import OPTIMIZERS
 
 HERE = Path(__file__).parent

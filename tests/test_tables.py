@@ -19,7 +19,8 @@ from ablate.records import AlsoValue, Row
 from ablate.registry import Registry
 from ablate.tables.formats import latex, markdown
 from ablate.tables.grid import grid
-from ablate.tables.table import Switch, TableData, TableOptions, arranged, as_json, one_line
+from ablate.tables.table import Switch, TableData, TableOptions, arranged, as_json
+from ablate.text import one_line
 
 FORMATS = ("markdown", "latex", "html", "csv", "json", "typst")
 HOSTILE = [

@@ -10,7 +10,8 @@ from test_tables import HOSTILE, row, table
 
 from ablate.registry import Registry
 from ablate.tables.formats.typst import literal
-from ablate.tables.table import Switch, TableOptions, one_line
+from ablate.tables.table import Switch, TableOptions
+from ablate.text import one_line
 
 
 def read_back(tmp_path, names):

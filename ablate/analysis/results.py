@@ -21,11 +21,12 @@ from ablate.analysis.blocks import Array
 from ablate.analysis.comparisons import summary_of
 from ablate.analysis.looks import Numbers
 from ablate.analysis.verdicts import Asked, Measured
-from ablate.errors import AblateError, did_you_mean
+from ablate.errors import AblateError
 from ablate.records import COSTS, Better, Json, Metric, Role, Row
 from ablate.study import changes as registration
 from ablate.tables import notes
 from ablate.tables.table import Switch, TableData
+from ablate.text import did_you_mean
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader, StoredAttempt, StoredCell, StoredStudy

@@ -8,18 +8,16 @@ a store or computes a statistic (plots.py).
 
 from __future__ import annotations
 
-import math
-import statistics
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
-from ablate.errors import FigureError, did_you_mean
-from ablate.records import Better, Json, Row
+from ablate.errors import FigureError
+from ablate.records import Better, Interaction, Json, Row
 from ablate.registry import Plugin
-from ablate.text import joined
+from ablate.text import did_you_mean, in_words
 
 # ------------------------------------------------------------------------------------------------------------- sources
 
@@ -49,33 +47,6 @@ class Curve:
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     seeds: tuple[SeedCurve, ...] = ()
-
-
-@dataclass(frozen=True)
-class Quarter:
-    """The mean of all cells in which a pair of tricks stands at one of its four settings, with a 95 % interval."""
-
-    first: bool
-    second: bool
-    mean: float
-    low: float | None = None
-    high: float | None = None
-
-
-@dataclass(frozen=True)
-class Interaction:
-    """Two tricks of a factorial. estimate: half the difference of the differences; p_adjusted: Benjamini-Hochberg.
-
-    aliases: interactions that a fraction cannot tell apart from it.
-    """
-
-    tricks: tuple[str, str]
-    quarters: tuple[Quarter, ...]
-    estimate: float
-    ci_low: float | None = None
-    ci_high: float | None = None
-    p_adjusted: float | None = None
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -349,52 +320,3 @@ class Figure(Plugin):
     @abstractmethod
     def scene(self, info: Any) -> Scene:
         """The same, laid out. Equal infos give equal scenes."""
-
-
-def in_words(names: Sequence[str], most: int = 6) -> str:
-    """`a, b and c`; `a, b and 9 more`."""
-    listed = list(names)
-    if len(listed) > most:
-        listed = [*listed[:most], f"{len(listed) - most} more"]
-    return joined(listed)
-
-
-def seeds_in_words(seeds: Sequence[int]) -> str:
-    """`seeds 0 to 9`, `seeds 1, 5 and 7`, `seed 3`."""
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[0] + len(seeds))):
-        return f"seeds {seeds[0]} to {seeds[-1]}"
-    return f"seeds {in_words([str(seed) for seed in seeds], most=12)}"
-
-
-def shortened(names: Sequence[str], most: int) -> list[str]:
-    """Each name in at most about `most` characters, its middle left out; names that differ stay different."""
-    half = max(most - 1, 4) // 2
-    cut = [name if len(name) <= most else f"{name[: most - 1 - half]}…{name[-half:]}" for name in names]
-    owners: dict[str, list[str]] = {}
-    for short, name in zip(cut, names, strict=True):
-        owners.setdefault(short, [])
-        if name not in owners[short]:
-            owners[short].append(name)
-    places = [(short, owners[short].index(name)) for short, name in zip(cut, names, strict=True)]
-    return [f"{short} #{place + 1}" if place else short for short, place in places]
-
-
-def places(spreads: Sequence[float | None]) -> int:
-    """The decimals that show two digits of the median spread, 0 to 8."""
-    known = [abs(spread) for spread in spreads if spread]
-    return min(max(1 - math.floor(math.log10(statistics.median(known))), 0), 8) if known else 2
-
-
-def fixed(value: float, digits: int, *, sign: bool = False) -> str:
-    """A number with its decimals and a true minus; never `−0.00`."""
-    text = f"{abs(value):.{digits}f}"
-    if float(text) == 0:
-        return text
-    return ("−" if value < 0 else "+" if sign else "") + text
-
-
-def number(value: float) -> str:
-    """A number as it was written: `0.5`, `1e-05`."""
-    return f"{value:.4g}".replace("-", "−", 1) if value < 0 else f"{value:.4g}"

@@ -12,9 +12,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ablate.figures.figure import Axis, Colour, Mark, Rule, Scene, Series, Span, Words, shortened
+from ablate.figures.figure import Axis, Colour, Mark, Rule, Scene, Series, Span, Words
 from ablate.records import Json
-from ablate.tables.table import one_line
+from ablate.text import one_line, shortened
 
 _COLOURS: dict[Colour, str] = {
     "ink": "#808080", "grey": "#8c8c8c", "blue": "#0b7fc4", "orange": "#e69f00", "green": "#009e73",

@@ -12,8 +12,7 @@ from functools import cache
 from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font, LoadFlags
 
-from ablate.figures.figure import shortened
-from ablate.tables.table import one_line
+from ablate.text import one_line, shortened
 
 FAMILY = "DejaVu Sans"
 

@@ -17,10 +17,11 @@ from pathlib import Path
 
 import psutil
 
-from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256
 from ablate.pool.executor import Slot
 from ablate.records import Json
+from ablate.text import did_you_mean, one_of
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ablate.figures.figure import seeds_in_words
 from ablate.identity import sha256
 from ablate.records import Json
 from ablate.reports.document import Block, Bullets, Code, Facts, Line, Paragraph, code, line
-from ablate.text import listed
+from ablate.text import listed, seeds_in_words
 
 if TYPE_CHECKING:
     from ablate.store.reader import StoredCell

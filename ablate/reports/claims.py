@@ -10,9 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablate.analysis.comparisons import MINIMUM_N
-from ablate.figures.figure import fixed, in_words, number
-from ablate.records import Better, Json, Metric, Row, Verdict, percent
-from ablate.tables.table import decimals
+from ablate.records import Better, Json, Metric, Row, Verdict
+from ablate.text import decimals, in_words, number, percent, typeset
 
 ORDER: tuple[Verdict | None, ...] = ("helps", "hurts", "equivalent", "inert", "inconclusive", None)
 """Verdicts as a report lists them; None: rows without any difference to judge."""
@@ -103,7 +102,7 @@ def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Words:
 def claims(rows: Sequence[Row], named: Words) -> tuple[Claim, ...]:
     """A claim for every comparison, once, by verdict (ORDER), then in the plan's order."""
     once = list({(row.variant, row.compared_with): row for row in rows if row.compared_with is not None}.values())
-    digits = decimals((row.mean for row in rows), (row.std for row in rows))
+    digits = decimals((row.std for row in rows), (row.mean for row in rows))
     named = replace(named, tricks={**{row.variant: row.tricks for row in rows}, **named.tricks})
     return tuple(sorted((_claim(row, named, digits) for row in once), key=lambda claim: ORDER.index(claim.verdict)))
 
@@ -115,7 +114,7 @@ def _claim(row: Row, named: Words, digits: int) -> Claim:
         why = "no result of it yet." if not row.n else f"no result of {reference} to hold it against."
         head = f"Not measured, {subject}{where}"
         return Claim(None, row.variant, reference, subject, where, subject + where, head, why)
-    said = f"{fixed(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
+    said = f"{typeset(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
     change = f"{how}, {named.metric} changes by {said}"
     rest = f"every output is the same bit for bit (n = {row.pairs})" if row.verdict == "inert" else change
     verdict: Verdict = row.verdict or "inconclusive"  # None: before the first look of adaptive seeds is over
@@ -160,7 +159,7 @@ def _numbers(row: Row, digits: int) -> str:
 
 
 def _range(low: float, high: float, digits: int) -> str:
-    return f"{fixed(low, digits, sign=True)} to {fixed(high, digits, sign=True)}"
+    return f"{typeset(low, digits, sign=True)} to {typeset(high, digits, sign=True)}"
 
 
 def _head(row: Row, subject: str, where: str, named: Words) -> str:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.analysis.verdicts import Measured, best
-from ablate.figures.figure import in_words, number, seeds_in_words
-from ablate.records import Json, Row, percent
+from ablate.records import Json, Row
 from ablate.study import changes as registration
 from ablate.tables import adaptive, notes
+from ablate.text import in_words, number, percent, seeds_in_words
 
 if TYPE_CHECKING:
     from ablate.store.reader import StoredCell, TestUse

@@ -15,7 +15,7 @@ from ablate.analysis import verdicts as analysis
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source as plots
-from ablate.figures.figure import Source, fixed, in_words
+from ablate.figures.figure import Source
 from ablate.records import Json, Row
 from ablate.registry import Registry
 from ablate.reports import appendix as reproduce
@@ -38,7 +38,8 @@ from ablate.reports.document import (
 )
 from ablate.store.reader import Reader, StoredCell, TestUse
 from ablate.tables import notes, views
-from ablate.tables.table import TableData, ViewData, decimals
+from ablate.tables.table import TableData, ViewData
+from ablate.text import decimals, in_words, typeset
 
 MOST_NAMED = 8
 """Tricks that the answer names."""
@@ -180,10 +181,10 @@ def _answer(of: Material, found: Sequence[Claim]) -> Line:
 
 
 def _mean(of: Material, row: Row) -> str:
-    digits = decimals((r.mean for r in of.table.rows), (r.std for r in of.table.rows))
+    digits = decimals((r.std for r in of.table.rows), (r.mean for r in of.table.rows))
     unit = of.table.units.get(of.table.metric, "")
-    spread = f" ± {fixed(row.std, digits)}" if row.std and row.n > 2 else ""
-    return f"{fixed(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
+    spread = f" ± {typeset(row.std, digits)}" if row.std and row.n > 2 else ""
+    return f"{typeset(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
 
 
 # ------------------------------------------------------------------------------------------------- tables and figures

@@ -10,12 +10,11 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import in_words
 from ablate.records import Json
 from ablate.reports.claims import Words
 from ablate.reports.document import Block, Facts, Section, Table, line
 from ablate.tables.table import TableData, ViewData
-from ablate.text import listed
+from ablate.text import in_words, listed
 
 _WHERE = frozenset({"root", "cache", "folder", "workers", "weights"})
 """Options that say where files lie or how fast they are read."""

@@ -23,7 +23,7 @@ from ablate.runs.planned import Planned
 from ablate.store.store import Store
 from ablate.study import plan as planning
 from ablate.study.rows import BY_HAND
-from ablate.terminal.printed import duration
+from ablate.text import duration
 
 OTHERS = ("leave_one_out", "add_one_in", "fractional", "factorial")
 """Designs that a budget is also reckoned for, beside the study's own."""

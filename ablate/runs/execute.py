@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol, get_args
 
 from ablate import identity
-from ablate.errors import AblateError, ConfigError, StudyError, one_of
+from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import host as devices
 from ablate.pool import scheduler
 from ablate.pool.dispatcher import Dispatcher, Ended, Listener, canaries
@@ -27,8 +27,8 @@ from ablate.runs.planned import Counts, Planned, again, count, described, folder
 from ablate.store.reader import RunState
 from ablate.store.store import Store
 from ablate.study import changes as registration
-from ablate.study import mistakes as check
 from ablate.study import plan as planning
+from ablate.text import one_of
 
 
 class Watcher(Listener, Protocol):
@@ -69,14 +69,14 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
             asked=options.devices,
         )
     except ConfigError as error:
-        raise StudyError([check.problem(study, key, message) for key, message in error.problems]) from None
+        raise StudyError([study.problem(key, message) for key, message in error.problems]) from None
     if isinstance(resources.memory_gib, float):
         room = sizes_for(study, slots).room
         most = max(room, key=lambda name: room[name])
         if resources.memory_gib * 1024 > room[most]:
             has = f"{most} has {room[most] / 1024:.1f} GiB"
             message = f"is {resources.memory_gib:g}, but {has}; a run would never fit."
-            raise StudyError([check.problem(study, "resources.memory_gib", message)])
+            raise StudyError([study.problem("resources.memory_gib", message)])
     return slots
 
 

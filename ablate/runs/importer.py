@@ -16,11 +16,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ablate.analysis.results import count_name, spread_name
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError
 from ablate.identity import canonical_json, sha256
 from ablate.records import Better, Cell, Choice, Json, Role, StudyTrick, TrickLevel
 from ablate.store.store import Store
 from ablate.study.design import Space, name_of
+from ablate.text import did_you_mean, one_of
 
 OFF = frozenset({"0", "-1", "off", "no", "false", "none"})
 ON = frozenset({"1", "on", "yes", "true"})

@@ -12,12 +12,13 @@ from pathlib import Path
 
 from ablate.analysis import results
 from ablate.analysis.verdicts import best
-from ablate.errors import AblateError, ConfigError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
 from ablate.records import Json, Parent, Start
 from ablate.runs import adaptive as seeds
 from ablate.store.store import Store
 from ablate.study.plan import Plan
+from ablate.text import did_you_mean, one_of
 
 _DECIDING = ("metric", "seeds", "rows")
 """What decides which variant is best, besides the runs themselves: a change of it is a change of the study."""

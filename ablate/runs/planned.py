@@ -13,7 +13,7 @@ from statistics import median
 from types import MappingProxyType
 
 from ablate import identity
-from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.records import Json, Parent, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.store.reader import RunState, StoredStudy
@@ -23,6 +23,7 @@ from ablate.study import file as studies
 from ablate.study import mistakes as check
 from ablate.study import plan as planning
 from ablate.study import starts
+from ablate.text import did_you_mean, one_of
 from ablate.training.task import Task
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError
 from ablate.pool.dispatcher import fate
 from ablate.records import Json, Role
 from ablate.store.reader import Reader
+from ablate.text import did_you_mean, one_of
 
 
 def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Json]:

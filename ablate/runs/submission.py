@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.analysis.verdicts import best
-from ablate.errors import AblateError, DataError, did_you_mean, one_of
+from ablate.errors import AblateError, DataError
 from ablate.identity import sha256
 from ablate.registry import Registry
 from ablate.runs.planned import Planned, specs
 from ablate.store.store import Store
 from ablate.tables.table import TableData
+from ablate.text import did_you_mean, one_of
 from ablate.training.task import Run
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from ablate.errors import NoDatabaseError
 from ablate.runs.planned import Planned, run_folder
 from ablate.store.store import Store
+from ablate.text import file_size
 
 FILES = ("best.pt", "last.pt")
 
@@ -30,11 +31,11 @@ def told(planned: Planned, db: str) -> list[str]:
     least = sum(sizes)
     mean, kept = least / len(sizes), planned.study.weights
     seeds = len(planned.study.seeds)
-    end = {"all": f"{shown(mean * len(keys))} when all {len(keys)} runs are done", "none": "no run writes any"}
-    end["best"] = f"{shown(mean * seeds)} when all is done and only the best variant keeps them"
+    end = {"all": f"{file_size(mean * len(keys))} when all {len(keys)} runs are done", "none": "no run writes any"}
+    end["best"] = f"{file_size(mean * seeds)} when all is done and only the best variant keeps them"
     if kept == "all" and len(sizes) == len(keys):
-        return [f"Weights of all {len(keys)} runs take {shown(least)} (weights: all)."]
-    return [f"Weights of {len(sizes)} runs take {shown(least)} now; {end[kept]} (weights: {kept})."]
+        return [f"Weights of all {len(keys)} runs take {file_size(least)} (weights: all)."]
+    return [f"Weights of {len(sizes)} runs take {file_size(least)} now; {end[kept]} (weights: {kept})."]
 
 
 def prune(planned: Planned, db: str) -> float:
@@ -64,12 +65,3 @@ def prune(planned: Planned, db: str) -> float:
 
 def _size(folder: Path) -> int:
     return sum((folder / file).stat().st_size for file in FILES if (folder / file).is_file())
-
-
-def shown(size: float) -> str:
-    """Bytes in words: `41.2 MiB`."""
-    for unit in ("KiB", "MiB"):
-        size /= 1024
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-    return f"{size / 1024:.3g} GiB"

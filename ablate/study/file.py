@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError, did_you_mean, one_of
+from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
 from ablate.records import Cell, Choice, Json, Study, TrickLevel, TrickUse
 from ablate.registry import Registry, unknown
 from ablate.study.lookup import Reader, closure
@@ -33,6 +33,7 @@ from ablate.study.yaml_file import (
     replaced,
     unfold,
 )
+from ablate.text import did_you_mean, one_of
 from ablate.training.dataset import own_modules
 from ablate.training.task import Completed, Task, resolve
 

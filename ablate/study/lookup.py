@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ablate.errors import ConfigError, PluginError, Problem, did_you_mean, one_of
+from ablate.errors import ConfigError, PluginError, Problem
 from ablate.records import (
     COSTS,
     MOST_PER_GPU,
@@ -32,6 +32,7 @@ from ablate.study.design import Space
 from ablate.study.structure import Finding, LevelForm, StudyForm, TrickForm, check, keys, said
 from ablate.study.tune_form import TuneForm
 from ablate.study.yaml_file import Trail, Unfolded, dotted
+from ablate.text import did_you_mean, one_of
 from ablate.training.task import Task
 
 

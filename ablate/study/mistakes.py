@@ -10,23 +10,15 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from ablate.errors import ConfigError, Problem, one_of
+from ablate.errors import ConfigError, Problem
 from ablate.records import CATEGORIES, Cell, Choice, Json, Study, TrickLevel
 from ablate.registry import Registry
 from ablate.study.design import Space, name_of
 from ablate.study.file import configuration, patched
+from ablate.text import one_of
 
 Refused = tuple[str, Cell, Sequence[tuple[str, str]]]
 """A variant's name, its cell, and (dotted key, message) of everything that the task refused in its configuration."""
-
-
-def problem(study: Study, path: str, message: str) -> Problem:
-    """A problem at the dotted place `path`, or where the file says nothing there, at the nearest place around it."""
-    place = path
-    while place and place not in study.positions:
-        place = place.rpartition(".")[0]
-    line, column = study.positions.get(place, (0, 0))
-    return Problem(study.path or study.name, line, column, path, message)
 
 
 # ------------------------------------------------------------------------------------------------------- who set a key
@@ -86,14 +78,14 @@ def refusals(study: Study, refused: Sequence[Refused], planned: int) -> list[Pro
         for key, message in problems:
             found.setdefault((_setter(study, cell, key), message), {})[name] = None
     return [
-        problem(study, place, message if len(names) == planned else f"{message} (in {_listed(list(names))})")
+        study.problem(place, message if len(names) == planned else f"{message} (in {_listed(list(names))})")
         for (place, message), names in found.items()
     ]
 
 
 def refusal(study: Study, cell: Cell, key: str, message: str) -> Problem:
     """What is wrong with a configuration's dotted `key` in one cell, at the line that set it."""
-    return problem(study, _setter(study, cell, key), message)
+    return study.problem(_setter(study, cell, key), message)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -150,7 +142,7 @@ def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> P
     else:
         clash, make = f"sets {key} to {forwards[key]}, but {str(one)!r} sets it to {backwards[key]}", "Make"
     advice = f"{make} them `levels:` of one trick, or say `conflicts: [{one.trick}]`."
-    return problem(study, f"{place}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
+    return study.problem(f"{place}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
 
 
 def _both(start: Mapping[str, Json], first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, str]:
@@ -179,12 +171,11 @@ def hand_listed(study: Study, space: Space, names: Mapping[Cell, str]) -> list[P
     for variant in study.variants:
         why = space.forbidden(variant.cell)
         if why:
-            found.append(problem(study, f"variants.{variant.name}", f"{why}; add it, or leave it out."))
+            found.append(study.problem(f"variants.{variant.name}", f"{why}; add it, or leave it out."))
         elif variant.name in meant:
             other = ", ".join(map(str, meant[variant.name].on)) or "no trick"
             found.append(
-                problem(
-                    study,
+                study.problem(
                     f"variants.{variant.name}",
                     f"the name {variant.name!r} means the variant with {other}, and this one is another; rename it.",
                 )
@@ -204,8 +195,8 @@ def rules(
         return [], []
     categories = {trick.name: trick.category or _shelf_category(registry, trick.levels) for trick in study.tricks}
     found = [
-        problem(
-            study, f"tricks.{name}", f"has no category, and `rules` count them; say `category:` {one_of(CATEGORIES)}."
+        study.problem(
+            f"tricks.{name}", f"has no category, and `rules` count them; say `category:` {one_of(CATEGORIES)}."
         )
         for name, category in categories.items()
         if not category
@@ -216,14 +207,14 @@ def rules(
         count = len(variant.tricks)
         if count < least:
             message = f"has {count} trick{'s' if count > 1 else ''}; `rules` ask for {least} in every variant."
-            found.append(problem(study, f"variants.{variant.name}", message))
+            found.append(study.problem(f"variants.{variant.name}", message))
     used = {categories[choice.trick] for variant in judged for choice in variant.tricks} - {""}
     if judged and len(used) < asked.get("categories_overall", 0):
         message = (
             f"is {asked['categories_overall']}, but the variants listed by hand have {len(used)}: "
             f"{', '.join(c for c in CATEGORIES if c in used) or 'none'}."
         )
-        found.append(problem(study, "rules.categories_overall", message))
+        found.append(study.problem("rules.categories_overall", message))
     forbidden: dict[tuple[str, str], list[str]] = {}
     for variant in study.variants:
         data = configs.get(variant.name, {}).get("data")
@@ -231,7 +222,7 @@ def rules(
         if isinstance(name, str) and name in asked.get("forbid_data", ()):
             forbidden.setdefault((_setter(study, variant.cell, "data.name"), name), []).append(variant.name)
     found += [
-        problem(study, place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
+        study.problem(place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
         for (place, name), names in forbidden.items()
     ]
     plain = [variant.name for variant in study.variants if not variant.tricks]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from ablate.errors import ConfigError, StudyError, did_you_mean
+from ablate.errors import ConfigError, StudyError
 from ablate.identity import canonical_json, run_key, sha256
 from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
@@ -20,7 +20,7 @@ from ablate.study import search, starts
 from ablate.study.design import Space
 from ablate.study.file import configuration
 from ablate.study.rows import PlannedRow, baseline_of, choose, names_of, rows_of
-from ablate.text import listed
+from ablate.text import did_you_mean, listed
 from ablate.training.task import Completed, Task
 
 PLACEBO = "placebo"
@@ -194,13 +194,13 @@ def make_plan(
     names = names_of(drafts, space)
     problems += check.hand_listed(study, space, names)
     if not drafts:
-        raise StudyError(problems or [check.problem(study, "designs", "choose no variant at all.")])
+        raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
     baseline = baseline_of(study, drafts, names, cells)
     if baseline not in cells:
         known = listed(cells, most=8)
         message = f"no variant of this plan is called {baseline!r}; there is {known}.{did_you_mean(baseline, cells)}"
-        problems.append(check.problem(study, "baseline", message))
+        problems.append(study.problem("baseline", message))
     problems += check.clashes(study, cells)
     completed, refused = _complete(study, registry, task, cells)
     problems += check.refusals(study, refused, len(cells))
@@ -256,9 +256,7 @@ def _with_placebo(
 ) -> tuple[tuple[PlannedRow, ...], tuple[PlannedVariant, ...]]:
     """Rows and variants with a placebo of what the first row is compared with, below the rows of that row's design."""
     if any(variant.name == PLACEBO for variant in variants):
-        raise StudyError(
-            [check.problem(study, "placebo", f"adds a variant {PLACEBO!r}, and the study has one already.")]
-        )
+        raise StudyError([study.problem("placebo", f"adds a variant {PLACEBO!r}, and the study has one already.")])
     first = next((row for row in rows if row.compared_with is not None), rows[0])
     reference = next(variant for variant in variants if variant.name == (first.compared_with or baseline))
     last = max(i for i, row in enumerate(rows) if row.design == first.design)

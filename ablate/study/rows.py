@@ -12,7 +12,6 @@ from ablate.errors import ConfigError, PluginError, Problem
 from ablate.identity import canonical_json
 from ablate.records import Cell, Study
 from ablate.registry import Registry
-from ablate.study import mistakes as check
 from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space, name_of
 
 BY_HAND = "variants"
@@ -58,9 +57,9 @@ def choose(study: Study, registry: Registry, space: Space) -> tuple[list[Draft],
             design: Design = registry.make("designs", use.name, use.options)
             chosen = _allowed(design.choose(space), space)
         except ConfigError as error:
-            problems += [check.problem(study, f"{place}.{key}", message) for key, message in error.problems]
+            problems += [study.problem(f"{place}.{key}", message) for key, message in error.problems]
         except (DesignError, PluginError) as error:
-            problems.append(check.problem(study, place, str(error)))
+            problems.append(study.problem(place, str(error)))
         else:
             drafts += [Draft(use.name, row, design.by_baseline) for row in chosen.rows]
             left_out += [f"{name_of(left.cell, space, left.of)} of {use.name}: {left.why}" for left in chosen.left_out]

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from math import floor
 from typing import Literal, cast
 
-from ablate.errors import ConfigError, Problem, did_you_mean, one_of
+from ablate.errors import ConfigError, Problem
 from ablate.identity import canonical_json, sha256
 from ablate.records import Cell, Json, Study, TrickUse
 from ablate.registry import Registry
 from ablate.study.file import configuration, patched
-from ablate.study.mistakes import problem
+from ablate.text import did_you_mean, one_of
 from ablate.training.task import Completed, Task
 
 BEST = "best"
@@ -228,13 +228,13 @@ def problems(
     found = [*_unknown_variants(study, variants)]
     space = study.tune["space"]
     if not space:
-        found.append(problem(study, "tune.space", "is empty; list keys of the configuration with their ranges."))
+        found.append(study.problem("tune.space", "is empty; list keys of the configuration with their ranges."))
     named = [name for name in study.tune.get("variants") or [study.tune["variant"]] if name in variants]
     searched = {name: variants[name] for name in named} or variants
     for key, given in space.items():
         unknown = [trick for trick in given.get("when", ()) if trick not in _choices(study)]
         found += [
-            problem(study, f"tune.space.{key}.when", f"no trick of this study is called {trick!r}; it has "
+            study.problem(f"tune.space.{key}.when", f"no trick of this study is called {trick!r}; it has "
                     f"{one_of(_choices(study)) or 'none'}.{did_you_mean(str(trick), _choices(study))}")
             for trick in unknown
         ]  # fmt: skip
@@ -255,7 +255,7 @@ def _unknown_variants(study: Study, variants: Mapping[str, object]) -> Iterator[
     for place, name in (places or {"tune.variant": study.tune["variant"]}).items():
         if name not in variants and not (name == BEST and not listed):
             known = [*variants, *([] if listed else [BEST])]
-            yield problem(study, place, no_variant(str(name), known))
+            yield study.problem(place, no_variant(str(name), known))
 
 
 def no_variant(name: str, known: Sequence[str]) -> str:
@@ -272,15 +272,15 @@ def _wrong_key(
     if not where:
         known = sorted({name for cell, done in variants.values() for name in _known(study, cell, done)})
         if key in known:
-            return [problem(study, place, "is searched in no variant: the tricks of its `when` are never on together.")]
+            return [study.problem(place, "is searched in no variant: the tricks of its `when` are never on together.")]
         nearest = did_you_mean(key, known)
         hint = nearest or " Keys are dotted, as in optimizer.lr; a trick's are tricks.NAME.PARAMETER."
-        return [problem(study, place, f"no configuration that is searched has the key {key!r}.{hint}")]
+        return [study.problem(place, f"no configuration that is searched has the key {key!r}.{hint}")]
     cell, done = where[0]
     parameter = _parameter(key, study.tune["space"][key], value_at(study, cell, done, key))
     if parameter.kind != "choice" and isinstance(value_at(study, cell, done, key), str | bool | Mapping | list):
         value = value_at(study, cell, done, key)
-        return [problem(study, place, f"is a range, but the configuration has {value!r} there; list `choices`.")]
+        return [study.problem(place, f"is a range, but the configuration has {value!r} there; list `choices`.")]
     ends = {"low": parameter.low, "high": parameter.high}
     tried = dict(enumerate(parameter.choices)) if parameter.kind == "choice" else ends
     found = []
@@ -289,7 +289,7 @@ def _wrong_key(
             complete(study, cell, {key: value}, task, registry, done)
         except ConfigError as error:
             below = f".choices.{end}" if parameter.kind == "choice" else f".{end}"
-            found += [problem(study, place + below, message) for _, message in error.problems[:1]]
+            found += [study.problem(place + below, message) for _, message in error.problems[:1]]
     return found
 
 
@@ -311,4 +311,4 @@ def _no_grid(study: Study, variants: Mapping[str, tuple[Cell, Completed]]) -> li
     cell, done = next(iter(variants.values()))
     endless = [p.key for p in parameters(study, cell, done) if p.values is None]
     message = "has every value between low and high; a grid needs `step` or `choices`."
-    return [problem(study, f"tune.space.{key}", message) for key in endless]
+    return [study.problem(f"tune.space.{key}", message) for key in endless]

@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from ablate.errors import did_you_mean, one_of
 from ablate.records import CATEGORIES, Json
 from ablate.registry import Registry
 from ablate.study.form import (
@@ -34,6 +33,7 @@ from ablate.study.form import (
 )
 from ablate.study.tune_form import TuneForm
 from ablate.study.yaml_file import Trail, printable
+from ablate.text import did_you_mean, one_of
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablate.analysis.comparisons import ALPHA
-from ablate.records import Row, percent
-from ablate.text import joined, listed
+from ablate.records import Row
+from ablate.text import joined, listed, percent
 
 if TYPE_CHECKING:
     from ablate.analysis.verdicts import Measured

@@ -18,8 +18,7 @@ from ablate.analysis.comparisons import ALPHA, summarise
 from ablate.analysis.factorial import Estimated, Factor, Layout, Term
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
-from ablate.figures.figure import Interaction, Quarter
-from ablate.records import Json
+from ablate.records import Interaction, Json, Quarter
 from ablate.tables import notes
 from ablate.tables.table import Chance, Measure, ViewData
 from ablate.text import listed

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from ablate.records import AlsoValue, Better, Row, percent
+from ablate.records import AlsoValue, Better, Row
 from ablate.tables.table import (
     Chance,
     Measure,
@@ -20,12 +20,10 @@ from ablate.tables.table import (
     TableOptions,
     ViewData,
     column_names,
-    decimals,
-    fixed,
     named,
-    one_line,
     view_columns,
 )
+from ablate.text import decimals, fixed, one_line, percent
 
 
 @dataclass(frozen=True)
@@ -129,7 +127,7 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
 def _columns(data: TableData, options: TableOptions, alone: str | None) -> dict[str, _Column]:
     """Every column that the table can show, by name, in the order in which it shows them."""
     single = len(data.rows) > 1 and all(row.n <= 1 for row in data.rows)
-    spread = decimals((row.mean for row in data.rows), (row.std for row in data.rows))
+    spread = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
     digits = spread if options.digits is None else options.digits
     delta = f"Δ vs {one_line(alone)}" if alone is not None else "Δ"
     sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in data.rows)) or percent(0.95)
@@ -169,7 +167,7 @@ def _ticks(switch: Switch) -> _Column:
 
 def _also(data: TableData, name: str) -> _Column:
     values = [row.also[name] for row in data.rows]
-    places = decimals((value.mean for value in values), (value.std for value in values))
+    places = decimals((value.std for value in values), (value.mean for value in values))
 
     def cell(row: Row) -> Cell:
         return Cell(_further(row.also[name], row.n, places), number=True, bold=data.best.get(name) == row.variant)
@@ -227,7 +225,7 @@ def _view_grid(data: ViewData, options: TableOptions) -> Grid:
     chosen = [named(name, columns, "--columns") for name in options.columns or columns]
     measures = [shown for row in data.rows for shown in row if isinstance(shown, Measure)]
     spreads = (m.high - m.low if m.low is not None and m.high is not None else m.se for m in measures)
-    digits = decimals((m.value for m in measures), spreads) if options.digits is None else options.digits
+    digits = decimals(spreads, (m.value for m in measures)) if options.digits is None else options.digits
     rows = tuple(tuple(_view_cell(row[i], digits) for i in chosen) for row in data.rows)
     return Grid(
         tuple(one_line(data.header[i]) for i in chosen),

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 from ablate.analysis.comparisons import MINIMUM_N, pooled_error, seed_correlation
 from ablate.analysis.verdicts import Measured, best, direction
-from ablate.records import COSTS, Json, Row, percent
+from ablate.records import COSTS, Json, Row
 from ablate.study import changes as registration
 from ablate.tables import adaptive
-from ablate.text import listed, many
+from ablate.text import listed, many, percent
 
 if TYPE_CHECKING:
     from ablate.store.reader import StoredCell

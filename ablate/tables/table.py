@@ -6,18 +6,17 @@ statistic; nothing here knows a format's syntax.
 
 from __future__ import annotations
 
-import math
 import re
-import statistics
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain, groupby
 from typing import TypeVar
 
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError
 from ablate.records import Better, Json, Row
 from ablate.registry import Plugin
+from ablate.text import did_you_mean, one_line, one_of
 
 
 @dataclass(frozen=True)
@@ -144,33 +143,6 @@ class Format(Plugin):
     def text(self, text: str) -> str:
         """`text` as this format's markup that reads as `text`, on one line."""
         return one_line(text)
-
-
-def one_line(text: str) -> str:
-    """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
-    return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
-
-
-def decimals(means: Iterable[float | None], stds: Iterable[float | None]) -> int:
-    """As many decimals as show two digits of the median standard deviation, 0 to 8; without any, as many as the numbers
-    have, 0 to 2."""
-    known = [mean for mean in means if mean is not None]
-    spread = [std for std in stds if std]
-    if spread:
-        return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
-    # A parameter count of 63.7 million, or an accuracy that a paper prints as 81.8, has no more digits than that.
-    shown = (places for places in (0, 1) if all(math.isclose(mean, round(mean, places)) for mean in known))
-    return next(shown, 2) if known else 2
-
-
-def fixed(value: float, digits: int, *, sign: bool = False) -> str:
-    """A number with its decimals; never `-0.00`. Numbers too large or too small for that get an exponent."""
-    size = abs(value)
-    if size >= 1e9 or (size > 0 and digits >= 8 and size < 10 ** (1 - digits)):
-        return f"{value:+.3g}" if sign else f"{value:.3g}"
-    text = f"{value:.{digits}f}"
-    text = text.removeprefix("-") if float(text) == 0 else text
-    return "+" + text if sign and float(text) > 0 else text
 
 
 # -------------------------------------------------------------------------------------------------------------- records

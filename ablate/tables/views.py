@@ -15,12 +15,12 @@ from ablate.analysis import results
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
 from ablate.analysis.results import Results
 from ablate.analysis.verdicts import Asked
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json
 from ablate.tables import adaptive, factorials
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, TableData, ViewData
-from ablate.text import listed
+from ablate.text import did_you_mean, listed, one_of
 
 VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
 """What `--view` may name; the first is the table itself."""

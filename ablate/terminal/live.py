@@ -24,7 +24,8 @@ from ablate.pool.executor import Failed, Finished, Slot
 from ablate.records import INTERRUPTED, Better, Role
 from ablate.runs.progress import standing
 from ablate.store.reader import Reader, StoredCell
-from ablate.terminal.printed import duration, standing_line, summary
+from ablate.terminal.printed import standing_line, summary
+from ablate.text import duration
 
 if TYPE_CHECKING:
     from ablate.pool.dispatcher import Dispatcher, Work

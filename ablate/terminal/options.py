@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError
+from ablate.text import did_you_mean, one_of
 
 StudyArgument = Annotated[
     str | None,

@@ -13,20 +13,11 @@ from tabulate import tabulate
 
 from ablate.analysis import reruns as noise
 from ablate.pool.executor import Slot
-from ablate.text import many
+from ablate.text import duration, many
 
 if TYPE_CHECKING:
     from ablate.runs.planned import Counts, Planned
     from ablate.store.store import Store
-
-
-def duration(seconds: float) -> str:
-    """A duration in words: `42 s`, `4 min`, `2 h 5 min`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 / 60:.0f} min"
 
 
 def slots_in_words(slots: Sequence[Slot]) -> str:

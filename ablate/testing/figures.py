@@ -15,18 +15,8 @@ from xml.etree import ElementTree
 
 from ablate.figures import paper
 from ablate.figures import screen as interactive
-from ablate.figures.figure import (
-    Curve,
-    Interaction,
-    Quarter,
-    Scene,
-    SeedCurve,
-    Series,
-    Source,
-    TunedTrial,
-    TuningHistory,
-)
-from ablate.records import Json, Row
+from ablate.figures.figure import Curve, Scene, SeedCurve, Series, Source, TunedTrial, TuningHistory
+from ablate.records import Interaction, Json, Quarter, Row
 from ablate.registry import Registry
 
 HOSTILE = (

@@ -10,8 +10,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ablate.errors import DataError, did_you_mean, one_of
+from ablate.errors import DataError
 from ablate.identity import sha256_file
+from ablate.text import did_you_mean, one_of
 from ablate.training.unpickle import text, unpickled
 
 if TYPE_CHECKING:

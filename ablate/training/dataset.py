@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Gt, Lt
 
-from ablate.errors import ChangedError, DataError, did_you_mean, one_of
+from ablate.errors import ChangedError, DataError
 from ablate.identity import canonical_json, sha256
 from ablate.records import Json
 from ablate.registry import Count, Plugin, Size
 from ablate.rng import seed_for
+from ablate.text import did_you_mean, one_of
 
 own_modules: list[str] = []
 """Folders in which this process looks for a user's own loading code, besides those that a data set names."""

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Literal
 
-from ablate.errors import ConfigError, PluginError, did_you_mean, one_of
+from ablate.errors import ConfigError, PluginError
 from ablate.records import Json
 from ablate.registry import Count, NonNegative, Positive, Registry, Share, ShareBelowOne, build, unknown
+from ablate.text import did_you_mean, one_of
 from ablate.training.dataset import Dataset
 from ablate.training.model import Model
 

@@ -22,8 +22,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ablate.errors import AblateError, did_you_mean
-from ablate.text import listed
+from ablate.errors import AblateError
+from ablate.text import did_you_mean, listed
 
 Head = Literal["auto", "new", "keep"]
 State = Mapping[str, Tensor]

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ablate.analysis import results, tuned
-from ablate.errors import AblateError, did_you_mean, one_of
+from ablate.errors import AblateError
 from ablate.records import Cell, Json, Row, Study
 from ablate.runs.planned import Planned
 from ablate.store.store import Store
 from ablate.study import mistakes as check
 from ablate.study import search
 from ablate.study.yaml_file import Trail, edited
+from ablate.text import did_you_mean, one_of
 
 
 def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source, in_words, seeds_in_words
+from ablate.figures.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source
+from ablate.text import in_words, seeds_in_words
 
 _BRIEF = ("dev_accuracy", "dev_loss")
 """What a course brief asks for; a task of other metrics shows its own."""

@@ -15,25 +15,9 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import (
-    Axis,
-    Colour,
-    Figure,
-    Mark,
-    Marker,
-    Panel,
-    Rule,
-    Scene,
-    Series,
-    Source,
-    Span,
-    fixed,
-    in_words,
-    number,
-    places,
-    seeds_in_words,
-)
-from ablate.records import Better, Row, percent
+from ablate.figures.figure import Axis, Colour, Figure, Mark, Marker, Panel, Rule, Scene, Series, Source, Span
+from ablate.records import Better, Row
+from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset
 
 _SMALL = "n < 3: no interval"
 _DRAWN: dict[str, tuple[Colour, Marker]] = {
@@ -104,7 +88,7 @@ class EffectsFigure(Figure):
             minimum_effect=source.minimum_effect,
             seeds=source.seeds,
             rows=tuple(map(_effect, kept)),
-            digits=places(
+            digits=decimals(
                 [
                     row.delta_ci_high - row.delta
                     for row in kept
@@ -132,7 +116,7 @@ class EffectsFigure(Figure):
             for rows in groups
         ]
         decided = [row for row in info.rows if row.verdict in ("helps", "hurts")]
-        said = [f"{row.label} {fixed(row.delta, info.digits, sign=True)} ({row.verdict})" for row in decided]
+        said = [f"{row.label} {typeset(row.delta, info.digits, sign=True)} ({row.verdict})" for row in decided]
         return Scene(
             title=f"{info.study}: effects on {info.metric}",
             caption=_caption(info),
@@ -252,10 +236,10 @@ def _arrows(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, h
 
 def _numbers(row: EffectRow, digits: int) -> str:
     """`−6.70 (−10.61 to −2.79)`."""
-    text = fixed(row.delta, digits, sign=True)
+    text = typeset(row.delta, digits, sign=True)
     if row.low is None or row.high is None:
         return f"{text} (no interval)"
-    return f"{text} ({fixed(row.low, digits, sign=True)} to {fixed(row.high, digits, sign=True)})"
+    return f"{text} ({typeset(row.low, digits, sign=True)} to {typeset(row.high, digits, sign=True)})"
 
 
 def _of_what(info: Effects) -> str:

@@ -12,8 +12,10 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Interaction, Mark, Panel, Scene, Series, Source, fixed, in_words, places
-from ablate.figures.figure import seeds_in_words as seeds_named
+from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source
+from ablate.records import Interaction
+from ablate.text import decimals, in_words, typeset
+from ablate.text import seeds_in_words as seeds_named
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ class InteractionsFigure(Figure):
         return Interactions(
             study=source.study, metric=source.titled(source.metric), better=source.better, seeds=source.seeds,
             pairs=pairs, low=min(ends) - pad, high=min(max(ends) + pad, 100.5 if percent else math.inf),
-            digits=places(halves),
+            digits=decimals(halves),
             left_out=len(source.interactions) - len(pairs),
         )  # fmt: skip
 
     def scene(self, info: Interactions) -> Scene:
-        said = [f"{' × '.join(pair.tricks)} {fixed(pair.estimate, info.digits, sign=True)}" for pair in info.pairs]
+        said = [f"{' × '.join(pair.tricks)} {typeset(pair.estimate, info.digits, sign=True)}" for pair in info.pairs]
         return Scene(
             title=f"{info.study}: interactions on {info.metric}",
             caption=_caption(info),
@@ -82,7 +84,7 @@ def _panel(pair: Interaction, info: Interactions) -> Panel:
                 colour="blue" if on else "vermillion",
                 dash="solid" if on else "dashed", marker="circle" if on else "hollow_square",
                 hover=tuple(
-                    f"{'with' if q.first else 'without'} {first}, {state} {second}: {fixed(q.mean, info.digits)}"
+                    f"{'with' if q.first else 'without'} {first}, {state} {second}: {typeset(q.mean, info.digits)}"
                     for q in of
                 ),
             )
@@ -104,9 +106,9 @@ def _caption(info: Interactions) -> str:
     ]
     listed = []
     for pair in info.pairs:
-        text = f"{' × '.join(pair.tricks)} {fixed(pair.estimate, info.digits, sign=True)}"
+        text = f"{' × '.join(pair.tricks)} {typeset(pair.estimate, info.digits, sign=True)}"
         if pair.ci_low is not None and pair.ci_high is not None:
-            low, high = (fixed(end, info.digits, sign=True) for end in (pair.ci_low, pair.ci_high))
+            low, high = (typeset(end, info.digits, sign=True) for end in (pair.ci_low, pair.ci_high))
             text += f" ({low} to {high})"
         if pair.p_adjusted is not None:
             text += f", p = {pair.p_adjusted:.2g}"

@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import (
-    LINES,
-    Axis,
-    Curve,
-    Figure,
-    Mark,
-    Panel,
-    Scene,
-    Series,
-    Source,
-    in_words,
-    seeds_in_words,
-)
+from ablate.figures.figure import LINES, Axis, Curve, Figure, Mark, Panel, Scene, Series, Source
+from ablate.text import in_words, seeds_in_words
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from ablate.errors import FigureError, did_you_mean
-from ablate.figures.figure import (
-    LINES,
-    Axis,
-    Figure,
-    Mark,
-    Panel,
-    Scene,
-    Series,
-    Source,
-    in_words,
-    number,
-    seeds_in_words,
-)
-from ablate.records import Better, percent
+from ablate.errors import FigureError
+from ablate.figures.figure import LINES, Axis, Figure, Mark, Panel, Scene, Series, Source
+from ablate.records import Better
+from ablate.text import did_you_mean, in_words, number, percent, seeds_in_words
 
 _COSTS = ("parameters", "train_seconds")
 """What `cost: None` means: the first that differs between the variants by a tenth or more."""

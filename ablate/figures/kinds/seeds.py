@@ -10,19 +10,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import (
-    Axis,
-    Figure,
-    Mark,
-    Panel,
-    Scene,
-    Series,
-    Source,
-    Words,
-    in_words,
-    number,
-    seeds_in_words,
-)
+from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source, Words
+from ablate.text import in_words, number, seeds_in_words
 
 _LANES = 0.19
 """How far above and below its row's middle the points of the comparison and of the row stand."""

@@ -9,21 +9,9 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import (
-    Axis,
-    Figure,
-    Mark,
-    Panel,
-    Rule,
-    Scene,
-    Series,
-    Source,
-    TunedTrial,
-    TuningHistory,
-    in_words,
-    number,
-)
+from ablate.figures.figure import Axis, Figure, Mark, Panel, Rule, Scene, Series, Source, TunedTrial, TuningHistory
 from ablate.records import Json
+from ablate.text import in_words, number
 
 _HEIGHT = 1.6
 

@@ -19,7 +19,6 @@ import typst
 
 from ablate.errors import AblateError
 from ablate.figures import paper
-from ablate.figures.figure import in_words
 from ablate.figures.typeset import drawable
 from ablate.records import Row
 from ablate.registry import Registry
@@ -41,6 +40,7 @@ from ablate.reports.document import (
 )
 from ablate.tables.grid import grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
+from ablate.text import in_words
 
 PAGES = 2
 VIEW_ROWS = 20

@@ -16,9 +16,9 @@ from functools import reduce
 from operator import xor
 from typing import ClassVar, Literal
 
-from ablate.errors import one_of
 from ablate.records import Cell, StudyTrick
 from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space
+from ablate.text import one_of
 
 # GENERATORS[resolution][k]: the fewest runs in which k tricks have at least that resolution. The first tricks are the
 # letters a, b, c, ...; each further trick is on where the product of the letters of its word is.

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ablate.errors import did_you_mean, one_of
 from ablate.records import Cell
 from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space
+from ablate.text import did_you_mean, one_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape as _escape
 
 from ablate.tables.grid import Cell, Grid, Group, grid
-from ablate.tables.table import Format, TableData, TableOptions, ViewData, one_line
+from ablate.tables.table import Format, TableData, TableOptions, ViewData
+from ablate.text import one_line
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

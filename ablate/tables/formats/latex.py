@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ablate.tables.grid import Cell, Grid, Group, Span, grid
-from ablate.tables.table import Format, TableData, TableOptions, ViewData, one_line
+from ablate.tables.table import Format, TableData, TableOptions, ViewData
+from ablate.text import one_line
 
 _TEXT = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from tabulate import tabulate
 
 from ablate.tables.grid import Cell, Grid, grid
-from ablate.tables.table import Format, TableData, TableOptions, ViewData, one_line
+from ablate.tables.table import Format, TableData, TableOptions, ViewData
+from ablate.text import one_line
 
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 

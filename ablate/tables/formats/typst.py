@@ -9,7 +9,8 @@ import re
 from dataclasses import dataclass
 
 from ablate.tables.grid import Cell, Grid, Group, grid
-from ablate.tables.table import Format, TableData, TableOptions, ViewData, one_line
+from ablate.tables.table import Format, TableData, TableOptions, ViewData
+from ablate.text import one_line
 
 _DOCUMENT = """#set page(paper: "a4", flipped: true, margin: 15mm)
 #set text(size: 9pt)

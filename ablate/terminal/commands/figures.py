@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from ablate.errors import AblateError, ConfigError, one_of
+from ablate.errors import AblateError, ConfigError
 from ablate.terminal.options import Global, StudyArgument, check_choice, kind_of, say, write
+from ablate.text import one_of
 
 if TYPE_CHECKING:
     from ablate.figures.figure import Scene, TuningHistory

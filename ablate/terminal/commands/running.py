@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ablate import text
 from ablate.terminal.options import Global, Set, StudyArgument, say
 
 app = typer.Typer()
@@ -47,7 +48,7 @@ def run(
         sys.exit(130)
     freed = weights.prune(found, Global.db)
     if freed:
-        say(f"removed {weights.shown(freed)} of weights: the study keeps those of the best variant.")
+        say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
     print(table_text(found.study.name, "markdown"), end="")
     if _has_failures(found.study.name):
         raise typer.Exit(1)

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.errors import AblateError, one_of
+from ablate.errors import AblateError
 from ablate.terminal.options import Global, Output, StudyArgument, check_choice, write
+from ablate.text import one_of
 
 FORMATS = {
     ".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json",

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ablate.errors import DataError, did_you_mean
+from ablate.errors import DataError
 from ablate.identity import canonical_json, sha256
 from ablate.registry import Count
+from ablate.text import did_you_mean
 from ablate.training.datafile import distinct as all_different
 from ablate.training.datafile import found, hash_of
 from ablate.training.dataset import Source, Subset

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ablate.errors import DataError, did_you_mean
+from ablate.errors import DataError
 from ablate.identity import canonical_json
+from ablate.text import did_you_mean
 from ablate.training.datafile import as_ids, as_images, as_labels, distinct, hash_of
 from ablate.training.dataset import Source, Subset, own_modules
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ablate.errors import ConfigError, did_you_mean
+from ablate.errors import ConfigError
+from ablate.text import did_you_mean
 from ablate.training.model import Model
 
 if TYPE_CHECKING:

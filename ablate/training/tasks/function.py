@@ -18,10 +18,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ablate.errors import ConfigError, did_you_mean, one_of
+from ablate.errors import ConfigError
 from ablate.identity import sha256_file
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
+from ablate.text import did_you_mean, one_of
 from ablate.training.task import Completed, Function, Run, Task, Values
 
 
