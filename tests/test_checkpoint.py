@@ -116,7 +116,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_then_to_the_start
 
 def test_a_checkpoint_of_other_versions_is_not_used(tmp_path, monkeypatch, capsys):
     execute(run_of(tmp_path / "b"), epochs=3)
-    monkeypatch.setattr(checkpoint, "_made_with", lambda: {"torch": "9"})
+    monkeypatch.setattr(checkpoint, "provenance", lambda: {"torch": "9"})
     execute(run_of(tmp_path / "b"), epochs=1)
     assert "made by other versions" in capsys.readouterr().out
 

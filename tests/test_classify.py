@@ -11,7 +11,7 @@ from ablate.errors import AblateError, ChangedError, ConfigError
 from ablate.records import RunSpec, TrickUse
 from ablate.registry import Registry
 from ablate.testing.training import TINY, base_for, trained
-from ablate.training import trainer
+from ablate.training import checkpoint, trainer
 from ablate.training.recipe import parse
 from ablate.training.task import Run
 from ablate.training.tasks.classify import Classify
@@ -126,7 +126,7 @@ def test_last_and_best_weights_are_left_and_hold_no_code(tmp_path):
     losses = [values["dev_loss"] for values in CLASSIFY.execute(run)]
     assert min(losses) != losses[-1], "the last epoch is the best one: this test would show nothing"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["best.pt", "last.pt", "training.json"]
-    assert trainer.hash_of(weights(tmp_path / "last.pt")) == run.outputs["weights"]
+    assert checkpoint.tensors_sha256(weights(tmp_path / "last.pt")) == run.outputs["weights"]
     recipe = parse(run.config, Registry())
     training = trainer.prepare(recipe, [], recipe.data.arrays(), 0, "cpu")
     training.model.load_state_dict(weights(tmp_path / "best.pt"))
@@ -228,7 +228,7 @@ def test_damaged_weights_are_no_result(tmp_path):
     values_of(run_of(tmp_path / "plain", TINY))
     state = torch.load(tmp_path / "plain" / "last.pt", weights_only=True)
     first = next(iter(state))
-    trainer.save({**state, first: state[first] + 1}, tmp_path / "plain" / "last.pt")
+    checkpoint.save({**state, first: state[first] + 1}, tmp_path / "plain" / "last.pt")
     with pytest.raises(AblateError, match="is damaged: it is not what run kkkkkkkk ended with"):
         values_of(measuring(tmp_path / "run", [TTA], tmp_path / "plain"))
 

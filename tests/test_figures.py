@@ -234,11 +234,11 @@ def test_plotly_knows_every_property_that_is_set():
 
 
 def test_a_pdf_holds_its_fonts_as_truetype():
-    assert b"/CIDFontType2" in paper.draw(source.draw(SOURCE, "effects"), "pdf")
+    assert b"/CIDFontType2" in paper.draw(plots.draw(SOURCE, "effects"), "pdf")
 
 
 def test_an_svg_says_what_it_shows():
-    made = paper.draw(source.draw(SOURCE, "effects"), "svg").decode()
+    made = paper.draw(plots.draw(SOURCE, "effects"), "svg").decode()
     assert 'role="img"' in made
     assert "<desc>Forest plot" in made
 

@@ -10,8 +10,8 @@ import ablate
 ROOT = Path(ablate.__file__).parent
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "task model dataset unpickle datafile layers transfer recipe trick trainer checkpoint",
-    "study": "yaml_file form tune_form structure design lookup starts file mistakes search rows drift changes plan",
+    "training": "task model dataset unpickle datafile provenance layers transfer recipe trick trainer checkpoint",
+    "study": "yaml_file form tune_form structure design lookup file mistakes search rows drift changes plan",
     "store": "schema reader store",
     "pool": "executor feed host packer scheduler worker warm dispatcher",
     "analysis": "blocks comparisons power looks verdicts factorial tuned reruns results",
@@ -39,7 +39,6 @@ NOT_YET = {
     ("analysis.results", "tables.table"),
     ("analysis.tuned", "tuning.hunt"),
     ("runs.submission", "tables.table"),
-    ("training.checkpoint", "pool.host"),
     ("tuning.journal", "figures.figure"),
     ("runs.execute", "pool.executors.local"),
     ("terminal.commands.running", "terminal.commands.tables"),

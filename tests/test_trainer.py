@@ -15,7 +15,7 @@ from ablate.records import TrickUse
 from ablate.registry import Registry
 from ablate.rng import seed_for
 from ablate.testing.training import TINY, trained
-from ablate.training import trainer
+from ablate.training import checkpoint, trainer
 from ablate.training.layers import Dropout
 from ablate.training.recipe import parse
 
@@ -153,11 +153,11 @@ def test_a_training_set_smaller_than_a_batch_is_one_batch():
 
 def test_evaluation_leaves_the_network_as_it_was():
     training = ready()
-    before = trainer.state_of(training.model)
+    before = checkpoint.state_of(training.model)
     _, logits = trainer.evaluate(training, training.dev_images)
     assert logits.shape == (64, 4)
     assert training.model.training
-    assert trainer.hash_of(trainer.state_of(training.model)) == trainer.hash_of(before)
+    assert checkpoint.tensors_sha256(checkpoint.state_of(training.model)) == checkpoint.tensors_sha256(before)
 
 
 def test_evaluation_in_pieces_is_evaluation_at_once():
@@ -195,11 +195,11 @@ def test_mixed_precision_trains():
 
 def test_the_hash_sees_values_and_names_and_not_the_memory_format():
     tensor = torch.randn(2, 3, 4, 4)
-    assert trainer.hash_of({"a": tensor}) == trainer.hash_of(
+    assert checkpoint.tensors_sha256({"a": tensor}) == checkpoint.tensors_sha256(
         {"a": tensor.contiguous(memory_format=torch.channels_last)}
     )
-    assert trainer.hash_of({"a": tensor}) != trainer.hash_of({"b": tensor})
-    assert trainer.hash_of({"a": tensor}) != trainer.hash_of({"a": tensor + 1})
+    assert checkpoint.tensors_sha256({"a": tensor}) != checkpoint.tensors_sha256({"b": tensor})
+    assert checkpoint.tensors_sha256({"a": tensor}) != checkpoint.tensors_sha256({"a": tensor + 1})
 
 
 def test_a_trick_s_draws_are_its_own_at_every_step():

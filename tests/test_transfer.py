@@ -17,7 +17,7 @@ from ablate.study.file import parse as study
 from ablate.study.file import task_of
 from ablate.study.plan import make_plan
 from ablate.testing.training import TINY, trained
-from ablate.training import trainer, transfer
+from ablate.training import checkpoint, trainer, transfer
 from ablate.training.recipe import parse
 from ablate.training.task import Completed
 from ablate.training.tasks.classify import Classify
@@ -239,9 +239,9 @@ def states(trick, epochs=4, optimizer="sgd"):
     recipe = parse(config, Registry())
     trainer.settle("cpu")
     training = trainer.prepare(recipe, [("it", trick)], recipe.data.arrays(), 0, "cpu")
-    yield trainer.state_of(training.model)
+    yield checkpoint.state_of(training.model)
     for epoch in trainer.train(training):
-        yield trainer.state_of(epoch.model)
+        yield checkpoint.state_of(epoch.model)
 
 
 def changed(before, after):

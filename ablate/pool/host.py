@@ -7,9 +7,7 @@ Slots on several GPUs at once are not made: a run takes one GPU or none.
 from __future__ import annotations
 
 import os
-import platform
 import socket
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,9 +16,7 @@ from pathlib import Path
 import psutil
 
 from ablate.errors import AblateError, ConfigError
-from ablate.identity import sha256
 from ablate.pool.executor import Slot
-from ablate.records import Json
 from ablate.text import did_you_mean, one_of
 
 
@@ -92,18 +88,6 @@ def memory_mib(name: str) -> int:
 def processors() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@cache
-def processor_kind() -> str:
-    """The processor's name, as numbers may differ between kinds."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def slots(
@@ -205,39 +189,3 @@ def kernel_oom_kills() -> int:
 
 
 # ------------------------------------------------------------------------------------------------------- provenance
-
-
-@cache
-def source_hash() -> str:
-    """A hash of ablate's own sources."""
-    root = Path(__file__).parent.parent
-    text = "".join(f"{p.relative_to(root)}\0{sha256(p.read_bytes())}\n" for p in sorted(root.rglob("*.py")))
-    return sha256(text)
-
-
-@cache
-def git_commit(folder: str) -> str | None:
-    """The commit that `folder` is at, with `+` where tracked files differ from it; None outside a repository."""
-    try:
-        commit = _git(folder, "rev-parse", "HEAD")
-        return commit + "+" * bool(_git(folder, "status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def _git(folder: str, *words: str) -> str:
-    done = subprocess.run(["git", "-C", folder, *words], capture_output=True, text=True, check=True, timeout=10)
-    return done.stdout.strip()
-
-
-def provenance() -> dict[str, Json]:
-    """What a result was made with, besides what its key says. Versions are read without importing anything."""
-    from importlib import metadata
-
-    versions: dict[str, Json] = {"python": platform.python_version(), "processor": processor_kind()}
-    for name in ("torch", "numpy"):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions | {"ablate": source_hash(), "system": f"{platform.system()} {platform.machine()}"}

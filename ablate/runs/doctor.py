@@ -16,6 +16,7 @@ from ablate.runs import execute as runner
 from ablate.runs import planned as planner
 from ablate.store import schema
 from ablate.store.store import Store
+from ablate.training.provenance import processor_kind
 
 PACKAGES = ("torch", "torchvision", "sqlalchemy", "optuna", "pandas", "plotly", "scikit-learn")
 
@@ -26,7 +27,7 @@ def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str,
     versions = [f"{name} {_version(name)}" for name in PACKAGES]
     lines.append(_line("packages", ", ".join(versions)))
     cores = devices.processors()
-    lines.append(_line("processors", f"{cores} usable, {devices.processor_kind()}"))
+    lines.append(_line("processors", f"{cores} usable, {processor_kind()}"))
     gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in devices.gpus()]
     lines.append(_line("GPUs", "; ".join(gpus) or "none that NVML sees; runs train on the processors"))
     if platform.system() != "Linux":

@@ -29,6 +29,7 @@ from ablate.store.store import Store
 from ablate.study import changes as registration
 from ablate.study import plan as planning
 from ablate.text import one_of
+from ablate.training.provenance import provenance
 
 
 class Watcher(Listener, Protocol):
@@ -117,7 +118,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
-            made = devices.provenance() | {"git": devices.git_commit(str(Path(planned.study.path).resolve().parent))}
+            made = provenance(planned.study.path)
             limits = planned.study.limits
             feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, slots)
             dispatcher = Dispatcher(

@@ -22,9 +22,8 @@ from ablate.study import changes as registration
 from ablate.study import file as studies
 from ablate.study import mistakes as check
 from ablate.study import plan as planning
-from ablate.study import starts
 from ablate.text import did_you_mean, one_of
-from ablate.training.task import Task
+from ablate.training.task import NOT_TRAINED, Task
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
         with Store.open(db) as store:
             return lineage.start(parent.plan, parent.stored_form, store, wanted)
     except NoDatabaseError:
-        return starts.NOT_TRAINED
+        return NOT_TRAINED
 
 
 def again(plan: Planned, db: str) -> Planned:
@@ -188,7 +187,7 @@ def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
     said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.draws}
     said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
-    return {**said, **starts.kept(done)}
+    return {**said, **done.kept_start}
 
 
 def folder_name(study: str) -> str:

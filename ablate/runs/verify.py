@@ -16,13 +16,13 @@ from typing import Literal, TypeVar
 
 from ablate.analysis import reruns as noise
 from ablate.errors import AblateError
-from ablate.pool import host as devices
 from ablate.pool.executor import Failed, Finished, Progressed
 from ablate.records import COSTS, Json, RunSpec
 from ablate.runs import execute as runner
 from ablate.runs import planned as planner
 from ablate.store.store import Store
 from ablate.study.drift import differences
+from ablate.training.provenance import provenance
 
 ROUNDING = 1e-5
 """The largest relative difference that another processor or library version may explain by rounding alone."""
@@ -79,8 +79,8 @@ def verify(key: str, db: str) -> Comparison:
         changes = [] if now is None else differences(asked, planner.described(planned.plan, now))
         said = "; ".join(changes) or "the study no longer asks for it"
         raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {said}.")
-    made, provenance = _executed(planned, spec)
-    now_made = devices.provenance() | dict(provenance)
+    made, executed_with = _executed(planned, spec)
+    now_made = provenance() | dict(executed_with)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
     found = replace(compare(stored, made), machine=tuple(one for one in machine if one[1] != one[2]))
     with Store.open(db, write=True) as store:
@@ -106,8 +106,8 @@ def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[
                 match event:
                     case Progressed(_, step, values):
                         curve |= {(name, step): value for name, value in values.items()}
-                    case Finished(_, values, outputs, provenance):
-                        return Result(values, curve, outputs), provenance
+                    case Finished(_, values, outputs, executed_with):
+                        return Result(values, curve, outputs), executed_with
                     case Failed(_, reason, message, detail):
                         raise AblateError(f"it failed this time: {reason}: {message}\n{detail}".rstrip())
     finally:

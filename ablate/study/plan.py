@@ -6,7 +6,7 @@ keys hash. A cell that several designs ask for is one variant, trained once, wit
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -16,12 +16,12 @@ from ablate.identity import canonical_json, run_key, sha256
 from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
 from ablate.study import mistakes as check
-from ablate.study import search, starts
+from ablate.study import search
 from ablate.study.design import Space
 from ablate.study.file import configuration
 from ablate.study.rows import PlannedRow, baseline_of, choose, names_of, rows_of
 from ablate.text import did_you_mean, listed
-from ablate.training.task import Completed, Task
+from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
 
 PLACEBO = "placebo"
 """The variant that `placebo: true` adds: its comparison once more, drawing other random streams."""
@@ -44,7 +44,7 @@ class PlannedVariant:
     @property
     def pending(self) -> Parent | None:
         """Whose weights it waits for: until they are trained its runs have no key."""
-        return starts.pending(self.completed)
+        return self.completed.pending
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ class Plan:
                     "designs": list(variant.designs),
                     "config": dict(variant.completed.config),
                     "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],
-                    **starts.kept(variant.completed),
+                    **variant.completed.kept_start,
                 }
                 for variant in self.variants
             ],
@@ -183,7 +183,7 @@ def make_plan(
     registry: Registry,
     task: Task,
     sources: Mapping[str, str] = MappingProxyType({}),
-    found: starts.Starts = MappingProxyType({}),
+    found: Starts = MappingProxyType({}),
 ) -> Plan:
     """Plan a study. StudyError names every mistake that only tricks, designs and variants together show.
 
@@ -208,7 +208,7 @@ def make_plan(
     judged, rule_notes = check.rules(study, registry, {name: done.config for name, done in completed.items()})
     if problems or judged:
         raise StudyError([*problems, *judged])
-    completed = {name: starts.started(done, found) for name, done in completed.items()}
+    completed = {name: done.started(found) for name, done in completed.items()}
     rows, row_notes = rows_of(study, space, drafts, names, baseline, cells)
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
@@ -222,7 +222,7 @@ def make_plan(
         row_notes.append(_placebo_note(rows))
     runs = _runs(study, variants, {row.compared_with for row in rows})
     notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
-    notes += starts.notes([(variant.name, variant.completed) for variant in variants], found)
+    notes += _start_notes([(variant.name, variant.completed) for variant in variants], found)
     return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
 
 
@@ -300,7 +300,7 @@ def _key(study: Study, done: Completed, draws: int, *, left_out: Collection[str]
     """The key of a configuration with one seed, without the trick files in `left_out`."""
     return run_key(
         task=study.task,
-        config={**starts.asked(done), **({"evaluates": evaluates} if evaluates else {})},
+        config={**done.asked_of_start, **({"evaluates": evaluates} if evaluates else {})},
         tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
         seed=draws,
         threads=study.resources.threads,
@@ -341,3 +341,28 @@ def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[
     names = [variant.name for variant in variants if variant.completed.evaluation_only and at != "last"]
     said = f"{listed(names, most=8)} train anew, for metric.at is {at}, and only the last weights are kept for all."
     return [said] * bool(names)
+
+
+def _start_notes(variants: Iterable[tuple[str, Completed]], starts: Starts) -> list[str]:
+    """Which variants (name, configuration) start from which weights, and which wait for them."""
+    found: dict[str, list[str]] = {}
+    waiting: dict[Parent, list[str]] = {}
+    for name, done in variants:
+        parent = done.pending
+        if parent is not None:
+            waiting.setdefault(parent, []).append(name)
+        elif done.start is not None:
+            found.setdefault(done.start.origin, []).append(name)
+    lines = [f"Starting from the weights of {origin}: {', '.join(names)}." for origin, names in found.items()]
+    if any(done.start is not None and done.start.run for _, done in variants):
+        lines.append(
+            "Every seed of such a variant starts from the same trained weights, so the spread over seeds says nothing "
+            "of how another pretraining would have done."
+        )
+    for parent, names in waiting.items():
+        why = starts.get(parent, NOT_TRAINED)
+        lines.append(
+            f"Pending, for they start from {parent.variant} of study {parent.study}: {', '.join(names)}. But {why}; "
+            "`ablate run` trains that first, and these runs have no key before."
+        )
+    return lines

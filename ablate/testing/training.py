@@ -30,7 +30,7 @@ from ablate.errors import ConfigError
 from ablate.records import CATEGORIES, Json, RunSpec, TrickUse
 from ablate.registry import Registry, parameters
 from ablate.testing import figures as figure_checks
-from ablate.training import trainer
+from ablate.training import checkpoint, trainer
 from ablate.training.dataset import Arrays, Dataset
 from ablate.training.model import Model
 from ablate.training.recipe import parse, plain
@@ -235,7 +235,7 @@ def _seen(
         recipe = trick.recipe(recipe)
     seen: list[list[str]] = []
     training = trainer.prepare(recipe, [("probe", _Probe(seen)), *tricks], arrays, seed=0, device_name="cpu")
-    weights = trainer.state_of(training.model)
+    weights = checkpoint.state_of(training.model)
     for _ in trainer.train(training):
         pass
     return weights, seen

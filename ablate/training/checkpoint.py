@@ -15,15 +15,16 @@ import os
 import pickle
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
+from torch import Tensor, nn
 
-from ablate.pool import host as devices
-from ablate.training.trainer import Training, write_whole
+from ablate.training.provenance import provenance
+from ablate.training.trainer import Training
 
 INTERVAL_S = float(os.environ.get("ABLATE_CHECKPOINT_S", "60"))
 """Between two checkpoints, and before the first: a shorter training writes none."""
@@ -52,7 +53,7 @@ class Checkpoints:
             state = _read(path)
             if state is None:
                 print(f"{path.name} is damaged; the one before it is tried")
-            elif state["made_with"] != _made_with():
+            elif state["made_with"] != provenance():
                 print(f"{path.name} was made by other versions or on another processor; it is not used")
             else:
                 _restore(training, state)
@@ -68,7 +69,7 @@ class Checkpoints:
 
     def write(self, training: Training, progress: Progress) -> None:
         buffer = io.BytesIO()
-        torch.save({**_captured(training), **vars(progress), "made_with": _made_with()}, buffer)
+        torch.save({**_captured(training), **vars(progress), "made_with": provenance()}, buffer)
         data = buffer.getvalue()
         if _loaded(data) is None:
             print("no checkpoint: a trick remembers something that is neither numbers, text nor tensors")
@@ -102,10 +103,6 @@ def _loaded(data: bytes) -> dict[str, Any] | None:
     return state
 
 
-def _made_with() -> dict[str, Any]:
-    return devices.provenance()
-
-
 def _captured(training: Training) -> dict[str, Any]:
     """All that the steps so far have changed."""
     cuda = training.facts.device.type == "cuda"
@@ -135,3 +132,33 @@ def _restore(training: Training, state: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state(state["cuda_generator"])
     version, numbers, gauss = state["python_generator"]
     random.setstate((version, tuple(numbers), gauss))
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """A copy of parameters and buffers on the CPU."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over names, types, shapes and contents, whatever the memory format."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def save(state: Mapping[str, Tensor], path: Path) -> None:
+    """Weights that load with weights_only=True."""
+    write_whole(path, lambda file: torch.save(dict(state), file))
+
+
+def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write, flush to the disk, then rename: whoever finds the file finds it whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("wb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

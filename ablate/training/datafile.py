@@ -40,7 +40,7 @@ def found(root: str, name: str = "") -> Path:
     )
 
 
-def hash_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """SHA-256 of a file, computed once in a process for a path, size and time of change."""
     try:
         facts = path.stat()

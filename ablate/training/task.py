@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
@@ -41,6 +41,34 @@ class Completed:
     start: Start | None = None
     parent: Parent | None = None
     evaluation_only: tuple[str, ...] = ()
+
+    def started(self, starts: Starts) -> Completed:
+        """The configuration with the weights that it waits for, where they are there."""
+        start = starts.get(self.parent) if self.parent is not None else None
+        return replace(self, start=start) if isinstance(start, Start) else self
+
+    @property
+    def pending(self) -> Parent | None:
+        """The run of another study whose weights this waits for."""
+        return self.parent if self.start is None else None
+
+    @property
+    def asked_of_start(self) -> Mapping[str, Json]:
+        """What a key hashes: `asked`, and of weights that a run starts from their content, not where they lie."""
+        return self.asked if self.start is None else {**self.asked, "starts_from": self.start.sha256}
+
+    @property
+    def kept_start(self) -> dict[str, Json]:
+        """What the database keeps of the start; nothing where the run's seed is the start."""
+        if self.start is not None:
+            return {"starts_from": {"origin": self.start.origin, "run": self.start.run, "sha256": self.start.sha256}}
+        return {} if self.parent is None else {"starts_from": "pending"}
+
+
+NOT_TRAINED = "it is not trained yet"
+
+Starts = Mapping[Parent, Start | str]
+"""The weights of other studies' runs; for those that are not there yet, why."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ written, not yet measured. In the spirit of KellerJordan/cifar10-airbench, with 
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import resource
 import sys
@@ -25,8 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -385,36 +383,6 @@ def evaluate(training: Training, images: Tensor) -> tuple[nn.Module, Tensor]:
 
 
 # ------------------------------------------------------------------------------------------------------ what is left
-
-
-def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """A copy of parameters and buffers on the CPU."""
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
-
-
-def hash_of(tensors: Mapping[str, Tensor]) -> str:
-    """SHA-256 over names, types, shapes and contents, whatever the memory format."""
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        tensor = tensors[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def save(state: Mapping[str, Tensor], path: Path) -> None:
-    """Weights that load with weights_only=True."""
-    write_whole(path, lambda file: torch.save(dict(state), file))
-
-
-def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write, flush to the disk, then rename: whoever finds the file finds it whole."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def peak_mib(device: str) -> float:

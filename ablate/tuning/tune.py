@@ -17,7 +17,6 @@ from pathlib import Path
 from ablate.analysis import results, tuned
 from ablate.analysis import verdicts as analysis
 from ablate.errors import AblateError
-from ablate.pool import host as devices
 from ablate.pool import scheduler
 from ablate.pool.dispatcher import Dispatcher, Ended
 from ablate.pool.executor import Executor, Slot
@@ -31,6 +30,7 @@ from ablate.store.store import Store
 from ablate.study import search
 from ablate.study.plan import PlannedVariant
 from ablate.study.search import BEST, Search, search_of
+from ablate.training.provenance import provenance
 from ablate.tuning.hunt import Hunt, Searching, Watcher, add_runs, of_variants, settled
 from ablate.tuning.journal import Journal, check_sampler
 
@@ -100,7 +100,7 @@ def _searched(
 ) -> Told:
     """The search, and the confirmation of what it found."""
     study = planned.study
-    made = devices.provenance() | {"git": devices.git_commit(str(Path(study.path).resolve().parent))}
+    made = provenance(study.path)
     watcher.beginning(study.name, "tune", _said(asked, hunts), slots)
     feed = Searching(planned, asked, hunts, store, len(slots), watcher)
     first = Dispatcher(store, executor, slots, feed, study.limits, listener=watcher, provenance=made).run()

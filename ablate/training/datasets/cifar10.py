@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from ablate.training.datafile import cifar_folder, cifar_images, cifar_names, found, hash_of
+from ablate.training.datafile import cifar_folder, cifar_images, cifar_names, file_sha256, found
 from ablate.training.dataset import Source, Subset
 
 _FOLDER = "cifar-10-batches-py"
@@ -45,7 +45,7 @@ class Cifar10(Subset):
         return {name: found(str(folder), name) for name in (*_TRAIN, "test_batch", "batches.meta")}
 
     def contents(self) -> dict[str, str]:
-        return {name: hash_of(path) for name, path in self._files().items()}
+        return {name: file_sha256(path) for name, path in self._files().items()}
 
     def read(self) -> Source:
         import numpy as np

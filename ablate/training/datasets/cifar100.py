@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from ablate.training.datafile import cifar_folder, cifar_images, cifar_names, found, hash_of
+from ablate.training.datafile import cifar_folder, cifar_images, cifar_names, file_sha256, found
 from ablate.training.dataset import Source, Subset
 
 _FOLDER = "cifar-100-python"
@@ -46,7 +46,7 @@ class Cifar100(Subset):
         return {name: found(str(folder), name) for name in ("train", "test", "meta")}
 
     def contents(self) -> dict[str, str]:
-        return {name: hash_of(path) for name, path in self._files().items()}
+        return {name: file_sha256(path) for name, path in self._files().items()}
 
     def read(self) -> Source:
         files = self._files()

@@ -16,7 +16,7 @@ from ablate.identity import canonical_json, sha256
 from ablate.registry import Count
 from ablate.text import did_you_mean
 from ablate.training.datafile import distinct as all_different
-from ablate.training.datafile import found, hash_of
+from ablate.training.datafile import file_sha256, found
 from ablate.training.dataset import Source, Subset
 
 if TYPE_CHECKING:
@@ -46,8 +46,10 @@ class Folder(Subset):
         if self.dev_fraction is None:
             parts["dev"] = _classes(self._part("dev"))
         return {
-            part: sha256(canonical_json([[name, p.name, hash_of(p)] for name, paths in found.items() for p in paths]))
-            for part, found in parts.items()
+            part: sha256(
+                canonical_json([[name, p.name, file_sha256(p)] for name, paths in classes.items() for p in paths])
+            )
+            for part, classes in parts.items()
         }
 
     def _part(self, name: str) -> Path:

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 from ablate.errors import DataError
 from ablate.identity import canonical_json
 from ablate.text import did_you_mean
-from ablate.training.datafile import as_ids, as_images, as_labels, distinct, hash_of
+from ablate.training.datafile import as_ids, as_images, as_labels, distinct, file_sha256
 from ablate.training.dataset import Source, Subset, own_modules
 
 _FORMS = (
@@ -59,7 +59,7 @@ class Function(Subset):
         """Hashes of the arrays and of the module's source."""
         with self._found():
             file = sys.modules[self.load.partition(":")[0]].__file__
-            code = hash_of(Path(file)) if file else ""
+            code = file_sha256(Path(file)) if file else ""
         question = canonical_json([self.load, code, self.options, self._folders()])
         if question not in _contents:
             _contents[question] = {"code": code, **_hashed(self._called())}

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from ablate.errors import DataError
-from ablate.training.datafile import as_ids, as_images, as_labels, entry, found, hash_of, names_in
+from ablate.training.datafile import as_ids, as_images, as_labels, entry, file_sha256, found, names_in
 from ablate.training.dataset import Source, Subset
 
 
@@ -42,7 +42,7 @@ class Npz(Subset):
         return {part: found(self.root, name) for part, name in files.items() if name is not None}
 
     def contents(self) -> dict[str, str]:
-        return {part: hash_of(path) for part, path in self._files().items()}
+        return {part: file_sha256(path) for part, path in self._files().items()}
 
     def read(self) -> Source:
         files = self._files()

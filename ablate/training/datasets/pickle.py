@@ -17,8 +17,8 @@ from ablate.training.datafile import (
     cifar_batch,
     cifar_images,
     cifar_names,
+    file_sha256,
     found,
-    hash_of,
     names_in,
 )
 from ablate.training.dataset import Source, Subset
@@ -53,7 +53,7 @@ class Pickle(Subset):
         return {part: found(self.root, name) for part, name in files.items() if name is not None}
 
     def contents(self) -> dict[str, str]:
-        return {part: hash_of(path) for part, path in self._files().items()}
+        return {part: file_sha256(path) for part, path in self._files().items()}
 
     def read(self) -> Source:
         files = self._files()

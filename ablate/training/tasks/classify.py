@@ -17,6 +17,7 @@ from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, P
 from ablate.identity import sha256_file
 from ablate.records import Better, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
+from ablate.training import checkpoint
 from ablate.training.dataset import warnings
 from ablate.training.recipe import Init, Recipe, changes, filled_in, parse, plain
 from ablate.training.task import Completed, Predicted, Run, Task, Values
@@ -139,7 +140,7 @@ class Classify(Task):
         sign = 1 if self.metrics[by] == "higher" else -1
         for epoch in trainer.train(training, len(so_far.history)):
             if not so_far.best or sign * epoch.values[by] > so_far.best_value:
-                so_far.best_value, so_far.best = sign * epoch.values[by], trainer.state_of(epoch.model)
+                so_far.best_value, so_far.best = sign * epoch.values[by], checkpoint.state_of(epoch.model)
             so_far.history.append(dict(epoch.values))
             if training.recipe.loop.epochs > len(so_far.history):
                 checkpoints.offer(training, so_far)
@@ -149,9 +150,9 @@ class Classify(Task):
                 if training.recipe.loop.epochs > len(so_far.history):
                     checkpoints.write(training, so_far)
                 raise
-        last = trainer.state_of(epoch.model)
-        run.outputs["weights"] = trainer.hash_of(last)
-        run.outputs["predictions"] = trainer.hash_of({"dev": epoch.logits})
+        last = checkpoint.state_of(epoch.model)
+        run.outputs["weights"] = checkpoint.tensors_sha256(last)
+        run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": epoch.logits})
         run.outputs["dev_images"] = str(len(training.dev_images))
         costs = {
             "train_seconds": training.train_seconds,
@@ -159,10 +160,10 @@ class Classify(Task):
             "peak_mib": trainer.peak_mib(run.device),
         }
         if run.spec.keep:
-            trainer.save(so_far.best, run.folder / "best.pt")
-            trainer.save(last, run.folder / "last.pt")
+            checkpoint.save(so_far.best, run.folder / "best.pt")
+            checkpoint.save(last, run.folder / "last.pt")
             left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
-            trainer.write_whole(run.folder / TRAINED, lambda file: file.write(left))
+            checkpoint.write_whole(run.folder / TRAINED, lambda file: file.write(left))
         checkpoints.remove()
         return {**epoch.values, **costs}
 
@@ -181,8 +182,8 @@ class Classify(Task):
         batch = training.dev_images[: training.recipe.loop.eval_batch_size]
         model, logits = trainer.evaluate(training, batch)
         return {
-            "weights": trainer.hash_of(trainer.state_of(model)),
-            "predictions": trainer.hash_of({"dev": logits}),
+            "weights": checkpoint.tensors_sha256(checkpoint.state_of(model)),
+            "predictions": checkpoint.tensors_sha256({"dev": logits}),
             "steps": str(training.facts.steps),
         }
 
@@ -294,7 +295,7 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
 
     source = Path(run.spec.evaluates_in) / "last.pt"
     training, _ = _restored(run, source)
-    found = trainer.hash_of(trainer.state_of(training.model))
+    found = checkpoint.tensors_sha256(checkpoint.state_of(training.model))
     if found != finished.weights:
         raise AblateError(f"{source} is damaged: it is not what run {run.spec.evaluates[:8]} ended with. Remove it.")
     for values in finished.history[:-1]:
@@ -303,9 +304,9 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     values = {**finished.history[-1], **trainer.dev_metrics(training, logits)}
     yield values
     if run.spec.keep:
-        trainer.save(trainer.state_of(training.model), run.folder / "last.pt")
+        checkpoint.save(checkpoint.state_of(training.model), run.folder / "last.pt")
     run.outputs["weights"] = finished.weights
-    run.outputs["predictions"] = trainer.hash_of({"dev": logits})
+    run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": logits})
     run.outputs["dev_images"] = str(len(training.dev_images))
     run.outputs["evaluates"] = run.spec.evaluates
     return {**values, **finished.costs}
