@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -334,6 +334,14 @@ class Study:
     weights: Literal["all", "best", "none"] = "all"
     notes: tuple[str, ...] = ()
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+
+    def on(self, cell: Cell) -> Iterator[tuple[tuple[str, ...], TrickLevel]]:
+        """What is on in a cell, in the file's order: the path at which it was written, and what it does."""
+        on = {choice.trick: choice.level for choice in cell.on}
+        for trick in self.tricks:
+            for level in trick.levels:
+                if trick.name in on and on[trick.name] == level.name:
+                    yield ("tricks", trick.name, *(() if level.name is None else ("levels", level.name))), level
 
     def problem(self, path: str, message: str) -> Problem:
         """A problem at the dotted place `path` or, where there is none, at the nearest around it."""

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from ablate.errors import ConfigError
 from ablate.records import Cell, Choice, StudyTrick, TrickLevel
 from ablate.registry import Registry
-from ablate.study.design import DesignError, Space, name_of
+from ablate.study.cells import Space, name_of
+from ablate.study.design import DesignError
 from ablate.study.designs.fractional import GENERATORS
 
 REGISTRY = Registry()

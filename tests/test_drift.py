@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablate.study.drift import differences
+from ablate.study.changes import differences
 
 ASKED = {
     "task": "classify",

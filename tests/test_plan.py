@@ -503,7 +503,7 @@ def test_forbidden_data_are_an_error_where_they_were_set():
     base, rules = BASE | {"data": {"name": "digits"}}, {"forbid_data": ["cifar100"]}
     variants = (hand("A", "bn"), hand("B", "bn", data={"name": "cifar100"}))
     assert problems(BN, variants=variants, base=base, rules=rules, positions={"variants.B": (8, 3)}) == [
-        "s.yaml:8:3: variants.B.set.data: is 'cifar100', which `rules` forbid (in variant 'B')."
+        "s.yaml:8:3: variants.B.set.data.name: is 'cifar100', which `rules` forbid (in variant 'B')."
     ]
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ablate.errors import ConfigError, StudyError
 from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, TrickLevel, TrickUse
 from ablate.registry import Registry
-from ablate.study.file import configuration, load, parse, patched, schema, starter, task_of
+from ablate.study.cells import configuration, patched
+from ablate.study.file import load, parse, schema, starter, task_of
 from ablate.text import one_of
 from ablate.training.recipe import OPTIMIZERS
 

@@ -20,7 +20,7 @@ from ablate.errors import AblateError
 from ablate.identity import canonical_json, sha256
 from ablate.records import Better, Cell, Choice, Json, Role, StudyTrick, TrickLevel
 from ablate.store.store import Store
-from ablate.study.design import Space, name_of
+from ablate.study.cells import Space, name_of
 from ablate.text import did_you_mean, one_of
 
 OFF = frozenset({"0", "-1", "off", "no", "false", "none"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ablate.errors import StoreError
 from ablate.runs.planned import Planned, described
 from ablate.store.store import Store
-from ablate.study.drift import differences
+from ablate.study.changes import differences
 
 
 def not_reused(planned: Planned, db: str) -> list[str]:

@@ -21,7 +21,7 @@ from ablate.records import COSTS, Json, RunSpec
 from ablate.runs import execute as runner
 from ablate.runs import planned as planner
 from ablate.store.store import Store
-from ablate.study.drift import differences
+from ablate.study.changes import differences
 from ablate.training.provenance import provenance
 
 ROUNDING = 1e-5

@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
-from ablate.records import Cell, Choice, Json, Study, TrickLevel, TrickUse
+from ablate.records import Cell, Choice, Json, Study, TrickUse
 from ablate.registry import Registry, unknown
-from ablate.study.lookup import Reader, closure
-from ablate.study.structure import Finding, StudyForm, keys, said
+from ablate.study.cells import copied, layers, origin, patched
+from ablate.study.form import StudyForm
+from ablate.study.lookup import Lookup, closure
+from ablate.study.structure import Finding, keys, said
 from ablate.study.structure import schema as form_schema
 from ablate.study.yaml_file import (
     LIMIT_BYTES,
@@ -38,11 +40,7 @@ from ablate.training.dataset import own_modules
 from ablate.training.task import Completed, Task, resolve
 
 _NOTHING = object()
-_DEEPEST = 2 * LIMIT_DEPTH
-_WHERE = "\0"
 
-Layer = tuple[Trail, Mapping[str, Json]]
-"""A patch of the base, and where it was written."""
 
 # --------------------------------------------------------------------------------------------------------------- files
 
@@ -79,9 +77,9 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
     return replace(study, notes=reader.all_notes())
 
 
-def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tuple[Reader, Study]:
+def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tuple[Lookup, Study]:
     """The study, and the reader that holds what is wrong with it."""
-    reader, task = Reader(given, text, file, folder), None
+    reader, task = Lookup(given, text, file, folder), None
     if folder is not None and str(folder) not in own_modules:
         own_modules.append(str(folder))  # a study that this one starts from may lie elsewhere
     try:
@@ -157,69 +155,6 @@ def _absent_from_base(root: Node, trail: Sequence[str]) -> str:
 # -------------------------------------------------------------------------------------------------------------- changes
 
 
-def patched(config: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
-    """`set:` applied: a new configuration; both arguments stay as they are.
-
-    A mapping with `name` replaces the whole subtree, other mappings merge, anything else replaces what is there. A
-    dotted key is a path, at any depth; longer paths are applied after shorter ones. ConfigError where a path leads
-    through something that is no mapping.
-    """
-    return _patched(config, changes, "")
-
-
-def _patched(config: Mapping[str, Json], changes: Mapping[str, Json], above: str) -> dict[str, Json]:
-    result: dict[str, Json] = _copied(config)
-    for key, value in sorted(changes.items(), key=lambda item: item[0].count(".")):
-        *parents, last = key.split(".")
-        if (above + key).count(".") >= _DEEPEST:
-            raise ConfigError([(above + key, f"cannot be set: its key has more than {_DEEPEST} parts.")])
-        inner = result
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-            if not isinstance(inner, dict):
-                raise ConfigError([(above + key, f"cannot be set: {parent} is {said(inner)}, not a mapping.")])
-        if isinstance(value, Mapping):
-            old = inner.get(last)
-            kept = old if isinstance(old, Mapping) and "name" not in value else {}
-            inner[last] = _patched(kept, value, f"{above}{key}.")
-        else:
-            inner[last] = _copied(value)
-    return result
-
-
-def _copied(value: Json) -> Json:
-    """A copy that shares nothing; ten times as fast as deepcopy, which a thousand variants would feel."""
-    if isinstance(value, Mapping):
-        return {key: _copied(child) for key, child in value.items()}
-    return [_copied(item) for item in value] if isinstance(value, list) else value
-
-
-def configuration(study: Study, cell: Cell) -> tuple[dict[str, Json], tuple[TrickUse, ...]]:
-    """What a cell asks of the task: the base, changed as `cell.of` says, then as its tricks do, in the file's order."""
-    config: dict[str, Json] = _copied(study.base)
-    for _, changes in _layers(study, cell):
-        config = patched(config, changes)
-    return config, tuple(TrickUse(level.use, level.params) for _, level in _levels(study, cell) if level.use)
-
-
-def _levels(study: Study, cell: Cell) -> Iterator[tuple[Trail, TrickLevel]]:
-    """What is on in a cell, in the file's order, and where it was written."""
-    on = {choice.trick: choice.level for choice in cell.on}
-    for trick in study.tricks:
-        for level in trick.levels:
-            if trick.name in on and on[trick.name] == level.name:
-                yield ("tricks", trick.name, *(() if level.name is None else ("levels", level.name))), level
-
-
-def _layers(study: Study, cell: Cell) -> Iterator[Layer]:
-    for variant in study.variants:
-        if cell.of and variant.name == cell.of:
-            yield ("variants", variant.name, "set"), variant.set
-    for path, level in _levels(study, cell):
-        if level.set:
-            yield (*path, "set"), level.set
-
-
 # ---------------------------------------------------------------------------------------------------------------- tasks
 
 
@@ -246,7 +181,7 @@ def _task(name: str, registry: Registry, folder: Path) -> Task:
 class _Trial:
     """Asks the task about the base, the base with each trick and what it requires, and each variant listed by hand."""
 
-    def __init__(self, study: Study, task: Task, reader: Reader) -> None:
+    def __init__(self, study: Study, task: Task, reader: Lookup) -> None:
         self.study, self.task, self.reader = study, task, reader
         self.seen: set[Finding] = set()
         self.free = ":" in study.task
@@ -289,8 +224,8 @@ class _Trial:
 
     def complete(self, cell: Cell) -> tuple[Completed | None, list[Finding]]:
         """What the task makes of a cell, or what is wrong with it, at the places where it was written."""
-        config = _copied(self.study.base)
-        for path, changes in _layers(self.study, cell):
+        config = copied(self.study.base)
+        for path, changes in layers(self.study, cell):
             absent = list(_absent(config, changes, path, self.reader.given.switches)) if self.free else []
             if absent:
                 return None, absent
@@ -298,23 +233,19 @@ class _Trial:
                 config = patched(config, changes)
             except ConfigError as error:
                 return None, [Finding((*path, key), message, True) for key, message in error.problems]
-        uses = [(path, TrickUse(level.use, level.params)) for path, level in _levels(self.study, cell) if level.use]
+        uses = [TrickUse(level.use, level.params) for _, level in self.study.on(cell) if level.use]
         try:
-            return self.task.complete(config, [use for _, use in uses], self.reader.registry), []
+            return self.task.complete(config, uses, self.reader.registry), []
         except ConfigError as error:
-            origins = self.origins(cell)
-            return None, [_finding(*problem, origins, [path for path, _ in uses]) for problem in error.problems]
+            return None, [self._finding(cell, *problem) for problem in error.problems]
         except AblateError as error:  # data that are missing, a plug-in that cannot be imported
             data = config.get("data")
             key = ("data.root" if "root" in data else "data") if isinstance(data, dict) else ""
-            return None, [_finding(key * isinstance(error, DataError), str(error), self.origins(cell), [])]
+            return None, [self._finding(cell, key * isinstance(error, DataError), str(error))]
 
-    def origins(self, cell: Cell) -> Any:
-        """Where each part of a cell's configuration was written."""
-        origins = patched({}, _traced(self.reader.form.base, ("base",)))
-        for path, changes in _layers(self.study, cell):
-            origins = patched(origins, _traced(changes, path))
-        return origins
+    def _finding(self, cell: Cell, key: str, message: str) -> Finding:
+        """What the task says of a dotted key, at the place where the key was written."""
+        return Finding(origin(self.study, cell, key), message, key != "task" and _names_key(message))
 
     def check_epoch(self, base: Completed) -> None:
         at, epochs = self.study.metric.at, base.config.get("epochs")
@@ -352,47 +283,6 @@ def _flat(config: Mapping[str, Json]) -> Iterator[str]:
             yield from (f"{key}.{below}" for below in _flat(value))
         else:
             yield key
-
-
-# Where each part of a configuration was written: the same mappings, patched in the same way, with the place of a leaf
-# in its stead, and the place of a mapping under a key that no file can hold.
-
-
-def _traced(value: Json, path: Trail) -> Any:
-    if not isinstance(value, Mapping):
-        return path
-    return {key: _traced(child, (*path, key)) for key, child in value.items()} | {_WHERE: path}
-
-
-def _finding(key: str, message: str, origins: Any, uses: Sequence[Trail]) -> Finding:
-    """What the task says of a dotted key, at the place where the key was written."""
-    parts = key.split(".")
-    if key == "task":
-        return Finding(("task",), message)
-    if parts[0] == "tricks" and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
-        below = ("with", *parts[2:]) if len(parts) > 2 else ("use",)
-        return Finding((*uses[int(parts[1])], *below), message, _names_key(message))
-    return Finding(_origin(origins, parts if key else []), message, _names_key(message))
-
-
-def _origin(origins: Any, parts: Sequence[str]) -> Trail:
-    """Where the dotted key `parts` was written; for a key that was not, the place around it and the rest of the key."""
-    where: Trail = ("base",)
-    for depth, part in enumerate(parts):
-        if not isinstance(origins, dict) or part not in origins:
-            rest = [int(name) if name.isdecimal() and not isinstance(origins, dict) else name for name in parts[depth:]]
-            return (*where, *rest)
-        origins = origins[part]
-        where = _place_of(origins)
-    return where
-
-
-def _place_of(origins: Any) -> Trail:
-    """The place of a part; where a dotted key made the mapping, that of the first thing in it."""
-    while isinstance(origins, dict):
-        origins = origins.get(_WHERE) or next(iter(origins.values()))
-    trail: Trail = origins
-    return trail
 
 
 def _names_key(message: str) -> bool:

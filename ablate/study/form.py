@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import json
+import math
 import re
 from collections import Counter
-from typing import Annotated, Any, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ablate.records import CATEGORIES
 
 MOST_SEEDS = 1000
 """`seeds: 1000` is 0 to 999; tuning draws from 1000 on (CONTRACT, "Values")."""
@@ -81,3 +86,250 @@ def or_empty(given: Any) -> Any:
 
 Mapped = Annotated[dict[str, Any], BeforeValidator(or_empty)]
 Names = Annotated[list[Any], BeforeValidator(one_or_more)]
+
+
+class LevelForm(Form):
+    what = "a level"
+    example = "{set: {model.norm: batch}} or {use: mixup, with: {alpha: 0.2}}"
+    hint = " Keys of the base go under `set:`, parameters of a trick's file under `with:`."
+
+    set: Mapped = Field(default={}, description="A patch of the base: dotted keys and their new values.")
+    use: str | None = Field(default=None, description="A file of the tricks' shelf (`ablate list tricks`).")
+    with_: Mapped = Field(default={}, alias="with", description="Parameters of the file that `use` names.")
+
+
+class TrickForm(LevelForm):
+    what = "a trick"
+
+    levels: dict[str, Annotated[LevelForm, BeforeValidator(or_empty)]] | None = Field(
+        default=None, description="Several versions of the trick, one at a time; in place of set, use and with."
+    )
+    label: str = Field(default="", description="How tables print the trick; its name unless given.")
+    category: Literal[CATEGORIES] | None = Field(default=None, description="The kind of trick.")  # type: ignore[valid-type]
+    requires: Names = Field(default=[], description="Tricks without which this one cannot be on.")
+    conflicts: Names = Field(default=[], description="Tricks with which this one cannot be on.")
+
+
+class VariantForm(Form):
+    what = "a variant"
+    example = "[batchnorm, mixup] or {set: {model.width: 32}, tricks: [batchnorm]}"
+    hint = " Keys of the base go under `set:`."
+
+    set: Mapped = Field(default={}, description="A patch of the base, for this variant alone.")
+    tricks: list[Any] = Field(default=[], description="Tricks that are on: `name`, `name=level` or {name: level}.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list_of_tricks(cls, given: Any) -> Any:
+        return {} if given is None else {"tricks": given} if isinstance(given, list) else given
+
+
+class SeedsForm(Form):
+    """The two short ways to write seeds get keys that no file can hold, so that only `looks` can be written."""
+
+    what = "seeds"
+    example = "5, [0, 1, 2] or {looks: [3, 5, 10]}"
+
+    count: Annotated[int, Field(ge=1, le=MOST_SEEDS)] | None = Field(default=None, alias="\0count")
+    listed: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], AfterValidator(to_seeds)] | None = Field(
+        default=None, alias="\0listed"
+    )
+    looks: Annotated[list[int], AfterValidator(to_looks)] | None = Field(
+        default=None, description="Adaptive: how many seeds there are at each look."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, given: Any) -> Any:
+        return (
+            {"\0listed": given} if isinstance(given, list) else {"\0count": given} if isinstance(given, int) else given
+        )
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.listed or range(self.looks[-1] if self.looks else self.count or DEFAULT_SEEDS))
+
+
+class MetricForm(Form):
+    what = "the metric"
+    example = "dev_accuracy or {name: dev_loss, better: lower}"
+
+    name: str = Field(description="One of the numbers that every run reports.")
+    better: Literal["higher", "lower"] | None = Field(default=None, description="Which way is better.")
+    at: Annotated[Any, AfterValidator(to_epoch)] = Field(
+        default="last", description="last, best, or the number of an epoch."
+    )
+    minimum_effect: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="The smallest difference that matters, in the metric's unit."
+    )
+
+
+class RulesForm(Form):
+    what = "rules"
+    example = "{tricks_per_variant: 2, categories_overall: 5}"
+
+    tricks_per_variant: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="Least tricks of each variant."
+    )
+    categories_overall: Annotated[int, Field(ge=0, le=len(CATEGORIES))] | None = Field(
+        default=None, description="Least categories of all variants together."
+    )
+    forbid_data: list[str] | None = Field(default=None, description="Data sets that no variant may use.")
+
+
+class ResourcesForm(Form):
+    what = "resources"
+    example = "{gpus: 1, runs_per_gpu: 2, threads: 1}"
+
+    gpus: Annotated[int, Field(ge=0, le=1024)] | None = Field(default=None, description="GPUs of one run.")
+    runs_per_gpu: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given."
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="CPU threads of one run.")
+    memory_gib: Annotated[float | str | None, BeforeValidator(to_gib)] = Field(
+        default=None, description="Memory of one run on its device: GiB, or auto (learned from a variant's first run)."
+    )
+
+
+class LimitsForm(Form):
+    what = "limits"
+    example = "{attempts: 3, timeout: 2h}"
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=3, description="Executions of a run before it is given up."
+    )
+    timeout: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
+        default=None, description="Time of one attempt: 90 (seconds), 90s, 15m or 2h."
+    )
+
+
+class AnalysisForm(Form):
+    what = "analysis"
+    example = "{error: pooled}"
+
+    error: Literal["own", "pooled"] = Field(
+        default="own", description="Each row by its own pairs, or residuals of all rows."
+    )
+
+
+class StudyForm(Form):
+    what = "a study"
+    example = "the one that `ablate init FILE` writes"
+    hint = " What the model and the training take goes under `base:`."
+
+    study: str | None = Field(default=None, description="The study's name; the file's stem unless given.")
+    task: str = Field(default="classify", description="What a run executes: classify, or package.module:function.")
+    base: Mapped = Field(default={}, description="The configuration that every variant starts from.")
+    tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
+        default={}, description="What can be switched on."
+    )
+    designs: Names | None = Field(default=None, description="The rules that choose variants: one, or a list.")
+    variants: Annotated[dict[str, VariantForm], BeforeValidator(or_empty)] = Field(
+        default={}, description="Variants listed by hand."
+    )
+    baseline: str | None = Field(
+        default=None, description="The variant that hand-listed and factorial rows are compared with."
+    )
+    seeds: SeedsForm = Field(default=SeedsForm(), description="5 means 0 to 4; or a list; or {looks: [3, 5, 10]}.")
+    metric: Annotated[MetricForm, BeforeValidator(lambda v: {"name": v} if isinstance(v, str) else v)] | None = Field(
+        default=None, description="The number that decides; dev_accuracy for classify."
+    )
+    also: Names = Field(default=[], description="Further numbers to show.")
+    rules: RulesForm = Field(default=RulesForm(), description="A brief's requirements on the variants listed by hand.")
+    resources: ResourcesForm = Field(default=ResourcesForm(), description="What one run takes.")
+    limits: LimitsForm = Field(default=LimitsForm(), description="When a run is given up.")
+    tune: TuneForm | None = Field(default=None, description="What `ablate tune` searches.")
+    weights: Literal["all", "best", "none"] = Field(
+        default="all",
+        description="Which runs keep their weights: all, those of the best variant once all is done, or none.",
+    )
+    plugins: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+        default=[], description="Folders of private plug-ins, beside the study file."
+    )
+    analysis: AnalysisForm = Field(default=AnalysisForm(), description="How differences are tested.")
+    placebo: bool = Field(default=False, description="Add a row that changes nothing but the random streams.")
+
+
+class RangeForm(Form):
+    what = "a range"
+    example = "{low: 0.01, high: 1.0, log: true} or {choices: [32, 64]}"
+
+    low: Any = Field(default=None, description="The lowest value.")
+    high: Any = Field(default=None, description="The highest value.")
+    log: bool = Field(default=False, description="Search on a logarithmic scale.")
+    step: Any = Field(default=None, description="Only low, low + step, ...")
+    choices: list[Any] | None = Field(default=None, description="Search among these, in place of low and high.")
+    when: Names = Field(default=[], description="Tricks that must be on (`name` or `name=level`).")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _checked(cls, given: Any) -> Any:
+        """All at once and at the range's own place: a bound alone says nothing wrong."""
+        given = {"choices": given} if isinstance(given, list) else given
+        if isinstance(given, dict):
+            wrong = _wrong_choices(given) if "choices" in given else _wrong_bounds(given)
+            if wrong:
+                raise ValueError(wrong)
+        return given
+
+
+class TuneForm(Form):
+    what = "tune"
+    example = "{variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
+
+    variant: str = Field(default="best", description="The variant to tune; best: by the table's own rule.")
+    variants: list[str] | None = Field(default=None, description="Several variants; each gets the same budget.")
+    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.")
+    space: dict[str, RangeForm] = Field(
+        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges."
+    )
+    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = Field(
+        default="tpe", description="How settings are chosen."
+    )
+    sampler_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
+        default=0, description="Where the sampler's randomness starts."
+    )
+    pruner: Literal["none", "median", "hyperband"] = Field(default="none", description="When a run is paused early.")
+    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value."
+    )
+    fresh_seeds: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None, description="Seeds, from 2000, on which winner and untuned variant are trained anew."
+    )
+    budget: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
+        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> TuneForm:
+        if self.variants is not None and "variant" in self.model_fields_set:
+            raise ValueError("it has either variant or variants")
+        if self.variants is not None and len(set(self.variants)) < max(len(self.variants), 1):
+            raise ValueError("variants must list one variant or several, each once")
+        return self
+
+
+def _wrong_choices(given: Mapping[str, Any]) -> str:
+    listed = given["choices"]
+    if given.keys() & {"low", "high", "log", "step"}:
+        return "it has either choices or low and high"
+    if not isinstance(listed, list) or len(listed) < 2:
+        return "choices must list at least two values"
+    twice = len({json.dumps(item, sort_keys=True) for item in listed}) < len(listed)
+    return "choices must list a value once" if twice else ""
+
+
+def _wrong_bounds(given: Mapping[str, Any]) -> str:
+    numbers = {key: given[key] for key in ("low", "high", "step") if key in given}
+    if not {"low", "high"} <= numbers.keys():
+        return "it must have low and high, or choices"
+    for key, value in numbers.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            return f"{key} must be a number"
+    if given["low"] >= given["high"]:
+        return "low must be below high"
+    if given.get("log") is True and given["low"] <= 0:
+        return "low must be above 0 where log is true"
+    if given.get("log") is True and "step" in given:
+        return "it has either log or step"
+    return "step must be above 0" if given.get("step", 1) <= 0 else ""

@@ -28,15 +28,15 @@ from ablate.records import (
     TrickLevel,
 )
 from ablate.registry import Registry, unknown
-from ablate.study.design import Space
-from ablate.study.structure import Finding, LevelForm, StudyForm, TrickForm, check, keys, said
-from ablate.study.tune_form import TuneForm
+from ablate.study.cells import Space
+from ablate.study.form import LevelForm, StudyForm, TrickForm, TuneForm
+from ablate.study.structure import Finding, check, keys, said
 from ablate.study.yaml_file import Trail, Unfolded, dotted
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import Task
 
 
-class Reader:
+class Lookup:
     """Reads one study. What is wrong goes into `findings`, what is worth knowing into `notes`.
 
     damaged: sections and their entries whose structure is wrong. broken: tricks that cannot be on, for what was found;

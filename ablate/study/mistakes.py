@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from ablate.errors import ConfigError, Problem
 from ablate.records import CATEGORIES, Cell, Choice, Json, Study, TrickLevel
 from ablate.registry import Registry
-from ablate.study.design import Space, name_of
-from ablate.study.file import configuration, patched
+from ablate.study.cells import Space, configuration, name_of, origin, patched, related, writes
+from ablate.study.yaml_file import Trail, dotted
 from ablate.text import one_of
 
 Refused = tuple[str, Cell, Sequence[tuple[str, str]]]
@@ -24,59 +24,12 @@ Refused = tuple[str, Cell, Sequence[tuple[str, str]]]
 # ------------------------------------------------------------------------------------------------------- who set a key
 
 
-def _writes(changes: Mapping[str, Json], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths that a `set:` writes. A mapping with `name` replaces what is there, so it writes its own path too."""
-    for key, value in changes.items():
-        path = (*above, *key.split("."))
-        if isinstance(value, Mapping):
-            if "name" in value or not value:
-                yield path
-            yield from _writes(value, path)
-        else:
-            yield path
-
-
-def _related(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Whether one path is the other or lies below it."""
-    return all(a == b for a, b in zip(one, other, strict=False))
-
-
-def writes_to(changes: Mapping[str, Json], key: str) -> bool:
-    """Whether a `set:` gives the dotted `key`, what is in it, or what it is in another value."""
-    return any(_related(path, key.split(".")) for path in _writes(changes))
-
-
-def _level(study: Study, choice: Choice) -> tuple[str, TrickLevel]:
-    """Where a choice was written, and what it does."""
-    trick = next(trick for trick in study.tricks if trick.name == choice.trick)
-    level = next(level for level in trick.levels if level.name == choice.level)
-    return f"tricks.{trick.name}" + (f".levels.{level.name}" if level.name is not None else ""), level
-
-
-def _setter(study: Study, cell: Cell, key: str) -> str:
-    """The place of the study that gave the configuration's dotted `key` its value in `cell`; later ones win."""
-    if key.partition(".")[0] not in study.base and key in study.positions:
-        return key  # a key of the study itself, for example `task`
-    parts = key.split(".")
-    levels = [_level(study, choice) for choice in cell.on]
-    uses = [place for place, level in levels if level.use]
-    if parts[0] == "tricks" and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
-        return ".".join([uses[int(parts[1])], "with", *parts[2:]])
-    sets = [(f"{place}.set", level.set) for place, level in reversed(levels)]
-    sets += [(f"variants.{hand.name}.set", hand.set) for hand in study.variants if cell.of and hand.name == cell.of]
-    for place, changes in sets:
-        for path in _writes(changes):
-            if _related(path, parts):
-                return ".".join([place, *path])
-    return f"base.{key}" if key else "base"
-
-
 def refusals(study: Study, refused: Sequence[Refused], planned: int) -> list[Problem]:
     """What the task refused, each once, at the line that set it; with the variants, unless it is all of `planned`."""
     found: dict[tuple[str, str], dict[str, None]] = {}
     for name, cell, problems in refused:
         for key, message in problems:
-            found.setdefault((_setter(study, cell, key), message), {})[name] = None
+            found.setdefault((dotted(origin(study, cell, key)), message), {})[name] = None
     return [
         study.problem(place, message if len(names) == planned else f"{message} (in {_listed(list(names))})")
         for (place, message), names in found.items()
@@ -85,7 +38,7 @@ def refusals(study: Study, refused: Sequence[Refused], planned: int) -> list[Pro
 
 def refusal(study: Study, cell: Cell, key: str, message: str) -> Problem:
     """What is wrong with a configuration's dotted `key` in one cell, at the line that set it."""
-    return study.problem(_setter(study, cell, key), message)
+    return study.problem(dotted(origin(study, cell, key)), message)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -120,8 +73,13 @@ def clashes(study: Study, variants: Mapping[str, Cell]) -> list[Problem]:
     return list(found.values())
 
 
+def _level(study: Study, choice: Choice) -> tuple[Trail, TrickLevel]:
+    """Where a choice was written, and what it does."""
+    return next(study.on(Cell((choice,))))
+
+
 def _overlap(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
-    return any(_related(a, b) for a in _writes(one) for b in _writes(other))
+    return any(related(a, b) for a in writes(one) for b in writes(other))
 
 
 def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> Problem | None:
@@ -133,7 +91,7 @@ def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> P
         return None  # not forwards: nothing that a task could be asked about; `refusals` says so
     key, make = differing[0], "Patch single keys (`a.b: value`), or make"
     if not backwards:
-        key = next(".".join(path) for path in _writes(second.set) if any(_related(path, p) for p in _writes(first.set)))
+        key = next(".".join(path) for path in writes(second.set) if any(related(path, p) for p in writes(first.set)))
         clash = f"sets {key} to no mapping, but {str(one)!r} sets a key inside it"
     elif key not in forwards:
         clash = f"replaces the mapping that holds {key}, but {str(one)!r} sets that to {backwards[key]}"
@@ -142,7 +100,7 @@ def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> P
     else:
         clash, make = f"sets {key} to {forwards[key]}, but {str(one)!r} sets it to {backwards[key]}", "Make"
     advice = f"{make} them `levels:` of one trick, or say `conflicts: [{one.trick}]`."
-    return study.problem(f"{place}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
+    return study.problem(f"{dotted(place)}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
 
 
 def _both(start: Mapping[str, Json], first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, str]:
@@ -220,7 +178,7 @@ def rules(
         data = configs.get(variant.name, {}).get("data")
         name = data.get("name") if isinstance(data, Mapping) else data
         if isinstance(name, str) and name in asked.get("forbid_data", ()):
-            forbidden.setdefault((_setter(study, variant.cell, "data.name"), name), []).append(variant.name)
+            forbidden.setdefault((dotted(origin(study, variant.cell, "data.name")), name), []).append(variant.name)
     found += [
         study.problem(place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
         for (place, name), names in forbidden.items()

@@ -17,8 +17,7 @@ from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
 from ablate.study import mistakes as check
 from ablate.study import search
-from ablate.study.design import Space
-from ablate.study.file import configuration
+from ablate.study.cells import Space, configuration
 from ablate.study.rows import PlannedRow, baseline_of, choose, names_of, rows_of
 from ablate.text import did_you_mean, listed
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task

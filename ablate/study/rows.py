@@ -12,7 +12,8 @@ from ablate.errors import ConfigError, PluginError, Problem
 from ablate.identity import canonical_json
 from ablate.records import Cell, Study
 from ablate.registry import Registry
-from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space, name_of
+from ablate.study.cells import Space, name_of
+from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
 
 BY_HAND = "variants"
 """The design of a row that the study lists by hand."""

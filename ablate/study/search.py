@@ -16,7 +16,7 @@ from ablate.errors import ConfigError, Problem
 from ablate.identity import canonical_json, sha256
 from ablate.records import Cell, Json, Study, TrickUse
 from ablate.registry import Registry
-from ablate.study.file import configuration, patched
+from ablate.study.cells import configuration, patched
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import Completed, Task
 
@@ -167,8 +167,7 @@ def trick_of(study: Study, key: str) -> tuple[str, str] | None:
 
 def _uses(study: Study, cell: Cell) -> list[str]:
     """Of each trick file that a cell uses, in the order of `configuration`, the study's trick."""
-    on = {choice.trick: choice.level for choice in cell.on}
-    return [t.name for t in study.tricks for lv in t.levels if t.name in on and on[t.name] == lv.name and lv.use]
+    return [path[1] for path, level in study.on(cell) if level.use]
 
 
 def _params(study: Study, cell: Cell, done: Completed, trick: str) -> Mapping[str, Json]:

@@ -10,28 +10,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, get_args
+from typing import Any, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import ValidationError
 
-from ablate.records import CATEGORIES, Json
+from ablate.records import Json
 from ablate.registry import Registry
 from ablate.study.form import (
-    DEFAULT_SEEDS,
     LARGEST_SEED,
     MOST_SEEDS,
     Form,
-    Mapped,
-    Names,
-    one_or_more,
-    or_empty,
-    to_epoch,
-    to_gib,
-    to_looks,
-    to_seconds,
-    to_seeds,
+    StudyForm,
 )
-from ablate.study.tune_form import TuneForm
 from ablate.study.yaml_file import Trail, printable
 from ablate.text import did_you_mean, one_of
 
@@ -46,168 +36,6 @@ class Finding:
 
 
 # ---------------------------------------------------------------------------------------------------------------- forms
-
-
-class LevelForm(Form):
-    what = "a level"
-    example = "{set: {model.norm: batch}} or {use: mixup, with: {alpha: 0.2}}"
-    hint = " Keys of the base go under `set:`, parameters of a trick's file under `with:`."
-
-    set: Mapped = Field(default={}, description="A patch of the base: dotted keys and their new values.")
-    use: str | None = Field(default=None, description="A file of the tricks' shelf (`ablate list tricks`).")
-    with_: Mapped = Field(default={}, alias="with", description="Parameters of the file that `use` names.")
-
-
-class TrickForm(LevelForm):
-    what = "a trick"
-
-    levels: dict[str, Annotated[LevelForm, BeforeValidator(or_empty)]] | None = Field(
-        default=None, description="Several versions of the trick, one at a time; in place of set, use and with."
-    )
-    label: str = Field(default="", description="How tables print the trick; its name unless given.")
-    category: Literal[CATEGORIES] | None = Field(default=None, description="The kind of trick.")  # type: ignore[valid-type]
-    requires: Names = Field(default=[], description="Tricks without which this one cannot be on.")
-    conflicts: Names = Field(default=[], description="Tricks with which this one cannot be on.")
-
-
-class VariantForm(Form):
-    what = "a variant"
-    example = "[batchnorm, mixup] or {set: {model.width: 32}, tricks: [batchnorm]}"
-    hint = " Keys of the base go under `set:`."
-
-    set: Mapped = Field(default={}, description="A patch of the base, for this variant alone.")
-    tricks: list[Any] = Field(default=[], description="Tricks that are on: `name`, `name=level` or {name: level}.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _list_of_tricks(cls, given: Any) -> Any:
-        return {} if given is None else {"tricks": given} if isinstance(given, list) else given
-
-
-class SeedsForm(Form):
-    """The two short ways to write seeds get keys that no file can hold, so that only `looks` can be written."""
-
-    what = "seeds"
-    example = "5, [0, 1, 2] or {looks: [3, 5, 10]}"
-
-    count: Annotated[int, Field(ge=1, le=MOST_SEEDS)] | None = Field(default=None, alias="\0count")
-    listed: Annotated[list[Annotated[int, Field(ge=0, le=LARGEST_SEED)]], AfterValidator(to_seeds)] | None = Field(
-        default=None, alias="\0listed"
-    )
-    looks: Annotated[list[int], AfterValidator(to_looks)] | None = Field(
-        default=None, description="Adaptive: how many seeds there are at each look."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short(cls, given: Any) -> Any:
-        return (
-            {"\0listed": given} if isinstance(given, list) else {"\0count": given} if isinstance(given, int) else given
-        )
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        return tuple(self.listed or range(self.looks[-1] if self.looks else self.count or DEFAULT_SEEDS))
-
-
-class MetricForm(Form):
-    what = "the metric"
-    example = "dev_accuracy or {name: dev_loss, better: lower}"
-
-    name: str = Field(description="One of the numbers that every run reports.")
-    better: Literal["higher", "lower"] | None = Field(default=None, description="Which way is better.")
-    at: Annotated[Any, AfterValidator(to_epoch)] = Field(
-        default="last", description="last, best, or the number of an epoch."
-    )
-    minimum_effect: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="The smallest difference that matters, in the metric's unit."
-    )
-
-
-class RulesForm(Form):
-    what = "rules"
-    example = "{tricks_per_variant: 2, categories_overall: 5}"
-
-    tricks_per_variant: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Least tricks of each variant."
-    )
-    categories_overall: Annotated[int, Field(ge=0, le=len(CATEGORIES))] | None = Field(
-        default=None, description="Least categories of all variants together."
-    )
-    forbid_data: list[str] | None = Field(default=None, description="Data sets that no variant may use.")
-
-
-class ResourcesForm(Form):
-    what = "resources"
-    example = "{gpus: 1, runs_per_gpu: 2, threads: 1}"
-
-    gpus: Annotated[int, Field(ge=0, le=1024)] | None = Field(default=None, description="GPUs of one run.")
-    runs_per_gpu: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given."
-    )
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="CPU threads of one run.")
-    memory_gib: Annotated[float | str | None, BeforeValidator(to_gib)] = Field(
-        default=None, description="Memory of one run on its device: GiB, or auto (learned from a variant's first run)."
-    )
-
-
-class LimitsForm(Form):
-    what = "limits"
-    example = "{attempts: 3, timeout: 2h}"
-
-    attempts: Annotated[int, Field(ge=1, le=20)] = Field(
-        default=3, description="Executions of a run before it is given up."
-    )
-    timeout: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
-        default=None, description="Time of one attempt: 90 (seconds), 90s, 15m or 2h."
-    )
-
-
-class AnalysisForm(Form):
-    what = "analysis"
-    example = "{error: pooled}"
-
-    error: Literal["own", "pooled"] = Field(
-        default="own", description="Each row by its own pairs, or residuals of all rows."
-    )
-
-
-class StudyForm(Form):
-    what = "a study"
-    example = "the one that `ablate init FILE` writes"
-    hint = " What the model and the training take goes under `base:`."
-
-    study: str | None = Field(default=None, description="The study's name; the file's stem unless given.")
-    task: str = Field(default="classify", description="What a run executes: classify, or package.module:function.")
-    base: Mapped = Field(default={}, description="The configuration that every variant starts from.")
-    tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
-        default={}, description="What can be switched on."
-    )
-    designs: Names | None = Field(default=None, description="The rules that choose variants: one, or a list.")
-    variants: Annotated[dict[str, VariantForm], BeforeValidator(or_empty)] = Field(
-        default={}, description="Variants listed by hand."
-    )
-    baseline: str | None = Field(
-        default=None, description="The variant that hand-listed and factorial rows are compared with."
-    )
-    seeds: SeedsForm = Field(default=SeedsForm(), description="5 means 0 to 4; or a list; or {looks: [3, 5, 10]}.")
-    metric: Annotated[MetricForm, BeforeValidator(lambda v: {"name": v} if isinstance(v, str) else v)] | None = Field(
-        default=None, description="The number that decides; dev_accuracy for classify."
-    )
-    also: Names = Field(default=[], description="Further numbers to show.")
-    rules: RulesForm = Field(default=RulesForm(), description="A brief's requirements on the variants listed by hand.")
-    resources: ResourcesForm = Field(default=ResourcesForm(), description="What one run takes.")
-    limits: LimitsForm = Field(default=LimitsForm(), description="When a run is given up.")
-    tune: TuneForm | None = Field(default=None, description="What `ablate tune` searches.")
-    weights: Literal["all", "best", "none"] = Field(
-        default="all",
-        description="Which runs keep their weights: all, those of the best variant once all is done, or none.",
-    )
-    plugins: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
-        default=[], description="Folders of private plug-ins, beside the study file."
-    )
-    analysis: AnalysisForm = Field(default=AnalysisForm(), description="How differences are tested.")
-    placebo: bool = Field(default=False, description="Add a row that changes nothing but the random streams.")
 
 
 # ------------------------------------------------------------------------------------------------------------- checking

@@ -12,8 +12,7 @@ from ablate.errors import AblateError
 from ablate.records import Cell, Json, Row, Study
 from ablate.runs.planned import Planned
 from ablate.store.store import Store
-from ablate.study import mistakes as check
-from ablate.study import search
+from ablate.study import cells, search
 from ablate.study.yaml_file import Trail, edited
 from ablate.text import did_you_mean, one_of
 
@@ -56,15 +55,10 @@ def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:
 def _place(study: Study, cell: Cell, key: str) -> Trail:
     """Where the study sets a key of the space for this variant: in the last trick that writes it, else in the base."""
     of_trick = search.trick_of(study, key)
-    on = {choice.trick: choice.level for choice in cell.on}
-    for trick in reversed(study.tricks):
-        for level in trick.levels:
-            if trick.name not in on or on[trick.name] != level.name:
-                continue
-            place: Trail = ("tricks", trick.name, *(() if level.name is None else ("levels", level.name)))
-            if of_trick is not None and of_trick[0] == trick.name:
-                return (*place, "with", of_trick[1])
-            if of_trick is None and check.writes_to(level.set, key):
-                return (*place, "set", key)
-    changed = next((v for v in study.variants if cell.of == v.name and check.writes_to(v.set, key)), None)
+    for place, level in reversed(list(study.on(cell))):
+        if of_trick is not None and of_trick[0] == place[1]:
+            return (*place, "with", of_trick[1])
+        if of_trick is None and cells.writes_to(level.set, key):
+            return (*place, "set", key)
+    changed = next((v for v in study.variants if cell.of == v.name and cells.writes_to(v.set, key)), None)
     return ("variants", changed.name, "set", key) if changed is not None else ("base", key)

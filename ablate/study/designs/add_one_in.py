@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ablate.study.design import Chosen, Design, DesignRow, LeftOut, Space
+from ablate.study.cells import Space
+from ablate.study.design import Chosen, Design, DesignRow, LeftOut
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.records import Cell
-from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space
+from ablate.study.cells import Space
+from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
 
 MOST_CELLS = 2**14
 """Beyond 14 toggles a factorial is a slip of the pen: at 10 seconds a run, one seed of 15 takes four days."""

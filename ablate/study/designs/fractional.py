@@ -17,7 +17,8 @@ from operator import xor
 from typing import ClassVar, Literal
 
 from ablate.records import Cell, StudyTrick
-from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space
+from ablate.study.cells import Space
+from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
 from ablate.text import one_of
 
 # GENERATORS[resolution][k]: the fewest runs in which k tricks have at least that resolution. The first tricks are the

@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate.records import Cell
-from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut, Space
+from ablate.study.cells import Space
+from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
 from ablate.text import did_you_mean, one_of
 
 

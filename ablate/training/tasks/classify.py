@@ -17,7 +17,6 @@ from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, P
 from ablate.identity import sha256_file
 from ablate.records import Better, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
-from ablate.training import checkpoint
 from ablate.training.dataset import warnings
 from ablate.training.recipe import Init, Recipe, changes, filled_in, parse, plain
 from ablate.training.task import Completed, Predicted, Run, Task, Values
@@ -126,14 +125,13 @@ class Classify(Task):
         an earlier attempt left (killed, or asked to pause) goes on from its checkpoint, after yielding once more what
         its epochs were. Where another run has trained these weights, nothing is trained.
         """
-        from ablate.training import trainer
-        from ablate.training.checkpoint import Checkpoints
+        from ablate.training import checkpoint, trainer
 
         finished = _trained(run)
         if finished is not None:
             return (yield from _measured_anew(run, finished))
         training, _ = _prepared(run)
-        checkpoints = Checkpoints(run.folder)
+        checkpoints = checkpoint.Checkpoints(run.folder)
         so_far = checkpoints.resume(training)
         yield from so_far.history
         by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
@@ -173,7 +171,7 @@ class Classify(Task):
         The last step, too, so that a schedule that starts like another one shows; `steps` is how many there would be,
         so that a longer training shows. What differs only in between may still look equal.
         """
-        from ablate.training import trainer
+        from ablate.training import checkpoint, trainer
 
         training, _ = _prepared(run)
         index = trainer.batch_order(training, 0)[: training.batch_size]
@@ -291,7 +289,7 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
 
     Costs are those of the training: without it there would be nothing to measure.
     """
-    from ablate.training import trainer
+    from ablate.training import checkpoint, trainer
 
     source = Path(run.spec.evaluates_in) / "last.pt"
     training, _ = _restored(run, source)
