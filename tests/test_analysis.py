@@ -12,8 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablate.analysis import comparisons, power
-from ablate.analysis import verdicts as analysis
+from ablate.analysis import comparisons, power, verdicts
 from ablate.analysis.verdicts import Asked, Measured
 from ablate.records import Metric
 
@@ -51,7 +50,7 @@ def study(values, rows=None, *, minimum_effect=None, tricks=None, better="higher
 
 
 def row(measured, variant):
-    return next(row for row in analysis.rows(measured) if row.variant == variant)
+    return next(row for row in verdicts.rows(measured) if row.variant == variant)
 
 
 # ------------------------------------------------------------------------------------------------------------ published
@@ -311,19 +310,19 @@ def test_a_collapsed_seed_is_named_and_signs_are_counted():
 def test_a_failed_run_is_out_of_n_and_its_row_is_never_the_best():
     measured = study({"base": [1, 2, 3.0], "a": [9, 9.5, NAN]})
     measured = replace(measured, failures=({}, {"diverged": 1}))
-    found = analysis.rows(measured)
+    found = verdicts.rows(measured)
     assert (found[1].n, found[1].planned, found[1].failed) == (2, 3, 1)
-    assert analysis.best(found, "higher").variant == "base"
+    assert verdicts.best(found, "higher").variant == "base"
 
 
 def test_ties_for_the_best_go_to_fewer_tricks():
     values = {"full": [1, 2, 3.0], "a": [1, 2, 3.0]}
-    found = analysis.rows(study(values, tricks={"full": ("a", "b"), "a": ("a",)}))
-    assert analysis.best(found, "higher").variant == "a"
+    found = verdicts.rows(study(values, tricks={"full": ("a", "b"), "a": ("a",)}))
+    assert verdicts.best(found, "higher").variant == "a"
 
 
 def test_rows_are_numbers_that_json_can_hold():
-    for found in analysis.rows(study({"base": [1, NAN, 3.0], "a": [NAN, NAN, NAN], "b": [1, 2, 3.0]})):
+    for found in verdicts.rows(study({"base": [1, NAN, 3.0], "a": [NAN, NAN, NAN], "b": [1, 2, 3.0]})):
         for value in vars(found).values():
             assert not (isinstance(value, float) and math.isnan(value))
             assert not isinstance(value, np.generic)
@@ -355,7 +354,7 @@ def test_pooled_errors_are_those_of_the_penicillin_example():
 
 def test_pooling_changes_no_estimate_and_is_never_the_default():
     own, pooled = study(PENICILLIN), study(PENICILLIN, analysis=POOLED)
-    assert [r.delta for r in analysis.rows(own)] == [r.delta for r in analysis.rows(pooled)]
+    assert [r.delta for r in verdicts.rows(own)] == [r.delta for r in verdicts.rows(pooled)]
     assert row(own, "C").test == "paired t"
 
 

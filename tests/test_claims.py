@@ -3,9 +3,9 @@
 import pytest
 from test_tables import row
 
-from ablate.reports.claims import Words, claims, decided, tally
+from ablate.reports.claims import Names, claims, decided, tally
 
-NAMED = Words(
+NAMED = Names(
     "dev_accuracy", "higher", "%", 0.5, {"bn": "batch norm", "opt=adamw": "optimizer: adamw"},
     {"full": "", "full-bn": "", "base": "", "base+opt=adamw": "", "A": "A", "B": "B"},
     {"full": ("bn", "mixup"), "full-bn": ("mixup",), "base": (), "base+opt=adamw": ("opt=adamw",), "A": ("bn",), "B": ("bn",)},
@@ -105,7 +105,7 @@ def test_the_tally_counts_every_comparison_once():
 @pytest.mark.parametrize("context", [("full",), ("full", "A")])
 def test_what_helps_is_named_once_with_its_contexts_where_there_are_several(context):
     tricks = {**NAMED.tricks, "A-bn": ()}
-    named = Words(*list(vars(NAMED).values())[:5], {**NAMED.bases, "A-bn": "A"}, tricks)
+    named = Names(*list(vars(NAMED).values())[:5], {**NAMED.bases, "A-bn": "A"}, tricks)
     of = {"full": "full-bn", "A": "A-bn"}
     found = claims([row(of[reference], reference) for reference in context], named)
     assert decided(found, "helps") == (["batch norm"] if len(context) == 1 else ["batch norm (in full, in A)"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ablate.testing.training import cases
+from ablate.testing.suite import cases
 
 
 def needs_files(case):

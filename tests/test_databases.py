@@ -12,9 +12,9 @@ import pytest
 import reliability
 
 from ablate.errors import AblateError
-from ablate.pool import host as devices
+from ablate.pool import host
 from ablate.pool.executors.local import LocalExecutor
-from ablate.runs import execute as runner
+from ablate.runs import execute
 from ablate.store import schema
 from ablate.store.store import Store
 
@@ -54,14 +54,14 @@ def test_on_a_network_one_host_runs_and_is_warned_and_another_is_refused(monkeyp
     said = []
     watcher = type("Watcher", (), {"warn": staticmethod(said.append)})
     with Store.open(tmp_path / "a.db", write=True) as store:
-        runner.check_hosts(store, watcher)
+        execute.check_hosts(store, watcher)
         assert "lies on nfs4: run on this host only" in said[0]
         store.save_plan("s", "", {}, "", [("v", 0, "ablation", "k")], {"k": "{}"})
         lease = {"boot": "b", "owner": "1:1", "device": "cpu", "slot": 0, "log": "", "lease_s": 600}
         store.claim("k", "t", host="elsewhere", **lease)
         with pytest.raises(AblateError, match="elsewhere is running on it"):
-            runner.check_hosts(store, watcher)
-        assert "elsewhere" != devices.host()
+            execute.check_hosts(store, watcher)
+        assert "elsewhere" != host.host()
 
 
 def test_a_message_about_a_lock_names_the_process_that_holds_it(tmp_path):

@@ -13,8 +13,8 @@ from PIL import Image
 
 from ablate.errors import ConfigError, DataError
 from ablate.registry import Registry
-from ablate.testing.training import cases
-from ablate.training.dataset import Arrays, Source, subset, warnings
+from ablate.testing.suite import cases
+from ablate.training.dataset import Arrays, Raw, subset, warnings
 
 REAL = Path(__file__).parents[2] / "shared" / "data" / "cifar10-subset"
 rng = np.random.default_rng(0)
@@ -207,7 +207,7 @@ def first_pixels(images):
 
 def test_a_split_takes_the_same_share_of_every_class_and_no_image_twice():
     train = labelled(40, 20, 10)
-    arrays = subset(Source(train), dev_fraction=0.1)
+    arrays = subset(Raw(train), dev_fraction=0.1)
     assert np.bincount(arrays.dev_labels).tolist() == [4, 2, 1]
     assert sorted(first_pixels(arrays.train_images) + first_pixels(arrays.dev_images)) == list(range(70))
     labels = dict(enumerate(train[1]))
@@ -215,14 +215,14 @@ def test_a_split_takes_the_same_share_of_every_class_and_no_image_twice():
 
 
 def test_a_split_is_fixed_by_its_own_seed_and_another_seed_makes_another():
-    source = Source(labelled(40, 20))
+    source = Raw(labelled(40, 20))
     one, again, other = (subset(source, dev_fraction=0.25, split_seed=seed) for seed in (0, 0, 1))
     assert first_pixels(one.dev_images) == first_pixels(again.dev_images)
     assert first_pixels(one.dev_images) != first_pixels(other.dev_images)
 
 
 def test_fewer_images_or_classes_move_no_image_between_train_and_dev():
-    source = Source(labelled(20, 20, 20))
+    source = Raw(labelled(20, 20, 20))
     all_of_it = subset(source, dev_fraction=0.2)
     few = subset(source, dev_fraction=0.2, per_class=5)
     fewer = subset(source, dev_fraction=0.2, per_class=3)
@@ -235,7 +235,7 @@ def test_fewer_images_or_classes_move_no_image_between_train_and_dev():
 
 def test_classes_are_kept_by_number_or_name_and_renumbered_in_the_order_asked_for():
     images, labels = labelled(4, 4, 4)
-    arrays = subset(Source((images, labels), (images, labels), class_names=("ant", "bee", "cat")), classes=["cat", 0])
+    arrays = subset(Raw((images, labels), (images, labels), class_names=("ant", "bee", "cat")), classes=["cat", 0])
     assert arrays.class_names == ("cat", "ant")
     assert [int(labels[pixel]) for pixel in first_pixels(arrays.train_images)] == [
         (2, 0)[label] for label in arrays.train_labels
@@ -244,7 +244,7 @@ def test_classes_are_kept_by_number_or_name_and_renumbered_in_the_order_asked_fo
 
 def test_mean_and_std_are_of_the_training_images_that_are_kept():
     images, labels = labelled(10, 10)
-    arrays = subset(Source((images, labels)), dev_fraction=0.5)
+    arrays = subset(Raw((images, labels)), dev_fraction=0.5)
     assert arrays.mean == (pytest.approx(arrays.train_images.mean()),)
 
 
@@ -263,7 +263,7 @@ def test_mean_and_std_are_of_the_training_images_that_are_kept():
 )
 def test_a_subset_that_is_not_there_is_refused(options, message):
     with pytest.raises(DataError) as caught:
-        subset(Source(labelled(10, 10), class_names=("ant", "bee")), **options)
+        subset(Raw(labelled(10, 10), class_names=("ant", "bee")), **options)
     assert message in str(caught.value)
 
 

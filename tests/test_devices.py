@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from ablate.errors import AblateError, StudyError
-from ablate.pool import host as devices
+from ablate.pool import host
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Slot
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.host import Device, slots, visible
-from ablate.pool.packer import Sizes
+from ablate.pool.scheduler import Sizes
 from ablate.pool.warm import Setup
 from ablate.records import Limits, RunSpec
-from ablate.runs import execute as runner
+from ablate.runs import execute
 from ablate.store.store import Store
 from ablate.study.file import parse
 
@@ -108,7 +108,7 @@ def test_cuda_visible_devices_chooses_and_renumbers_as_cuda_does():
 
 
 def test_each_gpu_gives_as_many_slots_as_runs_share_it_and_takes_turns(monkeypatch):
-    monkeypatch.setattr(devices, "gpus", lambda: GPUS)
+    monkeypatch.setattr(host, "gpus", lambda: GPUS)
     asked = {"gpus_per_run": 1, "runs_per_gpu": 2, "threads": 1}
     both = (Slot("cuda:0", 0), Slot("cuda:1", 0), Slot("cuda:0", 1), Slot("cuda:1", 1))
     assert both == slots(**asked, workers=None)
@@ -120,14 +120,14 @@ def test_each_gpu_gives_as_many_slots_as_runs_share_it_and_takes_turns(monkeypat
 
 
 def test_more_gpus_than_there_are_is_refused(monkeypatch):
-    monkeypatch.setattr(devices, "gpus", lambda: ())
+    monkeypatch.setattr(host, "gpus", lambda: ())
     asked = parse("tricks: {mixup: }\nresources: {gpus: 1}", "s.yaml")
     with pytest.raises(StudyError, match=r"s:2:13: resources.gpus: is 1, but this host has no GPU; set it to 0."):
-        runner.slots_for(asked, runner.Options())
+        execute.slots_for(asked, execute.Options())
 
 
 def test_a_child_sees_its_slots_gpu_and_no_other_and_no_slot_is_used_twice(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "gpus", lambda: GPUS)
+    monkeypatch.setattr(host, "gpus", lambda: GPUS)
     pool = slots(gpus_per_run=1, runs_per_gpu=2, threads=1, workers=None)
     attempts = dispatch(tmp_path, "seen", 8, pool)
     assert ["done"] * 8 == [attempt[3] for attempt in attempts]
@@ -141,7 +141,7 @@ def test_a_child_sees_its_slots_gpu_and_no_other_and_no_slot_is_used_twice(tmp_p
 
 def test_two_that_take_more_memory_than_there_is_fail_once_and_finish_alone_as_they_were(tmp_path, monkeypatch):
     """Both claim half of one GPU and together take more than all of it."""
-    monkeypatch.setattr(devices, "gpus", lambda: GPUS[:1])
+    monkeypatch.setattr(host, "gpus", lambda: GPUS[:1])
     attempts = dispatch(tmp_path, "liar", 2, slots(gpus_per_run=1, runs_per_gpu=2, threads=1, workers=None))
     assert ["done", "done", "oom", "oom"] == sorted(attempt[3] for attempt in attempts)
     assert 1 == overlapping([attempt for attempt in attempts if attempt[3] == "done"], lambda attempt: attempt[1])
@@ -151,7 +151,7 @@ def test_two_that_take_more_memory_than_there_is_fail_once_and_finish_alone_as_t
 
 def test_liars_that_claim_30_percent_and_take_60_run_out_once_and_finish_alone_as_they_were(tmp_path, monkeypatch):
     """Three fit by what they claim; one is served, two run out, and from then on the truth is known."""
-    monkeypatch.setattr(devices, "gpus", lambda: GPUS[:1])
+    monkeypatch.setattr(host, "gpus", lambda: GPUS[:1])
     pool = slots(gpus_per_run=1, runs_per_gpu=8, threads=1, workers=None)
     claim = Sizes({"cuda:0": 80000}, asked_mib=24000)
     attempts = dispatch(tmp_path, "hungry", 5, pool, claim, takes=48000, together=3, first=0, holds=0)
@@ -164,7 +164,7 @@ def test_liars_that_claim_30_percent_and_take_60_run_out_once_and_finish_alone_a
 
 
 def test_memory_that_is_to_be_learned_is_learned_from_a_first_run_alone_and_then_shared(tmp_path, monkeypatch):
-    monkeypatch.setattr(devices, "gpus", lambda: GPUS[:1])
+    monkeypatch.setattr(host, "gpus", lambda: GPUS[:1])
     pool = slots(gpus_per_run=1, runs_per_gpu=8, threads=1, workers=None)
     sizes = Sizes({"cuda:0": 80000})
     attempts = dispatch(tmp_path, "hungry", 7, pool, sizes, takes=20000, together=4, first=1, holds=0)
@@ -207,10 +207,10 @@ def test_a_dispatcher_looks_again_as_it_claims_so_that_two_never_take_more_than_
 
 
 def test_memory_that_no_device_has_is_refused(monkeypatch):
-    monkeypatch.setattr(devices, "gpus", lambda: GPUS)
+    monkeypatch.setattr(host, "gpus", lambda: GPUS)
     asked = parse("tricks: {mixup: }\nresources: {memory_gib: 100}", "s.yaml")
     assert 8 == asked.resources.runs_per_gpu
     with pytest.raises(AblateError, match=r"resources.memory_gib: is 100, but cuda:0 has 78.1 GiB; a run would never"):
-        runner.slots_for(asked, runner.Options())
+        execute.slots_for(asked, execute.Options())
     fits = replace(asked, resources=replace(asked.resources, memory_gib=20.0, runs_per_gpu=2))
-    assert 4 == len(runner.slots_for(fits, runner.Options()))
+    assert 4 == len(execute.slots_for(fits, execute.Options()))

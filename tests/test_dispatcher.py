@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from ablate.errors import AblateError
-from ablate.pool import host as devices
+from ablate.pool import host
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Failed, Finished, Slot
 from ablate.pool.executors import local
@@ -285,7 +285,7 @@ def test_runs_of_a_killed_server_are_lost_and_the_next_ones_get_a_new_server(fol
     (started,) = executor.poll(60)
     executor._server.process.kill()
     assert "lost" == wait_for_end(executor).reason
-    assert not devices.Process(started.pid, started.pid_started).lives
+    assert not host.Process(started.pid, started.pid_started).lives
     (short,) = specs(folder, "good").values()
     executor.start("u", short, Slot("cpu", 0))
     assert isinstance(wait_for_end(executor), Finished)
@@ -402,7 +402,7 @@ def test_a_stopped_dispatchers_late_results_are_refused_and_noted_and_nobody_cra
     process, children = start_forever(folder)
     pause(process, folder / "a.db")
     (folder / "go").touch()
-    wait_until(lambda: not any(devices.process_started(child.pid) for child in children))
+    wait_until(lambda: not any(host.process_started(child.pid) for child in children))
     dispatch(folder, specs(folder, "forever", 2), function="forever", slots=4)
     process.send_signal(signal.SIGCONT)
     assert 0 == process.wait(60)

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from ablate.analysis import blocks
-from ablate.analysis import factorial as effects
+from ablate.analysis import comparisons, factorial
 from ablate.analysis.comparisons import compare
 from ablate.analysis.factorial import Factor
 
@@ -24,8 +23,8 @@ def standard_order(k):
 
 def estimated(cells, values, names="abcdefgh"):
     cells = np.asarray(cells)
-    design = effects.layout([Factor(name) for name in names[: cells.shape[1]]], cells)
-    return effects.estimate(design, blocks.fit(np.asarray(values, float).reshape(len(cells), -1)))
+    design = factorial.layout([Factor(name) for name in names[: cells.shape[1]]], cells)
+    return factorial.estimate(design, comparisons.fit(np.asarray(values, float).reshape(len(cells), -1)))
 
 
 def by_name(terms):
@@ -64,8 +63,8 @@ def test_montgomerys_filtration_rate_by_lenths_method():
 
 def test_lenths_contrasts_are_all_fifteen_of_the_filtration_rate():
     cells = standard_order(4)
-    design = effects.layout([Factor(n) for n in "abcd"], cells)
-    found = effects.all_contrasts(design, np.array(FILTRATION, float))
+    design = factorial.layout([Factor(n) for n in "abcd"], cells)
+    found = factorial.all_contrasts(design, np.array(FILTRATION, float))
     expected = [21.625, 3.125, 9.875, 14.625, 0.125, -18.125, 16.625, 2.375, -0.375, -1.125, 1.875, 4.125, -1.625]
     expected += [-2.625, 1.375]  # table 6.12: ABC, ABD, ACD, BCD, ABCD
     assert sorted(map(abs, expected)) == sorted(np.abs(found).tolist())
@@ -89,7 +88,7 @@ def test_montgomerys_chemical_process_as_a_blocked_factorial():
     assert {"a": 50.32, "b": 18.12, "ab": 2.01} == printed_f(terms, 4.14)
     assert (0.0004, 0.0053) == (round(terms["a"].p, 4), round(terms["b"].p, 4))
     assert 0.206 == round(terms["ab"].p, 3), "printed with a fourth digit that is of the rounded F"
-    assert 4.14 == round(blocks.fit(np.array(YIELD, float)).mse, 2)
+    assert 4.14 == round(comparisons.fit(np.array(YIELD, float)).mse, 2)
 
 
 def test_montgomerys_chemical_process_without_blocks():
@@ -100,7 +99,7 @@ def test_montgomerys_chemical_process_without_blocks():
     found = estimated(standard_order(2), unshared)
     assert 8 == found.df
     terms = by_name([*found.effects, *found.interactions])
-    assert 3.92 == round(blocks.fit(unshared).mse, 2)
+    assert 3.92 == round(comparisons.fit(unshared).mse, 2)
     assert {"a": 53.15, "b": 19.13, "ab": 2.13} == printed_f(terms, 3.92)
     assert (0.0001, 0.0024) == (round(terms["a"].p, 4), round(terms["b"].p, 4))
     assert 0.183 == round(terms["ab"].p, 3), "printed with a fourth digit that is of the rounded F"
@@ -121,7 +120,7 @@ def test_montgomerys_half_fraction_of_the_filtration_rate_with_its_aliases():
 def test_benjamini_and_hochbergs_own_example():
     # Benjamini and Hochberg 1995, section 3.2 (15 hypotheses on myocardial infarction): the first four are rejected.
     p = [0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344, 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590]
-    adjusted = effects.benjamini_hochberg(np.array([*p, 1.0]))
+    adjusted = factorial.benjamini_hochberg(np.array([*p, 1.0]))
     assert 4 == (adjusted <= 0.05).sum()
     assert [0.0015, 0.003, 0.0095, 0.035625] == pytest.approx(adjusted[:4].tolist())
 
@@ -130,7 +129,7 @@ def test_shapleys_value_of_the_glove_game():
     # One left glove, two right ones; a pair is worth 1: 2/3, 1/6, 1/6 (Shapley and Shubik's market; Osborne and
     # Rubinstein 1994, A Course in Game Theory, section 14.4).
     worth = np.array([float(bool(c & 1) and bool(c & 6)) for c in range(8)])
-    assert [2 / 3, 1 / 6, 1 / 6] == pytest.approx((effects.shapley_weights(3) @ worth).tolist())
+    assert [2 / 3, 1 / 6, 1 / 6] == pytest.approx((factorial.shapley_weights(3) @ worth).tolist())
 
 
 # -------------------------------------------------------------------------------------------------------------- oracles
@@ -145,7 +144,7 @@ def test_shapley_values_are_the_mean_over_all_orders_and_sum_to_full_minus_base(
         for player in order:
             totals[player] += worth[inside | 1 << player] - worth[inside]
             inside |= 1 << player
-    found = effects.shapley_weights(k) @ np.array(worth)
+    found = factorial.shapley_weights(k) @ np.array(worth)
     assert found.tolist() == pytest.approx([t / math.factorial(k) for t in totals], abs=1e-9)
     assert found.sum() == pytest.approx(worth[-1] - worth[0], abs=1e-9)
 
@@ -153,23 +152,23 @@ def test_shapley_values_are_the_mean_over_all_orders_and_sum_to_full_minus_base(
 def test_shapley_standard_errors_are_those_of_the_means_they_are_made_of():
     rng = np.random.default_rng(1)
     values = rng.normal(size=(8, 5))
-    design = effects.layout([Factor(n) for n in "abc"], standard_order(3))
-    found = effects.shapley(design, blocks.fit(values))
-    mse = blocks.fit(values).mse
-    for share, weights in zip(found, effects.shapley_weights(3), strict=True):
+    design = factorial.layout([Factor(n) for n in "abc"], standard_order(3))
+    found = factorial.shapley(design, comparisons.fit(values))
+    mse = comparisons.fit(values).mse
+    for share, weights in zip(found, factorial.shapley_weights(3), strict=True):
         assert share.se == pytest.approx(math.sqrt(mse / 5 * (weights**2).sum()))
     assert sum(s.value for s in found) == pytest.approx(values[7].mean() - values[0].mean())
 
 
 def test_a_shapley_value_without_replicates_has_no_standard_error():
-    design = effects.layout([Factor(n) for n in "ab"], standard_order(2))
-    assert [None, None] == [s.se for s in effects.shapley(design, blocks.fit(np.array([[1.0], [2], [3], [5]])))]
+    design = factorial.layout([Factor(n) for n in "ab"], standard_order(2))
+    assert [None, None] == [s.se for s in factorial.shapley(design, comparisons.fit(np.array([[1.0], [2], [3], [5]])))]
 
 
 @settings(max_examples=40)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 4))
 def test_benjamini_hochberg_agrees_with_statsmodels_where_untested_members_count_as_p_1(p, untested):
-    adjusted = effects.benjamini_hochberg(np.array(p + [NAN] * untested), len(p) + untested)
+    adjusted = factorial.benjamini_hochberg(np.array(p + [NAN] * untested), len(p) + untested)
     expected = multipletests(p + [1.0] * untested, method="fdr_bh")[1][: len(p)]
     assert adjusted[: len(p)].tolist() == pytest.approx(expected.tolist())
     assert np.isnan(adjusted[len(p) :]).all()
@@ -196,7 +195,7 @@ def test_with_missing_runs_contrasts_agree_with_plain_least_squares(seed, cells,
     gone = rng.choice(cells, size=min(cells, seeds) - 1, replace=False)
     values[gone, np.arange(len(gone))] = NAN
     values[:, -1] = rng.normal(size=cells)  # one seed is whole, so that all cells are connected
-    found = blocks.fit(values)
+    found = comparisons.fit(values)
     mean, mse, df, covariance = least_squares(values)
     assert found.connected
     assert (found.df, found.mse) == (df, pytest.approx(mse))
@@ -217,8 +216,8 @@ def test_summaries_of_papers_give_what_their_runs_give():
     unshared = np.full((4, 12), NAN)
     for cell, row in enumerate(values):
         unshared[cell, 3 * cell : 3 * cell + 3] = row
-    one = blocks.fit(unshared)
-    other = blocks.from_summaries(values.mean(axis=1), values.std(axis=1, ddof=1), np.array([3] * 4))
+    one = comparisons.fit(unshared)
+    other = comparisons.from_summaries(values.mean(axis=1), values.std(axis=1, ddof=1), np.array([3] * 4))
     assert (one.mse, one.df) == (pytest.approx(other.mse), other.df)
     weights = np.array([[1.0, -1, 0, 0]])
     assert one.se(weights) == pytest.approx(other.se(weights))
@@ -230,8 +229,8 @@ def test_summaries_of_papers_give_what_their_runs_give():
 def test_levels_are_each_compared_with_off():
     factors = [Factor("a"), Factor("opt", ("x", "y"))]
     cells = np.array([[a, o] for o in (0, 1, 2) for a in (0, 1)])
-    design = effects.layout(factors, cells)
-    found = effects.estimate(design, blocks.fit(np.array([[0.0], [1], [10], [13], [20], [25]])))
+    design = factorial.layout(factors, cells)
+    found = factorial.estimate(design, comparisons.fit(np.array([[0.0], [1], [10], [13], [20], [25]])))
     assert {("a",): 3.0, ("opt=x",): 11.0, ("opt=y",): 22.0} == pytest.approx(
         {t.tricks: t.estimate for t in found.effects}
     )
@@ -244,8 +243,8 @@ def test_levels_are_each_compared_with_off():
 def test_a_leave_one_out_of_three_tricks_is_no_factorial_and_what_is_missing_is_named():
     cells = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 0]])
     factors = [Factor(n) for n in "abc"]
-    assert effects.layout(factors, cells) is None
-    assert [("a",), ("b",), ("c",)] == effects.missing(factors, cells)
+    assert factorial.layout(factors, cells) is None
+    assert [("a",), ("b",), ("c",)] == factorial.missing(factors, cells)
 
 
 def test_a_resolution_3_fraction_says_that_interactions_are_lost_to_effects():
@@ -270,12 +269,12 @@ def test_tricks_that_always_come_together_cannot_be_told_apart():
 
 
 def test_a_trick_that_is_always_on_is_no_factor():
-    design = effects.layout([Factor("a"), Factor("b")], np.array([[0, 1], [1, 1]]))
+    design = factorial.layout([Factor("a"), Factor("b")], np.array([[0, 1], [1, 1]]))
     assert ("a",) == design.tricks
 
 
 def test_two_variants_of_equal_tricks_are_no_factorial():
-    assert effects.layout([Factor("a")], np.array([[0], [1], [1]])) is None
+    assert factorial.layout([Factor("a")], np.array([[0], [1], [1]])) is None
 
 
 @settings(max_examples=30)
@@ -296,7 +295,7 @@ def test_values_without_any_noise_have_estimates_and_no_p(value):
 
 
 def test_a_sign_depends_on_context_only_where_both_signs_survive_correction_over_the_contexts():
-    assert "depends" == effects.context([(1, 0.001), (-1, 0.002), (0.5, 0.8)])
-    assert "differs" == effects.context([(1, 0.001), (-1, 0.03), (0.5, 0.8)])
-    assert "same" == effects.context([(1, None), (2, 0.001)])
-    assert "" == effects.context([(1, 0.001)])
+    assert "depends" == factorial.context([(1, 0.001), (-1, 0.002), (0.5, 0.8)])
+    assert "differs" == factorial.context([(1, 0.001), (-1, 0.03), (0.5, 0.8)])
+    assert "same" == factorial.context([(1, None), (2, 0.001)])
+    assert "" == factorial.context([(1, 0.001)])

@@ -55,17 +55,17 @@ SAVES = """
 import os, signal, sys
 from pathlib import Path
 import torch
-from ablate.training import trainer
+from ablate.training import checkpoint
 
 def killed_in(call, path):
     if os.fork() == 0:
         setattr(*call, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-        trainer.save({"new": torch.ones(9)}, path)
+        checkpoint.save({"new": torch.ones(9)}, path)
         os._exit(0)
     assert os.wait()[1] == signal.SIGKILL
 
 path = Path(sys.argv[1])
-trainer.save({"old": torch.zeros(9)}, path)
+checkpoint.save({"old": torch.zeros(9)}, path)
 for call in ((torch, "save"), (os, "fsync"), (Path, "replace")):
     killed_in(call, path)
     assert list(torch.load(path, weights_only=True)) == ["old"]

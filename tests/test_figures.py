@@ -17,10 +17,9 @@ from test_views import YIELD, factorial
 
 from ablate.analysis import results
 from ablate.errors import FigureError
-from ablate.figures import paper, typeset
-from ablate.figures import screen as interactive
+from ablate.figures import paper, screen
 from ablate.figures import source as plots
-from ablate.figures.figure import Curve, SeedCurve, Series, Source, Words
+from ablate.figures.figure import Curve, Label, SeedCurve, Series, Source
 from ablate.figures.source import curve
 from ablate.registry import Registry
 from ablate.store.store import Store
@@ -160,7 +159,7 @@ def test_collapsed_seeds_stand_at_the_edge_with_their_value():
     found = source(row("full"), compared("base", -3, collapsed=(2,)), values=values)
     assert (88.0, 92.0) == (info("seeds", found).low, info("seeds", found).high)
     marks = plots.draw(found, "seeds").panels[0].marks
-    assert ["10 (seed 2)"] == [mark.text for mark in marks if isinstance(mark, Words)]
+    assert ["10 (seed 2)"] == [mark.text for mark in marks if isinstance(mark, Label)]
 
 
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=2, max_size=12), st.booleans())
@@ -219,10 +218,10 @@ def test_names_that_differ_stay_different_when_they_are_shortened(names, most):
 
 @given(st.text(max_size=30), st.floats(30, 200))
 def test_any_text_is_drawn_with_one_font_and_fits(name, points):
-    drawn = typeset.drawable(name)
+    drawn = paper.drawable(name)
     assert "\n" not in drawn
-    (fits,) = typeset.fitted([name], points, 7)
-    assert typeset.width(fits, 7) <= points or len(fits) <= 8
+    (fits,) = paper.fitted([name], points, 7)
+    assert paper.width(fits, 7) <= points or len(fits) <= 8
 
 
 def test_plotly_knows_every_property_that_is_set():
@@ -230,7 +229,7 @@ def test_plotly_knows_every_property_that_is_set():
 
     for name in Registry().names("figures"):
         for narrow in (False, True):
-            Figure(interactive.figure(plots.draw(SOURCE, name), narrow=narrow))  # raises on an unknown one
+            Figure(screen.figure(plots.draw(SOURCE, name), narrow=narrow))  # raises on an unknown one
 
 
 def test_a_pdf_holds_its_fonts_as_truetype():
@@ -351,7 +350,7 @@ def test_the_failed_run_of_a_stored_study_is_drawn_as_far_as_it_came(folder):
 def test_the_screens_axes_and_names_are_those_of_the_scene(folder):
     with Store.open(folder / "results" / "ablate.db") as store:
         data = plots.source_of(store, results.load(store, "demo"))
-    drawn = interactive.figure(plots.draw(data, "effects"))
+    drawn = screen.figure(plots.draw(data, "effects"))
     assert "+ &lt;b&gt;$x$ (n=3)" in drawn["layout"]["yaxis"]["ticktext"]
     json.dumps(drawn, allow_nan=False)
 
@@ -360,7 +359,7 @@ def test_the_screens_axes_and_names_are_those_of_the_scene(folder):
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium on the PATH")
 @pytest.mark.parametrize("name", Registry().names("figures"))
 def test_a_page_in_a_browser_draws_runs_no_name_and_asks_the_network_for_nothing(tmp_path, name):
-    page = interactive.page(plots.draw(SOURCE, name))
+    page = screen.page(plots.draw(SOURCE, name))
     (tmp_path / "page.html").write_text(page, encoding="utf-8")
     words = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr"]
     words += ["--virtual-time-budget=8000", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom"]

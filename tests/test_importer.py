@@ -34,7 +34,7 @@ def load(tmp_path):
 
 
 def rows(found):
-    return {row.variant: row for row in results.table_data(found).rows}
+    return {row.variant: row for row in views.table_data(found).rows}
 
 
 def refusal(text, **columns):
@@ -63,7 +63,7 @@ def test_without_a_seed_column_nothing_is_paired(load):
     found = rows(data)["two"]
     assert ("Welch t", 0, 0.07939) == (found.test, found.pairs, round(found.p, 5))
     assert "one" == found.compared_with, "the first label"
-    assert any("no seeds, so no pairs" in note for note in results.table_data(data).notes)
+    assert any("no seeds, so no pairs" in note for note in views.table_data(data).notes)
 
 
 def test_means_with_sd_and_n_give_the_same_test_and_intervals_as_their_runs(load):
@@ -87,7 +87,7 @@ def test_an_sd_may_be_empty_where_n_is_1_and_two_runs_have_no_p(load):
     found = rows(data)
     assert [(1, None), (2, 0.5), (5, 0.1)] == [(found[v].n, found[v].std) for v in ("base", "a", "b")]
     assert [None, None] == [found[v].p for v in ("a", "b")], "the baseline is one run"
-    assert any("Only means, standard deviations and n" in note for note in results.table_data(data).notes)
+    assert any("Only means, standard deviations and n" in note for note in views.table_data(data).notes)
     assert "no standard deviation of n = 1" in refusal(
         text.replace(",,1", ",2,1"), variant="v", mean="m", sd="s", n="k"
     )
@@ -203,7 +203,7 @@ LABELLED = "v,a,acc,cost\nplain,0,1.0,5\nours,1,2.0,\n"
 
 def test_labels_name_what_factors_switch_on_and_further_metrics_have_their_direction(load):
     found = load(LABELLED, variant="v", factors=("a",), also={"cost": "lower"})
-    data = results.table_data(found)
+    data = views.table_data(found)
     assert [("plain", ()), ("ours", ("a",))] == [(row.variant, row.tricks) for row in data.rows]
     assert [5.0, None] == [row.also["cost"].mean for row in data.rows]
     assert {"cost": "lower"} == data.also

@@ -10,10 +10,12 @@ import threading
 import pytest
 from rich.console import Console
 
-from ablate.pool import host as devices
+from ablate.pool import host
+from ablate.runs import progress
+from ablate.runs.progress import moment
 from ablate.store.store import Store
 from ablate.terminal import live
-from ablate.terminal.live import drawn, look, watch
+from ablate.terminal.live import drawn, watch
 
 RESOLVED = {
     "study": "s", "task": "classify", "metric": {"name": "acc", "better": "higher"}, "seeds": [0, 1],
@@ -34,8 +36,8 @@ def store(tmp_path):
 
 
 def start(store, key, slot=0):
-    me = devices.this_process()
-    here = {"host": devices.host(), "boot": devices.boot(), "owner": str(me), "lease_s": 30.0, "log": ""}
+    me = host.this_process()
+    here = {"host": host.host(), "boot": host.boot(), "owner": str(me), "lease_s": 30.0, "log": ""}
     assert store.claim(key, f"t-{key}", device="cpu", slot=slot, **here)
     store.started(f"t-{key}", me.pid, me.started)
 
@@ -57,7 +59,7 @@ def test_a_running_run_is_held_against_its_comparison_at_the_same_epoch_and_seed
     finish(store, "full0", 40.0, 60.0, 80.0)
     start(store, "full-a0")
     store.progress("t-full-a0", 2, {"acc": 57.5})
-    seen = text(look(store, "s"))
+    seen = text(moment(store, "s"))
     assert "epoch 2/10  acc 57.5  -2.5 vs full (same seed)" in seen
     assert "1 of 4 runs" in seen
     assert "(median of 1 finished run)" in seen
@@ -67,7 +69,7 @@ def test_where_the_comparisons_seed_has_not_finished_the_mean_of_the_others_stan
     finish(store, "full0", 40.0, 60.0)
     start(store, "full-a1")
     store.progress("t-full-a1", 1, {"acc": 41.0})
-    assert "+1 vs full (mean of 1)" in text(look(store, "s"))
+    assert "+1 vs full (mean of 1)" in text(moment(store, "s"))
 
 
 def test_a_metric_that_is_better_when_lower_makes_less_the_good_colour(store):
@@ -76,14 +78,14 @@ def test_a_metric_that_is_better_when_lower_makes_less_the_good_colour(store):
 
 
 def _running(difference):
-    return live.Running("cpu/0", "v", 0, 1, None, difference, live.Beside("full", 0.0, 1, True), 1.0)
+    return progress.Running("cpu/0", "v", 0, 1, None, difference, progress.Beside("full", 0.0, 1, True), 1.0)
 
 
 def test_before_anything_has_finished_the_epochs_tell_how_long_it_takes(store):
     start(store, "full0")
-    assert look(store, "s").left_s is None
+    assert moment(store, "s").left_s is None
     store.progress("t-full0", 5, {"acc": 1.0})
-    seen = look(store, "s")
+    seen = moment(store, "s")
     assert seen.basis == "by the epochs so far"
     assert seen.left_s is not None
 
@@ -91,7 +93,7 @@ def test_before_anything_has_finished_the_epochs_tell_how_long_it_takes(store):
 def test_a_failure_is_there_at_once_with_its_reason(store):
     start(store, "full0")
     store.fail("t-full0", "oom", "no memory", again=False)
-    seen = text(look(store, "s"))
+    seen = text(moment(store, "s"))
     assert "1 failed" in seen
     assert "failed: full, seed 0: oom" in seen
 

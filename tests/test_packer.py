@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.pool.executor import Slot
-from ablate.pool.packer import Held, Memory, Sizes, pack
+from ablate.pool.scheduler import Held, Memory, Sizes, pack
 from ablate.records import RunSpec
 
 GPU = tuple(Slot("cuda:0", i) for i in range(4))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from ablate.pool import dispatcher as under_test
-from ablate.pool import scheduler
+from ablate.pool import host, scheduler
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Failed, Finished, Progressed, Slot, Started
 from ablate.records import Limits, RunSpec
@@ -36,7 +36,7 @@ class Crash(BaseException):
 
 
 class World:
-    """Time, hosts, and which processes live. It stands in for `devices`, `time` and `os` of the dispatcher."""
+    """Time, hosts, and which processes live. It stands in for the dispatcher's `time` and `os`, and for the processes of `host`."""
 
     def __init__(self):
         self.now = 1e6
@@ -52,12 +52,12 @@ class World:
             def __str__(self):
                 return f"{self.pid}:{self.started}"
 
-        self.devices = SimpleNamespace(
-            Process=lambda pid, started: Process(pid=pid, started=started),
-            this_process=lambda: Process(pid=world.me.pid, started=1),
-            host=lambda: world.me.host,
-            boot=lambda: f"boot{world.boots[world.me.host]}",
-        )
+        self.of_host = {
+            "Process": lambda pid, started: Process(pid=pid, started=started),
+            "this_process": lambda: Process(pid=world.me.pid, started=1),
+            "host": lambda: world.me.host,
+            "boot": lambda: f"boot{world.boots[world.me.host]}",
+        }
         self.time = SimpleNamespace(monotonic=lambda: world.now)
         self.os = SimpleNamespace(killpg=lambda pid, _: world.alive.pop(pid), environ={"ABLATE_LEASE_S": str(LEASE_S)})
 
@@ -153,14 +153,15 @@ class Races(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=shared if os.access(shared, os.W_OK) else None))
         self.world = WorldStore.world = World()
         self.patches = [
-            mock.patch.object(under_test, name, getattr(self.world, name)) for name in ("devices", "time", "os")
+            *(mock.patch.object(under_test, name, getattr(self.world, name)) for name in ("time", "os")),
+            *(mock.patch.object(host, name, by) for name, by in {**self.world.of_host, "os": self.world.os}.items()),
         ]
         for patch in self.patches:
             patch.start()
         self.actors, self.reported = [], []
         self.scores = iter(range(10**6))
-        for host in "ab":
-            self.add(host)
+        for name in "ab":
+            self.add(name)
         self.reader = sqlite3.connect(self.folder / "a.db")
 
     def actor(self, data):

@@ -10,12 +10,10 @@ import pytest
 
 from ablate.errors import AblateError
 from ablate.registry import Registry
-from ablate.reports import author as prose
-from ablate.reports import papers, report
+from ablate.reports import appendix, author, report
 from ablate.reports.document import Bullets, Code, Paragraph, Picture, Table, plain
 from ablate.reports.formats import html as report_html
-from ablate.reports.formats import latex as report_latex
-from ablate.reports.formats import markdown as report_markdown
+from ablate.reports.formats import latex, markdown
 from ablate.reports.formats import pdf as report_pdf
 from ablate.store.store import Store
 from ablate.terminal import cli
@@ -223,12 +221,12 @@ def test_a_pooled_error_is_named_in_the_statistics_paragraph(tmp_path):
 
 def test_a_private_plug_in_is_named_by_its_hash_and_not_imported():
     asked = {"task": "classify", "config": {"model": {"name": "vgg"}}, "code": {"model:vgg": 1, "trick:mine": "c" * 64}}
-    found = papers.papers([asked], Registry())
+    found = appendix.papers([asked], Registry())
     assert [("vgg", ""), ("mine", "c" * 64)] == [(paper.part, paper.private) for paper in found]
 
 
 def test_every_setting_that_is_cited_is_a_trick_of_the_shelf_with_a_paper():
-    assert all(Registry().load("tricks", trick).paper for *_, trick in papers.SETTINGS)
+    assert all(Registry().load("tricks", trick).paper for *_, trick in appendix.SETTINGS)
 
 
 def test_one_seed_is_reported_without_any_test(tmp_path):
@@ -253,7 +251,7 @@ def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, 
 
 # ---------------------------------------------------------------------------------------------------------------- files
 
-FORMATS = {"html": report_html, "md": report_markdown, "tex": report_latex, "pdf": report_pdf}
+FORMATS = {"html": report_html, "md": markdown, "tex": latex, "pdf": report_pdf}
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -307,7 +305,7 @@ def test_a_page_of_a_long_list_stays_usable():
 
 
 def test_markdown_refers_to_the_figures_beside_it(made):
-    files = report_markdown.files(report.document(made), "my report.md")
+    files = markdown.files(report.document(made), "my report.md")
     assert {"my report.md", "my report-best_variant.svg", "my report-effects.svg"} == set(files)
     assert "(my%20report-effects.svg)" in files["my report.md"].decode()
 
@@ -317,7 +315,7 @@ def pages(pdf):
 
 
 def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_path, made):
-    notes = prose.parse("A paragraph of an author's own. " * 90)
+    notes = author.parse("A paragraph of an author's own. " * 90)
     (pdf,) = report_pdf.files(report.document(made, notes), "r.pdf").values()
     assert 2 == pages(pdf)
     setter = report_pdf.Setter(report.document(made, notes), tmp_path)
@@ -328,7 +326,7 @@ def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_pa
 
 
 def test_notes_that_leave_no_room_are_refused_with_how_much_is_too_much(made):
-    notes = prose.parse("word " * 4000)
+    notes = author.parse("word " * 4000)
     with pytest.raises(AblateError, match=r"takes \d\.\d pages, and it may have 2.* 4000 words are about \d+ too many"):
         report_pdf.files(report.document(made, notes), "r.pdf")
 
@@ -416,10 +414,10 @@ def test_a_study_with_nothing_done_says_how_to_do_it(tmp_path, monkeypatch, caps
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex on the PATH")
 def test_the_latex_compiles_with_hostile_names(tmp_path, made):
-    notes = prose.parse(
+    notes = author.parse(
         "**x** `\\end{document}` [l](https://e.org/a_b%20c#d)\n\n```\n\\end{verbatim} # $ _\n  x\n```\n"
     )
-    for name, data in report_latex.files(report.document(made, notes), "r.tex").items():
+    for name, data in latex.files(report.document(made, notes), "r.tex").items():
         (tmp_path / name).write_bytes(data)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
@@ -436,7 +434,7 @@ def test_a_browser_shows_the_page_without_network_script_of_a_name_or_scrolling_
     if not THERE:
         pytest.skip("needs chromium and chromedriver on the PATH")
     page = tmp_path / "r.html"
-    page.write_text(report_html.page(report.document(made, prose.parse("My **own** <img src=x onerror=alert(2)>"))))
+    page.write_text(report_html.page(report.document(made, author.parse("My **own** <img src=x onerror=alert(2)>"))))
     with browser(tmp_path / "profile") as shown:
         shown.emulate(width, 900, scheme)
         shown.requests()

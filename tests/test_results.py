@@ -10,9 +10,9 @@ import pytest
 from ablate.analysis import results
 from ablate.errors import AblateError
 from ablate.registry import Registry
-from ablate.runs import export as exported
+from ablate.runs import export
 from ablate.store.store import Store
-from ablate.tables import notes
+from ablate.tables import notes, views
 from ablate.tables.notes import listed
 from ablate.tables.table import TableOptions
 
@@ -81,12 +81,12 @@ def fill(tmp_path):
 
 
 def rows(store):
-    return {row.variant: row for row in results.table_data(results.load(store)).rows}
+    return {row.variant: row for row in views.table_data(results.load(store)).rows}
 
 
 def note(store, start):
     """The one note that holds `start`; an empty text where there is none."""
-    found = [note for note in results.table_data(results.load(store, "demo")).notes if start in note]
+    found = [note for note in views.table_data(results.load(store, "demo")).notes if start in note]
     assert len(found) <= 1
     return found[0] if found else ""
 
@@ -96,7 +96,7 @@ TWO = {"full": ["bn"], "full-bn": []}
 
 def test_a_finished_study_becomes_rows_in_the_plans_order(fill):
     store = fill(plan(TWO), {"full": FULL, "full-bn": WORSE})
-    data = results.table_data(results.load(store, None))
+    data = views.table_data(results.load(store, None))
     assert [("full", 5, None), ("full-bn", 5, "helps")] == [(r.variant, r.n, r.verdict) for r in data.rows]
     assert data.rows[1].delta == pytest.approx(-3.5)
     assert data.rows[1].p < 1e-4
@@ -231,7 +231,7 @@ def test_a_measured_cost_is_marked_as_such(fill):
 
 def test_what_the_plan_left_out_and_its_notes_are_shown(fill):
     resolved = plan(TWO, left_out=["full-bn of x: skip requires bn"], notes=["a = b*c"])
-    notes = results.table_data(results.load(fill(resolved, {"full": FULL, "full-bn": WORSE}))).notes
+    notes = views.table_data(results.load(fill(resolved, {"full": FULL, "full-bn": WORSE}))).notes
     assert notes[-2:] == ("Left out: full-bn of x: skip requires bn.", "a = b*c")
 
 
@@ -250,7 +250,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_came_about(fill, format_
     for seed in (4, 2, 3):
         run(broken, f"full-bn:{seed}", ran["full-bn"][seed])
     draw = Registry().make("tables", format_, {}).render
-    texts = [draw(results.table_data(results.load(store)), TableOptions()) for store in (straight, broken)]
+    texts = [draw(views.table_data(results.load(store)), TableOptions()) for store in (straight, broken)]
     assert texts[0] == texts[1]
     assert "NaN" not in texts[0]
     assert "nan" not in texts[0]
@@ -259,7 +259,7 @@ def test_the_same_rows_give_the_same_bytes_however_they_came_about(fill, format_
 def test_export_has_a_line_per_cell_and_a_column_per_metric(fill):
     ran = {"full": [{"acc": 0.1 + 0.2, "train_seconds": 3.0}, "oom", None], "full-bn": [{"loss": 1.0}]}
     store = fill(plan(TWO), ran)
-    lines = list(csv.reader(io.StringIO(exported.text(store, "demo"))))
+    lines = list(csv.reader(io.StringIO(export.text(store, "demo"))))
     assert lines == [
         ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", "acc", "loss"],
         ["full:0", "demo", "full", "0", "ablation", "done", "", "1", "0.30000000000000004", ""],
@@ -267,13 +267,13 @@ def test_export_has_a_line_per_cell_and_a_column_per_metric(fill):
         ["full:1", "demo", "full", "1", "ablation", "failed", "oom", "1", "", ""],
         ["full:2", "demo", "full", "2", "ablation", "todo", "", "0", "", ""],
     ]
-    records = json.loads(exported.text(store, "demo", "json"))
+    records = json.loads(export.text(store, "demo", "json"))
     assert (0.1 + 0.2, None) == (records[0]["acc"], records[2]["acc"])
 
 
 def test_export_shows_a_measured_cost_where_the_study_asks_for_it(fill):
     ran = {"full": [{"acc": 1.0, "train_seconds": 3.0}], "full-bn": []}
-    assert "train_seconds" in exported.text(fill(plan(TWO, also={"train_seconds": "lower"}), ran), "demo")
+    assert "train_seconds" in export.text(fill(plan(TWO, also={"train_seconds": "lower"}), ran), "demo")
 
 
 def test_no_cell_of_a_half_finished_table_is_nan(fill):

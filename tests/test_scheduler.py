@@ -4,22 +4,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.pool.executor import Slot
-from ablate.pool.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working, decide, to_requeue
+from ablate.pool.scheduler import Elsewhere, Finish, Launch, Renew, Rescue, Snapshot, Stop, Working, decide, to_requeue
 from ablate.records import Limits
 
 CPU0, CPU1 = Slot("cpu", 0), Slot("cpu", 1)
 
 
 def test_free_slots_take_waiting_runs_in_the_plans_order():
-    assert [Start("a", CPU0), Start("b", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"]), 0)
+    assert [Launch("a", CPU0), Launch("b", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"]), 0)
 
 
 def test_a_slot_that_another_dispatcher_holds_is_not_used():
-    assert [Start("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken={CPU0: "x"}), 0)
+    assert [Launch("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken={CPU0: "x"}), 0)
 
 
 def test_a_run_that_needs_what_another_one_leaves_waits_and_holds_nobody_up():
-    assert [Start("a", CPU0), Start("c", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"], blocked={"b"}), 0)
+    assert [Launch("a", CPU0), Launch("c", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"], blocked={"b"}), 0)
     working = (Working("t", CPU0, 0),)
     assert [] == decide(Snapshot((CPU0, CPU1), ["b"], working=working, blocked={"b"}), 0)
 
@@ -73,7 +73,7 @@ def test_a_run_that_ran_out_of_memory_waits_for_an_idle_device_and_gets_it_alone
     lonely = frozenset(["a"])
     busy = Snapshot((CPU0, CPU1), ["a", "b"], working=(Working("t", CPU0, 0),), alone=lonely)
     assert [] == decide(busy, 0)
-    assert [Start("a", CPU0)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], alone=lonely), 0)
+    assert [Launch("a", CPU0)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], alone=lonely), 0)
     alone = Snapshot((CPU0, CPU1), ["b"], working=(Working("t", CPU0, 0, key="a"),), alone=lonely)
     assert [] == decide(alone, 0)
 
@@ -93,7 +93,7 @@ def test_no_slot_and_no_run_is_ever_started_twice(all_slots, waiting, data):
     busy = data.draw(st.lists(st.sampled_from(pool), unique=True)) if pool else []
     working = tuple(Working(str(i), slot, 0) for i, slot in enumerate(busy))
     alone = data.draw(st.frozensets(st.sampled_from("abcdefgh")))
-    starts = [a for a in decide(Snapshot(pool, waiting, working=working, alone=alone), 0) if isinstance(a, Start)]
+    starts = [a for a in decide(Snapshot(pool, waiting, working=working, alone=alone), 0) if isinstance(a, Launch)]
     used = [start.slot for start in starts] + list(busy)
     assert len(used) == len(set(used))
     assert len({start.key for start in starts}) == len(starts)
@@ -108,4 +108,4 @@ def test_no_slot_and_no_run_is_ever_started_twice(all_slots, waiting, data):
 def test_an_idle_pool_always_starts_something(all_slots, waiting, data):
     alone = data.draw(st.frozensets(st.sampled_from("abcdefgh")))
     actions = decide(Snapshot(tuple(sorted(all_slots, key=str)), waiting, alone=alone), 0)
-    assert any(isinstance(action, Start) for action in actions)
+    assert any(isinstance(action, Launch) for action in actions)

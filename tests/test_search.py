@@ -7,7 +7,7 @@ from ablate.registry import Registry
 from ablate.study import search
 from ablate.study.file import parse, task_of
 from ablate.study.plan import make_plan
-from ablate.study.search import Parameter, search_of
+from ablate.study.search import Dimension, search_of
 
 BASE = """\
 base: {model: {name: vgg, width: 4}, data: {name: digits, train_size: 100}, epochs: 2}
@@ -106,17 +106,17 @@ def test_a_mistake_in_the_space_is_told_at_its_place(tune, problem):
 
 
 def test_values_of_a_grid_are_listed_with_both_ends():
-    assert (0.1, 0.2, 0.3) == Parameter("x", "float", 0.1, 0.3, step=0.1).values
-    assert (1, 3, 5) == Parameter("x", "int", 1, 5, step=2).values
-    space = [Parameter("a", "int", 1, 2, step=1), Parameter("b", "choice", choices=("x", "y"))]
+    assert (0.1, 0.2, 0.3) == Dimension("x", "float", 0.1, 0.3, step=0.1).values
+    assert (1, 3, 5) == Dimension("x", "int", 1, 5, step=2).values
+    space = [Dimension("a", "int", 1, 2, step=1), Dimension("b", "choice", choices=("x", "y"))]
     assert [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}] == search.grid(space)
 
 
 def test_a_range_holds_what_a_search_can_try():
-    stepped = Parameter("x", "float", 0.1, 0.5, step=0.1)
+    stepped = Dimension("x", "float", 0.1, 0.5, step=0.1)
     assert [True, False, False] == [stepped.holds(value) for value in (0.3, 0.25, 0.6)]
-    assert Parameter("x", "choice", choices=({"name": "sgd"}, None)).holds({"name": "sgd"})
-    assert not Parameter("x", "int", 0, 2, step=1).holds(True)
+    assert Dimension("x", "choice", choices=({"name": "sgd"}, None)).holds({"name": "sgd"})
+    assert not Dimension("x", "int", 0, 2, step=1).holds(True)
 
 
 def test_fresh_seeds_are_as_many_as_the_study_plans_and_five_at_least():

@@ -17,7 +17,7 @@ from ablate.pool.feed import Seen
 from ablate.records import RunSpec
 from ablate.registry import Registry
 from ablate.reports import methods
-from ablate.runs import export as exported
+from ablate.runs import export
 from ablate.runs.adaptive import ByLook
 from ablate.runs.why import why_text
 from ablate.store.store import Store
@@ -92,7 +92,7 @@ class Study:
 
     @property
     def table(self):
-        return results.table_data(results.load(self.store, "demo"))
+        return views.table_data(results.load(self.store, "demo"))
 
     @property
     def rows(self):
@@ -144,7 +144,7 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     found = results.load(ran.store, "demo")
     assert 14 == len(found.saved)
     assert {"done"} == {cell.state for cell in found.cells}
-    assert 1 + 36 == len(exported.text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
+    assert 1 + 36 == len(export.text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
     said = methods.paragraph(found.resolved, found.measured, ran.table.rows, found.cells, found.provenance)
     assert "each trained with 3, 5 or 10 seeds: 36 runs." in said
     assert "Holm's method is applied at each look at 0.05 / 3" in said

@@ -8,7 +8,7 @@ import pytest
 
 from ablate.errors import AblateError
 from ablate.testing.skeletons import KINDS, write
-from ablate.testing.training import cases
+from ablate.testing.suite import cases
 
 STUDY = """
 plugins: [plugins]

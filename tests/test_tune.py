@@ -7,14 +7,14 @@ import optuna
 import pytest
 
 from ablate.errors import AblateError
-from ablate.study.search import Parameter
+from ablate.study.search import Dimension
 from ablate.tuning import journal as tune
 from ablate.tuning.journal import Journal
 
 SPACE = (
-    Parameter("lr", "float", 0.001, 1.0, log=True),
-    Parameter("width", "int", 1, 8, step=1),
-    Parameter("schedule", "choice", choices=({"name": "cosine"}, {"name": "constant"}, None)),
+    Dimension("lr", "float", 0.001, 1.0, log=True),
+    Dimension("width", "int", 1, 8, step=1),
+    Dimension("schedule", "choice", choices=({"name": "cosine"}, {"name": "constant"}, None)),
 )
 
 
@@ -67,7 +67,7 @@ def test_a_line_torn_by_a_power_cut_and_a_dead_ones_lock_stop_nobody(tmp_path):
 
 
 def test_a_grid_tries_each_setting_once_and_then_is_exhausted(tmp_path):
-    space = (Parameter("a", "float", 0.1, 0.3, step=0.1), Parameter("b", "choice", choices=("x", "y")))
+    space = (Dimension("a", "float", 0.1, 0.3, step=0.1), Dimension("b", "choice", choices=("x", "y")))
     journal = opened(tmp_path / "j", "grid", space=space)
     journal.add({"a": 0.2, "b": "y"})
     while not journal.exhausted():

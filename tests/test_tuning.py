@@ -17,14 +17,15 @@ import pytest
 
 from ablate.analysis import results
 from ablate.errors import AblateError
-from ablate.runs import execute as runner
+from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
 from ablate.runs.progress import standing
 from ablate.store.store import Store
+from ablate.tables import views
 from ablate.tuning import tune as tuning
-from ablate.tuning.applying import applied
 from ablate.tuning.journal import Journal
+from ablate.tuning.tune import applied
 
 TASK = """
 import os, signal, time
@@ -97,7 +98,7 @@ def tune(*sets, workers=1, run=False, **options):
     """`ablate tune hill.yaml --set ...`; how many runs it executed, and what it found."""
     planned = planner.find("hill.yaml", "a.db", sets)
     if run:
-        runner.execute(planned, "a.db", Options(workers), Deaf())
+        execute.execute(planned, "a.db", Options(workers), Deaf())
     asked = {"trials": None, "variant": None, "budget_s": None, **options}
     told = tuning.tune(tuning.with_options(planned, **asked), "a.db", Options(workers), Deaf())
     return told.ended.executed, told.found
@@ -110,7 +111,7 @@ def cells(role):
 
 def table():
     with Store.open("a.db") as store:
-        return results.table_data(results.load(store, "hill"))
+        return views.table_data(results.load(store, "hill"))
 
 
 def journal(*sets, variant="A"):
@@ -140,7 +141,7 @@ def test_trials_are_runs_and_the_winner_is_confirmed_beside_the_untuned_variant_
 
 
 def test_a_tuned_row_changes_no_other_row(folder):
-    runner.execute(planner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
+    execute.execute(planner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
     before = table()
     tune(trials=3)
     after = table()
@@ -220,7 +221,7 @@ def test_a_search_gone_on_with_after_a_winner_was_seen_says_so(folder):
 def test_a_tuned_variant_that_changed_since_leaves_the_table_and_is_told(folder):
     tune(trials=2)
     (folder / "hill.yaml").write_text(STUDY.replace("x: 0.9", "x: 0.8"))
-    runner.execute(planner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
+    execute.execute(planner.find("hill.yaml", "a.db"), "a.db", Options(1), Deaf())
     assert "tuned" not in {row.design for row in table().rows}
     assert "A was tuned, and has changed since: `ablate tune` again." in table().notes
 

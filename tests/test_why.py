@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from ablate.runs.why import because
-from ablate.store.reader import AttemptRecord, LiveAttempt, RunState
+from ablate.store.stored import AttemptRecord, LiveAttempt, RunState
 
 LOST = AttemptRecord("t", "cpu", 0, "h", 2.0, "failed", "lost", "killed", "", None, "", {}, {}, False, {})
 DONE = replace(LOST, outcome="done", reason=None, counted=True)

@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ablate.analysis.blocks import Array, CellMeans
-from ablate.analysis.comparisons import ALPHA, holm
+from ablate.analysis.comparisons import ALPHA, Array, CellMeans, holm
 
 Signs = NDArray[np.int64]
 """Whole numbers: of each cell and trick its setting (0 off, j its j-th level), or the signs of a contrast."""
@@ -62,7 +61,7 @@ def settings(factors: Sequence[Factor], on: Sequence[Sequence[str]]) -> Signs:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Factorial:
     """Cells that form a factorial. cells: (cells, factors), every combination at most once.
 
     varied: the factors that take more than one setting; the others say nothing. full: every combination is there;
@@ -84,7 +83,7 @@ class Layout:
         return tuple(self.factors[i].name for i in self.varied)
 
 
-def layout(factors: Sequence[Factor], cells: Signs) -> Layout | None:
+def layout(factors: Sequence[Factor], cells: Signs) -> Factorial | None:
     """The factorial that these cells form; None where they are neither all combinations nor a regular fraction."""
     if len(np.unique(cells, axis=0)) != len(cells):
         return None
@@ -93,9 +92,9 @@ def layout(factors: Sequence[Factor], cells: Signs) -> Layout | None:
     if not varied:
         return None
     if math.prod(len(used[i]) for i in varied) == len(cells):
-        return Layout(tuple(factors), cells, varied, True)
+        return Factorial(tuple(factors), cells, varied, True)
     if all(len(used[i]) == 2 for i in varied) and _is_affine(_bits(cells[:, varied])):
-        return Layout(tuple(factors), cells, varied, False)
+        return Factorial(tuple(factors), cells, varied, False)
     return None
 
 
@@ -178,7 +177,7 @@ class Estimated:
     confounded: tuple[str, ...] = ()
 
 
-def estimate(design: Layout, fitted: CellMeans) -> Estimated:
+def estimate(design: Factorial, fitted: CellMeans) -> Estimated:
     """Main effects and interactions of two tricks. fitted: the means of `design.cells`, in their order."""
     named, weights, aliases, confounded = _contrasts(design)
     values = weights @ fitted.mean
@@ -218,7 +217,7 @@ def benjamini_hochberg(p: Array, size: int | None = None) -> Array:
 
 
 def _contrasts(
-    design: Layout,
+    design: Factorial,
 ) -> tuple[list[tuple[str, ...]], Array, dict[tuple[str, ...], tuple[Alias, ...]], list[str]]:
     """The terms that can be estimated, their weights (terms, cells), their aliases, and what is lost and why."""
     names, weights = _all_terms(design)
@@ -252,7 +251,7 @@ def _joined(tricks: Sequence[str]) -> str:
     return " × ".join(tricks)
 
 
-def _all_terms(design: Layout) -> tuple[list[tuple[str, ...]], Array]:
+def _all_terms(design: Factorial) -> tuple[list[tuple[str, ...]], Array]:
     """Every main effect, then every interaction of two tricks, as weights on the cells' means."""
     names: list[tuple[str, ...]] = []
     rows: list[Array] = []
@@ -286,7 +285,7 @@ def _interaction(with_a: Array, without_a: Array, with_b: Array, without_b: Arra
 # ---------------------------------------------------------------------------------------------------------------- error
 
 
-def _errors(design: Layout, fitted: CellMeans, weights: Array) -> tuple[Array, Method, float]:
+def _errors(design: Factorial, fitted: CellMeans, weights: Array) -> tuple[Array, Method, float]:
     """The standard error of each contrast, how it was found, and its degrees of freedom."""
     if fitted.df >= MINIMUM_DF:
         se = fitted.se(weights)
@@ -299,7 +298,7 @@ def _errors(design: Layout, fitted: CellMeans, weights: Array) -> tuple[Array, M
     return np.full(len(weights), np.nan), "none", math.nan
 
 
-def all_contrasts(design: Layout, mean: Array) -> Array:
+def all_contrasts(design: Factorial, mean: Array) -> Array:
     """All cells - 1 contrasts of a two-level factorial or fraction, up to sign: a fast Walsh-Hadamard transform."""
     bits = _bits(design.cells[:, design.varied])
     letters = _pivots(bits ^ bits[0])
@@ -347,7 +346,7 @@ def shapley_weights(k: int) -> Array:
     return found
 
 
-def shapley(design: Layout, fitted: CellMeans) -> tuple[Share, ...]:
+def shapley(design: Factorial, fitted: CellMeans) -> tuple[Share, ...]:
     """Exact Shapley values; they sum to full minus base. design: a full two-level factorial.
 
     The standard errors are the model's; None where it has too little error to judge by.

@@ -29,8 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.blocks import Array
-from ablate.analysis.comparisons import ALPHA, holm
+from ablate.analysis.comparisons import ALPHA, Array, holm
 
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]

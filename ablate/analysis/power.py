@@ -13,8 +13,7 @@ from statistics import median
 import numpy as np
 from scipy import special
 
-from ablate.analysis.blocks import Array
-from ablate.analysis.comparisons import ALPHA, MINIMUM_N
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array
 
 POWER = 0.80
 """The power at which seeds are counted (Cohen's convention)."""

@@ -14,22 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ablate.analysis import reruns as noise
-from ablate.analysis import tuned
-from ablate.analysis import verdicts as analysis
-from ablate.analysis.blocks import Array
-from ablate.analysis.comparisons import summary_of
+from ablate.analysis import tuned, verdicts
+from ablate.analysis.comparisons import Array, summary_of
 from ablate.analysis.looks import Numbers
 from ablate.analysis.verdicts import Asked, Measured
 from ablate.errors import AblateError
 from ablate.records import COSTS, Better, Json, Metric, Role, Row
-from ablate.study import changes as registration
-from ablate.tables import notes
-from ablate.tables.table import Switch, TableData
+from ablate.study import changes
 from ablate.text import did_you_mean
 
 if TYPE_CHECKING:
-    from ablate.store.reader import Reader, StoredAttempt, StoredCell, StoredStudy
+    from ablate.store.reader import Reader
+    from ablate.store.stored import StoredAttempt, StoredCell, StoredStudy
 
 Point = tuple[str, int]
 """A variant and a seed."""
@@ -61,6 +57,21 @@ class Results:
     confirmed: Measured | None = None
     """What was tuned, on fresh seeds, beside the same untuned; None where nothing was."""
 
+    @functools.cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """What the study's designs and list ask for, in the plan's order; computed once, whoever shows it."""
+        return verdicts.rows(self.measured)
+
+    @functools.cached_property
+    def tuned_rows(self) -> tuple[Row, ...]:
+        """What was tuned, beside the same untuned, on fresh seeds."""
+        return () if self.confirmed is None else verdicts.rows(self.confirmed)
+
+    @functools.cached_property
+    def best(self) -> Row | None:
+        """The row with the best mean among those with all planned seeds done; nothing that was tuned is among them."""
+        return verdicts.best(self.rows, self.measured.metric.better)
+
     @property
     def wanted(self) -> frozenset[str]:
         """The keys of runs that are asked for now: all, but adaptive seeds hold back those of looks to come."""
@@ -73,7 +84,7 @@ def find(store: Reader, study: str | None) -> StoredStudy:
     """The stored study called `study`; None: the one last run. AblateError where there is none."""
     found = store.study(study)
     if found is not None:
-        registration.check_whole(found.name, found.resolved)
+        changes.check_whole(found.name, found.resolved)
         return found
     if study is None:
         raise AblateError("the database holds no study yet; `ablate run STUDY` makes one.")
@@ -126,46 +137,6 @@ def load(store: Reader, study: str | None = None) -> Results:
     confirmed = _confirmed(store, stored.name, resolved, measured)
     reruns = _reruns(attempts)
     return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, reruns, saved, confirmed)
-
-
-def table_data(results: Results) -> TableData:
-    """The table: rows in the plan's order, then what was tuned; notes below."""
-    data = ablation(results)
-    metric = results.measured.metric
-    rows = () if results.confirmed is None else analysis.rows(results.confirmed)
-    entries, stale = tuned.split(results.resolved)
-    said = tuned.notes(entries if rows else [], stale, rows, metric.name)
-    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *said))
-
-
-def ablation(results: Results) -> TableData:
-    """The table of what the study's designs and list ask for, without anything that was tuned."""
-    measured = results.measured
-    rows = analysis.rows(measured)
-    found = told(results, rows)
-    names = (measured.metric.name, *measured.also)
-    return TableData(
-        study=results.study,
-        metric=measured.metric.name,
-        better=measured.metric.better,
-        rows=rows,
-        notes=tuple(found),
-        also=measured.also,
-        units={name: unit for name in names if (unit := unit_of(results.resolved["task"], name))},
-        switches=tuple(
-            Switch(trick["name"], trick["label"], trick["category"], tuple(trick["levels"]))
-            for trick in results.resolved["tricks"]
-        ),
-    )
-
-
-def told(results: Results, rows: Sequence[Row]) -> list[str]:
-    """The sentences under a table of these rows."""
-    percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
-    images = results.images if percent else None
-    measured, resolved = results.measured, results.resolved
-    found = notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
-    return [*found, *noise.sentences(results.reruns, measured.metric, rows)]
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays
@@ -304,7 +275,7 @@ def _failures(
         if cell.state == "failed":
             found[i][cell.reason or "error"] += 1
         elif cell.state == "done" and np.isnan(values[i, column[cell.seed]]):
-            found[i][notes.NO_VALUE] += 1
+            found[i][NO_VALUE] += 1
     return [dict(sorted(counts.items())) for counts in found]
 
 
@@ -355,7 +326,7 @@ def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None
 
 
 def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
-    found: dict[str, Counter[str]] = {kind: Counter() for kind in notes.PROVENANCE}
+    found: dict[str, Counter[str]] = {kind: Counter() for kind in PROVENANCE}
     for attempt in attempts:
         for kind, counts in found.items():
             value = attempt.provenance.get(kind)
@@ -412,3 +383,18 @@ def unit_of(task: str, metric: str) -> str:
     if task == "classify" and metric.endswith("accuracy"):
         return "%"
     return "s" if metric.endswith("_seconds") else "MiB" if metric.endswith("_mib") else ""
+
+
+NO_VALUE = "no value"
+"""The reason of a run that is done but did not report the metric (at the epoch that is asked for)."""
+
+PROVENANCE = {
+    "torch": "torch versions",
+    "numpy": "numpy versions",
+    "python": "Python versions",
+    "processor": "kinds of processor",
+    "system": "systems",
+    "ablate": "versions of ablate's source",
+    "git": "git commits",
+}
+"""What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""

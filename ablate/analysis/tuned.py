@@ -8,17 +8,16 @@ not change because something was tuned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
 from ablate.analysis.verdicts import Asked
 from ablate.identity import canonical_json, sha256
-from ablate.records import Json, Row
+from ablate.records import Better, Json, Row
 from ablate.text import many
 
 if TYPE_CHECKING:
-    from ablate.study.plan import Plan
-    from ablate.study.search import Search
-    from ablate.tuning.hunt import Hunt
+    pass
 
 MARK = "§"
 TUNED, BEFORE, AFTER = "tuned", "before tuning", "after tuning"
@@ -34,37 +33,6 @@ def tuned_name(variant: str) -> str:
 
 def untuned_name(variant: str) -> str:
     return f"{variant} (untuned)"
-
-
-def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Entry | None) -> dict[str, Json]:
-    """What is kept of a search that found something. runs: executed for it, paused ones among them. earlier: what was
-    kept of this variant's search before."""
-    metric, trials = plan.study.metric, hunt.trials
-    best = hunt.best(metric)
-    assert best is not None, "a search without a value was refused"
-    states = [trial.state for trial in trials if trial.promotes is None]
-    first = next((trial for trial in trials if trial.number == 0 and trial.value is not None), None)
-    own, done = hunt.own, hunt.variant.completed
-    same = earlier is not None and earlier["search"] == hunt.journal.name
-    winners = list(earlier["winners"]) if same and earlier is not None else []
-    settings = dict(best.settings)
-    return {
-        "variant": hunt.variant.name,
-        "of": identity(done.config, [[use.name, dict(use.params)] for use in done.tricks]),
-        "search": hunt.journal.name,
-        "sampler": asked.sampler,
-        "pruner": asked.pruner,
-        "seeds": list(asked.seeds),
-        "fresh": list(asked.fresh),
-        "trials": len(states),
-        "states": {state: states.count(state) for state in sorted(set(states))},
-        "runs": runs,
-        "trial": best.number,
-        "value": best.value,
-        "settings": settings,
-        "untuned": {"settings": own, "value": first.value if first is not None and first.settings == own else None},
-        "winners": [*winners, *([settings] if settings not in winners else [])],
-    }
 
 
 def identity(config: Json, uses: Json) -> str:
@@ -174,3 +142,32 @@ def _short(value: Json) -> str:
 
 def _span(seeds: Sequence[int]) -> str:
     return str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+
+
+@dataclass(frozen=True)
+class TunedTrial:
+    """One trial of a search, in the glossary's words a run of role `tune`. value: None where it has none.
+
+    state: done, pruned, failed or running.
+    """
+
+    number: int
+    value: float | None
+    state: Literal["done", "pruned", "failed", "running"]
+    parameters: Mapping[str, Json]
+
+
+@dataclass(frozen=True)
+class TuningHistory:
+    """A search as `tune` did it. importance: parameter -> share, by Optuna's evaluator; empty where it cannot tell.
+
+    log: the parameters that were searched on a log scale. baseline: the untuned variant's value, where it is known.
+    """
+
+    variant: str
+    metric: str
+    better: Better
+    trials: tuple[TunedTrial, ...]
+    importance: Mapping[str, float] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
+    baseline: float | None = None

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from ablate.analysis import blocks
-from ablate.analysis.blocks import Array, CellMeans
+from ablate.analysis import comparisons
 from ablate.analysis.comparisons import (  # fmt: skip
     ALPHA,
+    Array,
+    CellMeans,
     Differences,
     Summary,
     collapsed,
@@ -113,8 +114,8 @@ class Measured:
         """The cell-means model of these variants, each of which has a value, with shared seeds as blocks."""
         if self.given is not None:
             part = self.given.take(chosen)
-            return blocks.from_summaries(part.mean, part.std, part.n)
-        return blocks.fit(self.values[self.metric.name][list(chosen)])
+            return comparisons.from_summaries(part.mean, part.std, part.n)
+        return comparisons.fit(self.values[self.metric.name][list(chosen)])
 
     @property
     def family(self) -> tuple[tuple[str, str], ...]:

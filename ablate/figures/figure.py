@@ -14,8 +14,9 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
+from ablate.analysis.tuned import TuningHistory
 from ablate.errors import FigureError
-from ablate.records import Better, Interaction, Json, Row
+from ablate.records import Better, Interaction, Row
 from ablate.registry import Plugin
 from ablate.text import did_you_mean, in_words
 
@@ -47,35 +48,6 @@ class Curve:
     low: tuple[float | None, ...]
     high: tuple[float | None, ...]
     seeds: tuple[SeedCurve, ...] = ()
-
-
-@dataclass(frozen=True)
-class TunedTrial:
-    """One trial of a search, in the glossary's words a run of role `tune`. value: None where it has none.
-
-    state: done, pruned, failed or running.
-    """
-
-    number: int
-    value: float | None
-    state: Literal["done", "pruned", "failed", "running"]
-    parameters: Mapping[str, Json]
-
-
-@dataclass(frozen=True)
-class TuningHistory:
-    """A search as `tune` did it. importance: parameter -> share, by Optuna's evaluator; empty where it cannot tell.
-
-    log: the parameters that were searched on a log scale. baseline: the untuned variant's value, where it is known.
-    """
-
-    variant: str
-    metric: str
-    better: Better
-    trials: tuple[TunedTrial, ...]
-    importance: Mapping[str, float] = field(default_factory=dict)
-    log: tuple[str, ...] = ()
-    baseline: float | None = None
 
 
 @dataclass(frozen=True)
@@ -236,7 +208,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Span:
+class Stretch:
     """A shaded stretch of one axis."""
 
     axis: Literal["x", "y"]
@@ -246,7 +218,7 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Words:
+class Label:
     """Text beside a point."""
 
     x: float
@@ -255,7 +227,7 @@ class Words:
     side: Literal["left", "right", "above", "below"] = "right"
 
 
-Mark = Series | Rule | Span | Words
+Mark = Series | Rule | Stretch | Label
 
 
 @dataclass(frozen=True)
@@ -289,7 +261,7 @@ class Scene:
     @property
     def legend(self) -> tuple[Mark, ...]:
         """The marks that the legend names, each label once: what was measured, then what it is held against."""
-        marks = (mark for panel in self.panels for mark in panel.marks if not isinstance(mark, Words) and mark.label)
+        marks = (mark for panel in self.panels for mark in panel.marks if not isinstance(mark, Label) and mark.label)
         once = {mark.label: mark for mark in marks}
         return tuple(sorted(once.values(), key=lambda mark: not isinstance(mark, Series)))
 

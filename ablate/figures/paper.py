@@ -9,21 +9,76 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from ablate.figures import typeset
-from ablate.figures.figure import Axis, Colour, Mark, Panel, Rule, Scene, Series, Span, Words
-from ablate.figures.typeset import drawable, fitted, wrapped
+from ablate.figures.figure import Axis, Colour, Label, Mark, Panel, Rule, Scene, Series, Stretch
+from ablate.text import one_line, shortened
+
+FAMILY = "DejaVu Sans"
+
+
+@cache
+def _font() -> FT2Font:
+    font = FT2Font(font_manager.findfont(FAMILY, fallback_to_default=False))
+    font.set_size(100, 72)
+    return font
+
+
+@cache
+def _glyphs() -> frozenset[int]:
+    return frozenset(_font().get_charmap())
+
+
+@cache
+def _advance(character: str) -> float:
+    """How far a character moves the pen, as a share of the font's size."""
+    return _font().load_char(ord(character), LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 100
+
+
+def drawable(text: str) -> str:
+    """`text` on one line; characters that the font has no glyph for as their code point (`U+6F22`), as in LaTeX."""
+    glyphs = _glyphs()
+    return "".join(c if ord(c) in glyphs else f"U+{ord(c):04X}" for c in one_line(text))
+
+
+def text_width(text: str, size: float) -> float:
+    """Of a drawable line, in points. size: of the font."""
+    return size * sum(map(_advance, text))
+
+
+def fitted(names: Sequence[str], points: float, size: float) -> list[str]:
+    """Drawable names, their middles left out as far as it takes for every one to be at most so wide."""
+    made = [drawable(name) for name in names]
+    for most in range(max(map(len, made), default=0), 5, -1):
+        short = shortened(made, most)
+        if all(text_width(name, size) <= points for name in short):
+            return short
+    return shortened(made, 5)
+
+
+def wrapped(text: str, points: float, size: float) -> str:
+    """A drawable text on one line, or on two where it is wider than that."""
+    whole = drawable(text)
+    if text_width(whole, size) <= points:
+        return whole
+    words, first = whole.split(" "), ""
+    while words and text_width(f"{first} {words[0]}".strip(), size) <= points:
+        first = f"{first} {words.pop(0)}".strip()
+    return "\n".join(fitted([first or words.pop(0)], points, size) + fitted([" ".join(words)], points, size))
+
 
 Kind = Literal["pdf", "svg", "png"]
 WIDTHS = {1: 3.3, 2: 6.9}
@@ -34,7 +89,7 @@ _HANDLE = 34.0
 """Points that a legend's entry takes beside its text."""
 
 _STYLE: dict[Any, Any] = {
-    "font.family": typeset.FAMILY,
+    "font.family": FAMILY,
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
@@ -116,7 +171,7 @@ def laid_out(scene: Scene, columns: int) -> Figure:
     across = min(scene.across if columns == 2 else scene.across_narrow, len(scene.panels))
     rows = scene.rows(across)
     heights = [max(panel.height + 0.2 * bool(panel.title) for panel in row) for row in rows]
-    labels = [mark.label for mark in scene.legend if not isinstance(mark, Words)]
+    labels = [mark.label for mark in scene.legend if not isinstance(mark, Label)]
     labels = fitted(labels, width * 72 - _HANDLE, 7)
     ncols = _legend_columns(labels, width)
     lines = -(-len(labels) // ncols) if labels else 0
@@ -141,7 +196,7 @@ def laid_out(scene: Scene, columns: int) -> Figure:
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:
     """As many as fit beside each other: each as wide as its widest label and a handle."""
-    widths = [typeset.width(label, 7) + _HANDLE for label in labels]
+    widths = [text_width(label, 7) + _HANDLE for label in labels]
     for columns in range(len(labels), 1, -1):
         if sum(max(part) for part in np.array_split(widths, columns)) <= width * 72 * 0.98:
             rows = -(-len(labels) // columns)
@@ -156,7 +211,7 @@ def _names(panel: Panel, width: float) -> list[str]:
 
 def _beside(panel: Panel, width: float) -> float:
     """Points that stand left of the panel's axes; panels above each other share their left edge."""
-    return max((typeset.width(name, 7) for name in _names(panel, width)), default=40.0) + 18
+    return max((text_width(name, 7) for name in _names(panel, width)), default=40.0) + 18
 
 
 def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
@@ -164,7 +219,7 @@ def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) 
         _mark(axes, mark)
     room = width * 72 - beside
     if panel.side and columns == 2:
-        room -= max(typeset.width(drawable(text), 7) for _, text in panel.side) + 8
+        room -= max(text_width(drawable(text), 7) for _, text in panel.side) + 8
     if panel.title:
         axes.set_title(fitted([panel.title], room / 1.15, 8)[0])  # bold is wider
     columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
@@ -213,7 +268,7 @@ def _mark(axes: Axes, mark: Mark) -> None:
     elif isinstance(mark, Rule):
         line = axes.axvline if mark.axis == "x" else axes.axhline
         line(mark.at, color="#444444", linewidth=0.8, linestyle=_DASHES[mark.dash], zorder=1.5)
-    elif isinstance(mark, Span):
+    elif isinstance(mark, Stretch):
         area = axes.axvspan if mark.axis == "x" else axes.axhspan
         area(mark.low, mark.high, color="#ececec", linewidth=0, zorder=0)
     else:
@@ -263,7 +318,7 @@ def _line(series: Series, x: list[float], y: list[float], over: float) -> Line2D
 
 
 def _handle(mark: Mark) -> Line2D | Patch:
-    if isinstance(mark, Span):
+    if isinstance(mark, Stretch):
         return Patch(facecolor="#ececec", edgecolor="#cccccc", linewidth=0.5)
     if isinstance(mark, Rule):
         return Line2D([], [], color="#444444", linewidth=0.8, linestyle=_DASHES[mark.dash])

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ablate.figures.figure import Axis, Colour, Mark, Rule, Scene, Series, Span, Words
+from ablate.figures.figure import Axis, Colour, Label, Mark, Rule, Scene, Series, Stretch
 from ablate.records import Json
 from ablate.text import one_line, shortened
 
@@ -50,7 +50,7 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
         for mark in panel.marks:
             if isinstance(mark, Series):
                 data += _traces(mark, key, seen)
-            elif isinstance(mark, Words):
+            elif isinstance(mark, Label):
                 layout["annotations"].append(_words(mark, key))
             else:
                 layout["shapes"].append(_shape(mark, key, seen))
@@ -222,7 +222,7 @@ def _see_through(colour: str, share: float = 0.16) -> str:
 
 
 def _shape(mark: Mark, key: str, seen: set[str]) -> dict[str, Json]:
-    assert isinstance(mark, Rule | Span)
+    assert isinstance(mark, Rule | Stretch)
     other = "y" if mark.axis == "x" else "x"
     low, high = (mark.at, mark.at) if isinstance(mark, Rule) else (mark.low, mark.high)
     made: dict[str, Json] = {
@@ -239,7 +239,7 @@ def _shape(mark: Mark, key: str, seen: set[str]) -> dict[str, Json]:
     return made
 
 
-def _words(mark: Words, key: str) -> dict[str, Json]:
+def _words(mark: Label, key: str) -> dict[str, Json]:
     x, y, shift = {
         "right": ("left", "middle", {"xshift": 7}), "left": ("right", "middle", {"xshift": -7}),
         "above": ("center", "bottom", {"yshift": 6}), "below": ("center", "top", {"yshift": -6}),

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablate.analysis import results
-from ablate.analysis import verdicts as analysis
-from ablate.analysis.blocks import Array
-from ablate.analysis.comparisons import summarise
+from ablate.analysis.comparisons import Array, summarise
 from ablate.analysis.results import Results
+from ablate.analysis.tuned import TuningHistory
 from ablate.errors import AblateError
-from ablate.figures.figure import Curve, Scene, SeedCurve, Source, TuningHistory
+from ablate.figures.figure import Curve, Scene, SeedCurve, Source
 from ablate.records import Json
 from ablate.registry import Registry
-from ablate.tables import factorials
+from ablate.tables import factorials, views
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
@@ -41,14 +40,14 @@ def source_of(
     store: Reader, found: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
 ) -> Source:
     """The same from results that are loaded already."""
-    table = results.ablation(found)
+    table = views.ablation(found)
     failed = _failed(found)
     values, by_step = _values(store, found), _curves(store, found, failed, curves)
     try:
         interactions, no_interactions = factorials.interactions_of(found), ""
     except AblateError as why:
         interactions, no_interactions = None, str(why)
-    best = analysis.best(table.rows, table.better)
+    best = found.best
     measured = found.measured
     return Source(
         study=found.study,

@@ -11,21 +11,20 @@ import secrets
 import signal
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Literal, Protocol
+from typing import Protocol
 
-from ablate.pool import host as devices
-from ablate.pool import scheduler
+from ablate.pool import host, scheduler
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
-from ablate.pool.packer import Memory, Sizes
-from ablate.pool.scheduler import Elsewhere, Finish, Renew, Rescue, Snapshot, Start, Stop, Working
+from ablate.pool.host import end_orphan, fate
+from ablate.pool.scheduler import Elsewhere, Finish, Launch, Memory, Renew, Rescue, Sizes, Snapshot, Stop, Working
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
-from ablate.store.reader import LiveAttempt
 from ablate.store.store import Store
+from ablate.store.stored import LiveAttempt
 
 POLL_S = 0.5
 LOOK_AROUND_S = 2.0
@@ -109,7 +108,7 @@ class Dispatcher:
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = time.monotonic()
         self._lease_s = lease_s()
-        self._owner = str(devices.this_process())
+        self._owner = str(host.this_process())
 
     def run(self) -> Ended:
         """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases."""
@@ -162,7 +161,7 @@ class Dispatcher:
         others = self._see_others()
         self._ask()
         for attempt in others:
-            _end_orphan(attempt)
+            end_orphan(attempt)
         # A run of another study is not ours to give up, whatever our limits are.
         self.elsewhere = [
             Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
@@ -174,7 +173,7 @@ class Dispatcher:
         """What others execute, where, and which runs need a device to themselves, whoever executes them."""
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
         self._held = {attempt.run for attempt in others}
-        self._taken = {Slot(a.device, a.slot): a.run for a in others if a.host == devices.host()}
+        self._taken = {Slot(a.device, a.slot): a.run for a in others if a.host == host.host()}
         self._alone = self.store.out_of_memory()
         return others
 
@@ -222,13 +221,13 @@ class Dispatcher:
         if not actions:
             return
         with self.store.transaction():
-            if (self._memory or self._alone) and any(isinstance(action, Start) for action in actions):
+            if (self._memory or self._alone) and any(isinstance(action, Launch) for action in actions):
                 # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
                 self._see_others()
                 actions = scheduler.decide(self._snapshot(), time.monotonic())
             for action in actions:
                 match action:
-                    case Start(key, slot):
+                    case Launch(key, slot):
                         work = self._claim(key, slot)
                         refused |= work is None
                         if work is not None:
@@ -266,8 +265,8 @@ class Dispatcher:
         claimed = self.store.claim(
             key,
             token,
-            host=devices.host(),
-            boot=devices.boot(),
+            host=host.host(),
+            boot=host.boot(),
             owner=self._owner,
             device=slot.device,
             slot=slot.index,
@@ -349,26 +348,6 @@ class Dispatcher:
                 signal.signal(number, handler)
 
 
-def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
-    """What became of another dispatcher's attempt. On this host a death is seen at once; elsewhere the lease tells."""
-    if attempt.expired:
-        return "expired"
-    if attempt.host != devices.host():
-        return "held"
-    if attempt.boot != devices.boot():
-        return "gone"
-    return "held" if _owner(attempt).lives or _worker(attempt).lives else "gone"
-
-
-def _end_orphan(attempt: LiveAttempt) -> None:
-    """Kill a worker whose dispatcher is dead: it is about to die with its server, and until it has, its run and its
-    slot are not free."""
-    here = attempt.host == devices.host() and attempt.boot == devices.boot()
-    if here and not _owner(attempt).lives and _worker(attempt).lives:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(_worker(attempt).pid, signal.SIGKILL)
-
-
 def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
     """Of runs whose weights others measure anew: those others."""
     found = defaultdict(list)
@@ -378,39 +357,4 @@ def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
     return dict(found)
 
 
-def _owner(attempt: LiveAttempt) -> devices.Process:
-    pid, _, started = attempt.owner.partition(":")
-    return devices.Process(int(pid), int(started))
-
-
-def _worker(attempt: LiveAttempt) -> devices.Process:
-    return devices.Process(attempt.pid or 0, attempt.pid_started or 0)
-
-
 # -------------------------------------------------------------------------------------------------------------- canary
-
-
-def canaries(
-    executor: Executor,
-    slots: Sequence[Slot],
-    specs: Mapping[str, RunSpec],
-    *,
-    progress: Callable[[int], None] | None = None,
-) -> dict[str, Finished | Failed]:
-    """Two steps of each specification (name -> spec), as many at a time as there are slots; nothing is stored."""
-    waiting = deque(specs.items())
-    free = deque(slots)
-    running: dict[str, Slot] = {}
-    ended: dict[str, Finished | Failed] = {}
-    while waiting or running:
-        while waiting and free:
-            name, spec = waiting.popleft()
-            running[name] = free.popleft()
-            executor.start(name, spec, running[name], canary=True)
-        for event in executor.poll(POLL_S):
-            if isinstance(event, (Finished, Failed)):
-                free.append(running.pop(event.token))
-                ended[event.token] = event
-                if progress is not None:
-                    progress(len(ended))
-    return ended

@@ -7,16 +7,20 @@ Slots on several GPUs at once are not made: a run takes one GPU or none.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
 from ablate.errors import AblateError, ConfigError
 from ablate.pool.executor import Slot
+from ablate.store.stored import LiveAttempt
 from ablate.text import did_you_mean, one_of
 
 
@@ -188,4 +192,33 @@ def kernel_oom_kills() -> int:
     return 0
 
 
-# ------------------------------------------------------------------------------------------------------- provenance
+# ------------------------------------------------------------------------------------------- another dispatcher's runs
+
+
+def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
+    """What became of another dispatcher's attempt. On this host a death is seen at once; elsewhere the lease tells."""
+    if attempt.expired:
+        return "expired"
+    if attempt.host != host():
+        return "held"
+    if attempt.boot != boot():
+        return "gone"
+    return "held" if _owner(attempt).lives or _worker(attempt).lives else "gone"
+
+
+def end_orphan(attempt: LiveAttempt) -> None:
+    """Kill a worker whose dispatcher is dead: it is about to die with its server, and until it has, its run and its
+    slot are not free."""
+    here = attempt.host == host() and attempt.boot == boot()
+    if here and not _owner(attempt).lives and _worker(attempt).lives:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(_worker(attempt).pid, signal.SIGKILL)
+
+
+def _owner(attempt: LiveAttempt) -> Process:
+    pid, _, started = attempt.owner.partition(":")
+    return Process(int(pid), int(started))
+
+
+def _worker(attempt: LiveAttempt) -> Process:
+    return Process(attempt.pid or 0, attempt.pid_started or 0)

@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ablate.errors import AblateError
-from ablate.pool import host as devices
+from ablate.pool import host
 from ablate.records import Json
 
 _PACKET = 1 << 17
@@ -167,7 +167,7 @@ def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
                 token = json.loads(packet)["fork"]
                 pid = _fork([channel.fileno(), wake, woken], descriptors[0], loaded, setup)
                 children[pid] = token
-                message = {"forked": token, "pid": pid, "started": devices.process_started(pid) or 0}
+                message = {"forked": token, "pid": pid, "started": host.process_started(pid) or 0}
                 channel.send(json.dumps(message).encode())
     except (BrokenPipeError, ConnectionResetError):
         pass

@@ -23,7 +23,8 @@ from typing import Any
 
 from ablate.errors import AblateError, ChangedError, PausedError
 from ablate.identity import sha256_file
-from ablate.records import Reason, RunSpec, Start, TrickUse
+from ablate.pool.messages import read_spec, storable
+from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
 from ablate.training.dataset import own_modules
 from ablate.training.task import Run, Task, resolve
@@ -132,16 +133,6 @@ def _text(error: BaseException) -> str:
         return f"(its text cannot be told: {type(second).__name__})"
 
 
-def storable(message: Any) -> Any:
-    """The same with every text one that any database takes: no NUL, and no half of a character, as file names that are
-    no UTF-8 have them. One such text would end the dispatcher, and every run with it."""
-    if isinstance(message, str):
-        return message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    if isinstance(message, Mapping):
-        return {storable(name): storable(value) for name, value in message.items()}
-    return message
-
-
 # -------------------------------------------------------------------------------------------------------- the result
 
 
@@ -211,14 +202,6 @@ def _seen(values: Mapping[str, float], device: str) -> dict[str, float]:
 
 
 # ------------------------------------------------------------------------------------------------------- the process
-
-
-def read_spec(data: Mapping[str, Any]) -> RunSpec:
-    """A RunSpec from its JSON."""
-    tricks = tuple(TrickUse(use["name"], use["params"]) for use in data["tricks"])
-    start = Start(**data["start"]) if data.get("start") else None
-    lists = {name: tuple(data[name]) for name in ("plugins", "path")}
-    return RunSpec(**{**data, **lists, "tricks": tricks, "start": start})
 
 
 def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:

@@ -49,7 +49,7 @@ class Claim:
 
 
 @dataclass(frozen=True)
-class Words:
+class Names:
     """How a study calls things. unit: of the metric. labels: of a choice of tricks. bases: of each variant the
     hand-listed one whose base it stands on, empty for the study's own. tricks: of each variant the choices that are on.
     """
@@ -81,7 +81,7 @@ TOGETHER = 3
 """Tricks that a sentence names one by one; more are counted."""
 
 
-def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Words:
+def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Names:
     """How the study with this stored plan calls its tricks."""
     labels: dict[str, str] = {}
     for trick in resolved["tricks"]:
@@ -89,7 +89,7 @@ def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Words:
         labels |= {f"{trick['name']}={level}": f"{label}: {level}" for level in trick["levels"]}
         labels[trick["name"]] = label
     variants = resolved["variants"]
-    return Words(
+    return Names(
         metric.name, metric.better, unit, metric.minimum_effect, labels,
         {variant["name"]: variant.get("of") or "" for variant in variants},
         {variant["name"]: tuple(variant["tricks"]) for variant in variants},
@@ -99,7 +99,7 @@ def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Words:
 # --------------------------------------------------------------------------------------------------------------- claims
 
 
-def claims(rows: Sequence[Row], named: Words) -> tuple[Claim, ...]:
+def claims(rows: Sequence[Row], named: Names) -> tuple[Claim, ...]:
     """A claim for every comparison, once, by verdict (ORDER), then in the plan's order."""
     once = list({(row.variant, row.compared_with): row for row in rows if row.compared_with is not None}.values())
     digits = decimals((row.std for row in rows), (row.mean for row in rows))
@@ -107,7 +107,7 @@ def claims(rows: Sequence[Row], named: Words) -> tuple[Claim, ...]:
     return tuple(sorted((_claim(row, named, digits) for row in once), key=lambda claim: ORDER.index(claim.verdict)))
 
 
-def _claim(row: Row, named: Words, digits: int) -> Claim:
+def _claim(row: Row, named: Names, digits: int) -> Claim:
     subject, where, how = _subject(row, named)
     reference = row.compared_with or ""
     if row.delta is None:
@@ -126,7 +126,7 @@ def _claim(row: Row, named: Words, digits: int) -> Claim:
     return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta)
 
 
-def _subject(row: Row, named: Words) -> tuple[str, str, str]:
+def _subject(row: Row, named: Names) -> tuple[str, str, str]:
     """Of what a verdict speaks, where, and what is compared: ("batch norm", " in full", "without it")."""
     reference = row.compared_with or ""
     ours, theirs = named.tricks.get(row.variant, row.tricks), named.tricks.get(reference, ())
@@ -162,7 +162,7 @@ def _range(low: float, high: float, digits: int) -> str:
     return f"{typeset(low, digits, sign=True)} to {typeset(high, digits, sign=True)}"
 
 
-def _head(row: Row, subject: str, where: str, named: Words) -> str:
+def _head(row: Row, subject: str, where: str, named: Names) -> str:
     """The verdict in words: `batch norm helps in full`."""
     several = subject.endswith(" together")
     if row.placebo and row.verdict in ("helps", "hurts"):
@@ -181,14 +181,14 @@ def _head(row: Row, subject: str, where: str, named: Words) -> str:
             return f"Not decided for {subject}{where}"
 
 
-def _is_variant(row: Row, named: Words) -> bool:
+def _is_variant(row: Row, named: Names) -> bool:
     """Whether a row is compared as what it is: it stands on another base, or no trick differs."""
     reference = row.compared_with or ""
     same = set(named.tricks.get(row.variant, row.tricks)) == set(named.tricks.get(reference, ()))
     return not row.placebo and (same or named.bases.get(row.variant) != named.bases.get(reference))
 
 
-def _open(row: Row, named: Words) -> list[str]:
+def _open(row: Row, named: Names) -> list[str]:
     """Why a row is not decided, and what it would take; nothing of a decided one."""
     if row.verdict is None:
         return ["the first look is not over, so nothing is tested yet"]

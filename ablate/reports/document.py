@@ -71,7 +71,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Facts:
+class Terms:
     """Terms and what is to be said of each."""
 
     items: tuple[tuple[str, Line], ...]
@@ -102,7 +102,7 @@ class Picture:
     wide: bool = False
 
 
-Block = Paragraph | Bullets | Code | Facts | Heading | Table | Picture
+Block = Paragraph | Bullets | Code | Terms | Heading | Table | Picture
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ablate.analysis import results
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.analysis.verdicts import Measured, best
 from ablate.records import Json, Row
-from ablate.study import changes as registration
-from ablate.tables import adaptive, notes
+from ablate.study import changes
+from ablate.tables import adaptive
 from ablate.text import in_words, number, percent, seeds_in_words
 
 if TYPE_CHECKING:
-    from ablate.store.reader import StoredCell, TestUse
+    from ablate.store.stored import StoredCell, TestUse
 
 Provenance = Mapping[str, Mapping[str, int]]
 """Of each kind of provenance the values found, and how many counted runs have each."""
@@ -123,7 +124,7 @@ def _factorial(factorial: bool) -> list[str]:
 def _missing(measured: Measured, cells: Sequence[StoredCell]) -> list[str]:
     failed = len({cell.run for cell in cells if cell.state == "failed"})
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
-    valueless = sum(counts.get(notes.NO_VALUE, 0) for counts in measured.failures)
+    valueless = sum(counts.get(results.NO_VALUE, 0) for counts in measured.failures)
     said = []
     if failed:
         said.append(f"{failed} run{'s' * (failed > 1)} failed and {_enter(failed)} no mean, interval or test.")
@@ -141,7 +142,7 @@ def _enter(count: int) -> str:
 
 
 def _plan(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
-    said = registration.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+    said = changes.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
     fixed = "Plan fixed before the first run."
     return (
         ["Variants, seeds, metric and analysis were fixed before the first run."]

@@ -11,15 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablate.analysis import results
-from ablate.analysis import verdicts as analysis
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source as plots
 from ablate.figures.figure import Source
 from ablate.records import Json, Row
 from ablate.registry import Registry
-from ablate.reports import appendix as reproduce
-from ablate.reports import claims, methods, papers
+from ablate.reports import appendix, claims, methods
 from ablate.reports import variants as described
 from ablate.reports.claims import Claim
 from ablate.reports.document import (
@@ -36,8 +34,9 @@ from ablate.reports.document import (
     line,
     strong,
 )
-from ablate.store.reader import Reader, StoredCell, TestUse
-from ablate.tables import notes, views
+from ablate.store.reader import Reader
+from ablate.store.stored import StoredCell, TestUse
+from ablate.tables import views
 from ablate.tables.table import TableData, ViewData
 from ablate.text import decimals, in_words, typeset
 
@@ -70,8 +69,7 @@ class Material:
     @property
     def best(self) -> Row | None:
         """The row that the table's notes call best."""
-        degenerate = self.found.measured.degenerate is not None
-        return None if degenerate else analysis.best(self.table.rows, self.table.better)
+        return None if self.found.measured.degenerate is not None else self.found.best
 
 
 def material(store: Reader, study: str) -> Material:
@@ -86,7 +84,7 @@ def material(store: Reader, study: str) -> Material:
         )
     return Material(
         found,
-        results.ablation(found),
+        views.ablation(found),
         plots.source_of(store, found),
         {key: asked for key, asked in store.configs(study).items() if key not in found.saved},
         store.failure_messages(study),
@@ -191,7 +189,7 @@ def _mean(of: Material, row: Row) -> str:
 
 
 def _table(of: Material) -> Section:
-    shown = results.table_data(of.found)
+    shown = views.table_data(of.found)
     table = replace(shown, notes=())
     metric = of.table.metric
     caption = f"{of.found.study}: ablation by {metric} ({of.table.better} is better)"
@@ -254,7 +252,7 @@ def _view(found: Results, name: str) -> ViewData | None:
 # ----------------------------------------------------------------------------------------------------- what may be said
 
 
-def _words(of: Material) -> claims.Words:
+def _words(of: Material) -> claims.Names:
     return claims.words(of.found.resolved, of.found.measured.metric, of.table.units.get(of.table.metric, ""))
 
 
@@ -264,7 +262,7 @@ def _claims(of: Material) -> tuple[Claim, ...]:
 
 def _support(of: Material) -> Section:
     found = _claims(of)
-    tuned = claims.claims(results.table_data(of.found).rows[len(of.table.rows) :], _words(of))
+    tuned = claims.claims(views.table_data(of.found).rows[len(of.table.rows) :], _words(of))
     limits = methods.limits(of.found.resolved, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
     blocks: list[Block] = [_sentences(found)] if found else []
     brief: list[Block] = [Bullets(tuple(_in_brief(found)))] if found else []
@@ -300,7 +298,9 @@ def _failures(of: Material) -> Section | None:
     """Which runs failed, why, and what they said; which are not done."""
     cells, measured = of.found.cells, of.found.measured
     failed = [cell for cell in cells if cell.state == "failed"]
-    lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(notes.NO_VALUE)]
+    lacking = [
+        v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(results.NO_VALUE)
+    ]
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
     items = [_failure(cell, of.said.get(cell.run, "")) for cell in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:
@@ -333,7 +333,7 @@ def _failure(cell: StoredCell, said: str) -> Line:
 
 def _reproduce(of: Material) -> Section:
     row = of.best
-    blocks = reproduce.blocks(
+    blocks = appendix.blocks(
         of.found.study, of.found.resolved, of.found.cells, of.asked, of.found.provenance,
         row.variant if row is not None else None,
     )  # fmt: skip
@@ -341,13 +341,13 @@ def _reproduce(of: Material) -> Section:
 
 
 def _papers(of: Material) -> Section | None:
-    listed = papers.papers(of.asked.values(), Registry())
+    listed = appendix.papers(of.asked.values(), Registry())
     by_paper: dict[str, list[str]] = {}
     for paper in listed:
         if paper.paper:
             by_paper.setdefault(paper.paper, []).append(paper.part)
     items = [
-        line(strong(in_words(list(dict.fromkeys(parts)))), ": ", *papers.cited(paper))
+        line(strong(in_words(list(dict.fromkeys(parts)))), ": ", *appendix.cited(paper))
         for paper, parts in by_paper.items()
     ]
     own = [paper for paper in listed if paper.private]

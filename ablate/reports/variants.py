@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ablate.records import Json
-from ablate.reports.claims import Words
-from ablate.reports.document import Block, Facts, Section, Table, line
+from ablate.reports.claims import Names
+from ablate.reports.document import Block, Section, Table, Terms, line
 from ablate.tables.table import TableData, ViewData
 from ablate.text import in_words, listed
 
@@ -188,7 +188,7 @@ MOST_SETTINGS = 16
 """Settings with a line of their own."""
 
 
-def section(resolved: Mapping[str, Json], table: TableData, named: Words) -> Section | None:
+def section(resolved: Mapping[str, Json], table: TableData, named: Names) -> Section | None:
     """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand."""
     if all(variant["tricks"] in ([], [variant["name"]]) for variant in resolved["variants"]) and resolved.get(
         "imported"
@@ -200,7 +200,7 @@ def section(resolved: Mapping[str, Json], table: TableData, named: Words) -> Sec
         told = [dict(configuration(base.config)) for base in found]
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
         facts = [*_folded(shared), *apart(found)]
-        blocks.append(Facts(tuple((key, line(text)) for key, text in facts)))
+        blocks.append(Terms(tuple((key, line(text)) for key, text in facts)))
     if any(change.lines or change.category != "other" for change in changes(resolved)):
         blocks.append(Table(_changes(resolved, table, named), f"Tricks of {table.study}", "tricks"))
     brief = [*blocks]
@@ -223,7 +223,7 @@ def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [*(pair for pair in settings if pair not in short), ("settings", rest)]
 
 
-def _changes(resolved: Mapping[str, Json], table: TableData, named: Words) -> ViewData:
+def _changes(resolved: Mapping[str, Json], table: TableData, named: Names) -> ViewData:
     """What each trick changes."""
     found = changes(resolved)
     if not any(change.lines for change in found):
@@ -234,7 +234,7 @@ def _changes(resolved: Mapping[str, Json], table: TableData, named: Words) -> Vi
     return _columns(table, "what each trick changes", ("trick", "kind", "what it changes"), told)
 
 
-def _matrix(variants: Sequence[Mapping[str, Json]], table: TableData, named: Words) -> ViewData:
+def _matrix(variants: Sequence[Mapping[str, Json]], table: TableData, named: Names) -> ViewData:
     """Which variant has which trick: a tick, or the level; of many tricks, those that it has in words."""
     what = "which variant has which trick"
     if len(table.switches) > MOST_TRICKS:

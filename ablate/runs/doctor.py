@@ -11,9 +11,8 @@ from pathlib import Path
 from ablate import identity
 from ablate._version import __version__
 from ablate.errors import AblateError
-from ablate.pool import host as devices
-from ablate.runs import execute as runner
-from ablate.runs import planned as planner
+from ablate.pool import host
+from ablate.runs import execute, planned, progress
 from ablate.store import schema
 from ablate.store.store import Store
 from ablate.training.provenance import processor_kind
@@ -26,9 +25,9 @@ def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str,
     lines = [_line("ablate", f"{__version__}, Python {platform.python_version()} on {platform.platform()}")]
     versions = [f"{name} {_version(name)}" for name in PACKAGES]
     lines.append(_line("packages", ", ".join(versions)))
-    cores = devices.processors()
+    cores = host.processors()
     lines.append(_line("processors", f"{cores} usable, {processor_kind()}"))
-    gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in devices.gpus()]
+    gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in host.gpus()]
     lines.append(_line("GPUs", "; ".join(gpus) or "none that NVML sees; runs train on the processors"))
     if platform.system() != "Linux":
         lines.append(
@@ -73,11 +72,11 @@ def _database(db: str) -> str:
 def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
     if study is None:
         return "none named; `ablate doctor studies/batchnorm.yaml` checks one"
-    found = planner.find(study, db, overrides)
-    slots = runner.slots_for(found.study, runner.Options())
+    found = planned.find(study, db, overrides)
+    slots = execute.slots_for(found.study, execute.Options())
     data = {identity.canonical_json(v.completed.config.get("data")): v.completed.config for v in found.plan.variants}
     of_data = [text for config in data.values() for text in found.task.data_warnings(config, found.registry)]
     said = (*found.study.notes, *found.plan.notes, *found.plan.left_out, *of_data)
     notes = [f"\n            - {note}" for note in dict.fromkeys(said)]
-    runs = planner.count(found.plan, {}, (), 1).total
+    runs = progress.count(found.plan, {}, (), 1).total
     return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

@@ -7,7 +7,8 @@ or is raised.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, get_args
@@ -16,16 +17,17 @@ from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import host as devices
 from ablate.pool import scheduler
-from ablate.pool.dispatcher import Dispatcher, Ended, Listener, canaries
-from ablate.pool.executor import Failed, Finished, Slot
+from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended, Listener
+from ablate.pool.executor import Executor, Failed, Finished, Slot
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.feed import Feed
-from ablate.pool.packer import Sizes
+from ablate.pool.scheduler import Sizes
 from ablate.pool.warm import Setup
 from ablate.records import Reason, Role, RunSpec, Study
-from ablate.runs.planned import Counts, Planned, again, count, described, folder_name, saved_of, specs
-from ablate.store.reader import RunState
+from ablate.runs.planned import Planned, again, described, folder_name, specs
+from ablate.runs.progress import Counts, count, saved_of
 from ablate.store.store import Store
+from ablate.store.stored import RunState
 from ablate.study import changes as registration
 from ablate.study import plan as planning
 from ablate.text import one_of
@@ -143,9 +145,9 @@ def _sizes(planned: Planned, store: Store, wanted: Mapping[str, RunSpec], slots:
 def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapping[str, RunSpec] | Feed:
     if "looks" not in planned.study.analysis:
         return wanted
-    from ablate.runs import adaptive as seeds  # it loads numpy and scipy, which no other run needs
+    from ablate.runs import adaptive  # it loads numpy and scipy, which no other run needs
 
-    return seeds.ByLook(store, planned.study.name, wanted)
+    return adaptive.ByLook(store, planned.study.name, wanted)
 
 
 def check_hosts(store: Store, watcher: Watcher) -> None:
@@ -260,3 +262,29 @@ def _canary(
                 f"{row.variant} is bit-identical to {row.compared_with} after two steps: "
                 f"{' and '.join(row.differs)} may do nothing here."
             )
+
+
+def canaries(
+    executor: Executor,
+    slots: Sequence[Slot],
+    specs: Mapping[str, RunSpec],
+    *,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Finished | Failed]:
+    """Two steps of each specification (name -> spec), as many at a time as there are slots; nothing is stored."""
+    waiting = deque(specs.items())
+    free = deque(slots)
+    running: dict[str, Slot] = {}
+    ended: dict[str, Finished | Failed] = {}
+    while waiting or running:
+        while waiting and free:
+            name, spec = waiting.popleft()
+            running[name] = free.popleft()
+            executor.start(name, spec, running[name], canary=True)
+        for event in executor.poll(POLL_S):
+            if isinstance(event, (Finished, Failed)):
+                free.append(running.pop(event.token))
+                ended[event.token] = event
+                if progress is not None:
+                    progress(len(ended))
+    return ended

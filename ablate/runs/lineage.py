@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ablate.analysis import results
-from ablate.analysis.verdicts import best
 from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
 from ablate.records import Json, Parent, Start
-from ablate.runs import adaptive as seeds
+from ablate.runs import adaptive
 from ablate.store.store import Store
 from ablate.study.plan import Plan
 from ablate.text import did_you_mean, one_of
@@ -37,7 +36,7 @@ def start(plan: Plan, resolved: Mapping[str, Json], store: Store, wanted: Parent
     keys = {run.key for run in plan.runs}
     states = store.states(keys)
     over = {key for key in keys if key in states and states[key].state in ("done", "failed")}
-    missing = len(keys - over - seeds.saved(store, plan))
+    missing = len(keys - over - adaptive.saved(store, plan))
     stored = store.study(name)
     if missing or stored is None:
         changed = stored is not None and _changed(plan, resolved, stored.resolved, store)
@@ -73,8 +72,7 @@ def _variant(plan: Plan, store: Store, wanted: Parent) -> str:
     """The variant's name; `best` is chosen among rows with all planned seeds done, as in the table."""
     name = plan.study.name
     if wanted.variant == "best":
-        data = results.ablation(results.load(store, name))
-        row = best(data.rows, data.better)
+        row = results.load(store, name).best
         if row is None:
             raise AblateError(f"no variant of study {name} has all its seeds done, so none is best; name one.")
         return row.variant

@@ -6,21 +6,20 @@ What every command that reads a study file has in common. Nothing is executed he
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from types import MappingProxyType
 
 from ablate import identity
 from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.records import Json, Parent, RunSpec, Start, Study
 from ablate.registry import Registry
-from ablate.store.reader import RunState, StoredStudy
+from ablate.store.reader import Reader
 from ablate.store.store import Store
-from ablate.study import changes as registration
+from ablate.store.stored import StoredStudy
+from ablate.study import changes, mistakes
 from ablate.study import file as studies
-from ablate.study import mistakes as check
 from ablate.study import plan as planning
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import NOT_TRAINED, Task
@@ -99,7 +98,7 @@ def stored_study(name: str | None, db: str) -> StoredStudy:
             name = here[0].name if here else Path(name).stem
         stored, shown = store.study(name), store.shown
     if stored is not None:
-        registration.check_whole(stored.name, stored.resolved)
+        changes.check_whole(stored.name, stored.resolved)
         return stored
     if not known:
         raise AblateError(f"{shown} holds no study yet; `ablate run STUDY` makes the first one.")
@@ -131,7 +130,7 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
         except AblateError as error:
             cell = next(variant.cell for variant in plan.variants if variant.pending == wanted)
             said = error.problems if isinstance(error, ConfigError) else [("init.study", str(error))]
-            raise StudyError([check.refusal(study, cell, key, message) for key, message in said]) from error
+            raise StudyError([mistakes.refusal(study, cell, key, message) for key, message in said]) from error
     plan = planning.make_plan(study, registry, task, sources, found)
     awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
     return Planned(study, plan, registry, task, tuple(overrides), path, awaited)
@@ -225,65 +224,23 @@ def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingPr
 # -------------------------------------------------------------------------------------------------------- how far it is
 
 
-@dataclass(frozen=True)
-class Counts:
-    """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none.
-
-    pending: runs, among those to do, that wait for another study. saved: runs that adaptive seeds do not need any more;
-    how many of those to do they will need is not known yet, for the plan takes at `least` so many.
-    """
-
-    total: int
-    done: int
-    failed: int
-    seconds: float | None
-    past: int
-    pending: int = 0
-    saved: int = 0
-    least: int = 0
-
-    @property
-    def todo(self) -> int:
-        return self.total - self.done - self.failed - self.saved
-
-
-def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], frozenset[str]]:
-    """The state of each planned run that the database knows, how long the study's finished runs took, and the keys of
-    runs that adaptive seeds do not need any more."""
-    try:
-        with Store.open(db) as store:
-            seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
-            return store.states({run.key for run in plan.runs}), seconds, saved_of(plan, store)
-    except NoDatabaseError:
-        return {}, [], frozenset()
-
-
-def count(
-    plan: planning.Plan,
-    states: Mapping[str, RunState],
-    seconds: Sequence[float],
-    workers: int,
-    saved: Set[str] = frozenset(),
-) -> Counts:
-    keys = {run.key for run in plan.runs if run.key}
-    pending = sum(not run.key for run in plan.runs)
-    done = sum(states[key].state == "done" for key in keys if key in states)
-    failed = sum(states[key].state == "failed" for key in keys if key in states)
-    rest = (len(keys) + pending - done - failed - len(saved)) * median(seconds) / workers if seconds else None
-    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending, len(saved), _least(plan))
-
-
-def _least(plan: planning.Plan) -> int:
-    """How many runs the plan takes where the first look of adaptive seeds settles every row; else all of them."""
-    looks = plan.study.analysis.get("looks") or [len(plan.study.seeds)]
-    keys = [run.key for run in plan.runs if run.seed in plan.study.seeds[: looks[0]]]
-    return len(set(keys) - {""}) + keys.count("")
-
-
-def saved_of(plan: planning.Plan, store: Store) -> frozenset[str]:
-    """The keys of the plan's runs that adaptive seeds do not need any more."""
-    if "looks" not in plan.study.analysis:
-        return frozenset()
-    from ablate.runs import adaptive as seeds
-
-    return seeds.saved(store, plan)
+def find_run(store: Reader, name: str) -> str:
+    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of the study last run."""
+    keys = store.run_keys(name) if re.fullmatch("[0-9a-f]{4,64}", name) else []
+    if len(keys) == 1:
+        return keys[0]
+    if keys:
+        shown = one_of(key[: len(name) + 6] for key in keys[:5])
+        raise AblateError(
+            f"{len(keys)} runs start with {name!r}: {shown}{', ...' if len(keys) > 5 else ''}; give more digits."
+        )
+    variant, _, seed = name.rpartition(":")
+    stored = store.study(None)
+    cells = store.cells(stored.name) if stored else []
+    for cell in cells:
+        if (cell.variant, str(cell.seed)) == (variant, seed):
+            return cell.run
+    hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
+    raise AblateError(
+        f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of the study last run.{hint}"
+    )

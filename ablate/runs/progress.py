@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from statistics import fmean, median
 
-from ablate.errors import AblateError
-from ablate.pool.dispatcher import fate
-from ablate.records import Json, Role
+from ablate.errors import NoDatabaseError, StoreError
+from ablate.pool.host import fate
+from ablate.records import INTERRUPTED, Better, Json, Role
+from ablate.runs.planned import Planned, described
 from ablate.store.reader import Reader
-from ablate.text import did_you_mean, one_of
+from ablate.store.store import Store
+from ablate.store.stored import RunState, StoredCell
+from ablate.study import plan as planning
+from ablate.study.changes import differences
 
 
 def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Json]:
@@ -51,23 +57,217 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
     return {"study": study, "counts": counts, "running": running}
 
 
-def find_run(store: Reader, name: str) -> str:
-    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of the study last run."""
-    keys = store.run_keys(name) if re.fullmatch("[0-9a-f]{4,64}", name) else []
-    if len(keys) == 1:
-        return keys[0]
-    if keys:
-        shown = one_of(key[: len(name) + 6] for key in keys[:5])
-        raise AblateError(
-            f"{len(keys)} runs start with {name!r}: {shown}{', ...' if len(keys) > 5 else ''}; give more digits."
-        )
-    variant, _, seed = name.rpartition(":")
-    stored = store.study(None)
-    cells = store.cells(stored.name) if stored else []
-    for cell in cells:
-        if (cell.variant, str(cell.seed)) == (variant, seed):
-            return cell.run
-    hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
-    raise AblateError(
-        f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of the study last run.{hint}"
+@dataclass(frozen=True)
+class Counts:
+    """How far a plan is. seconds: what the rest may take, from `past` finished runs; None where there is none.
+
+    pending: runs, among those to do, that wait for another study. saved: runs that adaptive seeds do not need any more;
+    how many of those to do they will need is not known yet, for the plan takes at `least` so many.
+    """
+
+    total: int
+    done: int
+    failed: int
+    seconds: float | None
+    past: int
+    pending: int = 0
+    saved: int = 0
+    least: int = 0
+
+    @property
+    def todo(self) -> int:
+        return self.total - self.done - self.failed - self.saved
+
+
+def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], frozenset[str]]:
+    """The state of each planned run that the database knows, how long the study's finished runs took, and the keys of
+    runs that adaptive seeds do not need any more."""
+    try:
+        with Store.open(db) as store:
+            seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
+            return store.states({run.key for run in plan.runs}), seconds, saved_of(plan, store)
+    except NoDatabaseError:
+        return {}, [], frozenset()
+
+
+def count(
+    plan: planning.Plan,
+    states: Mapping[str, RunState],
+    seconds: Sequence[float],
+    workers: int,
+    saved: Set[str] = frozenset(),
+) -> Counts:
+    keys = {run.key for run in plan.runs if run.key}
+    pending = sum(not run.key for run in plan.runs)
+    done = sum(states[key].state == "done" for key in keys if key in states)
+    failed = sum(states[key].state == "failed" for key in keys if key in states)
+    rest = (len(keys) + pending - done - failed - len(saved)) * median(seconds) / workers if seconds else None
+    return Counts(len(keys) + pending, done, failed, rest, len(seconds), pending, len(saved), _least(plan))
+
+
+def _least(plan: planning.Plan) -> int:
+    """How many runs the plan takes where the first look of adaptive seeds settles every row; else all of them."""
+    looks = plan.study.analysis.get("looks") or [len(plan.study.seeds)]
+    keys = [run.key for run in plan.runs if run.seed in plan.study.seeds[: looks[0]]]
+    return len(set(keys) - {""}) + keys.count("")
+
+
+def saved_of(plan: planning.Plan, store: Store) -> frozenset[str]:
+    """The keys of the plan's runs that adaptive seeds do not need any more."""
+    if "looks" not in plan.study.analysis:
+        return frozenset()
+    from ablate.runs import adaptive
+
+    return adaptive.saved(store, plan)
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A running run against what its variant is compared with, at the same step. n: runs in `value`; paired: one, of
+    the same seed."""
+
+    variant: str
+    value: float
+    n: int
+    paired: bool
+
+
+@dataclass(frozen=True)
+class Running:
+    """One run that executes. since: seconds on this machine's clock; steps: of a whole run, where known."""
+
+    device: str
+    variant: str
+    seed: int
+    step: int
+    steps: int | None
+    value: float | None
+    beside: Beside | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A study at one moment. left_s: seconds until all is done, by `basis`; None where nothing tells."""
+
+    study: str
+    metric: str
+    better: Better
+    counts: Mapping[str, int]
+    running: tuple[Running, ...]
+    failures: tuple[str, ...]
+    left_s: float | None
+    basis: str
+
+    @property
+    def ended(self) -> int:
+        """Runs that nothing more will happen to."""
+        return self.counts["done"] + self.counts["failed"] + self.counts.get("paused", 0)
+
+    @property
+    def total(self) -> int:
+        """All runs but those that adaptive seeds do not need any more."""
+        return sum(count for state, count in self.counts.items() if state != "saved")
+
+    @property
+    def waits(self) -> bool:
+        """Whether something is still to come."""
+        return self.counts["todo"] + self.counts["running"] + self.counts["lost"] > 0
+
+
+def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ablation") -> Moment:
+    """A stored study now. slots: runs at a time; None: as many as are running. role: its ablation, or its search."""
+    stored = store.study(study)
+    assert stored is not None, study
+    resolved = stored.resolved
+    told = standing(store, study, role)
+    cells = store.cells(study, (role,))
+    metric = resolved["metric"]["name"]
+    whole = (
+        {v["name"]: v["config"].get("epochs") for v in resolved["variants"]} if resolved["task"] == "classify" else {}
     )
+    compared = {row["variant"]: row["compared_with"] for row in reversed(resolved["rows"]) if row["compared_with"]}
+    running = []
+    for run in told["running"]:
+        progress = dict(run["progress"])
+        step, variant = progress["step"], run["variant"]
+        beside = _beside(store, cells, compared.get(variant), run["seed"], metric, step)
+        value = progress.get(metric)
+        running.append(
+            Running(run["device"], variant, run["seed"], step, whole.get(variant), value, beside, run["seconds"])
+        )
+    failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
+    failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]
+    left_s, basis = _left(store.durations(study), cells, running, told["counts"], slots or len(running))
+    better = resolved["metric"]["better"]
+    return Moment(study, metric, better, told["counts"], tuple(running), tuple(failures), left_s, basis)
+
+
+def _beside(
+    store: Reader, cells: Sequence[StoredCell], other: str | None, seed: int, metric: str, step: int
+) -> Beside | None:
+    """What `other` had at this step: its run of the same seed, else the mean of its finished runs."""
+    if other is None or not step:
+        return None
+    runs = {cell.run: cell.seed for cell in cells if cell.variant == other and cell.state == "done"}
+    values = store.at_step(runs, metric, step)
+    pair = [value for run, value in values.items() if runs[run] == seed]
+    if pair:
+        return Beside(other, pair[0], 1, True)
+    return Beside(other, fmean(values.values()), len(values), False) if values else None
+
+
+def _left(
+    durations: Sequence[tuple[str, float]],
+    cells: Sequence[StoredCell],
+    running: Sequence[Running],
+    counts: Mapping[str, int],
+    slots: int,
+) -> tuple[float | None, str]:
+    """Seconds until all is done, and what that is told from: finished runs of the same variant, else of any; before
+    the first has finished, the steps that running ones have made."""
+    took: dict[str, list[float]] = {}
+    for variant, seconds in durations:
+        took.setdefault(variant, []).append(seconds)
+    known = {variant: median(seconds) for variant, seconds in took.items()}
+    basis = f"median of {len(durations)} finished run{'s' if len(durations) > 1 else ''}"
+    if not known:
+        known = {r.variant: r.seconds * r.steps / r.step for r in running if r.step and r.steps}
+        basis = "by the epochs so far"
+    if not known or not slots:
+        return None, ""
+    usual = median(known.values())
+    todo = {cell.run: cell.variant for cell in cells if cell.state == "todo"}
+    expected = sum(known.get(variant, usual) for variant in todo.values())
+    expected *= counts["todo"] / max(len(todo), 1)  # of adaptive seeds some are not needed any more
+    expected += sum(max(known.get(r.variant, usual) - r.seconds, 0) for r in running)
+    return expected / slots, basis
+
+
+def not_reused(planned: Planned, db: str) -> list[str]:
+    """A line for each cause: how many finished runs of the study, as it was last run, it makes to be run anew.
+
+    Seeds of a variant differ in nothing else, so the first of them speaks for all.
+    """
+    asked = {(run.variant, run.seed): run for run in planned.plan.runs if run.key}
+    counts: dict[str, int] = {}
+    causes: dict[str, str] = {}
+    try:
+        with Store.open(db) as store:
+            known = store.states({run.key for run in asked.values()})
+            for cell in store.cells(planned.study.name):
+                run = asked.get((cell.variant, cell.seed))
+                if cell.state != "done" or run is None or run.key == cell.run:
+                    continue
+                if run.key in known and known[run.key].state == "done":
+                    continue
+                if run.variant not in causes:
+                    found = differences(store.run_config(cell.run), described(planned.plan, run))
+                    causes[run.variant] = "; ".join(found) or "the way in which ablate makes keys changed"
+                counts[causes[run.variant]] = counts.get(causes[run.variant], 0) + 1
+    except StoreError:
+        return []  # no database yet: there is nothing to reuse
+    return [
+        f"{count} finished {'run is' if count == 1 else 'runs are'} not reused: {cause}."
+        for cause, count in counts.items()
+    ]

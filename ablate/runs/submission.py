@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.analysis.verdicts import best
+from ablate.analysis.results import Results
 from ablate.errors import AblateError, DataError
 from ablate.identity import sha256
 from ablate.registry import Registry
 from ablate.runs.planned import Planned, specs
 from ablate.store.store import Store
-from ablate.tables.table import TableData
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import Run
 
@@ -50,16 +49,15 @@ class Submission:
 # ----------------------------------------------------------------------------------------------------------- predicting
 
 
-def choose(data: TableData, variant: str) -> str:
+def choose(found: Results, variant: str) -> str:
     """The variant that `variant` means: a name, or `best` by the table's own rule."""
     if variant == "best":
-        found = best(data.rows, data.better)
-        if found is None:
+        if found.best is None:
             raise AblateError(
                 "no variant has all its planned seeds done, so none is best yet; name one with --variant."
             )
-        return found.variant
-    names = list(dict.fromkeys(row.variant for row in data.rows))
+        return found.best.variant
+    names = list(dict.fromkeys(row.variant for row in found.rows))
     if variant not in names:
         raise AblateError(f"no variant is called {variant!r}; there is {one_of(names)}.{did_you_mean(variant, names)}")
     return variant

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from ablate.analysis import reruns as noise
+from ablate.analysis import reruns
 from ablate.errors import AblateError
 from ablate.pool.executor import Failed, Finished, Progressed
 from ablate.records import COSTS, Json, RunSpec
-from ablate.runs import execute as runner
+from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.store.store import Store
 from ablate.study.changes import differences
@@ -86,7 +86,7 @@ def verify(key: str, db: str) -> Comparison:
     with Store.open(db, write=True) as store:
         store.save_rerun(
             counted.token,
-            lambda before: noise.merged(before, found.verdict, bool(found.machine), found.end, found.any_step),
+            lambda before: reruns.merged(before, found.verdict, bool(found.machine), found.end, found.any_step),
         )
     return found
 
@@ -96,8 +96,8 @@ _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
 
 def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
     scratch = Path(tempfile.mkdtemp(prefix="ablate-verify-"))
-    slot = runner.slots_for(planned.study, runner.Options(workers=1))[0]
-    executor = runner.local_executor(planned)
+    slot = execute.slots_for(planned.study, execute.Options(workers=1))[0]
+    executor = execute.local_executor(planned)
     curve: dict[tuple[str, int], float] = {}
     try:
         executor.start("verify", replace(spec, folder=str(scratch)), slot)

@@ -43,16 +43,14 @@ def prune(planned: Planned, db: str) -> float:
     if planned.study.weights != "best":
         return 0
     from ablate.analysis import results  # numpy and scipy, which a plan does not need
-    from ablate.analysis.verdicts import best
 
     with Store.open(db) as store:
         name = planned.study.name
-        data = results.ablation(results.load(store, name))
-        found = best(data.rows, data.better)
-        if found is None:
+        best = results.load(store, name).best
+        if best is None:
             return 0
         cells = store.cells(name)
-        kept = {cell.run for cell in cells if cell.variant == found.variant}
+        kept = {cell.run for cell in cells if cell.variant == best.variant}
         kept |= {cell.run for other in store.studies() if other != name for cell in store.cells(other)}
         freed = 0
         for key in {cell.run for cell in cells} - kept:

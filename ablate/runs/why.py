@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from ablate.pool.dispatcher import fate
+from ablate.pool.host import fate
 from ablate.pool.scheduler import RETRIED
 from ablate.records import Reason
-from ablate.store.reader import AttemptRecord, LiveAttempt, RunState
 from ablate.store.store import Store
+from ablate.store.stored import AttemptRecord, LiveAttempt, RunState
 
 _MEANINGS: dict[Reason, str] = {
     "error": "the task raised an exception, or its process crashed",

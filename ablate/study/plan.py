@@ -15,8 +15,7 @@ from ablate.errors import ConfigError, StudyError
 from ablate.identity import canonical_json, run_key, sha256
 from ablate.records import Cell, Json, Parent, RunSpec, Study
 from ablate.registry import Registry
-from ablate.study import mistakes as check
-from ablate.study import search
+from ablate.study import mistakes, search
 from ablate.study.cells import Space, configuration
 from ablate.study.rows import PlannedRow, baseline_of, choose, names_of, rows_of
 from ablate.text import did_you_mean, listed
@@ -191,7 +190,7 @@ def make_plan(
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, left_out, notes, problems = choose(study, registry, space)
     names = names_of(drafts, space)
-    problems += check.hand_listed(study, space, names)
+    problems += mistakes.hand_listed(study, space, names)
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
@@ -200,11 +199,11 @@ def make_plan(
         known = listed(cells, most=8)
         message = f"no variant of this plan is called {baseline!r}; there is {known}.{did_you_mean(baseline, cells)}"
         problems.append(study.problem("baseline", message))
-    problems += check.clashes(study, cells)
+    problems += mistakes.clashes(study, cells)
     completed, refused = _complete(study, registry, task, cells)
-    problems += check.refusals(study, refused, len(cells))
+    problems += mistakes.refusals(study, refused, len(cells))
     problems += search.problems(study, registry, task, {name: (cells[name], done) for name, done in completed.items()})
-    judged, rule_notes = check.rules(study, registry, {name: done.config for name, done in completed.items()})
+    judged, rule_notes = mistakes.rules(study, registry, {name: done.config for name, done in completed.items()})
     if problems or judged:
         raise StudyError([*problems, *judged])
     completed = {name: done.started(found) for name, done in completed.items()}
@@ -230,10 +229,10 @@ def make_plan(
 
 def _complete(
     study: Study, registry: Registry, task: Task, cells: Mapping[str, Cell]
-) -> tuple[dict[str, Completed], list[check.Refused]]:
+) -> tuple[dict[str, Completed], list[mistakes.Refused]]:
     """Each variant's configuration as the task completes it, and what the task refused; equal ones are asked once."""
     done: dict[str, Completed] = {}
-    refused: list[check.Refused] = []
+    refused: list[mistakes.Refused] = []
     known: dict[str, Completed] = {}
     for name, cell in cells.items():
         try:

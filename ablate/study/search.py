@@ -32,7 +32,7 @@ Settings = Mapping[str, Json]
 
 
 @dataclass(frozen=True)
-class Parameter:
+class Dimension:
     """One dimension of a search. step: None for every value between low and high; 1 or more where whole numbers are.
 
     choices: for a choice, as the study lists them; they may be mappings.
@@ -100,7 +100,7 @@ def search_of(study: Study) -> Search:
 # ---------------------------------------------------------------------------------------------------------- a variant's
 
 
-def parameters(study: Study, cell: Cell, done: Completed) -> tuple[Parameter, ...]:
+def parameters(study: Study, cell: Cell, done: Completed) -> tuple[Dimension, ...]:
     """The dimensions of the search of one variant, in the file's order. done: its configuration as it is untuned."""
     found = []
     for key, given in study.tune["space"].items():
@@ -131,7 +131,7 @@ def complete(
     return replace(task.complete(config, changed, registry), start=before.start)
 
 
-def grid(space: Sequence[Parameter]) -> list[dict[str, Json]]:
+def grid(space: Sequence[Dimension]) -> list[dict[str, Json]]:
     """Every setting of a space whose values can all be listed."""
     settings: list[dict[str, Json]] = [{}]
     for parameter in space:
@@ -139,7 +139,7 @@ def grid(space: Sequence[Parameter]) -> list[dict[str, Json]]:
     return settings
 
 
-def identity_of(study: Study, search: Search, space: Sequence[Parameter], done: Completed) -> str:
+def identity_of(study: Study, search: Search, space: Sequence[Dimension], done: Completed) -> str:
     """Eight digits that tell a search from another of the same variant: whatever decides which trials it makes and what
     they mean. How many trials, and how long, is not in it: a search can be gone on with."""
     metric = study.metric
@@ -203,16 +203,16 @@ def value_at(study: Study, cell: Cell, done: Completed, key: str) -> Json:
     return inner
 
 
-def _parameter(key: str, given: Mapping[str, Json], value: Json) -> Parameter:
+def _parameter(key: str, given: Mapping[str, Json], value: Json) -> Dimension:
     """Whole numbers are searched where the bounds, the step and the configuration's own value are whole."""
     if "choices" in given:
-        return Parameter(key, "choice", choices=tuple(given["choices"]))
+        return Dimension(key, "choice", choices=tuple(given["choices"]))
     numbers = [given["low"], given["high"], given.get("step", 1), value]
     whole = all(isinstance(number, int) and not isinstance(number, bool) for number in numbers)
     log, step = given.get("log", False), given.get("step")
     if whole and not log:
         step = step or 1
-    return Parameter(key, "int" if whole else "float", given["low"], given["high"], log, step)
+    return Dimension(key, "int" if whole else "float", given["low"], given["high"], log, step)
 
 
 # ------------------------------------------------------------------------------------------------------------ mistakes

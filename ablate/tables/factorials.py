@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.analysis import factorial as effects
-from ablate.analysis.blocks import Array, CellMeans
-from ablate.analysis.comparisons import ALPHA, summarise
-from ablate.analysis.factorial import Estimated, Factor, Layout, Term
+from ablate.analysis.comparisons import ALPHA, Array, CellMeans, summarise
+from ablate.analysis.factorial import Estimated, Factor, Factorial, Term
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import Interaction, Json, Quarter
@@ -50,10 +49,10 @@ def made(
 
 
 @dataclass(frozen=True)
-class Factorial:
+class Measured:
     """The variants of a study that form a factorial, and their means. names: in the order of design.cells."""
 
-    design: Layout
+    design: Factorial
     names: tuple[str, ...]
     fitted: CellMeans
     notes: tuple[str, ...]
@@ -74,7 +73,7 @@ def cells_of(found: Results, chosen: Sequence[int]) -> effects.Signs:
     return effects.settings(factors_of(found.resolved), [found.measured.tricks[i] for i in chosen])
 
 
-def _factorial(found: Results, view: str) -> Factorial:
+def _factorial(found: Results, view: str) -> Measured:
     """The factorial or fraction that the study has: by its design, else by what its variants make up together."""
     measured = found.measured
     factors, whole = factors_of(found.resolved), own_base(found)
@@ -110,10 +109,10 @@ def _factorial(found: Results, view: str) -> Factorial:
             f"{view} need seeds that tie all variants together; here some variants share seeds and others share none "
             "with them. Finish the study's missing runs first."
         )
-    return Factorial(design, names, fitted, tuple(_factorial_notes(found, design, chosen, fitted)))
+    return Measured(design, names, fitted, tuple(_factorial_notes(found, design, chosen, fitted)))
 
 
-def _factorial_notes(found: Results, design: Layout, chosen: Sequence[int], fitted: CellMeans) -> list[str]:
+def _factorial_notes(found: Results, design: Factorial, chosen: Sequence[int], fitted: CellMeans) -> list[str]:
     """Which runs the view rests on, and what to hold against one pooled error."""
     measured = found.measured
     n = sorted(set(fitted.n.tolist()))
@@ -190,7 +189,7 @@ def interactions_of(found: Results) -> tuple[Interaction, ...]:
     return tuple(_interaction(factorial, values, term) for term in ranked)
 
 
-def _interaction(factorial: Factorial, values: Array, term: Term) -> Interaction:
+def _interaction(factorial: Measured, values: Array, term: Term) -> Interaction:
     first, second = (_sides(factorial.design, choice) for choice in term.tricks)
     quarters = []
     for a, b in ((False, False), (True, False), (False, True), (True, True)):
@@ -207,7 +206,7 @@ def _interaction(factorial: Factorial, values: Array, term: Term) -> Interaction
     )  # fmt: skip
 
 
-def _sides(design: Layout, choice: str) -> dict[bool, NDArray[np.bool_]]:
+def _sides(design: Factorial, choice: str) -> dict[bool, NDArray[np.bool_]]:
     """Which cells have a choice on, and which have its trick off (at its first setting)."""
     for i in design.varied:
         off, *levels = np.unique(design.cells[:, i]).tolist()
@@ -229,7 +228,7 @@ def _method(estimated: Estimated, family: str) -> list[str]:
     return ["There are too few runs, or no spread between them, for an error to test against: no interval, no p."]
 
 
-def _confounding(estimated: Estimated, design: Layout, terms: Sequence[Term]) -> list[str]:
+def _confounding(estimated: Estimated, design: Factorial, terms: Sequence[Term]) -> list[str]:
     """What a fraction cannot tell apart. Nothing where every combination was run."""
     if design.full:
         return []

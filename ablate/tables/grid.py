@@ -27,7 +27,7 @@ from ablate.text import decimals, fixed, one_line, percent
 
 
 @dataclass(frozen=True)
-class Cell:
+class Entry:
     """What stands in one place. number: it holds numbers, so that a hyphen is a minus sign."""
 
     text: str
@@ -51,11 +51,11 @@ class Group:
     """The rows of one design. title: empty where the table has one group only. blocks: the rows, partitioned."""
 
     title: str
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[tuple[Entry, ...], ...]
     blocks: tuple[Block, ...] = ()
 
     @property
-    def parts(self) -> list[tuple[Block, tuple[tuple[Cell, ...], ...]]]:
+    def parts(self) -> list[tuple[Block, tuple[tuple[Entry, ...], ...]]]:
         """The rows by block."""
         found, start = [], 0
         for block in self.blocks or (Block(len(self.rows)),):
@@ -65,7 +65,7 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Span:
+class Over:
     """A title over several columns next to each other."""
 
     title: str
@@ -84,13 +84,13 @@ class Grid:
     numeric: tuple[bool, ...]
     groups: tuple[Group, ...]
     ticks: tuple[bool, ...] = ()
-    spans: tuple[Span, ...] = ()
+    spans: tuple[Over, ...] = ()
 
 
 @dataclass(frozen=True)
 class _Column:
     title: str
-    cell: Callable[[Row], Cell]
+    cell: Callable[[Row], Entry]
     number: bool = False
     tick: bool = False
     kind: str = ""
@@ -135,17 +135,17 @@ def _columns(data: TableData, options: TableOptions, alone: str | None) -> dict[
     metric = f"{_titled(data, data.metric, data.better)} {'(n=1)' if single else '(mean ± std)'}"
     names = column_names(data)
 
-    def mean(row: Row) -> Cell:
-        return Cell(_mean(row, digits, single), number=True, bold=data.best.get(data.metric) == row.variant)
+    def mean(row: Row) -> Entry:
+        return Entry(_mean(row, digits, single), number=True, bold=data.best.get(data.metric) == row.variant)
 
     return {
         "variant": _Column("variant", _name),
-        "vs": _Column("vs", lambda row: Cell(one_line(row.compared_with or ""))),
+        "vs": _Column("vs", lambda row: Entry(one_line(row.compared_with or ""))),
         **{names[f"trick:{switch.name}"]: _ticks(switch) for switch in data.switches},
         "n": _Column("n", _n, number=True),
         names[f"metric:{data.metric}"]: _Column(metric, mean, number=True),
         "delta": _Column(delta, lambda row: _delta(row, digits, single), number=True),
-        "p": _Column("p (Holm)", lambda row: Cell(_p(row), number=True), number=True),
+        "p": _Column("p (Holm)", lambda row: Entry(_p(row), number=True), number=True),
         "verdict": _Column("verdict", _verdict),
         **{names[f"also:{name}"]: _also(data, name) for name in data.also},
     }
@@ -162,25 +162,25 @@ def _default(data: TableData, several: bool) -> list[str]:
 
 def _ticks(switch: Switch) -> _Column:
     kind = "" if switch.category == "other" else switch.category
-    return _Column(one_line(switch.title), lambda row: Cell(one_line(switch.shown(row.tricks))), tick=True, kind=kind)
+    return _Column(one_line(switch.title), lambda row: Entry(one_line(switch.shown(row.tricks))), tick=True, kind=kind)
 
 
 def _also(data: TableData, name: str) -> _Column:
     values = [row.also[name] for row in data.rows]
     places = decimals((value.std for value in values), (value.mean for value in values))
 
-    def cell(row: Row) -> Cell:
-        return Cell(_further(row.also[name], row.n, places), number=True, bold=data.best.get(name) == row.variant)
+    def cell(row: Row) -> Entry:
+        return Entry(_further(row.also[name], row.n, places), number=True, bold=data.best.get(name) == row.variant)
 
     return _Column(_titled(data, name, data.also[name]), cell, number=True)
 
 
-def _spans(kinds: Sequence[str]) -> tuple[Span, ...]:
+def _spans(kinds: Sequence[str]) -> tuple[Over, ...]:
     """Titles over neighbouring columns of one kind; none where each column would have its own."""
     found, start = [], 0
     for kind, same in groupby(kinds):
         size = len(list(same))
-        found += [Span(kind, start, size)] if kind else []
+        found += [Over(kind, start, size)] if kind else []
         start += size
     return tuple(found) if any(span.size > 1 for span in found) else ()
 
@@ -234,19 +234,19 @@ def _view_grid(data: ViewData, options: TableOptions) -> Grid:
     )
 
 
-def _view_cell(shown: str | Measure | Chance, digits: int) -> Cell:
+def _view_cell(shown: str | Measure | Chance, digits: int) -> Entry:
     if isinstance(shown, str):
-        return Cell(one_line(shown))
+        return Entry(one_line(shown))
     if isinstance(shown, Chance):
-        return Cell(shown.why if shown.p is None else _chance(shown.p), number=True)
+        return Entry(shown.why if shown.p is None else _chance(shown.p), number=True)
     if shown.value is None:
-        return Cell("–", number=True)
+        return Entry("–", number=True)
     text = fixed(shown.value, digits, sign=True)
     if shown.low is not None and shown.high is not None:
         text += f" ({fixed(shown.low, digits, sign=True)} to {fixed(shown.high, digits, sign=True)})"
     elif shown.se is not None:
         text += f" ± {fixed(shown.se, digits)}"
-    return Cell(text, number=True, bold=shown.bold)
+    return Entry(text, number=True, bold=shown.bold)
 
 
 def _compared_with(rows: Sequence[Row]) -> list[str]:
@@ -265,13 +265,13 @@ def _titled(data: TableData, name: str, better: Better) -> str:
     return f"{one_line(name)}{unit} {'↑' if better == 'higher' else '↓'}"
 
 
-def _name(row: Row) -> Cell:
-    return Cell(one_line(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""))
+def _name(row: Row) -> Entry:
+    return Entry(one_line(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""))
 
 
-def _n(row: Row) -> Cell:
+def _n(row: Row) -> Entry:
     done = str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}"
-    return Cell(done + "†" * bool(row.failed) + "¶" * row.stopped_early, number=True)
+    return Entry(done + "†" * bool(row.failed) + "¶" * row.stopped_early, number=True)
 
 
 def _mean(row: Row, digits: int, single: bool) -> str:
@@ -287,8 +287,8 @@ def _mean(row: Row, digits: int, single: bool) -> str:
     )
 
 
-def _delta(row: Row, digits: int, single: bool) -> Cell:
-    return Cell(_difference(row, digits, single), number=True, bold=row.verdict in ("helps", "hurts"))
+def _delta(row: Row, digits: int, single: bool) -> Entry:
+    return Entry(_difference(row, digits, single), number=True, bold=row.verdict in ("helps", "hurts"))
 
 
 def _difference(row: Row, digits: int, single: bool) -> str:
@@ -319,11 +319,11 @@ def _chance(p: float) -> str:
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _verdict(row: Row) -> Cell:
+def _verdict(row: Row) -> Entry:
     text: str = row.verdict or ""
     if row.verdict == "inconclusive" and row.more_seeds is not None:
         text += f" (+{row.more_seeds} seed{'s' if row.more_seeds > 1 else ''})"
-    return Cell(text, bold=row.verdict in ("helps", "hurts"))
+    return Entry(text, bold=row.verdict in ("helps", "hurts"))
 
 
 def _further(value: AlsoValue, n: int, digits: int) -> str:

@@ -13,28 +13,16 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from ablate.analysis.comparisons import MINIMUM_N, pooled_error, seed_correlation
+from ablate.analysis.results import NO_VALUE, PROVENANCE
 from ablate.analysis.verdicts import Measured, best, direction
 from ablate.records import COSTS, Json, Row
-from ablate.study import changes as registration
+from ablate.study import changes
 from ablate.tables import adaptive
 from ablate.text import listed, many, percent
 
 if TYPE_CHECKING:
-    from ablate.store.reader import StoredCell
+    from ablate.store.stored import StoredCell
 
-NO_VALUE = "no value"
-"""The reason of a run that is done but did not report the metric (at the epoch that is asked for)."""
-
-PROVENANCE = {
-    "torch": "torch versions",
-    "numpy": "numpy versions",
-    "python": "Python versions",
-    "processor": "kinds of processor",
-    "system": "systems",
-    "ablate": "versions of ablate's source",
-    "git": "git commits",
-}
-"""What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""
 
 CORRELATED = 0.1
 """Below this correlation of seeds (in the median comparison), pairing is said to buy nothing."""
@@ -357,7 +345,7 @@ def _images(rows: Sequence[Row], images: int | None) -> list[str]:
 
 
 def _registered(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
-    said = registration.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+    said = changes.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
     return [said] if said else []
 
 

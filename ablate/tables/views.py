@@ -10,16 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.analysis import factorial as effects
-from ablate.analysis import results
+from ablate.analysis import factorial, reruns, tuned
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
-from ablate.analysis.results import Results
+from ablate.analysis.results import Results, unit_of
 from ablate.analysis.verdicts import Asked
 from ablate.errors import AblateError
-from ablate.records import CATEGORIES, Better, Json
-from ablate.tables import adaptive, factorials
+from ablate.records import CATEGORIES, Better, Json, Row
+from ablate.tables import adaptive, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
-from ablate.tables.table import Measure, TableData, ViewData
+from ablate.tables.table import Measure, Switch, TableData, ViewData
 from ablate.text import did_you_mean, listed, one_of
 
 VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
@@ -29,7 +28,7 @@ VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley
 def view(found: Results, name: str) -> TableData | ViewData:
     """The view called `name`. AblateError where the study's variants do not allow it."""
     views: Mapping[str, Callable[[Results], TableData | ViewData]] = {
-        "variants": results.table_data,
+        "variants": table_data,
         "matrix": _matrix,
         "cumulative": _cumulative,
         "effects": factorials.effects_view,
@@ -74,14 +73,14 @@ def _compare(found: Results) -> ViewData:
             }
             known = [(float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)]
             choice = factor.choice(level)
-            flag = effects.context(known)
+            flag = factorial.context(known)
             contexts = [_pair(at, cell, i) for cell in _contexts(len(factors), i, level)]
             shown = [seen.get(pair) for pair in contexts]
             counted += [seeds[pair] for pair in contexts if pair in seen]
             share = shares.get(choice)
             shown.append(None if share is None else Measure(share.value, se=share.se))
             rows.append(
-                (choice, *(m or Measure(None) for m in shown), effects.CONTEXT.get(flag, "seen in one context"))
+                (choice, *(m or Measure(None) for m in shown), factorial.CONTEXT.get(flag, "seen in one context"))
             )
             records.append(
                 {"trick": choice}
@@ -153,7 +152,7 @@ def _number(value: float) -> float | None:
 
 def _matrix(found: Results) -> TableData:
     """The rows of the table with a column of ticks per trick, as most papers print their ablations."""
-    data = results.table_data(found)
+    data = table_data(found)
     placebos = {row.variant for row in data.rows if row.placebo}
     metrics = {data.metric: data.better, **data.also}
     named = {name: _established(found, name, better) for name, better in metrics.items()}
@@ -195,10 +194,10 @@ def _established(found: Results, name: str, better: Better) -> str | None:
 
 def _cumulative(found: Results) -> TableData:
     """The rows of the cumulative design; where the study does not declare it but has its variants, the same rows."""
-    data = results.ablation(found)
+    data = ablation(found)
     rows = tuple(row for row in data.rows if row.design == "cumulative")
     if rows:
-        return replace(data, rows=rows, notes=tuple(results.told(found, rows)))
+        return replace(data, rows=rows, notes=tuple(told(found, rows)))
     chain = _chain(found)
     said = (
         "The study does not declare this chain: its steps are a family of their own, chosen after the fact "
@@ -208,7 +207,7 @@ def _cumulative(found: Results) -> TableData:
     analysis = {key: value for key, value in of.analysis.items() if key != "looks"}
     planned = tuple(of.wanted.now.tolist()) if of.looks else of.planned
     measured = replace(of, asked=chain, analysis=analysis, planned=planned, declared=False, looks=())
-    data = results.ablation(replace(found, measured=measured))
+    data = ablation(replace(found, measured=measured))
     return replace(data, notes=(said, *adaptive.under_view(of), *data.notes))
 
 
@@ -260,3 +259,43 @@ def _coverage(found: Results) -> ViewData:
     seeds = f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}" if planned else "0"
     counts.append(f"n: {seeds} seeds planned per variant; nothing is estimated or tested here.")
     return made(found, "coverage", "which variant has which kind of trick", columns, rows, records, counts)
+
+
+def table_data(results: Results) -> TableData:
+    """The table: rows in the plan's order, then what was tuned; notes below."""
+    data = ablation(results)
+    metric = results.measured.metric
+    rows = results.tuned_rows
+    entries, stale = tuned.split(results.resolved)
+    said = tuned.notes(entries if rows else [], stale, rows, metric.name)
+    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *said))
+
+
+def ablation(results: Results) -> TableData:
+    """The table of what the study's designs and list ask for, without anything that was tuned."""
+    measured = results.measured
+    rows = results.rows
+    found = told(results, rows)
+    names = (measured.metric.name, *measured.also)
+    return TableData(
+        study=results.study,
+        metric=measured.metric.name,
+        better=measured.metric.better,
+        rows=rows,
+        notes=tuple(found),
+        also=measured.also,
+        units={name: unit for name in names if (unit := unit_of(results.resolved["task"], name))},
+        switches=tuple(
+            Switch(trick["name"], trick["label"], trick["category"], tuple(trick["levels"]))
+            for trick in results.resolved["tricks"]
+        ),
+    )
+
+
+def told(results: Results, rows: Sequence[Row]) -> list[str]:
+    """The sentences under a table of these rows."""
+    percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
+    images = results.images if percent else None
+    measured, resolved = results.measured, results.resolved
+    found = notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
+    return [*found, *reruns.sentences(results.reruns, measured.metric, rows)]

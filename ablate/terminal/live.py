@@ -10,8 +10,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
-from statistics import fmean, median
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
@@ -22,14 +20,15 @@ from rich.text import Text
 
 from ablate.pool.executor import Failed, Finished, Slot
 from ablate.records import INTERRUPTED, Better, Role
-from ablate.runs.progress import standing
-from ablate.store.reader import Reader, StoredCell
+from ablate.runs.progress import Moment, Running, moment
+from ablate.store.reader import Reader
 from ablate.terminal.printed import standing_line, summary
 from ablate.text import duration
 
 if TYPE_CHECKING:
     from ablate.pool.dispatcher import Dispatcher, Work
-    from ablate.runs.planned import Counts, Planned
+    from ablate.runs.planned import Planned
+    from ablate.runs.progress import Counts
 
 LAST = 3
 """So many failures are named; the others are counted."""
@@ -41,133 +40,10 @@ LINE_S = 60.0
 """How often `run` says a line where it is not on a terminal."""
 
 
-@dataclass(frozen=True)
-class Beside:
-    """A running run against what its variant is compared with, at the same step. n: runs in `value`; paired: one, of
-    the same seed."""
-
-    variant: str
-    value: float
-    n: int
-    paired: bool
-
-
-@dataclass(frozen=True)
-class Running:
-    """One run that executes. since: seconds on this machine's clock; steps: of a whole run, where known."""
-
-    device: str
-    variant: str
-    seed: int
-    step: int
-    steps: int | None
-    value: float | None
-    beside: Beside | None
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Look:
-    """A study at one moment. left_s: seconds until all is done, by `basis`; None where nothing tells."""
-
-    study: str
-    metric: str
-    better: Better
-    counts: Mapping[str, int]
-    running: tuple[Running, ...]
-    failures: tuple[str, ...]
-    left_s: float | None
-    basis: str
-
-    @property
-    def ended(self) -> int:
-        """Runs that nothing more will happen to."""
-        return self.counts["done"] + self.counts["failed"] + self.counts.get("paused", 0)
-
-    @property
-    def total(self) -> int:
-        """All runs but those that adaptive seeds do not need any more."""
-        return sum(count for state, count in self.counts.items() if state != "saved")
-
-    @property
-    def waits(self) -> bool:
-        """Whether something is still to come."""
-        return self.counts["todo"] + self.counts["running"] + self.counts["lost"] > 0
-
-
-def look(store: Reader, study: str, slots: int | None = None, role: Role = "ablation") -> Look:
-    """A stored study now. slots: runs at a time; None: as many as are running. role: its ablation, or its search."""
-    stored = store.study(study)
-    assert stored is not None, study
-    resolved = stored.resolved
-    told = standing(store, study, role)
-    cells = store.cells(study, (role,))
-    metric = resolved["metric"]["name"]
-    whole = (
-        {v["name"]: v["config"].get("epochs") for v in resolved["variants"]} if resolved["task"] == "classify" else {}
-    )
-    compared = {row["variant"]: row["compared_with"] for row in reversed(resolved["rows"]) if row["compared_with"]}
-    running = []
-    for run in told["running"]:
-        progress = dict(run["progress"])
-        step, variant = progress["step"], run["variant"]
-        beside = _beside(store, cells, compared.get(variant), run["seed"], metric, step)
-        value = progress.get(metric)
-        running.append(
-            Running(run["device"], variant, run["seed"], step, whole.get(variant), value, beside, run["seconds"])
-        )
-    failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
-    failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]
-    left_s, basis = _left(store.durations(study), cells, running, told["counts"], slots or len(running))
-    better = resolved["metric"]["better"]
-    return Look(study, metric, better, told["counts"], tuple(running), tuple(failures), left_s, basis)
-
-
-def _beside(
-    store: Reader, cells: Sequence[StoredCell], other: str | None, seed: int, metric: str, step: int
-) -> Beside | None:
-    """What `other` had at this step: its run of the same seed, else the mean of its finished runs."""
-    if other is None or not step:
-        return None
-    runs = {cell.run: cell.seed for cell in cells if cell.variant == other and cell.state == "done"}
-    values = store.at_step(runs, metric, step)
-    pair = [value for run, value in values.items() if runs[run] == seed]
-    if pair:
-        return Beside(other, pair[0], 1, True)
-    return Beside(other, fmean(values.values()), len(values), False) if values else None
-
-
-def _left(
-    durations: Sequence[tuple[str, float]],
-    cells: Sequence[StoredCell],
-    running: Sequence[Running],
-    counts: Mapping[str, int],
-    slots: int,
-) -> tuple[float | None, str]:
-    """Seconds until all is done, and what that is told from: finished runs of the same variant, else of any; before
-    the first has finished, the steps that running ones have made."""
-    took: dict[str, list[float]] = {}
-    for variant, seconds in durations:
-        took.setdefault(variant, []).append(seconds)
-    known = {variant: median(seconds) for variant, seconds in took.items()}
-    basis = f"median of {len(durations)} finished run{'s' if len(durations) > 1 else ''}"
-    if not known:
-        known = {r.variant: r.seconds * r.steps / r.step for r in running if r.step and r.steps}
-        basis = "by the epochs so far"
-    if not known or not slots:
-        return None, ""
-    usual = median(known.values())
-    todo = {cell.run: cell.variant for cell in cells if cell.state == "todo"}
-    expected = sum(known.get(variant, usual) for variant in todo.values())
-    expected *= counts["todo"] / max(len(todo), 1)  # of adaptive seeds some are not needed any more
-    expected += sum(max(known.get(r.variant, usual) - r.seconds, 0) for r in running)
-    return expected / slots, basis
-
-
 # -------------------------------------------------------------------------------------------------------------- drawing
 
 
-def drawn(seen: Look, *, stopping: bool = False) -> RenderableType:
+def drawn(seen: Moment, *, stopping: bool = False) -> RenderableType:
     """For a terminal: how far, what runs where since when and how it compares, what failed."""
     bar = ProgressBar(total=max(seen.total, 1), completed=seen.ended, width=30)
     head = Table.grid(padding=(0, 2))
@@ -186,7 +62,7 @@ def drawn(seen: Look, *, stopping: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _headline(seen: Look, *, stopping: bool = False) -> Text:
+def _headline(seen: Moment, *, stopping: bool = False) -> Text:
     text = Text(f"{seen.ended} of {seen.total} runs")
     if seen.counts["failed"]:
         text.append(f", {seen.counts['failed']} failed", style="red")
@@ -294,7 +170,7 @@ class View:
         now_s = time.monotonic()
         if now_s < (self._next_s if self._live is not None else self._line_s) or (self._live is None and self._silent):
             return
-        seen = look(dispatcher.store, self._study, self._slots, self._role)
+        seen = moment(dispatcher.store, self._study, self._slots, self._role)
         self._next_s, self._line_s = _next_look(now_s), now_s + LINE_S
         if self._live is None:
             self._say(f"{self._study}: {_headline(seen)}")
@@ -313,7 +189,7 @@ class View:
             self._console.print(Text(text, style=style))
 
 
-def watch(store: Reader, study: str, console: Console, idle_s: float) -> Look:
+def watch(store: Reader, study: str, console: Console, idle_s: float) -> Moment:
     """Draw a study until nothing is to come, or nothing has been running for `idle_s`; off a terminal a line at every
     change of the counts. Returns the last look; Ctrl-C ends it early."""
     said: Mapping[str, int] = {}
@@ -321,7 +197,7 @@ def watch(store: Reader, study: str, console: Console, idle_s: float) -> Look:
     with Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else nullcontext() as live:
         while True:
             now_s = time.monotonic()
-            seen = look(store, study)
+            seen = moment(store, study)
             if live is not None:
                 live.update(drawn(seen))
             elif seen.counts != said:

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
-from ablate.analysis import reruns as noise
+from ablate.analysis import reruns
 from ablate.pool.executor import Slot
 from ablate.text import duration, many
 
 if TYPE_CHECKING:
-    from ablate.runs.planned import Counts, Planned
+    from ablate.runs.planned import Planned
+    from ablate.runs.progress import Counts
     from ablate.store.store import Store
 
 
@@ -113,7 +114,7 @@ def run_text(store: Store, key: str) -> str:
         lines += [_indented(attempt.detail.rstrip())] if attempt.detail else []
         lines += [f"  late: {attempt.late}"] if attempt.late else []
         provenance = {name: value for name, value in attempt.provenance.items() if name != "reruns"}
-        lines += [f"  {noise.of_run(attempt.provenance['reruns'])}"] if "reruns" in attempt.provenance else []
+        lines += [f"  {reruns.of_run(attempt.provenance['reruns'])}"] if "reruns" in attempt.provenance else []
         for kind in (attempt.metrics, attempt.outputs, provenance):
             rows = [[name, value] for name, value in sorted(kind.items())]
             lines += [_indented(tabulate(rows, tablefmt="plain", disable_numparse=True))] if rows else []

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from ablate.figures import paper
-from ablate.figures import screen as interactive
-from ablate.figures.figure import Curve, Scene, SeedCurve, Series, Source, TunedTrial, TuningHistory
+from ablate.analysis.tuned import TunedTrial, TuningHistory
+from ablate.figures import paper, screen
+from ablate.figures.figure import Curve, Scene, SeedCurve, Series, Source
 from ablate.records import Interaction, Json, Quarter, Row
 from ablate.registry import Registry
 
@@ -138,7 +138,7 @@ def the_same_source_gives_the_same_bytes(registry: Registry, name: str, params: 
     begins: dict[paper.Kind, bytes] = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG"}
     scene = _scene(registry, name, params)
     again = _scene(registry, name, params)
-    assert interactive.page(scene) == interactive.page(again), f"{name}: html differs from one time to the next"
+    assert screen.page(scene) == screen.page(again), f"{name}: html differs from one time to the next"
     for kind, start in begins.items():
         made = paper.draw(scene, kind)
         assert made.startswith(start), f"{name}: this is no {kind}: {made[:20]!r}"
@@ -150,11 +150,11 @@ def no_name_is_markup(registry: Registry, name: str, params: Mapping[str, Json])
     """Names come out as text: in plotly's pseudo-HTML, inside a page's script, and in SVG."""
     scene = _scene(registry, name, params)
     for narrow in (False, True):
-        for text in _leaves(interactive.figure(scene, narrow=narrow)):
+        for text in _leaves(screen.figure(scene, narrow=narrow)):
             assert not isinstance(text, str) or not set(text) & set('<>"'), f"{name}: plotly would read {text!r}"
-    made = json.dumps(interactive.figure(scene))
+    made = json.dumps(screen.figure(scene))
     assert "script" not in made or "&lt;script" in made, f"{name}: a name was lost"
-    assert "<" not in interactive.in_script(interactive.figure(scene)), f"{name}: a name can end the page's script"
+    assert "<" not in screen.in_script(screen.figure(scene)), f"{name}: a name can end the page's script"
     root = ElementTree.fromstring(paper.draw(scene, "svg"))
     kinds = {element.tag.rsplit("}", 1)[-1] for element in root.iter()}
     assert not kinds & {"script", "b", "a", "foreignObject"}, f"{name}: a name became an element of the SVG"

@@ -1,15 +1,4 @@
-"""What every trick, model, data set and figure must keep, as checks: for ablate's own shelves and for your plug-ins.
-
-    import pytest
-    from ablate.testing.training import cases
-
-    @pytest.mark.parametrize("case", cases("plugins"), ids=str)
-    def test_my_plugins_conform(case):
-        case.check()
-
-A check raises AssertionError that says what does not hold. Trainings are tiny, on a CPU with one thread, in this
-process; what a plug-in is good for is not checked here, only that comparisons with it can be trusted.
-"""
+"""What every trick, model and data set must keep, as checks; suite.py says which hold for which plug-in."""
 
 from __future__ import annotations
 
@@ -17,9 +6,8 @@ import hashlib
 import math
 import random
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +17,6 @@ from torch import Tensor, nn
 from ablate.errors import ConfigError
 from ablate.records import CATEGORIES, Json, RunSpec, TrickUse
 from ablate.registry import Registry, parameters
-from ablate.testing import figures as figure_checks
 from ablate.training import checkpoint, trainer
 from ablate.training.dataset import Arrays, Dataset
 from ablate.training.model import Model
@@ -85,39 +72,6 @@ def trained(
                 curve.append(next(steps))
             except StopIteration as end:
                 return Trained(tuple(curve), end.value, dict(run.outputs))
-
-
-@dataclass(frozen=True)
-class Case:
-    """One check of one plug-in. params: what the plug-in is made with where its defaults will not do."""
-
-    shelf: str
-    name: str
-    sentence: str
-    registry: Registry
-    run: Callable[[Registry, str, Mapping[str, Json]], None]
-    params: Mapping[str, Json]
-
-    def check(self) -> None:
-        self.run(self.registry, self.name, self.params)
-
-    def __str__(self) -> str:
-        return f"{self.shelf}/{self.name}: {self.sentence}"
-
-
-def cases(folder: str | Path | None = None, params: Mapping[str, Mapping[str, Json]] | None = None) -> list[Case]:
-    """The checks of every plug-in in `folder` (a study's `plugins:` folder); None: of ablate's own.
-
-    params: by "shelf/name", parameters for plug-ins whose defaults will not do: {"datasets/mine": {"root": "data"}}.
-    """
-    registry = Registry([] if folder is None else [Path(folder)])
-    return [
-        Case(shelf, name, check.__name__.replace("_", " "), registry, check, (params or {}).get(f"{shelf}/{name}", {}))
-        for shelf, checks in CHECKS.items()
-        for name, entry in registry.entries(shelf).items()
-        if entry.private == (folder is not None)
-        for check in checks
-    ]
 
 
 # ------------------------------------------------------------------------------------------------------------ every one
@@ -414,31 +368,3 @@ def _another(registry: Registry, name: str, params: Mapping[str, Json], key: str
             continue
         return dataset
     return None
-
-
-CHECKS: Mapping[str, Sequence[Callable[[Registry, str, Mapping[str, Json]], None]]] = {
-    "tricks": (
-        parameters_are_checked,
-        it_has_a_label_and_a_category,
-        its_neutral_setting_reproduces_the_base_bit_for_bit,
-        it_shifts_no_other_random_stream,
-        at_its_defaults_it_does_something,
-        the_same_seed_gives_the_same_bits,
-    ),
-    "models": (
-        model_parameters_are_checked,
-        images_become_logits,
-        toggles_rename_no_parameter_and_move_no_first_weight,
-        first_weights_come_from_the_seed_alone,
-        every_parameter_learns,
-        either_memory_format_computes_the_same,
-        training_draws_from_no_global_stream,
-    ),
-    "datasets": (
-        data_parameters_are_checked,
-        loading_twice_gives_the_same_arrays,
-        the_fingerprint_is_that_of_what_was_asked,
-    ),
-    "figures": figure_checks.CHECKS,
-}
-"""The checks of each shelf; a check's name is the sentence that would be false."""

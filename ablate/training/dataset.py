@@ -90,7 +90,7 @@ class Dataset(Plugin):
 
 
 @dataclass(frozen=True)
-class Source:
+class Raw:
     """A data set as it was read, before any option is applied. Test images go with their ids.
 
     class_names: empty where the source has none; classes are then called by their numbers.
@@ -121,7 +121,7 @@ class Subset(Dataset):
             raise ValueError(f"classes is {list(self.classes)}; it must list two or more different classes.")
 
     @abstractmethod
-    def read(self) -> Source:
+    def read(self) -> Raw:
         """The whole source. DataError names the file, and where there is one, the row."""
 
     @abstractmethod
@@ -136,7 +136,7 @@ class Subset(Dataset):
 
 
 def subset(
-    source: Source,
+    source: Raw,
     classes: Sequence[int | str] = (),
     per_class: int | None = None,
     dev_fraction: float | None = None,

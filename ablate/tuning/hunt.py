@@ -19,7 +19,7 @@ from ablate.pool import scheduler
 from ablate.pool.executor import Slot
 from ablate.pool.feed import Seen
 from ablate.records import Metric, Reason, Role, RunSpec
-from ablate.runs import execute as runner
+from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.planned import Planned
 from ablate.store.reader import Reader
@@ -27,7 +27,7 @@ from ablate.store.store import Store
 from ablate.study import plan as planning
 from ablate.study import search
 from ablate.study.plan import Plan, PlannedVariant
-from ablate.study.search import Parameter, Search
+from ablate.study.search import Dimension, Search
 from ablate.tuning import pruning
 from ablate.tuning.journal import Journal, Trial
 
@@ -35,7 +35,7 @@ UNKNOWN: frozenset[Reason] = frozenset({"lost", "cancelled", "code_changed"})
 """Ends of a run that say nothing of its settings. Any other failure does: samplers are to keep away from them."""
 
 
-class Watcher(runner.Watcher, Protocol):
+class Watcher(execute.Watcher, Protocol):
     """Who is told how a search goes."""
 
     def beginning(self, study: str, role: Role, text: str, slots: Sequence[Slot]) -> None:
@@ -64,7 +64,7 @@ class Hunt:
     took so far."""
 
     variant: PlannedVariant
-    space: tuple[Parameter, ...]
+    space: tuple[Dimension, ...]
     own: search.Settings
     journal: Journal
     steps: int | None

@@ -22,12 +22,12 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.errors import AblateError
-from ablate.figures.figure import TunedTrial, TuningHistory
 from ablate.identity import canonical_json
 from ablate.records import Better, Json
 from ablate.rng import seed_for
-from ablate.study.search import Parameter, Settings, grid
+from ablate.study.search import Dimension, Settings, grid
 
 NEEDS = {"cmaes": ("cmaes", "cmaes"), "gp": ("torch", "torch")}
 """Samplers that need a package which Optuna does not bring: its module, and what to install."""
@@ -67,7 +67,7 @@ class Journal:
     """
 
     def __init__(
-        self, path: Path, name: str, space: Sequence[Parameter], sampler: str, sampler_seed: int, better: Better
+        self, path: Path, name: str, space: Sequence[Dimension], sampler: str, sampler_seed: int, better: Better
     ) -> None:
         check_sampler(sampler)
         self.name, self.space = name, tuple(space)
@@ -256,7 +256,7 @@ def _sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _distribution(parameter: Parameter) -> BaseDistribution:
+def _distribution(parameter: Dimension) -> BaseDistribution:
     if parameter.kind == "choice":
         return CategoricalDistribution([_stored(parameter, choice) for choice in parameter.choices])
     if parameter.kind == "int":
@@ -265,12 +265,12 @@ def _distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
 
 
-def _stored(parameter: Parameter, value: Json) -> Any:
+def _stored(parameter: Dimension, value: Json) -> Any:
     """A value as Optuna may keep it: a choice that is a mapping or a list as its JSON."""
     return canonical_json(value) if parameter.kind == "choice" and isinstance(value, dict | list) else value
 
 
-def _read(parameter: Parameter, value: Any) -> Json:
+def _read(parameter: Dimension, value: Any) -> Json:
     if parameter.kind != "choice":
         return value
     return next(choice for choice in parameter.choices if _stored(parameter, choice) == value)

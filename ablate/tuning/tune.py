@@ -13,26 +13,32 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ablate.analysis import results, tuned
-from ablate.analysis import verdicts as analysis
+from ablate.analysis.tuned import Entry, identity
 from ablate.errors import AblateError
 from ablate.pool import scheduler
 from ablate.pool.dispatcher import Dispatcher, Ended
 from ablate.pool.executor import Executor, Slot
-from ablate.records import Json, Study
-from ablate.runs import execute as runner
+from ablate.records import Cell, Json, Row, Study
+from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
 from ablate.runs.planned import Planned
 from ablate.store.reader import Reader
 from ablate.store.store import Store
-from ablate.study import search
+from ablate.study import cells, search
 from ablate.study.plan import PlannedVariant
 from ablate.study.search import BEST, Search, search_of
+from ablate.study.yaml_file import Trail, edited
+from ablate.text import did_you_mean, one_of
 from ablate.training.provenance import provenance
 from ablate.tuning.hunt import Hunt, Searching, Watcher, add_runs, of_variants, settled
 from ablate.tuning.journal import Journal, check_sampler
+
+if TYPE_CHECKING:
+    from ablate.study.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -67,21 +73,21 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     asked = search_of(planned.study)
     check_sampler(asked.sampler)
     for parent in planned.parents:
-        ended = runner.execute(parent, db, options, watcher)
+        ended = execute.execute(parent, db, options, watcher)
         if ended.stopped_by is not None:
             return Told(ended, ())
     if planned.parents:
         planned = planner.again(planned, db)
-    slots = runner.slots_for(planned.study, options)
+    slots = execute.slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
-        runner.check_hosts(store, watcher)
-        runner.save(planned, store, options)
+        execute.check_hosts(store, watcher)
+        execute.save(planned, store, options)
         names = chosen(store, planned, asked)
         place = home(store.folder, planned.study)
     with locked(place, planned.study.name):
         hunts = [hunt_of(planned, asked, name, place) for name in names]
         # The server is started while no database is open, so that no process but this one ever holds the file.
-        executor = runner.local_executor(planned)
+        executor = execute.local_executor(planned)
         try:
             with Store.open(db, write=True) as store:
                 return _searched(planned, asked, hunts, store, executor, slots, watcher)
@@ -117,7 +123,7 @@ def _searched(
     store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
     before = {entry["variant"]: entry for entry in _kept(store, study.name)}
     found = [
-        tuned.entry(planned.plan, asked, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
+        entry(planned.plan, asked, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
     ]  # fmt: skip
     names = {entry["variant"] for entry in found}
     store.keep_in_plan(study.name, "tuned", [*(e for name, e in before.items() if name not in names), *found])
@@ -170,7 +176,7 @@ def chosen(store: Reader, planned: Planned, asked: Search) -> tuple[str, ...]:
                 raise AblateError(search.no_variant(name, [*known, BEST]))
         return asked.variants
     found = results.load(store, planned.study.name)
-    best = analysis.best(analysis.rows(found.measured), found.measured.metric.better)
+    best = found.best
     if best is None:
         raise AblateError(
             f"no variant of {planned.study.name} has every planned seed done, so none is the best yet: `ablate run` "
@@ -207,3 +213,81 @@ def locked(place: Path, study: str) -> Iterator[None]:
         except OSError:
             raise AblateError(f"another `ablate tune` of {study} is running; wait until it has finished.") from None
         yield
+
+
+def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Entry | None) -> dict[str, Json]:
+    """What is kept of a search that found something. runs: executed for it, paused ones among them. earlier: what was
+    kept of this variant's search before."""
+    metric, trials = plan.study.metric, hunt.trials
+    best = hunt.best(metric)
+    assert best is not None, "a search without a value was refused"
+    states = [trial.state for trial in trials if trial.promotes is None]
+    first = next((trial for trial in trials if trial.number == 0 and trial.value is not None), None)
+    own, done = hunt.own, hunt.variant.completed
+    same = earlier is not None and earlier["search"] == hunt.journal.name
+    winners = list(earlier["winners"]) if same and earlier is not None else []
+    settings = dict(best.settings)
+    return {
+        "variant": hunt.variant.name,
+        "of": identity(done.config, [[use.name, dict(use.params)] for use in done.tricks]),
+        "search": hunt.journal.name,
+        "sampler": asked.sampler,
+        "pruner": asked.pruner,
+        "seeds": list(asked.seeds),
+        "fresh": list(asked.fresh),
+        "trials": len(states),
+        "states": {state: states.count(state) for state in sorted(set(states))},
+        "runs": runs,
+        "trial": best.number,
+        "value": best.value,
+        "settings": settings,
+        "untuned": {"settings": own, "value": first.value if first is not None and first.settings == own else None},
+        "winners": [*winners, *([settings] if settings not in winners else [])],
+    }
+
+
+def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
+    """The text of the study as it was tuned, and what fresh seeds say of these settings. variant: whose search, where
+    there are several. AblateError where nothing was tuned."""
+    study = planned.study
+    with Store.open(db) as store:
+        stored = store.study(study.name)
+        rows = () if stored is None else results.load(store, study.name).tuned_rows
+    entries = tuned.split(stored.resolved)[0] if stored is not None else []
+    chosen = [entry for entry in entries if variant in (None, search.BEST, entry["variant"])]
+    names = [entry["variant"] for entry in entries]
+    if not chosen:
+        found = f"{one_of(names)} was tuned, not {variant!r}" if names else "nothing of it, as it is now, was tuned"
+        raise AblateError(f"{study.name}: {found}; `ablate tune` searches.{did_you_mean(variant or '', names)}")
+    if len(chosen) > 1:
+        raise AblateError(f"{one_of(names)} were tuned; say with --variant whose settings to write.")
+    (entry,) = chosen
+    cell = planned.plan.variant(entry["variant"]).cell
+    changes: dict[Trail, Json] = {("study",): f"{study.name[:58]}-tuned"}
+    for key, value in entry["settings"].items():
+        changes[_place(study, cell, key)] = value
+    given = f", with --set {' --set '.join(planned.overrides)}" if planned.overrides else ""
+    note = f"As tuned: trial {entry['trial']} of {entry['trials']} on {entry['variant']} of {study.name}{given}."
+    return edited(study.text, changes, "base", note), _verdict(rows, entry["variant"], study.metric.name)
+
+
+def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:
+    """`On fresh seeds A (tuned) has score 0.93, untuned 0.91 (n=5): helps.`"""
+    found = {row.variant: row for row in rows if row.design == tuned.TUNED}
+    ours, own = found.get(tuned.tuned_name(variant)), found.get(tuned.untuned_name(variant))
+    if ours is None or own is None or ours.mean is None or own.mean is None:
+        return "These settings were not tried on fresh seeds yet; `ablate tune` does that."
+    verdict = f": {ours.verdict}" if ours.verdict else ""
+    return f"On fresh seeds {ours.variant} has {metric} {ours.mean:.5g}, untuned {own.mean:.5g} (n={ours.n}){verdict}."
+
+
+def _place(study: Study, cell: Cell, key: str) -> Trail:
+    """Where the study sets a key of the space for this variant: in the last trick that writes it, else in the base."""
+    of_trick = search.trick_of(study, key)
+    for place, level in reversed(list(study.on(cell))):
+        if of_trick is not None and of_trick[0] == place[1]:
+            return (*place, "with", of_trick[1])
+        if of_trick is None and cells.writes_to(level.set, key):
+            return (*place, "set", key)
+    changed = next((v for v in study.variants if cell.of == v.name and cells.writes_to(v.set, key)), None)
+    return ("variants", changed.name, "set", key) if changed is not None else ("base", key)

@@ -15,7 +15,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Mark, Marker, Panel, Rule, Scene, Series, Source, Span
+from ablate.figures.figure import Axis, Colour, Figure, Mark, Marker, Panel, Rule, Scene, Series, Source, Stretch
 from ablate.records import Better, Row
 from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset
 
@@ -179,7 +179,7 @@ def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> 
     marks: list[Mark] = []
     if info.minimum_effect:
         label = f"within ±{number(info.minimum_effect)} (minimum effect)"
-        marks.append(Span("x", -info.minimum_effect, info.minimum_effect, label))
+        marks.append(Stretch("x", -info.minimum_effect, info.minimum_effect, label))
     marks.append(Rule("x", 0.0))
     for verdict, (colour, _) in _DRAWN.items():
         of = [(i, row) for i, row in enumerate(rows) if row.verdict == verdict]

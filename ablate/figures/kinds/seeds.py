@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source, Words
+from ablate.figures.figure import Axis, Figure, Label, Mark, Panel, Scene, Series, Source
 from ablate.text import in_words, number, seeds_in_words
 
 _LANES = 0.19
@@ -166,7 +166,7 @@ def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
             said = f"{row.label}, seed {seed}: {value:.5g}"
             yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(said,))  # type: ignore[arg-type]
             beside: Literal["left", "right"] = "right" if side == "left" else "left"
-            yield Words(edge, at - 0.42 * paired, f"{number(value)} (seed {seed})", beside)
+            yield Label(edge, at - 0.42 * paired, f"{number(value)} (seed {seed})", beside)
     if row.mean is not None and info.low <= row.mean <= info.high:
         yield Series((row.mean,), (at,), label="mean", colour="ink", marker="bar", size=10)
     if row.failed:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 from annotated_types import Ge
 
+from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Mark, Panel, Rule, Scene, Series, Source, TunedTrial, TuningHistory
+from ablate.figures.figure import Axis, Figure, Mark, Panel, Rule, Scene, Series, Source
 from ablate.records import Json
 from ablate.text import in_words, number
 

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ablate.pool import host as devices
+from ablate.pool import host
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.warm import Setup, WarmServer
 from ablate.records import Json, Reason, RunSpec
@@ -33,12 +33,12 @@ class _Child:
     token: str
     channel: socket.socket
     slot: Slot
-    process: devices.Process | None = None
+    process: host.Process | None = None
     pending: bytes = b""
     stopped: tuple[Reason, str] | None = None
     last: dict[str, Any] | None = None
     killed_s: float | None = None
-    oom_kills: int = field(default_factory=devices.kernel_oom_kills)
+    oom_kills: int = field(default_factory=host.kernel_oom_kills)
 
 
 class LocalExecutor(Executor):
@@ -65,7 +65,7 @@ class LocalExecutor(Executor):
         child = _Child(token, ours, slot)
         self._children[token] = child
         job = {"token": token, "spec": asdict(spec), "device": _inside(slot), "canary": canary}
-        job |= {"environment": devices.environment(slot)}
+        job |= {"environment": host.environment(slot)}
         try:
             server.fork(token, theirs)
         except (BrokenPipeError, ConnectionResetError):
@@ -117,7 +117,7 @@ class LocalExecutor(Executor):
             self._server_died()
         elif "forked" in message:
             child = self._children[message["forked"]]
-            child.process = devices.Process(message["pid"], message["started"])
+            child.process = host.Process(message["pid"], message["started"])
             self._events.append(Started(child.token, child.process.pid, child.process.started))
             if child.stopped:
                 self._kill(child)
@@ -218,7 +218,7 @@ def _death(child: _Child, status: int) -> tuple[Reason, str]:
     if not os.WIFSIGNALED(status):
         return "error", f"the worker left with exit status {os.waitstatus_to_exitcode(status)} and no result"
     number = os.WTERMSIG(status)
-    if number == signal.SIGKILL and devices.kernel_oom_kills() > child.oom_kills:
+    if number == signal.SIGKILL and host.kernel_oom_kills() > child.oom_kills:
         return "oom", "the kernel killed the worker: the host ran out of memory"
     name = signal.Signals(number).name
     if number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP):

@@ -12,15 +12,13 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 
-from ablate.figures import paper
-from ablate.figures import screen as interactive
+from ablate.figures import paper, screen
 from ablate.registry import Registry
 from ablate.reports.document import (
     Block,
     Bullets,
     Code,
     Document,
-    Facts,
     Heading,
     Line,
     Paragraph,
@@ -28,6 +26,7 @@ from ablate.reports.document import (
     Section,
     Span,
     Table,
+    Terms,
 )
 from ablate.tables.table import Format, TableOptions
 
@@ -93,7 +92,7 @@ def _block(block: Block, table: Format) -> Iterator[str]:
             made = f'<pre tabindex="0"><code>{lines}</code></pre>'
             count = text.count("\n") + 1
             yield f"<details><summary>{count} lines</summary>\n{made}\n</details>" if count > SHOWN else made
-        case Facts(items):
+        case Terms(items):
             yield "<dl>"
             for term, said in items:
                 yield f"<dt>{table.text(term)}</dt><dd>{_line(said, table)}</dd>"
@@ -171,12 +170,12 @@ def _scripts(pictures: Sequence[Picture]) -> list[str]:
         return []
     given = {}
     for picture in pictures:
-        wide, narrow = interactive.figure(picture.scene), interactive.figure(picture.scene, narrow=True)
+        wide, narrow = screen.figure(picture.scene), screen.figure(picture.scene, narrow=True)
         given[f"figure-{_name(picture.name)}"] = {
             "data": wide["data"], "wide": wide["layout"], "narrow": narrow["layout"],
         }  # fmt: skip
-    drawing = _DRAW % {"given": interactive.in_script(given), "config": interactive.in_script(interactive.CONFIG)}
-    return [interactive.library(), drawing]
+    drawing = _DRAW % {"given": screen.in_script(given), "config": screen.in_script(screen.CONFIG)}
+    return [screen.library(), drawing]
 
 
 _DRAW = """

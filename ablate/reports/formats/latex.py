@@ -18,7 +18,6 @@ from ablate.reports.document import (
     Bullets,
     Code,
     Document,
-    Facts,
     Heading,
     Line,
     Paragraph,
@@ -26,6 +25,7 @@ from ablate.reports.document import (
     Section,
     Span,
     Table,
+    Terms,
 )
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 
@@ -68,7 +68,7 @@ def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> st
         case Code(text):
             lines = "\\\\\n".join(_code(line, table) for line in text.split("\n"))
             return f"\\begin{{flushleft}}\\small\\ttfamily\n{lines}\n\\end{{flushleft}}"
-        case Facts(items):
+        case Terms(items):
             listed = "\n".join(rf"\item[{{{table.text(term)}}}] {_line(said, table)}" for term, said in items)
             return f"\\begin{{description}}\n{listed}\n\\end{{description}}"
         case Table():

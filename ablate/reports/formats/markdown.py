@@ -12,7 +12,6 @@ from ablate.reports.document import (
     Bullets,
     Code,
     Document,
-    Facts,
     Heading,
     Line,
     Paragraph,
@@ -20,6 +19,7 @@ from ablate.reports.document import (
     Section,
     Span,
     Table,
+    Terms,
 )
 from ablate.tables.table import Format, TableOptions
 
@@ -52,7 +52,7 @@ def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> st
             return "\n".join(f"{f'{i}.' if numbered else '-'} {_item(item, table)}" for i, item in enumerate(items, 1))
         case Code(text):
             return code_block(text)
-        case Facts(items):
+        case Terms(items):
             return "\n".join(f"- **{table.text(term)}**: {_line(said, table)}" for term, said in items)
         case Table(data, caption, _):
             return table.render(data, TableOptions(caption=caption)).rstrip("\n")

@@ -19,7 +19,7 @@ import typst
 
 from ablate.errors import AblateError
 from ablate.figures import paper
-from ablate.figures.typeset import drawable
+from ablate.figures.paper import drawable
 from ablate.records import Row
 from ablate.registry import Registry
 from ablate.reports.document import (
@@ -27,13 +27,13 @@ from ablate.reports.document import (
     Bullets,
     Code,
     Document,
-    Facts,
     Heading,
     Line,
     Paragraph,
     Picture,
     Span,
     Table,
+    Terms,
     code,
     line,
     plain,
@@ -224,7 +224,7 @@ class Setter:
                 return self._bullets(block, layout)
             case Code(text):
                 return f"#listing({_string(text)})"
-            case Facts(items):
+            case Terms(items):
                 terms = ", ".join(f"terms.item({self._table.text(term)}, {self._line(said)})" for term, said in items)
                 return f"#terms({terms})"
             case Table():

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape as _escape
 
-from ablate.tables.grid import Cell, Grid, Group, grid
+from ablate.tables.grid import Entry, Grid, Group, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import one_line
 
@@ -100,7 +100,7 @@ def _kind(numeric: bool, tick: bool) -> str:
     return ' class="number"' if numeric else ' class="tick"' if tick else ""
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Entry) -> str:
     text = escape(cell.text)
     return f"<strong>{text}</strong>" if cell.bold and text else text
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.tables.grid import Cell, Grid, Group, Span, grid
+from ablate.tables.grid import Entry, Grid, Group, Over, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import one_line
 
@@ -103,7 +103,7 @@ class _Text:
     def header(self, title: str) -> str:
         return escape(title)
 
-    def cell(self, cell: Cell) -> str:
+    def cell(self, cell: Entry) -> str:
         minus = "$-$ " if cell.text.startswith("- ") else ""  # what was taken away
         return _bold(minus + escape(cell.text.removeprefix("- ") if minus else cell.text), cell.bold)
 
@@ -138,7 +138,7 @@ class _Numbers:
             text = rf"\shortstack{{{escape(name)}\\{escape('(' + rest)}}}"
         return self._across(text)
 
-    def cell(self, cell: Cell) -> str:
+    def cell(self, cell: Entry) -> str:
         head, tail = _parted(cell.text)
         if not head:
             return self._across(_bold(escape(cell.text), cell.bold)) if cell.text else " & " * (self.width - 1)
@@ -205,7 +205,7 @@ def _padded(number: str, width: _Width) -> str:
     return room + ("$-$" if sign == "-" else sign) + size
 
 
-def _spans(spans: Sequence[Span], columns: Sequence[_Column]) -> list[str]:
+def _spans(spans: Sequence[Over], columns: Sequence[_Column]) -> list[str]:
     """A line of titles over the header's, and the rules below them."""
     if not spans:
         return []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tabulate import tabulate
 
-from ablate.tables.grid import Cell, Grid, grid
+from ablate.tables.grid import Entry, Grid, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import one_line
 
@@ -57,7 +57,7 @@ def _tables(laid_out: Grid) -> list[str]:
     return found
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Entry) -> str:
     text = escape(cell.text)
     return f"**{text}**" if cell.bold and text else text
 

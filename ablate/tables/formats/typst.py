@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ablate.tables.grid import Cell, Grid, Group, grid
+from ablate.tables.grid import Entry, Grid, Group, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import one_line
 
@@ -78,7 +78,7 @@ def _across(made: str, columns: int) -> str:
     return f"    table.cell(colspan: {columns}, {made}),"
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: Entry) -> str:
     """Numbers have true minus signs and stay on one line."""
     text = literal(cell.text)
     if cell.number:

@@ -14,7 +14,8 @@ from ablate.terminal.options import Global, StudyArgument, check_choice, kind_of
 from ablate.text import one_of
 
 if TYPE_CHECKING:
-    from ablate.figures.figure import Scene, TuningHistory
+    from ablate.analysis.tuned import TuningHistory
+    from ablate.figures.figure import Scene
     from ablate.store.store import Store
 
 KINDS = {kind: f".{kind}" for kind in ("html", "pdf", "svg", "png")}
@@ -60,7 +61,7 @@ def plot(
     from ablate.errors import FigureError
     from ablate.figures import source as plots
     from ablate.registry import Registry
-    from ablate.runs import planned as planner
+    from ablate.runs import planned
     from ablate.store.store import Store
 
     kind = kind_of(output, format_, KINDS, "svg")
@@ -70,9 +71,9 @@ def plot(
         check_choice("--figure", figure, names)
     elif output is not None:
         raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
-    name = planner.stored_study(study, Global.db).name
+    name = planned.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
-        folder = store.folder / planner.folder_name(name)
+        folder = store.folder / planned.folder_name(name)
         tuning = _tuning(store, name, folder) if figure in (None, "tuning") else None
         source = plots.source(store, name, [metric] if metric else (), tuning)
     asked = _asked(with_ or (), metric, variant or ())
@@ -134,9 +135,9 @@ def _params(asked: Mapping[str, Any], known: Sequence[str], *, only_known: bool)
 
 def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
     if kind == "html":
-        from ablate.figures import screen as interactive
+        from ablate.figures import screen
 
-        made = interactive.page(scene).encode("utf-8")
+        made = screen.page(scene).encode("utf-8")
     else:
         from ablate.figures import paper
 

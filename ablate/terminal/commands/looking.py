@@ -33,12 +33,12 @@ def status(
     ablate status batchnorm
     """
     from ablate.pool.dispatcher import lease_s
-    from ablate.runs import planned as planner
+    from ablate.runs import planned
     from ablate.runs.progress import standing
     from ablate.store.store import Store
 
     check_choice("--format", format_, ("text", "json"))
-    name = planner.stored_study(study, Global.db).name
+    name = planned.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
         if watch and format_ == "text":
             _watch(store, name, lease_s())
@@ -75,7 +75,7 @@ def show(run: RunArgument) -> None:
 
     ablate show full:0
     """
-    from ablate.runs.progress import find_run
+    from ablate.runs.planned import find_run
     from ablate.store.store import Store
     from ablate.terminal.printed import run_text
 
@@ -91,7 +91,7 @@ def why(run: RunArgument) -> None:
 
     ablate why full:0
     """
-    from ablate.runs.progress import find_run
+    from ablate.runs.planned import find_run
     from ablate.runs.why import why_text
     from ablate.store.store import Store
 
@@ -109,7 +109,7 @@ def verify(run: RunArgument) -> None:
     ablate verify full:0
     """
     from ablate.runs import verify as verifying
-    from ablate.runs.progress import find_run
+    from ablate.runs.planned import find_run
     from ablate.store.store import Store
 
     with Store.open(Global.db) as store:
@@ -136,8 +136,7 @@ def retry(
 
     ablate retry batchnorm --failed --reason oom
     """
-    from ablate.runs import execute as runner
-    from ablate.runs import planned as planner
+    from ablate.runs import execute, planned, progress
     from ablate.terminal.live import View
 
     for given in reason or ():
@@ -145,14 +144,14 @@ def retry(
     reasons = cast(tuple[Reason, ...], tuple(reason or ()))
     if not failed and not reasons:
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
-    found = planner.find(study, Global.db, set_ or ())
-    asked = runner.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
+    found = planned.find(study, Global.db, set_ or ())
+    asked = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
     with View(quiet=Global.quiet) as view:
-        ended = runner.execute(found, Global.db, asked, view)
+        ended = execute.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
-    states, _, saved = planner.known_states(found.plan, Global.db)
-    counts = planner.count(found.plan, states, (), 1, saved)
+    states, _, saved = progress.known_states(found.plan, Global.db)
+    counts = progress.count(found.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{found.study.name}: {ended.executed} executed; {so_far}.")
     if counts.failed:

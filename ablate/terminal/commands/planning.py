@@ -38,18 +38,16 @@ def plan(
 
     ablate plan studies/batchnorm.yaml
     """
-    from ablate.runs import execute as runner
-    from ablate.runs import planned as planner
-    from ablate.runs import reuse, weights
+    from ablate.runs import execute, planned, progress, weights
     from ablate.terminal.printed import adaptive_notes, summary
 
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
-    found = planner.find(study, Global.db, set_ or ())
-    changes = [*reuse.not_reused(found, Global.db), *weights.told(found, Global.db)]
-    states, seconds, saved = planner.known_states(found.plan, Global.db)
-    slots = runner.slots_for(found.study, runner.Options())
-    counts = planner.count(found.plan, states, seconds, len(slots), saved)
+    found = planned.find(study, Global.db, set_ or ())
+    changes = [*progress.not_reused(found, Global.db), *weights.told(found, Global.db)]
+    states, seconds, saved = progress.known_states(found.plan, Global.db)
+    slots = execute.slots_for(found.study, execute.Options())
+    counts = progress.count(found.plan, states, seconds, len(slots), saved)
     changes += adaptive_notes(found, counts)
     answers = _before_spending(found, power, sd, budget_s, len(slots))
     if format_ == "json":

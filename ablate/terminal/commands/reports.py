@@ -47,19 +47,19 @@ def report(
 
     ablate report batchnorm -o report.pdf
     """
-    from ablate.reports import author as prose
+    from ablate.reports import author
     from ablate.reports import report as reports
-    from ablate.runs import planned as planner
+    from ablate.runs import planned
     from ablate.store.store import Store
 
     kind = kind_of(output, format_, ENDINGS, "html")
     if methods and kind == "pdf":
         raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
-    name = planner.stored_study(study, Global.db).name
-    own = prose.read(notes) if notes is not None else ()
+    name = planned.stored_study(study, Global.db).name
+    own = author.read(notes) if notes is not None else ()
     with Store.open(Global.db) as store:
         material = reports.material(store, name)
-        folder = store.folder / planner.folder_name(name)
+        folder = store.folder / planned.folder_name(name)
     if methods:
         text = reports.methods_text(material)
         write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)

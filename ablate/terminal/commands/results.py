@@ -97,15 +97,14 @@ def export(
 
     ablate export batchnorm --format csv -o runs.csv
     """
-    from ablate.runs import bundle
+    from ablate.runs import export, planned
     from ablate.runs import export as exported
-    from ablate.runs import planned as planner
     from ablate.store.store import Store
 
     check_choice("--format", format_, ("csv", "json"))
-    stored = planner.stored_study(study, Global.db)
+    stored = planned.stored_study(study, Global.db)
     if code is not None:
-        write(bundle.packed(stored), code)
+        write(export.packed(stored), code)
         return
     with Store.open(Global.db) as store:
         write(exported.text(store, stored.name, format_), output)
@@ -142,13 +141,13 @@ def predict(
         print(f"{output} fits {check}")
         return
     from ablate.analysis import results
-    from ablate.runs import planned as planner
+    from ablate.runs import planned
     from ablate.store.store import Store
 
-    found = planner.find(study, Global.db, set_ or ())
+    found = planned.find(study, Global.db, set_ or ())
     asked = submission.read_sample(sample) if sample else None
     with Store.open(Global.db, write=True) as store:
-        chosen = submission.choose(results.ablation(results.load(store, found.study.name)), variant)
+        chosen = submission.choose(results.load(store, found.study.name), variant)
         made = submission.predict(found, store, chosen, seed, asked)
         write(made.text, output)
         before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)

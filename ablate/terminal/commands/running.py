@@ -32,17 +32,15 @@ def run(
 
     ablate run studies/batchnorm.yaml
     """
-    from ablate.runs import execute as runner
-    from ablate.runs import planned as planner
-    from ablate.runs import weights
+    from ablate.runs import execute, planned, weights
     from ablate.terminal.commands.tables import table_text
     from ablate.terminal.live import View
 
-    found = planner.find(study, Global.db, set_ or ())
+    found = planned.find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:
-        asked = runner.Options(workers, chosen, retry_failed, canary)
-        ended = runner.execute(found, Global.db, asked, view)
+        asked = execute.Options(workers, chosen, retry_failed, canary)
+        ended = execute.execute(found, Global.db, asked, view)
     if ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)

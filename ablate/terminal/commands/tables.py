@@ -73,13 +73,13 @@ def table(
 
     ablate table batchnorm --format latex
     """
-    from ablate.runs import planned as planner
+    from ablate.runs import planned
 
     if check is not None and output is not None:
         raise AblateError("--check writes nothing; leave --output out.")
     file = check or output
     format_ = format_ or _format_of(file, must=check is not None)
-    name = planner.stored_study(study or _named_like(check), Global.db).name
+    name = planned.stored_study(study or _named_like(check), Global.db).name
     chosen = _listed(columns)
     text = table_text(
         name, format_, view, sort, digits=digits, caption=caption, label=label, standalone=standalone, columns=chosen

@@ -40,16 +40,15 @@ def tune(
 
     ablate tune studies/batchnorm_tuned.yaml --variant full --trials 10
     """
-    from ablate.runs import execute as runner
-    from ablate.runs import planned as planner
+    from ablate.runs import execute, planned
     from ablate.study.form import seconds_of
     from ablate.terminal.live import View
-    from ablate.tuning import applying
+    from ablate.tuning import tune
     from ablate.tuning import tune as tuning
 
-    found = planner.find(study, Global.db, set_ or ())
+    found = planned.find(study, Global.db, set_ or ())
     if apply is not None:
-        text, said = applying.applied(found, Global.db, variant)
+        text, said = tune.applied(found, Global.db, variant)
         write(text, apply)
         say(said)
         return
@@ -60,7 +59,7 @@ def tune(
     found = tuning.with_options(found, trials, variant, budget_s)
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:
-        told = tuning.tune(found, Global.db, runner.Options(workers, chosen), view)
+        told = tuning.tune(found, Global.db, execute.Options(workers, chosen), view)
     if told.ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
@@ -81,9 +80,10 @@ def _table(study: str) -> str:
     from ablate.analysis import results
     from ablate.registry import Registry
     from ablate.store.store import Store
+    from ablate.tables import views
     from ablate.tables.table import TableOptions
 
     with Store.open(Global.db) as store:
-        data = results.table_data(results.load(store, study))
+        data = views.table_data(results.load(store, study))
     text: str = Registry().make("tables", "markdown", {}).render(data, TableOptions())
     return text

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ablate.training.datafile import cifar_folder, cifar_images, cifar_names, file_sha256, found
-from ablate.training.dataset import Source, Subset
+from ablate.training.dataset import Raw, Subset
 
 _FOLDER = "cifar-10-batches-py"
 _TRAIN = tuple(f"data_batch_{number}" for number in range(1, 6))
@@ -47,7 +47,7 @@ class Cifar10(Subset):
     def contents(self) -> dict[str, str]:
         return {name: file_sha256(path) for name, path in self._files().items()}
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         import numpy as np
 
         files = self._files()
@@ -56,5 +56,5 @@ class Cifar10(Subset):
         train = np.concatenate([images for images, _ in batches]), np.concatenate([labels for _, labels in batches])
         official = cifar_images(files["test_batch"], ["labels"], len(names))
         if self.dev == "test":
-            return Source(train, official, class_names=names)
-        return Source(train, test=(official[0], tuple(map(str, range(len(official[0]))))), class_names=names)
+            return Raw(train, official, class_names=names)
+        return Raw(train, test=(official[0], tuple(map(str, range(len(official[0]))))), class_names=names)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from ablate.training.datafile import cifar_folder, cifar_images, cifar_names, file_sha256, found
-from ablate.training.dataset import Source, Subset
+from ablate.training.dataset import Raw, Subset
 
 _FOLDER = "cifar-100-python"
 
@@ -48,12 +48,12 @@ class Cifar100(Subset):
     def contents(self) -> dict[str, str]:
         return {name: file_sha256(path) for name, path in self._files().items()}
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         files = self._files()
         names = cifar_names(files["meta"], [f"{self.labels}_label_names"])
         train, official = (
             cifar_images(files[name], [f"{self.labels}_labels"], len(names)) for name in ("train", "test")
         )
         if self.dev == "test":
-            return Source(train, official, class_names=names)
-        return Source(train, test=(official[0], tuple(map(str, range(len(official[0]))))), class_names=names)
+            return Raw(train, official, class_names=names)
+        return Raw(train, test=(official[0], tuple(map(str, range(len(official[0]))))), class_names=names)

@@ -17,7 +17,7 @@ from ablate.registry import Count
 from ablate.text import did_you_mean
 from ablate.training.datafile import distinct as all_different
 from ablate.training.datafile import file_sha256, found
-from ablate.training.dataset import Source, Subset
+from ablate.training.dataset import Raw, Subset
 
 if TYPE_CHECKING:
     from ablate.training.dataset import Images
@@ -58,7 +58,7 @@ class Folder(Subset):
             raise DataError(f"{path} has no folder 'dev'; `dev_fraction: 0.1` takes a tenth of the training images.")
         return found(self.root, name)
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         import numpy as np
 
         train = _classes(self._part("train"))
@@ -79,7 +79,7 @@ class Folder(Subset):
             read[part] = images, np.array(labels, np.int64)
         paths = _test_files(found(self.root))
         test = (self._read(paths), all_different([path.stem for path in paths], self.root)) if paths else None
-        return Source(read["train"], read.get("dev"), test, names)
+        return Raw(read["train"], read.get("dev"), test, names)
 
     def _read(self, paths: Sequence[Path]) -> Images:
         """The images of one part, all of one size."""

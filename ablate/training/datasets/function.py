@@ -23,7 +23,7 @@ from ablate.errors import DataError
 from ablate.identity import canonical_json
 from ablate.text import did_you_mean
 from ablate.training.datafile import as_ids, as_images, as_labels, distinct, file_sha256
-from ablate.training.dataset import Source, Subset, own_modules
+from ablate.training.dataset import Raw, Subset, own_modules
 
 _FORMS = (
     "a mapping or an object with `train` and `dev`, each (images, labels) or a torchvision data set, and where there "
@@ -65,7 +65,7 @@ class Function(Subset):
             _contents[question] = {"code": code, **_hashed(self._called())}
         return _contents[question]
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         source = self._called()
         returned = _hashed(source)
         planned = self.contents()
@@ -115,7 +115,7 @@ class Function(Subset):
         finally:
             sys.path[:] = before
 
-    def _called(self) -> Source:
+    def _called(self) -> Raw:
         with self._found() as function:
             try:
                 with redirect_stdout(sys.stderr):  # standard output belongs to the plan
@@ -124,7 +124,7 @@ class Function(Subset):
                 raise DataError(f"{self.load} failed: {_raised(error)}.") from error
             return self._source(returned)
 
-    def _source(self, returned: Any) -> Source:
+    def _source(self, returned: Any) -> Raw:
         """What the function returned, as checked arrays."""
         parts = _parts(returned, self.load)
         names = distinct([str(name) for name in parts.get("class_names") or ()], f"{self.load}: class_names")
@@ -136,7 +136,7 @@ class Function(Subset):
         test = None
         if parts.get("test") is not None:
             test = _unlabelled(parts["test"], f"{self.load}: test")
-        return Source(train, dev, test, names)
+        return Raw(train, dev, test, names)
 
 
 def _check_not_another(name: str, folders: Sequence[str]) -> None:
@@ -160,7 +160,7 @@ def _raised(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}{place}"
 
 
-def _hashed(source: Source) -> dict[str, str]:
+def _hashed(source: Raw) -> dict[str, str]:
     hashes = {}
     for part in ("train", "dev", "test"):
         pair = getattr(source, part)

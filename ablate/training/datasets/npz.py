@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from ablate.errors import DataError
 from ablate.training.datafile import as_ids, as_images, as_labels, entry, file_sha256, found, names_in
-from ablate.training.dataset import Source, Subset
+from ablate.training.dataset import Raw, Subset
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Npz(Subset):
     def contents(self) -> dict[str, str]:
         return {part: file_sha256(path) for part, path in self._files().items()}
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         files = self._files()
         names = names_in(files["names"]) if "names" in files else ()
         train = _labelled(files["train"], len(names) or None)
         dev = _labelled(files["dev"], len(names) or int(train[1].max(initial=-1)) + 1) if "dev" in files else None
-        return Source(train, dev, _unlabelled(files["test"]) if "test" in files else None, names)
+        return Raw(train, dev, _unlabelled(files["test"]) if "test" in files else None, names)
 
 
 def _labelled(path: Path, classes: int | None) -> Any:

@@ -21,7 +21,7 @@ from ablate.training.datafile import (
     found,
     names_in,
 )
-from ablate.training.dataset import Source, Subset
+from ablate.training.dataset import Raw, Subset
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Pickle(Subset):
     def contents(self) -> dict[str, str]:
         return {part: file_sha256(path) for part, path in self._files().items()}
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         files = self._files()
         names: tuple[str, ...] = ()
         if "names" in files:
@@ -71,4 +71,4 @@ class Pickle(Subset):
             images = batch_images(batch, files["test"])
             ids = batch.get("ids", range(len(images)))
             test = images, as_ids(ids, f"{files['test']}: ids", len(images))
-        return Source(train, dev, test, names)
+        return Raw(train, dev, test, names)

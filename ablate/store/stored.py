@@ -1,0 +1,94 @@
+"""What comes back from the database, as plain records: no SQLAlchemy here, so anyone may import it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ablate.records import Json, Reason, Role, State
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    name: str
+    text: str
+    resolved: dict[str, Json]
+    sha: str
+    planned_at: float
+
+
+@dataclass(frozen=True)
+class StoredCell:
+    """A cell and its run. attempts: executions that ended, interrupted ones left out."""
+
+    variant: str
+    seed: int
+    role: Role
+    run: str
+    state: State
+    reason: Reason | None
+    attempts: int
+
+
+@dataclass(frozen=True)
+class StoredAttempt:
+    """A counted attempt of a study's cell; seconds: from claim to result."""
+
+    run: str
+    variant: str
+    seed: int
+    outputs: dict[str, str]
+    provenance: dict[str, Json]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class LiveAttempt:
+    """An attempt that has not ended. seconds: since its claim. expired: its lease is over, by the database's clock."""
+
+    token: str
+    run: str
+    host: str
+    boot: str
+    pid: int | None
+    pid_started: int | None
+    owner: str
+    device: str
+    slot: int
+    expired: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """One attempt as `ablate show` and `why` print it."""
+
+    token: str
+    device: str
+    slot: int
+    host: str
+    seconds: float | None
+    outcome: str | None
+    reason: str | None
+    message: str | None
+    detail: str | None
+    late: str | None
+    log: str
+    outputs: dict[str, str]
+    provenance: dict[str, Json]
+    counted: bool
+    metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class TestUse:
+    """One prediction of the test set: which variant's weights, of which seeds."""
+
+    variant: str
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class RunState:
+    state: State
+    reason: Reason | None
+    attempts: int
