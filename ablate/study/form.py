@@ -93,21 +93,37 @@ class LevelForm(Form):
     example = "{set: {model.norm: batch}} or {use: mixup, with: {alpha: 0.2}}"
     hint = " Keys of the base go under `set:`, parameters of a trick's file under `with:`."
 
-    set: Mapped = Field(default={}, description="A patch of the base: dotted keys and their new values.")
-    use: str | None = Field(default=None, description="A file of the tricks' shelf (`ablate list tricks`).")
-    with_: Mapped = Field(default={}, alias="with", description="Parameters of the file that `use` names.")
+    set: Mapped = Field(
+        default={},
+        description="A patch of the base: dotted keys and their new values.",
+        examples=["{model.norm: batch}"],
+    )
+    use: str | None = Field(
+        default=None, description="A file of the tricks' shelf (`ablate list tricks`).", examples=["mixup"]
+    )
+    with_: Mapped = Field(
+        default={}, alias="with", description="Parameters of the file that `use` names.", examples=["{alpha: 0.2}"]
+    )
 
 
 class TrickForm(LevelForm):
     what = "a trick"
 
     levels: dict[str, Annotated[LevelForm, BeforeValidator(or_empty)]] | None = Field(
-        default=None, description="Several versions of the trick, one at a time; in place of set, use and with."
+        default=None,
+        description="Several versions of the trick, one at a time; in place of set, use and with.",
+        examples=["{adamw: {set: {optimizer: {name: adamw}}}, nesterov: {set: {optimizer.nesterov: true}}}"],
     )
-    label: str = Field(default="", description="How tables print the trick; its name unless given.")
-    category: Literal[CATEGORIES] | None = Field(default=None, description="The kind of trick.")  # type: ignore[valid-type]
-    requires: Names = Field(default=[], description="Tricks without which this one cannot be on.")
-    conflicts: Names = Field(default=[], description="Tricks with which this one cannot be on.")
+    label: str = Field(
+        default="", description="How tables print the trick; its name unless given.", examples=["batch norm"]
+    )
+    category: Literal[CATEGORIES] | None = Field(  # type: ignore[valid-type]
+        default=None, description="The kind of trick.", examples=["augmentation"]
+    )
+    requires: Names = Field(
+        default=[], description="Tricks without which this one cannot be on.", examples=["[batchnorm]"]
+    )
+    conflicts: Names = Field(default=[], description="Tricks with which this one cannot be on.", examples=["[cutmix]"])
 
 
 class VariantForm(Form):
@@ -115,8 +131,14 @@ class VariantForm(Form):
     example = "[batchnorm, mixup] or {set: {model.width: 32}, tricks: [batchnorm]}"
     hint = " Keys of the base go under `set:`."
 
-    set: Mapped = Field(default={}, description="A patch of the base, for this variant alone.")
-    tricks: list[Any] = Field(default=[], description="Tricks that are on: `name`, `name=level` or {name: level}.")
+    set: Mapped = Field(
+        default={}, description="A patch of the base, for this variant alone.", examples=["{model.width: 32}"]
+    )
+    tricks: list[Any] = Field(
+        default=[],
+        description="Tricks that are on: `name`, `name=level` or {name: level}.",
+        examples=["[batchnorm, optimizer=adamw]"],
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -135,7 +157,7 @@ class SeedsForm(Form):
         default=None, alias="\0listed"
     )
     looks: Annotated[list[int], AfterValidator(to_looks)] | None = Field(
-        default=None, description="Adaptive: how many seeds there are at each look."
+        default=None, description="Adaptive: how many seeds there are at each look.", examples=["[3, 5, 10]"]
     )
 
     @model_validator(mode="before")
@@ -154,13 +176,15 @@ class MetricForm(Form):
     what = "the metric"
     example = "dev_accuracy or {name: dev_loss, better: lower}"
 
-    name: str = Field(description="One of the numbers that every run reports.")
-    better: Literal["higher", "lower"] | None = Field(default=None, description="Which way is better.")
+    name: str = Field(description="One of the numbers that every run reports.", examples=["dev_accuracy"])
+    better: Literal["higher", "lower"] | None = Field(
+        default=None, description="Which way is better.", examples=["higher"]
+    )
     at: Annotated[Any, AfterValidator(to_epoch)] = Field(
-        default="last", description="last, best, or the number of an epoch."
+        default="last", description="last, best, or the number of an epoch.", examples=["best"]
     )
     minimum_effect: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="The smallest difference that matters, in the metric's unit."
+        default=None, description="The smallest difference that matters, in the metric's unit.", examples=["0.5"]
     )
 
 
@@ -169,25 +193,33 @@ class RulesForm(Form):
     example = "{tricks_per_variant: 2, categories_overall: 5}"
 
     tricks_per_variant: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="Least tricks of each variant."
+        default=None, description="Least tricks of each variant.", examples=["2"]
     )
     categories_overall: Annotated[int, Field(ge=0, le=len(CATEGORIES))] | None = Field(
-        default=None, description="Least categories of all variants together."
+        default=None, description="Least categories of all variants together.", examples=["5"]
     )
-    forbid_data: list[str] | None = Field(default=None, description="Data sets that no variant may use.")
+    forbid_data: list[str] | None = Field(
+        default=None, description="Data sets that no variant may use.", examples=["[cifar100]"]
+    )
 
 
 class ResourcesForm(Form):
     what = "resources"
     example = "{gpus: 1, runs_per_gpu: 2, threads: 1}"
 
-    gpus: Annotated[int, Field(ge=0, le=1024)] | None = Field(default=None, description="GPUs of one run.")
-    runs_per_gpu: Annotated[int, Field(ge=1, le=64)] | None = Field(
-        default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given."
+    gpus: Annotated[int, Field(ge=0, le=1024)] | None = Field(
+        default=None, description="GPUs of one run.", examples=["1"]
     )
-    threads: Annotated[int, Field(ge=1, le=1024)] = Field(default=1, description="CPU threads of one run.")
+    runs_per_gpu: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given.", examples=["2"]
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] = Field(
+        default=1, description="CPU threads of one run.", examples=["1"]
+    )
     memory_gib: Annotated[float | str | None, BeforeValidator(to_gib)] = Field(
-        default=None, description="Memory of one run on its device: GiB, or auto (learned from a variant's first run)."
+        default=None,
+        description="Memory of one run on its device: GiB, or auto (learned from a variant's first run).",
+        examples=["auto"],
     )
 
 
@@ -196,10 +228,10 @@ class LimitsForm(Form):
     example = "{attempts: 3, timeout: 2h}"
 
     attempts: Annotated[int, Field(ge=1, le=20)] = Field(
-        default=3, description="Executions of a run before it is given up."
+        default=3, description="Executions of a run before it is given up.", examples=["3"]
     )
     timeout: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
-        default=None, description="Time of one attempt: 90 (seconds), 90s, 15m or 2h."
+        default=None, description="Time of one attempt: 90 (seconds), 90s, 15m or 2h.", examples=["2h"]
     )
 
 
@@ -208,7 +240,7 @@ class AnalysisForm(Form):
     example = "{error: pooled}"
 
     error: Literal["own", "pooled"] = Field(
-        default="own", description="Each row by its own pairs, or residuals of all rows."
+        default="own", description="Each row by its own pairs, or residuals of all rows.", examples=["pooled"]
     )
 
 
@@ -217,49 +249,94 @@ class StudyForm(Form):
     example = "the one that `ablate init FILE` writes"
     hint = " What the model and the training take goes under `base:`."
 
-    study: str | None = Field(default=None, description="The study's name; the file's stem unless given.")
-    task: str = Field(default="classify", description="What a run executes: classify, or package.module:function.")
-    base: Mapped = Field(default={}, description="The configuration that every variant starts from.")
-    tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
-        default={}, description="What can be switched on."
+    study: str | None = Field(
+        default=None, description="The study's name; the file's stem unless given.", examples=["batchnorm"]
     )
-    designs: Names | None = Field(default=None, description="The rules that choose variants: one, or a list.")
+    task: str = Field(
+        default="classify",
+        description="What a run executes: classify, or package.module:function.",
+        examples=["mycode.train:main"],
+    )
+    base: Mapped = Field(
+        default={},
+        description="The configuration that every variant starts from.",
+        examples=["{model: {name: vgg}, epochs: 20}"],
+    )
+    tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
+        default={},
+        description="What can be switched on.",
+        examples=["{batchnorm: {set: {model.norm: batch}}, mixup: }"],
+    )
+    designs: Names | None = Field(
+        default=None,
+        description="The rules that choose variants: one, or a list.",
+        examples=["[leave_one_out, {name: fractional, resolution: 4}]"],
+    )
     variants: Annotated[dict[str, VariantForm], BeforeValidator(or_empty)] = Field(
-        default={}, description="Variants listed by hand."
+        default={}, description="Variants listed by hand.", examples=["{plain: [], A: [batchnorm, mixup]}"]
     )
     baseline: str | None = Field(
-        default=None, description="The variant that hand-listed and factorial rows are compared with."
+        default=None,
+        description="The variant that hand-listed and factorial rows are compared with.",
+        examples=["plain"],
     )
-    seeds: SeedsForm = Field(default=SeedsForm(), description="5 means 0 to 4; or a list; or {looks: [3, 5, 10]}.")
+    seeds: SeedsForm = Field(
+        default=SeedsForm(), description="5 means 0 to 4; or a list; or {looks: [3, 5, 10]}.", examples=["10"]
+    )
     metric: Annotated[MetricForm, BeforeValidator(lambda v: {"name": v} if isinstance(v, str) else v)] | None = Field(
-        default=None, description="The number that decides; dev_accuracy for classify."
+        default=None,
+        description="The number that decides; dev_accuracy for classify.",
+        examples=["{name: dev_accuracy, minimum_effect: 0.5}"],
     )
-    also: Names = Field(default=[], description="Further numbers to show.")
-    rules: RulesForm = Field(default=RulesForm(), description="A brief's requirements on the variants listed by hand.")
-    resources: ResourcesForm = Field(default=ResourcesForm(), description="What one run takes.")
-    limits: LimitsForm = Field(default=LimitsForm(), description="When a run is given up.")
-    tune: TuneForm | None = Field(default=None, description="What `ablate tune` searches.")
+    also: Names = Field(
+        default=[], description="Further numbers to show.", examples=["[dev_loss, {name: f1, better: higher}]"]
+    )
+    rules: RulesForm = Field(
+        default=RulesForm(),
+        description="A brief's requirements on the variants listed by hand.",
+        examples=["{tricks_per_variant: 2, categories_overall: 5}"],
+    )
+    resources: ResourcesForm = Field(
+        default=ResourcesForm(), description="What one run takes.", examples=["{gpus: 1, runs_per_gpu: 2}"]
+    )
+    limits: LimitsForm = Field(
+        default=LimitsForm(), description="When a run is given up.", examples=["{attempts: 3, timeout: 2h}"]
+    )
+    tune: TuneForm | None = Field(
+        default=None,
+        description="What `ablate tune` searches.",
+        examples=["{trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"],
+    )
     weights: Literal["all", "best", "none"] = Field(
         default="all",
         description="Which runs keep their weights: all, those of the best variant once all is done, or none.",
+        examples=["best"],
     )
     plugins: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
-        default=[], description="Folders of private plug-ins, beside the study file."
+        default=[], description="Folders of private plug-ins, beside the study file.", examples=["[myplugins]"]
     )
-    analysis: AnalysisForm = Field(default=AnalysisForm(), description="How differences are tested.")
-    placebo: bool = Field(default=False, description="Add a row that changes nothing but the random streams.")
+    analysis: AnalysisForm = Field(
+        default=AnalysisForm(), description="How differences are tested.", examples=["{error: pooled}"]
+    )
+    placebo: bool = Field(
+        default=False, description="Add a row that changes nothing but the random streams.", examples=["true"]
+    )
 
 
 class RangeForm(Form):
     what = "a range"
     example = "{low: 0.01, high: 1.0, log: true} or {choices: [32, 64]}"
 
-    low: Any = Field(default=None, description="The lowest value.")
-    high: Any = Field(default=None, description="The highest value.")
-    log: bool = Field(default=False, description="Search on a logarithmic scale.")
-    step: Any = Field(default=None, description="Only low, low + step, ...")
-    choices: list[Any] | None = Field(default=None, description="Search among these, in place of low and high.")
-    when: Names = Field(default=[], description="Tricks that must be on (`name` or `name=level`).")
+    low: Any = Field(default=None, description="The lowest value.", examples=["0.01"])
+    high: Any = Field(default=None, description="The highest value.", examples=["1.0"])
+    log: bool = Field(default=False, description="Search on a logarithmic scale.", examples=["true"])
+    step: Any = Field(default=None, description="Only low, low + step, ...", examples=["0.05"])
+    choices: list[Any] | None = Field(
+        default=None, description="Search among these, in place of low and high.", examples=["[32, 64]"]
+    )
+    when: Names = Field(
+        default=[], description="Tricks that must be on (`name` or `name=level`).", examples=["[onecycle]"]
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -277,27 +354,36 @@ class TuneForm(Form):
     what = "tune"
     example = "{variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
 
-    variant: str = Field(default="best", description="The variant to tune; best: by the table's own rule.")
-    variants: list[str] | None = Field(default=None, description="Several variants; each gets the same budget.")
-    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.")
+    variant: str = Field(
+        default="best", description="The variant to tune; best: by the table's own rule.", examples=["full"]
+    )
+    variants: list[str] | None = Field(
+        default=None, description="Several variants; each gets the same budget.", examples=["[A, B]"]
+    )
+    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.", examples=["40"])
     space: dict[str, RangeForm] = Field(
-        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges."
+        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges.",
+        examples=["{optimizer.lr: {low: 0.01, high: 1.0, log: true}, batch_size: [32, 64]}"],
     )
     sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = Field(
-        default="tpe", description="How settings are chosen."
+        default="tpe", description="How settings are chosen.", examples=["random"]
     )
     sampler_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
-        default=0, description="Where the sampler's randomness starts."
+        default=0, description="Where the sampler's randomness starts.", examples=["1"]
     )
-    pruner: Literal["none", "median", "hyperband"] = Field(default="none", description="When a run is paused early.")
+    pruner: Literal["none", "median", "hyperband"] = Field(
+        default="none", description="When a run is paused early.", examples=["median"]
+    )
     seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value."
+        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value.", examples=["3"]
     )
     fresh_seeds: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None, description="Seeds, from 2000, on which winner and untuned variant are trained anew."
+        default=None,
+        description="Seeds, from 2000, on which winner and untuned variant are trained anew.",
+        examples=["10"],
     )
     budget: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
-        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h."
+        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h.", examples=["2h"]
     )
 
     @model_validator(mode="after")
