@@ -11,7 +11,7 @@ ROOT = Path(ablate.__file__).parent
 WORDS = "text errors identity rng records registry"
 ROOMS = {
     "training": "task model dataset unpickle datafile provenance layers transfer recipe trick trainer checkpoint",
-    "study": "yaml_file form structure cells design lookup file mistakes search rows changes plan",
+    "study": "yaml_file form structure reference cells design lookup file mistakes search rows changes plan",
     "store": "schema stored reader store",
     "pool": "executor feed messages host scheduler worker warm dispatcher",
     "analysis": "comparisons power looks verdicts factorial tuned reruns results",

@@ -112,15 +112,15 @@ def _form_at(place: Iterable[str | int]) -> type[Form]:
     form: type[Form] = StudyForm
     for part in place:
         item = next((item for name, item in form.model_fields.items() if part in (name, item.alias)), None)
-        form = (_form_in(item.annotation) if item else None) or form
+        form = (form_in(item.annotation) if item else None) or form
     return form
 
 
-def _form_in(annotation: Any) -> type[Form] | None:
+def form_in(annotation: Any) -> type[Form] | None:
     """The form inside `dict[str, Form]`, `Form | None` and the like."""
     if isinstance(annotation, type) and issubclass(annotation, Form):
         return annotation
-    return next((form for argument in get_args(annotation) if (form := _form_in(argument))), None)
+    return next((form for argument in get_args(annotation) if (form := form_in(argument))), None)
 
 
 def _cut(given: Any, path: Trail) -> Trail:
