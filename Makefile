@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run check test test-all bench reliability results clean
+.PHONY: help run check test test-all bench reliability results manual clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ results: $(VENV)/.installed  ## make the committed tables and figures anew (the 
 		$(BIN)/ablate plot batchnorm --figure $$figure --columns 2 -o results/batchnorm/$$figure.svg || exit; done
 	test -z "$(DATA)" || $(BIN)/ablate run studies/course_cifar10_subset.yaml --set data.root=$(DATA) \
 		> results/course_cifar10_subset.md
+
+manual: $(VENV)/.installed  ## write every key of the study file into the manual's page anew, from the forms
+	WRITE_MANUAL=1 $(BIN)/python -m pytest tests/test_manual.py -k has_every_key
 
 clean:           ## remove what the commands above made, except results
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -29,7 +29,7 @@ def command(*words):
     return f"from ablate.terminal import cli\ntry:\n    cli.main({list(words)!r})\nexcept SystemExit:\n    pass"
 
 
-@pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("table", "--help")])
+@pytest.mark.parametrize("words", [("--help",), ("run", "--help"), ("help", "quickstart")])
 def test_help_loads_none_of_the_heavy_libraries(words, tmp_path):
     assert set() == loaded(command(*words), tmp_path)
 

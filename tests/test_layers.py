@@ -21,7 +21,7 @@ ROOMS = {
     "figures": "figure screen paper source",
     "reports": "document author claims methods variants appendix report",
     "testing": "figures training suite skeletons",
-    "terminal": "options printed live cli",
+    "terminal": "options printed manual live cli",
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {
@@ -116,7 +116,8 @@ def test_a_door_plate_is_a_docstring_and_nothing_else():
 
 def test_no_file_stands_outside_the_house():
     assert {path.stem for path in ROOT.glob("*.py")} == {*WORDS.split(), "__init__", "__main__", "_version"}
-    assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == set(ROOMS)
+    assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {*ROOMS, "manual"}
+    assert {path.suffix for path in (ROOT / "manual").iterdir()} == {".md"}
     for room, files in ROOMS.items():
         assert {path.stem for path in (ROOT / room).glob("*.py")} == {*files.split(), "__init__"}
         folders = {path.name for path in (ROOT / room).iterdir() if path.is_dir()} - {"__pycache__"}
