@@ -1,4 +1,4 @@
-"""The manual: every command and snippet runs, every link leads somewhere.
+"""The manual, README.md and CONTRIBUTING.md: every command and snippet runs, every link leads somewhere.
 
 How a page is read: snippets.py. What the study file's page says of every key is written anew by `make manual`.
 """
@@ -21,7 +21,7 @@ from ablate.terminal import cli, manual
 TOPICS = sorted(path.stem for path in MANUAL.glob("*.md") if path.stem != "README")
 PAGES = [
     *(MANUAL / f"{topic}.md" for topic in ["README", *TOPICS]),
-    ROOT / "results/README.md",
+    ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "results/README.md",
 ]  # fmt: skip
 KEYS = re.compile(r"(?<=<!-- every key: written by `make manual` -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -62,6 +62,14 @@ def test_every_file_that_a_page_names_exists(page):
     named = re.findall(r"(?<![\w/])((?:tests|studies|results)/[\w/]+\.\w+)", page.read_text())
     not_committed = ("results/ablate.db", "results/STUDY/tune.journal", "studies/x.yaml")
     assert [] == [name for name in named if name not in not_committed and not (ROOT / name).exists()]
+
+
+def test_the_readme_is_a_page_and_its_house_is_the_one_that_stands():
+    text = (ROOT / "README.md").read_text()
+    rooms = re.findall(r"^    (\w+   .+)$", (ROOT / "ablate/__init__.py").read_text(), re.MULTILINE)
+    assert 12 == len(rooms)
+    assert "\n".join(rooms) in text
+    assert len(text.splitlines()) <= 130
 
 
 def test_what_is_shown_may_leave_things_out():

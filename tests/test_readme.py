@@ -10,7 +10,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return re.findall(rf"```{language}(?: [^\n]+)?\n(.*?)```", README, re.DOTALL)
 
 
 def plan(folder, text):
