@@ -104,7 +104,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ablate.training.datafile import as_images, as_labels, found, hash_of
+from ablate.training.datafile import as_images, as_labels, found, file_sha256
 from ablate.training.dataset import Source, Subset
 
 
@@ -121,7 +121,7 @@ class CLASS(Subset):
 
     def contents(self) -> dict[str, str]:
         """A hash of everything that `read` reads."""
-        return {part: hash_of(path) for part, path in self._files().items()}
+        return {part: file_sha256(path) for part, path in self._files().items()}
 
     def read(self) -> Source:
         import numpy as np
