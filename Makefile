@@ -23,7 +23,7 @@ check: $(VENV)/.installed  ## format, lint and types
 	$(BIN)/mypy
 
 test: $(VENV)/.installed  ## the tests
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-all: $(VENV)/.installed  ## the tests, and those that take long or install what they need
 	$(BIN)/python -m pytest -m ''
@@ -50,7 +50,7 @@ results: $(VENV)/.installed  ## make the committed tables and figures anew (the 
 		> results/course_cifar10_subset.md
 
 manual: $(VENV)/.installed  ## write every key of the study file into the manual's page anew, from the forms
-	WRITE_MANUAL=1 $(BIN)/python -m pytest tests/test_manual.py -k has_every_key
+	WRITE_MANUAL=1 $(BIN)/python -m pytest tests/terminal/test_manual.py -k has_every_key
 
 clean:           ## remove what the commands above made, except results
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .hypothesis .benchmarks

@@ -1,7 +1,7 @@
 """The pages of the manual, which travel with the program: which there are, in which order, and one of them as text.
 
 A page is a Markdown file of `ablate/manual/`; its README.md lists them in the order in which they are read. A fence's
-language may be followed by what the tests need to know of it (`tests/test_manual.py`); a reader is not shown that.
+language may be followed by what the tests need to know of it (tests/terminal/test_manual.py); a reader never sees that.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ablate.training.datafile import as_images, as_labels, found, file_sha256
-from ablate.training.dataset import Source, Subset
+from ablate.training.dataset import Raw, Subset
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,13 @@ class CLASS(Subset):
         """A hash of everything that `read` reads."""
         return {part: file_sha256(path) for part, path in self._files().items()}
 
-    def read(self) -> Source:
+    def read(self) -> Raw:
         import numpy as np
 
         files = self._files()
         arrays = {part: np.load(path, allow_pickle=False) for part, path in files.items()}
         images = as_images(arrays["images"], str(files["images"]))
-        return Source((images, as_labels(arrays["labels"], str(files["labels"]), len(images), None)))
+        return Raw((images, as_labels(arrays["labels"], str(files["labels"]), len(images), None)))
 '''
 
 KINDS = {"trick": ("tricks", TRICK), "model": ("models", MODEL), "dataset": ("datasets", DATASET)}

@@ -6,7 +6,7 @@ Every true difference is nothing, so each interval should cover 0 in 95 % and ea
 Cases: (a) equal spreads; (b) one row with 6 x the spread; (c) a baseline with 2 x the spread. Seeds are shared, with a
 seed effect as large as the noise. `pooled` is `analysis: {error: pooled}`. Exit code 1 where a promise does not hold.
 Then the same spreads with adaptive seeds, looks at 3, 5 and 10, against peeking: Holm at 5 % at each look.
-tests/test_simulation.py runs a small part of it.
+tests/analysis/test_simulation.py runs a small part of it.
 """
 
 from __future__ import annotations

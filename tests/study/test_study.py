@@ -19,7 +19,7 @@ from ablate.study.file import load, parse, schema, starter, task_of
 from ablate.text import one_of
 from ablate.training.recipe import OPTIMIZERS
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 
 EXAMPLE = """\
 # Does batch norm help a small VGG,

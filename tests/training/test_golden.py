@@ -3,7 +3,7 @@
 A run that was done stays done as long as its parts' versions stay. So whoever changes what a part computes raises its
 `version` (then old results are asked for anew) and records the new numbers:
 
-    python tests/test_golden.py
+    python tests/training/test_golden.py
 
 Numbers must be the same on every kind of processor, so networks compute in float64 here, and what a nudge of the images
 by one float32 ulp would move is not recorded: such a training needs a lower learning rate or fewer steps (`GENTLE`).
@@ -130,7 +130,7 @@ CASES = cases()
 def test_a_part_gives_the_numbers_of_its_version(case):
     part, config, tricks = CASES[case]
     golden = json.loads(FILE.read_text())
-    assert case in golden, f"{case} is new: record its numbers with `python tests/test_golden.py`"
+    assert case in golden, f"{case} is new: record its numbers with `python tests/training/test_golden.py`"
     assert golden[case]["version"] == version(part), f"{part} has a new version: record its numbers"
     assert measured(config, tricks) == pytest.approx(golden[case]["values"], rel=TOLERANCE), (
         f"{part} gives other numbers than its version {version(part)} did. If that is meant, raise its `version`, "

@@ -221,7 +221,7 @@ def test_any_text_is_drawn_with_one_font_and_fits(name, points):
     drawn = paper.drawable(name)
     assert "\n" not in drawn
     (fits,) = paper.fitted([name], points, 7)
-    assert paper.width(fits, 7) <= points or len(fits) <= 8
+    assert paper.text_width(fits, 7) <= points or len(fits) <= 8
 
 
 def test_plotly_knows_every_property_that_is_set():

@@ -1,7 +1,7 @@
 """Published ablations, entered as their papers print them, come out as their papers' tables.
 
 published/NAME.csv holds a paper's numbers and says where they are from; the tables beside it are what `ablate table`
-makes of them, without the notes below. After a change that is meant: `python tests/test_published.py FOLDER` makes them anew, with
+makes of them, without the notes below. After a change that is meant: `python tests/tables/test_published.py FOLDER` makes them anew, with
 a database in FOLDER; look at what it did.
 """
 

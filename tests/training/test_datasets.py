@@ -16,7 +16,7 @@ from ablate.registry import Registry
 from ablate.testing.suite import cases
 from ablate.training.dataset import Arrays, Raw, subset, warnings
 
-REAL = Path(__file__).parents[2] / "shared" / "data" / "cifar10-subset"
+REAL = Path(__file__).parents[3] / "shared" / "data" / "cifar10-subset"
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, (12, 4, 4, 3), dtype=np.uint8)
 LABELS = np.arange(12) % 3

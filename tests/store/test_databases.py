@@ -120,7 +120,7 @@ def test_a_full_disk_is_a_message_and_what_was_reported_is_kept(tmp_path):
 
 def check_full(folder, database, room):
     (folder / "tiny_task.py").write_text("def main(config, run):\n    return {'score': config['x'] + run.seed}\n")
-    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-c", FULL, str(folder), database, str(room)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **path})
     assert 0 == done.returncode, done.stderr

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).with_name("contention.py")
+SCRIPT = Path(__file__).parents[1] / "contention.py"
 
 
 def figures(seconds):
