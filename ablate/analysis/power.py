@@ -5,8 +5,10 @@ Pure. From: Cohen 1988, Statistical Power Analysis for the Behavioral Sciences; 
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -159,13 +161,40 @@ def proposals(
 
     A variant without a measurement takes the median of the others. Runs that are done already are counted again.
     """
-    usual = median(seconds.values())
     found = []
     for name, variants in designs.items():
-        each = sum(seconds.get(variant, usual) for variant in variants) / min(workers, len(variants))
-        seeds = min(int(budget_s / each + 1e-9), MOST_SEEDS)
-        found.append(Proposal(name, len(variants), seeds, each * max(seeds, 1)))
+        times = _times(variants, seconds)
+        ends = itertools.islice(_ends(times, workers), MOST_SEEDS)
+        fitting = list(itertools.takewhile(lambda end: end <= budget_s * (1 + 1e-9), ends))
+        seeds = len(fitting)
+        found.append(Proposal(name, len(variants), seeds, fitting[-1] if fitting else next(_ends(times, workers))))
     return found
+
+
+def least_s(designs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], workers: int) -> float:
+    """The time in which some design gets the seeds that an interval needs."""
+    ends = (_ends(_times(variants, seconds), workers) for variants in designs.values())
+    return min(next(itertools.islice(end, MINIMUM_N - 1, None)) for end in ends)
+
+
+def _times(variants: Sequence[str], seconds: Mapping[str, float]) -> list[float]:
+    usual = median(seconds.values())
+    return [seconds.get(variant, usual) for variant in variants]
+
+
+def _ends(times: Sequence[float], workers: int) -> Iterator[float]:
+    """When the first seed of every variant is done, when the second, ...: each run goes to the worker free first.
+
+    Workers know no variants: while one variant's last run goes on, the others have begun the next seed.
+    """
+    free = [0.0] * workers
+    end = 0.0
+    while True:
+        for time in times:
+            done = heapq.heappop(free) + time
+            heapq.heappush(free, done)
+            end = max(end, done)
+        yield end
 
 
 def proposed(found: Sequence[Proposal]) -> Proposal | None:

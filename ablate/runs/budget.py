@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from ablate.analysis import results
 from ablate.analysis.comparisons import ALPHA
-from ablate.analysis.power import MOST_SEEDS, Proposal, Visible, proposals, proposed, visible
+from ablate.analysis.power import MOST_SEEDS, Proposal, Visible, least_s, proposals, proposed, visible
 from ablate.errors import AblateError, StudyError
 from ablate.records import DesignUse, Json
 from ablate.runs.planned import Planned
@@ -148,7 +148,7 @@ def budget_of(found: Planned, db: str, budget_s: float, workers: int) -> Answer:
     ]  # fmt: skip
     header = ["design", "variants", "seeds that fit", "runs", "time", ""]
     align = ["left", *["right"] * 4, "left"]
-    notes = [_advice(found, fits, chosen, budget_s)]
+    notes = [_advice(found, fits, chosen, budget_s, least_s(designs, seconds, workers))]
     notes.append(
         f"From the median time of {len(seconds)} measured variants, {duration(median(seconds.values()))} a run, with "
         f"{workers} at a time; runs that are done already are counted again, and no run is expected to fail."
@@ -158,10 +158,9 @@ def budget_of(found: Planned, db: str, budget_s: float, workers: int) -> Answer:
     return Answer(tabulate(body, header, disable_numparse=True, colalign=align), tuple(notes), records)
 
 
-def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, budget_s: float) -> str:
+def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, budget_s: float, least: float) -> str:
     name = found.study.path or found.study.name
     if chosen is None:
-        least = min(p.seconds / max(p.seeds, 1) * 3 for p in fits)
         return (
             f"Nothing gets the three seeds that an interval needs within {duration(budget_s)}; the cheapest design "
             f"takes {duration(least)}. Fewer tricks, fewer epochs, or more time."

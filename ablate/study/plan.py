@@ -330,7 +330,7 @@ def _sharing(
 
 def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun]) -> list[str]:
     """Which variants train nothing; or why they do although they differ in how predictions are made only."""
-    planned = {run.key: run.variant for run in runs}
+    planned = {run.key: run.variant for run in runs if run.key}  # pending runs have none, and all match each other
     again = {run.variant: planned[run.evaluates] for run in runs if run.evaluates in planned}
     if again:
         pairs = [f"{variant} measures {other}" for variant, other in again.items()]

@@ -92,11 +92,18 @@ def test_nothing_is_said_without_any_spread_and_no_verdict_comes_from_two_seeds(
 def test_a_budget_buys_whole_seeds_of_every_variant():
     designs = {"own": ["base", "a", "b"], "one": ["base"]}
     found = power.proposals(designs, {"base": 10.0, "a": 20.0}, workers=2, budget_s=60)
-    # base 10 + a 20 + b 15 (the median) = 45 s a seed, 22.5 s on two workers; one variant uses one worker only.
-    assert [Proposal("own", 3, 2, 45.0), Proposal("one", 1, 6, 60.0)] == found
+    # base 10 + a 20 + b 15 (the median) = 45 s a seed on two workers; the third seed of a ends after 65 s.
+    assert [Proposal("own", 3, 2, 45.0), Proposal("one", 1, 12, 60.0)] == found
     assert "one" == power.proposed(found).design, "two seeds give no interval"
     assert "own" == power.proposed(power.proposals(designs, {"base": 10.0}, 2, 60)).design
     assert None is power.proposed(power.proposals(designs, {"base": 100.0}, 2, 60))
+
+
+def test_seeds_of_one_variant_run_side_by_side_and_a_run_is_whole():
+    hours = {"base": 3600.0, "a": 3600.0}
+    for budget_h, seeds in ((3, 96), (1.5, 32)):
+        (own,) = power.proposals({"own": ["base", "a"]}, hours, workers=64, budget_s=budget_h * 3600)
+        assert (seeds, int(budget_h) * 3600.0) == (own.seeds, own.seconds)
 
 
 TASK = """

@@ -734,6 +734,15 @@ def test_the_plan_says_what_is_evaluated_twice():
     assert [] == [note for note in classified(variants=[hand("only", "views")]).notes if "twice" in note]
 
 
+def test_runs_that_wait_for_a_parent_have_no_key_and_measure_nothing():
+    base = {"model": {"name": "vgg", "width": 4}, "data": {"name": "synthetic"}}
+    start = trick("start", {"init": {"study": "parent", "variant": "best"}})
+    asked = study(start, trick("norm", {"model.norm": "batch"}), base=base, designs=["factorial"])
+    planned = make_plan(replace(asked, task="classify"), Registry(), Classify())
+    assert "" in {run.key for run in planned.runs}
+    assert [] == [note for note in planned.notes if "evaluated twice" in note]
+
+
 def test_its_key_says_so_and_hangs_on_the_other_run():
     with_norm, without = (
         runs_of(designs=["leave_one_out"])["full"],
