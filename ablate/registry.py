@@ -108,19 +108,19 @@ class Registry:
         assert shelf in SHELVES, shelf
         if shelf in self._entries:
             return self._entries[shelf]
-        found: dict[str, Entry] = {}
+        entries: dict[str, Entry] = {}
         ours = Path(__file__).parent.joinpath(*HOMES[shelf].split("."))
         for place, private in [(ours, False), *((folder / shelf, True) for folder in self.folders)]:
             for path in sorted(place.glob("*.py")):
                 if path.stem.startswith("_"):
                     continue
-                if path.stem in found:
+                if path.stem in entries:
                     raise PluginError(
                         f"{path}: there is already a {_SINGULAR[shelf]} called {path.stem!r} "
-                        f"({found[path.stem].path}); rename the file."
+                        f"({entries[path.stem].path}); rename the file."
                     )
-                found[path.stem] = Entry(shelf, path.stem, path, private)
-        return self._entries.setdefault(shelf, dict(sorted(found.items())))
+                entries[path.stem] = Entry(shelf, path.stem, path, private)
+        return self._entries.setdefault(shelf, dict(sorted(entries.items())))
 
     def names(self, shelf: str) -> tuple[str, ...]:
         return tuple(self.entries(shelf))
@@ -170,12 +170,12 @@ def unknown(kind: str, name: str, allowed: Mapping[str, Any] | Sequence[str]) ->
 
 def parameters(cls: type[Any]) -> tuple[Parameter, ...]:
     """The parameters of a plug-in class, in the order in which it declares them."""
-    found = []
+    listed = []
     for item in dataclasses.fields(cls):
         default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         required = default is dataclasses.MISSING
-        found.append(Parameter(item.name, str(item.type), None if required else default, required))
-    return tuple(found)
+        listed.append(Parameter(item.name, str(item.type), None if required else default, required))
+    return tuple(listed)
 
 
 def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -> Any:
@@ -183,19 +183,19 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
     import pydantic
 
     prefix = f"{at}." if at else ""
-    known = [p.name for p in parameters(cls)]
+    names = [p.name for p in parameters(cls)]
     problems = [
         (
             f"{prefix}{key}",
-            f"{what} has no parameter {key!r}; it has {one_of(known) or 'none'}.{did_you_mean(key, known)}",
+            f"{what} has no parameter {key!r}; it has {one_of(names) or 'none'}.{did_you_mean(key, names)}",
         )
         for key in params
-        if key not in known
+        if key not in names
     ]
-    made = None
+    plugin = None
     try:
-        text = json.dumps({key: value for key, value in params.items() if key in known})
-        made = _adapter(cls).validate_json(text, strict=True)  # type: ignore[arg-type]  # mypy: a class is hashable
+        text = json.dumps({key: value for key, value in params.items() if key in names})
+        plugin = _adapter(cls).validate_json(text, strict=True)  # type: ignore[arg-type]  # mypy: a class is hashable
     except pydantic.ValidationError as error:
         problems += [
             (prefix + ".".join(str(part) for part in item["loc"]) if item["loc"] else at, _says(item))
@@ -203,7 +203,7 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
         ]
     if problems:
         raise ConfigError(problems)
-    return made
+    return plugin
 
 
 @cache

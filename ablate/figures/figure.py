@@ -102,9 +102,11 @@ class Source:
         """A metric by step, None: the study's own. FigureError where no run reports it by step."""
         name = metric or self.metric
         if name not in self.curves:
-            there = f"by step there is {in_words(tuple(self.curves))}" if self.curves else "nothing is reported by step"
+            reported = (
+                f"by step there is {in_words(tuple(self.curves))}" if self.curves else "nothing is reported by step"
+            )
             raise FigureError(
-                f"no finished run of {self.study} reports {name!r} step by step; {there}."
+                f"no finished run of {self.study} reports {name!r} step by step; {reported}."
                 f"{did_you_mean(name, self.curves)}"
             )
         return name, self.curves[name]
@@ -115,9 +117,9 @@ class Source:
             raise FigureError(f"of {self.study!r} only means are known, no single run: it was imported so.")
         name = metric or self.metric
         if not any(value is not None for values in self.values.get(name, {}).values() for value in values):
-            known = in_words(tuple(self.values), 12) or "nothing"
+            reported = in_words(tuple(self.values), 12) or "nothing"
             near = did_you_mean(name, self.values)
-            raise FigureError(f"no finished run of {self.study} has a value of {name!r}; there is {known}.{near}")
+            raise FigureError(f"no finished run of {self.study} has a value of {name!r}; there is {reported}.{near}")
         return name, self.values[name]
 
     def titled(self, metric: str) -> str:
@@ -191,8 +193,8 @@ class Series:
     def stretches(self) -> Iterator[tuple[list[float], list[float], list[float]]]:
         """Runs of points that have an interval: x, low, high of each."""
         bounds = zip(self.x, self.low, self.high, strict=True)
-        for known, part in groupby(bounds, lambda point: None not in point):
-            if known:
+        for drawable, part in groupby(bounds, lambda point: None not in point):
+            if drawable:
                 x, low, high = zip(*part, strict=True)
                 yield list(x), list(low), list(high)
 
@@ -267,15 +269,15 @@ class Scene:
 
     def rows(self, across: int) -> list[tuple[Panel, ...]]:
         """The panels as they stand. Where a panel's y axis is that of its left neighbour, it is not named again."""
-        found = []
+        rows = []
         for i in range(0, len(self.panels), across):
             row = self.panels[i : i + across]
             same = (left.y == right.y and right.y.high is not None for left, right in pairwise(row))
             bare = (
                 replace(p, y=replace(p.y, label="")) if as_left else p for p, as_left in zip(row[1:], same, strict=True)
             )
-            found.append((row[0], *bare))
-        return found
+            rows.append((row[0], *bare))
+        return rows
 
 
 # -------------------------------------------------------------------------------------------------------------- figures

@@ -61,12 +61,12 @@ def text_width(text: str, size: float) -> float:
 
 def fitted(names: Sequence[str], points: float, size: float) -> list[str]:
     """Drawable names, their middles left out as far as it takes for every one to be at most so wide."""
-    made = [drawable(name) for name in names]
-    for most in range(max(map(len, made), default=0), 5, -1):
-        short = shortened(made, most)
+    whole = [drawable(name) for name in names]
+    for most in range(max(map(len, whole), default=0), 5, -1):
+        short = shortened(whole, most)
         if all(text_width(name, size) <= points for name in short):
             return short
-    return shortened(made, 5)
+    return shortened(whole, 5)
 
 
 def wrapped(text: str, points: float, size: float) -> str:
@@ -185,11 +185,11 @@ def laid_out(scene: Scene, columns: int) -> Figure:
     if labels:
         handles = [_handle(mark) for mark in scene.legend]
         # A legend ignores labels that begin with an underscore, so they are set after it was made.
-        made = figure.legend(
+        legend = figure.legend(
             handles, [f"{i}" for i in range(len(labels))], loc="outside lower center", ncols=ncols, handlelength=2.2,
             columnspacing=1.2, handletextpad=0.5, labelspacing=0.3, borderpad=0.1,
         )  # fmt: skip
-        for text, label in zip(made.get_texts(), labels, strict=True):
+        for text, label in zip(legend.get_texts(), labels, strict=True):
             text.set_text(label)
     return figure
 

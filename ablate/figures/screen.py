@@ -119,18 +119,18 @@ def _domains(scene: Scene, across: int) -> tuple[list[tuple[list[float], list[fl
     total = sum(heights) + gap * (len(rows) - 1)
     beside = 0.13 if across > 1 else 0.0
     width = (1 - beside * (across - 1)) / across
-    found = []
+    domains = []
     top = total
     for row, height in zip(rows, heights, strict=True):
         for j in range(len(row)):
             left = j * (width + beside)
-            found.append(([left, min(left + width, 1.0)], [max((top - height) / total, 0.0), top / total]))
+            domains.append(([left, min(left + width, 1.0)], [max((top - height) / total, 0.0), top / total]))
         top -= height + gap
-    return found, total
+    return domains, total
 
 
 def _axis(axis: Axis, most: int) -> dict[str, Json]:
-    made: dict[str, Json] = {
+    layout: dict[str, Json] = {
         "title": {"text": text(axis.label), "standoff": 8},
         "automargin": True,
         "zeroline": False,
@@ -144,21 +144,21 @@ def _axis(axis: Axis, most: int) -> dict[str, Json]:
         "type": "log" if axis.log else "linear",
     }
     if axis.log:
-        made |= {"dtick": 1, "minor": {"ticks": "outside"}}
+        layout |= {"dtick": 1, "minor": {"ticks": "outside"}}
     if axis.whole:
-        made |= {"tickformat": "d", "nticks": 8}
+        layout |= {"tickformat": "d", "nticks": 8}
     if axis.ticks:
         names = shortened([name for _, name in axis.ticks], most)
-        made |= {"tickvals": [at for at, _ in axis.ticks], "ticktext": [text(name) for name in names]}
+        layout |= {"tickvals": [at for at, _ in axis.ticks], "ticktext": [text(name) for name in names]}
     if axis.low is not None and axis.high is not None:
         ends = [axis.high, axis.low] if axis.reverse else [axis.low, axis.high]
-        made["range"] = [math.log10(end) if axis.log else end for end in ends]  # as plotly wants it
+        layout["range"] = [math.log10(end) if axis.log else end for end in ends]  # as plotly wants it
     elif axis.low is not None or axis.high is not None:
         fixed = {"minallowed": axis.low, "maxallowed": axis.high}
-        made["autorangeoptions"] = {name: end for name, end in fixed.items() if end is not None}
+        layout["autorangeoptions"] = {name: end for name, end in fixed.items() if end is not None}
     elif axis.reverse:
-        made["autorange"] = "reversed"
-    return made
+        layout["autorange"] = "reversed"
+    return layout
 
 
 # ---------------------------------------------------------------------------------------------------------------- marks
@@ -175,7 +175,7 @@ def _traces(series: Series, key: str, seen: set[str]) -> Iterator[dict[str, Json
                 **own, "x": [*x, *reversed(x)], "y": [*high, *reversed(low)], "mode": "none", "fill": "toself",
                 "fillcolor": _see_through(colour), "hoverinfo": "skip", "showlegend": False,
             }  # fmt: skip
-    modes = [kind for kind, there in (("lines", series.dash), ("markers", series.marker)) if there]
+    modes = [kind for kind, shown in (("lines", series.dash), ("markers", series.marker)) if shown]
     size = series.size * 1.6
     trace = {
         **own, "x": list(series.x), "y": list(series.y), "mode": "+".join(modes) or "none",
@@ -207,9 +207,9 @@ def _bars(series: Series, colour: str) -> dict[str, Json]:
     down: list[float | None] = []
     for x, y, low, high in zip(series.x, series.y, series.low, series.high, strict=True):
         at = x if series.along == "x" else y
-        known = at is not None and low is not None and high is not None
-        up.append(max(high - at, 0.0) if known else None)  # type: ignore[operator]
-        down.append(max(at - low, 0.0) if known else None)  # type: ignore[operator]
+        whole = at is not None and low is not None and high is not None
+        up.append(max(high - at, 0.0) if whole else None)  # type: ignore[operator]
+        down.append(max(at - low, 0.0) if whole else None)  # type: ignore[operator]
     return {
         "type": "data", "symmetric": False, "array": up, "arrayminus": down, "color": colour, "thickness": 1.6,
         "width": 3,
@@ -225,18 +225,18 @@ def _shape(mark: Mark, key: str, seen: set[str]) -> dict[str, Json]:
     assert isinstance(mark, Rule | Stretch)
     other = "y" if mark.axis == "x" else "x"
     low, high = (mark.at, mark.at) if isinstance(mark, Rule) else (mark.low, mark.high)
-    made: dict[str, Json] = {
+    shape: dict[str, Json] = {
         f"{mark.axis}ref": f"{mark.axis}{key}", f"{mark.axis}0": low, f"{mark.axis}1": high,
         f"{other}ref": f"{other}{key} domain", f"{other}0": 0, f"{other}1": 1, "layer": "below",
     }  # fmt: skip
     if isinstance(mark, Rule):
-        made |= {"type": "line", "line": {"color": "#808080", "width": 1.2, "dash": _DASHES[mark.dash]}}
+        shape |= {"type": "line", "line": {"color": "#808080", "width": 1.2, "dash": _DASHES[mark.dash]}}
     else:
-        made |= {"type": "rect", "fillcolor": "rgba(128,128,128,0.16)", "line": {"width": 0}}
+        shape |= {"type": "rect", "fillcolor": "rgba(128,128,128,0.16)", "line": {"width": 0}}
     if mark.label and mark.label not in seen:
         seen.add(mark.label)
-        made |= {"showlegend": True, "name": text(mark.label)}
-    return made
+        shape |= {"showlegend": True, "name": text(mark.label)}
+    return shape
 
 
 def _words(mark: Label, key: str) -> dict[str, Json]:
@@ -244,11 +244,11 @@ def _words(mark: Label, key: str) -> dict[str, Json]:
         "right": ("left", "middle", {"xshift": 7}), "left": ("right", "middle", {"xshift": -7}),
         "above": ("center", "bottom", {"yshift": 6}), "below": ("center", "top", {"yshift": -6}),
     }[mark.side]  # fmt: skip
-    made: dict[str, Any] = {
+    annotation: dict[str, Any] = {
         "x": mark.x, "y": mark.y, "xref": f"x{key}", "yref": f"y{key}", "text": text(mark.text), "showarrow": False,
         "xanchor": x, "yanchor": y, **shift,
     }  # fmt: skip
-    return made
+    return annotation
 
 
 def _title(title: str, key: str) -> dict[str, Json]:

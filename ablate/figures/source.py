@@ -37,27 +37,29 @@ def source(
 
 
 def source_of(
-    store: Reader, found: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
+    store: Reader, loaded: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
 ) -> Source:
     """The same from results that are loaded already."""
-    table = views.ablation(found)
-    failed = _failed(found)
-    values, by_step = _values(store, found), _curves(store, found, failed, curves)
+    table = views.ablation(loaded)
+    failed = _failed(loaded)
+    values, by_step = _values(store, loaded), _curves(store, loaded, failed, curves)
     try:
-        interactions, no_interactions = factorials.interactions_of(found), ""
+        interactions, no_interactions = factorials.interactions_of(loaded), ""
     except AblateError as why:
         interactions, no_interactions = None, str(why)
-    best = found.best
-    measured = found.measured
+    best = loaded.best
+    measured = loaded.measured
     return Source(
-        study=found.study,
+        study=loaded.study,
         metric=table.metric,
         better=table.better,
         seeds=measured.seeds,
         rows=table.rows,
         values=values,
         minimum_effect=measured.metric.minimum_effect,
-        units={name: unit for name in {**values, **by_step} if (unit := results.unit_of(found.resolved["task"], name))},
+        units={
+            name: unit for name in {**values, **by_step} if (unit := results.unit_of(loaded.resolved["task"], name))
+        },
         directions={table.metric: table.better, **measured.also},
         failed=failed,
         curves=by_step,
@@ -65,22 +67,22 @@ def source_of(
         no_interactions=no_interactions,
         tuning=tuning,
         best=None if best is None else best.variant,
-        measures=_measures(store, found),
+        measures=_measures(store, loaded),
     )
 
 
-def _measures(store: Reader, found: Results) -> dict[str, str]:
+def _measures(store: Reader, loaded: Results) -> dict[str, str]:
     """The variants whose runs evaluate another one's weights, and whose."""
-    variants = {cell.run: cell.variant for cell in found.cells}
+    variants = {cell.run: cell.variant for cell in loaded.cells}
     others: dict[str, set[str]] = {}
-    for attempt in store.counted(found.study):
+    for attempt in store.counted(loaded.study):
         others.setdefault(attempt.variant, set()).add(variants.get(attempt.outputs.get("evaluates", ""), ""))
     return {variant: next(iter(of)) for variant, of in others.items() if len(of) == 1 and "" not in of}
 
 
-def _failed(found: Results) -> dict[str, dict[int, str]]:
+def _failed(loaded: Results) -> dict[str, dict[int, str]]:
     failed: dict[str, dict[int, str]] = {}
-    for cell in found.cells:
+    for cell in loaded.cells:
         if cell.state == "failed":
             failed.setdefault(cell.variant, {})[cell.seed] = cell.reason or "error"
     return failed
@@ -93,16 +95,16 @@ def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) ->
     return scene
 
 
-def _values(store: Reader, found: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:
+def _values(store: Reader, loaded: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:
     """Every metric of every run: the study's as its table has them, the others at the end. Nothing where the file that
     was imported tells means alone."""
-    measured = found.measured
+    measured = loaded.measured
     if measured.given is not None:
         return {}
     row = {variant: i for i, variant in enumerate(measured.variants)}
     column = {seed: i for i, seed in enumerate(measured.seeds)}
     further: dict[str, Array] = {}
-    for variant, seed, name, value in store.values(found.study, None):
+    for variant, seed, name, value in store.values(loaded.study, None):
         if name not in measured.values and value is not None and variant in row and seed in column:
             array = further.setdefault(name, np.full((len(row), len(column)), np.nan))
             array[row[variant], column[seed]] = value
@@ -127,13 +129,13 @@ Points = dict[int, tuple[list[int], list[float]]]
 
 
 def _curves(
-    store: Reader, found: Results, failed: Mapping[str, Mapping[int, str]], further: Sequence[str]
+    store: Reader, loaded: Results, failed: Mapping[str, Mapping[int, str]], further: Sequence[str]
 ) -> dict[str, dict[str, Curve]]:
     """metric -> variant -> curve, of the study's metrics that are reported by step."""
-    names = list(dict.fromkeys([found.measured.metric.name, *found.measured.also, *_OF_INTEREST, *further]))
+    names = list(dict.fromkeys([loaded.measured.metric.name, *loaded.measured.also, *_OF_INTEREST, *further]))
     gathered: dict[tuple[str, str], Points] = {}
     for reader in (store.curve_values, store.failed_curve_values):
-        for variant, seed, name, step, value in reader(found.study, names):
+        for variant, seed, name, step, value in reader(loaded.study, names):
             if value is None or not math.isfinite(value):
                 continue
             steps, values = gathered.setdefault((name, variant), {}).setdefault(seed, ([], []))
@@ -143,7 +145,7 @@ def _curves(
     for name in names:
         of_name = {
             variant: curve(variant, name, gathered[name, variant], failed.get(variant, {}))
-            for variant in found.measured.variants
+            for variant in loaded.measured.variants
             if (name, variant) in gathered
         }
         if of_name:
@@ -164,7 +166,7 @@ def curve(variant: str, metric: str, points: Points, failed: Mapping[int, str]) 
     return Curve(
         variant, metric, tuple(steps), tuple(of.n.tolist()), tuple(of.mean.tolist()), _known(low), _known(high),
         tuple(
-            SeedCurve(seed, tuple(at), tuple(there), failed.get(seed, "")) for seed, (at, there) in points.items()
+            SeedCurve(seed, tuple(at), tuple(y), failed.get(seed, "")) for seed, (at, y) in points.items()
         ),
     )  # fmt: skip
 

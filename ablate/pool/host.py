@@ -46,28 +46,30 @@ def gpus() -> tuple[Device, ...]:
         pynvml.nvmlInit()
     except pynvml.NVMLError:  # no driver or no device
         return ()
-    found = []
+    devices = []
     for index in range(pynvml.nvmlDeviceGetCount()):
         handle = pynvml.nvmlDeviceGetHandleByIndex(index)
         name, uuid = (
             text.decode() if isinstance(text, bytes) else text
             for text in (pynvml.nvmlDeviceGetName(handle), pynvml.nvmlDeviceGetUUID(handle))
         )
-        found.append(Device(str(index), name, pynvml.nvmlDeviceGetMemoryInfo(handle).total >> 20, uuid))
+        devices.append(Device(str(index), name, pynvml.nvmlDeviceGetMemoryInfo(handle).total >> 20, uuid))
     pynvml.nvmlShutdown()
-    return visible(found, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    return visible(devices, os.environ.get("CUDA_VISIBLE_DEVICES"))
 
 
-def visible(found: Sequence[Device], setting: str | None) -> tuple[Device, ...]:
+def visible(devices: Sequence[Device], setting: str | None) -> tuple[Device, ...]:
     """The GPUs that CUDA_VISIBLE_DEVICES leaves (indices or UUID prefixes), renamed cuda:0, cuda:1 in its order.
 
     As in CUDA, the first entry that names no device ends the list.
     """
-    chosen = list(found)
+    chosen = list(devices)
     if setting is not None:
         chosen = []
         for entry in (part.strip() for part in setting.split(",")):
-            match = [d for d in found if d.name == entry or (entry.startswith("GPU-") and d.visible.startswith(entry))]
+            match = [
+                d for d in devices if d.name == entry or (entry.startswith("GPU-") and d.visible.startswith(entry))
+            ]
             if not match:
                 break
             chosen.append(match[0])
@@ -95,30 +97,32 @@ def processors() -> int:
 
 
 def slots(
-    *, gpus_per_run: int, runs_per_gpu: int, threads: int, workers: int | None, asked: Sequence[str] = ()
+    *, gpus_per_run: int, runs_per_gpu: int, threads: int, workers: int | None, devices: Sequence[str] = ()
 ) -> tuple[Slot, ...]:
     """Where runs may execute: each GPU `runs_per_gpu` times, or one slot per `threads` processors.
 
-    asked: devices by name (--devices); all where empty. AblateError for a device that is not there, ConfigError
+    devices: by name (--devices); all where empty. AblateError for a device that is not there, ConfigError
     where a run wants more than there is.
     """
-    there = gpus()
-    names = [device.name for device in there]
-    for name in asked:
+    present = gpus()
+    names = [device.name for device in present]
+    for name in devices:
         if name not in [*names, "cpu"]:
             allowed = one_of(["cpu", *names])
             raise AblateError(f"--devices: there is no device {name!r}; there is {allowed}.{did_you_mean(name, names)}")
-    if gpus_per_run > len(there):
-        has = "no GPU" if not there else f"{len(there)} GPU" + "s" * (len(there) > 1)
-        raise ConfigError([("resources.gpus", f"is {gpus_per_run}, but this host has {has}; set it to {len(there)}.")])
+    if gpus_per_run > len(present):
+        has = "no GPU" if not present else f"{len(present)} GPU" + "s" * (len(present) > 1)
+        raise ConfigError(
+            [("resources.gpus", f"is {gpus_per_run}, but this host has {has}; set it to {len(present)}.")]
+        )
     if gpus_per_run > 1:
         raise ConfigError([("resources.gpus", f"is {gpus_per_run}; a run of ablate takes one GPU or none.")])
-    if gpus_per_run == 1 and "cpu" not in asked:
-        chosen = [name for name in names if not asked or name in asked]
-        made = [Slot(name, index) for index in range(runs_per_gpu) for name in chosen]
+    if gpus_per_run == 1 and "cpu" not in devices:
+        chosen = [name for name in names if not devices or name in devices]
+        places = [Slot(name, index) for index in range(runs_per_gpu) for name in chosen]
     else:
-        made = [Slot("cpu", index) for index in range(workers or max(1, processors() // threads))]
-    return tuple(made[:workers] if workers else made)
+        places = [Slot("cpu", index) for index in range(workers or max(1, processors() // threads))]
+    return tuple(places[:workers] if workers else places)
 
 
 def environment(slot: Slot) -> dict[str, str]:

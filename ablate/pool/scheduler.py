@@ -78,8 +78,8 @@ def pack(
             return None
         if memory is None:
             return 0
-        known = memory.needs.get(key)
-        return known if known is not None and known <= most else None
+        size = memory.needs.get(key)
+        return size if size is not None and size <= most else None
 
     for one in held:
         if one.slot.device in places:
@@ -134,9 +134,9 @@ class Sizes:
         needs: dict[str, int] = {}
         for key, spec in specs.items():
             seen = self._seen.get(self._variant(spec))
-            known = [self.asked_mib, None if seen is None else int(seen * MARGIN)]
-            if any(size is not None for size in known):
-                needs[key] = max(size for size in known if size is not None)
+            sizes = [self.asked_mib, None if seen is None else int(seen * MARGIN)]
+            if any(size is not None for size in sizes):
+                needs[key] = max(size for size in sizes if size is not None)
         return Memory({name: int(mib * SHARE) for name, mib in self.room.items()}, needs)
 
     def _variant(self, spec: RunSpec) -> str:

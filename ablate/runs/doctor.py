@@ -72,11 +72,15 @@ def _database(db: str) -> str:
 def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:
     if study is None:
         return "none named; `ablate doctor studies/batchnorm.yaml` checks one"
-    found = planned.find(study, db, overrides)
-    slots = execute.slots_for(found.study, execute.Options())
-    data = {identity.canonical_json(v.completed.config.get("data")): v.completed.config for v in found.plan.variants}
-    of_data = [text for config in data.values() for text in found.task.data_warnings(config, found.registry)]
-    said = (*found.study.notes, *found.plan.notes, *found.plan.left_out, *of_data)
-    notes = [f"\n            - {note}" for note in dict.fromkeys(said)]
-    runs = progress.count(found.plan, {}, (), 1).total
-    return f"{found.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)
+    planned_study = planned.find(study, db, overrides)
+    slots = execute.slots_for(planned_study.study, execute.Options())
+    data = {
+        identity.canonical_json(v.completed.config.get("data")): v.completed.config for v in planned_study.plan.variants
+    }
+    of_data = [
+        text for config in data.values() for text in planned_study.task.data_warnings(config, planned_study.registry)
+    ]
+    warnings = (*planned_study.study.notes, *planned_study.plan.notes, *planned_study.plan.left_out, *of_data)
+    notes = [f"\n            - {note}" for note in dict.fromkeys(warnings)]
+    runs = progress.count(planned_study.plan, {}, (), 1).total
+    return f"{planned_study.study.name} is in order: {runs} runs on {len(slots)} slots" + "".join(notes)

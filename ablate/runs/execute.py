@@ -69,7 +69,7 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
             runs_per_gpu=resources.runs_per_gpu,
             threads=resources.threads,
             workers=options.workers,
-            asked=options.devices,
+            devices=options.devices,
         )
     except ConfigError as error:
         raise StudyError([study.problem(key, message) for key, message in error.problems]) from None

@@ -57,10 +57,10 @@ def _held_back(store: Store, key: str, studies: Sequence[str]) -> list[str]:
             return []
         from ablate.analysis import results  # it loads numpy and scipy, which no other run's reason needs
 
-        found = results.load(store, name)
-        if key in found.wanted:
+        loaded = results.load(store, name)
+        if key in loaded.wanted:
             return []
-        if key in found.saved:
+        if key in loaded.saved:
             lines.append(f"not needed: the looks of {name} settled every row that this seed would serve.")
         else:
             lines.append(

@@ -162,10 +162,10 @@ def network_kind(path: Path, mounts: str) -> str | None:
     """The kind of network file system that an absolute path lies on, by /proc/mounts' text; None for a local one."""
     kind, deepest = None, -1
     for line in mounts.splitlines():
-        _, point, found, *_ = line.split()
+        _, point, file_system, *_ = line.split()
         point = point.replace("\\040", " ")
         if path.is_relative_to(point) and len(point) >= deepest:
-            kind, deepest = found, len(point)
+            kind, deepest = file_system, len(point)
     return kind if kind in NETWORK else None
 
 

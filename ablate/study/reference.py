@@ -131,9 +131,9 @@ def _default(path: str, item: FieldInfo) -> str:
 def _range(annotation: Any, metadata: list[Any], path: str) -> str:
     """What a value may be: what its validator says, else its type and its bounds."""
     for item in metadata:
-        said = _validated(getattr(item, "func", None))
-        if said:
-            return said
+        validated = _validated(getattr(item, "func", None))
+        if validated:
+            return validated
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _range(inner[0], [*metadata, *inner[1:]], path)
@@ -214,7 +214,7 @@ def _base() -> Iterator[str]:
         ]
     )
     for title, choices in (("optimizer", recipe.OPTIMIZERS), ("schedule", recipe.SCHEDULES)):
-        lines = [_part(title, name, made) for name, made in choices.items()]
+        lines = [_part(title, name, cls) for name, cls in choices.items()]
         yield "\n".join([f"### base.{title}", "", *lines])
     yield "\n\n".join(["### base.init", _paragraph(_docstring(recipe.Init)), "\n".join(_keys(recipe.Init))])
     subset = ["### base.data", _paragraph(_docstring(Subset)), "\n".join(_keys(Subset))]
@@ -290,7 +290,7 @@ def _wrapped(text: str) -> str:
 def _paragraph(text: str, first: str = "", later: str = "") -> str:
     """At most WIDTH wide; what stands in backticks stays on one line, so that it can be copied and found."""
     whole = re.sub("`[^`]+`", lambda code: code[0].replace(" ", "\0"), text)
-    made = textwrap.wrap(
+    lines = textwrap.wrap(
         whole, WIDTH, initial_indent=first, subsequent_indent=later, break_on_hyphens=False, break_long_words=False
     )
-    return "\n".join(made).replace("\0", " ")
+    return "\n".join(lines).replace("\0", " ")

@@ -49,9 +49,9 @@ def check(given: Mapping[str, Json]) -> tuple[StudyForm, list[Finding]]:
         try:
             return StudyForm.model_validate(kept), findings
         except ValidationError as error:
-            found = [_finding(item, kept) for item in error.errors()]
-        findings += found
-        kept = _pruned(kept, {_cut(kept, finding.path) for finding in found})
+            wrong = [_finding(item, kept) for item in error.errors()]
+        findings += wrong
+        kept = _pruned(kept, {_cut(kept, finding.path) for finding in wrong})
 
 
 def keys(form: type[Form]) -> list[str]:
@@ -143,8 +143,8 @@ def _pruned(given: Any, gone: Set[Trail], path: Trail = ()) -> Any:
 
 def schema(registry: Registry) -> dict[str, Any]:
     """A JSON Schema (2020-12) of the study file. Names on the shelves are offered; private ones are allowed too."""
-    made = StudyForm.model_json_schema()
-    defs, properties = made["$defs"], made["properties"]
+    whole = StudyForm.model_json_schema()
+    defs, properties = whole["$defs"], whole["properties"]
 
     def either(*kinds: Mapping[str, Any]) -> dict[str, Any]:
         return {"anyOf": list(kinds)}
@@ -201,7 +201,7 @@ def schema(registry: Registry) -> dict[str, Any]:
     for name, change in changes.items():
         properties[name] = {"description": properties[name]["description"], **change}
     named = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "A study of ablate"}
-    return named | dict(_plain(made))
+    return named | dict(_plain(whole))
 
 
 def _plain(part: Any) -> Any:

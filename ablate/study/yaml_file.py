@@ -131,8 +131,8 @@ def decoded(data: bytes, file: str) -> str:
     except UnicodeDecodeError as error:
         before = data[: error.start].decode("utf-8-sig", "replace")
         place = _place_of(before, len(before), file)
-        found = f"byte {data[error.start]:#04x} is not UTF-8"
-        raise StudyError([place.problem((), f"{found}; save the file as UTF-8 text.")]) from None
+        what = f"byte {data[error.start]:#04x} is not UTF-8"
+        raise StudyError([place.problem((), f"{what}; save the file as UTF-8 text.")]) from None
 
 
 def read(text: str, file: str, *, located: bool = True) -> tuple[Node | None, list[Problem]]:
@@ -145,8 +145,8 @@ def read(text: str, file: str, *, located: bool = True) -> tuple[Node | None, li
         return builder.document(text), builder.problems
     except ReaderError as error:
         place = _place_of(text, error.position, file) if located else Place(file)
-        found = f"the control character U+{error.character:04X} stands here"
-        stop = place.problem((), f"{found}; remove it, or write it as an escape in double quotes.")
+        what = f"the control character U+{error.character:04X} stands here"
+        stop = place.problem((), f"{what}; remove it, or write it as an escape in double quotes.")
     except MarkedYAMLError as error:
         mark, message = _in_words(error)
         stop = builder.place(mark).problem((), message)
@@ -214,10 +214,10 @@ def edited(text: str, changes: Mapping[Trail, Json], noted: str, note: str) -> s
             inner = inner[part]
         parts = str(trail[-1]).split(".")
         while len(parts) > 1:
-            there = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in inner), 0)
-            if not there or there == len(parts) or not isinstance(inner[".".join(parts[:there])], dict):
+            existing = next((n for n in range(len(parts), 0, -1) if ".".join(parts[:n]) in inner), 0)
+            if not existing or existing == len(parts) or not isinstance(inner[".".join(parts[:existing])], dict):
                 break
-            inner, parts = inner[".".join(parts[:there])], parts[there:]
+            inner, parts = inner[".".join(parts[:existing])], parts[existing:]
         inner[".".join(parts)] = value
     if noted in root:
         root.yaml_set_comment_before_after_key(noted, before=note)
@@ -273,7 +273,7 @@ class _Builder:
             self.wrong(event, path, f"has the tag {_short(tag)}; tags are not allowed, write the value alone.")
         place = self.place(event.start_mark)
         if isinstance(event, ScalarEvent):
-            made = self.scalar(event, place, path)
+            node = self.scalar(event, place, path)
         else:
             if len(path) >= LIMIT_DEPTH:
                 raise self.stop(event, path[:3], f"is nested more than {LIMIT_DEPTH} levels deep.")
@@ -281,11 +281,11 @@ class _Builder:
                 self.anchors.pop(event.anchor, None)
                 self.open.add(event.anchor)
             is_list = isinstance(event, SequenceStartEvent)
-            made = self.items(place, events, path) if is_list else self.entries(place, events, path)
+            node = self.items(place, events, path) if is_list else self.entries(place, events, path)
             self.open.discard(event.anchor)
         if event.anchor:
-            self.anchors[event.anchor] = made
-        return made
+            self.anchors[event.anchor] = node
+        return node
 
     def items(self, place: Place, events: Iterator[Any], path: Trail) -> Node:
         items: list[Node] = []
@@ -402,13 +402,13 @@ _IN_WORDS_AT_START = (
 
 def _in_words(error: MarkedYAMLError) -> tuple[Any, str]:
     """The mark and the message of a syntax error, in a student's words."""
-    start, found = error.context_mark, str(error.problem)
+    start, problem = error.context_mark, str(error.problem)
     for pattern, message in _IN_WORDS_AT_START:
-        if start and re.search(pattern, found):
+        if start and re.search(pattern, problem):
             return start, message
     opened = f"{start.line + 1}:{start.column + 1}" if start else "the start"
     for pattern, message in _IN_WORDS:
-        match = re.search(pattern, found)
+        match = re.search(pattern, problem)
         if match:
             return error.problem_mark, message.replace("{start}", opened).format(*match.groups())
-    return error.problem_mark or start, f"is no YAML: {found}."
+    return error.problem_mark or start, f"is no YAML: {problem}."

@@ -189,20 +189,20 @@ CORE = ("variant", "vs", "n", "delta", "p", "verdict")
 def column_names(data: TableData) -> dict[str, str]:
     """How `--columns` and `--sort` call the columns of metrics and tricks: by their own names, prefixed where a column
     has that name already. The name as `metric:X`, `also:X` or `trick:X` -> the column's."""
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     own = [("metric", data.metric), *(("also", name) for name in data.also)]
     for kind, name in own + [("trick", switch.name) for switch in data.switches]:
-        taken = name in CORE or name in found.values()
-        found[f"{kind}:{name}"] = f"{kind}:{name}" if taken else name
-    return found
+        taken = name in CORE or name in names.values()
+        names[f"{kind}:{name}"] = f"{kind}:{name}" if taken else name
+    return names
 
 
-def named(asked: str, columns: Mapping[str, T], option: str) -> T:
+def named(column: str, columns: Mapping[str, T], option: str) -> T:
     """The column that `--columns` or `--sort` calls `asked`."""
-    if asked in columns:
-        return columns[asked]
+    if column in columns:
+        return columns[column]
     raise AblateError(
-        f"{option}: no column is called {asked!r}; there is {one_of(columns)}.{did_you_mean(asked, list(columns))}"
+        f"{option}: no column is called {column!r}; there is {one_of(columns)}.{did_you_mean(column, list(columns))}"
     )
 
 
@@ -263,11 +263,11 @@ def arranged(data: TableData | ViewData, sort: str | None) -> TableData | ViewDa
 
 def _sorted(rows: Iterable[T], by: Callable[[T], Known], down: bool) -> list[T]:
     every = [(by(row), row) for row in rows]
-    known = [pair for pair in every if pair[0][0] == 0]
-    known.sort(key=lambda pair: pair[0], reverse=down)  # equals keep their order when it reverses, too
+    middle = [pair for pair in every if pair[0][0] == 0]
+    middle.sort(key=lambda pair: pair[0], reverse=down)  # equals keep their order when it reverses, too
     first = [pair for pair in every if pair[0][0] < 0]
     last = [pair for pair in every if pair[0][0] > 0]
-    return [row for _, row in (*first, *known, *last)]
+    return [row for _, row in (*first, *middle, *last)]
 
 
 def _arranged_view(data: ViewData, sort: str) -> ViewData:

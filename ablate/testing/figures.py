@@ -140,10 +140,10 @@ def the_same_source_gives_the_same_bytes(registry: Registry, name: str, params: 
     again = _scene(registry, name, params)
     assert screen.page(scene) == screen.page(again), f"{name}: html differs from one time to the next"
     for kind, start in begins.items():
-        made = paper.draw(scene, kind)
-        assert made.startswith(start), f"{name}: this is no {kind}: {made[:20]!r}"
-        assert kind == "png" or made == paper.draw(again, kind), f"{name}: {kind} differs from one time to the next"
-        assert b"CreationDate" not in made, f"{name}: {kind} holds a date"
+        drawing = paper.draw(scene, kind)
+        assert drawing.startswith(start), f"{name}: this is no {kind}: {drawing[:20]!r}"
+        assert kind == "png" or drawing == paper.draw(again, kind), f"{name}: {kind} differs from one time to the next"
+        assert b"CreationDate" not in drawing, f"{name}: {kind} holds a date"
 
 
 def no_name_is_markup(registry: Registry, name: str, params: Mapping[str, Json]) -> None:
@@ -152,8 +152,8 @@ def no_name_is_markup(registry: Registry, name: str, params: Mapping[str, Json])
     for narrow in (False, True):
         for text in _leaves(screen.figure(scene, narrow=narrow)):
             assert not isinstance(text, str) or not set(text) & set('<>"'), f"{name}: plotly would read {text!r}"
-    made = json.dumps(screen.figure(scene))
-    assert "script" not in made or "&lt;script" in made, f"{name}: a name was lost"
+    page = json.dumps(screen.figure(scene))
+    assert "script" not in page or "&lt;script" in page, f"{name}: a name was lost"
     assert "<" not in screen.in_script(screen.figure(scene)), f"{name}: a name can end the page's script"
     root = ElementTree.fromstring(paper.draw(scene, "svg"))
     kinds = {element.tag.rsplit("}", 1)[-1] for element in root.iter()}
@@ -171,13 +171,13 @@ def every_word_is_on_the_paper(registry: Registry, name: str, params: Mapping[st
             figure.draw_without_rendering()
             width, height = figure.get_size_inches()
             box = figure.get_tightbbox()  # in inches
-            said = f"{name}, {columns} column(s)"
+            where = f"{name}, {columns} column(s)"
             over = max(-box.x0, -box.y0, box.x1 - width, box.y1 - height)
-            assert over < 0.03, f"{said}: {over:.2f} in of it are cut off at an edge"
+            assert over < 0.03, f"{where}: {over:.2f} in of it are cut off at an edge"
             for text in figure.findobj(Text):
                 assert isinstance(text, Text)
                 small = float(text.get_fontsize()) < 7 and text.get_text().strip()
-                assert not small, f"{said}: {text.get_text()!r} is set in less than 7 points"
+                assert not small, f"{where}: {text.get_text()!r} is set in less than 7 points"
 
 
 def _scene(registry: Registry, name: str, params: Mapping[str, Json]) -> Scene:

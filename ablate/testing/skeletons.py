@@ -150,8 +150,8 @@ def write(kind: str, name: str, folder: Path) -> tuple[Path, str]:
     if name in Registry().names(shelf):
         raise AblateError(f"ablate has a {kind} called {name!r} already (`ablate list {shelf}`); choose another name.")
     path = folder / shelf / f"{name}.py"
-    made = "".join(part.capitalize() for part in name.split("_"))
-    text = text.replace("CLASS", made).replace("LABEL", name.replace("_", " ")).replace("NAME", name)
+    class_name = "".join(part.capitalize() for part in name.split("_"))
+    text = text.replace("CLASS", class_name).replace("LABEL", name.replace("_", " ")).replace("NAME", name)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

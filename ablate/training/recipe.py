@@ -242,33 +242,33 @@ def parse(config: Mapping[str, Json], registry: Registry) -> Recipe:
         for key in config
         if key not in _KEYS
     ]
-    made: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
     for section in _DEFAULTS:
         try:
-            made[section] = _section(section, config.get(section, {}), registry)
+            sections[section] = _section(section, config.get(section, {}), registry)
         except ConfigError as error:
             problems += error.problems
         except PluginError as error:
             problems.append((f"{section}.name", str(error)))
     try:
-        made["loop"] = build(Loop, {key: config[key] for key in _LOOP if key in config}, "classify")
+        sections["loop"] = build(Loop, {key: config[key] for key in _LOOP if key in config}, "classify")
     except ConfigError as error:
         problems += error.problems
     try:
-        made["init"] = _init(config.get("init"))
+        sections["init"] = _init(config.get("init"))
     except ConfigError as error:
         problems += error.problems
     if problems:
         raise ConfigError(problems)
-    return Recipe(**made)
+    return Recipe(**sections)
 
 
 def filled_in(config: Mapping[str, Json], recipe: Recipe) -> dict[str, Json]:
     """The configuration that `recipe` was parsed from, with every default written out."""
     sections = {"model": recipe.model, "data": recipe.data, "optimizer": recipe.optimizer, "schedule": recipe.schedule}
     full: dict[str, Json] = {
-        section: {"name": config.get(section, {}).get("name", _DEFAULTS[section]), **plain(made)}
-        for section, made in sections.items()
+        section: {"name": config.get(section, {}).get("name", _DEFAULTS[section]), **plain(part)}
+        for section, part in sections.items()
     }
     full |= {name: value for name, value in plain(recipe.loop).items() if (name, value) != ("compile", False)}
     return full if recipe.init is None else full | {"init": recipe.init.said()}
@@ -289,8 +289,10 @@ def with_model(recipe: Recipe, parameter: str, value: Json) -> Recipe:
     if parameter not in now:
         raise ConfigError([("", f"needs a model with a parameter {parameter!r}; {name} has {one_of(now)}.")])
     if now[parameter] == value:
-        said = f"model.{parameter} is {str(value).lower()}"
-        raise ConfigError([("", f"changes nothing: {said} already. Give the base another value, or drop this trick.")])
+        setting = f"model.{parameter} is {str(value).lower()}"
+        raise ConfigError(
+            [("", f"changes nothing: {setting} already. Give the base another value, or drop this trick.")]
+        )
     try:
         return replace(recipe, model=build(type(recipe.model), {**now, parameter: value}, f"model {name!r}", "model"))
     except ConfigError as error:
@@ -299,15 +301,15 @@ def with_model(recipe: Recipe, parameter: str, value: Json) -> Recipe:
 
 def changes(before: Recipe, after: Recipe) -> tuple[str, ...]:
     """The keys in which two recipes differ; the section alone where another class stands in it."""
-    found: list[str] = []
+    keys: list[str] = []
     for section in fields(Recipe):
         one, other = getattr(before, section.name), getattr(after, section.name)
         if type(one) is not type(other):
-            found.append(section.name)
+            keys.append(section.name)
         elif one is not None:
             differing = [f.name for f in fields(one) if getattr(one, f.name) != getattr(other, f.name)]
-            found += differing if section.name == "loop" else [f"{section.name}.{key}" for key in differing]
-    return tuple(found)
+            keys += differing if section.name == "loop" else [f"{section.name}.{key}" for key in differing]
+    return tuple(keys)
 
 
 def _near(key: str) -> str:
@@ -325,8 +327,8 @@ def _init(given: Json) -> Init | None:
         return None
     if not isinstance(given, Mapping):
         raise ConfigError([("init", f"is {given!r}; it must be a mapping such as {{study: NAME, variant: best}}.")])
-    made: Init = build(Init, given, "init", at="init")
-    return made
+    init: Init = build(Init, given, "init", at="init")
+    return init
 
 
 def _section(section: str, given: Json, registry: Registry) -> Any:

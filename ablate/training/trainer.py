@@ -101,8 +101,8 @@ def initialise(model: nn.Module, seed: int, done: set[int]) -> None:
             if id(parameter) not in done
         }
         done.update(map(id, own.values()))
-        known = [_draw(module, name, parameter, seed) for name, parameter in own.items()]
-        if not all(known):
+        drawn = [_draw(module, name, parameter, seed) for name, parameter in own.items()]
+        if not all(drawn):
             reset = getattr(module, "reset_parameters", None)
             if callable(reset):
                 with torch.random.fork_rng(devices=[]):
@@ -254,10 +254,10 @@ def _optimizer(
 ) -> torch.optim.Optimizer:
     """torch's optimizer, fused where it can be (1.5 to 3.5 times as fast a step), and what the tricks make of it."""
     classes = {SGD: torch.optim.SGD, Adam: torch.optim.Adam, AdamW: torch.optim.AdamW, RMSprop: torch.optim.RMSprop}
-    asked = recipe.optimizer
-    fused = {} if isinstance(asked, RMSprop) else {"fused": True}
+    settings = recipe.optimizer
+    fused = {} if isinstance(settings, RMSprop) else {"fused": True}
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer: torch.optim.Optimizer = classes[type(asked)](parameters, **plain(asked), **fused)
+    optimizer: torch.optim.Optimizer = classes[type(settings)](parameters, **plain(settings), **fused)
     for _, trick in tricks:
         optimizer = trick.optimizer(optimizer, model, facts)
     for group in optimizer.param_groups:

@@ -56,7 +56,7 @@ class Loaded:
             parts.append(f"the head {self.head} is new, drawn from its own stream")
         if self.shapes:
             told = [
-                f"{name} ({_shape(there)} there, {_shape(here)} here)" for name, (there, here) in self.shapes.items()
+                f"{name} ({_shape(theirs)} there, {_shape(ours)} here)" for name, (theirs, ours) in self.shapes.items()
             ]
             parts.append(f"another shape, so not loaded: {listed(told, most=8)}")
         if self.missing:
@@ -84,7 +84,7 @@ def read(path: Path, planned_sha256: str) -> dict[str, Tensor]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch warns of foreign pickles; they are refused just below
-            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise AblateError(
             f"{path} is no file of weights: it is no pickle at all, or it holds Python objects other than tensors, "
@@ -93,21 +93,21 @@ def read(path: Path, planned_sha256: str) -> dict[str, Tensor]:
     except (RuntimeError, EOFError, ValueError, KeyError, TypeError, AttributeError, UnicodeDecodeError) as error:
         first = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise AblateError(f"{path} is no file of weights, or only a part of one ({len(data)} bytes): {first}") from None
-    return _state_dict(found, path)
+    return _state_dict(content, path)
 
 
-def _state_dict(found: Any, path: Path) -> dict[str, Tensor]:
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     """The names and tensors in what a file held: a state dict, or a checkpoint that holds one."""
-    if isinstance(found, Mapping) and not _is_state(found):
-        found = next((found[key] for key in _WRAPPINGS if _is_state(found.get(key))), found)
-    if not _is_state(found):
-        what = f"a mapping of {listed(found, most=8)}" if isinstance(found, Mapping) else type(found).__name__
+    if isinstance(content, Mapping) and not _is_state(content):
+        content = next((content[key] for key in _WRAPPINGS if _is_state(content.get(key))), content)
+    if not _is_state(content):
+        what = f"a mapping of {listed(content, most=8)}" if isinstance(content, Mapping) else type(content).__name__
         raise AblateError(
             f"{path} holds {what}; a file of weights holds a state dict, which maps names to tensors, alone or under "
             f"{', '.join(map(repr, _WRAPPINGS))}."
         )
-    prefix = "module." if all(name.startswith("module.") for name in found) else ""  # DataParallel, AveragedModel
-    state = {name.removeprefix(prefix): tensor for name, tensor in found.items()}
+    prefix = "module." if all(name.startswith("module.") for name in content) else ""  # DataParallel, AveragedModel
+    state = {name.removeprefix(prefix): tensor for name, tensor in content.items()}
     for name, tensor in state.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
             raise AblateError(
@@ -116,9 +116,13 @@ def _state_dict(found: Any, path: Path) -> dict[str, Tensor]:
     return state
 
 
-def _is_state(found: Any) -> bool:
+def _is_state(content: Any) -> bool:
     """Whether something maps names to tensors. AveragedModel's counter stands beside its `module.` names."""
-    return isinstance(found, Mapping) and len(found) > 0 and all(isinstance(value, Tensor) for value in found.values())
+    return (
+        isinstance(content, Mapping)
+        and len(content) > 0
+        and all(isinstance(value, Tensor) for value in content.values())
+    )
 
 
 # ------------------------------------------------------------------------------------------------------------- fitting
@@ -136,9 +140,9 @@ def fit(model: nn.Module, state: State, head: Head = "auto") -> Loaded:
     fits = all(part in state and state[part].shape == own[part].shape for part in parts)
     if head == "keep" and not fits:
         weight = f"{name}.weight"
-        there = f"is {_shape(state[weight].shape)} in the file" if weight in state else "is not in the file"
+        stored = f"is {_shape(state[weight].shape)} in the file" if weight in state else "is not in the file"
         raise AblateError(
-            f"init.head is 'keep', but the last linear layer, {name}, {there} and {_shape(own[weight].shape)} here."
+            f"init.head is 'keep', but the last linear layer, {name}, {stored} and {_shape(own[weight].shape)} here."
         )
     new_head = head == "new" or not fits
     backbone = {key: tensor for key, tensor in own.items() if not (new_head and key in parts)}
@@ -171,24 +175,24 @@ def backbone(model: nn.Module, loaded: frozenset[str], layers: Sequence[str] = (
     layers: names of layers, or patterns such as `stage1_*`, to take only those. AblateError where one matches nothing.
     """
     head = head_of(model)
-    found = {
+    parameters = {
         name: parameter
         for name, parameter in model.named_parameters()
         if not name.startswith(f"{head}.") and (not loaded or name in loaded)
     }
     if not layers:
-        return found
+        return parameters
     chosen: dict[str, nn.Parameter] = {}
     for layer in layers:
-        inside = {name: found[name] for name in found if name == layer or fnmatchcase(name, f"{layer}.*")}
+        inside = {name: parameters[name] for name in parameters if name == layer or fnmatchcase(name, f"{layer}.*")}
         if not inside:
-            known = [name for name, _ in model.named_modules() if name]
+            names = [name for name, _ in model.named_modules() if name]
             raise AblateError(
                 f"no pretrained parameter lies in a layer called {layer!r}; the network has "
-                f"{listed(known, most=20)}.{did_you_mean(layer, known)}"
+                f"{listed(names, most=20)}.{did_you_mean(layer, names)}"
             )
         chosen |= inside
-    return {name: found[name] for name in found if name in chosen}
+    return {name: parameters[name] for name in parameters if name in chosen}
 
 
 def regroup(optimizer: torch.optim.Optimizer, parameters: Iterable[nn.Parameter], factor: float = 1.0) -> None:
@@ -221,17 +225,17 @@ def torchvision_file(name: str, *, download: bool) -> Path:
     import torchvision.models
 
     net, _, version = name.partition(".")
-    known = {weights.__name__: weights for weights in map(torchvision.models.get_model_weights, _weighted())}
+    sets = {weights.__name__: weights for weights in map(torchvision.models.get_model_weights, _weighted())}
     if version:
-        choices = known.get(net)
+        choices = sets.get(net)
         if choices is None or version not in choices.__members__:
-            listed = [f"{one}.{member}" for one, weights in known.items() for member in weights.__members__]
+            listed = [f"{one}.{member}" for one, weights in sets.items() for member in weights.__members__]
             raise AblateError(f"torchvision has no weights {name!r}.{did_you_mean(name, listed)}")
         weights = choices[version]
     elif net in _weighted():
         weights = torchvision.models.get_model_weights(net).DEFAULT
     else:
-        near = did_you_mean(net, [*_weighted(), *known])
+        near = did_you_mean(net, [*_weighted(), *sets])
         raise AblateError(
             f"torchvision has no weights for {net!r}; `resnet18` or `ResNet18_Weights.IMAGENET1K_V1`.{near}"
         )

@@ -58,12 +58,12 @@ def bracket_of(search: str, trial: int, steps: int) -> int:
 
 def rungs(bracket: int, steps: int) -> list[int]:
     """The steps at which trials of a bracket are halved; the end of a run is none."""
-    found = []
+    halvings = []
     step = KEPT**bracket
     while step < steps:
-        found.append(step)
+        halvings.append(step)
         step *= KEPT
-    return found
+    return halvings
 
 
 def goes_on(value: float, rung: Sequence[float], better: Better) -> bool:

@@ -113,10 +113,10 @@ def test_each_gpu_gives_as_many_slots_as_runs_share_it_and_takes_turns(monkeypat
     both = (Slot("cuda:0", 0), Slot("cuda:1", 0), Slot("cuda:0", 1), Slot("cuda:1", 1))
     assert both == slots(**asked, workers=None)
     assert both[:3] == slots(**asked, workers=3)
-    assert both[1::2] == slots(**asked, workers=None, asked=["cuda:1"])
+    assert both[1::2] == slots(**asked, workers=None, devices=["cuda:1"])
     assert 4 == len(slots(**asked, workers=64)), "no device beyond capacity"
     with pytest.raises(AblateError, match="there is no device 'cuda:2'"):
-        slots(**asked, workers=None, asked=["cuda:2"])
+        slots(**asked, workers=None, devices=["cuda:2"])
 
 
 def test_more_gpus_than_there_are_is_refused(monkeypatch):

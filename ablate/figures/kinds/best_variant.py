@@ -78,8 +78,8 @@ def _panel(curve: Curve, title: str, percent: bool) -> Panel:
         x = tuple(map(float, run.steps))
         marks.append(Series(x, run.values, colour="grey", dash="solid", width=0.8, faint=True, label="one seed"))
         if run.failed:
-            said = f"seed {run.seed}: failed ({run.failed})"
-            cross = Series(x[-1:], run.values[-1:], "a run failed", "grey", marker="cross", size=6, hover=(said,))
+            failure = f"seed {run.seed}: failed ({run.failed})"
+            cross = Series(x[-1:], run.values[-1:], "a run failed", "grey", marker="cross", size=6, hover=(failure,))
             marks.append(cross)
     hover = tuple(
         f"epoch {step}: {mean:.4g}, n={n}" for step, mean, n in zip(curve.steps, curve.mean, curve.n, strict=True)
@@ -108,15 +108,15 @@ def _mean(curve: Curve) -> str:
 def _caption(info: BestVariant, which: str) -> str:
     done = [run.seed for run in info.curves[0].seeds if not run.failed]
     failed = [run for run in info.curves[0].seeds if run.failed]
-    said = [f"{' and '.join(info.titles)} by epoch of {which}."]
+    sentences = [f"{' and '.join(info.titles)} by epoch of {which}."]
     n = len(done)
     mean = "thick: their mean" + (", shaded: its 95 % t interval" if n >= 3 else ", shaded: their range" * (n == 2))
-    said.append(f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}." if done else "No seed is done.")
+    sentences.append(f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}." if done else "No seed is done.")
     if failed:
         listed = in_words([f"seed {run.seed} ({run.failed})" for run in failed])
-        said.append(f"Crosses: failed and in no mean: {listed}.")
+        sentences.append(f"Crosses: failed and in no mean: {listed}.")
     if info.trained != info.variant:
-        said.append(f"The training is that of {info.trained}, whose final weights {info.variant} evaluates.")
+        sentences.append(f"The training is that of {info.trained}, whose final weights {info.variant} evaluates.")
     if not info.chosen:
-        said.append("Best: the highest-ranking mean among the variants with every planned seed done.")
-    return " ".join(said)
+        sentences.append("Best: the highest-ranking mean among the variants with every planned seed done.")
+    return " ".join(sentences)

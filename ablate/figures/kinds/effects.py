@@ -77,10 +77,10 @@ class EffectsFigure(Figure):
         compared = [row for row in source.rows if row.compared_with is not None and row.variant in chosen]
         if not compared:
             raise FigureError("effects need rows that are compared with another; there is none here.")
-        there = [row for row in compared if row.delta is not None]
-        if not there:
+        measured = [row for row in compared if row.delta is not None]
+        if not measured:
             raise FigureError("effects need a result of a row and of its comparison; there is none yet: `ablate run`.")
-        kept = _most_telling(there, self.limit)
+        kept = _most_telling(measured, self.limit)
         return Effects(
             study=source.study,
             metric=source.titled(source.metric),
@@ -96,7 +96,7 @@ class EffectsFigure(Figure):
                 ]
             ),
             missing=tuple(row.label or row.variant for row in compared if row.delta is None),
-            left_out=len(there) - len(kept),
+            left_out=len(measured) - len(kept),
             covers=percent(kept[0].confidence),
         )
 
@@ -116,12 +116,12 @@ class EffectsFigure(Figure):
             for rows in groups
         ]
         decided = [row for row in info.rows if row.verdict in ("helps", "hurts")]
-        said = [f"{row.label} {typeset(row.delta, info.digits, sign=True)} ({row.verdict})" for row in decided]
+        effects = [f"{row.label} {typeset(row.delta, info.digits, sign=True)} ({row.verdict})" for row in decided]
         return Scene(
             title=f"{info.study}: effects on {info.metric}",
             caption=_caption(info),
             alt=f"Forest plot of {len(info.rows)} differences in {info.metric}. "
-            + (f"Decided: {in_words(said)}." if said else "None is decided."),
+            + (f"Decided: {in_words(effects)}." if effects else "None is decided."),
             panels=tuple(panels),
         )
 
@@ -226,12 +226,12 @@ def _arrows(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, h
     """Where an interval goes on beyond the edge."""
     left = tuple(float(i) for i, row in rows if row.low is not None and row.low < low)
     right = tuple(float(i) for i, row in rows if row.high is not None and row.high > high)
-    found: list[Mark] = []
+    arrows: list[Mark] = []
     if left:
-        found.append(Series((low,) * len(left), left, colour=colour, marker="left"))
+        arrows.append(Series((low,) * len(left), left, colour=colour, marker="left"))
     if right:
-        found.append(Series((high,) * len(right), right, colour=colour, marker="right"))
-    return found
+        arrows.append(Series((high,) * len(right), right, colour=colour, marker="right"))
+    return arrows
 
 
 def _numbers(row: EffectRow, digits: int) -> str:
@@ -263,24 +263,26 @@ def _caption(info: Effects) -> str:
         interval = "without any interval or verdict, for which it takes three."
     else:
         interval = "without an interval, because no difference varies between the seeds."
-    said = [
+    sentences = [
         f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: {_of_what(info)} "
         f"{interval}"
     ]
     if info.minimum_effect:
-        said.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
+        sentences.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
     if any(bound is not None and not low <= bound <= high for row in info.rows for bound in (row.low, row.high)):
-        said.append("Arrows: the interval goes on beyond the axis.")
+        sentences.append("Arrows: the interval goes on beyond the axis.")
     if any(row.label.endswith("‡") for row in info.rows):
-        said.append("‡: differs by several tricks.")
+        sentences.append("‡: differs by several tricks.")
     failed = [f"{row.label} ({row.failed})" for row in info.rows if row.failed]
     if failed:
-        said.append(f"†: failed runs are left out of the means: {in_words(failed)}.")
+        sentences.append(f"†: failed runs are left out of the means: {in_words(failed)}.")
     collapsed = [f"{row.label} ({seeds_in_words(row.collapsed)})" for row in info.rows if row.collapsed]
     if collapsed:
-        said.append(f"Collapsed, so mean and interval say little: {in_words(collapsed)}.")
+        sentences.append(f"Collapsed, so mean and interval say little: {in_words(collapsed)}.")
     if info.missing:
-        said.append(f"Without a result: {in_words(info.missing)}.")
+        sentences.append(f"Without a result: {in_words(info.missing)}.")
     if info.left_out:
-        said.append(f"The {len(info.rows)} most telling of {len(info.rows) + info.left_out} rows; the table has all.")
-    return " ".join(said)
+        sentences.append(
+            f"The {len(info.rows)} most telling of {len(info.rows) + info.left_out} rows; the table has all."
+        )
+    return " ".join(sentences)

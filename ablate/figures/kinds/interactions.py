@@ -58,11 +58,13 @@ class InteractionsFigure(Figure):
         )  # fmt: skip
 
     def scene(self, info: Interactions) -> Scene:
-        said = [f"{' × '.join(pair.tricks)} {typeset(pair.estimate, info.digits, sign=True)}" for pair in info.pairs]
+        interactions = [
+            f"{' × '.join(pair.tricks)} {typeset(pair.estimate, info.digits, sign=True)}" for pair in info.pairs
+        ]
         return Scene(
             title=f"{info.study}: interactions on {info.metric}",
             caption=_caption(info),
-            alt=f"Interaction plots of pairs of tricks on {info.metric}. Interactions: {in_words(said)}.",
+            alt=f"Interaction plots of pairs of tricks on {info.metric}. Interactions: {in_words(interactions)}.",
             panels=tuple(_panel(pair, info) for pair in info.pairs),
             across=3,
             across_narrow=2,
@@ -99,7 +101,7 @@ def _panel(pair: Interaction, info: Interactions) -> Panel:
 
 
 def _caption(info: Interactions) -> str:
-    said = [
+    sentences = [
         f"{info.metric} ({info.better} is better) with and without each trick; solid: with the second trick, dashed: "
         "without it; averaged over the settings of all other tricks, bars: 95 % t interval over "
         f"{seeds_named(info.seeds)} (n = {len(info.seeds)} at most). Parallel lines: no interaction."
@@ -115,10 +117,10 @@ def _caption(info: Interactions) -> str:
         if pair.aliases:
             text += f" (not told apart from {in_words(pair.aliases)})"
         listed.append(text)
-    said.append(
+    sentences.append(
         "Interaction (half the difference of the differences, 95 % interval, p by Benjamini and Hochberg over all "
         f"interactions): {'; '.join(listed)}."
     )
     if info.left_out:
-        said.append(f"{info.left_out} further interactions are in `--view interactions`.")
-    return " ".join(said)
+        sentences.append(f"{info.left_out} further interactions are in `--view interactions`.")
+    return " ".join(sentences)

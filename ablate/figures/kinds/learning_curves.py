@@ -98,14 +98,14 @@ def _lines(label: str, curve: Curve, i: int) -> list[Mark]:
 
 def _failures(info: LearningCurves) -> list[Mark]:
     """Failed runs as far as they came, ending in a cross."""
-    found: list[Mark] = []
+    marks: list[Mark] = []
     for i, (label, curve) in enumerate(zip(info.labels, info.curves, strict=True)):
         for run in curve.seeds:
             if run.failed:
                 x, colour = tuple(map(float, run.steps)), LINES[i % len(LINES)][0]
-                said = f"{label}, seed {run.seed}: failed ({run.failed})"
-                found.append(Series(x, run.values, colour=colour, dash="solid", width=0.8, faint=True))
-                found.append(
+                failure = f"{label}, seed {run.seed}: failed ({run.failed})"
+                marks.append(Series(x, run.values, colour=colour, dash="solid", width=0.8, faint=True))
+                marks.append(
                     Series(
                         x[-1:],
                         run.values[-1:],
@@ -113,10 +113,10 @@ def _failures(info: LearningCurves) -> list[Mark]:
                         colour=colour,
                         marker="cross",
                         size=6,
-                        hover=(said,),
+                        hover=(failure,),
                     )
                 )
-    return found
+    return marks
 
 
 def _ceiling(info: LearningCurves) -> float | None:
@@ -133,7 +133,7 @@ def _caption(info: LearningCurves) -> str:
     n = sorted({n for curve in info.curves for n in curve.n})
     each = "no finished seed" if not n else f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
     band = "the shaded band is the 95 % t interval of the mean" if n and n[-1] >= 3 else "two seeds show their range"
-    said = [
+    sentences = [
         f"{info.metric} by epoch{f' ({info.better} is better)' if info.better else ''}: mean over the finished seeds "
         f"({each} of {seeds_in_words(info.seeds)})" + (f"; {band}." if n and n[-1] > 1 else ".")
     ]
@@ -143,10 +143,10 @@ def _caption(info: LearningCurves) -> str:
         if (seeds := [run.seed for run in curve.seeds if run.failed])
     ]
     if failed:
-        said.append(f"Crosses: runs that failed and are in no mean ({in_words(failed)}).")
+        sentences.append(f"Crosses: runs that failed and are in no mean ({in_words(failed)}).")
     if info.left_out:
-        said.append(
+        sentences.append(
             f"{len(info.curves)} of {len(info.curves) + info.left_out} variants are shown: the reference, the decided "
             "and the best."
         )
-    return " ".join(said)
+    return " ".join(sentences)

@@ -105,28 +105,28 @@ class ParetoFigure(Figure):
         )
 
 
-def _cost(source: Source, asked: str | None) -> str:
-    if asked is not None:
-        if asked == source.metric:
-            raise FigureError(f"the cost is {asked!r}, which is the metric itself; another one is needed.")
-        if asked not in source.values:
+def _cost(source: Source, chosen: str | None) -> str:
+    if chosen is not None:
+        if chosen == source.metric:
+            raise FigureError(f"the cost is {chosen!r}, which is the metric itself; another one is needed.")
+        if chosen not in source.values:
             listed = in_words([name for name in source.values if name != source.metric], 12)
             raise FigureError(
-                f"no run of {source.study} reports {asked!r}; there is {listed}.{did_you_mean(asked, source.values)}"
+                f"no run of {source.study} reports {chosen!r}; there is {listed}.{did_you_mean(chosen, source.values)}"
             )
-        return asked
-    there = [name for name in _COSTS if name in source.values]
-    for name in there:
-        known = [value for values in source.values[name].values() for value in values if value is not None]
-        if known and max(known) >= 1.1 * min(known):
+        return chosen
+    reported = [name for name in _COSTS if name in source.values]
+    for name in reported:
+        costs = [value for values in source.values[name].values() for value in values if value is not None]
+        if costs and max(costs) >= 1.1 * min(costs):
             return name
-    if not there:
+    if not reported:
         others = in_words([name for name in source.values if name != source.metric], 12)
         raise FigureError(
             f"no run of {source.study} reports parameters or train_seconds"
             + (f"; name a cost among what there is: `--with cost=NAME`, {others}." if others else ", nor another cost.")
         )
-    return there[-1]
+    return reported[-1]
 
 
 def _with_front(points: Sequence[Point], better: Better) -> list[Point]:
@@ -168,13 +168,13 @@ def _points(label: str, points: Sequence[Point], info: Pareto, i: int) -> Series
 def _caption(info: Pareto, front: Sequence[str]) -> str:
     n = sorted({point.n for point in info.points})
     each = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
-    said = [
+    sentences = [
         f"{info.metric} ({info.better} is better) against {info.cost}: means over {seeds_in_words(info.seeds)} "
         f"({each}), bars: {info.covers} t intervals of the mean. Line: the variants that no other beats in both, by "
         f"their means alone ({in_words(front)}); a difference there is not tested."
     ]
     if any(point.n < point.planned for point in info.points):
-        said.append("n=k/m: k of m seeds are done; failed ones are in no mean.")
+        sentences.append("n=k/m: k of m seeds are done; failed ones are in no mean.")
     if info.missing:
-        said.append(f"Without a result: {in_words(info.missing)}.")
-    return " ".join(said)
+        sentences.append(f"Without a result: {in_words(info.missing)}.")
+    return " ".join(sentences)

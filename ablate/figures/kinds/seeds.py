@@ -59,9 +59,9 @@ class SeedsFigure(Figure):
     def info(self, source: Source) -> Seeds:
         name, values = source.values_of(self.metric)
         chosen = {source.find(variant) for variant in self.variants} or set(source.variants)
-        asked = {(row.variant, row.compared_with): row for row in source.rows if row.variant in chosen}
+        distinct = {(row.variant, row.compared_with): row for row in source.rows if row.variant in chosen}
         rows = []
-        for row in asked.values():
+        for row in distinct.values():
             own = values[row.variant]
             of = [value for value in own if value is not None]
             rows.append(
@@ -129,42 +129,42 @@ def _lane(at: float, k: int, seeds: Sequence[int]) -> float:
 
 def _pairs(i: int, row: SeedRow, info: Seeds) -> Iterator[Mark]:
     """The comparison's points above the row's own, and lines between those of one seed."""
-    there = [
+    pairs = [
         (k, a, b)
         for k, (a, b) in enumerate(zip(row.against, row.values, strict=False))
         if a is not None and b is not None and info.low <= a <= info.high and info.low <= b <= info.high
     ]
-    if there:
-        x = tuple(value for _, a, b in there for value in (a, b, b))
+    if pairs:
+        x = tuple(value for _, a, b in pairs for value in (a, b, b))
         lanes = (i - _LANES, i + _LANES)
-        y = tuple(at for k, _, _ in there for at in (*(_lane(lane, k, info.seeds) for lane in lanes), None))
+        y = tuple(at for k, _, _ in pairs for at in (*(_lane(lane, k, info.seeds) for lane in lanes), None))
         yield Series(x, y, colour="grey", dash="solid", width=0.7, faint=True)
-    known = [(k, a) for k, a in enumerate(row.against) if a is not None and info.low <= a <= info.high]
-    if known:
+    points = [(k, a) for k, a in enumerate(row.against) if a is not None and info.low <= a <= info.high]
+    if points:
         yield Series(
-            tuple(a for _, a in known), tuple(_lane(i - _LANES, k, info.seeds) for k, _ in known), "its comparison",
+            tuple(a for _, a in points), tuple(_lane(i - _LANES, k, info.seeds) for k, _ in points), "its comparison",
             "grey", marker="hollow", size=3.2,
-            hover=tuple(f"{row.compared_with}, seed {info.seeds[k]}: {a:.5g}" for k, a in known),
+            hover=tuple(f"{row.compared_with}, seed {info.seeds[k]}: {a:.5g}" for k, a in points),
         )  # fmt: skip
 
 
 def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
     at = i + _LANES if paired and row.against else float(i)
-    known = [(k, value) for k, value in enumerate(row.values) if value is not None]
-    inside = [(k, value) for k, value in known if info.low <= value <= info.high]
+    points = [(k, value) for k, value in enumerate(row.values) if value is not None]
+    inside = [(k, value) for k, value in points if info.low <= value <= info.high]
     if inside:
         hover = tuple(f"{row.label}, seed {info.seeds[k]}: {value:.5g}" for k, value in inside)
         lanes = tuple(_lane(at, k, info.seeds) for k, _ in inside)
         yield Series(
             tuple(value for _, value in inside), lanes, "a run", "blue", marker="circle", size=3.6, hover=hover
         )
-    for k, value in known:
+    for k, value in points:
         seed = info.seeds[k]
         if not info.low <= value <= info.high:
             side = "left" if value < info.low else "right"
             edge = info.low if side == "left" else info.high
-            said = f"{row.label}, seed {seed}: {value:.5g}"
-            yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(said,))  # type: ignore[arg-type]
+            described = f"{row.label}, seed {seed}: {value:.5g}"
+            yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(described,))  # type: ignore[arg-type]
             beside: Literal["left", "right"] = "right" if side == "left" else "left"
             yield Label(edge, at - 0.42 * paired, f"{number(value)} (seed {seed})", beside)
     if row.mean is not None and info.low <= row.mean <= info.high:
@@ -180,19 +180,19 @@ def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
 def _caption(info: Seeds, n: Sequence[int], paired: bool) -> str:
     each = f"n = {n[0]}" if len(set(n)) == 1 else f"n = {min(n)} to {max(n)}"
     better = f" ({info.better} is better)" if info.better else ""
-    said = [f"{info.metric}{better}, a point per run ({each}, {seeds_in_words(info.seeds)}); bars: means."]
+    sentences = [f"{info.metric}{better}, a point per run ({each}, {seeds_in_words(info.seeds)}); bars: means."]
     if paired and any(row.against for row in info.rows):
-        said.append("Hollow: the variant that the row is compared with; lines join the two runs of a seed.")
+        sentences.append("Hollow: the variant that the row is compared with; lines join the two runs of a seed.")
     collapsed = [f"{row.label} ({seeds_in_words(row.collapsed)})" for row in info.rows if row.collapsed]
     if collapsed:
-        said.append(f"Collapsed seeds are beyond the axis, their values beside the arrows: {in_words(collapsed)}.")
+        sentences.append(f"Collapsed seeds are beyond the axis, their values beside the arrows: {in_words(collapsed)}.")
     failed = [
         f"{row.label} ({in_words([f'seed {seed}: {why}' for seed, why in sorted(row.failed.items())])})"
         for row in info.rows
         if row.failed
     ]
     if failed:
-        said.append(f"Crosses at the edge: failed runs, which have no value: {in_words(failed)}.")
+        sentences.append(f"Crosses at the edge: failed runs, which have no value: {in_words(failed)}.")
     if info.left_out:
-        said.append(f"The first {len(info.rows)} of {len(info.rows) + info.left_out} rows.")
-    return " ".join(said)
+        sentences.append(f"The first {len(info.rows)} of {len(info.rows) + info.left_out} rows.")
+    return " ".join(sentences)

@@ -194,15 +194,15 @@ def _caption(info: Tuning, reached: float) -> str:
     history = info.history
     counts = {state: sum(trial.state == state for trial in history.trials) for state in ("done", "pruned", "failed")}
     listed = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-    said = [
+    sentences = [
         f"Tuning of {history.variant} for {info.metric} ({history.better} is better): {len(history.trials)} trials "
         f"({listed}), one seed each unless the study says otherwise; the best reached {number(reached)}, chosen among "
         "all trials and so optimistic."
     ]
     if history.baseline is not None:
-        said.append(f"Dashed: {history.variant} before tuning ({number(history.baseline)}).")
+        sentences.append(f"Dashed: {history.variant} before tuning ({number(history.baseline)}).")
     if counts["pruned"] or counts["failed"]:
-        said.append("Trials without a value stand at the worst one.")
+        sentences.append("Trials without a value stand at the worst one.")
     if history.importance:
-        said.append(f"Importance by Optuna's evaluator: {in_words(_shares(history))}.")
-    return " ".join(said)
+        sentences.append(f"Importance by Optuna's evaluator: {in_words(_shares(history))}.")
+    return " ".join(sentences)

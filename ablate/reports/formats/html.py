@@ -62,7 +62,7 @@ def page(document: Document) -> str:
 def _policy(scripts: Sequence[str]) -> str:
     """Nothing is loaded, and only these scripts run."""
     hashes = (base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode() for script in scripts)
-    run = " ".join(f"'sha256-{made}'" for made in hashes) or "'none'"
+    run = " ".join(f"'sha256-{digest}'" for digest in hashes) or "'none'"
     return (
         f"default-src 'none'; script-src {run}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
         "form-action 'none'"
@@ -89,13 +89,13 @@ def _block(block: Block, table: Format) -> Iterator[str]:
             yield from _bullets(block, table)
         case Code(text):
             lines = "\n".join(_indented(line, table) for line in text.split("\n"))
-            made = f'<pre tabindex="0"><code>{lines}</code></pre>'
+            listing = f'<pre tabindex="0"><code>{lines}</code></pre>'
             count = text.count("\n") + 1
-            yield f"<details><summary>{count} lines</summary>\n{made}\n</details>" if count > SHOWN else made
+            yield f"<details><summary>{count} lines</summary>\n{listing}\n</details>" if count > SHOWN else listing
         case Terms(items):
             yield "<dl>"
-            for term, said in items:
-                yield f"<dt>{table.text(term)}</dt><dd>{_line(said, table)}</dd>"
+            for term, explained in items:
+                yield f"<dt>{table.text(term)}</dt><dd>{_line(explained, table)}</dd>"
             yield "</dl>"
         case Table():
             yield _table(block, table)
@@ -122,10 +122,10 @@ def _bullets(block: Bullets, table: Format) -> Iterator[str]:
 
 
 def _table(block: Table, table: Format) -> str:
-    made = table.render(block.data, TableOptions(caption=block.caption, label=block.label))
+    rendered = table.render(block.data, TableOptions(caption=block.caption, label=block.label))
     rows = len(block.data.rows)
     kind = "scroll tall" if rows > LONG else "scroll"
-    return f'<div class="{kind}" role="region" aria-label="{table.text(block.caption)}" tabindex="0">\n{made}</div>'
+    return f'<div class="{kind}" role="region" aria-label="{table.text(block.caption)}" tabindex="0">\n{rendered}</div>'
 
 
 def _picture(block: Picture, table: Format) -> str:

@@ -36,25 +36,25 @@ ROWS = 40
 def files(document: Document, name: str) -> dict[str, bytes]:
     """The report and its figures, by the names of their files. Equal documents give equal bytes."""
     stem = PurePath(name).stem
-    made: dict[str, bytes] = {}
+    drawings: dict[str, bytes] = {}
     table: Format = Registry().make("tables", "latex", {})
-    parts = [part for section in document.sections for part in _section(section, stem, table, made)]
+    parts = [part for section in document.sections for part in _section(section, stem, table, drawings)]
     text = _DOCUMENT % {
         "title": table.text(document.title),
         "subtitle": table.text(document.subtitle),
         "body": "\n\n".join(parts),
     }
-    return {name: text.encode("utf-8"), **made}
+    return {name: text.encode("utf-8"), **drawings}
 
 
-def _section(section: Section, stem: str, table: Format, made: dict[str, bytes]) -> Iterator[str]:
+def _section(section: Section, stem: str, table: Format, drawings: dict[str, bytes]) -> Iterator[str]:
     yield rf"\section{{{table.text(section.title)}}}"
     for block in section.blocks:
-        yield _block(block, stem, table, made)
+        yield _block(block, stem, table, drawings)
 
 
-def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> str:
-    """One block; what it draws is added to `made`."""
+def _block(block: Block, stem: str, table: Format, drawings: dict[str, bytes]) -> str:
+    """One block; what it draws is added to `drawings`."""
     match block:
         case Paragraph(text):
             return _line(text, table)
@@ -69,13 +69,13 @@ def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> st
             lines = "\\\\\n".join(_code(line, table) for line in text.split("\n"))
             return f"\\begin{{flushleft}}\\small\\ttfamily\n{lines}\n\\end{{flushleft}}"
         case Terms(items):
-            listed = "\n".join(rf"\item[{{{table.text(term)}}}] {_line(said, table)}" for term, said in items)
+            listed = "\n".join(rf"\item[{{{table.text(term)}}}] {_line(explained, table)}" for term, explained in items)
             return f"\\begin{{description}}\n{listed}\n\\end{{description}}"
         case Table():
             return _table(block, table)
         case Picture(name, scene):
             file = f"{''.join(c if c.isalnum() and c.isascii() else '-' for c in stem)}-{name.replace('_', '-')}.pdf"
-            made[file] = paper.draw(scene, "pdf", 2)
+            drawings[file] = paper.draw(scene, "pdf", 2)
             return (
                 "\\begin{figure}[htbp]\n\\centering\n"
                 f"\\includegraphics[width=\\linewidth]{{{file}}}\n"
@@ -86,14 +86,14 @@ def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> st
 def _table(block: Table, table: Format) -> str:
     """One table, or several that go on."""
     rows = block.data.rows
-    made = []
+    tables = []
     for start in range(0, max(len(rows), 1), ROWS):
         part = _rows(block.data, start)
         go_on = f" (rows {start + 1} to {start + len(part.rows)} of {len(rows)})" if len(rows) > ROWS else ""
         label = f"tab:{block.label}" + (f"-{start // ROWS + 1}" if start else "")
         options = TableOptions(caption=block.caption + go_on, label=label)
-        made.append(table.render(part, options).rstrip())
-    return "\n\n".join(made)
+        tables.append(table.render(part, options).rstrip())
+    return "\n\n".join(tables)
 
 
 def _rows(data: TableData | ViewData, start: int) -> TableData | ViewData:

@@ -27,22 +27,22 @@ from ablate.tables.table import Format, TableOptions
 def files(document: Document, name: str) -> dict[str, bytes]:
     """The report and its figures, by the names of their files. Equal documents give equal bytes."""
     stem = PurePath(name).stem
-    made: dict[str, bytes] = {}
+    drawings: dict[str, bytes] = {}
     table = Registry().make("tables", "markdown", {})
     parts = [f"# {table.text(document.title)}", table.text(document.subtitle)]
     for section in document.sections:
-        parts += _section(section, stem, table, made)
-    return {name: ("\n\n".join(parts) + "\n").encode("utf-8"), **made}
+        parts += _section(section, stem, table, drawings)
+    return {name: ("\n\n".join(parts) + "\n").encode("utf-8"), **drawings}
 
 
-def _section(section: Section, stem: str, table: Format, made: dict[str, bytes]) -> Iterator[str]:
+def _section(section: Section, stem: str, table: Format, drawings: dict[str, bytes]) -> Iterator[str]:
     yield f"## {table.text(section.title)}"
     for block in section.blocks:
-        yield _block(block, stem, table, made)
+        yield _block(block, stem, table, drawings)
 
 
-def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> str:
-    """One block; what it draws is added to `made`."""
+def _block(block: Block, stem: str, table: Format, drawings: dict[str, bytes]) -> str:
+    """One block; what it draws is added to `drawings`."""
     match block:
         case Paragraph(text):
             return _item(text, table)
@@ -53,12 +53,12 @@ def _block(block: Block, stem: str, table: Format, made: dict[str, bytes]) -> st
         case Code(text):
             return code_block(text)
         case Terms(items):
-            return "\n".join(f"- **{table.text(term)}**: {_line(said, table)}" for term, said in items)
+            return "\n".join(f"- **{table.text(term)}**: {_line(explained, table)}" for term, explained in items)
         case Table(data, caption, _):
             return table.render(data, TableOptions(caption=caption)).rstrip("\n")
         case Picture(name, scene):
             file = f"{stem}-{name}.svg"
-            made[file] = paper.draw(scene, "svg", 2)
+            drawings[file] = paper.draw(scene, "svg", 2)
             title = f"**{table.text(scene.title)}.** {table.text(scene.caption)}"
             return f"![{table.text(scene.alt)}]({file.replace(' ', '%20')})\n\n{title}"
 
@@ -77,11 +77,11 @@ def _runs(text: str) -> list[str]:
 
 def _item(text: Line, table: Format) -> str:
     """A line as a paragraph or an item: what would start a list, a heading or a quotation there is escaped."""
-    made = _line(text, table)
-    if made[:1] in "-+#=" or (made[:1].isdigit() and made.lstrip("0123456789")[:1] in (".", ")")):
-        digits = len(made) - len(made.lstrip("0123456789"))
-        return f"{made[:digits]}\\{made[digits:]}"
-    return made
+    escaped = _line(text, table)
+    if escaped[:1] in "-+#=" or (escaped[:1].isdigit() and escaped.lstrip("0123456789")[:1] in (".", ")")):
+        digits = len(escaped) - len(escaped.lstrip("0123456789"))
+        return f"{escaped[:digits]}\\{escaped[digits:]}"
+    return escaped
 
 
 def _line(text: Line, table: Format) -> str:

@@ -172,10 +172,10 @@ class Setter:
 
     def length(self, layout: Layout) -> float:
         """In pages: the last one counts as far as its print reaches."""
-        found = typst.query(
+        reached = typst.query(
             self._written(layout), "<end>", field="value", one=True, root=self._folder, ignore_system_fonts=True
         )
-        pages, page, column, share = json.loads(found)
+        pages, page, column, share = json.loads(reached)
         if page < pages:  # what floats stands behind the end of the text
             return float(pages)
         return float(page - 1 + (column + share) / 2)
@@ -204,11 +204,11 @@ class Setter:
         return "\n".join(drawable(row) for part in parts for row in part.split("\n"))
 
     def _rest(self, left_out: Sequence[str], shortened: Sequence[str], layout: Layout) -> str:
-        said = [f"Left out: {in_words(left_out, 20)}."] * bool(left_out)
-        said += [f"Shortened: {in_words(shortened, 20)}."] * bool(shortened)
-        if not said or not self.document.more:
+        sentences = [f"Left out: {in_words(left_out, 20)}."] * bool(left_out)
+        sentences += [f"Shortened: {in_words(shortened, 20)}."] * bool(shortened)
+        if not sentences or not self.document.more:
             return ""
-        text = line(f"For two pages. {' '.join(said)} In full: ", code(self.document.more), ".")
+        text = line(f"For two pages. {' '.join(sentences)} In full: ", code(self.document.more), ".")
         return f"#par(text(size: {layout.minor}pt, {self._line(text)}))"
 
     # ------------------------------------------------------------------------------------------------------ blocks
@@ -225,7 +225,9 @@ class Setter:
             case Code(text):
                 return f"#listing({_string(text)})"
             case Terms(items):
-                terms = ", ".join(f"terms.item({self._table.text(term)}, {self._line(said)})" for term, said in items)
+                terms = ", ".join(
+                    f"terms.item({self._table.text(term)}, {self._line(explained)})" for term, explained in items
+                )
                 return f"#terms({terms})"
             case Table():
                 return self._table_of(block, layout)
@@ -234,8 +236,8 @@ class Setter:
 
     def _bullets(self, block: Bullets, layout: Layout) -> str:
         items = block.items[: layout.minors] if block.minor else block.items
-        made = f"#{'enum' if block.numbered else 'list'}({', '.join(map(self._line, items))})"
-        return f"#text(size: {layout.minor}pt)[{made}]" if block.minor else made
+        bullets = f"#{'enum' if block.numbered else 'list'}({', '.join(map(self._line, items))})"
+        return f"#text(size: {layout.minor}pt)[{bullets}]" if block.minor else bullets
 
     def _table_of(self, block: Table, layout: Layout) -> str:
         data = block.data if layout.also or isinstance(block.data, ViewData) else replace(block.data, also={})
@@ -243,8 +245,8 @@ class Setter:
         gone = len(data.rows) - len(cut.rows)
         why = "" if isinstance(data, ViewData) else ": those decided first, then the largest differences"
         caption = f"{block.caption}. {len(cut.rows)} of {len(data.rows)} rows{why}" if gone else block.caption
-        made = self._table.render(cut, TableOptions(caption=caption, label=block.label))
-        fitted = f"#fitted[#set text(size: {layout.table}pt)\n{made}]"
+        rendered = self._table.render(cut, TableOptions(caption=caption, label=block.label))
+        fitted = f"#fitted[#set text(size: {layout.table}pt)\n{rendered}]"
         wide = _characters(cut) * 0.46 * layout.table > (210 - 2 * layout.margin_mm - 5) / 2 * 72 / 25.4
         return f'#place(auto, scope: "parent", float: true, block(width: 100%)[{fitted}])' if wide else fitted
 

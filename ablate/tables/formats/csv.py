@@ -38,12 +38,12 @@ def _names(line: dict[str, Any]) -> dict[str, str]:
 
 def _parts(every: list[dict[str, Any]]) -> dict[str, list[str]]:
     """The parts of each estimate of a view. A row without it has the same columns, empty."""
-    found: dict[str, dict[str, None]] = {}
+    columns: dict[str, dict[str, None]] = {}
     for record in every:
         for name, value in record.items():
             if isinstance(value, dict) and name not in ("failures", "also"):
-                found.setdefault(name, {}).update(dict.fromkeys(value))
-    return {name: list(parts) for name, parts in found.items()}
+                columns.setdefault(name, {}).update(dict.fromkeys(value))
+    return {name: list(parts) for name, parts in columns.items()}
 
 
 def _flat(record: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:

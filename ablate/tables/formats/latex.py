@@ -158,18 +158,18 @@ _Column = _Text | _Numbers
 
 
 def _columns(laid_out: Grid) -> list[_Column]:
-    found: list[_Column] = []
+    columns: list[_Column] = []
     cells = [row for group in laid_out.groups for row in group.rows]
     for i, numeric in enumerate(laid_out.numeric):
         parted = [_parted(row[i].text) for row in cells] if numeric else []
         heads = [head for head, _ in parted if head]
         if not heads:
             tick = bool(laid_out.ticks) and laid_out.ticks[i]
-            found.append(_Text("c" if tick else "r" if numeric else "l"))
+            columns.append(_Text("c" if tick else "r" if numeric else "l"))
             continue
         (sign, whole), places = _width(heads), max(len(head.partition(".")[2]) for head in heads)
-        found.append(_Numbers(whole, places, sign, _tails([tail for head, tail in parted if head])))
-    return found
+        columns.append(_Numbers(whole, places, sign, _tails([tail for head, tail in parted if head])))
+    return columns
 
 
 def _parted(text: str) -> tuple[str, str]:
@@ -185,7 +185,7 @@ def _tails(tails: Sequence[str]) -> dict[str, list[_Width]]:
     by_shape: dict[str, list[list[str]]] = {}
     for tail in tails:
         by_shape.setdefault(_shape(tail), []).append(_NUMBER.findall(tail))
-    return {shape: [_width(place) for place in zip(*found, strict=True)] for shape, found in by_shape.items()}
+    return {shape: [_width(place) for place in zip(*numbers, strict=True)] for shape, numbers in by_shape.items()}
 
 
 def _shape(tail: str) -> str:

@@ -50,11 +50,11 @@ def _tables(laid_out: Grid) -> list[str]:
     head, rule, *body = tabulate(
         rows, header, tablefmt="pipe", colalign=align, disable_numparse=True, preserve_whitespace=True
     ).split("\n")
-    found, start = [], 0
+    tables, start = [], 0
     for group in laid_out.groups:
-        found.append("\n".join([head, rule, *body[start : start + len(group.rows)]]))
+        tables.append("\n".join([head, rule, *body[start : start + len(group.rows)]]))
         start += len(group.rows)
-    return found
+    return tables
 
 
 def _cell(cell: Entry) -> str:

@@ -35,7 +35,7 @@ def with_blurpool(model: nn.Module) -> nn.Module:
 
     from ablate.training import layers
 
-    found = 0
+    replaced = 0
     for parent in list(model.modules()):
         for name, pool in list(parent.named_children()):
             if not isinstance(pool, (nn.MaxPool2d, nn.AvgPool2d)) or pool.padding not in (0, (0, 0)):
@@ -43,7 +43,7 @@ def with_blurpool(model: nn.Module) -> nn.Module:
             if pool.kernel_size in (2, (2, 2)) and pool.stride in (2, (2, 2)):
                 blur = layers.halving("blur") if isinstance(pool, nn.MaxPool2d) else layers.BlurPool()
                 setattr(parent, name, blur)
-                found += 1
-    if not found:
+                replaced += 1
+    if not replaced:
         raise ConfigError([("", "blurpool changes 2x2 pools, and the model has none (vgg and resnet9 have).")])
     return model

@@ -49,8 +49,8 @@ def with_rezero(model: nn.Module, start: float) -> nn.Module:
 
     from ablate.training import layers
 
-    found = [m for m in model.modules() if isinstance(m, layers.Residual) and m.shortcut is not None]
-    branches = [block.branch for block in found if isinstance(block.branch, nn.Sequential)]
+    blocks = [m for m in model.modules() if isinstance(m, layers.Residual) and m.shortcut is not None]
+    branches = [block.branch for block in blocks if isinstance(block.branch, nn.Sequential)]
     if not branches:
         raise ConfigError([("", "rezero needs blocks of ablate.layers.Residual with a skip connection.")])
     for branch in branches:

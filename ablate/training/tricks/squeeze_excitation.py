@@ -44,12 +44,12 @@ def with_squeeze_excitation(model: nn.Module, reduction: int) -> nn.Module:
     if not blocks:
         named = [m for m in model.modules() if isinstance(m, nn.Sequential)]
         blocks = [m for m in named if {"conv", "act"} <= dict(m.named_children()).keys()]  # layers.conv_block
-    found = 0
+    added = 0
     for block in blocks:
         convolutions = [module for module in block.modules() if isinstance(module, nn.Conv2d)]
         if isinstance(block, nn.Sequential) and convolutions:
             block.add_module("squeeze_excite", layers.SqueezeExcite(convolutions[-1].out_channels, reduction))
-            found += 1
-    if not found:
+            added += 1
+    if not added:
         raise ConfigError([("", "squeeze_excitation needs blocks made by ablate.layers, and the model has none.")])
     return model
