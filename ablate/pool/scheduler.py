@@ -14,6 +14,8 @@ from typing import Literal
 from ablate.pool.executor import Slot
 from ablate.records import Json, Limits, Reason, RunSpec
 
+# Both chosen, not measured. Where they are wrong a run ends as `oom` and is tried again with a device to itself, so a
+# wrong guess costs an attempt and no result (tests/pool/test_host.py: liars that claim 30 % and take 60 %).
 SHARE = 0.95
 """Of a device's memory, what runs may take: the driver, the screen and fragments have the rest."""
 
@@ -50,6 +52,7 @@ class _Place:
     others: bool = False
 
     def takes(self, need: int | None) -> bool:
+        # What nobody has seen the size of goes alone: two such runs beside each other might both run out of memory.
         return not self.closed and (self.runs == 0 if need is None else need <= self.left)
 
     def hold(self, need: int | None) -> None:
@@ -76,9 +79,11 @@ def pack(
         """None: the whole of a device."""
         if key in alone:
             return None
+        # Slots alone then say how many go beside each other, so that every run fits everywhere.
         if memory is None:
             return 0
         size = memory.needs.get(key)
+        # More than any device has can only be tried on one that is idle; refused, it would wait for ever.
         return size if size is not None and size <= most else None
 
     for one in held:
@@ -90,6 +95,7 @@ def pack(
     placed: list[tuple[str, Slot]] = []
     kept = False
     for key in waiting:
+        # Also where no slot is free.
         if all(places[slot.device].closed for slot in free):
             break
         wanted = need(key)
@@ -236,9 +242,12 @@ Action = Launch | Stop | Rescue | Renew | Finish
 def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
     """The next actions, in the order in which to do them. `now_s` is on the clock of `since_s` and `renewed_s`."""
     actions: list[Action] = []
+    # At a third, so two renewals may be late or refused before the lease is over: with 30 s every 10 s.
     if snapshot.working and now_s - snapshot.renewed_s >= snapshot.lease_s / 3:
         actions.append(Renew(tuple(work.token for work in snapshot.working)))
     for other in snapshot.elsewhere:
+        # The slot of a rescued attempt stays in `taken` until the dispatcher has looked again, so nothing starts
+        # there before.
         if other.fate != "held":
             message = "its worker is gone" if other.fate == "gone" else "its lease ended without a sign of life"
             actions.append(Rescue(other.token, message, try_again("lost", other.attempts, snapshot.limits)))
@@ -246,6 +255,7 @@ def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
     if snapshot.stopping:
         return actions if snapshot.working else [*actions, Finish()]
     starts = _starts(snapshot)
+    # Stay while another dispatcher executes a run of this plan: if it dies, nobody else may be there to take it up.
     nothing_left = not (snapshot.waiting or snapshot.working or snapshot.wanted_elsewhere)
     return [*actions, *starts] if not nothing_left else [*actions, Finish()]
 
@@ -253,6 +263,7 @@ def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
 def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
     stops: list[Action] = []
     for work in snapshot.working:
+        # Asked once: its end comes as an event, perhaps a while later.
         if work.stopping:
             continue
         limit = snapshot.limits.timeout_s
@@ -279,6 +290,7 @@ def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:
     A cancelled attempt costs nothing; a pruned one neither, but who stopped it decides when it goes on. An error, a
     divergence or a bad result would only repeat itself; a timeout too.
     """
+    # `attempts` counts executions that the infrastructure did not interrupt, so a cancelled one is not among them.
     return reason == "cancelled" or (reason in RETRIED and attempts < limits.attempts)
 
 
