@@ -90,13 +90,13 @@ def one_line(text: str) -> str:
 
 def decimals(spreads: Iterable[float | None], numbers: Iterable[float | None] = ()) -> int:
     """As many decimals as show two digits of the median spread (0 to 8); without any, as the numbers have (0 to 2)."""
-    known = [value for value in numbers if value is not None]
+    values = [value for value in numbers if value is not None]
     spread = [abs(value) for value in spreads if value]
     if spread:
         return min(max(1 - math.floor(math.log10(statistics.median(spread))), 0), 8)
     # A parameter count of 63.7 million, or an accuracy that a paper prints as 81.8, has no more digits than that.
-    shown = (places for places in (0, 1) if all(math.isclose(value, round(value, places)) for value in known))
-    return next(shown, 2) if known else 2
+    shown = (places for places in (0, 1) if all(math.isclose(value, round(value, places)) for value in values))
+    return next(shown, 2) if values else 2
 
 
 def fixed(value: float, digits: int, *, sign: bool = False, minus: str = "-") -> str:

@@ -76,10 +76,10 @@ def follow(looks: Sequence[Look]) -> Course:
         if not look.over[still].all():
             return Course(at, settled, adjusted, k)
         here = np.minimum(count * holm(np.where(still & ~look.inert, look.p, np.nan), size - rejected), 1.0)
-        found = still & (here < ALPHA)
-        rejected += int(found.sum())
+        different = still & (here < ALPHA)
+        rejected += int(different.sum())
         at[still], adjusted[still] = k, here[still]
-        settled |= found | (still & ((look.p_equivalent < ALPHA / count) | look.inert))
+        settled |= different | (still & ((look.p_equivalent < ALPHA / count) | look.inert))
     return Course(at, settled, adjusted, None)
 
 
@@ -103,10 +103,10 @@ def wanted(course: Course, seeds: Sequence[int], of: Sequence[int], against: Seq
     judged = sizes[np.maximum(course.at, 0)]
     going = ~course.settled if course.current is not None else np.zeros(len(judged), dtype=bool)
     current = sizes[course.current or 0]
-    found = []
+    per_variant = []
     for each in (np.where(going, current, judged), np.where(going, sizes[-1], judged), judged):
         most = np.full(variants, sizes[0])
         np.maximum.at(most, list(of), each)
         np.maximum.at(most, list(against), each)
-        found.append(most)
-    return Wanted(*found)
+        per_variant.append(most)
+    return Wanted(*per_variant)

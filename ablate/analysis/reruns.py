@@ -46,15 +46,15 @@ def sentences(reruns: Sequence[Mapping[str, Json]], metric: Metric, rows: Sequen
     at = "end" if metric.at == "last" else "any_step"
     apart = max(float(rerun[at].get(metric.name, 0.0)) for rerun in reruns)
     far = f"by up to {apart:.3g}" if apart else "not at all"
-    said = (
+    sentence = (
         f"Noise floor: {_runs(len(reruns))} executed again{where}; {same} came out bit-identical, and {metric.name} "
         f"differed {far}{'' if at == 'end' else ' at any step'}."
     )
     below = [row.variant for row in rows if row.delta is not None and not row.identical and abs(row.delta) < apart]
     if below:
         more = f" and {len(below) - 6} more" if len(below) > 6 else ""
-        said += f" That is more than the difference of {', '.join(below[:6])}{more}."
-    return [said]
+        sentence += f" That is more than the difference of {', '.join(below[:6])}{more}."
+    return [sentence]
 
 
 def of_run(rerun: Mapping[str, Json]) -> str:

@@ -133,9 +133,9 @@ class Measured:
         values = self.values[self.metric.name]
         if self.given is not None:
             return None
-        there = values[np.isfinite(values)]
+        counted = values[np.isfinite(values)]
         rows = int(np.isfinite(values).any(axis=1).sum())
-        return float(there[0]) if rows >= 2 and len(there) >= 3 and bool((there == there[0]).all()) else None
+        return float(counted[0]) if rows >= 2 and len(counted) >= 3 and bool((counted == counted[0]).all()) else None
 
 
 def rows(measured: Measured) -> tuple[Row, ...]:
@@ -152,27 +152,27 @@ def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
     A row that is compared with nothing stands by the seeds of the last look that judged a row compared with it. Before
     the first look is over its values are described and nothing is tested: a look at fewer seeds would be one more look.
     """
-    course, asked, count = measured.course, measured.wanted, len(measured.looks)
+    course, seeds, count = measured.course, measured.wanted, len(measured.looks)
     place = {pair: i for i, pair in enumerate(measured.family)}
     index = {name: i for i, name in enumerate(measured.variants)}
     at_look = []
     for k, part in enumerate(measured.looks):
         at_look.append(_rows(part, _tested(part), np.where(course.at == k, course.p_adjusted, np.nan)))
     sizes = [len(part.seeds) for part in measured.looks]
-    found = []
+    rows = []
     for i, row in enumerate(measured.asked):
         v = index[row.variant]
         if row.compared_with is None:
-            shown = at_look[sizes.index(int(asked.shown[v]))][i]
-            found.append(replace(shown, planned=measured.looks[sizes.index(int(asked.now[v]))].planned[v]))
+            shown = at_look[sizes.index(int(seeds.shown[v]))][i]
+            rows.append(replace(shown, planned=measured.looks[sizes.index(int(seeds.now[v]))].planned[v]))
             continue
         j = place[row.variant, row.compared_with]
         at, settled = int(course.at[j]), bool(course.settled[j])
         shown = at_look[max(at, 0)][i]
         going = None if settled or course.current is None else measured.looks[course.current].planned[v]
         shown = replace(shown, look=at + 1, stopped_early=settled and at < count - 1, planned=going or shown.planned)
-        found.append(shown if at >= 0 else replace(shown, **_NOT_TESTED))
-    return tuple(found)
+        rows.append(shown if at >= 0 else replace(shown, **_NOT_TESTED))
+    return tuple(rows)
 
 
 _NOT_TESTED: Mapping[str, Any] = {
@@ -215,23 +215,23 @@ def _rows(measured: Measured, tested: Differences, adjusted: Array) -> list[Row]
     effects = _effects(measured, tested, adjusted, _within(measured, tested) * ALPHA / measured.alpha)
     also = _also(measured)
     fallen = collapsed(measured.values[measured.metric.name], measured.metric.better)
-    found = []
-    for asked in measured.asked:
-        i = index[asked.variant]
-        found.append(
+    rows = []
+    for row in measured.asked:
+        i = index[row.variant]
+        rows.append(
             Row(
-                variant=asked.variant, design=asked.design, tricks=measured.tricks[i],
-                compared_with=asked.compared_with, planned=measured.planned[i], n=int(summary.n[i]),
+                variant=row.variant, design=row.design, tricks=measured.tricks[i],
+                compared_with=row.compared_with, planned=measured.planned[i], n=int(summary.n[i]),
                 failed=sum(measured.failures[i].values()), mean=_number(summary.mean[i]), std=_number(summary.std[i]),
                 ci_low=_number(summary.ci_low[i]), ci_high=_number(summary.ci_high[i]), low=_number(summary.low[i]),
                 high=_number(summary.high[i]), also=also[i], failures=measured.failures[i],
-                label=asked.label or asked.variant, differs=asked.differs, placebo=asked.placebo,
-                collapsed=tuple(seed for seed, there in zip(measured.seeds, fallen[i], strict=True) if there),
+                label=row.label or row.variant, differs=row.differs, placebo=row.placebo,
+                collapsed=tuple(seed for seed, fell in zip(measured.seeds, fallen[i], strict=True) if fell),
                 confidence=1 - measured.alpha,
-                **(_NO_EFFECT if asked.compared_with is None else effects[asked.variant, asked.compared_with]),
+                **(_NO_EFFECT if row.compared_with is None else effects[row.variant, row.compared_with]),
             )
         )  # fmt: skip
-    return found
+    return rows
 
 
 _NO_EFFECT: Mapping[str, Any] = {
@@ -248,8 +248,8 @@ def _effects(
     metric = measured.metric
     better = 1 if metric.better == "higher" else -1
     needed, at_most = _more_seeds(measured, tested)
-    differs = {(asked.variant, asked.compared_with): asked.differs for asked in measured.asked}
-    found = {}
+    differs = {(row.variant, row.compared_with): row.differs for row in measured.asked}
+    effects = {}
     for i, (variant, reference) in enumerate(measured.family):
         sign = better * direction(tricks[variant], tricks[reference], differs[variant, reference])
         inert = (variant, reference) in measured.inert
@@ -258,7 +258,7 @@ def _effects(
         if estimate is not None:
             decided = verdict(sign * estimate, adjusted[i], within[i], inert)
         more, less = int(tested.more[i]), int(tested.less[i])
-        found[variant, reference] = {
+        effects[variant, reference] = {
             "pairs": int(tested.pairs[i]),
             "delta": estimate,
             "delta_ci_low": _number(tested.ci_low[i]),
@@ -276,7 +276,7 @@ def _effects(
             "seeds_better": more if better > 0 else less,
             "seeds_worse": less if better > 0 else more,
         }
-    return found
+    return effects
 
 
 def _test(tested: Differences, i: int) -> str:
@@ -322,23 +322,23 @@ def _more_seeds(measured: Measured, tested: Differences) -> tuple[list[int | Non
         own = np.where(tested.paired, 1.0, welch)
         pooled = tested.df / np.maximum(np.where(tested.paired, tested.pairs, 2) - 1, 1)
         df_per_seed = np.where(tested.pooled, np.maximum(pooled, own), own)
-    found: list[list[int | None]] = []
+    further: list[list[int | None]] = []
     for std in (tested.std, upper_std(tested.std, tested.df)):
         with np.errstate(invalid="ignore", divide="ignore"):
             standardized = np.where(np.isfinite(tested.se), effect / std, np.nan)
         needed = seeds_needed(standardized, df_per_seed, measured.alpha)
         # Power counts on alpha for one test; where that many seeds are there and the row is still open, one more.
-        found.append([int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)])
-    return found[0], found[1]
+        further.append([int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)])
+    return further[0], further[1]
 
 
 def _also(measured: Measured) -> list[dict[str, AlsoValue]]:
-    found: list[dict[str, AlsoValue]] = [{} for _ in measured.variants]
+    per_variant: list[dict[str, AlsoValue]] = [{} for _ in measured.variants]
     for name, better in measured.also.items():
         summary = summarise(measured.values[name])
-        for also, mean, std in zip(found, summary.mean, summary.std, strict=True):
+        for also, mean, std in zip(per_variant, summary.mean, summary.std, strict=True):
             also[name] = AlsoValue(_number(mean), _number(std), better)
-    return found
+    return per_variant
 
 
 def best(found: Sequence[Row], better: Better) -> Row | None:

@@ -49,15 +49,15 @@ class Submission:
 # ----------------------------------------------------------------------------------------------------------- predicting
 
 
-def choose(found: Results, variant: str) -> str:
+def choose(loaded: Results, variant: str) -> str:
     """The variant that `variant` means: a name, or `best` by the table's own rule."""
     if variant == "best":
-        if found.best is None:
+        if loaded.best is None:
             raise AblateError(
                 "no variant has all its planned seeds done, so none is best yet; name one with --variant."
             )
-        return found.best.variant
-    names = list(dict.fromkeys(row.variant for row in found.rows))
+        return loaded.best.variant
+    names = list(dict.fromkeys(row.variant for row in loaded.rows))
     if variant not in names:
         raise AblateError(f"no variant is called {variant!r}; there is {one_of(names)}.{did_you_mean(variant, names)}")
     return variant
@@ -85,9 +85,9 @@ def predict(planned: Planned, store: Store, variant: str, seed: int | None, samp
                 f"the weights of {variant} are not at {weights}: the study says `weights: {planned.study.weights}`, "
                 "or they were removed, or trained elsewhere."
             )
-        made = planned.task.predict(Run(spec, registry), weights)
-        classes = made.class_names
-        for name, row in zip(made.ids, made.probabilities, strict=True):
+        predicted = planned.task.predict(Run(spec, registry), weights)
+        classes = predicted.class_names
+        for name, row in zip(predicted.ids, predicted.probabilities, strict=True):
             total[name] = [a + b for a, b in zip(total.get(name, [0.0] * len(row)), row, strict=True)]
     if not total:
         raise DataError("the data set has no test images, so there is nothing to predict; see `ablate list datasets`.")
@@ -99,11 +99,11 @@ def predict(planned: Planned, store: Store, variant: str, seed: int | None, samp
 def _finished(planned: Planned, store: Store, variant: str, seed: int | None) -> dict[int, str]:
     """The keys of the variant's finished runs, by seed."""
     cells = [cell for cell in store.cells(planned.study.name) if cell.variant == variant]
-    asked = [cell for cell in cells if seed is None or cell.seed == seed]
-    done = {cell.seed: cell.run for cell in asked if cell.state == "done"}
+    wanted = [cell for cell in cells if seed is None or cell.seed == seed]
+    done = {cell.seed: cell.run for cell in wanted if cell.state == "done"}
     if seed is not None and not done:
-        there = one_of(str(cell.seed) for cell in cells if cell.state == "done") or "none"
-        raise AblateError(f"seed {seed} of {variant} is not done; finished seeds: {there}.")
+        finished = one_of(str(cell.seed) for cell in cells if cell.state == "done") or "none"
+        raise AblateError(f"seed {seed} of {variant} is not done; finished seeds: {finished}.")
     if not done:
         raise AblateError(f"no run of {variant} is done; `ablate run` trains it.")
     planned_keys = {run.key for run in planned.plan.runs}

@@ -70,25 +70,27 @@ def verify(key: str, db: str) -> Comparison:
             raise AblateError(f"run {key[:12]} belongs to no study any more, so its study file cannot be found.")
         study, variant, seed = cells[0]
         curve = {(row[2], row[3]): row[4] for row in store.curve_values(study) if row[:2] == (variant, seed)}
-        folder, asked = store.folder, store.run_config(key)
+        folder, config = store.folder, store.run_config(key)
     stored = Result({n: v for n, v in counted.metrics.items() if v is not None}, curve, counted.outputs)
     planned = planner.find(study, db)
     spec = planner.specs(planned, folder).get(key)
     if spec is None:
         now = next((run for run in planned.plan.runs if (run.variant, run.seed) == (variant, seed)), None)
-        changes = [] if now is None else differences(asked, planner.described(planned.plan, now))
-        said = "; ".join(changes) or "the study no longer asks for it"
-        raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {said}.")
-    made, executed_with = _executed(planned, spec)
+        changes = [] if now is None else differences(config, planner.described(planned.plan, now))
+        why = "; ".join(changes) or "the study no longer asks for it"
+        raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {why}.")
+    repeated, executed_with = _executed(planned, spec)
     now_made = provenance() | dict(executed_with)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
-    found = replace(compare(stored, made), machine=tuple(one for one in machine if one[1] != one[2]))
+    comparison = replace(compare(stored, repeated), machine=tuple(one for one in machine if one[1] != one[2]))
     with Store.open(db, write=True) as store:
         store.save_rerun(
             counted.token,
-            lambda before: reruns.merged(before, found.verdict, bool(found.machine), found.end, found.any_step),
+            lambda before: reruns.merged(
+                before, comparison.verdict, bool(comparison.machine), comparison.end, comparison.any_step
+            ),
         )
-    return found
+    return comparison
 
 
 _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
@@ -115,24 +117,24 @@ def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def compare(stored: Result, made: Result) -> Comparison:
+def compare(stored: Result, repeated: Result) -> Comparison:
     """Every number of both, measured costs left out."""
-    then, now = _numbers(stored), _numbers(made)
+    then, now = _numbers(stored), _numbers(repeated)
     lines: list[tuple[float, str]] = []
     for name in sorted({*then, *now}):
         if then.get(name) != now.get(name):
             far = _apart(then.get(name), now.get(name))
             lines.append((far, f"{name}: {then.get(name)} then, {now.get(name)} now"))
     # A hash that only one of them took (an older ablate took fewer) says nothing about the other.
-    hashed = sorted({*stored.outputs} & {*made.outputs})
-    outputs = tuple(name for name in hashed if stored.outputs[name] != made.outputs[name])
+    hashed = sorted({*stored.outputs} & {*repeated.outputs})
+    outputs = tuple(name for name in hashed if stored.outputs[name] != repeated.outputs[name])
     lines.sort(key=lambda line: -line[0])
     verdict: Verdict = "bit-identical"
     if lines or outputs:
         verdict = "rounding-level" if not lines or lines[0][0] <= ROUNDING else "different"
-    end = _distances(stored.values, made.values)
+    end = _distances(stored.values, repeated.values)
     any_step = dict(end)
-    for (name, _), far in _distances(stored.curve, made.curve).items():
+    for (name, _), far in _distances(stored.curve, repeated.curve).items():
         any_step[name] = max(any_step.get(name, 0.0), far)
     end, any_step = ({name: far for name, far in each.items() if name not in COSTS} for each in (end, any_step))
     texts = tuple(text for _, text in lines)
@@ -156,17 +158,19 @@ def _apart(then: float | None, now: float | None) -> float:
     return abs(then - now) / max(abs(then), abs(now))
 
 
-def comparison_text(key: str, found: Comparison) -> str:
+def comparison_text(key: str, comparison: Comparison) -> str:
     """What `ablate verify` prints."""
-    first = f"run {key[:12]}: {found.verdict}: {found.compared} numbers and hashes compared"
-    if found.verdict == "bit-identical":
+    first = f"run {key[:12]}: {comparison.verdict}: {comparison.compared} numbers and hashes compared"
+    if comparison.verdict == "bit-identical":
         lines = [f"{first}, all equal."]
     else:
-        lines = [f"{first}, {len(found.differing) + len(found.outputs)} differ."]
-        lines += [f"  {line}" for line in found.differing[:10]]
-        lines += [f"  and {len(found.differing) - 10} more"] * (len(found.differing) > 10)
-        lines += [f"  the {name} differ" for name in found.outputs]
-    lines += [f"  {name}: {json.dumps(then)} then, {json.dumps(now)} now" for name, then, now in _shown(found.machine)]
+        lines = [f"{first}, {len(comparison.differing) + len(comparison.outputs)} differ."]
+        lines += [f"  {line}" for line in comparison.differing[:10]]
+        lines += [f"  and {len(comparison.differing) - 10} more"] * (len(comparison.differing) > 10)
+        lines += [f"  the {name} differ" for name in comparison.outputs]
+    lines += [
+        f"  {name}: {json.dumps(then)} then, {json.dumps(now)} now" for name, then, now in _shown(comparison.machine)
+    ]
     return "\n".join(lines)
 
 

@@ -26,13 +26,13 @@ Refused = tuple[str, Cell, Sequence[tuple[str, str]]]
 
 def refusals(study: Study, refused: Sequence[Refused], planned: int) -> list[Problem]:
     """What the task refused, each once, at the line that set it; with the variants, unless it is all of `planned`."""
-    found: dict[tuple[str, str], dict[str, None]] = {}
+    variants: dict[tuple[str, str], dict[str, None]] = {}
     for name, cell, problems in refused:
         for key, message in problems:
-            found.setdefault((dotted(origin(study, cell, key)), message), {})[name] = None
+            variants.setdefault((dotted(origin(study, cell, key)), message), {})[name] = None
     return [
         study.problem(place, message if len(names) == planned else f"{message} (in {_listed(list(names))})")
-        for (place, message), names in found.items()
+        for (place, message), names in variants.items()
     ]
 
 
@@ -60,7 +60,7 @@ def clashes(study: Study, variants: Mapping[str, Cell]) -> list[Problem]:
         for (one, set_one), (other, set_other) in itertools.combinations(choices, 2)
         if one.trick != other.trick and _overlap(set_one, set_other)
     ]
-    found: dict[tuple[Choice, Choice], Problem] = {}
+    problems: dict[tuple[Choice, Choice], Problem] = {}
     tested: set[tuple[str, Choice, Choice]] = set()
     for name, cell in variants.items() if suspects else ():
         on = set(cell.on)
@@ -69,8 +69,8 @@ def clashes(study: Study, variants: Mapping[str, Cell]) -> list[Problem]:
                 tested.add((cell.of, one, other))
                 clash = _clash(study, name, cell, one, other)
                 if clash is not None:
-                    found.setdefault((one, other), clash)
-    return list(found.values())
+                    problems.setdefault((one, other), clash)
+    return list(problems.values())
 
 
 def _level(study: Study, choice: Choice) -> tuple[Trail, TrickLevel]:
@@ -123,22 +123,22 @@ def _flat(config: Json, above: str = "") -> dict[str, str]:
 
 def hand_listed(study: Study, space: Space, names: Mapping[Cell, str]) -> list[Problem]:
     """Variants listed by hand that are forbidden, or whose name means another variant. names: of the planned cells."""
-    found = []
+    problems = []
     meanings = {**names, **{cell: name_of(cell, space) for cell in (space.base, space.full)}}
     meant = {name: cell for cell, name in meanings.items() if cell not in space.given}
     for variant in study.variants:
         why = space.forbidden(variant.cell)
         if why:
-            found.append(study.problem(f"variants.{variant.name}", f"{why}; add it, or leave it out."))
+            problems.append(study.problem(f"variants.{variant.name}", f"{why}; add it, or leave it out."))
         elif variant.name in meant:
             other = ", ".join(map(str, meant[variant.name].on)) or "no trick"
-            found.append(
+            problems.append(
                 study.problem(
                     f"variants.{variant.name}",
                     f"the name {variant.name!r} means the variant with {other}, and this one is another; rename it.",
                 )
             )
-    return found
+    return problems
 
 
 def rules(
@@ -148,11 +148,11 @@ def rules(
 
     A variant without any trick is what the others are compared with; it is not judged, and a note says so.
     """
-    asked = study.rules
-    if not asked:
+    brief = study.rules
+    if not brief:
         return [], []
     categories = {trick.name: trick.category or _shelf_category(registry, trick.levels) for trick in study.tricks}
-    found = [
+    problems = [
         study.problem(
             f"tricks.{name}", f"has no category, and `rules` count them; say `category:` {one_of(CATEGORIES)}."
         )
@@ -160,26 +160,26 @@ def rules(
         if not category
     ]
     judged = [variant for variant in study.variants if variant.tricks]
-    least = asked.get("tricks_per_variant", 0)
+    least = brief.get("tricks_per_variant", 0)
     for variant in judged:
         count = len(variant.tricks)
         if count < least:
             message = f"has {count} trick{'s' if count > 1 else ''}; `rules` ask for {least} in every variant."
-            found.append(study.problem(f"variants.{variant.name}", message))
+            problems.append(study.problem(f"variants.{variant.name}", message))
     used = {categories[choice.trick] for variant in judged for choice in variant.tricks} - {""}
-    if judged and len(used) < asked.get("categories_overall", 0):
+    if judged and len(used) < brief.get("categories_overall", 0):
         message = (
-            f"is {asked['categories_overall']}, but the variants listed by hand have {len(used)}: "
+            f"is {brief['categories_overall']}, but the variants listed by hand have {len(used)}: "
             f"{', '.join(c for c in CATEGORIES if c in used) or 'none'}."
         )
-        found.append(study.problem("rules.categories_overall", message))
+        problems.append(study.problem("rules.categories_overall", message))
     forbidden: dict[tuple[str, str], list[str]] = {}
     for variant in study.variants:
         data = configs.get(variant.name, {}).get("data")
         name = data.get("name") if isinstance(data, Mapping) else data
-        if isinstance(name, str) and name in asked.get("forbid_data", ()):
+        if isinstance(name, str) and name in brief.get("forbid_data", ()):
             forbidden.setdefault((dotted(origin(study, variant.cell, "data.name")), name), []).append(variant.name)
-    found += [
+    problems += [
         study.problem(place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
         for (place, name), names in forbidden.items()
     ]
@@ -187,7 +187,7 @@ def rules(
     notes = [f"rules: {', '.join(plain)} has no trick and is not counted as a variant."] if plain else []
     if not judged:
         notes.append("rules: they judge variants listed by hand that have tricks, and there is none.")
-    return found, notes
+    return problems, notes
 
 
 def _shelf_category(registry: Registry, levels: Sequence[TrickLevel]) -> str:

@@ -30,7 +30,7 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
         return []
     sizes = [len(part.seeds) for part in measured.looks]
     count, course = len(sizes), measured.course
-    found = [
+    sentences = [
         f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
         "stands as at that look; the others, and what they are compared with, go on to the next. Each look tests at "
         f"{level(measured)}: p is Holm's over the comparisons that no earlier look found different, times {count}, and "
@@ -39,20 +39,22 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
     ]
     stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
     if stopped:
-        found.append(
+        sentences.append(
             f"¶ stopped early: {listed(stopped)}. A difference that stopped its row is biased: outward where the "
             "verdict is helps or hurts, towards zero where it is equivalent."
         )
     if course.current is not None:
         before = "nothing is tested before it is over" if course.current == 0 else "open rows show the look before"
-        found.append(f"Look {course.current + 1} of {count} ({sizes[course.current]} seeds) is under way; {before}.")
+        sentences.append(
+            f"Look {course.current + 1} of {count} ({sizes[course.current]} seeds) is under way; {before}."
+        )
     if saved:
         so_far = "" if course.current is None else " so far"
-        found.append(
+        sentences.append(
             f"Seeds saved{so_far}: {saved} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
             "are not needed."
         )
-    return [*found, *_beyond(rows, measured)]
+    return [*sentences, *_beyond(rows, measured)]
 
 
 def _beyond(rows: Sequence[Row], measured: Measured) -> list[str]:

@@ -57,11 +57,11 @@ class Group:
     @property
     def parts(self) -> list[tuple[Block, tuple[tuple[Entry, ...], ...]]]:
         """The rows by block."""
-        found, start = [], 0
+        parts, start = [], 0
         for block in self.blocks or (Block(len(self.rows)),):
-            found.append((block, self.rows[start : start + block.size]))
+            parts.append((block, self.rows[start : start + block.size]))
             start += block.size
-        return found
+        return parts
 
 
 @dataclass(frozen=True)
@@ -177,12 +177,12 @@ def _also(data: TableData, name: str) -> _Column:
 
 def _spans(kinds: Sequence[str]) -> tuple[Over, ...]:
     """Titles over neighbouring columns of one kind; none where each column would have its own."""
-    found, start = [], 0
+    spans, start = [], 0
     for kind, same in groupby(kinds):
         size = len(list(same))
-        found += [Over(kind, start, size)] if kind else []
+        spans += [Over(kind, start, size)] if kind else []
         start += size
-    return tuple(found) if any(span.size > 1 for span in found) else ()
+    return tuple(spans) if any(span.size > 1 for span in spans) else ()
 
 
 def _blocks(rows: Sequence[Row], named_first: bool) -> tuple[Block, ...]:
@@ -193,21 +193,21 @@ def _blocks(rows: Sequence[Row], named_first: bool) -> tuple[Block, ...]:
     places = [_place(row) for row in rows]
     runs = [place for place, _ in groupby(places)]
     whole = len(runs) == len(set(runs))  # sorted by a column, the kinds of row are mixed and nothing is set apart
-    found: list[Block] = []
+    blocks: list[Block] = []
     before = None
     for (place, stem), same in groupby(zip(places, map(_stem, rows), rows, strict=True), lambda item: item[:2]):
         labels = [row.label for _, _, row in same]
         apart = whole and before not in (None, place)
         if stem and named_first and len(labels) > 1:
-            found.append(
+            blocks.append(
                 Block(len(labels), one_line(stem), tuple(one_line(label[len(stem) + 2 :]) for label in labels), apart)
             )
-        elif found and not apart and not found[-1].title:
-            found[-1] = replace(found[-1], size=found[-1].size + len(labels))
+        elif blocks and not apart and not blocks[-1].title:
+            blocks[-1] = replace(blocks[-1], size=blocks[-1].size + len(labels))
         else:
-            found.append(Block(len(labels), apart=apart))
+            blocks.append(Block(len(labels), apart=apart))
         before = place
-    return tuple(found)
+    return tuple(blocks)
 
 
 def _place(row: Row) -> int:

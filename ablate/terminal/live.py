@@ -192,7 +192,7 @@ class View:
 def watch(store: Reader, study: str, console: Console, idle_s: float) -> Moment:
     """Draw a study until nothing is to come, or nothing has been running for `idle_s`; off a terminal a line at every
     change of the counts. Returns the last look; Ctrl-C ends it early."""
-    said: Mapping[str, int] = {}
+    printed: Mapping[str, int] = {}
     alive_s = time.monotonic()
     with Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else nullcontext() as live:
         while True:
@@ -200,9 +200,9 @@ def watch(store: Reader, study: str, console: Console, idle_s: float) -> Moment:
             seen = moment(store, study)
             if live is not None:
                 live.update(drawn(seen))
-            elif seen.counts != said:
-                said = seen.counts
-                console.print(Text(standing_line(study, said)), soft_wrap=True)
+            elif seen.counts != printed:
+                printed = seen.counts
+                console.print(Text(standing_line(study, printed)), soft_wrap=True)
             alive_s = now_s if seen.counts["running"] else alive_s
             if not seen.waits or now_s - alive_s > idle_s:
                 return seen

@@ -24,12 +24,12 @@ def topics() -> dict[str, str]:
 
 def page(topic: str, commands: Iterable[str] = ()) -> str:
     """A page as Markdown. AblateError where there is none; commands: what else may have been meant."""
-    known = topics()
-    if topic not in known:
-        names = [*known, *commands]
-        inside = [name for name in known if topic and topic in name]
+    pages = topics()
+    if topic not in pages:
+        names = [*pages, *commands]
+        inside = [name for name in pages if topic and topic in name]
         near = f" Did you mean {inside[0]!r}?" if inside else did_you_mean(topic, names)
-        raise AblateError(f"the manual has no page {topic!r}; it has {one_of(known)}.{near}")
+        raise AblateError(f"the manual has no page {topic!r}; it has {one_of(pages)}.{near}")
     text = (FOLDER / f"{topic}.md").read_text(encoding="utf-8")
     text = re.sub(r"^(```\w+) .*$", r"\1", text, flags=re.MULTILINE)
     return re.sub(r"^<!--.*?-->\n\n?", "", text, flags=re.MULTILINE | re.DOTALL)
@@ -37,9 +37,9 @@ def page(topic: str, commands: Iterable[str] = ()) -> str:
 
 def contents() -> str:
     """The list of pages, as `ablate help` prints it."""
-    known = topics()
-    width = max(map(len, known))
-    lines = [f"  {topic:{width}}  {what}" for topic, what in known.items()]
+    pages = topics()
+    width = max(map(len, pages))
+    lines = [f"  {topic:{width}}  {what}" for topic, what in pages.items()]
     return "\n".join(
         ["The manual, a page a topic: ablate help TOPIC", "", *lines, "", "A command's options: ablate help COMMAND"]
     )

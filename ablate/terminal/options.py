@@ -66,15 +66,15 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def write(made: str | bytes, output: Path | None) -> None:
+def write(content: str | bytes, output: Path | None) -> None:
     """To a file, or text to standard output."""
     if output is None:
-        assert isinstance(made, str), "bytes are for a file"
-        sys.stdout.write(made)
+        assert isinstance(content, str), "bytes are for a file"
+        sys.stdout.write(content)
         return
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(made.encode() if isinstance(made, str) else made)
+        output.write_bytes(content.encode() if isinstance(content, str) else content)
     except OSError as error:
         raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
     say(f"wrote {output}")

@@ -98,10 +98,10 @@ _STATES = {
 
 def run_text(store: Store, key: str) -> str:
     """`ablate show`: what was asked, every attempt, its metrics, and the traceback of a failure."""
-    asked = store.run_config(key)
+    config = store.run_config(key)
     lines = [f"run {key}"]
     lines += [f"  {study}: {variant}, seed {seed}" for study, variant, seed in store.cells_of(key)]
-    lines += ["", "asked:", _indented(json.dumps(asked, indent=2, ensure_ascii=False))]
+    lines += ["", "asked:", _indented(json.dumps(config, indent=2, ensure_ascii=False))]
     attempts = store.attempts(key)
     if not attempts:
         lines += ["", "not executed yet."]

@@ -27,15 +27,15 @@ def found(root: str, name: str = "") -> Path:
     path = Path(root).expanduser() / name
     if path.exists():
         return path
-    there = path
-    while not there.parent.is_dir():
-        there = there.parent
-    near = sorted(p.name for p in there.parent.iterdir())
+    gone = path
+    while not gone.parent.is_dir():
+        gone = gone.parent
+    near = sorted(p.name for p in gone.parent.iterdir())
     here = f" ({path.absolute()})" if not path.is_absolute() else ""
     listed = one_of(near[:8]) or "nothing"
-    hint = did_you_mean(there.name, near)
+    hint = did_you_mean(gone.name, near)
     raise DataError(
-        f"{path} does not exist{here}; {there.parent.absolute()} has {listed}{' and more' if near[8:] else ''}.{hint} "
+        f"{path} does not exist{here}; {gone.parent.absolute()} has {listed}{' and more' if near[8:] else ''}.{hint} "
         "Relative paths start at the working directory; `--set data.root=FOLDER` names another."
     )
 
@@ -81,9 +81,11 @@ def entry(data: Any, keys: Sequence[str], where: str) -> Any:
     for key in keys:
         if key in data:
             return data[key]
-    there = [str(key) for key in data]
-    near = next(filter(None, (did_you_mean(key, there) for key in keys)), "")
-    raise DataError(f"{where} has no key {one_of(map(repr, keys))}; it has {one_of(map(repr, there)) or 'none'}.{near}")
+    present = [str(key) for key in data]
+    near = next(filter(None, (did_you_mean(key, present) for key in keys)), "")
+    raise DataError(
+        f"{where} has no key {one_of(map(repr, keys))}; it has {one_of(map(repr, present)) or 'none'}.{near}"
+    )
 
 
 def as_images(value: Any, where: str) -> NDArray[np.uint8]:

@@ -191,13 +191,13 @@ def _size(images: Images) -> str:
 
 def _numbers(classes: Sequence[int | str], names: Sequence[str]) -> list[int]:
     """The classes' numbers in the order asked for; all where none is named."""
-    for asked in classes:
-        if asked not in names if isinstance(asked, str) else not 0 <= asked < len(names):
+    for one in classes:
+        if one not in names if isinstance(one, str) else not 0 <= one < len(names):
             listed = one_of(names) if len(names) <= 20 else f"{', '.join(names[:20])} and {len(names) - 20} more"
             raise DataError(
-                f"the data set has no class {asked!r}; it has {len(names)}: {listed}.{did_you_mean(str(asked), names)}"
+                f"the data set has no class {one!r}; it has {len(names)}: {listed}.{did_you_mean(str(one), names)}"
             )
-    numbers = [names.index(asked) if isinstance(asked, str) else asked for asked in classes]
+    numbers = [names.index(one) if isinstance(one, str) else one for one in classes]
     if len(set(numbers)) != len(numbers):
         raise DataError(f"classes lists one class twice, by number and by name: {list(classes)}.")
     return numbers or list(range(len(names)))
@@ -220,19 +220,19 @@ def warnings(arrays: Arrays) -> list[str]:
 
     Only exact duplicates are found; a re-encoded or shifted copy is another image here.
     """
-    found = []
+    sentences = []
     seen = _rows_by_hash(arrays.train_images)
     for name, images in (("dev", arrays.dev_images), ("test", arrays.test_images)):
         pairs = [(row, seen[key]) for key, row in _every_hash(images) if key in seen]
         if pairs:
             row, twin = pairs[0]
-            found.append(
+            sentences.append(
                 f"{len(pairs)} of {len(images)} {name} images are exact duplicates of training images "
                 f"(the first: {name} row {row} is training row {twin}); {name} results will be too good."
             )
     for name, labels in (("training", arrays.train_labels), ("dev", arrays.dev_labels)):
-        found += _imbalance(name, labels, arrays.class_names)
-    return found
+        sentences += _imbalance(name, labels, arrays.class_names)
+    return sentences
 
 
 def _every_hash(images: Images) -> list[tuple[bytes, int]]:

@@ -59,5 +59,8 @@ def provenance(study: str | None = None) -> dict[str, Json]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    made: dict[str, Json] = versions | {"ablate": source_hash(), "system": f"{platform.system()} {platform.machine()}"}
-    return made if study is None else made | {"git": git_commit(str(Path(study).resolve().parent))}
+    of_process: dict[str, Json] = versions | {
+        "ablate": source_hash(),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+    return of_process if study is None else of_process | {"git": git_commit(str(Path(study).resolve().parent))}

@@ -140,21 +140,21 @@ def _nothing(*_: Any) -> Any:
 
 
 def _allowed() -> dict[tuple[str, str], _Allowed]:
-    made: dict[tuple[str, str], Callable[..., Any]] = {
+    makers: dict[tuple[str, str], Callable[..., Any]] = {
         ("numpy", "ndarray"): _nothing,  # named as an argument of _reconstruct, never called
         ("numpy", "dtype"): _Dtype,
         ("_codecs", "encode"): _encode,
         ("collections", "OrderedDict"): dict,
     }
     for core in ("numpy.core", "numpy._core"):
-        made[f"{core}.multiarray", "_reconstruct"] = lambda *_: PickledArray()
-        made[f"{core}.multiarray", "scalar"] = lambda dtype, raw: dtype.array(raw)[0]
-        made[f"{core}.numeric", "_frombuffer"] = _from_buffer
+        makers[f"{core}.multiarray", "_reconstruct"] = lambda *_: PickledArray()
+        makers[f"{core}.multiarray", "scalar"] = lambda dtype, raw: dtype.array(raw)[0]
+        makers[f"{core}.numeric", "_frombuffer"] = _from_buffer
     for builtins in ("builtins", "__builtin__"):
         for kind in (set, frozenset, bytearray, complex):
-            made[builtins, kind.__name__] = kind
-        made[builtins, "bytes"] = lambda *args: b"" if not args else bytes(list(args[0]))
-    return {name: _Allowed(make) for name, make in made.items()}
+            makers[builtins, kind.__name__] = kind
+        makers[builtins, "bytes"] = lambda *args: b"" if not args else bytes(list(args[0]))
+    return {name: _Allowed(make) for name, make in makers.items()}
 
 
 _ALLOWED = _allowed()

@@ -93,9 +93,9 @@ class Searching:
     """The feed of a search: tells Optuna what ended, asks it for as many settings as there are slots."""
 
     def __init__(
-        self, planned: Planned, asked: Search, hunts: Sequence[Hunt], store: Store, slots: int, watcher: Watcher
+        self, planned: Planned, request: Search, hunts: Sequence[Hunt], store: Store, slots: int, watcher: Watcher
     ) -> None:
-        self.planned, self.asked, self.hunts = planned, asked, hunts
+        self.planned, self.asked, self.hunts = planned, request, hunts
         self.store, self.slots, self.watcher = store, slots, watcher
         self._metric = planned.study.metric
         self._specs: dict[str, RunSpec] = {}
@@ -309,12 +309,12 @@ class Searching:
         """The values of all trials of the bracket that reached this step, once each."""
         assert hunt.steps is not None
         mine = pruning.bracket_of(hunt.journal.name, _origin(hunt, trial), hunt.steps)
-        found = {}
+        values = {}
         for other in hunt.trials:
             origin = _origin(hunt, other)
             if step in other.rungs and pruning.bracket_of(hunt.journal.name, origin, hunt.steps) == mine:
-                found[origin] = other.rungs[step]
-        return list(found.values())
+                values[origin] = other.rungs[step]
+        return list(values.values())
 
 
 def _called(hunt: Hunt, trial: Trial) -> str:
@@ -348,8 +348,8 @@ def of_variants(plan: Plan, variants: Sequence[PlannedVariant], seeds: Sequence[
 def add_runs(planned: Planned, store: Store, role: Role, *, afresh: bool = False) -> dict[str, RunSpec]:
     """Add a plan's runs to the store, in a role that is no part of the ablation; their specifications."""
     plan = planned.plan
-    asked = {run.key: run for run in plan.runs}
-    configs = {key: canonical_json(planner.described(plan, run)) for key, run in asked.items()}
+    runs = {run.key: run for run in plan.runs}
+    configs = {key: canonical_json(planner.described(plan, run)) for key, run in runs.items()}
     cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
     store.add_cells(plan.study.name, cells, configs, afresh=afresh)
     specs = planner.specs(planned, store.folder)
@@ -361,10 +361,10 @@ def values_at(store: Reader, keys: Sequence[str], metric: Metric) -> dict[str, f
     """The study's metric of these runs, at the epoch that it is judged at."""
     if metric.at == "last":
         return store.values_of(keys, metric.name)
-    found = {}
+    values = {}
     for key, curve in store.curves_of(keys, metric.name).items():
         if metric.at == "best":
-            found[key] = max(curve.values()) if metric.better == "higher" else min(curve.values())
+            values[key] = max(curve.values()) if metric.better == "higher" else min(curve.values())
         elif int(metric.at) in curve:
-            found[key] = curve[int(metric.at)]
-    return found
+            values[key] = curve[int(metric.at)]
+    return values

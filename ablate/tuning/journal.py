@@ -115,14 +115,14 @@ class Journal:
 
     def add(self, settings: Settings, promotes: int | None = None) -> Trial:
         """A trial of given settings, in one write."""
-        made = create_trial(
+        frozen = create_trial(
             state=TrialState.RUNNING,
             params={p.key: _stored(p, settings[p.key]) for p in self.space},
             distributions=self._distributions,
             user_attrs={} if promotes is None else {"promotes": promotes},
         )
         with _quiet():
-            self._study.add_trial(made)
+            self._study.add_trial(frozen)
         return self._at(len(self._frozen()) - 1)
 
     def keep_runs(self, number: int, runs: Sequence[str]) -> None:

@@ -14,8 +14,7 @@ from annotated_types import Ge
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source
 from ablate.records import Interaction
-from ablate.text import decimals, in_words, typeset
-from ablate.text import seeds_in_words as seeds_named
+from ablate.text import decimals, in_words, seeds_in_words, typeset
 
 
 @dataclass(frozen=True)
@@ -104,7 +103,7 @@ def _caption(info: Interactions) -> str:
     sentences = [
         f"{info.metric} ({info.better} is better) with and without each trick; solid: with the second trick, dashed: "
         "without it; averaged over the settings of all other tricks, bars: 95 % t interval over "
-        f"{seeds_named(info.seeds)} (n = {len(info.seeds)} at most). Parallel lines: no interaction."
+        f"{seeds_in_words(info.seeds)} (n = {len(info.seeds)} at most). Parallel lines: no interaction."
     ]
     listed = []
     for pair in info.pairs:

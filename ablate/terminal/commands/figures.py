@@ -76,12 +76,12 @@ def plot(
         folder = store.folder / planned.folder_name(name)
         tuning = _tuning(store, name, folder) if figure in (None, "tuning") else None
         source = plots.source(store, name, [metric] if metric else (), tuning)
-    asked = _asked(with_ or (), metric, variant or ())
+    given = _asked(with_ or (), metric, variant or ())
     drawn = 0
     for one in [figure] if figure else names:
-        known = [parameter.name for parameter in registry.parameters("figures", one)]
+        takes = [parameter.name for parameter in registry.parameters("figures", one)]
         try:
-            scene = plots.draw(source, one, _params(asked, known, only_known=figure is None))
+            scene = plots.draw(source, one, _params(given, takes, only_known=figure is None))
         except ConfigError as error:
             raise AblateError(f"--figure {one}: {error}") from None
         except FigureError as why:
@@ -109,37 +109,37 @@ def _tuning(store: Store, study: str, folder: Path) -> TuningHistory | None:
 
 def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:
     """The parameters that the options name."""
-    asked: dict[str, Any] = {}
+    given: dict[str, Any] = {}
     for text in with_:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise AblateError(f"--with is {text!r}; it must be KEY=VALUE, such as limit=100.")
         try:
-            asked[key] = json.loads(value)
+            given[key] = json.loads(value)
         except ValueError:
-            asked[key] = value
+            given[key] = value
     if metric is not None:
-        asked["metric"] = metric
+        given["metric"] = metric
     if variants:
-        asked["variants"] = list(variants)
-    return asked
+        given["variants"] = list(variants)
+    return given
 
 
-def _params(asked: Mapping[str, Any], known: Sequence[str], *, only_known: bool) -> dict[str, Any]:
+def _params(named: Mapping[str, Any], takes: Sequence[str], *, only_known: bool) -> dict[str, Any]:
     """What one figure is given. only_known: all figures are drawn, and each takes what it has."""
-    given = dict(asked)
-    if "variants" in given and "variants" not in known and "variant" in known and len(given["variants"]) == 1:
+    given = dict(named)
+    if "variants" in given and "variants" not in takes and "variant" in takes and len(given["variants"]) == 1:
         given["variant"] = given.pop("variants")[0]
-    return {key: value for key, value in given.items() if key in known or not only_known}
+    return {key: value for key, value in given.items() if key in takes or not only_known}
 
 
 def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
     if kind == "html":
         from ablate.figures import screen
 
-        made = screen.page(scene).encode("utf-8")
+        drawing = screen.page(scene).encode("utf-8")
     else:
         from ablate.figures import paper
 
-        made = paper.draw(scene, cast("paper.Kind", kind), columns)
-    write(made, output)
+        drawing = paper.draw(scene, cast("paper.Kind", kind), columns)
+    write(drawing, output)

@@ -27,15 +27,15 @@ def help_(
 
     assert context.parent is not None, "help is a command of ablate"
     commands = getattr(context.parent.command, "commands", {})
-    asked = "-".join(topic or ()).replace("_", "-").lower().removesuffix(".md")
-    if not asked:
+    page = "-".join(topic or ()).replace("_", "-").lower().removesuffix(".md")
+    if not page:
         print(manual.contents())
-    elif asked in commands:
-        print(commands[asked].get_help(type(context)(commands[asked], info_name=asked, parent=context.parent)))
+    elif page in commands:
+        print(commands[page].get_help(type(context)(commands[page], info_name=page, parent=context.parent)))
     elif sys.stdout.isatty():
         from rich.console import Console
         from rich.markdown import Markdown
 
-        Console().print(Markdown(manual.page(asked, commands), hyperlinks=False))
+        Console().print(Markdown(manual.page(page, commands), hyperlinks=False))
     else:
-        print(manual.page(asked, commands), end="")
+        print(manual.page(page, commands), end="")

@@ -108,15 +108,15 @@ def verify(run: RunArgument) -> None:
 
     ablate verify full:0
     """
-    from ablate.runs import verify as verifying
+    from ablate.runs import verify
     from ablate.runs.planned import find_run
     from ablate.store.store import Store
 
     with Store.open(Global.db) as store:
         key = find_run(store, run)
-    found = verifying.verify(key, Global.db)
-    print(verifying.comparison_text(key, found))
-    if found.verdict == "different":
+    comparison = verify.verify(key, Global.db)
+    print(verify.comparison_text(key, comparison))
+    if comparison.verdict == "different":
         raise typer.Exit(1)
 
 
@@ -136,7 +136,8 @@ def retry(
 
     ablate retry batchnorm --failed --reason oom
     """
-    from ablate.runs import execute, planned, progress
+    from ablate.runs import execute, progress
+    from ablate.runs.planned import find
     from ablate.terminal.live import View
 
     for given in reason or ():
@@ -144,15 +145,15 @@ def retry(
     reasons = cast(tuple[Reason, ...], tuple(reason or ()))
     if not failed and not reasons:
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
-    found = planned.find(study, Global.db, set_ or ())
-    asked = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
+    planned = find(study, Global.db, set_ or ())
+    options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
     with View(quiet=Global.quiet) as view:
-        ended = execute.execute(found, Global.db, asked, view)
+        ended = execute.execute(planned, Global.db, options, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
-    states, _, saved = progress.known_states(found.plan, Global.db)
-    counts = progress.count(found.plan, states, (), 1, saved)
+    states, _, saved = progress.known_states(planned.plan, Global.db)
+    counts = progress.count(planned.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
-    print(f"{found.study.name}: {ended.executed} executed; {so_far}.")
+    print(f"{planned.study.name}: {ended.executed} executed; {so_far}.")
     if counts.failed:
         raise typer.Exit(1)

@@ -38,27 +38,28 @@ def plan(
 
     ablate plan studies/batchnorm.yaml
     """
-    from ablate.runs import execute, planned, progress, weights
+    from ablate.runs import execute, progress, weights
+    from ablate.runs.planned import find
     from ablate.terminal.printed import adaptive_notes, summary
 
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
-    found = planned.find(study, Global.db, set_ or ())
-    changes = [*progress.not_reused(found, Global.db), *weights.told(found, Global.db)]
-    states, seconds, saved = progress.known_states(found.plan, Global.db)
-    slots = execute.slots_for(found.study, execute.Options())
-    counts = progress.count(found.plan, states, seconds, len(slots), saved)
-    changes += adaptive_notes(found, counts)
-    answers = _before_spending(found, power, sd, budget_s, len(slots))
+    planned = find(study, Global.db, set_ or ())
+    changes = [*progress.not_reused(planned, Global.db), *weights.told(planned, Global.db)]
+    states, seconds, saved = progress.known_states(planned.plan, Global.db)
+    slots = execute.slots_for(planned.study, execute.Options())
+    counts = progress.count(planned.plan, states, seconds, len(slots), saved)
+    changes += adaptive_notes(planned, counts)
+    answers = _before_spending(planned, power, sd, budget_s, len(slots))
     if format_ == "json":
-        asked = {name: answer.records for name, answer in answers.items()}
-        print_json({**_plan_json(found, states, counts, changes, saved), **asked})
+        extra = {name: answer.records for name, answer in answers.items()}
+        print_json({**_plan_json(planned, states, counts, changes, saved), **extra})
         return
     if answers:
         print("\n\n".join(map(str, answers.values())))
         return
-    print(f"{found.study.name}: {summary(found, counts, slots)}")
-    print(_plan_text(found, changes))
+    print(f"{planned.study.name}: {summary(planned, counts, slots)}")
+    print(_plan_text(planned, changes))
 
 
 def _seconds(budget: str) -> float:
@@ -71,20 +72,22 @@ def _seconds(budget: str) -> float:
 
 
 def _before_spending(
-    found: Planned, power: bool, sd: float | None, budget_s: float | None, workers: int
+    planned: Planned, power: bool, sd: float | None, budget_s: float | None, workers: int
 ) -> dict[str, Any]:
     """What --power and --budget answer, by name."""
     if not power and budget_s is None:
         return {}
     from ablate.runs import budget
 
-    asked = {"power": budget.power_of(found, Global.db, sd)} if power else {}
-    return asked if budget_s is None else asked | {"budget": budget.budget_of(found, Global.db, budget_s, workers)}
+    answers = {"power": budget.power_of(planned, Global.db, sd)} if power else {}
+    return (
+        answers if budget_s is None else answers | {"budget": budget.budget_of(planned, Global.db, budget_s, workers)}
+    )
 
 
-def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str], saved: Any) -> dict[str, Any]:
-    plan = found.plan
-    known = {key: state.state for key, state in states.items()} | dict.fromkeys(saved, "saved")
+def _plan_json(planned: Planned, states: Any, counts: Any, changes: list[str], saved: Any) -> dict[str, Any]:
+    plan = planned.plan
+    state_of = {key: state.state for key, state in states.items()} | dict.fromkeys(saved, "saved")
     return {
         "study": plan.study.name,
         "variants": [
@@ -96,7 +99,7 @@ def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str], sav
                 "key": run.key or None,
                 "variant": run.variant,
                 "seed": run.seed,
-                "state": known.get(run.key, "todo") if run.key else "pending",
+                "state": state_of.get(run.key, "todo") if run.key else "pending",
             }
             for run in plan.runs
         ],
@@ -107,12 +110,18 @@ def _plan_json(found: Planned, states: Any, counts: Any, changes: list[str], sav
     }
 
 
-def _plan_text(found: Planned, changes: list[str]) -> str:
+def _plan_text(planned: Planned, changes: list[str]) -> str:
     from tabulate import tabulate
 
     rows = [
-        [row.design, row.variant, row.compared_with or "(reference)", ", ".join(row.differs)] for row in found.plan.rows
+        [row.design, row.variant, row.compared_with or "(reference)", ", ".join(row.differs)]
+        for row in planned.plan.rows
     ]
     text = tabulate(rows, headers=["design", "variant", "compared with", "differs in"], disable_numparse=True)
-    notes = [*changes, *found.study.notes, *found.plan.notes, *(f"left out: {line}" for line in found.plan.left_out)]
+    notes = [
+        *changes,
+        *planned.study.notes,
+        *planned.plan.notes,
+        *(f"left out: {line}" for line in planned.plan.left_out),
+    ]
     return "\n".join([text, *([""] if notes else []), *(f"- {note}" for note in notes)])

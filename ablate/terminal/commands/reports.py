@@ -47,8 +47,7 @@ def report(
 
     ablate report batchnorm -o report.pdf
     """
-    from ablate.reports import author
-    from ablate.reports import report as reports
+    from ablate.reports import author, report
     from ablate.runs import planned
     from ablate.store.store import Store
 
@@ -58,16 +57,16 @@ def report(
     name = planned.stored_study(study, Global.db).name
     own = author.read(notes) if notes is not None else ()
     with Store.open(Global.db) as store:
-        material = reports.material(store, name)
+        material = report.material(store, name)
         folder = store.folder / planned.folder_name(name)
     if methods:
-        text = reports.methods_text(material)
+        text = report.methods_text(material)
         write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)
         return
-    document = reports.document(material, own, *([PDF_ROWS] if kind == "pdf" else []))
+    document = report.document(material, own, *([PDF_ROWS] if kind == "pdf" else []))
     output = output or folder / f"report{ENDINGS[kind]}"
-    for file, made in import_module(f"ablate.reports.formats.{kind}").files(document, output.name).items():
-        write(made, output.parent / file)
+    for file, content in import_module(f"ablate.reports.formats.{kind}").files(document, output.name).items():
+        write(content, output.parent / file)
 
 
 def _marked_up(text: str, kind: str) -> str:

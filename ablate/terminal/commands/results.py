@@ -70,14 +70,14 @@ def import_(
     listed = tuple(name.strip() for name in factors.split(",")) if factors else ()
     further = dict(map(_direction, also or ()))
     columns = importer.Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n, further)
-    found = importer.read_file(file, columns)
+    imported = importer.read_file(file, columns)
     with Store.open(Global.db, write=True) as store:
-        importer.save(found, store, study, columns, replace=replace)
+        importer.save(imported, store, study, columns, replace=replace)
     lines, variants = (
         f"{count} {what}{'s' * (count != 1)}"
-        for count, what in ((len(found.runs), "line"), (len(found.variants), "variant"))
+        for count, what in ((len(imported.runs), "line"), (len(imported.variants), "variant"))
     )
-    say(f"imported {lines}: {variants} of {study}, compared with {found.baseline}.")
+    say(f"imported {lines}: {variants} of {study}, compared with {imported.baseline}.")
 
 
 @app.command()
@@ -98,7 +98,6 @@ def export(
     ablate export batchnorm --format csv -o runs.csv
     """
     from ablate.runs import export, planned
-    from ablate.runs import export as exported
     from ablate.store.store import Store
 
     check_choice("--format", format_, ("csv", "json"))
@@ -107,7 +106,7 @@ def export(
         write(export.packed(stored), code)
         return
     with Store.open(Global.db) as store:
-        write(exported.text(store, stored.name, format_), output)
+        write(export.text(store, stored.name, format_), output)
 
 
 @app.command()
@@ -141,17 +140,21 @@ def predict(
         print(f"{output} fits {check}")
         return
     from ablate.analysis import results
-    from ablate.runs import planned
+    from ablate.runs.planned import find
     from ablate.store.store import Store
 
-    found = planned.find(study, Global.db, set_ or ())
-    asked = submission.read_sample(sample) if sample else None
+    planned = find(study, Global.db, set_ or ())
+    expected = submission.read_sample(sample) if sample else None
     with Store.open(Global.db, write=True) as store:
-        chosen = submission.choose(results.load(store, found.study.name), variant)
-        made = submission.predict(found, store, chosen, seed, asked)
-        write(made.text, output)
-        before = store.save_test_use(found.study.name, made.variant, made.seeds, made.sha)
-    seeds = f"seed {made.seeds[0]}" if len(made.seeds) == 1 else f"the mean of seeds {', '.join(map(str, made.seeds))}"
-    say(f"{made.rows} rows by {made.variant}, {seeds}, {made.weights} weights.")
+        chosen = submission.choose(results.load(store, planned.study.name), variant)
+        submitted = submission.predict(planned, store, chosen, seed, expected)
+        write(submitted.text, output)
+        before = store.save_test_use(planned.study.name, submitted.variant, submitted.seeds, submitted.sha)
+    seeds = (
+        f"seed {submitted.seeds[0]}"
+        if len(submitted.seeds) == 1
+        else f"the mean of seeds {', '.join(map(str, submitted.seeds))}"
+    )
+    say(f"{submitted.rows} rows by {submitted.variant}, {seeds}, {submitted.weights} weights.")
     if before:
         say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")

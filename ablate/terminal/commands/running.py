@@ -32,23 +32,24 @@ def run(
 
     ablate run studies/batchnorm.yaml
     """
-    from ablate.runs import execute, planned, weights
+    from ablate.runs import execute, weights
+    from ablate.runs.planned import find
     from ablate.terminal.commands.tables import table_text
     from ablate.terminal.live import View
 
-    found = planned.find(study, Global.db, set_ or ())
+    planned = find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:
-        asked = execute.Options(workers, chosen, retry_failed, canary)
-        ended = execute.execute(found, Global.db, asked, view)
+        options = execute.Options(workers, chosen, retry_failed, canary)
+        ended = execute.execute(planned, Global.db, options, view)
     if ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
-    freed = weights.prune(found, Global.db)
+    freed = weights.prune(planned, Global.db)
     if freed:
         say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
-    print(table_text(found.study.name, "markdown"), end="")
-    if _has_failures(found.study.name):
+    print(table_text(planned.study.name, "markdown"), end="")
+    if _has_failures(planned.study.name):
         raise typer.Exit(1)
 
 

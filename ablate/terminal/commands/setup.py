@@ -19,14 +19,14 @@ def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="The study fi
 
     ablate init studies/mine.yaml
     """
-    from ablate.study import file as study
+    from ablate.study.file import starter
 
     if file.suffix not in (".yaml", ".yml"):
         raise AblateError(f"a study file ends in .yaml; did you mean {file.name}.yaml?")
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(study.starter(file.stem))
+            stream.write(starter(file.stem))
     except FileExistsError:
         raise AblateError(f"{file} exists already; choose another name or remove it.") from None
     print(f"wrote {file}; see what it would train with\n\n    ablate plan {file}")
@@ -40,9 +40,9 @@ def schema() -> None:
 
     ablate schema > .ablate-schema.json
     """
-    from ablate.study import file as study
+    from ablate.study import file
 
-    print_json(study.schema())
+    print_json(file.schema())
 
 
 @app.command()
@@ -53,7 +53,7 @@ def doctor(study: StudyArgument = None, set_: Set = None) -> None:
     """
     from ablate.runs.doctor import findings
 
-    found, healthy = findings(Global.db, study, set_ or ())
-    print(found)
+    text, healthy = findings(Global.db, study, set_ or ())
+    print(text)
     if not healthy:
         raise typer.Exit(2)

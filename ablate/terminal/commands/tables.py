@@ -133,7 +133,7 @@ def _named_like(check: Path | None) -> str | None:
         return check.stem if check.stem in store.studies() else None
 
 
-def _same(file: Path, made: str, study: str) -> bool:
+def _same(file: Path, text: str, study: str) -> bool:
     """Whether a file holds this table; prints the difference. How its lines end (git may have changed it) is no matter.
 
     AblateError where there is no such text file.
@@ -144,10 +144,10 @@ def _same(file: Path, made: str, study: str) -> bool:
         raise AblateError(f"{file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
         raise AblateError(f"{file} is not UTF-8 text (byte {error.start}), so it is no table of ablate.") from None
-    if held == made:
+    if held == text:
         print(f"{file} is what the database gives for {study}.")
         return True
-    before, after = held.splitlines(keepends=True), made.splitlines(keepends=True)
+    before, after = held.splitlines(keepends=True), text.splitlines(keepends=True)
     for line in difflib.unified_diff(before, after, str(file), f"{study}, from the database"):
         print(line if line.endswith("\n") else f"{line}\n\\ no newline at the end of the file\n", end="")
     print(f"{file} differs from what the database gives for {study}. The same command with -o makes it anew.")

@@ -40,31 +40,31 @@ def tune(
 
     ablate tune studies/batchnorm_tuned.yaml --variant full --trials 10
     """
-    from ablate.runs import execute, planned
+    from ablate.runs import execute
+    from ablate.runs.planned import find
     from ablate.study.form import seconds_of
     from ablate.terminal.live import View
     from ablate.tuning import tune
-    from ablate.tuning import tune as tuning
 
-    found = planned.find(study, Global.db, set_ or ())
+    planned = find(study, Global.db, set_ or ())
     if apply is not None:
-        text, said = tune.applied(found, Global.db, variant)
+        text, sentence = tune.applied(planned, Global.db, variant)
         write(text, apply)
-        say(said)
+        say(sentence)
         return
     try:
         budget_s = None if budget is None else seconds_of(budget)
     except ValueError as error:
         raise AblateError(f"--budget is {budget!r}; {error}.") from None
-    found = tuning.with_options(found, trials, variant, budget_s)
+    planned = tune.with_options(planned, trials, variant, budget_s)
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:
-        told = tuning.tune(found, Global.db, execute.Options(workers, chosen), view)
+        told = tune.tune(planned, Global.db, execute.Options(workers, chosen), view)
     if told.ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
-    print(_table(found.study.name), end="")
-    if _has_failures(found.study.name):
+    print(_table(planned.study.name), end="")
+    if _has_failures(planned.study.name):
         raise typer.Exit(1)
 
 

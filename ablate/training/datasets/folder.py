@@ -15,8 +15,7 @@ from ablate.errors import DataError
 from ablate.identity import canonical_json, sha256
 from ablate.registry import Count
 from ablate.text import did_you_mean
-from ablate.training.datafile import distinct as all_different
-from ablate.training.datafile import file_sha256, found
+from ablate.training.datafile import distinct, file_sha256, found
 from ablate.training.dataset import Raw, Subset
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ class Folder(Subset):
             images = self._read([path for paths in classes.values() for path in paths])
             read[part] = images, np.array(labels, np.int64)
         paths = _test_files(found(self.root))
-        test = (self._read(paths), all_different([path.stem for path in paths], self.root)) if paths else None
+        test = (self._read(paths), distinct([path.stem for path in paths], self.root)) if paths else None
         return Raw(read["train"], read.get("dev"), test, names)
 
     def _read(self, paths: Sequence[Path]) -> Images:

@@ -144,10 +144,10 @@ def _check_not_another(name: str, folders: Sequence[str]) -> None:
     loaded = getattr(sys.modules.get(name), "__file__", None)
     parts = name.split(".")
     files = [Path(folder, *parts[:-1], f"{parts[-1]}.py").resolve() for folder in folders]
-    there = next((file for file in files if file.is_file()), None)
-    if loaded and there and Path(loaded).resolve() != there:
+    meant = next((file for file in files if file.is_file()), None)
+    if loaded and meant and Path(loaded).resolve() != meant:
         raise DataError(
-            f"the module {name!r} means {there}, and {loaded} is loaded under that name; rename one of them."
+            f"the module {name!r} means {meant}, and {loaded} is loaded under that name; rename one of them."
         )
 
 
