@@ -15,7 +15,7 @@ ROOMS = {
     "store": "schema stored reader store",
     "pool": "executor feed messages host scheduler worker warm dispatcher",
     "analysis": "comparisons power looks verdicts factorial tuned reruns results",
-    "runs": "importer export adaptive lineage planned progress weights submission budget execute verify why doctor",
+    "runs": "csv_file columns factors importer export adaptive lineage planned progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid notes factorials views",
     "figures": "figure screen paper source",

@@ -9,7 +9,7 @@ import pytest
 from ablate.analysis import results
 from ablate.errors import AblateError
 from ablate.runs import importer
-from ablate.runs.importer import Columns
+from ablate.runs.columns import Columns
 from ablate.store.store import Store
 from ablate.tables import views
 
@@ -169,7 +169,9 @@ GOOD = "v,s,acc\nbase,0,90.5\na,0,91\n"
         (GOOD.replace(",", ";"), "separated by commas"),
         ('v,s,acc\n"base,0,1\n', "no CSV"),
         ("", "no header"),
-        ("v,s,acc\n# nothing\n", "no line below"),
+        ("v,s,acc\n", "no line below"),
+        ("v,s,acc\n# nothing\n", "line 2: 1 cells, but the header names 3 columns. If it is a comment, `--comments`"),
+        ("#v,s,ac\n" + GOOD[8:], "no column is called 'v'; there is base, 0 or 90.5. Lines above that begin with # (1)"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_at_its_line_and_column(text, said):

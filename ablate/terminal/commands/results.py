@@ -54,30 +54,30 @@ def import_(
         list[str] | None,
         typer.Option(metavar="COL:higher|lower", help="A further metric. May be given again; its cells may be empty."),
     ] = None,
+    comments: Annotated[
+        bool, typer.Option("--comments", help="Lines that begin with # are comments below the header, too.")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
 ) -> None:
     """Bring runs that were trained elsewhere into a study.
 
-    table, its views, export and figures work on them. Lines that begin with # are comments; a bad cell is an error with
-    its line and column, and then nothing is imported.
+    table, its views, export and figures work on them. Lines above the header that begin with # are comments; a bad cell
+    is an error with its line and column, and then nothing is imported.
 
     ablate import runs.csv --study mine --metric accuracy --better higher --variant model --seed seed
     """
     from ablate.runs import importer
+    from ablate.runs.columns import Columns
     from ablate.store.store import Store
 
     check_choice("--better", better, ("higher", "lower"))
     listed = tuple(name.strip() for name in factors.split(",")) if factors else ()
     further = dict(map(_direction, also or ()))
-    columns = importer.Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n, further)
+    columns = Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n, further, comments)
     imported = importer.read_file(file, columns)
     with Store.open(Global.db, write=True) as store:
         importer.save(imported, store, study, columns, replace=replace)
-    lines, variants = (
-        f"{count} {what}{'s' * (count != 1)}"
-        for count, what in ((len(imported.runs), "line"), (len(imported.variants), "variant"))
-    )
-    say(f"imported {lines}: {variants} of {study}, compared with {imported.baseline}.")
+    say(imported.summary(study))
 
 
 @app.command()
