@@ -52,10 +52,7 @@ class Reader:
             yield connection
 
     def _now(self) -> sa.ColumnElement[float]:
-        """The database's clock, in seconds since 1970."""
-        if self._is_sqlite:
-            return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
-        return sa.literal_column("extract(epoch from clock_timestamp())::float8", sa.Float)
+        return schema.clock(self._engine)
 
     def live(self) -> list[LiveAttempt]:
         """Every attempt of the database that has not ended, whoever owns it."""

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from ablate.errors import StoreError
 
 SCHEMA_VERSION = 1
+"""The last revision of migrations/."""
 BUSY_TIMEOUT_S = 60.0
 STOPPED_S = 30.0
 """How long a database server lets a transaction stand idle, before it undoes it and cuts its program off."""
@@ -230,6 +231,30 @@ def server_engine(url: URL, write: bool) -> Engine:
 
     sa.event.listen(engine, "connect", limit)
     return engine
+
+
+def clock(engine: Engine) -> sa.ColumnElement[float]:
+    """The database's clock, in seconds since 1970."""
+    if engine.dialect.name == "sqlite":
+        return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
+    return sa.literal_column("extract(epoch from clock_timestamp())::float8", sa.Float)
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[Connection]:
+    """One transaction beside which nobody else writes. What makes or changes tables begins here, with BEGIN EXCLUSIVE:
+    of twenty dispatchers that start at once, one does it, and the others wait and find it done."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("COMMIT")
+            # A table that is changed is built anew and the old one dropped: what points at it must not go with it. The
+            # pragma does nothing inside a transaction.
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        else:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITERS)))
+        yield connection
+        connection.commit()
 
 
 @contextmanager

@@ -20,9 +20,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
-from ablate.errors import NoDatabaseError, StoreError
+from ablate.errors import NoDatabaseError
 from ablate.records import Json, Reason, Role
-from ablate.store import schema
+from ablate.store import migrate, schema
 from ablate.store.reader import Reader, parts
 
 # ----------------------------------------------------------------------------------------------------------- the store
@@ -33,7 +33,20 @@ class Store(Reader):
 
     @classmethod
     def open(cls, where: str | Path, *, write: bool = False) -> Store:
-        """Open a SQLite file (path) or a database by its URL. StoreError where it is missing, broken or newer."""
+        """Open a SQLite file (path) or a database by its URL. StoreError where it is missing, broken or newer.
+
+        An older one is brought to today's form by who writes, and refused to who only reads."""
+        store = cls._connected(where, write)
+        try:
+            with schema.explained(store.shown):
+                migrate.check(store._engine, store.shown, write)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    @classmethod
+    def _connected(cls, where: str | Path, write: bool) -> Store:
         url = schema.database_url(where)
         shown = url.render_as_string(hide_password=True) if url.database is None else str(where)
         if url.get_backend_name() == "sqlite":
@@ -46,17 +59,9 @@ class Store(Reader):
                     f"there is no database at {shown}; `ablate run STUDY` makes one, --db names another."
                 )
             engine = schema.sqlite_engine(path, write)
-            store = cls(engine, path.resolve().parent, shown, schema.network_of(path))
-        else:
-            shown = url.render_as_string(hide_password=True)
-            store = cls(schema.server_engine(url, write), Path("results").resolve(), shown)
-        try:
-            with schema.explained(shown):
-                store._check_schema(write)
-        except BaseException:
-            store.close()
-            raise
-        return store
+            return cls(engine, path.resolve().parent, shown, schema.network_of(path))
+        shown = url.render_as_string(hide_password=True)
+        return cls(schema.server_engine(url, write), Path("results").resolve(), shown)
 
     def close(self) -> None:
         self._engine.dispose()
@@ -82,39 +87,15 @@ class Store(Reader):
             finally:
                 self._joined = None
 
-    def _check_schema(self, write: bool) -> None:
-        with self._engine.connect() as connection:
-            tables = sa.inspect(connection).get_table_names()
-        exists = "schema_version" in tables
-        if not exists and write:
-            self._create()
-            exists = True
-        if not exists and not tables:  # a dispatcher has made the file and is about to fill it
-            raise NoDatabaseError(
-                f"there is no database at {self.shown} yet: it is empty; `ablate run STUDY` fills it."
-            )
-        if not exists:
-            raise StoreError(f"{self.shown} is a database, but not one of ablate's; --db names another.")
-        with self._engine.connect() as connection:
-            version = connection.execute(sa.select(sa.func.max(schema.version.c.version))).scalar_one_or_none()
-        if version is None or (version > schema.SCHEMA_VERSION and write):
-            raise StoreError(
-                f"{self.shown} was written by a newer ablate (schema {version}; this one: {schema.SCHEMA_VERSION}). "
-                "It can be read, not written: upgrade ablate, or name another file with --db."
-            )
-
-    def _create(self) -> None:
-        """Tables and version in one exclusive transaction: of twenty dispatchers that start at once, one makes them."""
-        with self._engine.connect() as connection:
-            if self._is_sqlite:
-                connection.exec_driver_sql("COMMIT")
-                connection.exec_driver_sql("BEGIN EXCLUSIVE")
-            else:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.WRITERS)))
-            if not sa.inspect(connection).has_table("schema_version"):
-                schema.tables.create_all(connection, checkfirst=False)
-                connection.execute(schema.version.insert().values(version=schema.SCHEMA_VERSION))
-            connection.commit()
+    @classmethod
+    def migrate(cls, where: str | Path) -> tuple[str, int]:
+        """Bring an older database to today's form. Returns its name without any password, and the form that it had.
+        StoreError where it is newer."""
+        with cls._connected(where, write=False) as store, schema.explained(store.shown):
+            version = migrate.checked(store._engine, store.shown, write=True)
+        if version < schema.SCHEMA_VERSION:
+            cls.open(where, write=True).close()
+        return store.shown, version
 
     def _insert(self, table: sa.Table) -> Any:
         return (sqlite.insert if self._is_sqlite else postgresql.insert)(table)

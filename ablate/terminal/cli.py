@@ -82,6 +82,7 @@ ORDER = (
     "list",
     "schema",
     "doctor",
+    "migrate",
     "help",
 )
 """As a person meets them; `ablate --help` lists them so."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, NoDatabaseError
 from ablate.text import did_you_mean, one_of
 
 StudyArgument = Annotated[
@@ -60,6 +60,24 @@ def kind_of(output: Path | None, format_: str | None, endings: Mapping[str, str]
     if format_ is not None and format_ != kinds[ending]:
         raise AblateError(f"--format is {format_!r}, and -o ends in {ending}; one of them is enough.")
     return kinds[ending]
+
+
+def up_to_date(*, also_where_it_is: bool = False) -> None:
+    """Bring an older database to today's form, and say so."""
+    from ablate.store import schema
+    from ablate.store.store import Store
+
+    shown, version = Store.migrate(Global.db)
+    if version < schema.SCHEMA_VERSION:
+        say(f"{shown}: brought from schema {version} to {schema.SCHEMA_VERSION}; an older ablate cannot write it now.")
+    elif also_where_it_is:
+        say(f"{shown} is up to date: schema {version}")
+
+
+def before_writing() -> None:
+    """A command that writes begins with this: it reads before it writes, and an older database is not read."""
+    with suppress(NoDatabaseError):
+        up_to_date()
 
 
 def print_json(value: Any) -> None:

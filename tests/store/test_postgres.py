@@ -8,12 +8,16 @@ import sys
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
+import later
 import postgres
 import pytest
+import sqlalchemy as sa
+import test_migrations
 import test_store
 from reliability import trial
 
 from ablate.errors import NoDatabaseError, StoreError
+from ablate.store import migrate, schema
 from ablate.store.store import Store
 
 MISSING = postgres.missing()
@@ -97,6 +101,51 @@ def test_a_writer_that_is_stopped_in_a_transaction_is_cut_off_and_told_so(url, s
     assert "the database server ended the connection" in said
     assert postgres.PASSWORD not in said
     assert postgres.SHOWN not in said
+
+
+@pytest.fixture
+def older(url):
+    with Store.open(url, write=True) as store:
+        test_migrations.filled(store)
+    return url
+
+
+def test_the_revisions_from_the_first_on_make_the_tables_of_today(server):
+    told = []
+    for make in (schema.tables.create_all, lambda connection: migrate.apply(connection, 0)):
+        engine = schema.server_engine(schema.database_url(postgres.new_database(server, uuid.uuid4().hex)), write=True)
+        with engine.begin() as connection:
+            make(connection)
+            indices = connection.exec_driver_sql(
+                "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+            )
+            told.append((test_migrations.form(connection), sorted(map(tuple, indices))))
+        engine.dispose()
+    assert told[0] == told[1]
+
+
+def test_an_older_database_is_brought_up_to_date_by_who_writes_only(older, tmp_path, monkeypatch):
+    monkeypatch.setattr(migrate, "FOLDER", later.shelf(tmp_path / "shelf"))
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", later.NEXT)
+    with pytest.raises(StoreError, match="`ablate migrate`") as refused:
+        Store.open(older)
+    assert postgres.PASSWORD not in str(refused.value)
+    assert test_migrations.check_migrated(older)
+
+
+def test_a_kill_in_the_middle_of_a_migration_leaves_the_old_form_whole(older, tmp_path):
+    folder = later.shelf(tmp_path / "shelf", "import os; os.kill(os.getpid(), 9)")
+    assert -signal.SIGKILL == test_migrations.as_another_process(folder, older).wait()
+    with Store.open(older, write=True) as store, store.transaction() as connection:
+        assert schema.SCHEMA_VERSION == connection.execute(sa.select(schema.version.c.version)).scalar_one()
+        assert not sa.inspect(connection).has_table("note")
+
+
+def test_of_six_processes_that_come_at_once_one_migrates_and_the_others_wait(older, tmp_path):
+    folder = later.shelf(tmp_path / "shelf", test_migrations.COUNTED)
+    processes = [test_migrations.as_another_process(folder, older) for _ in range(6)]
+    assert [0] * 6 == [process.wait() for process in processes]
+    assert "x" == (folder / "done").read_text()
 
 
 @pytest.mark.parametrize(("who", "at"), [("dispatcher", 30), ("workers", 60), ("both", 90), ("server", 120)])

@@ -12,6 +12,7 @@ HEAVY = {
     "pandas",
     "scipy",
     "optuna",
+    "alembic",
     "plotly",
     "numpy",
     "statsmodels",

@@ -9,7 +9,16 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.records import Reason, Role
-from ablate.terminal.options import Global, RunArgument, Set, StudyArgument, check_choice, print_json, say
+from ablate.terminal.options import (
+    Global,
+    RunArgument,
+    Set,
+    StudyArgument,
+    before_writing,
+    check_choice,
+    print_json,
+    say,
+)
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
@@ -112,6 +121,7 @@ def verify(run: RunArgument) -> None:
     from ablate.runs.planned import find_run
     from ablate.store.store import Store
 
+    before_writing()
     with Store.open(Global.db) as store:
         key = find_run(store, run)
     comparison = verify.verify(key, Global.db)
@@ -145,6 +155,7 @@ def retry(
     reasons = cast(tuple[Reason, ...], tuple(reason or ()))
     if not failed and not reasons:
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
+    before_writing()
     planned = find(study, Global.db, set_ or ())
     options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
     with View(quiet=Global.quiet) as view:

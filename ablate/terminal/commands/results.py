@@ -9,7 +9,7 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.records import Better
-from ablate.terminal.options import Global, Output, Set, StudyArgument, check_choice, say, write
+from ablate.terminal.options import Global, Output, Set, StudyArgument, before_writing, check_choice, say, write
 
 app = typer.Typer()
 
@@ -143,6 +143,7 @@ def predict(
     from ablate.runs.planned import find
     from ablate.store.store import Store
 
+    before_writing()
     planned = find(study, Global.db, set_ or ())
     expected = submission.read_sample(sample) if sample else None
     with Store.open(Global.db, write=True) as store:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablate import text
-from ablate.terminal.options import Global, Set, StudyArgument, say
+from ablate.terminal.options import Global, Set, StudyArgument, before_writing, say
 
 app = typer.Typer()
 
@@ -37,6 +37,7 @@ def run(
     from ablate.terminal.commands.tables import table_text
     from ablate.terminal.live import View
 
+    before_writing()
     planned = find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:

@@ -1,4 +1,4 @@
-"""The commands to begin with: init, schema, doctor."""
+"""The commands to begin with: init, schema, doctor, migrate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Set, StudyArgument, print_json
+from ablate.terminal.options import Global, Set, StudyArgument, print_json, up_to_date
 
 app = typer.Typer()
 
@@ -57,3 +57,14 @@ def doctor(study: StudyArgument = None, set_: Set = None) -> None:
     print(text)
     if not healthy:
         raise typer.Exit(2)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring a database that an older ablate wrote up to date.
+
+    In one transaction: a kill leaves it as it was. The commands that write (run, tune, retry, ...) do it by themselves.
+
+    ablate --db results/ablate.db migrate
+    """
+    up_to_date(also_where_it_is=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Set, StudyArgument, say, write
+from ablate.terminal.options import Global, Set, StudyArgument, before_writing, say, write
 
 app = typer.Typer()
 
@@ -46,6 +46,7 @@ def tune(
     from ablate.terminal.live import View
     from ablate.tuning import tune
 
+    before_writing()
     planned = find(study, Global.db, set_ or ())
     if apply is not None:
         text, sentence = tune.applied(planned, Global.db, variant)
