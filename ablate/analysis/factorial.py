@@ -1,6 +1,6 @@
 """What every trick does over all settings of the others: effects, interactions and Shapley values of factorials. Pure.
 
-One +-1 model with all terms that can be estimated, seeds as blocks (blocks.py). It needs all combinations of the
+One +-1 model with all terms that can be estimated, seeds as blocks (comparisons.py). It needs all combinations of the
 tricks, or a regular fraction of them; it refuses other sets of variants, because coding leave-one-out rows by trick
 under an interaction covers the truth in 0 % of studies. A trick of several levels is compared with off, level by level.
 
@@ -49,12 +49,12 @@ def settings(factors: Sequence[Factor], on: Sequence[Sequence[str]]) -> Signs:
         for i, factor in enumerate(factors)
         for level in range(1, max(len(factor.levels), 1) + 1)
     }
-    found = np.zeros((len(on), len(factors)), dtype=np.int64)
+    switched = np.zeros((len(on), len(factors)), dtype=np.int64)
     for cell, choices in enumerate(on):
         for choice in choices:
             i, level = place[choice]
-            found[cell, i] = level
-    return found
+            switched[cell, i] = level
+    return switched
 
 
 # --------------------------------------------------------------------------------------------------------------- layout
@@ -85,10 +85,11 @@ class Factorial:
 
 def layout(factors: Sequence[Factor], cells: Signs) -> Factorial | None:
     """The factorial that these cells form; None where they are neither all combinations nor a regular fraction."""
+    # Two variants with the same tricks (by settings of their own, say) are two answers for one cell.
     if len(np.unique(cells, axis=0)) != len(cells):
         return None
     used = [np.unique(cells[:, i]) for i in range(cells.shape[1])]
-    varied = tuple(i for i, there in enumerate(used) if len(there) > 1)
+    varied = tuple(i for i, taken in enumerate(used) if len(taken) > 1)
     if not varied:
         return None
     if math.prod(len(used[i]) for i in varied) == len(cells):
@@ -100,9 +101,9 @@ def layout(factors: Sequence[Factor], cells: Signs) -> Factorial | None:
 
 def missing(factors: Sequence[Factor], cells: Signs) -> list[tuple[str, ...]]:
     """The combinations of the settings that occur which no cell has, as choices; at most 1,000 are counted."""
-    there = {tuple(cell) for cell in cells.tolist()}
+    present = {tuple(cell) for cell in cells.tolist()}
     used = [sorted(set(cells[:, i].tolist())) for i in range(cells.shape[1])]
-    lacking = (cell for cell in itertools.product(*reversed(used)) if cell[::-1] not in there)
+    lacking = (cell for cell in itertools.product(*reversed(used)) if cell[::-1] not in present)
     return [
         tuple(factor.choice(s) for factor, s in zip(factors, cell[::-1], strict=True) if s)
         for cell in itertools.islice(lacking, 1000)
@@ -117,6 +118,8 @@ def _bits(cells: Signs) -> Signs:
 def _is_affine(bits: Signs) -> bool:
     """Whether the cells are a coset of a subspace of GF(2): a regular fraction (all words defined, none partly)."""
     moved = bits ^ bits[0]
+    # XOR with one of its cells moves a coset onto its subspace. The cells differ from each other (layout saw to
+    # that), so they are all of the subspace as soon as they are as many as it has: 2 ** rank.
     return len(bits) == 1 << len(_pivots(moved))
 
 
@@ -125,6 +128,8 @@ def _pivots(moved: Signs) -> list[int]:
     chosen: list[int] = []
     reduced = moved.T.copy()  # one row per factor
     basis: list[tuple[int, Signs]] = []
+    # By tricks, not by cells: the pivots are the fraction's letters, every other trick is a product of them (its
+    # word). The first ones, so that an effect is named by the trick that stands first in the study.
     for i, column in enumerate(reduced):
         rest = column.copy()
         for at, vector in basis:
@@ -223,6 +228,9 @@ def _contrasts(
     names, weights = _all_terms(design)
     if design.full:
         return names, weights, {}, []
+    # In a fraction a contrast is its signs. Two terms whose signs agree in every cell, or differ in every cell, are
+    # one number: nothing that was measured tells them apart (aliases). Turning each column so that it begins with +
+    # makes both cases equal bytes, so one pass over a dictionary finds every alias of 40 tricks and their 780 pairs.
     signs = np.sign(weights).astype(np.int64)
     groups: dict[bytes, list[int]] = {}
     for i, column in enumerate(signs):
@@ -231,13 +239,17 @@ def _contrasts(
     for members in groups.values():
         main = [i for i in members if len(names[i]) == 1]
         first = members[0]
+        # The same sign everywhere: the term is a defining word, and its contrast is the mean itself.
         if (signs[first] == signs[first][0]).all():
             confounded += [f"{_joined(names[i])} (with the mean)" for i in members]
             continue
+        # No number at all rather than one under either's name: it would be read as that trick's effect.
         if len(main) > 1:
             confounded.append(f"{' and '.join(_joined(names[i]) for i in main)} (with each other)")
             confounded += [f"{_joined(names[i])} (with {_joined(names[first])})" for i in members if i not in main]
             continue
+        # Terms come effects first, so an effect stands for its group and its interactions are lost to it: taking them
+        # for zero is what a fraction saves its runs by. Interactions alone are shown once, the others by their signs.
         kept.append(first)
         others = [i for i in members if i != first]
         aliases[names[first]] = tuple((int(signs[i][0] * signs[first][0]), names[i]) for i in others)
@@ -277,9 +289,10 @@ def _interaction(with_a: Array, without_a: Array, with_b: Array, without_b: Arra
     In a fraction a quarter may be empty (a and b are aliased, or their product is constant): then the signs alone.
     """
     quarters = [(1, with_a * with_b), (-1, without_a * with_b), (-1, with_a * without_b), (1, without_a * without_b)]
-    if all(there.any() for _, there in quarters):
-        return np.asarray(sum(sign * there / there.sum() for sign, there in quarters) / 2)
-    return np.asarray(sum(sign * there for sign, there in quarters) * 2 / len(with_a))
+    if all(quarter.any() for _, quarter in quarters):
+        return np.asarray(sum(sign * quarter / quarter.sum() for sign, quarter in quarters) / 2)
+    # Scaled so that it is the mean of the cells with + less that of the cells with -, as the averages above are.
+    return np.asarray(sum(sign * quarter for sign, quarter in quarters) * 2 / len(with_a))
 
 
 # ---------------------------------------------------------------------------------------------------------------- error
@@ -290,6 +303,8 @@ def _errors(design: Factorial, fitted: CellMeans, weights: Array) -> tuple[Array
     if fitted.df >= MINIMUM_DF:
         se = fitted.se(weights)
         return np.where(se > 0, se, np.nan), "model", float(fitted.df)
+    # Lenth takes all contrasts for draws of one spread of which few are real, so each must rest on as many runs.
+    # His df are a third of the contrasts: four cells, which have three, are the fewest that give a whole one.
     if fitted.df == 0 and design.two_level and len(design.cells) >= 4 and (fitted.n == fitted.n[0]).all():
         contrasts = all_contrasts(design, fitted.mean)
         error = pseudo_standard_error(contrasts)
@@ -302,20 +317,26 @@ def all_contrasts(design: Factorial, mean: Array) -> Array:
     """All cells - 1 contrasts of a two-level factorial or fraction, up to sign: a fast Walsh-Hadamard transform."""
     bits = _bits(design.cells[:, design.varied])
     letters = _pivots(bits ^ bits[0])
+    # Yates' standard order: bit i of a cell's place is whether letter i is on. Each pass below then adds and
+    # subtracts the pairs of cells that differ in one letter alone; after the last, place m holds the sum whose signs
+    # are the product of m's letters: n log n additions in place of n * n, and no matrix of signs.
     order = (bits[:, letters] << np.arange(len(letters))).sum(axis=1)
-    found = np.empty(len(mean))
-    found[order] = mean
+    sums = np.empty(len(mean))
+    sums[order] = mean
     size = 1
-    while size < len(found):
-        pairs = found.reshape(-1, 2, size)
-        found = np.stack([pairs[:, 1] + pairs[:, 0], pairs[:, 1] - pairs[:, 0]], axis=1).reshape(-1)
+    while size < len(sums):
+        pairs = sums.reshape(-1, 2, size)
+        sums = np.stack([pairs[:, 1] + pairs[:, 0], pairs[:, 1] - pairs[:, 0]], axis=1).reshape(-1)
         size *= 2
-    return np.asarray(found[1:] * 2 / len(mean))
+    # Place 0 has no minus: it is the sum, which is no contrast. 2 / n: the mean of one half less that of the other.
+    return np.asarray(sums[1:] * 2 / len(mean))
 
 
 def pseudo_standard_error(contrasts: Array) -> float:
     """Lenth's: 1.5 x the median of the contrasts that are below 2.5 x (1.5 x the median of all)."""
     sizes = np.abs(contrasts)
+    # Half of a normal's absolute values lie below 0.6745 of its standard deviation, so 1.5 (1 / 0.6745 = 1.48) times
+    # the median estimates it, however large a few real effects are. Beyond 2.5 of it an effect is taken for real.
     first = 1.5 * float(np.median(sizes))
     small = sizes[sizes < 2.5 * first]
     return 1.5 * float(np.median(small)) if len(small) else 0.0
@@ -339,11 +360,11 @@ def shapley_weights(k: int) -> Array:
     size = np.array([int(c).bit_count() for c in coalitions])
     # |S|! (k - |S| - 1)! / k!, S without the player
     worth = np.array([1 / (k * math.comb(k - 1, s)) for s in range(k)])
-    found = np.empty((k, 1 << k))
+    weights = np.empty((k, 1 << k))
     for i in range(k):
         inside = (coalitions >> i & 1).astype(bool)
-        found[i] = np.where(inside, worth[np.maximum(size - 1, 0)], -worth[np.minimum(size, k - 1)])
-    return found
+        weights[i] = np.where(inside, worth[np.maximum(size - 1, 0)], -worth[np.minimum(size, k - 1)])
+    return weights
 
 
 def shapley(design: Factorial, fitted: CellMeans) -> tuple[Share, ...]:
@@ -355,6 +376,7 @@ def shapley(design: Factorial, fitted: CellMeans) -> tuple[Share, ...]:
     assert design.two_level, "a player is in or out"
     bits = _bits(design.cells[:, design.varied])
     mask = (bits << np.arange(bits.shape[1])).sum(axis=1)
+    # Linear in the cells' means, so the model gives their standard errors as it gives those of any contrast.
     weights = shapley_weights(bits.shape[1])[:, mask]
     se = fitted.se(weights) if fitted.df >= MINIMUM_DF else np.full(len(weights), np.nan)
     values = weights @ fitted.mean

@@ -1,7 +1,7 @@
 """The loop of `ablate run`: look around, ask the scheduler, do what it says, commit what the executor reports.
 
 The only writer of a running study. Several dispatchers may share one database: a claim is a lease on a run and on a
-slot, and what came late is fenced off by its token. Nothing is decided here (scheduler.py), nothing is drawn (cli.py).
+slot, and what came late is fenced off by its token. Nothing is decided here (scheduler.py), nothing is drawn (live.py).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import LiveAttempt
 
+# Chosen, not measured: events end the wait at once, so this is only how late a signal or a timeout is noticed.
 POLL_S = 0.5
 LOOK_AROUND_S = 2.0
 """How often an idle dispatcher reads what others did; a busy one every fifth time."""
@@ -121,6 +122,7 @@ class Dispatcher:
     def step(self, wait_s: float) -> bool:
         """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
         actions = scheduler.decide(self._snapshot(), time.monotonic())
+        # By what was last seen. Since then another dispatcher may have given a run back, or died in the midst of one.
         if any(isinstance(action, Finish) for action in actions):
             return self.stopped_by is not None or self._really_finished()
         self._do(actions)
@@ -157,9 +159,14 @@ class Dispatcher:
 
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
+        # States first, live attempts second: a run that another dispatcher claims in between is then in both, and our
+        # claim of it is refused. The other way round it would be in neither, and this dispatcher might leave while
+        # work is left.
         self._read(self.specs)
         others = self._see_others()
         self._ask()
+        # Before their fates: a dead dispatcher's worker lives on for a moment, and its run must not start a second
+        # time beside it. One that is not gone yet counts as held, and is rescued at the next look.
         for attempt in others:
             end_orphan(attempt)
         # A run of another study is not ours to give up, whatever our limits are.
@@ -182,15 +189,16 @@ class Dispatcher:
         mine = {work.key for work in self.working.values()}
         states = self.store.states(keys)
         for key in keys:
-            found = states[key]
-            self._attempts[key] = found.attempts
+            state = states[key]
+            self._attempts[key] = state.attempts
             self.done.discard(key)
             self.failed.pop(key, None)
-            if found.state == "done":
+            if state.state == "done":
                 self.done.add(key)
-            elif found.state == "failed":
-                self.failed[key] = found.reason or "lost"
+            elif state.state == "failed":
+                self.failed[key] = state.reason or "lost"
         todo = {key for key in keys if states[key].state == "todo"}
+        # In the plan's order again, whatever came back meanwhile: one seed after another, comparisons first.
         waiting = todo | (set(self.waiting) - set(keys))
         self.waiting = deque(key for key in self.specs if key in waiting and key not in mine)
         ended = self.done | self.failed.keys()
@@ -235,6 +243,7 @@ class Dispatcher:
                     case Renew(tokens):
                         held = self.store.renew(tokens, self._lease_s)
                         self._renewed_s = time.monotonic()
+                        # This process slept past its lease (a laptop's lid, SIGSTOP), and another took the run over.
                         for token in set(tokens) - held:
                             self.executor.stop(token, "lost", "another dispatcher took the run over")
                     case Rescue(token, message, again):
@@ -246,6 +255,8 @@ class Dispatcher:
                         self.executor.stop(token, reason, message)
                     case Finish():
                         pass
+        # Only after the commit: nobody could end a process that the database does not know. Killed right here, this
+        # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
         for work in claimed:
             self.working[work.token] = work
             self.executor.start(work.token, work.spec, work.slot)
@@ -261,6 +272,7 @@ class Dispatcher:
             self.waiting = deque(key for key in self.waiting if key not in keys)
 
     def _claim(self, key: str, slot: Slot) -> Work | None:
+        # Drawn, not counted: it fences off whoever held the run before, and no two dispatchers can agree on a count.
         token = secrets.token_hex(8)
         claimed = self.store.claim(
             key,
@@ -284,6 +296,7 @@ class Dispatcher:
         with self.store.transaction():
             for event in events:
                 match event:
+                    # With the time at which it started: when somebody asks, the pid may be another process's.
                     case Started(token, pid, pid_started):
                         self.store.started(token, pid, pid_started)
                     case Progressed(token, step, values):
@@ -291,14 +304,15 @@ class Dispatcher:
                         self.working[token].step, self.working[token].values = step, values
                     case Finished(token, values, outputs, provenance):
                         work = self.working.pop(token)
+                        # False: the lease was over and another took the run up. Its result counts, this is noted.
                         if self.store.finish(token, values, outputs, self.provenance | dict(provenance)):
                             ended.append((work, event, False))
                     case Failed(token, reason, message, detail, provenance):
                         work = self.working.pop(token)
                         executions = self._attempts.get(work.key, 0) + (reason not in INTERRUPTED)
                         again = scheduler.try_again(reason, executions, self.limits)
-                        made = self.provenance | dict(provenance)
-                        if self.store.fail(token, reason, message, detail, made, again=again):
+                        made_with = self.provenance | dict(provenance)
+                        if self.store.fail(token, reason, message, detail, made_with, again=again):
                             ended.append((work, event, again))
         for event in events:
             if isinstance(event, Progressed) and event.token in self.working:
@@ -320,7 +334,9 @@ class Dispatcher:
         else:
             self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)
             if again and self.stopped_by is None and work.key in self.specs:
+                # First in the queue: it stood before all that wait now, and its comparisons wait for it.
                 self.waiting.appendleft(work.key)
+                # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
                 if ended.reason == "oom":
                     self._alone.add(work.key)
             elif not again:
@@ -350,11 +366,11 @@ class Dispatcher:
 
 def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
     """Of runs whose weights others measure anew: those others."""
-    found = defaultdict(list)
+    needing = defaultdict(list)
     for key, spec in specs.items():
         if spec.evaluates in specs:
-            found[spec.evaluates].append(key)
-    return dict(found)
+            needing[spec.evaluates].append(key)
+    return dict(needing)
 
 
 # -------------------------------------------------------------------------------------------------------------- canary

@@ -277,7 +277,7 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
 
 
 def _starts(snapshot: Snapshot) -> list[Action]:
-    """Free slots take waiting runs in the plan's order, as far as memory allows (packer.py)."""
+    """Free slots take waiting runs in the plan's order, as far as memory allows (`pack`)."""
     held = [Held(work.slot, work.key) for work in snapshot.working]
     held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
     ready = (key for key in snapshot.waiting if key not in snapshot.blocked)
