@@ -46,6 +46,8 @@ class CellMeans:
 
     def se(self, weights: Array) -> Array:
         """The standard errors of contrasts of the means. weights: (contrasts, cells), each summing to zero."""
+        # Means that share no seed vary by themselves. What is added is the price of estimating the seeds' shifts:
+        # nothing in a complete table, where a shift is in every mean alike and falls out of a contrast.
         variance = (weights**2 / self.n).sum(axis=1)
         if self.blocks:
             through = weights @ self._share
@@ -59,24 +61,26 @@ def fit(values: Array) -> CellMeans:
     A seed that one cell alone has says nothing beside its own block and is left out, unless no seed is shared at all:
     then there are no blocks.
     """
-    there = np.isfinite(values)
-    shared = there.sum(axis=0) > 1
+    counted = np.isfinite(values)
+    shared = counted.sum(axis=0) > 1
     if not shared.any():
         mean = np.nanmean(values, axis=1)
-        return _made(values, there, mean, np.zeros(values.shape[1]), 0, True)
-    values, there = values[:, shared], there[:, shared]
-    n = there.sum(axis=1)
+        return _made(values, counted, mean, np.zeros(values.shape[1]), 0, True)
+    values, counted = values[:, shared], counted[:, shared]
+    n = counted.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        plain = np.where(there, values, 0.0).sum(axis=1) / n
-        share = np.where(n[:, None] > 0, there / n[:, None], 0.0)
+        plain = np.where(counted, values, 0.0).sum(axis=1) / n
+        share = np.where(n[:, None] > 0, counted / n[:, None], 0.0)
     # What is left of the normal equations for the seeds' shifts once the cells' means are eliminated.
-    left = np.diag(there.sum(axis=0).astype(float)) - there.T @ share
-    right = np.where(there, values - plain[:, None], 0.0).sum(axis=0)
+    left = np.diag(counted.sum(axis=0).astype(float)) - counted.T @ share
+    right = np.where(counted, values - plain[:, None], 0.0).sum(axis=0)
+    # A common constant may move from the shifts to the means, so `left` always lacks one of its ranks: hence pinv.
     inverse = np.linalg.pinv(left, hermitian=True)
     shift = inverse @ right
     rank = int(np.linalg.matrix_rank(left, hermitian=True))
+    # Lacking more than that one, the seeds fall into groups that no cell ties together.
     connected = rank == len(shift) - 1 and bool((n > 0).all())
-    return _made(values, there, plain - share @ shift, shift, rank, connected, share, inverse)
+    return _made(values, counted, plain - share @ shift, shift, rank, connected, share, inverse)
 
 
 def from_summaries(mean: Array, std: Array, n: NDArray[np.int64]) -> CellMeans:
@@ -141,14 +145,15 @@ class Summary:
 
 def summarise(values: Array, alpha: float = ALPHA) -> Summary:
     """values: (rows, seeds), NaN where a run is not counted. Intervals cover 1 - alpha."""
-    there = np.isfinite(values)
-    n = there.sum(axis=1)
-    low = np.where(there, values, np.inf).min(axis=1, initial=np.inf)
-    high = np.where(there, values, -np.inf).max(axis=1, initial=-np.inf)
+    counted = np.isfinite(values)
+    n = counted.sum(axis=1)
+    low = np.where(counted, values, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(counted, values, -np.inf).max(axis=1, initial=-np.inf)
     constant = (low == high) & (n > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(constant, low, np.where(there, values, 0.0).sum(axis=1) / n)
-        squares = np.where(there, values - mean[:, None], 0.0) ** 2
+        # Equal values are their own mean to the last bit; a sum over n would round, and give them a spread.
+        mean = np.where(constant, low, np.where(counted, values, 0.0).sum(axis=1) / n)
+        squares = np.where(counted, values - mean[:, None], 0.0) ** 2
         std = np.where(n > 1, np.sqrt(squares.sum(axis=1) / (n - 1)), np.nan)
         std = np.where(constant & (n > 1), 0.0, std)
         half = special.stdtrit(n - 1.0, 1 - alpha / 2) * std / np.sqrt(n)
@@ -164,6 +169,7 @@ def summary_of(mean: Array, std: Array, n: NDArray[np.int64]) -> Summary:
     with np.errstate(invalid="ignore", divide="ignore"):
         half = special.stdtrit(n - 1.0, 1 - ALPHA / 2) * std / np.sqrt(n)
     half = np.where((n >= MINIMUM_N) & (std > 0), half, np.nan)
+    # The smallest and the largest value are known of a single run alone.
     unknown = np.where(n == 1, mean, np.nan)
     return Summary(n, mean, std, mean - half, mean + half, unknown, unknown)
 
@@ -214,6 +220,7 @@ def compare(row: Array, reference: Array, alpha: float = ALPHA) -> Differences:
     one, other = summarise(row), summarise(reference)
     with np.errstate(invalid="ignore", divide="ignore"):
         v1, v2 = one.std**2 / one.n, other.std**2 / other.n
+        # Satterthwaite's degrees of freedom: between those of the smaller group and those of both together.
         welch_df = (v1 + v2) ** 2 / (v1**2 / (one.n - 1) + v2**2 / (other.n - 1))
         estimate = np.where(paired, own.mean, one.mean - other.mean)
         std = np.where(paired, np.where(flat, 0.0, own.std), np.sqrt(one.std**2 + other.std**2))
@@ -261,30 +268,31 @@ def pooled_error(values: Array) -> CellMeans | None:
 
     values: (variants, seeds), NaN where a run is not counted.
     """
-    there = np.isfinite(values).any(axis=1)
-    return fit(values[there]) if there.any() else None
+    measured = np.isfinite(values).any(axis=1)
+    return fit(values[measured]) if measured.any() else None
 
 
-def pool(found: Differences, row: Array, reference: Array, error: CellMeans) -> Differences:
-    """`found` = compare(row, reference), judged by one pooled error instead of each row's own.
+def pool(own: Differences, row: Array, reference: Array, error: CellMeans) -> Differences:
+    """`own` = compare(row, reference), judged by one pooled error instead of each row's own.
 
     The estimates stay. Rows whose seeds are not shared, in a study whose other rows share them, keep Welch's test: the
     pooled error has the seeds taken out, and their difference has not.
     """
     n1, n2 = np.isfinite(row).sum(axis=1), np.isfinite(reference).sum(axis=1)
-    smallest = np.where(found.paired, found.pairs, np.minimum(n1, n2))
-    applies = (found.paired | (error.blocks == 0)) & (smallest >= MINIMUM_N) & ~found.identical
+    smallest = np.where(own.paired, own.pairs, np.minimum(n1, n2))
+    applies = (own.paired | (error.blocks == 0)) & (smallest >= MINIMUM_N) & ~own.identical
     applies &= (error.df >= MINIMUM_N - 1) & (error.mse > 0)
     with np.errstate(divide="ignore"):
-        variance = error.mse * np.where(found.paired, 2 / found.pairs, 1 / n1 + 1 / n2)
-    se = np.where(applies, np.sqrt(variance), found.se)
-    df = np.where(applies, float(error.df), found.df)
+        # The error is of one run with its seed taken out, so of a pair it is in there twice, seeds or not.
+        variance = error.mse * np.where(own.paired, 2 / own.pairs, 1 / n1 + 1 / n2)
+    se = np.where(applies, np.sqrt(variance), own.se)
+    df = np.where(applies, float(error.df), own.df)
     half = special.stdtrit(df, 1 - ALPHA / 2) * se
     with np.errstate(invalid="ignore", divide="ignore"):
-        p = 2 * special.stdtr(df, -np.abs(found.estimate / se))
+        p = 2 * special.stdtr(df, -np.abs(own.estimate / se))
     return replace(
-        found, se=se, df=df, ci_low=found.estimate - half, ci_high=found.estimate + half, p=p,
-        no_spread=found.no_spread & ~applies, std=np.where(applies, np.sqrt(2 * error.mse), found.std), pooled=applies,
+        own, se=se, df=df, ci_low=own.estimate - half, ci_high=own.estimate + half, p=p,
+        no_spread=own.no_spread & ~applies, std=np.where(applies, np.sqrt(2 * error.mse), own.std), pooled=applies,
     )  # fmt: skip
 
 
@@ -314,12 +322,14 @@ def holm(p: Array, size: int | None = None) -> Array:
     size = max(size or 0, len(tested))
     order = tested[np.argsort(p[tested], kind="stable")]
     adjusted = np.full(p.shape, np.nan)
+    # From the smallest p on: the k-th is held against size - k + 1 tests, and is never less than one before it.
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * (size - np.arange(len(order)))), 1.0)
     return adjusted
 
 
 def equivalence(estimate: Array, se: Array, df: Array, margin: float) -> Array:
     """The p of two one-sided t tests that the difference lies within ±margin (Schuirmann 1987), uncorrected."""
+    # The larger of the two, for both must reject; that is why two tests at 5 % err in at most 5 % together.
     below = special.stdtr(df, (estimate - margin) / se)
     above = special.stdtr(df, -(estimate + margin) / se)
     return np.asarray(np.maximum(below, above))
@@ -331,13 +341,16 @@ def collapsed(values: Array, better: Better) -> NDArray[np.bool_]:
     Far: more than COLLAPSE robust standard deviations (1.4826 x the median absolute deviation) below the row's median.
     Five seeds can lie close by chance, so the spread taken is the row's or that of the median row, whichever is larger.
     """
-    found = np.zeros(values.shape, dtype=bool)
+    fallen = np.zeros(values.shape, dtype=bool)
     enough = np.isfinite(values).sum(axis=1) >= MINIMUM_N
     if not enough.any():
-        return found
+        return fallen
     worse = -values[enough] if better == "higher" else values[enough]
     worse = worse - np.nanmedian(worse, axis=1, keepdims=True)
+    # 1 / 0.6745: by it the median absolute deviation of normal values is their standard deviation, which one wild seed
+    # of five cannot move far.
     spread = 1.4826 * np.nanmedian(np.abs(worse), axis=1)
     limit = COLLAPSE * np.maximum(spread, np.median(spread))
-    found[enough] = (worse > limit[:, None]) & (limit > 0)[:, None]
-    return found
+    # Where neither the row nor the median row has a spread, every distance would be far.
+    fallen[enough] = (worse > limit[:, None]) & (limit > 0)[:, None]
+    return fallen

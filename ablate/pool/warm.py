@@ -66,14 +66,18 @@ class WarmServer:
     def start(cls, setup: Setup) -> WarmServer:
         """Start a server and wait until it has imported everything. AblateError with the traceback where it cannot."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        # Before the libraries are imported: they read these once. Another number of threads gives other bits.
         threads = {name: str(setup.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         process = subprocess.Popen(
             [sys.executable, "-m", "ablate.pool.warm", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             env={**os.environ, **threads, "PYTHONUNBUFFERED": "1"},
+            # Ctrl-C reaches every process of the terminal's group. What it means is for the dispatcher to say, so
+            # nothing of the pool is in that group.
             start_new_session=True,
         )
+        # Else the server's death would be no end of file here: this process would hold the other end open itself.
         theirs.close()
         server = cls(process, ours)
         try:
@@ -125,8 +129,10 @@ def main() -> None:
     die_with(dispatcher)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
+    # Nothing: the dispatcher died before it had written.
     setup = json.loads(sys.stdin.buffer.read() or b"{}")
     if setup:
+        # A child that asks for input is to read an end of file, not to wait for somebody at a terminal.
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
@@ -147,6 +153,8 @@ def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
     gc.freeze()
     wake, woken = os.pipe()
     os.set_blocking(woken, False)
+    # A pipe that the signal writes to: a child that ends between two looks is then no wake-up missed by select. It
+    # needs a handler of its own (the default one writes nothing), and must not block when it is full.
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
     children: dict[int, str] = {}
@@ -166,6 +174,7 @@ def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
                     break
                 token = json.loads(packet)["fork"]
                 pid = _fork([channel.fileno(), wake, woken], descriptors[0], loaded, setup)
+                # "forked" is sent before the loop comes round to _reap, so before "exited", however short the run.
                 children[pid] = token
                 message = {"forked": token, "pid": pid, "started": host.process_started(pid) or 0}
                 channel.send(json.dumps(message).encode())
@@ -205,17 +214,21 @@ def _fork(ours: Sequence[int], channel: int, loaded: Mapping[str, str], setup: M
         return pid
     status = 1
     try:
+        # A session of its own, so that killing its group takes whatever it started along and nobody else.
         os.setsid()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # A copy of the server's socket in a child would keep the dispatcher from hearing that the server died.
         for descriptor in ours:
             os.close(descriptor)
+        # Asked again, for fork clears it.
         die_with(server)
         from ablate.pool import worker
 
         status = worker.main(channel, loaded, setup["threads"])
     finally:
+        # Not by return or exception: those would lead into serve(), whose `finally` kills this child's siblings.
         os._exit(status)
 
 
