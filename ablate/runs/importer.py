@@ -20,6 +20,7 @@ from ablate.runs.columns import Columns, check_header, check_options
 from ablate.runs.csv_file import Cells, Problem, Table, read_table, read_text, refuse, rows_of
 from ablate.runs.factors import baseline_of, variants_of
 from ablate.store.store import Store
+from ablate.store.stored import Elsewhere
 from ablate.text import joined, many
 
 
@@ -138,7 +139,7 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
     resolved = _resolved(imported, study, columns)
     file, sha = imported.file.name, imported.sha
     role: Role = "ablation"
-    cells, configs, made = [], {}, []
+    cells, configs, ended = [], {}, []
     for run in imported.runs:
         asked = {
             "imported": file, "sha256": sha, "line": run.line, "columns": columns.named, "metric": columns.metric,
@@ -146,20 +147,14 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
         key = sha256(canonical_json(asked))
         cells.append((run.variant, run.seed, role, key))
         configs[key] = canonical_json(asked)
-        made.append((key, run, {"imported": file, "sha256": sha, "line": run.line}))
+        ended.append(Elsewhere(key, "import", run.values, {"imported": file, "sha256": sha, "line": run.line}))
     with store.transaction():
         if store.study(study) is not None and not replace:
             raise AblateError(
                 f"the database has a study called {study!r} already; choose another name, or --replace it."
             )
         store.save_plan(study, "", resolved, sha256(canonical_json(resolved)), cells, configs)
-        for key, run, provenance in made:
-            # A line that is known already, from the same bytes, has its result: claim says no.
-            if store.claim(
-                key, f"import-{key}", host="imported", boot="", owner="import", device="imported", slot=0, lease_s=1.0,
-                log="",
-            ):  # fmt: skip
-                store.finish(f"import-{key}", run.values, {}, provenance)
+        store.keep_elsewhere(ended)
 
 
 def _resolved(imported: Imported, study: str, columns: Columns) -> dict[str, Json]:

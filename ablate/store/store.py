@@ -24,6 +24,7 @@ from ablate.errors import NoDatabaseError
 from ablate.records import Json, Reason, Role
 from ablate.store import migrate, schema
 from ablate.store.reader import Reader, parts
+from ablate.store.stored import Elsewhere
 
 # ----------------------------------------------------------------------------------------------------------- the store
 
@@ -328,10 +329,49 @@ class Store(Reader):
             connection.execute(schema.run.update().where(schema.run.c.key == key).values(**state))
             return True
 
+    def keep_elsewhere(self, runs: Sequence[Elsewhere]) -> None:
+        """Keep what became of runs that were executed elsewhere, many in one go; one that is known has its result."""
+        with self.transaction() as connection:
+            todo = set()
+            for part in parts(run.key for run in runs):
+                of_part = sa.select(schema.run.c.key).where(schema.run.c.key.in_(part), schema.run.c.state == "todo")
+                todo |= set(connection.execute(of_part).scalars())
+            new = {f"{run.owner}-{run.key}": run for run in runs if run.key in todo}
+            if not new:
+                return
+            attempts = [_attempt_elsewhere(token, run) for token, run in new.items()]
+            times = {name: self._now() for name in ("lease_until", "started_at", "ended_at")}
+            connection.execute(schema.attempt.insert().values(**times), attempts)
+            ids: dict[str, int] = {}
+            for part in parts(new):
+                query = sa.select(schema.attempt.c.token, schema.attempt.c.id).where(schema.attempt.c.token.in_(part))
+                ids |= {row.token: row.id for row in connection.execute(query)}
+            metrics = [
+                {"attempt": ids[token], "name": name, "value": value}
+                for token, run in new.items()
+                for name, value in run.values.items()
+            ]
+            if metrics:
+                connection.execute(schema.metric.insert(), metrics)
+            over = schema.run.update().where(schema.run.c.key == sa.bindparam("of"))
+            states = [
+                {"of": run.key, "state": "failed" if run.reason else "done", "reason": run.reason,
+                 "counted_attempt": None if run.reason else ids[token]}
+                for token, run in new.items()
+            ]  # fmt: skip
+            connection.execute(over, states)
+
     @staticmethod
     def _note_late(connection: Connection, token: str, text: str) -> bool:
         connection.execute(schema.attempt.update().where(schema.attempt.c.token == token).values(late=text))
         return False
+
+
+def _attempt_elsewhere(token: str, run: Elsewhere) -> dict[str, Json]:
+    where = {"host": "imported", "boot": "", "device": "imported", "slot": 0, "owner": run.owner, "log": ""}
+    outcome = {"outcome": "failed" if run.reason else "done", "reason": run.reason, "message": run.message or None}
+    said = {"outputs": json.dumps({}), "provenance": json.dumps(dict(run.provenance))}
+    return {"run": run.key, "token": token, **where, **outcome, **said}
 
 
 def _live(token: str) -> sa.Update:

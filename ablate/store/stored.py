@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ablate.records import Json, Reason, Role, State
 
@@ -56,6 +57,18 @@ class LiveAttempt:
     slot: int
     expired: bool
     seconds: float
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """What became of a run that was executed elsewhere. owner: who brings it in. reason: None where it has a result."""
+
+    key: str
+    owner: str
+    values: Mapping[str, float]
+    provenance: Mapping[str, Json] = field(default_factory=dict)
+    reason: Reason | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import pytest
 
 from ablate.errors import NoDatabaseError, StoreError
 from ablate.store.store import Store
+from ablate.store.stored import Elsewhere
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "runs/k", "lease_s": 30.0}
 
@@ -179,3 +180,14 @@ def test_an_empty_file_is_no_database_yet_and_no_other_programs(tmp_path):
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE t (x)").connection.close()
     with pytest.raises(StoreError, match="not one of ablate's"):
         Store.open(tmp_path / "other.db")
+
+
+def test_runs_executed_elsewhere_are_kept_in_one_go_and_a_known_one_has_its_result(store):
+    asked = [("base", seed, "ablation", str(seed)) for seed in range(1200)]
+    store.save_plan("s", "", {}, "", asked, {str(seed): "{}" for seed in range(1200)})
+    ended = [Elsewhere(str(seed), "import", {"acc": float(seed)}, {"line": seed}) for seed in range(1199)]
+    store.keep_elsewhere([*ended, Elsewhere("1199", "import", {}, {}, "diverged", "acc is nan")])
+    store.keep_elsewhere([Elsewhere("7", "import", {"acc": 0.0})])
+    assert {(seed, float(seed)) for seed in range(1199)} == {(s, v) for _, s, _, v in store.values("s", None)}
+    assert ("failed", "diverged") == (store.states(["1199"])["1199"].state, store.states(["1199"])["1199"].reason)
+    assert {"1199": "acc is nan"} == store.failure_messages("s")
