@@ -36,6 +36,8 @@ HOMES = {
 """Every shelf, and the folder of ablate in which ours lie; a private one lies in `folder/SHELF`."""
 
 SHELVES = tuple(HOMES)
+PRIVATE = ("designs", "tricks", "models", "datasets", "tasks")
+"""The shelves that a study's own folder may have: what a study names. The others belong to commands, not to a study."""
 _SINGULAR = {shelf: shelf.removesuffix("s") for shelf in SHELVES} | {"datasets": "data set"}
 
 Count = Annotated[int, Ge(1)]
@@ -110,7 +112,8 @@ class Registry:
             return self._entries[shelf]
         entries: dict[str, Entry] = {}
         ours = Path(__file__).parent.joinpath(*HOMES[shelf].split("."))
-        for place, private in [(ours, False), *((folder / shelf, True) for folder in self.folders)]:
+        own = [(folder / shelf, True) for folder in self.folders if shelf in PRIVATE]
+        for place, private in [(ours, False), *own]:
             for path in sorted(place.glob("*.py")):
                 if path.stem.startswith("_"):
                     continue
@@ -121,6 +124,11 @@ class Registry:
                     )
                 entries[path.stem] = Entry(shelf, path.stem, path, private)
         return self._entries.setdefault(shelf, dict(sorted(entries.items())))
+
+    def unused(self) -> tuple[Path, ...]:
+        """Files of private folders that lie on shelves which only ablate itself may have: no command finds them."""
+        shelves = [folder / shelf for folder in self.folders for shelf in SHELVES if shelf not in PRIVATE]
+        return tuple(path for shelf in shelves for path in sorted(shelf.glob("[!_]*.py")))
 
     def names(self, shelf: str) -> tuple[str, ...]:
         return tuple(self.entries(shelf))

@@ -45,7 +45,7 @@ class Planned:
         """The user's files that the runs execute: path to SHA-256."""
         private = {
             str(entry.path): identity.sha256_file(entry.path)
-            for shelf in ("tricks", "models", "datasets")
+            for shelf in ("tasks", "tricks", "models", "datasets")
             for entry in self.registry.entries(shelf).values()
             if entry.private
         }

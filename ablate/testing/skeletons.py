@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from annotated_types import Ge
-
-from ablate.training.trick import Step, Trick
+from ablate.plugins import NonNegative, Step, Trick
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,9 +35,9 @@ class CLASS(Trick):
     category: ClassVar[str] = "augmentation"
     neutral: ClassVar[Mapping[str, object]] = {"sigma": 0.0}  # where it does nothing, bit for bit
 
-    sigma: Annotated[float, Ge(0)] = 0.1
+    sigma: NonNegative = 0.1
 
-    # Other hooks (training/trick.py): recipe, model, optimizer, loss, gradients, after_step, eval_model, predict.
+    # Other hooks: recipe, model, optimizer, loss, gradients, after_step, eval_model, predict (ablate help own-tricks).
     def batch(self, images: Tensor, targets: Tensor, step: Step) -> tuple[Tensor, Tensor]:
         import torch
 
@@ -57,9 +55,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from ablate.training.model import Model
-from ablate.records import Json
-from ablate.registry import Count
+from ablate.plugins import Count, Json, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -104,8 +100,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ablate.training.datafile import as_images, as_labels, found, file_sha256
-from ablate.training.dataset import Raw, Subset
+from ablate.plugins import Raw, Subset, as_images, as_labels, file_sha256
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ class CLASS(Subset):
     root: str = "."
 
     def _files(self) -> dict[str, Path]:
-        return {part: found(self.root, f"{part}.npy") for part in ("images", "labels")}
+        return {part: Path(self.root).expanduser() / f"{part}.npy" for part in ("images", "labels")}
 
     def contents(self) -> dict[str, str]:
         """A hash of everything that `read` reads."""
@@ -132,12 +127,89 @@ class CLASS(Subset):
         return Raw((images, as_labels(arrays["labels"], str(files["labels"]), len(images), None)))
 '''
 
-KINDS = {"trick": ("tricks", TRICK), "model": ("models", MODEL), "dataset": ("datasets", DATASET)}
+DESIGN = '''\
+"""CLASS: the base, then every two tricks together: which of them work better side by side?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import combinations
+
+from ablate.plugins import Chosen, Design, DesignRow, LeftOut, Space
+
+
+@dataclass(frozen=True)
+class CLASS(Design):
+    """Its fields, if it had any, are what `designs: {name: NAME, most: 3}` may give."""
+
+    def choose(self, space: Space) -> Chosen:
+        """The rows, the reference first, each with the cell that it is compared with. No number is known."""
+        base = space.base
+        rows, left_out = [DesignRow(base, None)], []
+        for one, other in combinations(space.tricks, 2):
+            cell = space.add(space.add(base, one.choices[0]), other.choices[0])
+            why = space.forbidden(cell)  # by `requires` or `conflicts`
+            if why is None:
+                rows.append(DesignRow(cell, base))
+            else:
+                left_out.append(LeftOut(cell, why))
+        return Chosen(tuple(rows), tuple(left_out))
+'''
+
+TASK = '''\
+"""CLASS: steps down a noisy slope, in place of what you measure."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ablate.plugins import Completed, ConfigError, Json, Registry, Run, Task, TrickUse
+
+DEFAULTS: Mapping[str, Json] = {"steps": 20, "rate": 0.3}
+
+
+@dataclass(frozen=True)
+class CLASS(Task):
+    """What a study's `base:` may hold is decided in `complete`."""
+
+    def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        """The configuration with its defaults, checked. Part of a plan: nothing is executed or loaded here."""
+        problems = [(key, f"is no key of NAME; it has {', '.join(DEFAULTS)}.") for key in config if key not in DEFAULTS]
+        problems += [(f"tricks.{i}", "is a file; tricks of NAME are changes: `set:`.") for i in range(len(tricks))]
+        if problems:
+            raise ConfigError(problems)
+        full = {**DEFAULTS, **config}
+        return Completed(config=full, asked=full, tricks=(), code={"task": registry.code("tasks", "NAME")})
+
+    def execute(self, run: Run) -> Iterator[Mapping[str, float]]:
+        """One run: its metrics after every step; the last ones are its result."""
+        noise = random.Random(run.seed_for("noise"))  # a stream of its own: the same seed gives the same numbers
+        place = 1.0
+        for _ in range(run.config["steps"]):
+            place -= run.config["rate"] * (place + noise.gauss(0, 0.05))
+            yield {"loss": place**2}
+'''
+
+KINDS = {
+    "trick": ("tricks", TRICK),
+    "model": ("models", MODEL),
+    "dataset": ("datasets", DATASET),
+    "design": ("designs", DESIGN),
+    "task": ("tasks", TASK),
+}
+"""Every kind that may lie in a private folder: its shelf, and the file to begin with."""
+
 _USE = {
     "trick": "tricks:\n      {name}: {{use: {name}}}",
     "model": "base:\n      model: {{name: {name}}}",
     "dataset": "base:\n      data: {{name: {name}, root: FOLDER, dev_fraction: 0.2}}",
+    "design": "designs: {name}",
+    "task": "task: {name}\n    metric: {{name: loss, better: lower}}",
 }
+_GIVEN = {"dataset": ', {{"datasets/{name}": {{"root": "FOLDER", "dev_fraction": 0.2}}}}'}
+"""What the suite needs to try a plug-in that has no defaults for all."""
 
 
 def write(kind: str, name: str, folder: Path) -> tuple[Path, str]:
@@ -160,11 +232,12 @@ def write(kind: str, name: str, folder: Path) -> tuple[Path, str]:
         raise AblateError(f"{path} exists already; choose another name or remove it.") from None
     except OSError as error:
         raise AblateError(f"{path} cannot be written: {error.strerror}.") from None
+    given = _GIVEN.get(kind, "").format(name=name)
     return path, (
         f"Change it into yours. In a study beside {folder}:\n\n    plugins: [{folder}]\n    "
         + _USE[kind].format(name=name)
         + "\n\nAnd a test that comparisons with it can be trusted:\n\n    import pytest\n"
-        "    from ablate.testing.training import cases\n\n"
-        f'    @pytest.mark.parametrize("case", cases("{folder}"), ids=str)\n'
+        "    from ablate.plugins import cases\n\n"
+        f'    @pytest.mark.parametrize("case", cases("{folder}"{given}), ids=str)\n'
         "    def test_my_plugins_conform(case):\n        case.check()"
     )

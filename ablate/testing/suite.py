@@ -1,7 +1,7 @@
-"""What every trick, model, data set and figure must keep, as checks: for ablate's own shelves and for your plug-ins.
+"""What every plug-in must keep, as checks: for ablate's own shelves and for yours.
 
     import pytest
-    from ablate.testing.suite import cases
+    from ablate.plugins import cases
 
     @pytest.mark.parametrize("case", cases("plugins"), ids=str)
     def test_my_plugins_conform(case):
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ablate.records import Json
 from ablate.registry import Registry
-from ablate.testing import figures
+from ablate.testing import figures, planning
 from ablate.testing.training import (
     at_its_defaults_it_does_something,
     data_parameters_are_checked,
@@ -95,6 +95,16 @@ CHECKS: Mapping[str, Sequence[Callable[[Registry, str, Mapping[str, Json]], None
         data_parameters_are_checked,
         loading_twice_gives_the_same_arrays,
         the_fingerprint_is_that_of_what_was_asked,
+    ),
+    "designs": (
+        planning.design_parameters_are_checked,
+        planning.it_chooses_the_same_rows_every_time,
+        planning.its_rows_may_be_and_are_compared_with_rows,
+    ),
+    "tasks": (
+        planning.task_parameters_are_checked,
+        planning.completing_twice_gives_the_same_plain_data,
+        planning.it_names_the_code_that_its_numbers_come_from,
     ),
     "figures": figures.CHECKS,
 }

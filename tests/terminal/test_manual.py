@@ -39,8 +39,6 @@ def ablate(capsys, *words):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=called)
 def test_every_command_and_snippet_runs(page, tmp_path, monkeypatch):
-    if "from ablate.plugins import" in page.read_text():
-        pytest.importorskip("ablate.plugins")
     monkeypatch.delenv("ABLATE_DB", raising=False)
     (tmp_path / "studies").symlink_to(ROOT / "studies")
     Story(tmp_path).tell(page)

@@ -6,8 +6,10 @@ from ablate.testing.suite import cases
 
 
 def needs_files(case):
-    """Data sets that are read from somewhere; test_datasets.py gives them files."""
-    return case.shelf == "datasets" and any(p.required for p in case.registry.parameters("datasets", case.name))
+    """Data sets that are read from somewhere, and the function as a task; tests of their own give them files."""
+    return case.shelf in ("datasets", "tasks") and any(
+        p.required for p in case.registry.parameters(case.shelf, case.name)
+    )
 
 
 @pytest.mark.parametrize("case", [case for case in cases() if not needs_files(case)], ids=str)
@@ -20,9 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from ablate.training.dataset import Arrays, Dataset
-from ablate.training.model import Model
-from ablate.training.trick import Trick
+from ablate.plugins import Arrays, Chosen, Completed, Dataset, Design, DesignRow, Model, Task, Trick
 
 @dataclass(frozen=True)
 """
@@ -101,6 +101,36 @@ class Bad(Dataset):
     def arrays(self):
         images = np.random.default_rng().integers(0, 256, (8, 8, 8, 1), dtype=np.uint8)
         return Arrays.of((images, np.zeros(8, np.int64)), (images, np.zeros(8, np.int64)), ("only",))
+""",
+    },
+    "designs": {
+        "may not be (skip requires norm)": """
+class Bad(Design):
+    def choose(self, space):
+        single = [space.add(space.base, trick.choices[0]) for trick in space.tricks]
+        return Chosen((DesignRow(space.base, None), *(DesignRow(cell, space.base) for cell in single)))
+""",
+        "which is no row": """
+class Bad(Design):
+    def choose(self, space):
+        return Chosen((DesignRow(space.base, None), DesignRow(space.full, space.add(space.base, space.full.on[0]))))
+""",
+    },
+    "tasks": {
+        "`code` is empty": """
+class Bad(Task):
+    def complete(self, config, tricks, registry):
+        return Completed(config, config, (), {})
+    def execute(self, run):
+        return {"loss": 0.0}
+""",
+        "completing twice gives two configurations": """
+class Bad(Task):
+    def complete(self, config, tricks, registry):
+        config = {"drawn": np.random.default_rng().random(), **config}
+        return Completed(config, config, (), {"task": 1})
+    def execute(self, run):
+        return {"loss": 0.0}
 """,
     },
 }

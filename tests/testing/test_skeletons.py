@@ -1,5 +1,6 @@
 """What `ablate new` writes, as a beginner would use it."""
 
+import re
 import subprocess
 import sys
 
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from ablate.errors import AblateError
+from ablate.registry import PRIVATE, Registry
+from ablate.terminal import cli
 from ablate.testing.skeletons import KINDS, write
 from ablate.testing.suite import cases
 
@@ -19,6 +22,17 @@ base:
 tricks:
   my_trick: {use: my_trick}
 seeds: 1
+"""
+ITS_OWN_TASK = """
+plugins: [plugins]
+task: my_task
+base: {steps: 10}
+metric: {name: loss, better: lower}
+tricks:
+  fast: {set: {rate: 0.6}}
+  long: {set: {steps: 30}}
+designs: [my_design, add_one_in]
+seeds: 2
 """
 
 
@@ -36,19 +50,39 @@ def test_every_skeleton_passes_the_conformance_suite_as_it_is(tmp_path):
     folder = written(tmp_path)
     given = {"datasets/my_dataset": {"root": str(folder / "files"), "dev_fraction": 0.25}}
     checks = cases(folder / "plugins", given)
-    assert {"tricks", "models", "datasets"} == {case.shelf for case in checks}
+    assert set(PRIVATE) == {case.shelf for case in checks}
     for case in checks:
         case.check()
 
 
-def test_a_study_of_nothing_but_skeletons_runs(tmp_path):
+def test_there_is_a_skeleton_for_every_shelf_that_a_private_folder_may_have():
+    assert sorted(PRIVATE) == sorted(shelf for shelf, _ in KINDS.values())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_skeleton_imports_nothing_of_ablate_but_the_door(kind, tmp_path):
+    path, advice = write(kind, f"my_{kind}", tmp_path)
+    for text in (path.read_text(), advice):
+        assert {"ablate.plugins"} == set(re.findall(r"(?:from|import) (ablate\S*)", text))
+
+
+@pytest.mark.parametrize(("text", "row"), [(STUDY, "base+my_trick"), (ITS_OWN_TASK, "full")])
+def test_a_study_of_nothing_but_skeletons_runs(tmp_path, text, row):
     folder = written(tmp_path)
-    (folder / "mine.yaml").write_text(STUDY)
+    (folder / "mine.yaml").write_text(text)
     done = subprocess.run(
         [sys.executable, "-m", "ablate", "run", "mine.yaml"], cwd=folder, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    assert "base+my_trick" in done.stdout
+    assert row in done.stdout
+
+
+def test_an_edited_task_gets_another_key(tmp_path):
+    path, _ = write("task", "my_task", tmp_path)
+    task = Registry([tmp_path]).make("tasks", "my_task", {})
+    before = task.complete({}, (), Registry([tmp_path])).code
+    path.write_text(path.read_text().replace("0.05", "0.5"))
+    assert before != task.complete({}, (), Registry([tmp_path])).code
 
 
 def test_a_skeleton_replaces_nothing_and_takes_no_name_of_ablates_own(tmp_path):
@@ -60,3 +94,20 @@ def test_a_skeleton_replaces_nothing_and_takes_no_name_of_ablates_own(tmp_path):
     for bad in ("../mine", "My", "class", "_mine", "a-b", ""):
         with pytest.raises(AblateError, match="cannot be a trick's name"):
             write("trick", bad, tmp_path)
+
+
+def test_list_shows_what_a_private_folder_may_have_and_says_what_cannot_be_used(tmp_path, capsys):
+    for kind in KINDS:
+        write(kind, f"my_{kind}", tmp_path)
+    for shelf in ("tables", "figures"):
+        (tmp_path / shelf).mkdir()
+        (tmp_path / shelf / "mine.py").write_text('"""One of mine."""')
+        with pytest.raises(SystemExit):
+            cli.main(["list", shelf, "--plugins", str(tmp_path)])
+        shown = capsys.readouterr()
+        assert "mine" not in shown.out
+        assert f"{tmp_path}/{shelf}/mine.py cannot be used: a private folder has designs, tricks" in shown.err
+    for kind, (shelf, _) in KINDS.items():
+        with pytest.raises(SystemExit):
+            cli.main(["list", shelf, "--plugins", str(tmp_path)])
+        assert f"\nmy_{kind}" in capsys.readouterr().out

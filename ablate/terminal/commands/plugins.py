@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.terminal.options import Global, check_choice, print_json
+from ablate.terminal.options import Global, check_choice, print_json, say
+from ablate.text import in_words
 
 app = typer.Typer()
 
 
 @app.command()
 def new(
-    kind: Annotated[str, typer.Argument(metavar="trick|model|dataset")],
+    kind: Annotated[str, typer.Argument(metavar="trick|model|dataset|design|task")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The file's name, and how studies call it.")],
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="What a study names in `plugins:`.")] = Path("plugins"),
 ) -> None:
@@ -33,7 +34,7 @@ def new(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tables|figures|studies")],
+    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tasks|tables|figures|studies")],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
     plugins: Annotated[
         list[Path] | None,
@@ -46,7 +47,7 @@ def list_(
 
     ablate list tricks
     """
-    kinds = ("tricks", "models", "datasets", "designs", "tables", "figures", "studies")
+    kinds = ("tricks", "models", "datasets", "designs", "tasks", "tables", "figures", "studies")
     check_choice("the kind", what, kinds)
     check_choice("--format", format_, ("text", "json"))
     if what == "studies":
@@ -59,9 +60,12 @@ def list_(
         else:
             print("\n".join(names))
         return
-    from ablate.registry import Registry
+    from ablate.registry import PRIVATE, Registry
 
-    found = _described(Registry(plugins or ()), what)
+    registry = Registry(plugins or ())
+    found = _described(registry, what)
+    for path in registry.unused():
+        say(f"{path} cannot be used: a private folder has {in_words(PRIVATE)}; {path.parent.name} are ablate's own.")
     if format_ == "json":
         print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
     else:
