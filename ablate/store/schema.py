@@ -76,7 +76,7 @@ attempt = sa.Table(
     sa.Column("message", sa.Text),
     sa.Column("detail", sa.Text),
     sa.Column("late", sa.Text),  # what a fenced writer still wanted to say
-    sa.Column("log", sa.Text, nullable=False),  # the run's folder, relative to the database's where it lies below it
+    sa.Column("log", sa.Text, nullable=False),  # the run's folder
     sa.Column("outputs", sa.Text),
     sa.Column("provenance", sa.Text),
 )

@@ -5,7 +5,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import later
 import pytest
@@ -133,8 +132,7 @@ def test_while_an_older_ablate_executes_runs_its_database_stays_as_it_is(tmp_pat
 
 def as_another_process(folder, where, **options):
     code = [sys.executable, later.__file__, str(folder), str(where)]
-    path = {"PYTHONPATH": os.pathsep.join([str(Path(cli.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.Popen(code, env={**os.environ, **path}, **options)
+    return subprocess.Popen(code, **options)
 
 
 KILLED = (
