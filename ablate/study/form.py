@@ -244,6 +244,78 @@ class AnalysisForm(Form):
     )
 
 
+class RangeForm(Form):
+    what = "a range"
+    example = "{low: 0.01, high: 1.0, log: true} or {choices: [32, 64]}"
+
+    low: Any = Field(default=None, description="The lowest value.", examples=["0.01"])
+    high: Any = Field(default=None, description="The highest value.", examples=["1.0"])
+    log: bool = Field(default=False, description="Search on a logarithmic scale.", examples=["true"])
+    step: Any = Field(default=None, description="Only low, low + step, ...", examples=["0.05"])
+    choices: list[Any] | None = Field(
+        default=None, description="Search among these, in place of low and high.", examples=["[32, 64]"]
+    )
+    when: Names = Field(
+        default=[], description="Tricks that must be on (`name` or `name=level`).", examples=["[onecycle]"]
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _checked(cls, given: Any) -> Any:
+        """All at once and at the range's own place: a bound alone says nothing wrong."""
+        given = {"choices": given} if isinstance(given, list) else given
+        if isinstance(given, dict):
+            wrong = _wrong_choices(given) if "choices" in given else _wrong_bounds(given)
+            if wrong:
+                raise ValueError(wrong)
+        return given
+
+
+class TuneForm(Form):
+    what = "tune"
+    example = "{variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
+
+    variant: str = Field(
+        default="best", description="The variant to tune; best: by the table's own rule.", examples=["full"]
+    )
+    variants: list[str] | None = Field(
+        default=None, description="Several variants; each gets the same budget.", examples=["[A, B]"]
+    )
+    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.", examples=["40"])
+    space: dict[str, RangeForm] = Field(
+        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges.",
+        examples=["{optimizer.lr: {low: 0.01, high: 1.0, log: true}, batch_size: [32, 64]}"],
+    )
+    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = Field(
+        default="tpe", description="How settings are chosen.", examples=["random"]
+    )
+    sampler_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
+        default=0, description="Where the sampler's randomness starts.", examples=["1"]
+    )
+    pruner: Literal["none", "median", "hyperband"] = Field(
+        default="none", description="When a run is paused early.", examples=["median"]
+    )
+    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value.", examples=["3"]
+    )
+    fresh_seeds: Annotated[int, Field(ge=1, le=1000)] | None = Field(
+        default=None,
+        description="Seeds, from 2000, on which winner and untuned variant are trained anew.",
+        examples=["10"],
+    )
+    budget: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
+        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h.", examples=["2h"]
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> TuneForm:
+        if self.variants is not None and "variant" in self.model_fields_set:
+            raise ValueError("it has either variant or variants")
+        if self.variants is not None and len(set(self.variants)) < max(len(self.variants), 1):
+            raise ValueError("variants must list one variant or several, each once")
+        return self
+
+
 class StudyForm(Form):
     what = "a study"
     example = "the one that `ablate init FILE` writes"
@@ -321,78 +393,6 @@ class StudyForm(Form):
     placebo: bool = Field(
         default=False, description="Add a row that changes nothing but the random streams.", examples=["true"]
     )
-
-
-class RangeForm(Form):
-    what = "a range"
-    example = "{low: 0.01, high: 1.0, log: true} or {choices: [32, 64]}"
-
-    low: Any = Field(default=None, description="The lowest value.", examples=["0.01"])
-    high: Any = Field(default=None, description="The highest value.", examples=["1.0"])
-    log: bool = Field(default=False, description="Search on a logarithmic scale.", examples=["true"])
-    step: Any = Field(default=None, description="Only low, low + step, ...", examples=["0.05"])
-    choices: list[Any] | None = Field(
-        default=None, description="Search among these, in place of low and high.", examples=["[32, 64]"]
-    )
-    when: Names = Field(
-        default=[], description="Tricks that must be on (`name` or `name=level`).", examples=["[onecycle]"]
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _checked(cls, given: Any) -> Any:
-        """All at once and at the range's own place: a bound alone says nothing wrong."""
-        given = {"choices": given} if isinstance(given, list) else given
-        if isinstance(given, dict):
-            wrong = _wrong_choices(given) if "choices" in given else _wrong_bounds(given)
-            if wrong:
-                raise ValueError(wrong)
-        return given
-
-
-class TuneForm(Form):
-    what = "tune"
-    example = "{variant: best, trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
-
-    variant: str = Field(
-        default="best", description="The variant to tune; best: by the table's own rule.", examples=["full"]
-    )
-    variants: list[str] | None = Field(
-        default=None, description="Several variants; each gets the same budget.", examples=["[A, B]"]
-    )
-    trials: Annotated[int, Field(ge=1, le=100_000)] = Field(default=40, description="Settings to try.", examples=["40"])
-    space: dict[str, RangeForm] = Field(
-        description="Dotted keys of the configuration (tricks.NAME.PARAMETER for a trick's) and their ranges.",
-        examples=["{optimizer.lr: {low: 0.01, high: 1.0, log: true}, batch_size: [32, 64]}"],
-    )
-    sampler: Literal["tpe", "random", "grid", "cmaes", "gp"] = Field(
-        default="tpe", description="How settings are chosen.", examples=["random"]
-    )
-    sampler_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
-        default=0, description="Where the sampler's randomness starts.", examples=["1"]
-    )
-    pruner: Literal["none", "median", "hyperband"] = Field(
-        default="none", description="When a run is paused early.", examples=["median"]
-    )
-    seeds: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=1, description="Runs per setting, from seed 1000; their mean is the setting's value.", examples=["3"]
-    )
-    fresh_seeds: Annotated[int, Field(ge=1, le=1000)] | None = Field(
-        default=None,
-        description="Seeds, from 2000, on which winner and untuned variant are trained anew.",
-        examples=["10"],
-    )
-    budget: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
-        default=None, description="Time after which no further setting is tried: 90s, 15m or 2h.", examples=["2h"]
-    )
-
-    @model_validator(mode="after")
-    def _one_way(self) -> TuneForm:
-        if self.variants is not None and "variant" in self.model_fields_set:
-            raise ValueError("it has either variant or variants")
-        if self.variants is not None and len(set(self.variants)) < max(len(self.variants), 1):
-            raise ValueError("variants must list one variant or several, each once")
-        return self
 
 
 def _wrong_choices(given: Mapping[str, Any]) -> str:

@@ -84,7 +84,6 @@ def markdown() -> str:
 
 def forms() -> Iterator[tuple[str, type[Form]]]:
     """Every form of the file with the dotted place at which it stands; the file itself is the empty one."""
-    StudyForm.model_rebuild()  # pydantic looks up a form that stands further down when it is first needed
     waiting: list[tuple[str, type[Form]]] = [("", StudyForm)]
     while waiting:
         path, form = waiting.pop(0)
