@@ -241,13 +241,6 @@ def test_a_terminal_that_knows_ascii_only_gets_the_rest_escaped(folder):
     assert "M\\xfcller & Hutter" in ablate(folder, "list", "tricks", PYTHONIOENCODING="ascii")
 
 
-def test_every_command_has_a_help_text_with_an_example(folder):
-    commands = [line.split()[0] for line in ablate(folder, "--help").split("Commands:")[1].splitlines() if line]
-    assert len(commands) >= 17
-    for command in commands:
-        assert f"ablate {command}" in ablate(folder, command, "--help").split("Usage", 1)[1].split("\n", 1)[1], command
-
-
 # ------------------------------------------------------------------------------------------------- images, for real
 
 COURSE = """

@@ -82,7 +82,7 @@ def show(run: RunArgument) -> None:
 
     The configuration, every attempt, its metrics, and the traceback of a failure.
 
-    ablate show full:0
+    ablate show full:300
     """
     from ablate.runs.planned import find_run
     from ablate.store.store import Store
@@ -98,7 +98,7 @@ def why(run: RunArgument) -> None:
 
     Its attempts, the rule about retries, and results that came too late to count.
 
-    ablate why full:0
+    ablate why full:300
     """
     from ablate.runs.planned import find_run
     from ablate.runs.why import why_text
@@ -115,7 +115,7 @@ def verify(run: RunArgument) -> None:
     It is held against the result that counts, which stays; the table's notes tell how far reruns are apart.
     Bit-identical, rounding-level (each number within 1e-5 of itself) or different, which is exit code 1.
 
-    ablate verify full:0
+    ablate verify full:300
     """
     from ablate.runs import verify
     from ablate.runs.planned import find_run

@@ -64,7 +64,7 @@ def import_(
     table, its views, export and figures work on them. Lines above the header that begin with # are comments; a bad cell
     is an error with its line and column, and then nothing is imported.
 
-    ablate import runs.csv --study mine --metric accuracy --better higher --variant model --seed seed
+    ablate import runs.csv --study mine --metric dev_accuracy --better higher --variant variant --seed seed
     """
     from ablate.runs import importer
     from ablate.runs.columns import Columns

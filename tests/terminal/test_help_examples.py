@@ -1,0 +1,46 @@
+"""The example in each command's help, as somebody types it after `make run`: the demo study is the last one run."""
+
+import re
+import shlex
+
+import pytest
+from snippets import ROOT, Story, parse
+
+from ablate.terminal import cli
+
+EXAMPLES = {
+    cli._name(command): re.findall(r"^ {4,}(ablate .+)$", command.callback.__doc__, re.MULTILINE)
+    for command in cli.app.registered_commands
+}
+NOT_RUN = {
+    "run": "the demo study whole; a part of it is what the others are tried on",
+    "tune": "forty CPU seconds",
+    "predict": "needs the images of a course",
+}
+SMALL = ("--set", "seeds=[300, 301]", "--set", "epochs=1", "--set", "data.train_size=100")
+
+
+def test_every_example_works_after_the_demo_study(tmp_path, monkeypatch):
+    monkeypatch.delenv("ABLATE_DB", raising=False)
+    (tmp_path / "studies").mkdir()
+    for path in (ROOT / "studies").glob("*.yaml"):
+        (tmp_path / "studies" / path.name).symlink_to(path)
+    story = Story(tmp_path)
+    code, _, told = story.ablate(["run", "studies/batchnorm.yaml", *SMALL])
+    assert 0 == code, told
+    for name in sorted(
+        EXAMPLES.keys() - NOT_RUN.keys(), key=lambda name: name == "import"
+    ):  # it reads what export wrote
+        for example in EXAMPLES[name]:
+            command = example.partition(" > ")[0]
+            code, _, told = story.run(command)
+            assert 0 == code, f"{command} exits with {code}: {told}"
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_command_has_an_example_that_the_command_line_takes(name):
+    assert EXAMPLES[name]
+    for example in EXAMPLES[name]:
+        parse(example.partition(" > ")[0])
+        for file in (word for word in shlex.split(example) if re.fullmatch(r"studies/\w+\.yaml", word)):
+            assert name == "init" or (ROOT / file).exists()
