@@ -55,8 +55,8 @@ def seeds_needed(effect: Array, df_per_seed: Array | float = 1.0, alpha: float =
     enough = np.where(usable, effect, 1.0)
     while np.any(low < high):
         middle = np.floor((low + high) / 2)
-        there = power(enough, middle, df_per_seed * (middle - 1), alpha) >= POWER
-        low, high = np.where(there, low, middle + 1), np.where(there, middle, high)
+        reached = power(enough, middle, df_per_seed * (middle - 1), alpha) >= POWER
+        low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
     needed = np.where(usable & (high <= MOST_SEEDS), high, np.inf)
     return np.where(np.isfinite(effect) & (effect > 0), needed, np.nan)
 
@@ -116,22 +116,22 @@ def visible(
     alpha: of a single test. A comparison without a spread of its own takes the median of the others'; [] where none has
     one.
     """
-    known = [std for _, _, std, _ in spreads if std]
-    if not known:
+    measured = [std for _, _, std, _ in spreads if std]
+    if not measured:
         return []
     strict = alpha / len(spreads)
     alone, corrected = visible_effect(seeds, alpha), visible_effect(seeds, strict)
-    found = []
+    effects = []
     for variant, reference, own, pairs in spreads:
-        std = own or median(known)
+        std = own or median(measured)
         needed = [
             _whole(seeds_needed(np.array([minimum_effect / std]), alpha=at)[0]) if minimum_effect else None
             for at in (alpha, strict)
         ]
-        found.append(
+        effects.append(
             Visible(variant, reference, std, pairs if own else 0, alone * std, corrected * std, needed[0], needed[1])
         )
-    return found
+    return effects
 
 
 def _whole(n: float) -> int | None:
@@ -161,14 +161,14 @@ def proposals(
 
     A variant without a measurement takes the median of the others. Runs that are done already are counted again.
     """
-    found = []
+    fits = []
     for name, variants in designs.items():
         times = _times(variants, seconds)
         ends = itertools.islice(_ends(times, workers), MOST_SEEDS)
         fitting = list(itertools.takewhile(lambda end: end <= budget_s * (1 + 1e-9), ends))
         seeds = len(fitting)
-        found.append(Proposal(name, len(variants), seeds, fitting[-1] if fitting else next(_ends(times, workers))))
-    return found
+        fits.append(Proposal(name, len(variants), seeds, fitting[-1] if fitting else next(_ends(times, workers))))
+    return fits
 
 
 def least_s(designs: Mapping[str, Sequence[str]], seconds: Mapping[str, float], workers: int) -> float:

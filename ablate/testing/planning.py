@@ -56,8 +56,8 @@ def its_rows_may_be_and_are_compared_with_rows(registry: Registry, name: str, pa
             assert not unknown, f"{name}: {row.cell} has {unknown}, which is no trick of the study"
             why = space.forbidden(row.cell)
             assert why is None, f"{name}: {row.cell} may not be ({why}); it belongs to `left_out`"
-            there = row.compared_with is None or row.compared_with in {cell for cell, _ in cells}
-            assert there, f"{name}: {row.cell} is compared with {row.compared_with}, which is no row"
+            present = row.compared_with is None or row.compared_with in {cell for cell, _ in cells}
+            assert present, f"{name}: {row.cell} is compared with {row.compared_with}, which is no row"
 
 
 def _chosen(registry: Registry, name: str, params: Mapping[str, Json]) -> Iterator[tuple[Space, Chosen]]:

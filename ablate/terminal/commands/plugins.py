@@ -63,19 +63,19 @@ def list_(
     from ablate.registry import PRIVATE, Registry
 
     registry = Registry(plugins or ())
-    found = _described(registry, what)
+    listed = _described(registry, what)
     for path in registry.unused():
         say(f"{path} cannot be used: a private folder has {in_words(PRIVATE)}; {path.parent.name} are ablate's own.")
     if format_ == "json":
-        print_json([{k: v for k, v in one.items() if k != "summary"} for one in found])
+        print_json([{k: v for k, v in one.items() if k != "summary"} for one in listed])
     else:
         from ablate.terminal.printed import plugins_text
 
-        print(plugins_text(found))
+        print(plugins_text(listed))
 
 
 def _described(registry: Any, shelf: str) -> list[dict[str, Any]]:
-    found = []
+    every = []
     for name, entry in registry.entries(shelf).items():
         cls = registry.load(shelf, name)
         parameters = {
@@ -83,5 +83,5 @@ def _described(registry: Any, shelf: str) -> list[dict[str, Any]]:
             for p in registry.parameters(shelf, name)
         }
         described = {"name": name, "category": getattr(cls, "category", None), "paper": cls.paper or None}
-        found.append({**described, "parameters": parameters, "summary": entry.summary})
-    return found
+        every.append({**described, "parameters": parameters, "summary": entry.summary})
+    return every
