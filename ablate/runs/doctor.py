@@ -64,9 +64,16 @@ def _database(db: str) -> str:
     with Store.open(db) as store:
         names = store.studies()
         live = len(store.live())
-    kind = "" if "://" in db else f"; SQLite {sqlite3.sqlite_version}, journal mode {schema.journal_mode(Path(db))}"
+    kind = "" if "://" in db else f"; SQLite {sqlite3.sqlite_version}, journal mode {_journal(Path(db))}"
     kind += f"; on {store.network}, where only one host may run" if store.network else ""
     return f"{store.shown}: {len(names)} studies, {live} attempts under way{kind}"
+
+
+def _journal(path: Path) -> str:
+    mode = schema.journal_mode(path)
+    if mode == "WAL" and not schema.wal_is_safe(sqlite3.sqlite_version_info):
+        return "WAL, which this SQLite can damage when two processes write at once (3.51.3 and later cannot)"
+    return mode
 
 
 def _study(db: str, study: str | None, overrides: Sequence[str]) -> str:

@@ -179,8 +179,29 @@ def network_of(path: Path) -> str | None:
 
 
 def journal_mode(path: Path) -> str:
-    """WAL needs shared memory, so it is for local files, and a SQLite that is free of its bug."""
-    return "WAL" if wal_is_safe(sqlite3.sqlite_version_info) and network_of(path) is None else "TRUNCATE"
+    """The journal that a file is written with. WAL needs shared memory, so it is for local files.
+
+    A new file gets it where this SQLite is free of its bug. Another keeps what it has: two Pythons with different
+    SQLite builds may have it open at once, and neither must change the journal under the other.
+    """
+    if network_of(path) is not None:
+        return "TRUNCATE"
+    has_wal = _has_wal(path)
+    if has_wal is None:
+        has_wal = wal_is_safe(sqlite3.sqlite_version_info)
+    return "WAL" if has_wal else "TRUNCATE"
+
+
+def _has_wal(path: Path) -> bool | None:
+    """Whether a SQLite file says that it is written with WAL (byte 18 of its header is 2); None where it is new."""
+    try:
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return None  # whoever opens it says what is wrong
+    return header[18] == 2 if len(header) == 20 else None
 
 
 def lock_holders(path: Path, locks: str) -> list[int]:

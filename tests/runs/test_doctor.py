@@ -3,6 +3,8 @@
 import numpy as np
 
 from ablate.runs.doctor import findings
+from ablate.store import schema
+from ablate.store.store import Store
 
 STUDY = "base: {data: {name: npz, root: ROOT}, epochs: 1}\ntricks: {mixup: }\nmetric: dev_accuracy\n"
 
@@ -30,3 +32,10 @@ def test_a_file_that_is_no_database_is_unhealthy_and_nothing_is_made(tmp_path):
     text, healthy = findings(str(tmp_path / "x.db"), None, ())
     assert not healthy
     assert "no SQLite database" in text
+
+
+def test_a_journal_that_this_sqlite_should_not_write_is_told(tmp_path, monkeypatch):
+    for safe in (True, False):
+        monkeypatch.setattr(schema, "wal_is_safe", lambda version, safe=safe: safe)
+        Store.open(tmp_path / "a.db", write=True).close()
+        assert ("can damage" in findings(str(tmp_path / "a.db"), None, ())[0]) is not safe

@@ -49,6 +49,28 @@ def test_wal_is_not_used_on_a_network_whatever_the_sqlite(monkeypatch, tmp_path)
     assert "TRUNCATE" == schema.journal_mode(tmp_path / "a.db")
 
 
+def mode_of(path):
+    raw = sqlite3.connect(path)
+    (mode,) = raw.execute("PRAGMA journal_mode").fetchone()
+    raw.close()
+    return mode
+
+
+@pytest.mark.parametrize(("made_by_a_safe_one", "mode"), [(True, "wal"), (False, "delete")])
+def test_a_python_with_another_sqlite_keeps_the_journal_that_a_database_has(
+    monkeypatch, tmp_path, made_by_a_safe_one, mode
+):
+    monkeypatch.setattr(schema, "wal_is_safe", lambda version: made_by_a_safe_one)
+    with Store.open(tmp_path / "a.db", write=True) as first:
+        monkeypatch.setattr(schema, "wal_is_safe", lambda version: not made_by_a_safe_one)
+        with Store.open(tmp_path / "a.db", write=True) as second:
+            second.save_plan("s", "", {}, "", [], {})
+            first.save_plan("t", "", {}, "", [], {})
+            assert mode == mode_of(tmp_path / "a.db")
+            assert {"s", "t"} == set(second.studies())
+    assert mode == mode_of(tmp_path / "a.db")
+
+
 def test_on_a_network_one_host_runs_and_is_warned_and_another_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr(schema, "network_of", lambda path: "nfs4")
     said = []
