@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from ablate.errors import NoDatabaseError, StoreError
 from ablate.store import schema
-from ablate.text import in_words, many
+from ablate.text import in_words, listed, many
 
 FOLDER = Path(__file__).parent / "migrations"
+FIRST = frozenset({"schema_version", "study", "cell", "run", "attempt"})
+"""Tables that every form of the database has."""
 
 
 def check(engine: Engine, shown: str, write: bool) -> None:
@@ -42,13 +45,21 @@ def check(engine: Engine, shown: str, write: bool) -> None:
 def checked(engine: Engine, shown: str, write: bool) -> int:
     """The form that the tables have. StoreError: there are none, they are another program's, or too new to write."""
     with engine.connect() as connection:
-        names = sa.inspect(connection).get_table_names()
+        inspector = sa.inspect(connection)
+        names = {*inspector.get_table_names(), *inspector.get_view_names()}
+    if engine.dialect.name != "sqlite":  # a server's database may be shared with other programs, a file is not
+        names &= set(schema.tables.tables)
     if not names:  # a dispatcher has made the file and is about to fill it
         raise NoDatabaseError(f"there is no database at {shown} yet: it is empty; `ablate run STUDY` fills it.")
-    if "schema_version" not in names:
-        raise StoreError(f"{shown} is a database, but not one of ablate's; --db names another.")
-    with engine.connect() as connection:
-        version = _version(connection)
+    version = None
+    if names >= FIRST:
+        with engine.connect() as connection:
+            version = _version(connection)
+    if not isinstance(version, int):
+        raise StoreError(
+            f"{shown} is a database, but not one of ablate's: it holds {listed(sorted(names), most=5)}. It was left as "
+            "it is; --db names another."
+        )
     if version > schema.SCHEMA_VERSION and write:
         raise StoreError(
             f"{shown} was written by a newer ablate (schema {version}; this one: {schema.SCHEMA_VERSION}). "
@@ -57,9 +68,9 @@ def checked(engine: Engine, shown: str, write: bool) -> int:
     return version
 
 
-def _version(connection: Connection) -> int:
-    version: int = connection.execute(sa.select(sa.func.max(schema.version.c.version))).scalar_one()
-    return version
+def _version(connection: Connection) -> Any:
+    """The number in `schema_version`; another program's table of that name may hold anything."""
+    return connection.execute(sa.select(sa.func.max(schema.version.c.version))).scalar_one()
 
 
 def _older(shown: str, version: int) -> str:

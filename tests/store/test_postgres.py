@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import later
 import postgres
+import psycopg
 import pytest
 import sqlalchemy as sa
 import test_migrations
@@ -56,6 +57,18 @@ def test_a_reader_changes_nothing(url, store):
 def test_an_empty_database_is_none_yet_to_a_reader(url):
     with pytest.raises(NoDatabaseError, match="yet: it is empty"):
         Store.open(url)
+
+
+def test_other_programs_tables_are_no_hindrance_unless_they_are_called_like_ours(server):
+    for name, fits in (("mine", True), ("run", False)):
+        address = postgres.new_database(server, uuid.uuid4().hex)
+        with psycopg.connect(address) as connection:
+            connection.execute(f"CREATE TABLE {name} (x int)")
+        if fits:
+            Store.open(address, write=True).close()
+        else:
+            with pytest.raises(StoreError, match="not one of ablate's: it holds run"):
+                Store.open(address, write=True)
 
 
 def test_twenty_that_open_a_new_database_at_once_make_one_schema(url):

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from ablate.errors import NoDatabaseError, StoreError
+from ablate.store import migrate
 from ablate.store.store import Store
 from ablate.store.stored import Elsewhere
 
@@ -126,6 +127,31 @@ def test_a_file_that_is_no_database_of_ours_is_refused_in_words(tmp_path, make, 
     make(tmp_path / "x.db")
     with pytest.raises(StoreError, match=message):
         Store.open(tmp_path / "x.db")
+
+
+OTHERS = {
+    "run": "CREATE TABLE run (id INTEGER PRIMARY KEY, state TEXT); INSERT INTO run VALUES (1, 'mine')",
+    "study": "CREATE TABLE study (name TEXT)",
+    "cell": "CREATE TABLE cell (x)",
+    "none of our names": "CREATE TABLE mine (x)",
+    "a view": "CREATE VIEW run AS SELECT 1 AS id",
+    "written with WAL": "PRAGMA journal_mode=WAL; CREATE TABLE run (id)",
+    "its own schema_version": "CREATE TABLE schema_version (version TEXT); INSERT INTO schema_version VALUES ('1.2')",
+    "a number there": "CREATE TABLE schema_version (version INTEGER); INSERT INTO schema_version VALUES (7)",
+    "no number there": ";".join(f"CREATE TABLE {name} (version)" for name in sorted(migrate.FIRST)),
+}
+
+
+@pytest.mark.parametrize("tables", OTHERS.values(), ids=OTHERS)
+def test_another_programs_database_is_told_and_left_as_it_is(tmp_path, tables):
+    raw = sqlite3.connect(tmp_path / "other.db")
+    raw.executescript(tables)
+    raw.close()
+    before = (tmp_path / "other.db").read_bytes()
+    for write in (True, False):
+        with pytest.raises(StoreError, match=r"not one of ablate's: it holds .*\. It was left as it is"):
+            Store.open(tmp_path / "other.db", write=write)
+    assert before == (tmp_path / "other.db").read_bytes()
 
 
 def test_a_newer_schema_is_readable_but_not_writable(tmp_path, store):
