@@ -18,13 +18,14 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from plans import bare
+
 from ablate.errors import StudyError
 from ablate.store.store import Store
 from ablate.study.file import parse
 
 HERE = Path(__file__).parent
 STUDY = "base: {epochs: 1}\ntricks: {mixup: }\nseeds: 2\n"
-PLAN = {"metric": {"name": "m", "better": "higher"}, "seeds": [0], "tricks": [], "variants": [], "rows": []}
 MARK = "executed"
 """A file that whatever is executed would leave behind."""
 
@@ -57,7 +58,7 @@ def _study(text: str) -> Callable[[Path], object]:
 def _database(*statements: str) -> Callable[[Path], object]:
     def make(folder: Path) -> None:
         with Store.open(folder / "a.db", write=True) as store:
-            store.save_plan("s", STUDY, PLAN, "", [("base", 0, "ablation", "k")], {"k": "{}"})
+            store.save_plan(bare(seeds=(0,)), STUDY, [("base", 0, "ablation", "k")], {"k": "{}"})
         with closing(sqlite3.connect(folder / "a.db")) as connection:
             for statement in statements:
                 connection.execute(statement)

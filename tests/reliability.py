@@ -22,6 +22,7 @@ from pathlib import Path
 import hostile_corpus
 import psutil
 import sqlalchemy as sa
+from plans import bare
 
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Finished, Slot
@@ -79,7 +80,7 @@ def dispatch(folder: Path, executor: LocalExecutor, runs: int = RUNS, database: 
     wanted = specs(folder, runs)
     with Store.open(where(folder, database), write=True) as store:
         cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
-        store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
+        store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
         pool = [Slot("cpu", 0), Slot("cpu", 1)]
         Dispatcher(store, executor, pool, wanted, Limits(attempts=20), listener=Reports(folder / "reported")).run()
 

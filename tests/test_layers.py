@@ -13,7 +13,7 @@ DOOR = "plugins"
 WORDS = "text errors identity rng records registry"
 ROOMS = {
     "training": "task model dataset unpickle datafile provenance layers transfer recipe trick trainer checkpoint",
-    "study": "yaml_file form structure reference cells design lookup file mistakes search rows changes plan",
+    "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored reader store",
     "pool": "executor feed messages host scheduler worker warm dispatcher",
     "analysis": "comparisons power looks verdicts factorial tuned reruns results",

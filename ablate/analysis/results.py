@@ -17,10 +17,10 @@ import numpy as np
 from ablate.analysis import tuned, verdicts
 from ablate.analysis.comparisons import Array, summary_of
 from ablate.analysis.looks import Numbers
-from ablate.analysis.verdicts import Asked, Measured
+from ablate.analysis.verdicts import Measured
 from ablate.errors import AblateError
-from ablate.records import COSTS, Better, Json, Metric, Role, Row
-from ablate.study import changes
+from ablate.records import COSTS, Json, Metric, Role, Row
+from ablate.study.record import PlanRecord
 from ablate.text import did_you_mean
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Results:
     """A study's plan as it was stored, what was measured, and where every run stands."""
 
     study: str
-    resolved: Mapping[str, Json]
+    record: PlanRecord
     measured: Measured
     cells: tuple[StoredCell, ...]
     provenance: Mapping[str, Mapping[str, int]]
@@ -84,7 +84,6 @@ def find(store: Reader, study: str | None) -> StoredStudy:
     """The stored study called `study`; None: the one last run. AblateError where there is none."""
     found = store.study(study)
     if found is not None:
-        changes.check_whole(found.name, found.resolved)
         return found
     if study is None:
         raise AblateError("the database holds no study yet; `ablate run STUDY` makes one.")
@@ -96,35 +95,26 @@ def find(store: Reader, study: str | None) -> StoredStudy:
 def load(store: Reader, study: str | None = None) -> Results:
     """The results of a stored study; None: the one last run. AblateError where there is none."""
     stored = find(store, study)
-    resolved = stored.resolved
-    names = [variant["name"] for variant in resolved["variants"]]
+    record = stored.record
+    names = [variant.name for variant in record.variants]
     known = set(names)
     cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in known)
-    seeds = _seeds(resolved, cells)
-    metric = _metric(resolved)
-    also: dict[str, Better] = dict(resolved.get("also") or {})
+    seeds, metric, also = _seeds(record, cells), record.metric, record.also
     values = _values(store, stored.name, metric, list(also), names, seeds)
-    asked = tuple(
-        Asked(
-            row["design"], row["variant"], row["compared_with"], tuple(row["differs"]), row.get("label") or "",
-            bool(row.get("placebo")),
-        )
-        for row in resolved["rows"]
-    )  # fmt: skip
     attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in known]
     measured = Measured(
         variants=tuple(names),
-        tricks=tuple(tuple(variant["tricks"]) for variant in resolved["variants"]),
+        tricks=tuple(variant.tricks for variant in record.variants),
         seeds=seeds,
         values=values,
         planned=tuple(_planned(names, cells)),
         failures=tuple(_failures(names, seeds, cells, values[metric.name])),
-        asked=asked,
+        asked=record.rows,
         metric=metric,
         also=also,
-        analysis=resolved.get("analysis") or {},
+        analysis=record.analysis,
     )
-    if resolved.get("imported"):
+    if record.imported is not None:
         measured = _imported(store, stored.name, measured)
     else:
         logged = functools.cache(lambda: _logged(store, stored.name))
@@ -134,24 +124,24 @@ def load(store: Reader, study: str | None = None) -> Results:
     on = int(images.pop()) if len(images) == 1 and "" not in images else None
     saved = _saved(cells, measured)
     asked_for = tuple(cell for cell in cells if cell.run not in saved)
-    confirmed = _confirmed(store, stored.name, resolved, measured)
+    confirmed = _confirmed(store, record, measured)
     reruns = _reruns(attempts)
-    return Results(stored.name, resolved, measured, asked_for, _provenance(attempts), on, reruns, saved, confirmed)
+    return Results(stored.name, record, measured, asked_for, _provenance(attempts), on, reruns, saved, confirmed)
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays
 
 
-def _confirmed(store: Reader, study: str, resolved: Mapping[str, Json], measured: Measured) -> Measured | None:
+def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measured | None:
     """Winners of searches and untuned variants, as they are now, on fresh seeds."""
-    entries, _ = tuned.split(resolved)
-    cells = store.cells(study, ("confirm",)) if entries else []
+    entries, _ = tuned.split(record)
+    cells = store.cells(record.study, ("confirm",)) if entries else []
     if not cells:
         return None
     tricks = tuned.variants(entries, dict(zip(measured.variants, measured.tricks, strict=True)))
     names, ours = list(tricks), [cell for cell in cells if cell.variant in tricks]
     seeds = tuple(dict.fromkeys(cell.seed for cell in ours))
-    values = _values(store, study, measured.metric, list(measured.also), names, seeds, ("confirm",))
+    values = _values(store, record.study, measured.metric, list(measured.also), names, seeds, ("confirm",))
     keys: dict[str, list[str]] = {}
     for cell in ours:
         keys.setdefault(cell.variant, []).append(cell.run)
@@ -201,14 +191,9 @@ def count_name(metric: str) -> str:
     return f"{metric} (n)"
 
 
-def _metric(resolved: Mapping[str, Json]) -> Metric:
-    asked = resolved["metric"]
-    return Metric(asked["name"], asked["better"], asked.get("at", "last"), asked.get("minimum_effect"))
-
-
-def _seeds(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> tuple[int, ...]:
+def _seeds(record: PlanRecord, cells: Sequence[StoredCell]) -> tuple[int, ...]:
     """The plan's seeds in its order, then any further seed of a cell."""
-    return tuple(dict.fromkeys([*resolved["seeds"], *sorted(cell.seed for cell in cells)]))
+    return tuple(dict.fromkeys([*record.seeds, *sorted(cell.seed for cell in cells)]))
 
 
 def _values(

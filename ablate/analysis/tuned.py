@@ -9,22 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from ablate.analysis.verdicts import Asked
-from ablate.identity import canonical_json, sha256
+from ablate.identity import canonical_json
 from ablate.records import Better, Json, Row
+from ablate.study.record import PlanRecord, RowRecord, Tuned
 from ablate.text import many
-
-if TYPE_CHECKING:
-    pass
 
 MARK = "§"
 TUNED, BEFORE, AFTER = "tuned", "before tuning", "after tuning"
 """The designs of these rows."""
-
-Entry = Mapping[str, Json]
-"""The search of one variant (`entry`)."""
 
 
 def tuned_name(variant: str) -> str:
@@ -35,44 +29,38 @@ def untuned_name(variant: str) -> str:
     return f"{variant} (untuned)"
 
 
-def identity(config: Json, uses: Json) -> str:
-    """Tells whether a variant is still what it was when it was tuned."""
-    return sha256(canonical_json([config, uses]))
-
-
-def split(resolved: Mapping[str, Json]) -> tuple[list[Entry], list[Entry]]:
+def split(record: PlanRecord) -> tuple[list[Tuned], list[Tuned]]:
     """The searches that a stored plan has: those of variants as they are now, and those of variants that changed."""
-    entries = list(resolved.get("tuned", ()))
-    if not entries:
+    if not record.tuned:
         return [], []
-    now = {v["name"]: identity(v["config"], v["uses"]) for v in resolved["variants"]}
-    current = [e for e in entries if now.get(e["variant"]) == e["of"]]
-    return current, [e for e in entries if e not in current]
+    now = {variant.name: variant.identity for variant in record.variants}
+    current = [entry for entry in record.tuned if now.get(entry.variant) == entry.of]
+    return current, [entry for entry in record.tuned if entry not in current]
 
 
-def variants(entries: Iterable[Entry], tricks: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+def variants(entries: Iterable[Tuned], tricks: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     """The variants that were trained on fresh seeds, each with its tricks."""
     return {
-        name(e["variant"]): tuple(tricks[e["variant"]]) for e in entries for name in (untuned_name, tuned_name)
+        name(e.variant): tuple(tricks[e.variant]) for e in entries for name in (untuned_name, tuned_name)
     }  # fmt: skip
 
 
-def asked_rows(entries: Sequence[Entry], compared: Sequence[tuple[str, str, Sequence[str]]]) -> tuple[Asked, ...]:
+def asked_rows(entries: Sequence[Tuned], compared: Sequence[tuple[str, str, Sequence[str]]]) -> tuple[RowRecord, ...]:
     """The rows: each winner against its untuned variant; of several variants, the ablation before and after.
 
     compared: (variant, compared with, tricks that differ) of the study's own rows.
     """
     found = []
     for e in entries:
-        untuned, tuned = untuned_name(e["variant"]), tuned_name(e["variant"])
-        found.append(Asked(TUNED, untuned, None, (), f"{untuned} {MARK}"))
-        found.append(Asked(TUNED, tuned, untuned, (), f"{tuned} {MARK}"))
-    names = [e["variant"] for e in entries]
+        untuned, tuned = untuned_name(e.variant), tuned_name(e.variant)
+        found.append(RowRecord(TUNED, untuned, None, (), f"{untuned} {MARK}"))
+        found.append(RowRecord(TUNED, tuned, untuned, (), f"{tuned} {MARK}"))
+    names = [e.variant for e in entries]
     pairs = [pair for pair in compared if pair[0] in names and pair[1] in names]
     pairs = list({(one, other): (one, other, differs) for one, other, differs in pairs}.values())
     for design, named in ((BEFORE, untuned_name), (AFTER, tuned_name)):
         found += [
-            Asked(design, named(one), named(other), tuple(differs), f"{named(one)} {MARK}")
+            RowRecord(design, named(one), named(other), tuple(differs), f"{named(one)} {MARK}")
             for one, other, differs in pairs
         ]
     return tuple(found)
@@ -81,12 +69,12 @@ def asked_rows(entries: Sequence[Entry], compared: Sequence[tuple[str, str, Sequ
 # --------------------------------------------------------------------------------------------------------------- notes
 
 
-def notes(entries: Sequence[Entry], stale: Sequence[Entry], rows: Sequence[Row], metric: str) -> list[str]:
+def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row], metric: str) -> list[str]:
     """What must be said of these rows, and of searches whose variant has changed since."""
     found = []
     if rows:
         family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
-        fresh = entries[0]["fresh"]
+        fresh = entries[0].fresh
         found.append(
             f"{MARK} Trained anew on fresh seeds ({_span(fresh)}), which no search saw and no row above has; "
             f"p is adjusted by Holm over {'this comparison' if family == 1 else f'these {family} comparisons'} alone. "
@@ -94,43 +82,41 @@ def notes(entries: Sequence[Entry], stale: Sequence[Entry], rows: Sequence[Row],
         )
     found += [_search(e, metric) for e in entries]
     if len(entries) > 1:
-        same = len({(e["trials"], tuple(e["seeds"])) for e in entries}) == 1
-        trials = ", ".join(f"{e['variant']} {e['trials']}" for e in entries)
+        same = len({(e.trials, e.seeds) for e in entries}) == 1
+        trials = ", ".join(f"{e.variant} {e.trials}" for e in entries)
         found.append(
-            f"Each of these variants got the same search budget: {entries[0]['trials']} trials."
+            f"Each of these variants got the same search budget: {entries[0].trials} trials."
             if same
             else f"These variants did not get the same number of trials: {trials}."
         )
     found += [
-        f"{e['variant']} was tuned, and has changed since: `ablate tune` again." for e in stale
+        f"{e.variant} was tuned, and has changed since: `ablate tune` again." for e in stale
     ]  # fmt: skip
     return found
 
 
-def _search(e: Entry, metric: str) -> str:
-    name, untuned, states = e["variant"], e["untuned"], e["states"]
-    seeds = f"seed {e['seeds'][0]}" if len(e["seeds"]) == 1 else f"seeds {_span(e['seeds'])}"
+def _search(e: Tuned, metric: str) -> str:
+    name, untuned, states = e.variant, e.untuned, e.states
+    seeds = f"seed {e.seeds[0]}" if len(e.seeds) == 1 else f"seeds {_span(e.seeds)}"
     ended = ", ".join(f"{count} {state}" for state, count in states.items() if state != "done")
     text = f"{tuned_name(name)}: {_changes(e)}. "
-    text += f"The best of {many(e['trials'], 'trial')} by {e['sampler']} on {seeds}" + (f" ({ended})" if ended else "")
-    text += f", {many(e['runs'], 'run')} in all; its {metric} there, {e['value']:.5g}"
-    text += "" if untuned["value"] is None else f" (untuned: {untuned['value']:.5g})"
+    text += f"The best of {many(e.trials, 'trial')} by {e.sampler} on {seeds}" + (f" ({ended})" if ended else "")
+    text += f", {many(e.runs, 'run')} in all; its {metric} there, {e.value:.5g}"
+    text += "" if untuned.value is None else f" (untuned: {untuned.value:.5g})"
     text += ", is selection-biased: the best of many, chosen for being so."
     text += " The untuned variant got no search: its settings are the study file's."
-    if len(e["winners"]) > 1:
+    if len(e.winners) > 1:
         text += (
-            f" It is winner number {len(e['winners'])}: the search was gone on with after a winner had been seen on "
+            f" It is winner number {len(e.winners)}: the search was gone on with after a winner had been seen on "
             "these seeds."
         )
     return text
 
 
-def _changes(e: Entry) -> str:
+def _changes(e: Tuned) -> str:
     """`optimizer.lr 0.08 → 0.21`, and what stayed."""
-    own = e["untuned"]["settings"]
-    changed = [
-        f"{key} {_short(own[key])} → {_short(value)}" for key, value in e["settings"].items() if value != own[key]
-    ]
+    own = e.untuned.settings
+    changed = [f"{key} {_short(own[key])} → {_short(value)}" for key, value in e.settings.items() if value != own[key]]
     return ", ".join(changed) if changed else "the untuned settings themselves, for no trial was better"
 
 

@@ -32,20 +32,9 @@ from ablate.analysis.comparisons import (  # fmt: skip
 from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, wanted
 from ablate.analysis.power import seeds_needed, upper_std
 from ablate.records import AlsoValue, Better, Metric, Row, Verdict
+from ablate.study.record import RowRecord
 
 # ----------------------------------------------------------------------------------------------------------------- rows
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A row of the plan: what to compare with what. differs: the tricks, and settings of the base, in which."""
-
-    design: str
-    variant: str
-    compared_with: str | None
-    differs: tuple[str, ...] = ()
-    label: str = ""
-    placebo: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,7 +55,7 @@ class Measured:
     values: Mapping[str, Array]
     planned: tuple[int, ...]
     failures: tuple[Mapping[str, int], ...]
-    asked: tuple[Asked, ...]
+    asked: tuple[RowRecord, ...]
     metric: Metric
     also: Mapping[str, Better] = field(default_factory=dict)
     inert: frozenset[tuple[str, str]] = frozenset()

@@ -16,6 +16,7 @@ from ablate.identity import sha256
 from ablate.records import Json
 from ablate.registry import Registry
 from ablate.reports.document import Block, Bullets, Code, Line, Paragraph, Span, Terms, code, line
+from ablate.study.record import ImportRecord, PlanRecord
 from ablate.text import listed, seeds_in_words
 
 if TYPE_CHECKING:
@@ -23,31 +24,30 @@ if TYPE_CHECKING:
 
 
 def blocks(
-    study: str,
-    resolved: Mapping[str, Json],
+    record: PlanRecord,
     cells: Sequence[StoredCell],
     asked: Mapping[str, Mapping[str, Json]],
     provenance: Mapping[str, Mapping[str, int]],
     best: str | None,
 ) -> tuple[Block, ...]:
     """best: the variant whose run is named as the one to verify. asked: of each run what it was asked, by key."""
-    if resolved.get("imported"):
-        return _imported(study, resolved)
+    if record.imported is not None:
+        return _imported(record.study, record.imported)
     example = best or (cells[0].variant if cells else "")
-    seeds = seeds_in_words(resolved["seeds"]).removeprefix("seeds ").removeprefix("seed ")
+    seeds = seeds_in_words(record.seeds).removeprefix("seeds ").removeprefix("seed ")
     facts = [("seeds", line(seeds)), *_fingerprints(asked, provenance)]
     return (
-        Paragraph(_loop(resolved)),
-        Code(_commands(study, resolved, provenance, example, resolved["seeds"][0])),
+        Paragraph(_loop(record)),
+        Code(_commands(record, provenance, example)),
         Terms(tuple(facts)),
     )
 
 
-def _loop(resolved: Mapping[str, Json]) -> Line:
-    if resolved["task"] == "classify":
+def _loop(record: PlanRecord) -> Line:
+    if record.task == "classify":
         where: Line = (code("ablate/training/trainer.py"),)
     else:
-        where = (code(str(resolved["task"])),)
+        where = (code(record.task),)
     return line(
         "The training loop is ", *where, "; the first command runs it for every variant and seed that is not done. "
         "On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks; ",
@@ -55,25 +55,23 @@ def _loop(resolved: Mapping[str, Json]) -> Line:
     )  # fmt: skip
 
 
-def _commands(
-    study: str, resolved: Mapping[str, Json], provenance: Mapping[str, Mapping[str, int]], example: str, seed: int
-) -> str:
-    file = re.split(r"[/\\]", resolved.get("file") or "")[-1] or f"{study}.yaml"
-    options = "".join(f" --set {_option(given)}" for given in resolved.get("overrides", ()))
+def _commands(record: PlanRecord, provenance: Mapping[str, Mapping[str, int]], example: str) -> str:
+    file = re.split(r"[/\\]", record.file)[-1] or f"{record.study}.yaml"
+    options = "".join(f" --set {_option(given)}" for given in record.overrides)
     pinned = " ".join(
         f"{name}=={versions[0]}"
         for name in ("torch", "numpy")
         if len(versions := [v for v in provenance.get(name, {}) if v != "unknown"]) == 1
     )
-    name = shlex.quote(study)
+    name = shlex.quote(record.study)
     install = [f"pip install {pinned}"] if pinned else []
-    tune = [f"ablate tune {name}"] if resolved.get("tuned") else []
+    tune = [f"ablate tune {name}"] if record.tuned else []
     return "\n".join([
         *install,
         f"ablate run {shlex.quote(file)}{options}",
         *tune,
         f"ablate table {name}",
-        f"ablate verify {shlex.quote(f'{example}:{seed}')}",
+        f"ablate verify {shlex.quote(f'{example}:{record.seeds[0]}')}",
         f"ablate report {name}",
     ])  # fmt: skip
 
@@ -138,10 +136,8 @@ def _short(value: str) -> str:
     return value[:12] + "+" * value.endswith("+") if hashed else value
 
 
-def _imported(study: str, resolved: Mapping[str, Json]) -> tuple[Block, ...]:
-    found = resolved["imported"]
-    file = re.split(r"[/\\]", str(found.get("file") or ""))[-1]
-    sha = str(found.get("sha256") or "")
+def _imported(study: str, imported: ImportRecord) -> tuple[Block, ...]:
+    file, sha = re.split(r"[/\\]", imported.file)[-1], imported.sha256
     said = line(
         "The runs were trained elsewhere and imported from ",
         code(file),

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablate.analysis.comparisons import MINIMUM_N
-from ablate.records import Better, Json, Metric, Row, Verdict
+from ablate.records import Better, Row, Verdict
+from ablate.study.record import PlanRecord
 from ablate.text import decimals, in_words, number, percent, typeset
 
 ORDER: tuple[Verdict | None, ...] = ("helps", "hurts", "equivalent", "inert", "inconclusive", None)
@@ -81,18 +82,17 @@ TOGETHER = 3
 """Tricks that a sentence names one by one; more are counted."""
 
 
-def words(resolved: Mapping[str, Json], metric: Metric, unit: str) -> Names:
+def words(record: PlanRecord, unit: str) -> Names:
     """How the study with this stored plan calls its tricks."""
     labels: dict[str, str] = {}
-    for trick in resolved["tricks"]:
-        label = trick["label"] or trick["name"]
-        labels |= {f"{trick['name']}={level}": f"{label}: {level}" for level in trick["levels"]}
-        labels[trick["name"]] = label
-    variants = resolved["variants"]
+    for trick in record.tricks:
+        labels |= {f"{trick.name}={level}": f"{trick.shown}: {level}" for level in trick.levels}
+        labels[trick.name] = trick.shown
+    metric = record.metric
     return Names(
         metric.name, metric.better, unit, metric.minimum_effect, labels,
-        {variant["name"]: variant.get("of") or "" for variant in variants},
-        {variant["name"]: tuple(variant["tricks"]) for variant in variants},
+        {variant.name: variant.of for variant in record.variants},
+        {variant.name: variant.tricks for variant in record.variants},
     )  # fmt: skip
 
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ablate.analysis import results
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.analysis.verdicts import Measured, best
-from ablate.records import Json, Row
+from ablate.records import Row
 from ablate.study import changes
+from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
 from ablate.text import in_words, number, percent, seeds_in_words
 
@@ -25,7 +26,7 @@ Provenance = Mapping[str, Mapping[str, int]]
 
 
 def paragraph(
-    resolved: Mapping[str, Json],
+    record: PlanRecord,
     measured: Measured,
     rows: Sequence[Row],
     cells: Sequence[StoredCell],
@@ -35,21 +36,21 @@ def paragraph(
 ) -> str:
     """How the numbers were made and tested. factorial: effects and interactions are reported too."""
     sentences = [
-        _runs(resolved, measured, cells),
-        *_pairs(resolved, measured),
+        _runs(record, measured, cells),
+        *_pairs(record, measured),
         *_tests(measured, rows),
         *_equivalence(measured),
         *_factorial(factorial),
         *_missing(measured, cells),
-        *_plan(resolved, cells),
-        *_made_with(resolved, provenance),
+        *_plan(record, cells),
+        *_made_with(record, provenance),
     ]
     return " ".join(sentences)
 
 
-def _runs(resolved: Mapping[str, Json], measured: Measured, cells: Sequence[StoredCell]) -> str:
+def _runs(record: PlanRecord, measured: Measured, cells: Sequence[StoredCell]) -> str:
     metric = measured.metric
-    at = {"last": "after the last epoch" if resolved["task"] == "classify" else "at the end of each run"}.get(
+    at = {"last": "after the last epoch" if record.task == "classify" else "at the end of each run"}.get(
         str(metric.at), "at each run's best epoch" if metric.at == "best" else f"at epoch {metric.at}"
     )
     variants = len(measured.variants)
@@ -66,8 +67,8 @@ def _runs(resolved: Mapping[str, Json], measured: Measured, cells: Sequence[Stor
     )
 
 
-def _pairs(resolved: Mapping[str, Json], measured: Measured) -> list[str]:
-    if resolved["task"] != "classify" or len(measured.seeds) < 2:
+def _pairs(record: PlanRecord, measured: Measured) -> list[str]:
+    if record.task != "classify" or len(measured.seeds) < 2:
         return []
     return [
         "Runs of equal seeds share the initialisation of all parameters that they have in common and the order of "
@@ -141,8 +142,8 @@ def _enter(count: int) -> str:
     return "enters" if count == 1 else "enter"
 
 
-def _plan(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
-    said = changes.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+def _plan(record: PlanRecord, cells: Sequence[StoredCell]) -> list[str]:
+    said = changes.sentence(record.registered, len({cell.run for cell in cells}))
     fixed = "Plan fixed before the first run."
     return (
         ["Variants, seeds, metric and analysis were fixed before the first run."]
@@ -151,8 +152,8 @@ def _plan(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str
     )
 
 
-def _made_with(resolved: Mapping[str, Json], provenance: Provenance) -> list[str]:
-    if resolved.get("imported"):
+def _made_with(record: PlanRecord, provenance: Provenance) -> list[str]:
+    if record.imported:
         return ["The runs were trained elsewhere; ablate analysed them."]
     versions = [f"{name} {_known(provenance, kind)}" for kind, name in _SOFTWARE.items() if _known(provenance, kind)]
     processor = _known(provenance, "processor")
@@ -172,7 +173,7 @@ def _known(provenance: Provenance, kind: str) -> str:
 
 
 def limits(
-    resolved: Mapping[str, Json],
+    record: PlanRecord,
     measured: Measured,
     rows: Sequence[Row],
     uses: Sequence[TestUse] = (),
@@ -182,10 +183,10 @@ def limits(
     """What these numbers do not show, in sentences. tuned: the study searched hyperparameters, too."""
     return [
         *_not_decided(rows),
-        *_designs(measured, resolved),
+        *_designs(measured, record),
         *_chosen(rows, measured),
-        *_dev(resolved, measured, uses),
-        *_scope(resolved, measured, tuned),
+        *_dev(record, measured, uses),
+        *_scope(record, measured, tuned),
     ]
 
 
@@ -203,10 +204,10 @@ _SHOWS = {
 }
 
 
-def _designs(measured: Measured, resolved: Mapping[str, Json]) -> list[str]:
+def _designs(measured: Measured, record: PlanRecord) -> list[str]:
     designs = {asked.design for asked in measured.asked if asked.compared_with is not None}
     said = [text for design, text in _SHOWS.items() if design in designs]
-    bases = {variant["name"]: variant.get("of") or "" for variant in resolved["variants"]}
+    bases = {variant.name: variant.of for variant in record.variants}
     apart = [a for a in measured.asked if a.compared_with and bases.get(a.variant) != bases.get(a.compared_with)]
     if apart:
         said.append(
@@ -226,8 +227,8 @@ def _chosen(rows: Sequence[Row], measured: Measured) -> list[str]:
     ]
 
 
-def _dev(resolved: Mapping[str, Json], measured: Measured, uses: Sequence[TestUse]) -> list[str]:
-    if resolved["task"] != "classify":
+def _dev(record: PlanRecord, measured: Measured, uses: Sequence[TestUse]) -> list[str]:
+    if record.task != "classify":
         return []
     said = []
     if measured.metric.name.startswith("dev_"):
@@ -239,10 +240,10 @@ def _dev(resolved: Mapping[str, Json], measured: Measured, uses: Sequence[TestUs
     return said
 
 
-def _scope(resolved: Mapping[str, Json], measured: Measured, tuned: bool) -> list[str]:
-    if measured.given is not None or resolved.get("imported"):
+def _scope(record: PlanRecord, measured: Measured, tuned: bool) -> list[str]:
+    if measured.given is not None or record.imported:
         return ["Nothing is shown for other data, models or budgets than those of the runs."]
     said = ["The intervals are about seeds: other data, another split, model or budget may show other effects."]
-    if not tuned and resolved["task"] == "classify" and len(resolved["variants"]) > 1:
+    if not tuned and record.task == "classify" and len(record.variants) > 1:
         said.append("No variant was tuned for itself; one that wants another learning rate is shown at a disadvantage.")
     return said

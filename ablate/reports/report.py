@@ -99,7 +99,7 @@ def methods_text(of: Material) -> str:
     found = of.found
     factorial = _view(found, "effects") is not None
     return methods.paragraph(
-        found.resolved, found.measured, of.table.rows, found.cells, found.provenance, factorial=factorial
+        found.record, found.measured, of.table.rows, found.cells, found.provenance, factorial=factorial
     )
 
 
@@ -108,7 +108,7 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Docum
     found = of.found
     sections = [
         _question(of),
-        described.section(found.resolved, of.table, _words(of)),
+        described.section(found.record, of.table, _words(of)),
         _table(of),
         _best(of),
         _effects(of, rows),
@@ -145,7 +145,7 @@ _STATES = {"done": "done", "failed": "failed", "running": "running", "todo": "to
 def _question(of: Material) -> Section:
     found = _claims(of)
     blocks: list[Block] = []
-    asked = str(of.found.resolved.get("question") or "")
+    asked = of.found.record.question
     if asked:
         blocks.append(Paragraph(line(asked)))
     answer = _answer(of, found)
@@ -253,7 +253,7 @@ def _view(found: Results, name: str) -> ViewData | None:
 
 
 def _words(of: Material) -> claims.Names:
-    return claims.words(of.found.resolved, of.found.measured.metric, of.table.units.get(of.table.metric, ""))
+    return claims.words(of.found.record, of.table.units.get(of.table.metric, ""))
 
 
 def _claims(of: Material) -> tuple[Claim, ...]:
@@ -263,7 +263,7 @@ def _claims(of: Material) -> tuple[Claim, ...]:
 def _support(of: Material) -> Section:
     found = _claims(of)
     tuned = claims.claims(views.table_data(of.found).rows[len(of.table.rows) :], _words(of))
-    limits = methods.limits(of.found.resolved, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
+    limits = methods.limits(of.found.record, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
     blocks: list[Block] = [_sentences(found)] if found else []
     brief: list[Block] = [Bullets(tuple(_in_brief(found)))] if found else []
     for part, said in ((blocks, _sentences(tuned)), (brief, Bullets(tuple(_in_brief(tuned))))):
@@ -334,7 +334,7 @@ def _failure(cell: StoredCell, said: str) -> Line:
 def _reproduce(of: Material) -> Section:
     row = of.best
     blocks = appendix.blocks(
-        of.found.study, of.found.resolved, of.found.cells, of.asked, of.found.provenance,
+        of.found.record, of.found.cells, of.asked, of.found.provenance,
         row.variant if row is not None else None,
     )  # fmt: skip
     return Section("reproduce", "Training it again", blocks)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ablate.records import Json
 from ablate.reports.claims import Names
 from ablate.reports.document import Block, Section, Table, Terms, line
+from ablate.study.record import PlanRecord, VariantRecord
 from ablate.tables.table import TableData, ViewData
 from ablate.text import in_words, listed
 
@@ -84,20 +85,20 @@ def configuration(config: Mapping[str, Json]) -> list[tuple[str, str]]:
     ]
 
 
-def bases(resolved: Mapping[str, Json]) -> list[Base]:
+def bases(record: PlanRecord) -> list[Base]:
     """Every base of the study, each read from its variant with the fewest tricks."""
-    found: dict[str, Mapping[str, Json]] = {}
-    for variant in resolved["variants"]:
-        name = variant.get("of") or ""
-        if not variant.get("placebo") and (name not in found or len(variant["tricks"]) < len(found[name]["tricks"])):
-            found[name] = variant
-    touched = {key for change in changes(resolved) for key in change.keys}
+    plainest: dict[str, VariantRecord] = {}
+    for variant in record.variants:
+        other = plainest.get(variant.of)
+        if not variant.placebo and (other is None or len(variant.tricks) < len(other.tricks)):
+            plainest[variant.of] = variant
+    touched = {key for change in changes(record) for key in change.keys}
     return [
         Base(
-            name or "base", variant["name"], tuple(variant["tricks"]),
-            _without(variant["config"], touched) if variant["tricks"] else variant["config"],
+            name or "base", variant.name, variant.tricks,
+            _without(variant.config, touched) if variant.tricks else variant.config,
         )
-        for name, variant in sorted(found.items(), key=lambda item: item[0] != "")
+        for name, variant in sorted(plainest.items(), key=lambda item: item[0] != "")
     ]  # fmt: skip
 
 
@@ -110,39 +111,38 @@ def _without(config: Mapping[str, Json], keys: Collection[str], prefix: str = ""
     }
 
 
-def changes(resolved: Mapping[str, Json]) -> list[Change]:
+def changes(record: PlanRecord) -> list[Change]:
     """What each choice of each trick changes, read from two variants that differ by it alone."""
-    variants = [variant for variant in resolved["variants"] if not variant.get("placebo")]
-    at = {(variant.get("of") or "", frozenset(variant["tricks"])): variant for variant in variants}
+    variants = [variant for variant in record.variants if not variant.placebo]
+    at = {(variant.of, frozenset(variant.tricks)): variant for variant in variants}
     found = []
-    for trick in resolved["tricks"]:
-        for choice in [f"{trick['name']}={level}" for level in trick["levels"]] or [trick["name"]]:
+    for trick in record.tricks:
+        for choice in trick.choices:
             pair = next(_pairs(at, choice), None)
-            set_ = {} if pair is None else dict(_changed(pair[0]["config"], pair[1]["config"], ""))
+            set_ = {} if pair is None else dict(_changed(pair[0].config, pair[1].config, ""))
             lines = (*(f"{key}: {text}" for key, text in set_.items()), *(_used(*pair) if pair else ()))
-            found.append(Change(choice, trick["name"], trick["category"] or "other", lines, tuple(set_)))
+            found.append(Change(choice, trick.name, trick.category or "other", lines, tuple(set_)))
     return found
 
 
-_At = Mapping[tuple[str, frozenset[str]], Mapping[str, Json]]
+_At = Mapping[tuple[str, frozenset[str]], VariantRecord]
 
 
-def _pairs(at: _At, choice: str) -> Iterator[tuple[Mapping[str, Json], Mapping[str, Json]]]:
+def _pairs(at: _At, choice: str) -> Iterator[tuple[VariantRecord, VariantRecord]]:
     """(without, with) `choice`, nothing else differing."""
     for (base, on), variant in at.items():
         if choice in on and (other := at.get((base, on - {choice}))) is not None:
             yield other, variant
 
 
-def _used(off: Mapping[str, Json], on: Mapping[str, Json]) -> Iterator[str]:
+def _used(off: VariantRecord, on: VariantRecord) -> Iterator[str]:
     """Files of the shelf that one uses and the other does not, and weights that it starts from."""
-    before = dict(off["uses"])
-    for name, params in on["uses"]:
-        if before.get(name) != params:
-            yield part({"name": name, **params})
-    if on.get("starts_from") and on["starts_from"] != off.get("starts_from"):
-        start = on["starts_from"]
-        yield f"starts from {start['origin']}" if isinstance(start, Mapping) else "starts from another study's weights"
+    for use in on.uses:
+        if use not in off.uses:
+            yield part({"name": use.name, **use.params})
+    start = on.starts_from
+    if start is not None and start != off.starts_from:
+        yield "starts from another study's weights" if start == "pending" else f"starts from {start.origin}"
 
 
 def _changed(off: Mapping[str, Json], on: Mapping[str, Json], prefix: str) -> Iterator[tuple[str, str]]:
@@ -188,28 +188,27 @@ MOST_SETTINGS = 16
 """Settings with a line of their own."""
 
 
-def section(resolved: Mapping[str, Json], table: TableData, named: Names) -> Section | None:
+def section(record: PlanRecord, table: TableData, named: Names) -> Section | None:
     """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand."""
-    if all(variant["tricks"] in ([], [variant["name"]]) for variant in resolved["variants"]) and resolved.get(
-        "imported"
-    ):
-        return None  # labels of a file, which are all that is known
-    found = bases(resolved)
+    labels = all(variant.tricks in ((), (variant.name,)) for variant in record.variants)
+    if labels and record.imported is not None:
+        return None  # they are all that is known
+    found = bases(record)
     blocks: list[Block] = []
     if found and found[0].config:
         told = [dict(configuration(base.config)) for base in found]
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
         facts = [*_folded(shared), *apart(found)]
         blocks.append(Terms(tuple((key, line(text)) for key, text in facts)))
-    if any(change.lines or change.category != "other" for change in changes(resolved)):
-        blocks.append(Table(_changes(resolved, table, named), f"Tricks of {table.study}", "tricks"))
+    if any(change.lines or change.category != "other" for change in changes(record)):
+        blocks.append(Table(_changes(record, table, named), f"Tricks of {table.study}", "tricks"))
     brief = [*blocks]
-    given = [variant for variant in resolved["variants"] if BY_HAND in variant["designs"]]
+    given = [variant for variant in record.variants if BY_HAND in variant.designs]
     for into, variants, caption in (
-        (blocks, resolved["variants"], "Which variant has which trick"),
+        (blocks, record.variants, "Which variant has which trick"),
         (brief, given, "Tricks of the variants listed by hand"),
     ):
-        if resolved["tricks"] and variants:
+        if record.tricks and variants:
             into.append(Table(_matrix(variants, table, named), caption, "variants"))
     return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
 
@@ -223,9 +222,9 @@ def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
     return [*(pair for pair in settings if pair not in short), ("settings", rest)]
 
 
-def _changes(resolved: Mapping[str, Json], table: TableData, named: Names) -> ViewData:
+def _changes(record: PlanRecord, table: TableData, named: Names) -> ViewData:
     """What each trick changes."""
-    found = changes(resolved)
+    found = changes(record)
     if not any(change.lines for change in found):
         rows = [(named.label(change.choice), change.category) for change in found]
         return _columns(table, "what each trick is", ("trick", "kind"), rows)
@@ -234,13 +233,13 @@ def _changes(resolved: Mapping[str, Json], table: TableData, named: Names) -> Vi
     return _columns(table, "what each trick changes", ("trick", "kind", "what it changes"), told)
 
 
-def _matrix(variants: Sequence[Mapping[str, Json]], table: TableData, named: Names) -> ViewData:
+def _matrix(variants: Sequence[VariantRecord], table: TableData, named: Names) -> ViewData:
     """Which variant has which trick: a tick, or the level; of many tricks, those that it has in words."""
     what = "which variant has which trick"
     if len(table.switches) > MOST_TRICKS:
-        listed = [(v["name"], in_words([named.label(choice) for choice in v["tricks"]], most=8)) for v in variants]
+        listed = [(v.name, in_words([named.label(choice) for choice in v.tricks], most=8)) for v in variants]
         return _columns(table, what, ("variant", "tricks"), listed)
-    rows = [(v["name"], *(switch.shown(v["tricks"]) for switch in table.switches)) for v in variants]
+    rows = [(v.name, *(switch.shown(v.tricks) for switch in table.switches)) for v in variants]
     return _columns(table, what, ("variant", *(switch.title for switch in table.switches)), rows)
 
 

@@ -43,8 +43,8 @@ def saved(store: Reader, plan: Plan) -> frozenset[str]:
     stored = store.study(plan.study.name) if "looks" in plan.study.analysis else None
     if stored is None:
         return frozenset()
-    resolved = plan.resolved()
-    same = all(stored.resolved.get(part) == resolved[part] for part in ("metric", "analysis", "rows"))
+    was, now = stored.record, plan.record
+    same = (was.metric, was.analysis, was.rows) == (now.metric, now.analysis, now.rows)
     cells = [(cell.variant, cell.seed, cell.run) for cell in store.cells(plan.study.name)]
     if not same or cells != [(run.variant, run.seed, run.key) for run in plan.runs]:
         return frozenset()

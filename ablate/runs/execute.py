@@ -167,21 +167,21 @@ def save(planned: Planned, store: Store, options: Options) -> list[str]:
     """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
     plan = planned.plan
     before = store.study(plan.study.name)
-    resolved = planned.stored_form
-    changes = [] if before is None else registration.diff(before.resolved, resolved)
+    record = planned.record
+    changes = [] if before is None else registration.diff(before.record, record)
     asked = {run.key: run for run in plan.runs}
     configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
     with store.transaction():
         seen = any(cell.state == "done" for cell in store.cells(plan.study.name))
         known = sum(state.state == "done" for state in store.states(asked).values())
-        earlier = None if before is None else before.resolved
-        registered = registration.register(earlier, resolved, seen=seen, known=known)
-        kept = {"tuned": earlier["tuned"]} if earlier and "tuned" in earlier else {}  # checked when it is shown
-        resolved = {**resolved, "registered": registered, **kept}
-        sha = identity.sha256(identity.canonical_json(resolved))
+        earlier = None if before is None else before.record
+        registered = registration.register(earlier, record, seen=seen, known=known)
+        record = replace(record, registered=registered)
+        if earlier is not None:  # whether what was tuned is still what it was is checked when it is shown
+            record = replace(record, tuned=earlier.tuned)
         role: Role = "ablation"
         cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
-        store.save_plan(plan.study.name, plan.study.text, resolved, sha, cells, configs)
+        store.save_plan(record, plan.study.text, cells, configs)
         states = store.states(asked)
         failed = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
         again = options.retry_reasons if not options.retry_failed else get_args(Reason)

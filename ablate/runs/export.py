@@ -48,15 +48,14 @@ def text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
 def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
     """The names of the columns, and of every cell of the study a value for each."""
     roles = get_args(Role)
-    asked = {stored.resolved["metric"]["name"], *(stored.resolved.get("also") or ())}
+    asked = {stored.record.metric.name, *stored.record.also}
     measured: dict[tuple[str, int], dict[str, float]] = {}
     for variant, seed, name, value in store.values(stored.name, None, roles):
         if name in asked or name not in COSTS:
             measured.setdefault((variant, seed), {})[name] = value
     metrics = sorted({name for values in measured.values() for name in values})
     records: list[list[Json]] = []
-    adaptive = (stored.resolved.get("analysis") or {}).get("looks")
-    saved = results.load(store, stored.name).saved if adaptive else frozenset()
+    saved = results.load(store, stored.name).saved if stored.record.looks else frozenset()
     for cell in store.cells(stored.name, roles):
         if cell.run in saved:
             continue
@@ -74,15 +73,15 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)
 
 def packed(study: StoredStudy) -> bytes:
     """The .zip of a stored study. AblateError where a file that it names is gone."""
-    file = Path(study.resolved.get("file") or "")
-    if study.resolved.get("imported") or not file.name:
+    file = Path(study.record.file)
+    if study.record.imported is not None or not file.name:
         raise AblateError(f"{study.name} was not run from a study file (`ablate import` made it), so it has no code.")
     own = _studies(file, study.text)
     packages = {name for content in own.values() for name in _imported(content)}
     files = {**own, **_ablate()}
     files["requirements.txt"] = _requirements(packages).encode()
     words = [f"{file.stem}.yaml"]
-    for option in study.resolved.get("overrides", ()):
+    for option in study.record.overrides:
         words += ["--set", option]
     files["run.ipynb"] = _notebook(study, words).encode()
     files["README.md"] = _readme(study, words).encode()
@@ -201,13 +200,12 @@ def _requirements(imported: set[str]) -> str:
 
 
 def _opening(study: StoredStudy) -> str:
-    question = str(study.resolved.get("question", "")).strip()
-    return f"# {study.name}\n\n{question}\n"
+    return f"# {study.name}\n\n{study.record.question.strip()}\n"
 
 
 def _data(study: StoredStudy) -> str:
     """What a person must bring along; empty where the data come with the libraries."""
-    names = {variant["config"].get("data", {}).get("name") for variant in study.resolved["variants"]}
+    names = {variant.config.get("data", {}).get("name") for variant in study.record.variants}
     if names & {"npz", "pickle", "folder", "cifar10", "cifar100", "function"}:
         return (
             "The data are not in the archive. Put them where the study looks for them, or name the place with\n"

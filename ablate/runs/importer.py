@@ -15,12 +15,13 @@ from pathlib import Path
 from ablate.analysis.results import count_name, spread_name
 from ablate.errors import AblateError
 from ablate.identity import canonical_json, sha256
-from ablate.records import Choice, Json, Role, StudyTrick
+from ablate.records import Choice, Metric, Role, StudyTrick
 from ablate.runs.columns import Columns, check_header, check_options
 from ablate.runs.csv_file import Cells, Problem, Table, read_table, read_text, refuse, rows_of
 from ablate.runs.factors import baseline_of, variants_of
 from ablate.store.store import Store
 from ablate.store.stored import Elsewhere
+from ablate.study.record import ImportRecord, PlanRecord, RowRecord, TrickRecord, VariantRecord
 from ablate.text import joined, many
 
 
@@ -136,7 +137,7 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
             f"--study is {study!r}; a study's name has 1 to 64 letters, digits and . _ + - or spaces, and begins with "
             "a letter or digit."
         )
-    resolved = _resolved(imported, study, columns)
+    record = record_of(imported, study, columns)
     file, sha = imported.file.name, imported.sha
     role: Role = "ablation"
     cells, configs, ended = [], {}, []
@@ -153,12 +154,12 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
             raise AblateError(
                 f"the database has a study called {study!r} already; choose another name, or --replace it."
             )
-        store.save_plan(study, "", resolved, sha256(canonical_json(resolved)), cells, configs)
+        store.save_plan(record, "", cells, configs)
         store.keep_elsewhere(ended)
 
 
-def _resolved(imported: Imported, study: str, columns: Columns) -> dict[str, Json]:
-    """The plan that such a study would have had (Plan.resolved)."""
+def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:
+    """The plan that such a study would have had."""
     order = {trick.name: i for i, trick in enumerate(imported.tricks)}
     on = {name: set(choices) for name, choices in imported.variants.items()}
     names = [imported.baseline, *(name for name in imported.variants if name != imported.baseline)]
@@ -167,30 +168,32 @@ def _resolved(imported: Imported, study: str, columns: Columns) -> dict[str, Jso
     paired = "; no seeds, so no pairs" if columns.seed is None and columns.mean is None else ""
     path, sha = imported.file, imported.sha
     note = f"Imported from {path.name} (SHA-256 {sha[:10]}): {len(imported.runs)} {kind}, trained elsewhere{paired}."
-    return {
-        "study": study, "question": "", "task": "import", "analysis": {}, "baseline": imported.baseline,
-        "also": dict(columns.also),
-        "imported": {"file": path.name, "sha256": sha}, "file": str(path.resolve()), "overrides": [],
-        "metric": {"name": columns.metric, "better": columns.better, "at": "last", "minimum_effect": None},
-        "seeds": list(dict.fromkeys(run.seed for run in imported.runs)),
-        "tricks": [
-            {
-                "name": trick.name, "label": "", "category": "",
-                "levels": [level.name for level in trick.levels if level.name is not None],
-            }
+    return PlanRecord(
+        study=study,
+        task="import",
+        metric=Metric(columns.metric, columns.better),
+        also=columns.also,
+        baseline=imported.baseline,
+        seeds=tuple(dict.fromkeys(run.seed for run in imported.runs)),
+        tricks=tuple(
+            TrickRecord(name=trick.name, levels=tuple(level.name for level in trick.levels if level.name is not None))
             for trick in imported.tricks
-        ],
-        "variants": [
-            {"name": name, "tricks": list(map(str, choices)), "designs": ["import"], "config": {}, "uses": []}
+        ),
+        variants=tuple(
+            VariantRecord(name=name, tricks=tuple(map(str, choices)), designs=("import",), config={})
             for name, choices in imported.variants.items()
-        ],
-        "rows": [
-            {
-                "design": "import", "variant": name, "label": name,
-                "compared_with": None if name == imported.baseline else imported.baseline,
-                "differs": sorted(differs[name], key=lambda trick: order[trick]),
-            }
+        ),
+        rows=tuple(
+            RowRecord(
+                "import",
+                name,
+                None if name == imported.baseline else imported.baseline,
+                tuple(sorted(differs[name], key=lambda trick: order[trick])),
+                name,
+            )
             for name in names
-        ],
-        "left_out": [], "notes": [note],
-    }  # fmt: skip
+        ),
+        notes=(note,),
+        imported=ImportRecord(file=path.name, sha256=sha),
+        file=str(path.resolve()),
+    )

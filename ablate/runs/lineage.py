@@ -7,24 +7,21 @@ database and hashes a file; the other study is found, planned and trained in run
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from ablate.analysis import results
 from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
-from ablate.records import Json, Parent, Start
+from ablate.records import Parent, Start
 from ablate.runs import adaptive
 from ablate.store.store import Store
 from ablate.study.plan import Plan
+from ablate.study.record import PlanRecord
 from ablate.text import did_you_mean, one_of
 
-_DECIDING = ("metric", "seeds", "rows")
-"""What decides which variant is best, besides the runs themselves: a change of it is a change of the study."""
 
-
-def start(plan: Plan, resolved: Mapping[str, Json], store: Store, wanted: Parent) -> Start | str:
-    """The weights that `wanted` means, or why there are none yet. plan, resolved: the other study as it is now.
+def start(plan: Plan, store: Store, wanted: Parent) -> Start | str:
+    """The weights that `wanted` means, or why there are none yet. plan: the other study as it is now.
 
     AblateError where waiting will not help: no such variant, no best one, a failed run, weights that were removed.
     """
@@ -39,10 +36,10 @@ def start(plan: Plan, resolved: Mapping[str, Json], store: Store, wanted: Parent
     missing = len(keys - over - adaptive.saved(store, plan))
     stored = store.study(name)
     if missing or stored is None:
-        changed = stored is not None and _changed(plan, resolved, stored.resolved, store)
+        changed = stored is not None and _changed(plan, stored.record, store)
         why = f"{name} changed since it was last run, " if changed else ""
         return why + f"{missing} of its {len(keys)} runs are to do" if missing else f"{name} was not run by this name"
-    if _changed(plan, resolved, stored.resolved, store):
+    if _changed(plan, stored.record, store):
         return f"{name} changed since it was last run"
     variant = _variant(plan, store, wanted)
     seed = plan.study.seeds[0] if wanted.seed is None else wanted.seed
@@ -60,12 +57,12 @@ def start(plan: Plan, resolved: Mapping[str, Json], store: Store, wanted: Parent
     return Start(str(path.resolve()), sha256_file(path), f"{called} of study {name}, seed {seed} (run {key[:8]})", key)
 
 
-def _changed(plan: Plan, resolved: Mapping[str, Json], stored: Mapping[str, Json], store: Store) -> bool:
+def _changed(plan: Plan, was: PlanRecord, store: Store) -> bool:
     """Whether the study last run under this name is another one than the file says now: other runs, another choice."""
     cells = [(cell.variant, cell.seed, cell.run) for cell in store.cells(plan.study.name)]
-    return cells != [(run.variant, run.seed, run.key) for run in plan.runs] or any(
-        stored.get(part) != resolved.get(part) for part in _DECIDING
-    )
+    now = plan.record
+    choice = (was.metric, was.seeds, was.rows) == (now.metric, now.seeds, now.rows)
+    return cells != [(run.variant, run.seed, run.key) for run in plan.runs] or not choice
 
 
 def _variant(plan: Plan, store: Store, wanted: Parent) -> str:

@@ -18,9 +18,10 @@ from ablate.registry import Registry
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.store.stored import StoredStudy
-from ablate.study import changes, mistakes
 from ablate.study import file as studies
+from ablate.study import mistakes
 from ablate.study import plan as planning
+from ablate.study.record import PlanRecord
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import NOT_TRAINED, Task
 
@@ -59,10 +60,10 @@ class Planned:
         return tuple(sorted((shelves[kind], name) for kind, _, name in (part.partition(":") for part in parts)))
 
     @property
-    def stored_form(self) -> dict[str, Json]:
-        """What the database keeps: the resolved plan, and where to read the study again."""
+    def record(self) -> PlanRecord:
+        """What the database keeps: the plan, and where to read the study again."""
         file = str(Path(self.study.path).resolve()) if self.study.path else ""
-        return {**self.plan.resolved(), "file": file, "overrides": list(self.overrides)}
+        return replace(self.plan.record, file=file, overrides=self.overrides)
 
 
 def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
@@ -73,13 +74,14 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
     if name is not None and _is_path(name):
         return planned(studies.load(Path(name), overrides), db, overrides, within)
     stored = stored_study(name, db)
-    if stored.resolved.get("imported"):
+    record = stored.record
+    if record.imported is not None:
         raise AblateError(
-            f"{stored.name} was imported from {stored.resolved['imported']['file']}; its runs were trained elsewhere, "
+            f"{stored.name} was imported from {record.imported.file}; its runs were trained elsewhere, "
             "so there is nothing to plan or run. `ablate table` and `export` show it."
         )
-    overrides = (*stored.resolved.get("overrides", ()), *overrides)
-    file = Path(stored.resolved.get("file") or stored.name)
+    overrides = (*record.overrides, *overrides)
+    file = Path(record.file or stored.name)
     if file.is_file():
         return planned(studies.load(file, overrides), db, overrides, within)
     return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), db, overrides, within)
@@ -94,11 +96,10 @@ def stored_study(name: str | None, db: str) -> StoredStudy:
     with Store.open(db) as store:
         known = store.studies()
         if name is not None and _is_path(name) and name not in known:
-            here = [s for s in map(store.study, known) if s and s.resolved.get("file") == str(Path(name).resolve())]
+            here = [s for s in map(store.study, known) if s and s.record.file == str(Path(name).resolve())]
             name = here[0].name if here else Path(name).stem
         stored, shown = store.study(name), store.shown
     if stored is not None:
-        changes.check_whole(stored.name, stored.resolved)
         return stored
     if not known:
         raise AblateError(f"{shown} holds no study yet; `ablate run STUDY` makes the first one.")
@@ -151,7 +152,7 @@ def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planne
         if file is None:
             raise AblateError(f"is {name!r}; there is no {files[1]}, and {error}") from error
         stored = None
-    if stored is not None and file is not None and stored.resolved.get("file") != str(file.resolve()):
+    if stored is not None and file is not None and stored.record.file != str(file.resolve()):
         stored = None  # another study of that name
     called = stored.name if stored is not None else studies.load(file).name if file is not None else name
     if called in within:
@@ -164,7 +165,7 @@ def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:
 
     try:
         with Store.open(db) as store:
-            return lineage.start(parent.plan, parent.stored_form, store, wanted)
+            return lineage.start(parent.plan, store, wanted)
     except NoDatabaseError:
         return NOT_TRAINED
 

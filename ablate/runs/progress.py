@@ -35,7 +35,7 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
     if paused:
         counts |= {"failed": counts["failed"] - paused, "paused": paused}
     stored = store.study(study)
-    if role == "ablation" and stored is not None and (stored.resolved.get("analysis") or {}).get("looks"):
+    if role == "ablation" and stored is not None and stored.record.looks:
         from ablate.analysis import results  # it loads numpy and scipy, which no other study's standing needs
 
         saved = len(results.load(store, study).saved)
@@ -179,14 +179,12 @@ def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ab
     """A stored study now. slots: runs at a time; None: as many as are running. role: its ablation, or its search."""
     stored = store.study(study)
     assert stored is not None, study
-    resolved = stored.resolved
+    record = stored.record
     told = standing(store, study, role)
     cells = store.cells(study, (role,))
-    metric = resolved["metric"]["name"]
-    whole = (
-        {v["name"]: v["config"].get("epochs") for v in resolved["variants"]} if resolved["task"] == "classify" else {}
-    )
-    compared = {row["variant"]: row["compared_with"] for row in reversed(resolved["rows"]) if row["compared_with"]}
+    metric = record.metric.name
+    whole = {v.name: v.config.get("epochs") for v in record.variants} if record.task == "classify" else {}
+    compared = {row.variant: row.compared_with for row in reversed(record.rows) if row.compared_with}
     running = []
     for run in told["running"]:
         progress = dict(run["progress"])
@@ -199,8 +197,7 @@ def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ab
     failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
     failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]
     left_s, basis = _left(store.durations(study), cells, running, told["counts"], slots or len(running))
-    better = resolved["metric"]["better"]
-    return Moment(study, metric, better, told["counts"], tuple(running), tuple(failures), left_s, basis)
+    return Moment(study, metric, record.metric.better, told["counts"], tuple(running), tuple(failures), left_s, basis)
 
 
 def _beside(

@@ -53,7 +53,7 @@ def _held_back(store: Store, key: str, studies: Sequence[str]) -> list[str]:
     lines = []
     for name in dict.fromkeys(studies):
         stored = store.study(name)
-        if stored is None or not (stored.resolved.get("analysis") or {}).get("looks"):
+        if stored is None or not stored.record.looks:
             return []
         from ablate.analysis import results  # it loads numpy and scipy, which no other run's reason needs
 

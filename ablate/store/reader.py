@@ -19,9 +19,7 @@ from ablate.errors import StoreError
 from ablate.records import INTERRUPTED, Json, Role
 from ablate.store import schema
 from ablate.store.stored import AttemptRecord, LiveAttempt, RunState, StoredAttempt, StoredCell, StoredStudy, TestUse
-
-# ---------------------------------------------------------------------------------------------------- what comes back
-
+from ablate.study.record import PlanRecord
 
 # ---------------------------------------------------------------------------------------------------------- the reader
 
@@ -84,7 +82,10 @@ class Reader:
             query = query.where(schema.study.c.name == name)
         with self._reading() as connection:
             row = connection.execute(query).first()
-        return None if row is None else StoredStudy(row.name, row.text, _object(row.resolved), row.sha, row.planned_at)
+        if row is None:
+            return None
+        record = PlanRecord.of(_object(row.resolved), row.name)
+        return StoredStudy(row.name, row.text, record, row.sha, row.planned_at)
 
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""

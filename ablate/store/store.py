@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ablate.records import Json, Reason, Role
 from ablate.store import migrate, schema
 from ablate.store.reader import Reader, parts
 from ablate.store.stored import Elsewhere
+from ablate.study.record import PlanRecord, Tuned
 
 # ----------------------------------------------------------------------------------------------------------- the store
 
@@ -105,27 +107,29 @@ class Store(Reader):
 
     def save_plan(
         self,
-        name: str,
+        record: PlanRecord,
         text: str,
-        resolved: Mapping[str, Json],
-        sha: str,
         cells: Iterable[tuple[str, int, Role, str]],
         runs: Mapping[str, str],
     ) -> None:
-        """Store what `run` was asked: the study, its cells (variant, seed, role, run key) and runs not yet known.
+        """Store what `run` was asked: the study, its cells (variant, seed, role, run key) and runs not yet known. text:
+        the study file's.
 
         Cells of these roles that are no longer asked for are dropped from the study; their results stay.
         """
         rows = [
-            {"study": name, "variant": variant, "seed": seed, "role": role, "run": key, "position": position}
+            {"study": record.study, "variant": variant, "seed": seed, "role": role, "run": key, "position": position}
             for position, (variant, seed, role, key) in enumerate(cells)
         ]
         roles = {row["role"] for row in rows}
         with self.transaction() as connection:
-            values = {"text": text, "resolved": json.dumps(resolved), "sha": sha, "planned_at": self._now()}
-            upsert = self._insert(schema.study).values(name=name, **values)
+            values: dict[str, Any] = {"text": text, "resolved": json.dumps(record.to_json()), "sha": record.sha}
+            values |= {"planned_at": self._now()}
+            upsert = self._insert(schema.study).values(name=record.study, **values)
             connection.execute(upsert.on_conflict_do_update(index_elements=["name"], set_=values))
-            connection.execute(schema.cell.delete().where(schema.cell.c.study == name, schema.cell.c.role.in_(roles)))
+            connection.execute(
+                schema.cell.delete().where(schema.cell.c.study == record.study, schema.cell.c.role.in_(roles))
+            )
             if rows:
                 connection.execute(schema.cell.insert(), rows)
             if runs:
@@ -170,14 +174,13 @@ class Store(Reader):
             there = (c.study == study) & (c.variant == variant) & (c.role == role) & c.run.in_(todo)
             connection.execute(schema.cell.delete().where(there))
 
-    def keep_in_plan(self, study: str, key: str, value: Json) -> None:
-        """Replace one entry of a study's stored plan; what it was planned from stays."""
+    def keep_tuned(self, study: str, tuned: Sequence[Tuned]) -> None:
+        """Replace what a study's stored plan keeps of its searches; what it was planned from stays."""
         with self.transaction() as connection:
-            query = sa.select(schema.study.c.resolved).where(schema.study.c.name == study)
-            resolved = {**json.loads(connection.execute(query).scalar_one()), key: value}
-            connection.execute(
-                schema.study.update().where(schema.study.c.name == study).values(resolved=json.dumps(resolved))
-            )
+            of = schema.study.c.name == study
+            stored = json.loads(connection.execute(sa.select(schema.study.c.resolved).where(of)).scalar_one())
+            record = replace(PlanRecord.of(stored, study), tuned=tuple(tuned))
+            connection.execute(schema.study.update().where(of).values(resolved=json.dumps(record.to_json())))
 
     def save_test_use(self, study: str, variant: str, seeds: Sequence[int], sha: str) -> int:
         """Record that the test set was predicted; returns how many other predictions of this study came before.

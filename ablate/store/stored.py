@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ablate.records import Json, Reason, Role, State
+from ablate.study.record import PlanRecord
 
 
 @dataclass(frozen=True)
 class StoredStudy:
     name: str
     text: str
-    resolved: dict[str, Json]
+    record: PlanRecord
     sha: str
     planned_at: float
 

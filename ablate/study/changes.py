@@ -10,67 +10,64 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ablate.errors import StoreError
-from ablate.identity import canonical_json
 from ablate.records import Json
+from ablate.study.record import PlanRecord, Registered
 from ablate.text import joined, listed
 
-DECIDING = ("metric", "analysis", "baseline")
-"""Besides tricks and seeds, what decides how a study's results are judged."""
 
-
-def register(before: Mapping[str, Json] | None, now: Mapping[str, Json], *, seen: bool, known: int) -> Json:
+def register(before: PlanRecord | None, now: PlanRecord, *, seen: bool, known: int) -> Registered | None:
     """What to store with the plan `now`. before: the plan last run under this name, as it was stored.
 
     seen: whether any of its runs had a result. known: runs of a first plan that had results already, from elsewhere.
     None where it cannot be told: the earlier plan was stored without.
     """
     if before is None or not seen:
-        return {"known": known, "added": {}, "dropped": {}, "changed": []}
-    kept = before.get("registered")
+        return Registered(known=known)
+    kept = before.registered
     if kept is None:
         return None
-    added, dropped = {}, {}
-    for kind in ("tricks", "seeds"):
-        was, now_there = _names(before, kind), _names(now, kind)
-        later = [*kept["added"].get(kind, []), *(name for name in now_there if name not in was)]
-        gone = [*kept["dropped"].get(kind, []), *(name for name in was if name not in now_there)]
-        added[kind] = [name for name in dict.fromkeys(later) if name in now_there]
-        dropped[kind] = [name for name in dict.fromkeys(gone) if name not in now_there]
-    changed = [part for part in DECIDING if _without_looks(before, part) != _without_looks(now, part)]
-    changed += ["looks"] * (_looks(before) != _looks(now))
-    return {
-        "known": kept["known"],
-        "added": {kind: names for kind, names in added.items() if names},
-        "dropped": {kind: names for kind, names in dropped.items() if names},
-        "changed": list(dict.fromkeys([*kept["changed"], *changed])),
-    }
+    added: dict[str, tuple[Json, ...]] = {}
+    dropped: dict[str, tuple[Json, ...]] = {}
+    names_now = _names(now)
+    for kind, was in _names(before).items():
+        here = names_now[kind]
+        later = [*kept.added.get(kind, ()), *(name for name in here if name not in was)]
+        gone = [*kept.dropped.get(kind, ()), *(name for name in was if name not in here)]
+        added[kind] = tuple(name for name in dict.fromkeys(later) if name in here)
+        dropped[kind] = tuple(name for name in dict.fromkeys(gone) if name not in here)
+    return Registered(
+        known=kept.known,
+        added={kind: names for kind, names in added.items() if names},
+        dropped={kind: names for kind, names in dropped.items() if names},
+        changed=tuple(dict.fromkeys([*kept.changed, *_changed_parts(before, now)])),
+    )
 
 
-def _looks(plan: Mapping[str, Json]) -> Json:
-    """At how many seeds adaptive seeds look: declared with the plan, so what a look adds is no later addition."""
-    return (plan.get("analysis") or {}).get("looks")
+def _names(plan: PlanRecord) -> dict[str, list[Json]]:
+    return {"tricks": [trick.name for trick in plan.tricks], "seeds": list(plan.seeds)}
 
 
-def _without_looks(plan: Mapping[str, Json], part: str) -> Json:
-    asked = plan.get(part)
-    return {key: value for key, value in asked.items() if key != "looks"} if part == "analysis" and asked else asked
+def _changed_parts(before: PlanRecord, now: PlanRecord) -> list[str]:
+    """What decides, besides tricks and seeds, how a study's results are judged, and is another one now."""
+    was, here = _deciding(before), _deciding(now)
+    return [part for part in was if was[part] != here[part]]
 
 
-def _names(plan: Mapping[str, Json], kind: str) -> list[Json]:
-    return [trick["name"] for trick in plan["tricks"]] if kind == "tricks" else list(plan["seeds"])
+def _deciding(plan: PlanRecord) -> dict[str, Json]:
+    """Looks are declared with the plan, so the seeds that a look adds are no later addition, but other looks are."""
+    analysis = {key: value for key, value in plan.analysis.items() if key != "looks"}
+    return {"metric": plan.metric, "analysis": analysis, "baseline": plan.baseline, "looks": plan.looks}
 
 
-def sentence(registered: Json, runs: int) -> str:
+def sentence(registered: Registered | None, runs: int) -> str:
     """`Plan fixed before the first run.`, or what is later than results; empty where it cannot be told."""
-    if not registered:
+    if registered is None:
         return ""
-    known = registered["known"]
+    known = registered.known
     first = f"Plan made when {known} of its {runs} runs had results already, from other studies." if known else ""
-    parts = [
-        f"{_counted(registered[how])} {how}" for how in ("added", "dropped") if registered[how]
-    ]  # fmt: skip
-    parts += [f"{joined(registered['changed'])} changed"] if registered["changed"] else []
+    moved = {"added": registered.added, "dropped": registered.dropped}
+    parts = [f"{_counted(names)} {how}" for how, names in moved.items() if names]
+    parts += [f"{joined(registered.changed)} changed"] if registered.changed else []
     if parts:
         return f"{first} {joined(parts)} after results were seen.".strip()
     return first or "Plan fixed before the first run."
@@ -85,14 +82,11 @@ def _counted(names: Mapping[str, Sequence[Json]]) -> str:
     return joined(parts)
 
 
-def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
-    """What a new plan adds, keeps and drops against an old one (both as `resolved()` gives them); [] where nothing."""
-    was, now = (
-        {v["name"]: canonical_json([v["config"], v["uses"], v.get("starts_from")]) for v in plan["variants"]}
-        for plan in (old, new)
-    )
+def diff(old: PlanRecord, new: PlanRecord) -> list[str]:
+    """What a new plan adds, keeps and drops against an old one; [] where nothing."""
+    was, now = ({variant.name: variant.asked for variant in plan.variants} for plan in (old, new))
     lines = []
-    for kind, before, after in (("variants", list(was), list(now)), ("seeds", old["seeds"], new["seeds"])):
+    for kind, before, after in (("variants", list(was), list(now)), ("seeds", list(old.seeds), list(new.seeds))):
         added, dropped = [x for x in after if x not in before], [x for x in before if x not in after]
         parts = [
             f"{len(names)} {what} ({listed(names, most=8)})"
@@ -108,33 +102,7 @@ def diff(old: Mapping[str, Json], new: Mapping[str, Json]) -> list[str]:
     return lines
 
 
-# ------------------------------------------------------------------------------------------------- what is stored
-
-
-_PARTS: Mapping[str, tuple[type, tuple[str, ...]]] = {
-    "metric": (dict, ("name", "better")),
-    "seeds": (list, ()),
-    "tricks": (list, ("name",)),
-    "variants": (list, ("name", "tricks", "config")),
-    "rows": (list, ("design", "variant", "compared_with", "differs")),
-}
-"""What every stored plan has: of what kind, and which keys it or each of its entries has."""
-
-
-def check_whole(study: str, resolved: Mapping[str, Json]) -> None:
-    """StoreError where a stored plan lacks a part that readers rely on: another program wrote that."""
-    for part, (kind, keys) in _PARTS.items():
-        found = resolved.get(part)
-        entries = found if isinstance(found, list) else [found]
-        if not isinstance(found, kind) or not all(not keys or _has(entry, keys) for entry in entries):
-            raise StoreError(
-                f"the database is damaged: the stored plan of {study!r} has no {part} as ablate writes them; "
-                "restore a copy, or name another with --db"
-            )
-
-
-def _has(entry: Json, keys: Sequence[str]) -> bool:
-    return isinstance(entry, dict) and all(key in entry for key in keys)
+# --------------------------------------------------------------------------------------------- what a run is asked
 
 
 _WORDS = {"seed": "the seed", "threads": "resources.threads", "data": "the data"}

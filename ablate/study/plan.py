@@ -12,12 +12,13 @@ from functools import cached_property
 from types import MappingProxyType
 
 from ablate.errors import ConfigError, StudyError
-from ablate.identity import canonical_json, run_key, sha256
-from ablate.records import Cell, Json, Parent, RunSpec, Study
+from ablate.identity import canonical_json, run_key
+from ablate.records import Cell, Parent, RunSpec, Study
 from ablate.registry import Registry
 from ablate.study import mistakes, search
 from ablate.study.cells import Space, configuration
-from ablate.study.rows import PlannedRow, baseline_of, choose, names_of, rows_of
+from ablate.study.record import PlanRecord, RowRecord, StartRecord, TrickRecord, VariantRecord
+from ablate.study.rows import baseline_of, choose, names_of, rows_of
 from ablate.text import did_you_mean, listed
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
 
@@ -43,6 +44,22 @@ class PlannedVariant:
     def pending(self) -> Parent | None:
         """Whose weights it waits for: until they are trained its runs have no key."""
         return self.completed.pending
+
+    @property
+    def record(self) -> VariantRecord:
+        """What the database keeps of it."""
+        done, start = self.completed, self.completed.start
+        kept = None if start is None else StartRecord(origin=start.origin, run=start.run, sha256=start.sha256)
+        return VariantRecord(
+            name=self.name,
+            tricks=self.tricks,
+            of=self.cell.of,
+            placebo=self.placebo,
+            designs=self.designs,
+            config=done.config,
+            uses=done.tricks,
+            starts_from=kept if self.pending is None else "pending",
+        )
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,7 @@ class Plan:
 
     study: Study
     variants: tuple[PlannedVariant, ...]
-    rows: tuple[PlannedRow, ...]
+    rows: tuple[RowRecord, ...]
     runs: tuple[PlannedRun, ...]
     baseline: str
     left_out: tuple[str, ...] = ()
@@ -89,58 +106,33 @@ class Plan:
     def _by_name(self) -> dict[str, PlannedVariant]:
         return {variant.name: variant for variant in self.variants}
 
-    def resolved(self) -> dict[str, Json]:
-        """What the database keeps of the plan, as JSON; equal plans give equal text."""
-        study, metric = self.study, self.study.metric
-        return {
-            "study": study.name,
-            "question": study.question,
-            "task": study.task,
-            "metric": {key: getattr(metric, key) for key in ("name", "better", "at", "minimum_effect")},
-            "also": dict(study.also),
-            "analysis": dict(study.analysis),
-            "baseline": self.baseline,
-            "seeds": list(study.seeds),
-            "tricks": [
-                {
-                    "name": trick.name,
-                    "label": trick.label,
-                    "category": trick.category,
-                    "levels": [level.name for level in trick.levels if level.name is not None],
-                }
-                for trick in study.tricks
-            ],
-            "variants": [
-                {
-                    "name": variant.name,
-                    "tricks": list(variant.tricks),
-                    **({"of": variant.cell.of} if variant.cell.of else {}),
-                    **({"placebo": True} if variant.placebo else {}),
-                    "designs": list(variant.designs),
-                    "config": dict(variant.completed.config),
-                    "uses": [[use.name, dict(use.params)] for use in variant.completed.tricks],
-                    **variant.completed.kept_start,
-                }
-                for variant in self.variants
-            ],
-            "rows": [
-                {
-                    "design": row.design,
-                    "variant": row.variant,
-                    "compared_with": row.compared_with,
-                    "differs": list(row.differs),
-                    "label": row.label,
-                    **({"placebo": True} if row.placebo else {}),
-                }
-                for row in self.rows
-            ],
-            "left_out": list(self.left_out),
-            "notes": list(self.notes),
-        }
-
     @cached_property
-    def sha(self) -> str:
-        return sha256(canonical_json(self.resolved()))
+    def record(self) -> PlanRecord:
+        """What the database keeps of the plan; where its file lies is the caller's to add."""
+        study = self.study
+        return PlanRecord(
+            study=study.name,
+            question=study.question,
+            task=study.task,
+            metric=study.metric,
+            also=study.also,
+            analysis=study.analysis,
+            baseline=self.baseline,
+            seeds=study.seeds,
+            tricks=tuple(
+                TrickRecord(
+                    name=trick.name,
+                    label=trick.label,
+                    category=trick.category,
+                    levels=tuple(level.name for level in trick.levels if level.name is not None),
+                )
+                for trick in study.tricks
+            ),
+            variants=tuple(variant.record for variant in self.variants),
+            rows=self.rows,
+            left_out=self.left_out,
+            notes=self.notes,
+        )
 
     def spec(
         self,
@@ -250,20 +242,20 @@ def _complete(
 
 
 def _with_placebo(
-    study: Study, rows: tuple[PlannedRow, ...], variants: tuple[PlannedVariant, ...], baseline: str
-) -> tuple[tuple[PlannedRow, ...], tuple[PlannedVariant, ...]]:
+    study: Study, rows: tuple[RowRecord, ...], variants: tuple[PlannedVariant, ...], baseline: str
+) -> tuple[tuple[RowRecord, ...], tuple[PlannedVariant, ...]]:
     """Rows and variants with a placebo of what the first row is compared with, below the rows of that row's design."""
     if any(variant.name == PLACEBO for variant in variants):
         raise StudyError([study.problem("placebo", f"adds a variant {PLACEBO!r}, and the study has one already.")])
     first = next((row for row in rows if row.compared_with is not None), rows[0])
     reference = next(variant for variant in variants if variant.name == (first.compared_with or baseline))
     last = max(i for i, row in enumerate(rows) if row.design == first.design)
-    row = PlannedRow(first.design, PLACEBO, reference.name, (), PLACEBO, True)
+    row = RowRecord(first.design, PLACEBO, reference.name, (), PLACEBO, True)
     same = PlannedVariant(PLACEBO, reference.cell, reference.tricks, (first.design,), reference.completed, True)
     return (*rows[: last + 1], row, *rows[last + 1 :]), (*variants, same)
 
 
-def _placebo_note(rows: Sequence[PlannedRow]) -> str:
+def _placebo_note(rows: Sequence[RowRecord]) -> str:
     reference = next(row.compared_with for row in rows if row.placebo)
     return (
         f"{PLACEBO} is {reference} once more, drawing other random streams (seed + {PLACEBO_SEEDS}): its difference is "
@@ -309,7 +301,7 @@ def _key(study: Study, done: Completed, draws: int, *, left_out: Collection[str]
 
 
 def _sharing(
-    rows: Sequence[PlannedRow], variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun], most: int = 5
+    rows: Sequence[RowRecord], variants: Sequence[PlannedVariant], runs: Sequence[PlannedRun], most: int = 5
 ) -> list[str]:
     """Notes: how many rows share how many variants, and which variants ask for the same run."""
     notes = []

@@ -14,26 +14,10 @@ from ablate.records import Cell, Study
 from ablate.registry import Registry
 from ablate.study.cells import Space, name_of
 from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
+from ablate.study.record import RowRecord
 
 BY_HAND = "variants"
 """The design of a row that the study lists by hand."""
-
-
-@dataclass(frozen=True)
-class PlannedRow:
-    """A row of the table to come. differs: the tricks in which it differs from `compared_with`, in the file's order,
-    then the keys of the base that a hand-listed variant's own `set:` changes and its comparison's does not.
-
-    compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
-    "optimizer: adamw"); the name itself unless the design changes one trick at a time.
-    """
-
-    design: str
-    variant: str
-    compared_with: str | None
-    differs: tuple[str, ...]
-    label: str
-    placebo: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,9 +90,9 @@ def rows_of(
     names: Mapping[Cell, str],
     baseline: str,
     cells: Mapping[str, Cell],
-) -> tuple[tuple[PlannedRow, ...], list[str]]:
+) -> tuple[tuple[RowRecord, ...], list[str]]:
     """The rows, and a note on each row whose comparison was left out: it stays and is compared with nothing."""
-    rows: list[PlannedRow] = []
+    rows: list[RowRecord] = []
     notes: list[str] = []
     for draft in drafts:
         variant, reference = draft.given or names[draft.row.cell], draft.row.compared_with
@@ -117,10 +101,10 @@ def rows_of(
             missing = name_of(reference, space, draft.row.of)
             notes.append(f"{variant} of {draft.design} is compared with nothing: {missing} is left out.")
         if other is None or other == variant:
-            rows.append(PlannedRow(draft.design, variant, None, (), variant))
+            rows.append(RowRecord(draft.design, variant, None, (), variant))
             continue
         differs = _differs(draft.row.cell, cells[other], study)
-        rows.append(PlannedRow(draft.design, variant, other, differs, _label(space, draft, variant, differs)))
+        rows.append(RowRecord(draft.design, variant, other, differs, _label(space, draft, variant, differs)))
     compared = {(row.design, row.variant) for row in rows if row.compared_with is not None}
     kept = (row for row in rows if row.compared_with is not None or (row.design, row.variant) not in compared)
     return tuple(dict.fromkeys(kept)), notes

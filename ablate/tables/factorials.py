@@ -37,7 +37,7 @@ def made(
 ) -> ViewData:
     """columns: titles, and whether they hold numbers. said: the view's own notes; the study's follow."""
     measured = found.measured
-    further = notes.of_view(measured, found.resolved, found.cells, found.provenance)
+    further = notes.of_view(measured, found.record, found.cells, found.provenance)
     header, numeric = zip(*columns, strict=True)
     return ViewData(
         view, of, found.study, measured.metric.name, measured.metric.better, header, numeric, tuple(rows),
@@ -58,25 +58,24 @@ class Measured:
     notes: tuple[str, ...]
 
 
-def factors_of(resolved: Mapping[str, Json]) -> tuple[Factor, ...]:
+def factors_of(found: Results) -> tuple[Factor, ...]:
     """The study's tricks, as a factorial switches them."""
-    return tuple(Factor(trick["name"], tuple(trick["levels"])) for trick in resolved["tricks"])
+    return tuple(Factor(trick.name, trick.levels) for trick in found.record.tricks)
 
 
 def own_base(found: Results) -> list[int]:
     """The variants on the study's own base, without those that change it by hand, and without a placebo."""
-    variants = enumerate(found.resolved["variants"])
-    return [i for i, variant in variants if not variant.get("of") and not variant.get("placebo")]
+    return [i for i, variant in enumerate(found.record.variants) if not variant.of and not variant.placebo]
 
 
 def cells_of(found: Results, chosen: Sequence[int]) -> effects.Signs:
-    return effects.settings(factors_of(found.resolved), [found.measured.tricks[i] for i in chosen])
+    return effects.settings(factors_of(found), [found.measured.tricks[i] for i in chosen])
 
 
 def _factorial(found: Results, view: str) -> Measured:
     """The factorial or fraction that the study has: by its design, else by what its variants make up together."""
     measured = found.measured
-    factors, whole = factors_of(found.resolved), own_base(found)
+    factors, whole = factors_of(found), own_base(found)
     index = {name: i for i, name in enumerate(measured.variants)}
     designs = dict.fromkeys(asked.design for asked in measured.asked)
     by_design = [
@@ -290,7 +289,7 @@ def shapley_view(found: Results) -> ViewData:
 def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     """The values, and what to say of them. Tricks of several levels stand at their first."""
     measured = found.measured
-    factors = factors_of(found.resolved)
+    factors = factors_of(found)
     own = own_base(found)
     first = [i for i in own if cells_of(found, [i]).max(initial=0) <= 1]
     cells = cells_of(found, first)

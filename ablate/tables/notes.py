@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 from ablate.analysis.comparisons import MINIMUM_N, pooled_error, seed_correlation
 from ablate.analysis.results import NO_VALUE, PROVENANCE
 from ablate.analysis.verdicts import Measured, best, direction
-from ablate.records import COSTS, Json, Row
+from ablate.records import COSTS, Row
 from ablate.study import changes
+from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
 from ablate.text import listed, many, percent
 
@@ -34,7 +35,7 @@ MOST_RATIO = 2.0
 def notes(
     rows: Sequence[Row],
     measured: Measured,
-    resolved: Mapping[str, Json],
+    record: PlanRecord,
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
     images: int | None = None,
@@ -61,15 +62,15 @@ def notes(
         *_best(once, measured),
         *_costs(measured),
         *_mixed(provenance),
-        *_registered(resolved, cells),
-        *([f"Left out: {listed(resolved['left_out'], '; ')}."] if resolved.get("left_out") else []),
-        *(resolved.get("notes") or []),
+        *_registered(record, cells),
+        *([f"Left out: {listed(record.left_out, '; ')}."] if record.left_out else []),
+        *record.notes,
     ]
 
 
 def of_view(
     measured: Measured,
-    resolved: Mapping[str, Json],
+    record: PlanRecord,
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
 ) -> list[str]:
@@ -80,8 +81,8 @@ def of_view(
         *_unfinished(cells),
         *_degenerate(measured),
         *_mixed(provenance),
-        *_registered(resolved, cells),
-        *(resolved.get("notes") or []),
+        *_registered(record, cells),
+        *record.notes,
     ]
 
 
@@ -344,8 +345,8 @@ def _images(rows: Sequence[Row], images: int | None) -> list[str]:
     ]
 
 
-def _registered(resolved: Mapping[str, Json], cells: Sequence[StoredCell]) -> list[str]:
-    said = changes.sentence(resolved.get("registered"), len({cell.run for cell in cells}))
+def _registered(record: PlanRecord, cells: Sequence[StoredCell]) -> list[str]:
+    said = changes.sentence(record.registered, len({cell.run for cell in cells}))
     return [said] if said else []
 
 

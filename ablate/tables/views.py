@@ -13,9 +13,9 @@ import numpy as np
 from ablate.analysis import factorial, reruns, tuned
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
 from ablate.analysis.results import Results, unit_of
-from ablate.analysis.verdicts import Asked
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
+from ablate.study.record import RowRecord
 from ablate.tables import adaptive, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, ViewData
@@ -48,7 +48,7 @@ def view(found: Results, name: str) -> TableData | ViewData:
 def _compare(found: Results) -> ViewData:
     """Each choice of each trick: taken from full, added to base, its cumulative step, its Shapley value."""
     measured = found.measured
-    factors, own = factors_of(found.resolved), own_base(found)
+    factors, own = factors_of(found), own_base(found)
     at = {tuple(cell): i for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
     try:
         shares = {share.trick: share for share in shapley_of(found)[0]}
@@ -211,8 +211,8 @@ def _cumulative(found: Results) -> TableData:
     return replace(data, notes=(said, *adaptive.under_view(of), *data.notes))
 
 
-def _chain(found: Results) -> tuple[Asked, ...]:
-    factors, own = factors_of(found.resolved), own_base(found)
+def _chain(found: Results) -> tuple[RowRecord, ...]:
+    factors, own = factors_of(found), own_base(found)
     at = {tuple(cell): found.measured.variants[i] for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
     cells = [tuple(1 if i < step else 0 for i in range(len(factors))) for step in range(len(factors) + 1)]
     lacking = [cell for cell in cells if cell not in at]
@@ -224,23 +224,17 @@ def _chain(found: Results) -> tuple[Asked, ...]:
             "the cumulative view adds one trick after the other (`designs: cumulative`), and "
             f"{found.study} has not planned {listed(named)}."
         )
-    chain = [Asked("cumulative", at[cells[0]], None)]
-    shown = [trick["label"] or trick["name"] for trick in found.resolved["tricks"]]
+    chain = [RowRecord("cumulative", at[cells[0]], None)]
+    shown = [trick.shown for trick in found.record.tricks]
     for before, cell, factor, name in zip(cells, cells[1:], factors, shown, strict=False):
         label = f"+ {name}: {factor.levels[0]}" if factor.levels else f"+ {name}"
-        chain.append(Asked("cumulative", at[cell], at[before], (factor.name,), label))
+        chain.append(RowRecord("cumulative", at[cell], at[before], (factor.name,), label))
     return tuple(chain)
 
 
 def _coverage(found: Results) -> ViewData:
     """Which kinds of trick each variant has."""
-    factors = factors_of(found.resolved)
-    tricks = found.resolved["tricks"]
-    kind = {
-        factor.choice(level): trick["category"] or "other"
-        for factor, trick in zip(factors, tricks, strict=True)
-        for level in range(1, max(len(factor.levels), 1) + 1)
-    }
+    kind = {choice: trick.category or "other" for trick in found.record.tricks for choice in trick.choices}
     kinds = [name for name in CATEGORIES if name in kind.values()]
     records: list[dict[str, Json]] = []
     rows: list[Shown] = []
@@ -266,7 +260,7 @@ def table_data(results: Results) -> TableData:
     data = ablation(results)
     metric = results.measured.metric
     rows = results.tuned_rows
-    entries, stale = tuned.split(results.resolved)
+    entries, stale = tuned.split(results.record)
     said = tuned.notes(entries if rows else [], stale, rows, metric.name)
     return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *said))
 
@@ -284,18 +278,17 @@ def ablation(results: Results) -> TableData:
         rows=rows,
         notes=tuple(found),
         also=measured.also,
-        units={name: unit for name in names if (unit := unit_of(results.resolved["task"], name))},
+        units={name: unit for name in names if (unit := unit_of(results.record.task, name))},
         switches=tuple(
-            Switch(trick["name"], trick["label"], trick["category"], tuple(trick["levels"]))
-            for trick in results.resolved["tricks"]
+            Switch(trick.name, trick.label, trick.category, trick.levels) for trick in results.record.tricks
         ),
     )
 
 
 def told(results: Results, rows: Sequence[Row]) -> list[str]:
     """The sentences under a table of these rows."""
-    percent = unit_of(results.resolved["task"], results.measured.metric.name) == "%"
+    percent = unit_of(results.record.task, results.measured.metric.name) == "%"
     images = results.images if percent else None
-    measured, resolved = results.measured, results.resolved
-    found = notes.notes(rows, measured, resolved, results.cells, results.provenance, images, len(results.saved))
+    measured, record = results.measured, results.record
+    found = notes.notes(rows, measured, record, results.cells, results.provenance, images, len(results.saved))
     return [*found, *reruns.sentences(results.reruns, measured.metric, rows)]

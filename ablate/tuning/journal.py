@@ -27,6 +27,7 @@ from ablate.errors import AblateError
 from ablate.identity import canonical_json
 from ablate.records import Better, Json
 from ablate.rng import seed_for
+from ablate.study.record import PlanRecord
 from ablate.study.search import Dimension, Settings, grid
 
 NEEDS = {"cmaes": ("cmaes", "cmaes"), "gp": ("torch", "torch")}
@@ -196,18 +197,18 @@ class Journal:
         )  # fmt: skip
 
 
-def history(path: Path, resolved: Mapping[str, Json]) -> TuningHistory | None:
+def history(path: Path, record: PlanRecord) -> TuningHistory | None:
     """A journal as its figure shows it: of the variant that was tuned first, else of what is being searched.
 
-    resolved: the stored plan. Reads only, whoever searches meanwhile.
+    record: the stored plan. Reads only, whoever searches meanwhile.
     """
     with _quiet():
         storage = JournalStorage(JournalFileBackend(str(path)))
         names = [study.study_name for study in storage.get_all_studies()]
-        entries = [entry for entry in resolved.get("tuned", ()) if entry["search"] in names]
+        entries = [entry for entry in record.tuned if entry.search in names]
         if not names:
             return None
-        name = entries[0]["search"] if entries else names[-1]
+        name = entries[0].search if entries else names[-1]
         study = optuna.load_study(study_name=name, storage=storage)
         trials = study.get_trials(deepcopy=False)
     shown = [
@@ -215,13 +216,13 @@ def history(path: Path, resolved: Mapping[str, Json]) -> TuningHistory | None:
     ]  # fmt: skip
     scales = {key: getattr(of, "log", False) for trial in trials for key, of in trial.distributions.items()}
     return TuningHistory(
-        variant=entries[0]["variant"] if entries else name.rpartition(" ")[0],
-        metric=resolved["metric"]["name"],
-        better=resolved["metric"]["better"],
+        variant=entries[0].variant if entries else name.rpartition(" ")[0],
+        metric=record.metric.name,
+        better=record.metric.better,
         trials=tuple(shown),
         importance=_importance(study),
         log=tuple(key for key, log in scales.items() if log),
-        baseline=entries[0]["untuned"]["value"] if entries else None,
+        baseline=entries[0].untuned.value if entries else None,
     )
 
 

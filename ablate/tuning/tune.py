@@ -9,14 +9,13 @@ system releases when the process ends, however it ends.
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablate.analysis import results, tuned
-from ablate.analysis.tuned import Entry, identity
 from ablate.errors import AblateError
 from ablate.pool import scheduler
 from ablate.pool.dispatcher import Dispatcher, Ended
@@ -30,6 +29,7 @@ from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.study import cells, search
 from ablate.study.plan import PlannedVariant
+from ablate.study.record import Tuned, Untuned
 from ablate.study.search import BEST, Search, search_of
 from ablate.study.yaml_file import Trail, edited
 from ablate.text import did_you_mean, one_of
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Told:
-    """What a search came to. found: an entry for each variant, as the stored plan keeps it (tuned.py)."""
+    """What a search came to. found: for each variant what the stored plan keeps of it."""
 
     ended: Ended
-    found: tuple[Mapping[str, Json], ...]
+    found: tuple[Tuned, ...]
 
 
 def with_options(planned: Planned, trials: int | None, variant: str | None, budget_s: float | None) -> Planned:
@@ -121,12 +121,12 @@ def _searched(
     states = store.states(specs)
     again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
     store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
-    before = {entry["variant"]: entry for entry in _kept(store, study.name)}
+    before = {entry.variant: entry for entry in results.find(store, study.name).record.tuned}
     found = [
         entry(planned.plan, asked, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
     ]  # fmt: skip
-    names = {entry["variant"] for entry in found}
-    store.keep_in_plan(study.name, "tuned", [*(e for name, e in before.items() if name not in names), *found])
+    names = {entry.variant for entry in found}
+    store.keep_tuned(study.name, [*(e for name, e in before.items() if name not in names), *found])
     watcher.naming({run.key: (run.variant, run.seed) for run in plan.runs})
     todo = sum(state.state != "done" for state in store.states(specs).values())
     if todo:
@@ -151,11 +151,6 @@ def _executed(store: Reader, hunt: Hunt) -> int:
     """How many runs the search took, not counting those that were never begun because an earlier seed was paused."""
     keys = {key for trial in hunt.trials for key in trial.runs}
     return sum(state.state != "todo" or state.attempts > 0 for state in store.states(keys).values())
-
-
-def _kept(store: Reader, study: str) -> list[dict[str, Json]]:
-    stored = store.study(study)
-    return list(stored.resolved.get("tuned", ())) if stored is not None else []
 
 
 def _rivals(planned: Planned, hunts: Sequence[Hunt]) -> Iterator[PlannedVariant]:
@@ -215,35 +210,35 @@ def locked(place: Path, study: str) -> Iterator[None]:
         yield
 
 
-def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Entry | None) -> dict[str, Json]:
+def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Tuned | None) -> Tuned:
     """What is kept of a search that found something. runs: executed for it, paused ones among them. earlier: what was
     kept of this variant's search before."""
     metric, trials = plan.study.metric, hunt.trials
     best = hunt.best(metric)
     assert best is not None, "a search without a value was refused"
+    assert best.value is not None, "the best trial is one with a value"
     states = [trial.state for trial in trials if trial.promotes is None]
     first = next((trial for trial in trials if trial.number == 0 and trial.value is not None), None)
-    own, done = hunt.own, hunt.variant.completed
-    same = earlier is not None and earlier["search"] == hunt.journal.name
-    winners = list(earlier["winners"]) if same and earlier is not None else []
+    winners = earlier.winners if earlier is not None and earlier.search == hunt.journal.name else ()
     settings = dict(best.settings)
-    return {
-        "variant": hunt.variant.name,
-        "of": identity(done.config, [[use.name, dict(use.params)] for use in done.tricks]),
-        "search": hunt.journal.name,
-        "sampler": asked.sampler,
-        "pruner": asked.pruner,
-        "seeds": list(asked.seeds),
-        "fresh": list(asked.fresh),
-        "trials": len(states),
-        "states": {state: states.count(state) for state in sorted(set(states))},
-        "runs": runs,
-        "trial": best.number,
-        "value": best.value,
-        "settings": settings,
-        "untuned": {"settings": own, "value": first.value if first is not None and first.settings == own else None},
-        "winners": [*winners, *([settings] if settings not in winners else [])],
-    }
+    untuned = first.value if first is not None and first.settings == hunt.own else None
+    return Tuned(
+        variant=hunt.variant.name,
+        of=hunt.variant.record.identity,
+        search=hunt.journal.name,
+        sampler=asked.sampler,
+        pruner=asked.pruner,
+        seeds=tuple(asked.seeds),
+        fresh=tuple(asked.fresh),
+        trials=len(states),
+        states={state: states.count(state) for state in sorted(set(states))},
+        runs=runs,
+        trial=best.number,
+        value=best.value,
+        settings=settings,
+        untuned=Untuned(settings=hunt.own, value=untuned),
+        winners=(*winners, *([settings] if settings not in winners else [])),
+    )
 
 
 def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
@@ -253,22 +248,22 @@ def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
     with Store.open(db) as store:
         stored = store.study(study.name)
         rows = () if stored is None else results.load(store, study.name).tuned_rows
-    entries = tuned.split(stored.resolved)[0] if stored is not None else []
-    chosen = [entry for entry in entries if variant in (None, search.BEST, entry["variant"])]
-    names = [entry["variant"] for entry in entries]
+    entries = tuned.split(stored.record)[0] if stored is not None else []
+    chosen = [entry for entry in entries if variant in (None, search.BEST, entry.variant)]
+    names = [entry.variant for entry in entries]
     if not chosen:
         found = f"{one_of(names)} was tuned, not {variant!r}" if names else "nothing of it, as it is now, was tuned"
         raise AblateError(f"{study.name}: {found}; `ablate tune` searches.{did_you_mean(variant or '', names)}")
     if len(chosen) > 1:
         raise AblateError(f"{one_of(names)} were tuned; say with --variant whose settings to write.")
     (entry,) = chosen
-    cell = planned.plan.variant(entry["variant"]).cell
+    cell = planned.plan.variant(entry.variant).cell
     changes: dict[Trail, Json] = {("study",): f"{study.name[:58]}-tuned"}
-    for key, value in entry["settings"].items():
+    for key, value in entry.settings.items():
         changes[_place(study, cell, key)] = value
     given = f", with --set {' --set '.join(planned.overrides)}" if planned.overrides else ""
-    note = f"As tuned: trial {entry['trial']} of {entry['trials']} on {entry['variant']} of {study.name}{given}."
-    return edited(study.text, changes, "base", note), _verdict(rows, entry["variant"], study.metric.name)
+    note = f"As tuned: trial {entry.trial} of {entry.trials} on {entry.variant} of {study.name}{given}."
+    return edited(study.text, changes, "base", note), _verdict(rows, entry.variant, study.metric.name)
 
 
 def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:

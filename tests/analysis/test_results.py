@@ -12,6 +12,7 @@ from ablate.errors import AblateError
 from ablate.registry import Registry
 from ablate.runs import export
 from ablate.store.store import Store
+from ablate.study.record import PlanRecord
 from ablate.tables import notes, views
 from ablate.tables.notes import listed
 from ablate.tables.table import TableOptions
@@ -67,7 +68,7 @@ def fill(tmp_path):
         store = Store.open(tmp_path / f"{len(opened)}.db", write=True)
         opened.append(store)
         cells = [(v, s, "ablation", f"{v}:{s}") for s in range(5) for v in ran if s < len(ran[v])]
-        store.save_plan("demo", "", resolved, "sha", cells, {key: "{}" for *_, key in cells})
+        store.save_plan(PlanRecord.of(resolved), "", cells, {key: "{}" for *_, key in cells})
         for variant, seed, _, key in cells:
             result = ran[variant][seed]
             if result is not None:

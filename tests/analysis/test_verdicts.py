@@ -13,8 +13,9 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from ablate.analysis import comparisons, power, verdicts
-from ablate.analysis.verdicts import Asked, Measured
+from ablate.analysis.verdicts import Measured
 from ablate.records import Metric
+from ablate.study.record import RowRecord
 
 NAN = math.nan
 
@@ -33,7 +34,7 @@ def one(row, reference):
 def study(values, rows=None, *, minimum_effect=None, tricks=None, better="higher", planned=None, **more):
     """A study measured on metric `m`: variant -> values; by default every other variant is compared with the first."""
     names = list(values)
-    rows = rows or [Asked("d", name, None if name == names[0] else names[0]) for name in names]
+    rows = rows or [RowRecord("d", name, None if name == names[0] else names[0]) for name in names]
     tricks = tricks or {name: () if name == names[0] else (name,) for name in names}
     array = np.array([values[name] for name in names], float)
     return Measured(
@@ -194,7 +195,12 @@ def test_only_shared_seeds_make_pairs():
 
 
 def test_the_same_comparison_in_two_designs_is_one_member_of_the_family():
-    asked = [Asked("x", "base", None), Asked("x", "a", "base"), Asked("y", "a", "base"), Asked("y", "b", "base")]
+    asked = [
+        RowRecord("x", "base", None),
+        RowRecord("x", "a", "base"),
+        RowRecord("y", "a", "base"),
+        RowRecord("y", "b", "base"),
+    ]
     values = {"base": [1, 2, 3.0], "a": [3, 3.5, 5.1], "b": [1.5, 2, 3.1]}
     measured = study(values, asked)
     assert measured.family == (("a", "base"), ("b", "base"))
@@ -393,6 +399,6 @@ def test_the_upper_limit_of_more_seeds_comes_from_the_upper_limit_of_the_spread(
 
 def test_a_row_with_settings_of_its_own_is_judged_as_what_it_is_and_not_by_the_trick_it_lacks():
     values = {"small": [80, 80.2, 80.1, 80.3], "wide": [90.1, 90.2, 90.0, 90.3]}
-    rows = [Asked("variants", "small", None), Asked("variants", "wide", "small", ("bn", "width"))]
+    rows = [RowRecord("variants", "small", None), RowRecord("variants", "wide", "small", ("bn", "width"))]
     measured = study(values, rows, tricks={"small": ("bn",), "wide": ()})
     assert row(measured, "wide").verdict == "helps"

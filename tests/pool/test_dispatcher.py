@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from plans import bare
 
 from ablate.errors import AblateError
 from ablate.pool import host
@@ -150,7 +151,7 @@ def dispatch(folder, wanted, slots=2, limits=Limits(), function="good", feed=Non
     try:
         with Store.open(folder / "a.db", write=True) as store:
             cells = [("v", i, "ablation", key) for i, key in enumerate(wanted)]
-            store.save_plan("s", "", {}, "", cells, dict.fromkeys(wanted, "{}"))
+            store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
             pool = [Slot("cpu", i) for i in range(slots)]
             Dispatcher(store, executor, pool, feed or wanted, limits, listener=listener).run()
     finally:
@@ -456,9 +457,8 @@ def leases(folder):
 def test_a_run_of_another_host_is_taken_up_when_its_lease_ends_and_not_before(folder):
     wanted = specs(folder, "good", 2)
     with Store.open(folder / "a.db", write=True) as store:
-        store.save_plan(
-            "s", "", {}, "", [("v", i, "ablation", k) for i, k in enumerate(wanted)], dict.fromkeys(wanted, "{}")
-        )
+        cells = [("v", i, "ablation", k) for i, k in enumerate(wanted)]
+        store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
         far = {"host": "far", "boot": "b", "owner": "1:1", "device": "cpu", "log": ""}
         store.claim("good0", "t", slot=0, lease_s=0.5, **far)
     dispatch(folder, wanted)

@@ -5,6 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 
 import pytest
+from plans import bare
 
 from ablate.errors import AblateError, StudyError
 from ablate.pool import host
@@ -83,7 +84,7 @@ def dispatch(folder, function, count, pool, sizes=None, **config):
     try:
         with Store.open(folder / "a.db", write=True) as store:
             cells = [("v", i, "ablation", key) for i, key in enumerate(specs)]
-            store.save_plan("s", "", {}, "", cells, dict.fromkeys(specs, "{}"))
+            store.save_plan(bare(), "", cells, dict.fromkeys(specs, "{}"))
             Dispatcher(store, executor, pool, specs, Limits(), listener=Deaf(), sizes=sizes).run()
     finally:
         executor.close()
@@ -193,7 +194,7 @@ def test_a_dispatcher_looks_again_as_it_claims_so_that_two_never_take_more_than_
     pools = ([Slot("cuda:0", 0), Slot("cuda:0", 1)], [Slot("cuda:0", 2), Slot("cuda:0", 3)])
     with Store.open(tmp_path / "a.db", write=True) as first, Store.open(tmp_path / "a.db", write=True) as second:
         cells = [("v", i, "ablation", key) for i, key in enumerate(specs)]
-        first.save_plan("s", "", {}, "", cells, dict.fromkeys(specs, "{}"))
+        first.save_plan(bare(), "", cells, dict.fromkeys(specs, "{}"))
         idle = [Idle(), Idle()]
         both = [
             Dispatcher(store, executor, pool, specs, Limits(), listener=Deaf(), sizes=Sizes({"cuda:0": 80000}, 30000))

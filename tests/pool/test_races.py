@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from plans import bare
 
 from ablate.pool import dispatcher as under_test
 from ablate.pool import host, scheduler
@@ -122,7 +123,7 @@ class Actor:
         specs = {key: RunSpec(key, "t:f", {}, (), i, 1, f"/{key}", "") for i, key in enumerate(KEYS)}
         with self.store.transaction():
             cells = [("v", spec.seed, "ablation", key) for key, spec in specs.items()]
-            self.store.save_plan("s", "", {}, "", cells, dict.fromkeys(KEYS, "{}"))
+            self.store.save_plan(bare(), "", cells, dict.fromkeys(KEYS, "{}"))
             states = self.store.states(KEYS)
             failed = {key: (found.reason, found.attempts) for key, found in states.items() if found.state == "failed"}
             self.store.requeue(scheduler.to_requeue(failed, LIMITS))

@@ -16,6 +16,7 @@ from ablate.reports.formats import html as report_html
 from ablate.reports.formats import latex, markdown
 from ablate.reports.formats import pdf as report_pdf
 from ablate.store.store import Store
+from ablate.study.record import PlanRecord
 from ablate.terminal import cli
 
 HOSTILE = '<script>alert(1)</script>\' onload="x" $x^2$ \\input{/etc/passwd} #read("/etc/passwd") _*`'[:64]
@@ -88,7 +89,7 @@ def fill(path, plan=None, values=VALUES, host="h", text="# Does it help?\nstudy:
             asked[key] = json.dumps(config)
             cells.append((name, i, "ablation", key))
     with Store.open(path, write=True) as store, store.transaction():
-        store.save_plan("demo", text, plan, "sha", cells, asked)
+        store.save_plan(PlanRecord.of(plan), text, cells, asked)
         for name, i, _, key in cells:
             value = values[name][i]
             if value is None:

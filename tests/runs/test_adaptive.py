@@ -21,6 +21,7 @@ from ablate.runs import export
 from ablate.runs.adaptive import ByLook
 from ablate.runs.why import why_text
 from ablate.store.store import Store
+from ablate.study.record import PlanRecord
 from ablate.tables import views
 from ablate.tables.table import TableOptions
 
@@ -61,7 +62,7 @@ class Study:
         self.store, self.value = Store.open(folder / "a.db", write=True), value
         names = [variant["name"] for variant in resolved["variants"]]
         self.cells = [(v, s, "ablation", f"{v}:{s}") for s in resolved["seeds"] for v in names]
-        self.store.save_plan("demo", "", resolved, "sha", self.cells, {key: "{}" for *_, key in self.cells})
+        self.store.save_plan(PlanRecord.of(resolved), "", self.cells, {key: "{}" for *_, key in self.cells})
         spec = RunSpec("", "m:f", {}, (), 0, 1, "", "")
         self.specs = {key: dataclasses.replace(spec, key=key, seed=seed) for _, seed, _, key in self.cells}
         self.executed = []
@@ -145,7 +146,7 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     assert 14 == len(found.saved)
     assert {"done"} == {cell.state for cell in found.cells}
     assert 1 + 36 == len(export.text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
-    said = methods.paragraph(found.resolved, found.measured, ran.table.rows, found.cells, found.provenance)
+    said = methods.paragraph(found.record, found.measured, ran.table.rows, found.cells, found.provenance)
     assert "each trained with 3, 5 or 10 seeds: 36 runs." in said
     assert "Holm's method is applied at each look at 0.05 / 3" in said
     assert "Intervals are 98.3 % t intervals" in said

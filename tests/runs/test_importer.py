@@ -143,7 +143,7 @@ def test_a_factor_of_several_levels_has_one_variant_each():
 def test_a_fraction_without_a_base_compares_with_its_first_line(load):
     text = "a,b,c,acc\n0,0,1,1\n1,0,0,2\n0,1,0,3\n1,1,1,5\n"
     data = load(text, factors=("a", "b", "c"))
-    assert "base+c" == data.resolved["baseline"]
+    assert "base+c" == data.record.baseline
     assert [["a"], ["b"], ["c"]] == [term["tricks"] for term in views.view(data, "effects").records]
 
 

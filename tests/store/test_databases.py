@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import reliability
+from plans import bare
 
 from ablate.errors import AblateError
 from ablate.pool import host
@@ -78,7 +79,7 @@ def test_on_a_network_one_host_runs_and_is_warned_and_another_is_refused(monkeyp
     with Store.open(tmp_path / "a.db", write=True) as store:
         execute.check_hosts(store, watcher)
         assert "lies on nfs4: run on this host only" in said[0]
-        store.save_plan("s", "", {}, "", [("v", 0, "ablation", "k")], {"k": "{}"})
+        store.save_plan(bare(), "", [("v", 0, "ablation", "k")], {"k": "{}"})
         lease = {"boot": "b", "owner": "1:1", "device": "cpu", "slot": 0, "log": "", "lease_s": 600}
         store.claim("k", "t", host="elsewhere", **lease)
         with pytest.raises(AblateError, match="elsewhere is running on it"):
@@ -165,7 +166,7 @@ if os.getuid() == 0:  # no permission stops root
 with Store.open(sys.argv[1]) as store:
     print(store.studies())
 try:
-    Store.open(sys.argv[1], write=True).save_plan("t", "", {}, "", [], {})
+    Store.open(sys.argv[1], write=True).drop_todo("s", "v", "ablation")
 except StoreError as error:
     print(error)
 """
@@ -175,7 +176,7 @@ def test_a_database_that_may_not_be_written_can_be_read():
     folder = Path(tempfile.mkdtemp())
     try:
         with Store.open(folder / "a.db", write=True) as store:
-            store.save_plan("s", "", {}, "", [], {})
+            store.save_plan(bare(), "", [], {})
         (folder / "a.db").chmod(0o444)
         folder.chmod(0o555)
         done = subprocess.run([sys.executable, "-c", READ_ONLY, str(folder / "a.db")], capture_output=True, text=True)

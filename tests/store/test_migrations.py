@@ -10,6 +10,7 @@ import later
 import pytest
 import sqlalchemy as sa
 import test_store
+from plans import bare
 
 from ablate.errors import StoreError
 from ablate.store import migrate, schema
@@ -26,7 +27,7 @@ def database(tmp_path):
 
 
 def filled(store):
-    store.save_plan("s", "text", {"study": "s"}, "sha", test_store.cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+    store.save_plan(bare(), "text", test_store.cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
     test_store.claim(store, "k0", "t0")
     store.finish("t0", {"acc": 1.0}, {}, {})
     test_store.claim(store, "k1", "t1")
@@ -121,7 +122,7 @@ def test_a_command_that_writes_brings_an_older_database_up_to_date_before_it_rea
 def test_while_an_older_ablate_executes_runs_its_database_stays_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(schema, "SCHEMA_VERSION", later.NEXT - 1)
     with Store.open(tmp_path / "b.db", write=True) as older:
-        older.save_plan("s", "", {}, "", test_store.cells("k0"), {"k0": "{}"})
+        older.save_plan(bare(), "", test_store.cells("k0"), {"k0": "{}"})
         assert test_store.claim(older, "k0", "t")
         monkeypatch.setattr(schema, "SCHEMA_VERSION", later.NEXT)
         with pytest.raises(StoreError, match="still executes 1 run on h"):

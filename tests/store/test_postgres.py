@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 import test_migrations
 import test_store
+from plans import bare
 from reliability import trial
 
 from ablate.errors import NoDatabaseError, StoreError
@@ -39,7 +40,7 @@ def url(server):
 @pytest.fixture
 def store(url):
     with Store.open(url, write=True) as opened:
-        opened.save_plan("s", "text", {"study": "s"}, "sha", test_store.cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+        opened.save_plan(bare(), "text", test_store.cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
         yield opened
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from plans import bare
 
 from ablate.errors import NoDatabaseError, StoreError
 from ablate.store import migrate
@@ -19,7 +20,7 @@ HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "runs/k", "lease_s": 30
 @pytest.fixture
 def store(tmp_path):
     with Store.open(tmp_path / "a.db", write=True) as opened:
-        opened.save_plan("s", "text", {"study": "s"}, "sha", cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+        opened.save_plan(bare(), "text", cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
         yield opened
 
 
@@ -35,7 +36,7 @@ def test_a_plan_is_read_back_in_its_order(store):
     assert [("full", 0, "k0", "todo"), ("full", 1, "k1", "todo")] == [
         (c.variant, c.seed, c.run, c.state) for c in store.cells("s")
     ]
-    assert {"study": "s"} == store.study(None).resolved
+    assert bare() == store.study(None).record
 
 
 def test_a_finished_run_is_counted_with_its_metrics(store):
@@ -93,9 +94,9 @@ def test_cancelled_attempts_do_not_count(store):
 def test_a_plan_made_again_drops_cells_and_keeps_results(store):
     claim(store, "k0", "t")
     store.finish("t", {"acc": 1.0}, {}, {})
-    store.save_plan("s", "", {}, "", cells("k1"), {"k1": "{}"})
+    store.save_plan(bare(), "", cells("k1"), {"k1": "{}"})
     assert ["k1"] == [cell.run for cell in store.cells("s")]
-    store.save_plan("s", "", {}, "", cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
+    store.save_plan(bare(), "", cells("k0", "k1"), {"k0": "{}", "k1": "{}"})
     assert ["done", "todo"] == [cell.state for cell in store.cells("s")]
 
 
@@ -210,7 +211,7 @@ def test_an_empty_file_is_no_database_yet_and_no_other_programs(tmp_path):
 
 def test_runs_executed_elsewhere_are_kept_in_one_go_and_a_known_one_has_its_result(store):
     asked = [("base", seed, "ablation", str(seed)) for seed in range(1200)]
-    store.save_plan("s", "", {}, "", asked, {str(seed): "{}" for seed in range(1200)})
+    store.save_plan(bare(), "", asked, {str(seed): "{}" for seed in range(1200)})
     ended = [Elsewhere(str(seed), "import", {"acc": float(seed)}, {"line": seed}) for seed in range(1199)]
     store.keep_elsewhere([*ended, Elsewhere("1199", "import", {}, {}, "diverged", "acc is nan")])
     store.keep_elsewhere([Elsewhere("7", "import", {"acc": 0.0})])

@@ -1,18 +1,24 @@
 """What was planned before results were seen: `run` after `run`, and what the notes say of it."""
 
+from dataclasses import replace
+
+from plans import bare
+
+from ablate.records import Metric
 from ablate.study.changes import register, sentence
+from ablate.study.record import TrickRecord
 
 
 def plan(tricks="ab", seeds=3, **more):
-    return {"tricks": [{"name": name} for name in tricks], "seeds": list(range(seeds)), "metric": {"name": "m"}, **more}
+    return bare(tricks=tuple(TrickRecord(name=name) for name in tricks), seeds=tuple(range(seeds)), **more)
 
 
 def after(*plans, seen=True, known=0):
     """What is stored with the last of several plans, each run after the one before had results."""
     stored = None
     for now in plans:
-        stored = {**now, "registered": register(stored, now, seen=seen and stored is not None, known=known)}
-    return sentence(stored["registered"], 12)
+        stored = replace(now, registered=register(stored, now, seen=seen and stored is not None, known=known))
+    return sentence(stored.registered, 12)
 
 
 def test_a_plan_that_never_changes_was_fixed_before_the_first_run():
@@ -33,7 +39,7 @@ def test_tricks_and_seeds_that_are_added_after_results_are_counted_and_stay_said
 
 def test_what_is_dropped_or_judged_otherwise_after_results_is_said_as_well():
     assert "1 trick (b) dropped after results were seen." == after(plan("ab"), plan("a"))
-    assert "metric changed after results were seen." == after(plan(), plan(metric={"name": "m", "minimum_effect": 1}))
+    assert "metric changed after results were seen." == after(plan(), plan(metric=Metric("m", minimum_effect=1)))
     said = after(plan("ab", 3), plan("a", 4, analysis={"error": "pooled"}))
     assert "1 seed added, 1 trick (b) dropped and analysis changed after results were seen." == said
 

@@ -9,6 +9,7 @@ import hostile_corpus
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from plans import bare
 
 from ablate.errors import AblateError
 from ablate.runs.planned import folder_name, stored_study
@@ -84,7 +85,7 @@ def test_a_password_is_not_told_where_a_study_is_missing(tmp_path, monkeypatch):
     with Store.open(url, write=True) as store:
         with pytest.raises(AblateError) as empty:
             stored_study(None, url)
-        store.save_plan("s", "", {}, "", [], {})
+        store.save_plan(bare(), "", [], {})
         with pytest.raises(AblateError) as other:
             stored_study("t", url)
     assert "hunter2" not in f"{empty.value} {other.value}"

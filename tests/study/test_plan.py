@@ -27,6 +27,7 @@ from ablate.records import (
 from ablate.registry import Registry
 from ablate.study.changes import diff
 from ablate.study.plan import make_plan
+from ablate.study.record import PlanRecord
 from ablate.training.task import Completed, Task
 from ablate.training.tasks.classify import Classify
 
@@ -532,7 +533,7 @@ def test_the_resolved_plan_is_json_with_every_field_that_readers_use():
     planned = plan(
         mixup, OPTIMIZER, designs=["add_one_in"], seeds=(0, 1), also={"loss": "lower"}, metric=Metric("score", at=3)
     )
-    resolved = planned.resolved()
+    resolved = planned.record.to_json()
     assert json.loads(canonical_json(resolved)) == resolved
     assert resolved["metric"] == {"name": "score", "better": "higher", "at": 3, "minimum_effect": None}
     assert (resolved["study"], resolved["question"], resolved["task"]) == ("s", "why?", "mine:train")
@@ -554,7 +555,7 @@ def test_the_resolved_plan_is_json_with_every_field_that_readers_use():
 
 def test_equal_studies_have_equal_plans_and_a_changed_one_has_another_sha():
     def sha(**rest):
-        return plan(*toggles(3), designs=["leave_one_out"], **rest).sha
+        return plan(*toggles(3), designs=["leave_one_out"], **rest).record.sha
 
     assert sha() == sha()
     assert sha() != sha(seeds=(1,))
@@ -575,8 +576,8 @@ def test_a_specification_holds_what_a_child_needs():
 
 
 def test_a_second_plan_says_what_is_added_kept_and_dropped():
-    old = plan(*toggles(2), designs=["add_one_in"], seeds=(0, 1, 2)).resolved()
-    new = plan(*toggles(3), designs=["leave_one_out"], seeds=(0, 1, 3, 4)).resolved()
+    old = plan(*toggles(2), designs=["add_one_in"], seeds=(0, 1, 2)).record
+    new = plan(*toggles(3), designs=["leave_one_out"], seeds=(0, 1, 3, 4)).record
     assert diff(old, new) == [
         "variants since the last run: 4 added (full, full-a, full-b, full-c), 1 kept, 2 dropped (base+a, base+b).",
         "seeds since the last run: 2 added (3, 4), 2 kept, 1 dropped (2).",
@@ -584,13 +585,13 @@ def test_a_second_plan_says_what_is_added_kept_and_dropped():
 
 
 def test_a_second_plan_that_is_equal_says_nothing():
-    old, new = (plan(*toggles(2), designs=["add_one_in"]).resolved() for _ in range(2))
-    assert diff(old, json.loads(canonical_json(new))) == []
+    old, new = (plan(*toggles(2), designs=["add_one_in"]).record for _ in range(2))
+    assert diff(old, PlanRecord.of(json.loads(canonical_json(new.to_json())))) == []
 
 
 def test_a_second_plan_names_variants_that_mean_something_else_now():
-    old = plan(*toggles(1), designs=["add_one_in"]).resolved()
-    new = plan(trick("a", {"epochs": 5}), designs=["add_one_in"]).resolved()
+    old = plan(*toggles(1), designs=["add_one_in"]).record
+    new = plan(trick("a", {"epochs": 5}), designs=["add_one_in"]).record
     assert diff(old, new) == ["variants that are configured otherwise than in the last run: base+a."]
 
 

@@ -6,16 +6,19 @@ import itertools
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from plans import bare
 
 from ablate.analysis.results import Results
-from ablate.analysis.verdicts import Asked, Measured
+from ablate.analysis.verdicts import Measured
 from ablate.errors import AblateError
 from ablate.records import Metric
 from ablate.registry import Registry
+from ablate.study.record import RowRecord, TrickRecord, VariantRecord
 from ablate.tables import views
 from ablate.tables.grid import grid
 from ablate.tables.table import TableOptions
@@ -29,7 +32,7 @@ def study(cells, values, tricks, *, design="factorial", categories=(), rows=None
     names = ["base" if not on else "+".join(on) for on in cells]
     values = np.array(values, float)
     asked = rows or [
-        Asked(design, name, None if i == 0 else names[0], tuple(sorted({*cells[i]} ^ {*cells[0]})), name)
+        RowRecord(design, name, None if i == 0 else names[0], tuple(sorted({*cells[i]} ^ {*cells[0]})), name)
         for i, name in enumerate(names)
     ]
     measured = Measured(
@@ -43,12 +46,12 @@ def study(cells, values, tricks, *, design="factorial", categories=(), rows=None
         metric=Metric("acc"),
     )
     kinds = itertools.chain(categories, itertools.repeat("other"))
-    resolved = {
-        "tricks": [{"name": t, "label": "", "category": k, "levels": []} for t, k in zip(tricks, kinds, strict=False)],
-        "variants": [{"name": name, "tricks": list(on)} for name, on in zip(names, cells, strict=True)],
-        "notes": [], "left_out": [], "task": "m:f",
-    }  # fmt: skip
-    return Results("demo", resolved, measured, tuple(cells_of), dict(provenance))
+    record = bare(
+        "demo",
+        tricks=tuple(TrickRecord(name=t, category=k) for t, k in zip(tricks, kinds, strict=False)),
+        variants=tuple(VariantRecord(name=name, tricks=on, config={}) for name, on in zip(names, cells, strict=True)),
+    )
+    return Results("demo", record, measured, tuple(cells_of), dict(provenance))
 
 
 def factorial(tricks, values=None, seeds=3):
@@ -141,7 +144,8 @@ def test_unequal_spreads_are_said_where_errors_are_pooled():
 def test_variants_on_another_base_are_left_out_of_the_factorial_and_named():
     cells = [(), ("a",), ("b",), ("a", "b"), ("a",)]
     found = study(cells, np.random.default_rng(1).normal(size=(5, 3)), "ab")
-    found.resolved["variants"][4] |= {"of": "A"}
+    *others, last = found.record.variants
+    found = replace(found, record=replace(found.record, variants=(*others, replace(last, of="A"))))
     data = as_json(found, "effects")
     assert 2 == len(data["effects"])
     assert any("Not part of it" in note for note in data["notes"])
@@ -180,9 +184,9 @@ def test_compare_says_the_n_of_its_differences_and_its_csv_has_the_same_columns_
 
 
 def test_cumulative_has_the_rows_of_that_design_alone_and_their_p_of_the_whole_family():
-    rows = [Asked("x", "base", None), Asked("x", "a+b", "base", ("a", "b"))]
-    rows += [Asked("cumulative", "base", None), Asked("cumulative", "a", "base", ("a",))]
-    rows += [Asked("cumulative", "a+b", "a", ("b",))]
+    rows = [RowRecord("x", "base", None), RowRecord("x", "a+b", "base", ("a", "b"))]
+    rows += [RowRecord("cumulative", "base", None), RowRecord("cumulative", "a", "base", ("a",))]
+    rows += [RowRecord("cumulative", "a+b", "a", ("b",))]
     found = study([(), ("a",), ("b",), ("a", "b")], YIELD, "ab", rows=rows)
     shown = as_json(found, "cumulative")["rows"]
     assert [("base", None), ("a", "base"), ("a+b", "a")] == [(r["variant"], r["compared_with"]) for r in shown]

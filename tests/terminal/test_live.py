@@ -8,30 +8,32 @@ import sys
 import threading
 
 import pytest
+from plans import bare
 from rich.console import Console
 
 from ablate.pool import host
+from ablate.records import Metric
 from ablate.runs import progress
 from ablate.runs.progress import moment
 from ablate.store.store import Store
+from ablate.study.record import RowRecord, VariantRecord
 from ablate.terminal import live
 from ablate.terminal.live import drawn, watch
 
-RESOLVED = {
-    "study": "s", "task": "classify", "metric": {"name": "acc", "better": "higher"}, "seeds": [0, 1],
-    "variants": [{"name": name, "config": {"epochs": 10}} for name in ("full", "full-a")],
-    "rows": [
-        {"design": "leave_one_out", "variant": "full", "compared_with": None},
-        {"design": "leave_one_out", "variant": "full-a", "compared_with": "full"},
-    ],
-}  # fmt: skip
+PLAN = bare(
+    task="classify",
+    metric=Metric("acc"),
+    seeds=(0, 1),
+    variants=tuple(VariantRecord(name=name, tricks=(), config={"epochs": 10}) for name in ("full", "full-a")),
+    rows=(RowRecord("leave_one_out", "full", None), RowRecord("leave_one_out", "full-a", "full")),
+)
 
 
 @pytest.fixture
 def store(tmp_path):
     with Store.open(tmp_path / "a.db", write=True) as opened:
         keys = [(name, seed, "ablation", f"{name}{seed}") for seed in (0, 1) for name in ("full", "full-a")]
-        opened.save_plan("s", "", RESOLVED, "sha", keys, {key: "{}" for *_, key in keys})
+        opened.save_plan(PLAN, "", keys, {key: "{}" for *_, key in keys})
         yield opened
 
 

@@ -5,8 +5,10 @@ import math
 
 import optuna
 import pytest
+from plans import bare
 
 from ablate.errors import AblateError
+from ablate.records import Metric
 from ablate.study.search import Dimension
 from ablate.tuning import journal as tune
 from ablate.tuning.journal import Journal
@@ -135,8 +137,7 @@ def test_a_sampler_whose_package_is_missing_says_what_to_install(tmp_path, monke
 
 def test_the_figure_of_a_search_has_every_trial_and_what_mattered(tmp_path):
     searched(tmp_path / "j", 12)
-    resolved = {"metric": {"name": "loss", "better": "lower"}}
-    found = tune.history(tmp_path / "j", resolved)
+    found = tune.history(tmp_path / "j", bare(metric=Metric("loss", "lower")))
     assert (12, ("lr",), "done") == (len(found.trials), found.log, found.trials[0].state)
     assert {"lr", "width", "schedule"} == found.importance.keys()
     assert abs(sum(found.importance.values()) - 1) < 1e-9

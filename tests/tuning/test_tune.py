@@ -1,7 +1,6 @@
 """A whole search: real processes, a SQLite file, Optuna's journal; killed, gone on with, confirmed, written into a study."""
 
 import fcntl
-import json
 import os
 import random
 import re
@@ -123,7 +122,7 @@ def journal(*sets, variant="A"):
 
 def test_trials_are_runs_and_the_winner_is_confirmed_beside_the_untuned_variant_on_fresh_seeds(folder):
     executed, (found,) = tune(workers=2)
-    assert (12 + 2 * 5, 12) == (executed, found["trials"])
+    assert (12 + 2 * 5, 12) == (executed, found.trials)
     trials = cells("tune")
     assert {1000} == {cell.seed for cell in trials}
     assert "A [trial 0]" == trials[0].variant
@@ -152,10 +151,10 @@ def test_a_tuned_row_changes_no_other_row(folder):
 def test_a_setting_that_was_tried_in_another_search_is_not_trained_again(folder):
     grid = ["tune.space.x=[0.9, 0.5]", "tune.space.y=[0.1, 0.6]", "tune.fresh_seeds=1"]
     executed, (found,) = tune(*grid, "tune.sampler=grid")
-    assert (4, 4 + 2) == (found["trials"], executed)
+    assert (4, 4 + 2) == (found.trials, executed)
     (folder / "executed").unlink()
     executed, (found,) = tune(*grid, "tune.sampler=random", trials=8)
-    assert (8, 4) == (found["trials"], found["runs"])
+    assert (8, 4) == (found.trials, found.runs)
     assert 0 == executed
     assert not (folder / "executed").exists()
 
@@ -170,7 +169,7 @@ def test_a_lost_run_is_a_failed_trial_a_diverged_one_a_pruned_one_and_both_are_c
         "done": states["done", ""],
         "failed": states["failed", "lost"],
         "pruned": states["pruned", "diverged"],
-    } == dict(found["states"])
+    } == dict(found.states)
     assert 12 == sum(states.values())
 
 
@@ -178,13 +177,13 @@ def test_tune_says_that_the_best_variant_is_not_known_before_the_ablation_is_don
     with pytest.raises(AblateError, match="has every planned seed done, so none is the best yet: `ablate run` first"):
         tune(variant="best")
     _, (found,) = tune(variant="best", trials=2, run=True)
-    assert "B" == found["variant"]
+    assert "B" == found.variant
 
 
 def test_several_variants_get_the_same_budget_and_are_compared_before_and_after(folder):
     (folder / "hill.yaml").write_text(STUDY.replace("variant: A", "variants: [A, B]"))
     _, found = tune(trials=6, workers=2)
-    assert [("A", 6), ("B", 6)] == [(entry["variant"], entry["trials"]) for entry in found]
+    assert [("A", 6), ("B", 6)] == [(entry.variant, entry.trials) for entry in found]
     rows = [(row.design, row.variant, row.compared_with) for row in table().rows if row.design != "variants"]
     assert [
         ("tuned", "A (untuned)", None),
@@ -203,18 +202,18 @@ def test_one_searcher_a_study(folder):
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(AblateError, match="another `ablate tune` of hill is running"):
             tune(trials=2)
-    assert 2 == tune(trials=2)[1][0]["trials"]
+    assert 2 == tune(trials=2)[1][0].trials
 
 
 def test_a_search_stops_asking_when_its_time_is_over(folder):
     _, (found,) = tune("pause=0.2", budget_s=0.5)
-    assert 1 <= found["trials"] <= 3
+    assert 1 <= found.trials <= 3
 
 
 def test_a_search_gone_on_with_after_a_winner_was_seen_says_so(folder):
     tune(trials=2)
     _, (found,) = tune()
-    assert 2 == len(found["winners"])
+    assert 2 == len(found.winners)
     assert any("It is winner number 2" in note for note in table().notes)
 
 
@@ -237,7 +236,7 @@ def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
     again = planner.find("again.yaml", "a.db")
     assert "hill-tuned" == again.study.name
     config = again.plan.variant("A").completed.config
-    assert found["settings"] == {key: config[key] for key in ("x", "y")}
+    assert found.settings == {key: config[key] for key in ("x", "y")}
     with pytest.raises(AblateError, match="A was tuned, not 'B'"):
         applied(planned, "a.db", "B")
 
@@ -248,14 +247,14 @@ def test_a_setting_that_a_trick_set_is_applied_in_the_trick(folder):
     text, _ = applied(planned, "a.db", "B")
     (folder / "again.yaml").write_text(text)
     again = planner.find("again.yaml", "a.db").study
-    (entry,) = (e for e in json.loads(json.dumps(stored()["tuned"])) if e["variant"] == "B")
-    assert {"y": entry["settings"]["y"]} == dict(again.tricks[0].levels[0].set)
-    assert (entry["settings"]["x"], 0.1) == (again.base["x"], again.base["y"])
+    (entry,) = (e for e in stored().tuned if e.variant == "B")
+    assert {"y": entry.settings["y"]} == dict(again.tricks[0].levels[0].set)
+    assert (entry.settings["x"], 0.1) == (again.base["x"], again.base["y"])
 
 
 def stored():
     with Store.open("a.db") as store:
-        return store.study("hill").resolved
+        return store.study("hill").record
 
 
 # ------------------------------------------------------------------------------------------------------------- pruning
@@ -273,7 +272,7 @@ def test_a_paused_run_waits_and_no_step_is_ever_worked_twice(folder, pruner):
     worked = Counter((folder / "executed").read_text().splitlines())
     assert {1} == set(worked.values())
     assert len(worked) < 9 * (16 + 2)
-    assert found["states"]["pruned"] >= len(paused)
+    assert found.states["pruned"] >= len(paused)
 
 
 def test_a_trial_that_was_paused_by_its_first_seed_leaves_no_run_to_do(folder):
@@ -282,7 +281,7 @@ def test_a_trial_that_was_paused_by_its_first_seed_leaves_no_run_to_do(folder):
     _, (found,) = tune(*sets, trials=12)
     states = Counter(cell.state for cell in cells("tune"))
     assert {"done", "failed"} == states.keys()
-    assert found["runs"] == sum(states.values()) < 24
+    assert found.runs == sum(states.values()) < 24
     with Store.open("a.db") as store:
         told = standing(store, "hill", "tune")
     assert (states["done"], states["failed"]) == (told["counts"]["done"], told["counts"]["paused"])
@@ -309,7 +308,7 @@ def outcome(folder, *sets):
         done = connection.execute("SELECT run, count(*) FROM attempt WHERE outcome = 'done' GROUP BY run").fetchall()
         live = connection.execute("SELECT count(*) FROM attempt WHERE outcome IS NULL").fetchone()[0]
     trials = [(dict(t.settings), t.value, t.state, t.promotes) for t in journal(*sets).trials()]
-    return trials, dict(done), live, stored()["tuned"]
+    return trials, dict(done), live, stored().tuned
 
 
 @pytest.mark.slow
@@ -373,7 +372,7 @@ def test_tpe_through_ablate_finds_what_optuna_alone_finds(folder):
         study.optimize(hill, n_trials=25)
         return study.best_value
 
-    ours = [tune(f"tune.sampler_seed={seed}", "tune.fresh_seeds=1", trials=25)[1][0]["value"] for seed in range(3)]
+    ours = [tune(f"tune.sampler_seed={seed}", "tune.fresh_seeds=1", trials=25)[1][0].value for seed in range(3)]
     theirs = [alone(seed) for seed in range(8)]
     assert min(theirs) <= sorted(ours)[1] <= 0
     assert isinstance(journal(), Journal)

@@ -104,7 +104,7 @@ def _tuning(store: Store, study: str, folder: Path) -> TuningHistory | None:
     from ablate.tuning import journal as tune
 
     stored = store.study(study)
-    return None if stored is None else tune.history(journal, stored.resolved)
+    return None if stored is None else tune.history(journal, stored.record)
 
 
 def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:
