@@ -39,7 +39,6 @@ SHELVES = {
 
 NOT_YET = {
     ("runs.execute", "pool.executors.local"),
-    ("terminal.commands.running", "terminal.commands.tables"),
 }
 """Imports against the order that still stand."""
 OWNERS = {

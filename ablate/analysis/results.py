@@ -18,14 +18,12 @@ from ablate.analysis import tuned, verdicts
 from ablate.analysis.comparisons import Array, summary_of
 from ablate.analysis.looks import Numbers
 from ablate.analysis.verdicts import Measured
-from ablate.errors import AblateError
 from ablate.records import COSTS, Json, Metric, Role, Row
 from ablate.study.record import PlanRecord
-from ablate.text import did_you_mean
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
-    from ablate.store.stored import StoredAttempt, StoredCell, StoredStudy
+    from ablate.store.stored import StoredAttempt, StoredCell
 
 Point = tuple[str, int]
 """A variant and a seed."""
@@ -80,21 +78,9 @@ class Results:
         return _of_first(self.cells, self.measured, self.measured.wanted.now)
 
 
-def find(store: Reader, study: str | None) -> StoredStudy:
-    """The stored study called `study`; None: the one last run. AblateError where there is none."""
-    found = store.study(study)
-    if found is not None:
-        return found
-    if study is None:
-        raise AblateError("the database holds no study yet; `ablate run STUDY` makes one.")
-    known = store.studies()
-    listed = f"it holds {', '.join(map(repr, known))}" if known else "it holds none yet"
-    raise AblateError(f"the database holds no study called {study!r}; {listed}.{did_you_mean(study, known)}")
-
-
 def load(store: Reader, study: str | None = None) -> Results:
     """The results of a stored study; None: the one last run. AblateError where there is none."""
-    stored = find(store, study)
+    stored = store.find(study)
     record = stored.record
     names = [variant.name for variant in record.variants]
     known = set(names)

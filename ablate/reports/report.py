@@ -90,7 +90,7 @@ def material(store: Reader, study: str) -> Material:
         store.failure_messages(study),
         tuple(store.test_uses(study)),
         bool(store.cells(study, ("tune",))),
-        results.find(store, study).text,
+        store.find(study).text,
     )
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from statistics import median
 
 from tabulate import tabulate
@@ -20,7 +19,7 @@ from ablate.analysis.power import MOST_SEEDS, Proposal, Visible, least_s, propos
 from ablate.errors import AblateError, StudyError
 from ablate.records import DesignUse, Json
 from ablate.runs.planned import Planned
-from ablate.store.store import Store
+from ablate.store.reader import Reader
 from ablate.study import plan as planning
 from ablate.study.rows import BY_HAND
 from ablate.text import duration
@@ -44,7 +43,7 @@ class Answer:
 # ---------------------------------------------------------------------------------------------------------------- power
 
 
-def power_of(found: Planned, db: str, sd: float | None = None) -> Answer:
+def power_of(found: Planned, store: Reader | None, sd: float | None = None) -> Answer:
     """The smallest visible effect of every planned comparison, and the seeds that `minimum_effect` needs.
 
     sd: of a difference between two variants at equal seeds, in place of what was measured.
@@ -57,7 +56,7 @@ def power_of(found: Planned, db: str, sd: float | None = None) -> Answer:
     if sd is not None:
         spreads, source = [(v, r, sd, 0) for v, r in pairs], "as given by --sd"
     else:
-        measured = _measured(found.study.name, db)
+        measured = _measured(found.study.name, store)
         spreads, source = [(v, r, *measured.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
     looks = len(found.study.analysis.get("looks") or [seeds])
     rows = visible(spreads, seeds, metric.minimum_effect, ALPHA / looks)
@@ -69,14 +68,11 @@ def power_of(found: Planned, db: str, sd: float | None = None) -> Answer:
     return Answer(_power_text(rows, seeds, metric.minimum_effect), _power_notes(rows, found, source), _records(rows))
 
 
-def _measured(study: str, db: str) -> dict[tuple[str, str], tuple[float | None, int]]:
+def _measured(study: str, store: Reader | None) -> dict[tuple[str, str], tuple[float | None, int]]:
     """Of every stored comparison the standard deviation of a difference, and the pairs that it comes from."""
-    if "://" not in db and not Path(db).exists():
+    if store is None or store.study(study) is None:
         return {}
-    with Store.open(db) as store:
-        if store.study(study) is None:
-            return {}
-        measured = results.load(store, study).measured
+    measured = results.load(store, study).measured
     index = {name: i for i, name in enumerate(measured.variants)}
     found = measured.compare([index[v] for v, _ in measured.family], [index[r] for _, r in measured.family])
     counted = zip(measured.family, found.std, found.pairs, strict=True)
@@ -135,9 +131,9 @@ def _records(rows: Sequence[Visible]) -> list[dict[str, Json]]:
 # --------------------------------------------------------------------------------------------------------------- budget
 
 
-def budget_of(found: Planned, db: str, budget_s: float, workers: int) -> Answer:
+def budget_of(found: Planned, store: Reader | None, budget_s: float, workers: int) -> Answer:
     """How many seeds of the study's design, and of other designs, fit into a time, by the run times measured."""
-    seconds = _seconds(found, db)
+    seconds = _seconds(found, store)
     designs, refused = _designs(found)
     fits = proposals(designs, seconds, workers, budget_s)
     chosen = proposed(fits)
@@ -172,13 +168,11 @@ def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, b
     )
 
 
-def _seconds(found: Planned, db: str) -> dict[str, float]:
+def _seconds(found: Planned, store: Reader | None) -> dict[str, float]:
     """The median time of a run, by variant."""
     times: dict[str, list[float]] = {}
-    if "://" in db or Path(db).exists():
-        with Store.open(db) as store:
-            for attempt in store.counted(found.study.name):
-                times.setdefault(attempt.variant, []).append(attempt.seconds)
+    for variant, took in [] if store is None else store.durations(found.study.name):
+        times.setdefault(variant, []).append(took)
     if not times:
         raise AblateError(
             f"no run of {found.study.name} was timed yet: run one seed first (`ablate run ... --set seeds=1`), then "

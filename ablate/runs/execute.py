@@ -105,7 +105,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
     with Store.open(db, write=True) as store:
         check_hosts(store, watcher)
         changes = save(planned, store, options)
-        seconds = [attempt.seconds for attempt in store.counted(planned.study.name)]
+        seconds = [took for _, took in store.durations(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
         folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
         saved = saved_of(planned.plan, store)

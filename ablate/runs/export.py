@@ -34,7 +34,7 @@ def text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
     seeds do not need any more are left out. What a run cost (train_seconds, peak_mib) differs from one execution to the
     next: it is there where the study asks for it.
     """
-    names, records = _exported(store, results.find(store, study))
+    names, records = _exported(store, store.find(study))
     if format_ == "json":
         named = [dict(zip(names, record, strict=True)) for record in records]
         return json.dumps(named, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -15,9 +15,8 @@ from ablate import identity
 from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.records import Json, Parent, RunSpec, Start, Study
 from ablate.registry import Registry
-from ablate.store.reader import Reader
+from ablate.store.reader import Reader, is_path
 from ablate.store.store import Store
-from ablate.store.stored import StoredStudy
 from ablate.study import file as studies
 from ablate.study import mistakes
 from ablate.study import plan as planning
@@ -71,9 +70,10 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
 
     within: the studies that are being planned, each for the sake of the one before it.
     """
-    if name is not None and _is_path(name):
+    if name is not None and is_path(name):
         return planned(studies.load(Path(name), overrides), db, overrides, within)
-    stored = stored_study(name, db)
+    with Store.open(db) as store:
+        stored = store.find(name)
     record = stored.record
     if record.imported is not None:
         raise AblateError(
@@ -85,28 +85,6 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
     if file.is_file():
         return planned(studies.load(file, overrides), db, overrides, within)
     return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), db, overrides, within)
-
-
-def _is_path(name: str) -> bool:
-    return name.endswith((".yaml", ".yml")) or "/" in name or Path(name).is_file()
-
-
-def stored_study(name: str | None, db: str) -> StoredStudy:
-    """The study of that name in the database (a path means the study whose file it is), or the one last run."""
-    with Store.open(db) as store:
-        known = store.studies()
-        if name is not None and _is_path(name) and name not in known:
-            here = [s for s in map(store.study, known) if s and s.record.file == str(Path(name).resolve())]
-            name = here[0].name if here else Path(name).stem
-        stored, shown = store.study(name), store.shown
-    if stored is not None:
-        return stored
-    if not known:
-        raise AblateError(f"{shown} holds no study yet; `ablate run STUDY` makes the first one.")
-    raise AblateError(
-        f"no study is called {name!r}; {shown} has {one_of(known)}.{did_you_mean(name or '', known)} "
-        "A study file is named by its path."
-    )
 
 
 def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
@@ -147,7 +125,8 @@ def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planne
     if file is None and name.endswith((".yaml", ".yml")):
         raise AblateError(f"is {name!r}, and there is no file {files[0]}.")
     try:
-        stored = stored_study(name if file is None else str(file), db)
+        with Store.open(db) as store:
+            stored = store.find(name if file is None else str(file))
     except AblateError as error:
         if file is None:
             raise AblateError(f"is {name!r}; there is no {files[1]}, and {error}") from error

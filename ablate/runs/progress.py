@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from ablate.errors import NoDatabaseError, StoreError
 from ablate.pool.host import fate
 from ablate.records import INTERRUPTED, Better, Json, Role
 from ablate.runs.planned import Planned, described
 from ablate.store.reader import Reader
-from ablate.store.store import Store
 from ablate.store.stored import RunState, StoredCell
 from ablate.study import plan as planning
 from ablate.study.changes import differences
@@ -79,15 +77,13 @@ class Counts:
         return self.total - self.done - self.failed - self.saved
 
 
-def known_states(plan: planning.Plan, db: str) -> tuple[dict[str, RunState], list[float], frozenset[str]]:
+def known_states(plan: planning.Plan, store: Reader | None) -> tuple[dict[str, RunState], list[float], frozenset[str]]:
     """The state of each planned run that the database knows, how long the study's finished runs took, and the keys of
     runs that adaptive seeds do not need any more."""
-    try:
-        with Store.open(db) as store:
-            seconds = [attempt.seconds for attempt in store.counted(plan.study.name)]
-            return store.states({run.key for run in plan.runs}), seconds, saved_of(plan, store)
-    except NoDatabaseError:
+    if store is None:
         return {}, [], frozenset()
+    seconds = [took for _, took in store.durations(plan.study.name)]
+    return store.states({run.key for run in plan.runs}), seconds, saved_of(plan, store)
 
 
 def count(
@@ -112,7 +108,7 @@ def _least(plan: planning.Plan) -> int:
     return len(set(keys) - {""}) + keys.count("")
 
 
-def saved_of(plan: planning.Plan, store: Store) -> frozenset[str]:
+def saved_of(plan: planning.Plan, store: Reader) -> frozenset[str]:
     """The keys of the plan's runs that adaptive seeds do not need any more."""
     if "looks" not in plan.study.analysis:
         return frozenset()
@@ -241,29 +237,27 @@ def _left(
     return expected / slots, basis
 
 
-def not_reused(planned: Planned, db: str) -> list[str]:
+def not_reused(planned: Planned, store: Reader | None) -> list[str]:
     """A line for each cause: how many finished runs of the study, as it was last run, it makes to be run anew.
 
     Seeds of a variant differ in nothing else, so the first of them speaks for all.
     """
+    if store is None:
+        return []
     asked = {(run.variant, run.seed): run for run in planned.plan.runs if run.key}
     counts: dict[str, int] = {}
     causes: dict[str, str] = {}
-    try:
-        with Store.open(db) as store:
-            known = store.states({run.key for run in asked.values()})
-            for cell in store.cells(planned.study.name):
-                run = asked.get((cell.variant, cell.seed))
-                if cell.state != "done" or run is None or run.key == cell.run:
-                    continue
-                if run.key in known and known[run.key].state == "done":
-                    continue
-                if run.variant not in causes:
-                    found = differences(store.run_config(cell.run), described(planned.plan, run))
-                    causes[run.variant] = "; ".join(found) or "the way in which ablate makes keys changed"
-                counts[causes[run.variant]] = counts.get(causes[run.variant], 0) + 1
-    except StoreError:
-        return []  # no database yet: there is nothing to reuse
+    known = store.states({run.key for run in asked.values()})
+    for cell in store.cells(planned.study.name):
+        run = asked.get((cell.variant, cell.seed))
+        if cell.state != "done" or run is None or run.key == cell.run:
+            continue
+        if run.key in known and known[run.key].state == "done":
+            continue
+        if run.variant not in causes:
+            found = differences(store.run_config(cell.run), described(planned.plan, run))
+            causes[run.variant] = "; ".join(found) or "the way in which ablate makes keys changed"
+        counts[causes[run.variant]] = counts.get(causes[run.variant], 0) + 1
     return [
         f"{count} finished {'run is' if count == 1 else 'runs are'} not reused: {cause}."
         for cause, count in counts.items()

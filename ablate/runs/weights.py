@@ -9,23 +9,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablate.errors import NoDatabaseError
 from ablate.runs.planned import Planned, run_folder
+from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.text import file_size
 
 FILES = ("best.pt", "last.pt")
 
 
-def told(planned: Planned, db: str) -> list[str]:
+def told(planned: Planned, store: Reader | None) -> list[str]:
     """What the weights take and will take, from those that are there; nothing before the first run."""
-    try:
-        with Store.open(db) as store:
-            folder = store.folder
-    except NoDatabaseError:
+    if store is None:
         return []
     keys = {run.key for run in planned.plan.runs if run.key}
-    sizes = [size for key in keys if (size := _size(run_folder(planned, folder, key)))]
+    sizes = [size for key in keys if (size := _size(run_folder(planned, store.folder, key)))]
     if not sizes:
         return []
     least = sum(sizes)

@@ -15,11 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from ablate.errors import StoreError
+from ablate.errors import AblateError, StoreError
 from ablate.records import INTERRUPTED, Json, Role
 from ablate.store import schema
 from ablate.store.stored import AttemptRecord, LiveAttempt, RunState, StoredAttempt, StoredCell, StoredStudy, TestUse
 from ablate.study.record import PlanRecord
+from ablate.text import did_you_mean, one_of
 
 # ---------------------------------------------------------------------------------------------------------- the reader
 
@@ -86,6 +87,32 @@ class Reader:
             return None
         record = PlanRecord.of(_object(row.resolved), row.name)
         return StoredStudy(row.name, row.text, record, row.sha, row.planned_at)
+
+    def find(self, name: str | None) -> StoredStudy:
+        """The study of that name, or whose file lies at that path; None: the one last run. AblateError where there is
+        none, with the names of those that there are."""
+        stored = self.study(name)
+        if stored is None and name is not None and is_path(name):
+            stored = self._of_file(Path(name).resolve()) or self.study(Path(name).stem)
+        if stored is not None:
+            return stored
+        names = self.studies()
+        if not names or name is None:
+            raise AblateError(f"{self.shown} holds no study yet; `ablate run STUDY` makes the first one.")
+        raise AblateError(
+            f"no study is called {name!r}; {self.shown} has {one_of(names)}.{did_you_mean(name, names)} "
+            "A study file is named by its path."
+        )
+
+    def _of_file(self, file: Path) -> StoredStudy | None:
+        """The study that was run from a file. Plans that do not name it are not read: a damaged one stands in nobody's
+        way."""
+        of = schema.study.c
+        query = sa.select(of.name).where(of.resolved.contains(json.dumps(str(file)), autoescape=True))
+        with self._reading() as connection:
+            names = list(connection.execute(query.order_by(of.planned_at.desc(), of.name)).scalars())
+        stored = (self.study(name) for name in names)
+        return next((study for study in stored if study is not None and study.record.file == str(file)), None)
 
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
@@ -352,6 +379,11 @@ class Reader:
 
 
 # ------------------------------------------------------------------------------------------------------------- queries
+
+
+def is_path(name: str) -> bool:
+    """Whether a study is named by its file."""
+    return name.endswith((".yaml", ".yml")) or "/" in name or Path(name).is_file()
 
 
 FEW = 500

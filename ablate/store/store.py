@@ -49,6 +49,18 @@ class Store(Reader):
         return store
 
     @classmethod
+    @contextmanager
+    def if_there(cls, where: str | Path) -> Iterator[Store | None]:
+        """An open database, to be read; None where there is none yet, which for some questions is an answer."""
+        try:
+            store = cls.open(where)
+        except NoDatabaseError:
+            yield None
+            return
+        with store:
+            yield store
+
+    @classmethod
     def _connected(cls, where: str | Path, write: bool) -> Store:
         url = schema.database_url(where)
         shown = url.render_as_string(hide_password=True) if url.database is None else str(where)

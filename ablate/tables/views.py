@@ -15,10 +15,11 @@ from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summa
 from ablate.analysis.results import Results, unit_of
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
+from ablate.registry import Registry
 from ablate.study.record import RowRecord
 from ablate.tables import adaptive, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
-from ablate.tables.table import Measure, Switch, TableData, ViewData
+from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
 from ablate.text import did_you_mean, listed, one_of
 
 VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
@@ -40,6 +41,18 @@ def view(found: Results, name: str) -> TableData | ViewData:
     if name not in views:
         raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
     return views[name](found)
+
+
+def text(
+    loaded: Results,
+    format_: str = "markdown",
+    name: str = "variants",
+    sort: str | None = None,
+    options: TableOptions = TableOptions(),  # noqa: B008
+) -> str:
+    """A view in a format of the shelf. sort: by which column (table.arranged)."""
+    rendered: str = Registry().make("tables", format_, {}).render(arranged(view(loaded, name), sort), options)
+    return rendered
 
 
 # -------------------------------------------------------------------------------------------------------------- compare

@@ -13,6 +13,7 @@ from tabulate import tabulate
 
 from ablate.analysis import reruns
 from ablate.pool.executor import Slot
+from ablate.records import Role
 from ablate.text import duration, many
 
 if TYPE_CHECKING:
@@ -124,6 +125,18 @@ def run_text(store: Store, key: str) -> str:
 
 def _indented(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def print_table(study: str, db: str, role: Role) -> bool:
+    """The table that ends a `run` or a search; returns whether a run of this role failed."""
+    from ablate.analysis import results  # numpy, scipy and pandas, which the runs before it did not need
+    from ablate.store.store import Store
+    from ablate.tables import views
+
+    with Store.open(db) as store:
+        loaded, cells = results.load(store, study), store.cells(study, (role,))
+    print(views.text(loaded), end="")
+    return any(cell.state == "failed" for cell in cells)
 
 
 def plugins_text(found: Sequence[Mapping[str, Any]]) -> str:

@@ -121,7 +121,7 @@ def _searched(
     states = store.states(specs)
     again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
     store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
-    before = {entry.variant: entry for entry in results.find(store, study.name).record.tuned}
+    before = {entry.variant: entry for entry in store.find(study.name).record.tuned}
     found = [
         entry(planned.plan, asked, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
     ]  # fmt: skip

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+import sqlalchemy as sa
 from plans import bare
 
-from ablate.errors import NoDatabaseError, StoreError
+from ablate.errors import AblateError, NoDatabaseError, StoreError
 from ablate.store import migrate
 from ablate.store.store import Store
 from ablate.store.stored import Elsewhere
@@ -37,6 +38,28 @@ def test_a_plan_is_read_back_in_its_order(store):
         (c.variant, c.seed, c.run, c.state) for c in store.cells("s")
     ]
     assert bare() == store.study(None).record
+
+
+def test_a_study_is_found_by_its_name_by_its_file_or_as_the_last_one(store, tmp_path):
+    store.save_plan(bare("50 %_é", file=str(tmp_path / "50 %_é.yaml")), "", [], {})
+    assert ["50 %_é"] * 2 == [store.find(name).name for name in (None, str(tmp_path / "50 %_é.yaml"))]
+    assert ["s", "s"] == [store.find(name).name for name in ("s", "elsewhere/s.yaml")]
+
+
+def test_a_study_that_is_not_there_is_told_with_those_that_are(store):
+    store.save_plan(bare("batchnorm"), "", [], {})
+    with pytest.raises(AblateError) as told:
+        store.find("batchnrm")
+    assert "has batchnorm or s. Did you mean 'batchnorm'? A study file is named by its path." in str(told.value)
+
+
+def test_a_damaged_plan_stands_in_the_way_of_its_own_study_only(store, tmp_path):
+    store.save_plan(bare("whole", file=str(tmp_path / "whole.yaml")), "", [], {})
+    with store.transaction() as connection:
+        connection.execute(sa.text("UPDATE study SET resolved = '{}' WHERE name = 's'"))
+    assert "whole" == store.find(str(tmp_path / "whole.yaml")).name
+    with pytest.raises(StoreError, match="the stored plan of 's' has no task as ablate writes it"):
+        store.find("s")
 
 
 def test_a_finished_run_is_counted_with_its_metrics(store):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from plans import bare
 
 from ablate.errors import AblateError
-from ablate.runs.planned import folder_name, stored_study
+from ablate.runs.planned import folder_name
 from ablate.store.store import Store
 
 HOSTILE = [
@@ -84,10 +84,10 @@ def test_a_password_is_not_told_where_a_study_is_missing(tmp_path, monkeypatch):
     url = "sqlite://me:hunter2@/a.db"
     with Store.open(url, write=True) as store:
         with pytest.raises(AblateError) as empty:
-            stored_study(None, url)
+            store.find(None)
         store.save_plan(bare(), "", [], {})
         with pytest.raises(AblateError) as other:
-            stored_study("t", url)
+            store.find("t")
     assert "hunter2" not in f"{empty.value} {other.value}"
 
 

@@ -16,7 +16,7 @@ from ablate.text import one_of
 if TYPE_CHECKING:
     from ablate.analysis.tuned import TuningHistory
     from ablate.figures.figure import Scene
-    from ablate.store.store import Store
+    from ablate.study.record import PlanRecord
 
 KINDS = {kind: f".{kind}" for kind in ("html", "pdf", "svg", "png")}
 """Each format and its file's ending."""
@@ -61,7 +61,7 @@ def plot(
     from ablate.errors import FigureError
     from ablate.figures import source as plots
     from ablate.registry import Registry
-    from ablate.runs import planned
+    from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
     kind = kind_of(output, format_, KINDS, "svg")
@@ -71,10 +71,10 @@ def plot(
         check_choice("--figure", figure, names)
     elif output is not None:
         raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
-    name = planned.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
-        folder = store.folder / planned.folder_name(name)
-        tuning = _tuning(store, name, folder) if figure in (None, "tuning") else None
+        stored = store.find(study)
+        name, folder = stored.name, store.folder / folder_name(stored.name)
+        tuning = _tuning(stored.record, folder) if figure in (None, "tuning") else None
         source = plots.source(store, name, [metric] if metric else (), tuning)
     given = _asked(with_ or (), metric, variant or ())
     drawn = 0
@@ -96,15 +96,14 @@ def plot(
         raise AblateError(f"no figure applies to {name} yet.")
 
 
-def _tuning(store: Store, study: str, folder: Path) -> TuningHistory | None:
+def _tuning(record: PlanRecord, folder: Path) -> TuningHistory | None:
     """The search of a study, where there was one; Optuna is imported only then."""
     journal = folder / "tune.journal"
     if not journal.is_file():
         return None
     from ablate.tuning import journal as tune
 
-    stored = store.study(study)
-    return None if stored is None else tune.history(journal, stored.record)
+    return tune.history(journal, record)
 
 
 def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:

@@ -42,13 +42,12 @@ def status(
     ablate status batchnorm
     """
     from ablate.pool.dispatcher import lease_s
-    from ablate.runs import planned
     from ablate.runs.progress import standing
     from ablate.store.store import Store
 
     check_choice("--format", format_, ("text", "json"))
-    name = planned.stored_study(study, Global.db).name
     with Store.open(Global.db) as store:
+        name = store.find(study).name
         if watch and format_ == "text":
             _watch(store, name, lease_s())
         told = standing(store, name)
@@ -148,6 +147,7 @@ def retry(
     """
     from ablate.runs import execute, progress
     from ablate.runs.planned import find
+    from ablate.store.store import Store
     from ablate.terminal.live import View
 
     for given in reason or ():
@@ -162,7 +162,8 @@ def retry(
         ended = execute.execute(planned, Global.db, options, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
-    states, _, saved = progress.known_states(planned.plan, Global.db)
+    with Store.open(Global.db) as store:
+        states, _, saved = progress.known_states(planned.plan, store)
     counts = progress.count(planned.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{planned.study.name}: {ended.executed} executed; {so_far}.")

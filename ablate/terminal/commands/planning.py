@@ -11,6 +11,7 @@ from ablate.terminal.options import Global, Set, StudyArgument, check_choice, pr
 
 if TYPE_CHECKING:
     from ablate.runs.planned import Planned
+    from ablate.store.reader import Reader
 
 app = typer.Typer()
 
@@ -40,17 +41,19 @@ def plan(
     """
     from ablate.runs import execute, progress, weights
     from ablate.runs.planned import find
+    from ablate.store.store import Store
     from ablate.terminal.printed import adaptive_notes, summary
 
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
     planned = find(study, Global.db, set_ or ())
-    changes = [*progress.not_reused(planned, Global.db), *weights.told(planned, Global.db)]
-    states, seconds, saved = progress.known_states(planned.plan, Global.db)
     slots = execute.slots_for(planned.study, execute.Options())
+    with Store.if_there(Global.db) as store:
+        changes = [*progress.not_reused(planned, store), *weights.told(planned, store)]
+        states, seconds, saved = progress.known_states(planned.plan, store)
+        answers = _before_spending(planned, store, power, sd, budget_s, len(slots))
     counts = progress.count(planned.plan, states, seconds, len(slots), saved)
     changes += adaptive_notes(planned, counts)
-    answers = _before_spending(planned, power, sd, budget_s, len(slots))
     if format_ == "json":
         extra = {name: answer.records for name, answer in answers.items()}
         print_json({**_plan_json(planned, states, counts, changes, saved), **extra})
@@ -72,17 +75,15 @@ def _seconds(budget: str) -> float:
 
 
 def _before_spending(
-    planned: Planned, power: bool, sd: float | None, budget_s: float | None, workers: int
+    planned: Planned, store: Reader | None, power: bool, sd: float | None, budget_s: float | None, workers: int
 ) -> dict[str, Any]:
     """What --power and --budget answer, by name."""
     if not power and budget_s is None:
         return {}
     from ablate.runs import budget
 
-    answers = {"power": budget.power_of(planned, Global.db, sd)} if power else {}
-    return (
-        answers if budget_s is None else answers | {"budget": budget.budget_of(planned, Global.db, budget_s, workers)}
-    )
+    answers = {"power": budget.power_of(planned, store, sd)} if power else {}
+    return answers if budget_s is None else answers | {"budget": budget.budget_of(planned, store, budget_s, workers)}
 
 
 def _plan_json(planned: Planned, states: Any, counts: Any, changes: list[str], saved: Any) -> dict[str, Any]:

@@ -48,17 +48,17 @@ def report(
     ablate report batchnorm -o report.pdf
     """
     from ablate.reports import author, report
-    from ablate.runs import planned
+    from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
     kind = kind_of(output, format_, ENDINGS, "html")
     if methods and kind == "pdf":
         raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
-    name = planned.stored_study(study, Global.db).name
     own = author.read(notes) if notes is not None else ()
     with Store.open(Global.db) as store:
+        name = store.find(study).name
         material = report.material(store, name)
-        folder = store.folder / planned.folder_name(name)
+        folder = store.folder / folder_name(name)
     if methods:
         text = report.methods_text(material)
         write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)

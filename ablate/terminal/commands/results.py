@@ -97,16 +97,14 @@ def export(
 
     ablate export batchnorm --format csv -o runs.csv
     """
-    from ablate.runs import export, planned
+    from ablate.runs import export
     from ablate.store.store import Store
 
     check_choice("--format", format_, ("csv", "json"))
-    stored = planned.stored_study(study, Global.db)
-    if code is not None:
-        write(export.packed(stored), code)
-        return
     with Store.open(Global.db) as store:
-        write(export.text(store, stored.name, format_), output)
+        stored = store.find(study)
+        made = export.text(store, stored.name, format_) if code is None else export.packed(stored)
+    write(made, output if code is None else code)
 
 
 @app.command()

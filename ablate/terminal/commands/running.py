@@ -34,8 +34,8 @@ def run(
     """
     from ablate.runs import execute, weights
     from ablate.runs.planned import find
-    from ablate.terminal.commands.tables import table_text
     from ablate.terminal.live import View
+    from ablate.terminal.printed import print_table
 
     before_writing()
     planned = find(study, Global.db, set_ or ())
@@ -49,13 +49,5 @@ def run(
     freed = weights.prune(planned, Global.db)
     if freed:
         say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
-    print(table_text(planned.study.name, "markdown"), end="")
-    if _has_failures(planned.study.name):
+    if print_table(planned.study.name, Global.db, "ablation"):
         raise typer.Exit(1)
-
-
-def _has_failures(study: str) -> bool:
-    from ablate.store.store import Store
-
-    with Store.open(Global.db) as store:
-        return any(cell.state == "failed" for cell in store.cells(study))

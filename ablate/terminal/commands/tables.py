@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import difflib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ablate.errors import AblateError
 from ablate.terminal.options import Global, Output, StudyArgument, check_choice, write
 from ablate.text import one_of
+
+if TYPE_CHECKING:
+    from ablate.store.reader import Reader
 
 FORMATS = {
     ".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json",
@@ -73,37 +76,26 @@ def table(
 
     ablate table batchnorm --format latex
     """
-    from ablate.runs import planned
+    from ablate.analysis import results
+    from ablate.registry import Registry
+    from ablate.store.store import Store
+    from ablate.tables import views
+    from ablate.tables.table import TableOptions
 
     if check is not None and output is not None:
         raise AblateError("--check writes nothing; leave --output out.")
     file = check or output
     format_ = format_ or _format_of(file, must=check is not None)
-    name = planned.stored_study(study or _named_like(check), Global.db).name
-    chosen = _listed(columns)
-    text = table_text(
-        name, format_, view, sort, digits=digits, caption=caption, label=label, standalone=standalone, columns=chosen
-    )
+    check_choice("--format", format_, Registry().names("tables"))
+    options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
+    with Store.open(Global.db) as store:
+        name = store.find(study or _named_like(check, store)).name
+        loaded = results.load(store, name)
+    text = views.text(loaded, format_, view, sort, options)
     if check is None:
         write(text, output)
     elif not _same(check, text, name):
         raise typer.Exit(1)
-
-
-def table_text(study: str, format_: str, view: str = "variants", sort: str | None = None, **drawn: Any) -> str:
-    """The table of a stored study. drawn: table.TableOptions."""
-    from ablate.analysis import results
-    from ablate.registry import Registry
-    from ablate.store.store import Store
-    from ablate.tables import views
-    from ablate.tables.table import TableOptions, arranged
-
-    registry = Registry()
-    check_choice("--format", format_, registry.names("tables"))
-    with Store.open(Global.db) as store:
-        data = arranged(views.view(results.load(store, study), view), sort)
-    text: str = registry.make("tables", format_, {}).render(data, TableOptions(**drawn))
-    return text
 
 
 def _listed(columns: str | None) -> tuple[str, ...]:
@@ -123,14 +115,9 @@ def _format_of(file: Path | None, *, must: bool) -> str:
     return known or "markdown"
 
 
-def _named_like(check: Path | None) -> str | None:
+def _named_like(check: Path | None, store: Reader) -> str | None:
     """The stored study that the file to be checked is called after, if there is one."""
-    from ablate.store.store import Store
-
-    if check is None:
-        return None
-    with Store.open(Global.db) as store:
-        return check.stem if check.stem in store.studies() else None
+    return check.stem if check is not None and check.stem in store.studies() else None
 
 
 def _same(file: Path, text: str, study: str) -> bool:

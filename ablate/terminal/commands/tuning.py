@@ -44,6 +44,7 @@ def tune(
     from ablate.runs.planned import find
     from ablate.study.form import seconds_of
     from ablate.terminal.live import View
+    from ablate.terminal.printed import print_table
     from ablate.tuning import tune
 
     before_writing()
@@ -64,27 +65,5 @@ def tune(
     if told.ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
-    print(_table(planned.study.name), end="")
-    if _has_failures(planned.study.name):
+    if print_table(planned.study.name, Global.db, "confirm"):  # that a trial fails is part of a search
         raise typer.Exit(1)
-
-
-def _has_failures(study: str) -> bool:
-    """Whether winner or untuned variant failed on a fresh seed; that a trial fails is part of a search."""
-    from ablate.store.store import Store
-
-    with Store.open(Global.db) as store:
-        return any(cell.state == "failed" for cell in store.cells(study, ("confirm",)))
-
-
-def _table(study: str) -> str:
-    from ablate.analysis import results
-    from ablate.registry import Registry
-    from ablate.store.store import Store
-    from ablate.tables import views
-    from ablate.tables.table import TableOptions
-
-    with Store.open(Global.db) as store:
-        data = views.table_data(results.load(store, study))
-    text: str = Registry().make("tables", "markdown", {}).render(data, TableOptions())
-    return text
