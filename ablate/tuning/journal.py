@@ -171,11 +171,20 @@ class Journal:
         self._study._storage.set_trial_user_attr(self._id(number), name, value)
 
     def _draw(self, trial_id: int, number: int) -> None:
-        """Give a trial what the sampler has for its number."""
+        """Give a trial what the sampler has for its number.
+
+        A kill between two writes leaves a trial with its first keys only. Those are drawn once more, though they are
+        there: the sampler is a new one, and what it draws next depends on how much it has drawn.
+        """
         with _quiet():
-            self._study.sampler = _sampler(self._sampler, seed_for(self._seed, "tune", number) % 2**32)
+            sampler = _sampler(self._sampler, seed_for(self._seed, "tune", number) % 2**32)
+            self._study.sampler = sampler
             trial = optuna.Trial(self._study, trial_id)
+            half = self._frozen()[number]
             for name, distribution in self._distributions.items():
+                drawn_alone = not distribution.single() and not trial._is_relative_param(name, distribution)
+                if name in half.params and drawn_alone:
+                    sampler.sample_independent(self._study, half, name, distribution)
                 trial._suggest(name, distribution)
 
     def _next_of_grid(self) -> Settings | None:
