@@ -293,6 +293,8 @@ class Dispatcher:
         ended: list[tuple[Work, Finished | Failed, bool]] = []
         if not events:
             return
+        # Taken now, for a run may end in the same batch: its feed must judge every step, however slow this loop is.
+        steps = [(event, self.working[event.token].key) for event in events if isinstance(event, Progressed)]
         with self.store.transaction():
             for event in events:
                 match event:
@@ -314,11 +316,10 @@ class Dispatcher:
                         made_with = self.provenance | dict(provenance)
                         if self.store.fail(token, reason, message, detail, made_with, again=again):
                             ended.append((work, event, again))
-        for event in events:
-            if isinstance(event, Progressed) and event.token in self.working:
-                why = self.feed.progressed(self.working[event.token].key, event.step, event.values)
-                if why is not None:
-                    self._unwanted[event.token] = why
+        for progressed, key in steps:
+            why = self.feed.progressed(key, progressed.step, progressed.values)
+            if why is not None and progressed.token in self.working:
+                self._unwanted[progressed.token] = why
         for work, event, again in ended:
             self._note(work, event, again)
         if any(not again for _, _, again in ended):

@@ -127,12 +127,7 @@ class Searching:
         for hunt in self.hunts:
             for underway in hunt.underway.values():
                 if next(iter(underway.specs)) == key and underway.paused is None:
-                    underway.curve[step] = value
-                    why = self._pause(hunt, underway, step)
-                    if why:
-                        hunt.journal.keep_pause(underway.trial.number, step, value, why)
-                        underway.paused = (step, value, why)
-                        return "pruned", why
+                    return self._judge(hunt, underway, step, value)
         return None
 
     def _now(self, underway: Underway, seen: Seen) -> Mapping[str, RunSpec]:
@@ -222,8 +217,13 @@ class Searching:
         states = self.store.states(specs)
         again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
         self.store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
-        if trial.state == "running" and all(state.state == "done" for state in states.values()):
-            self._tell(hunt, hunt.underway[trial.number])
+        underway, first = hunt.underway[trial.number], next(iter(specs))
+        if self.asked.pruner != "none" and states[first].state == "done":
+            self._judge_whole(hunt, underway, first)
+        if underway.paused is not None:
+            self._told_pruned(hunt, trial.number, underway.paused)
+        elif all(state.state == "done" for state in states.values()):
+            self._tell(hunt, underway)
 
     def _add(self, plan: Plan, role: Role) -> dict[str, RunSpec]:
         return add_runs(replace(self.planned, plan=plan), self.store, role)
@@ -279,6 +279,26 @@ class Searching:
 
     # ------------------------------------------------------------------------------------------------------- what waits
 
+    def _judge(self, hunt: Hunt, underway: Underway, step: int, value: float) -> tuple[Reason, str] | None:
+        """What a step says of a trial that is not paused yet."""
+        underway.curve[step] = value
+        why = self._pause(hunt, underway, step)
+        if not why:
+            return None
+        hunt.journal.keep_pause(underway.trial.number, step, value, why)
+        underway.paused = (step, value, why)
+        return "pruned", why
+
+    def _judge_whole(self, hunt: Hunt, underway: Underway, first: str) -> None:
+        """Judge a run that is done by its stored curve, as its steps would have been judged one by one.
+
+        It ended and a kill came before that was told; or it was over before it heard that it was to pause; or another
+        search trained it. What becomes of a trial must not depend on which of two processes was faster.
+        """
+        for step, value in sorted(self.store.curves_of([first], self._metric.name).get(first, {}).items()):
+            if self._judge(hunt, underway, step, value):
+                return
+
     def _pause(self, hunt: Hunt, underway: Underway, step: int) -> str:
         """Why a trial's run is to stop here; empty where it goes on. The untuned settings are never stopped."""
         trial, better = underway.trial, self._metric.better
@@ -294,9 +314,14 @@ class Searching:
             return ""
         self._reached(hunt, underway, step)
         rung = self._rung(hunt, underway.trial, step)
-        if pruning.goes_on(underway.curve[step], rung, better):
+        if step <= self._passed(hunt, trial) or pruning.goes_on(underway.curve[step], rung, better):
             return ""
         return f"not among the best third of {len(rung)} trials at step {step}"
+
+    @staticmethod
+    def _passed(hunt: Hunt, trial: Trial) -> int:
+        """The rung from which a trial was promoted: a run that goes on says its earlier steps once more."""
+        return 0 if trial.promotes is None else max(hunt.trials[trial.promotes].rungs, default=0)
 
     def _reached(self, hunt: Hunt, underway: Underway, step: int) -> None:
         value = underway.curve[step]

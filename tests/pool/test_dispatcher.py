@@ -17,9 +17,10 @@ from plans import bare
 from ablate.errors import AblateError
 from ablate.pool import host
 from ablate.pool.dispatcher import Dispatcher
-from ablate.pool.executor import Failed, Finished, Slot
+from ablate.pool.executor import Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.executors import local
 from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.feed import Fixed
 from ablate.pool.warm import Setup
 from ablate.records import Limits, RunSpec
 from ablate.runs.why import why_text
@@ -144,10 +145,10 @@ def specs(folder, function, count=1, **changes):
     return {k: replace(spec, key=k, seed=i, folder=str(folder / k), **changes) for i, k in enumerate(keys)}
 
 
-def dispatch(folder, wanted, slots=2, limits=Limits(), function="good", feed=None):
+def dispatch(folder, wanted, slots=2, limits=Limits(), function="good", feed=None, executor=None):
     setup = Setup(task=f"tasks_here:{function}", path=(str(folder),))
     listener = Listener()
-    executor = LocalExecutor(setup)
+    executor = executor or LocalExecutor(setup)
     try:
         with Store.open(folder / "a.db", write=True) as store:
             cells = [("v", i, "ablation", key) for i, key in enumerate(wanted)]
@@ -332,6 +333,37 @@ def test_a_run_that_its_feed_stops_has_the_feeds_reason_and_counts_as_no_attempt
         (attempt,) = store.attempts("slow_steps0")
         assert ("pruned", "1 at step 2 is not enough") == (attempt.reason, attempt.message)
         assert 0 == store.states(["slow_steps0"])["slow_steps0"].attempts
+
+
+class AllAtOnce(Executor):
+    """A slow dispatcher's view: when it looks, the run has begun, said three steps and ended."""
+
+    def start(self, token, spec, slot, *, canary=False):
+        steps = [Progressed(token, step, {"score": float(step)}) for step in (1, 2, 3)]
+        self.events = [Started(token, 1, 1), *steps, Finished(token, {"score": 3.0})]
+
+    def poll(self, timeout_s):
+        events, self.events = self.events, []
+        return events
+
+    def stop(self, token, reason, message):
+        raise AssertionError("it has ended")
+
+    def close(self):
+        pass
+
+
+def test_a_feed_judges_every_step_of_a_run_that_was_over_before_anybody_looked(folder):
+    judged = []
+
+    class Judge(Fixed):
+        def progressed(self, key, step, values):
+            judged.append(step)
+            return "pruned", "not enough"
+
+    wanted = specs(folder, "good")
+    assert [("good0", "done", False)] == dispatch(folder, wanted, feed=Judge(wanted), executor=AllAtOnce())
+    assert [1, 2, 3] == judged
 
 
 SCRIPT = """

@@ -4,6 +4,7 @@ import fcntl
 import os
 import random
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -297,6 +298,23 @@ def test_a_trial_that_is_among_the_best_of_its_rung_later_is_promoted_and_goes_o
     for trial in promoted:
         assert trials[trial.promotes].runs == trial.runs
     assert any(trial.state == "done" or trial.rungs.keys() > trials[trial.promotes].rungs.keys() for trial in promoted)
+
+
+def test_what_becomes_of_a_trial_does_not_depend_on_when_its_run_was_trained(folder):
+    """Paused while it runs, over before it hears so, or done long before: the same steps are judged alike."""
+    (folder / "hill.yaml").write_text(CLIMB)
+    grid = ["tune.sampler=grid", "tune.fresh_seeds=1", f"tune.space.x={[i / 16 for i in range(16)]}"]
+    tune(*grid, "tune.pruner=hyperband", trials=16)
+    while_running = outcome(folder, *grid, "tune.pruner=hyperband")[0]
+    for path in folder.glob("a.db*"):
+        path.unlink()
+    shutil.rmtree(folder / "hill")
+    tune(*grid, trials=16)
+    (folder / "executed").unlink()
+    tune(*grid, "tune.pruner=hyperband", trials=16)
+    assert while_running == outcome(folder, *grid, "tune.pruner=hyperband")[0]
+    assert "pruned" in {state for *_, state, _ in while_running}
+    assert not (folder / "executed").exists()
 
 
 # --------------------------------------------------------------------------------------------------------------- kills
