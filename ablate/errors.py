@@ -7,6 +7,7 @@ AblateError             exit code 2, a message without a traceback
 ├── DataError           data files that are missing or broken
 ├── FigureError         a figure that these results do not allow
 ├── ChangedError        the user's code or data are no longer what the plan was made from
+├── GarbledError        something else than a message came from another process of ours
 ├── PausedError         no mistake: a run is asked to leave a checkpoint and to stop
 └── StoreError          the database
     └── NoDatabaseError there is none yet
@@ -36,6 +37,10 @@ class FigureError(AblateError):
 
 class ChangedError(AblateError):
     """A run meets other code or data than the plan was made from; its failure is called `code_changed`."""
+
+
+class GarbledError(AblateError):
+    """Something else than a message came from another process of ours: code of the user's wrote to its channel, say."""
 
 
 class PausedError(AblateError):

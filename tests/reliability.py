@@ -27,7 +27,7 @@ from plans import bare
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Finished, Slot
 from ablate.pool.executors.local import LocalExecutor
-from ablate.pool.warm import Setup
+from ablate.pool.messages import Setup
 from ablate.records import Limits, RunSpec
 from ablate.store import schema
 from ablate.store.store import Store

@@ -1,26 +1,202 @@
-"""What dispatcher, server and worker say to each other."""
+"""What dispatcher, server and worker say to each other: frozen records, and JSON in between.
+
+How the bytes travel is the executor's business: through a socket (executors/local.py), a file or a queue. A message is
+one JSON object without a line break, `{"Said": {"step": 3, "values": {"accuracy": 97.2}}}`. `decode` believes nothing:
+code of the user's own may write to a worker's channel.
+
+    to a server      Setup, once; Fork                  from a server   Ready or Unable, once; Forked, Exited
+    to a worker      Job, once; Pause                   from a worker   Said any number of times; Done or Broken
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
-from ablate.records import RunSpec, Start, TrickUse
+from ablate.errors import GarbledError
+from ablate.records import Reason, RunSpec
+from ablate.text import one_of
 
-
-def storable(message: Any) -> Any:
-    """The same with every text one that any database takes: no NUL, and no half of a character, as file names that are
-    no UTF-8 have them. One such text would end the dispatcher, and every run with it."""
-    if isinstance(message, str):
-        return message.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
-    if isinstance(message, Mapping):
-        return {storable(name): storable(value) for name, value in message.items()}
-    return message
+# ---------------------------------------------------------------------------------------------------- with the server
 
 
-def read_spec(data: Mapping[str, Any]) -> RunSpec:
-    """A RunSpec from its JSON."""
-    tricks = tuple(TrickUse(use["name"], use["params"]) for use in data["tricks"])
-    start = Start(**data["start"]) if data.get("start") else None
-    lists = {name: tuple(data[name]) for name in ("plugins", "path")}
-    return RunSpec(**{**data, **lists, "tricks": tricks, "start": start})
+@dataclass(frozen=True)
+class Setup:
+    """What a server imports, in this order, with `path` before everything else on sys.path.
+
+    task: as the study names it. plugins: folders of private plug-ins; shelf_files: the (shelf, name) to load now.
+    sources: the user's files that the plan was made from; the server's children report what it found instead.
+    """
+
+    task: str
+    imports: tuple[str, ...] = ()
+    path: tuple[str, ...] = ()
+    plugins: tuple[str, ...] = ()
+    shelf_files: tuple[tuple[str, ...], ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Start a child for this attempt; its channel comes with the message."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """Everything is imported."""
+
+    pid: int
+
+
+@dataclass(frozen=True)
+class Unable:
+    """Something cannot be imported, and why: the last word of a server."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Forked:
+    """The child of an attempt exists. started: in the kernel's units, to tell a reused pid apart."""
+
+    token: str
+    pid: int
+    started: int
+
+
+@dataclass(frozen=True)
+class Exited:
+    """The child of an attempt is gone. status: as wait gives it; peak_mib, cpu_s: what it took, as the system says."""
+
+    token: str
+    status: int
+    peak_mib: float
+    cpu_s: float
+
+
+# ---------------------------------------------------------------------------------------------------- with the worker
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to execute, on a device as the worker sees it. canary: two steps of it, stored nowhere."""
+
+    token: str
+    spec: RunSpec
+    device: str
+    environment: Mapping[str, str]
+    canary: bool = False
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Leave a checkpoint after the next step, and stop."""
+
+    why: str
+
+
+class _Storable:
+    """Every text of a worker's message is one that any database takes: no NUL, and no half of a character, as file
+    names that are no UTF-8 have them. One such text would end the dispatcher, and every run with it."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, _storable(value))
+
+
+@dataclass(frozen=True)
+class Said(_Storable):
+    """The metrics of a step, counted from 1."""
+
+    step: int
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Done(_Storable):
+    """The task returned. outputs: hashes of what it made. seen: what it took of its device, as far as it can tell."""
+
+    values: Mapping[str, float]
+    outputs: Mapping[str, str]
+    seen: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Broken(_Storable):
+    """The run failed. detail: the traceback; message: its last line."""
+
+    reason: Reason
+    message: str
+    detail: str = ""
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_storable(name): _storable(held) for name, held in value.items()}
+    return value
+
+
+# ----------------------------------------------------------------------------------------------------- to and from JSON
+
+Message = Setup | Fork | Ready | Unable | Forked | Exited | Job | Pause | Said | Done | Broken
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+
+
+def encode(message: Message) -> bytes:
+    """A message as one line of ASCII, its line break not included."""
+    return json.dumps({type(message).__name__: vars(message)}, default=vars).encode()
+
+
+@overload
+def decode(data: bytes, kind: type[A], /) -> A: ...
+@overload
+def decode(data: bytes, kind: type[A], or_: type[B], /) -> A | B: ...
+@overload
+def decode(data: bytes, kind: type[A], or_: type[B], or__: type[C], /) -> A | B | C: ...
+def decode(data: bytes, *kinds: type[Any]) -> Any:
+    """The message that `data` holds. GarbledError where it is none of these kinds."""
+    try:
+        ((name, held),) = json.loads(data).items()
+        kind = next(kind for kind in kinds if kind.__name__ == name)
+        return _read(kind, held)
+    except (ValueError, TypeError, AttributeError, RecursionError, StopIteration):
+        shown, due = data[:80].decode("utf-8", "backslashreplace"), one_of(kind.__name__ for kind in kinds)
+        raise GarbledError(f"{shown!r} is no message of ablate's; it must be {due}.") from None
+
+
+@cache
+def _hints(kind: type[Any]) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _read(kind: Any, value: Any) -> Any:
+    """A value of JSON as what a field says that it is. TypeError where it is something else."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, UnionType):  # `X | None`
+        return None if value is None else _read(inner[0], value)
+    if origin is Literal and value in inner:
+        return value
+    if is_dataclass(kind) and isinstance(value, dict) and value.keys() == {item.name for item in fields(kind)}:
+        return kind(**{name: _read(_hints(kind)[name], held) for name, held in value.items()})  # type: ignore[arg-type, operator]
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(inner[0], held) for held in value)
+    if origin is not None and origin not in (Literal, tuple) and isinstance(value, dict):
+        return {name: _read(inner[1], held) for name, held in value.items()}
+    if kind is float and type(value) in (int, float):
+        return float(value)
+    if kind in (str, int, bool) and type(value) is kind:
+        return value
+    raise TypeError(f"{value!r:.80} is no {kind}")

@@ -8,10 +8,8 @@ the collector's sight, so that children share its pages. It ends when its socket
 Measured on one core: 26 CPU ms per child against 3.5 s for importing torch in each. multiprocessing's forkserver was
 tried and left: its children outlive a killed dispatcher and re-import the caller's main module.
 
-The set-up arrives as JSON on standard input. On the socket (SOCK_SEQPACKET, one JSON object a packet):
-    to the server    {"fork": token}, with the child's channel as a descriptor
-    from the server  {"ready": pid} or {"broken": text};  {"forked": token, "pid", "started"};
-                     {"exited": token, "status", "peak_mib", "cpu_s"}
+The Setup arrives on standard input, everything else on a socket (SOCK_SEQPACKET, a message of messages.py a packet; a
+Fork has the child's channel with it, as a descriptor).
 """
 
 from __future__ import annotations
@@ -19,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
-import json
 import os
 import select
 import signal
@@ -28,31 +25,16 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ablate.errors import AblateError
 from ablate.pool import host
-from ablate.records import Json
+from ablate.pool.messages import Exited, Fork, Forked, Ready, Setup, Unable, decode, encode
 
 _PACKET = 1 << 17
-
-
-@dataclass(frozen=True)
-class Setup:
-    """What the server imports, in this order, with `path` before everything else on sys.path.
-
-    task: as the study names it. plugins: folders of private plug-ins; shelf_files: the (shelf, name) to load now.
-    sources: the user's files that the plan was made from; the server's children report what it found instead.
-    """
-
-    task: str
-    imports: tuple[str, ...] = ()
-    path: tuple[str, ...] = ()
-    plugins: tuple[str, ...] = ()
-    shelf_files: tuple[tuple[str, str], ...] = ()
-    sources: Mapping[str, str] = field(default_factory=dict)
-    threads: int = 1
+_LONGEST = _PACKET // 8
+"""Characters of a text that fit into a packet: one takes 7 bytes at most (`\\udcff`, its backslash escaped)."""
+_ENDED = "the process that starts runs ended while it was starting."
 
 
 class WarmServer:
@@ -83,31 +65,32 @@ class WarmServer:
         try:
             assert process.stdin is not None
             with contextlib.suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(json.dumps({**vars(setup), "sources": dict(setup.sources)}).encode())
-            answer = server.receive()
+                process.stdin.write(encode(setup))
+            packet = server._packet()
+            answer = decode(packet, Ready, Unable) if packet else Unable(_ENDED)
         except BaseException:
             server.close()
             raise
-        if answer is None or "broken" in answer:
+        if isinstance(answer, Unable):
             server.close()
-            raise AblateError(
-                answer["broken"] if answer else "the process that starts runs ended while it was starting."
-            )
+            raise AblateError(answer.text)
         return server
 
     def fork(self, token: str, child_end: socket.socket) -> None:
         """Ask for a child whose channel is `child_end` (closed here afterwards)."""
         with child_end:
-            socket.send_fds(self.channel, [json.dumps({"fork": token}).encode()], [child_end.fileno()])
+            socket.send_fds(self.channel, [encode(Fork(token))], [child_end.fileno()])
 
-    def receive(self) -> dict[str, Any] | None:
-        """The next message; None where the server is gone."""
+    def receive(self) -> Forked | Exited | None:
+        """What became of a child; None where the server is gone."""
+        packet = self._packet()
+        return decode(packet, Forked, Exited) if packet else None
+
+    def _packet(self) -> bytes:
         try:
-            packet = self.channel.recv(_PACKET)
+            return self.channel.recv(_PACKET)
         except ConnectionResetError:
-            packet = self.channel.recv(_PACKET)  # said once; what it had sent before it died comes now
-        message: dict[str, Any] | None = json.loads(packet) if packet else None
-        return message
+            return self.channel.recv(_PACKET)  # said once; what it had sent before it died comes now
 
     def close(self) -> None:
         """End the server and with it every child. Returns when the server is gone."""
@@ -129,25 +112,22 @@ def main() -> None:
     die_with(dispatcher)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
-    # Nothing: the dispatcher died before it had written.
-    setup = json.loads(sys.stdin.buffer.read() or b"{}")
-    if setup:
+    said = sys.stdin.buffer.read()
+    if said:  # else the dispatcher died before it had written
         # A child that asks for input is to read an end of file, not to wait for somebody at a terminal.
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        serve(socket.socket(fileno=descriptor), setup)
+        serve(socket.socket(fileno=descriptor), decode(said, Setup))
 
 
-def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
+def serve(channel: socket.socket, setup: Setup) -> None:
     """Import, say so, then fork on request until the dispatcher's end of `channel` is closed."""
     try:
         loaded = _import_all(setup)
     except Exception as error:
         text = traceback.format_exc() if not isinstance(error, AblateError) else str(error)
-        channel.send(
-            json.dumps({"broken": f"the task {setup['task']!r} cannot be loaded:\n{text}"[-_PACKET // 4 :]}).encode()
-        )
+        channel.send(encode(Unable(f"the task {setup.task!r} cannot be loaded:\n{text}"[-_LONGEST:])))
         return
     gc.collect()
     gc.freeze()
@@ -161,23 +141,22 @@ def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
     ends: list[Any] = [channel, wake]
     try:
         # Inside, for a Ctrl-C while torch is imported leaves nobody to hear it.
-        channel.send(json.dumps({"ready": os.getpid()}).encode())
+        channel.send(encode(Ready(os.getpid())))
         while True:
             readable, _, _ = select.select(ends, [], [])
             if wake in readable:
                 os.read(wake, 4096)
-                for message in _reap(children):
-                    channel.send(json.dumps(message).encode())
+                for exited in _reap(children):
+                    channel.send(encode(exited))
             if channel in readable:
                 packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 1)
                 if not packet:
                     break
-                token = json.loads(packet)["fork"]
+                token = decode(packet, Fork).token
                 pid = _fork([channel.fileno(), wake, woken], descriptors[0], loaded, setup)
-                # "forked" is sent before the loop comes round to _reap, so before "exited", however short the run.
+                # Forked is sent before the loop comes round to _reap, so before Exited, however short the run.
                 children[pid] = token
-                message = {"forked": token, "pid": pid, "started": host.process_started(pid) or 0}
-                channel.send(json.dumps(message).encode())
+                channel.send(encode(Forked(token, pid, host.process_started(pid) or 0)))
     except (BrokenPipeError, ConnectionResetError):
         pass
     finally:
@@ -185,7 +164,7 @@ def serve(channel: socket.socket, setup: Mapping[str, Any]) -> None:
             _kill_group(pid)
 
 
-def _import_all(setup: Mapping[str, Any]) -> dict[str, str]:
+def _import_all(setup: Setup) -> dict[str, str]:
     """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded."""
     from pathlib import Path
 
@@ -194,18 +173,18 @@ def _import_all(setup: Mapping[str, Any]) -> dict[str, str]:
     from ablate.registry import Registry
     from ablate.training.task import resolve
 
-    sys.path[:0] = setup["path"]
-    hashes = {path: sha256_file(Path(path)) for path in setup["sources"] if Path(path).is_file()}
-    for name in setup["imports"]:
+    sys.path[:0] = setup.path
+    hashes = {path: sha256_file(Path(path)) for path in setup.sources if Path(path).is_file()}
+    for name in setup.imports:
         importlib.import_module(name)
-    registry = Registry([Path(folder) for folder in setup["plugins"]])
-    for shelf, name in setup["shelf_files"]:
+    registry = Registry([Path(folder) for folder in setup.plugins])
+    for shelf, name in setup.shelf_files:
         registry.load(shelf, name)
-    resolve(setup["task"], registry).warm()
+    resolve(setup.task, registry).warm()
     return hashes
 
 
-def _fork(ours: Sequence[int], channel: int, loaded: Mapping[str, str], setup: Mapping[str, Any]) -> int:
+def _fork(ours: Sequence[int], channel: int, loaded: Mapping[str, str], setup: Setup) -> int:
     """Fork a child that runs one run on `channel` and never returns; gives its pid."""
     server = os.getpid()
     pid = os.fork()
@@ -226,13 +205,13 @@ def _fork(ours: Sequence[int], channel: int, loaded: Mapping[str, str], setup: M
         die_with(server)
         from ablate.pool import worker
 
-        status = worker.main(channel, loaded, setup["threads"])
+        status = worker.main(channel, loaded, setup.threads)
     finally:
         # Not by return or exception: those would lead into serve(), whose `finally` kills this child's siblings.
         os._exit(status)
 
 
-def _reap(children: dict[int, str]) -> Iterator[dict[str, Json]]:
+def _reap(children: dict[int, str]) -> Iterator[Exited]:
     """Children that ended. Their process group is killed before the pid is given back, so it cannot be another's."""
     while children:
         ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -245,7 +224,7 @@ def _reap(children: dict[int, str]) -> Iterator[dict[str, Json]]:
         if token is not None:
             seconds = round(usage.ru_utime + usage.ru_stime, 3)
             peak = usage.ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
-            yield {"exited": token, "status": status, "peak_mib": round(peak, 1), "cpu_s": seconds}
+            yield Exited(token, status, round(peak, 1), seconds)
 
 
 def _kill_group(pid: int) -> None:

@@ -1,15 +1,13 @@
 """What a child process does: execute one run and say over its channel what happens. It never opens the database.
 
-On the channel, one JSON object a line. In: {"token", "spec", "device", "environment", "canary"}, and perhaps later
-{"pause": why}, which is heeded after a step. Out: {"step", "values"} any number of times, then {"done": values,
-"outputs"} or {"failed": reason, "message", "detail"}. A write blocks while the dispatcher is busy: that is the
-back-pressure which keeps finished results from piling up unsaved.
+On the channel, a message a line (messages.py). In: a Job, and perhaps later a Pause, which is heeded after a step. Out:
+Said any number of times, then Done or Broken. A write blocks while the dispatcher is busy: that is the back-pressure
+which keeps finished results from piling up unsaved.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
 import random
@@ -23,7 +21,7 @@ from typing import Any
 
 from ablate.errors import AblateError, ChangedError, PausedError
 from ablate.identity import sha256_file
-from ablate.pool.messages import read_spec, storable
+from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
 from ablate.training.dataset import own_modules
@@ -33,6 +31,9 @@ _LONGEST = 100_000
 """Characters of a traceback that are kept, the last ones."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
+
+
+Say = Callable[[Said], None]
 
 
 class BadResultError(Exception):
@@ -50,35 +51,36 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
         line = incoming.readline()
         if not line:
             return 1
-        job = json.loads(line)
+        job = decode(line, Job)
 
-        def say(message: Mapping[str, Any]) -> None:
-            outgoing.write(json.dumps(storable(message)).encode() + b"\n")
+        def say(message: Said | Done | Broken) -> None:
+            outgoing.write(encode(message) + b"\n")
             outgoing.flush()
 
         def pause_asked() -> str:
-            there, _, _ = select.select([channel], [], [], 0)
-            line = incoming.readline() if there else b""
-            return str(json.loads(line)["pause"]) if line else ""
+            readable, _, _ = select.select([channel], [], [], 0)
+            line = incoming.readline() if readable else b""
+            return decode(line, Pause).why if line else ""
 
-        os.environ.update(job["environment"])
+        os.environ.update(job.environment)
+        last: Done | Broken
         try:
-            with _logged(Path(job["spec"]["folder"])):
+            with _logged(Path(job.spec.folder)):
                 last = _execute(job, loaded, threads, say, pause_asked)
                 _flush()
         except BrokenPipeError:
             return 1  # the dispatcher is gone, and nobody else may be told
         except OSError as error:  # the run's folder or its log: a full disk, say
-            last = {"failed": "error", "message": _last_line(error), "detail": traceback.format_exc()}
+            last = Broken("error", _last_line(error), traceback.format_exc())
         say(last)
     return 0
 
 
 def _execute(
-    job: Mapping[str, Any], loaded: Mapping[str, str], threads: int, say: Any, pause_asked: Callable[[], str]
-) -> dict[str, Any]:
+    job: Job, loaded: Mapping[str, str], threads: int, say: Say, pause_asked: Callable[[], str]
+) -> Done | Broken:
     """Run the job and return its last message. Whatever the task raises is stored with the run."""
-    spec = read_spec(job["spec"])
+    spec = job.spec
     try:
         _check_sources(spec, loaded)
         inherited = _module_files()
@@ -86,15 +88,15 @@ def _execute(
         own_modules[:] = spec.path
         registry = Registry([Path(folder) for folder in spec.plugins])
         task = resolve(spec.task, registry)
-        run = Run(spec, registry, job["device"])
-        if job["canary"]:
-            return {"done": {}, "outputs": dict(task.canary(run))}
+        run = Run(spec, registry, job.device)
+        if job.canary:
+            return Done({}, _as_text(task.canary(run)))
         values = _values(task, run, say, pause_asked)
         if spec.metric and spec.metric not in values:
             has = ", ".join(sorted(values)) or "none"
             raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
         _check_sources(spec, _loaded_now(spec, loaded, inherited))
-        return {"done": values, "outputs": run.outputs, "seen": _seen(values, job["device"])}
+        return Done(values, _as_text(run.outputs), _seen(values, job.device))
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -102,7 +104,12 @@ def _execute(
         detail = "" if isinstance(error, AblateError) else traceback.format_exc()[-_LONGEST:]
         with contextlib.suppress(OSError):  # a full disk has no room for the log either
             print(detail or error, file=sys.stderr)
-        return {"failed": reason_of(error), "message": _last_line(error), "detail": detail}
+        return Broken(reason_of(error), _last_line(error), detail)
+
+
+def _as_text(outputs: Mapping[Any, Any]) -> dict[str, str]:
+    """A task of the user's may put anything there."""
+    return {str(name): str(value) for name, value in outputs.items()}
 
 
 def reason_of(error: BaseException) -> Reason:
@@ -136,7 +143,7 @@ def _text(error: BaseException) -> str:
 # -------------------------------------------------------------------------------------------------------- the result
 
 
-def _values(task: Task, run: Run, say: Any, pause_asked: Callable[[], str]) -> dict[str, float]:
+def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str]) -> dict[str, float]:
     """The final metrics of a task that returns them, or yields them step by step (steps count from 1).
 
     A pause is thrown into it after a step. What it yields in answer, if anything, is not taken: it stops either way.
@@ -148,12 +155,12 @@ def _values(task: Task, run: Run, say: Any, pause_asked: Callable[[], str]) -> d
     step = 0
     while True:
         try:
-            made = next(result)
+            given = next(result)
         except StopIteration as end:
             return values | (numbers(end.value) if end.value is not None else {})
         step += 1
-        values = numbers(made)
-        say({"step": step, "values": values})
+        values = numbers(given)
+        say(Said(step, values))
         why = pause_asked()
         if why:
             getattr(result, "throw", _raise)(PausedError(why))

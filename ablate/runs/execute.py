@@ -21,8 +21,8 @@ from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended, Listener
 from ablate.pool.executor import Executor, Failed, Finished, Slot
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.feed import Feed
+from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
-from ablate.pool.warm import Setup
 from ablate.records import Reason, Role, RunSpec, Study
 from ablate.runs.planned import Planned, again, described, folder_name, specs
 from ablate.runs.progress import Counts, count, saved_of

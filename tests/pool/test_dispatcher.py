@@ -21,7 +21,7 @@ from ablate.pool.executor import Executor, Failed, Finished, Progressed, Slot, S
 from ablate.pool.executors import local
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.feed import Fixed
-from ablate.pool.warm import Setup
+from ablate.pool.messages import Setup
 from ablate.records import Limits, RunSpec
 from ablate.runs.why import why_text
 from ablate.store.store import Store

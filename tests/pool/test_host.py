@@ -13,8 +13,8 @@ from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Slot
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.host import Device, slots, visible
+from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
-from ablate.pool.warm import Setup
 from ablate.records import Limits, RunSpec
 from ablate.runs import execute
 from ablate.store.store import Store

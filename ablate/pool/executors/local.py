@@ -6,7 +6,6 @@ started anew for the runs that follow; the ones it took with it are reported as 
 
 from __future__ import annotations
 
-import json
 import os
 import selectors
 import signal
@@ -14,12 +13,13 @@ import socket
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
+from ablate.errors import GarbledError
 from ablate.pool import host
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
-from ablate.pool.warm import Setup, WarmServer
+from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, decode, encode
+from ablate.pool.warm import WarmServer
 from ablate.records import Json, Reason, RunSpec
 
 STUCK_S = 10.0
@@ -36,7 +36,7 @@ class _Child:
     process: host.Process | None = None
     pending: bytes = b""
     stopped: tuple[Reason, str] | None = None
-    last: dict[str, Any] | None = None
+    last: Done | Broken | None = None
     killed_s: float | None = None
     oom_kills: int = field(default_factory=host.kernel_oom_kills)
 
@@ -64,8 +64,7 @@ class LocalExecutor(Executor):
         ours, theirs = socket.socketpair()
         child = _Child(token, ours, slot)
         self._children[token] = child
-        job = {"token": token, "spec": asdict(spec), "device": _inside(slot), "canary": canary}
-        job |= {"environment": host.environment(slot)}
+        job = Job(token, spec, _inside(slot), host.environment(slot), canary)
         try:
             server.fork(token, theirs)
         except (BrokenPipeError, ConnectionResetError):
@@ -73,7 +72,7 @@ class LocalExecutor(Executor):
             return
         self._selector.register(ours, selectors.EVENT_READ, token)
         with suppress(BrokenPipeError, ConnectionResetError):  # the child is gone already; its exit is on its way
-            ours.sendall(json.dumps(job).encode() + b"\n")
+            ours.sendall(encode(job) + b"\n")
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         if not self._events:
@@ -91,7 +90,7 @@ class LocalExecutor(Executor):
         child = self._children.get(token)
         if child is not None and reason == "pruned" and child.process is not None:
             with suppress(BrokenPipeError, ConnectionResetError):  # it has ended, and its last word counts
-                child.channel.sendall(json.dumps({"pause": message}).encode() + b"\n")
+                child.channel.sendall(encode(Pause(message)) + b"\n")
         elif child is not None:
             child.stopped = child.stopped or (reason, message)
             child.killed_s = child.killed_s or time.monotonic()
@@ -115,14 +114,14 @@ class LocalExecutor(Executor):
         message = self._server.receive()
         if message is None:
             self._server_died()
-        elif "forked" in message:
-            child = self._children[message["forked"]]
-            child.process = host.Process(message["pid"], message["started"])
+        elif isinstance(message, Forked):
+            child = self._children[message.token]
+            child.process = host.Process(message.pid, message.started)
             self._events.append(Started(child.token, child.process.pid, child.process.started))
             if child.stopped:
                 self._kill(child)
         else:
-            self._end(self._children[message["exited"]], message)
+            self._end(self._children[message.token], message)
 
     def _hear(self, child: _Child) -> None:
         """Read what a child said; an empty read means that it closed its end, and its exit will be told."""
@@ -136,23 +135,23 @@ class LocalExecutor(Executor):
         *lines, child.pending = (child.pending + data).split(b"\n")
         for line in lines:
             try:
-                message = json.loads(line)
-            except ValueError:
-                message = {"failed": "bad_result", "detail": line[:2000].decode(errors="replace")}
-                message["message"] = "something else than the worker wrote to the worker's channel"
-            if "step" in message:
-                self._events.append(Progressed(child.token, message["step"], message["values"]))
+                message: Said | Done | Broken = decode(line, Said, Done, Broken)
+            except GarbledError:
+                text = line[:2000].decode(errors="replace")
+                message = Broken("bad_result", "something else than the worker wrote to the worker's channel", text)
+            if isinstance(message, Said):
+                self._events.append(Progressed(child.token, message.step, message.values))
             else:
                 child.last = message
 
-    def _end(self, child: _Child, exit_: dict[str, Any]) -> None:
+    def _end(self, child: _Child, exited: Exited) -> None:
         """The process is gone: read what it still had said, then pass on its last word."""
         child.channel.setblocking(False)
         with suppress(BlockingIOError, ValueError, KeyError):  # nothing more is there, or its end was heard before
             while child.channel in self._selector.get_map():
                 self._hear(child)
         self._forget(child)
-        self._events.append(_ending(child, exit_))
+        self._events.append(_ending(child, exited))
 
     def _server_died(self) -> None:
         """Its children die with it (or are killed here, where the system does not do that)."""
@@ -201,16 +200,16 @@ def _inside(slot: Slot) -> str:
     return "cpu" if slot.device == "cpu" else "cuda:0"
 
 
-def _ending(child: _Child, exit_: dict[str, Any]) -> Event:
-    provenance: dict[str, Json] = {"cpu_seconds": exit_["cpu_s"], "process_peak_mib": exit_["peak_mib"]}
+def _ending(child: _Child, exited: Exited) -> Event:
+    provenance: dict[str, Json] = {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
     last = child.last
-    if last is not None and "done" in last:
-        return Finished(child.token, last["done"], last["outputs"], provenance | last.get("seen", {}))
-    if last is not None:
-        return Failed(child.token, last["failed"], last["message"], last["detail"], provenance)
+    if isinstance(last, Done):
+        return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen))
+    if isinstance(last, Broken):
+        return Failed(child.token, last.reason, last.message, last.detail, provenance)
     if child.stopped:
         return Failed(child.token, *child.stopped, provenance=provenance)
-    return Failed(child.token, *_death(child, exit_["status"]), provenance=provenance)
+    return Failed(child.token, *_death(child, exited.status), provenance=provenance)
 
 
 def _death(child: _Child, status: int) -> tuple[Reason, str]:
