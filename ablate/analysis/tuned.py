@@ -50,20 +50,20 @@ def asked_rows(entries: Sequence[Tuned], compared: Sequence[tuple[str, str, Sequ
 
     compared: (variant, compared with, tricks that differ) of the study's own rows.
     """
-    found = []
+    rows = []
     for e in entries:
         untuned, tuned = untuned_name(e.variant), tuned_name(e.variant)
-        found.append(RowRecord(TUNED, untuned, None, (), f"{untuned} {MARK}"))
-        found.append(RowRecord(TUNED, tuned, untuned, (), f"{tuned} {MARK}"))
+        rows.append(RowRecord(TUNED, untuned, None, (), f"{untuned} {MARK}"))
+        rows.append(RowRecord(TUNED, tuned, untuned, (), f"{tuned} {MARK}"))
     names = [e.variant for e in entries]
     pairs = [pair for pair in compared if pair[0] in names and pair[1] in names]
     pairs = list({(one, other): (one, other, differs) for one, other, differs in pairs}.values())
     for design, named in ((BEFORE, untuned_name), (AFTER, tuned_name)):
-        found += [
+        rows += [
             RowRecord(design, named(one), named(other), tuple(differs), f"{named(one)} {MARK}")
             for one, other, differs in pairs
         ]
-    return tuple(found)
+    return tuple(rows)
 
 
 # --------------------------------------------------------------------------------------------------------------- notes
@@ -71,28 +71,28 @@ def asked_rows(entries: Sequence[Tuned], compared: Sequence[tuple[str, str, Sequ
 
 def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row], metric: str) -> list[str]:
     """What must be said of these rows, and of searches whose variant has changed since."""
-    found = []
+    sentences = []
     if rows:
         family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
         fresh = entries[0].fresh
-        found.append(
+        sentences.append(
             f"{MARK} Trained anew on fresh seeds ({_span(fresh)}), which no search saw and no row above has; "
             f"p is adjusted by Holm over {'this comparison' if family == 1 else f'these {family} comparisons'} alone. "
             "In a tuned row the verdict speaks of the tuning."
         )
-    found += [_search(e, metric) for e in entries]
+    sentences += [_search(e, metric) for e in entries]
     if len(entries) > 1:
         same = len({(e.trials, e.seeds) for e in entries}) == 1
         trials = ", ".join(f"{e.variant} {e.trials}" for e in entries)
-        found.append(
+        sentences.append(
             f"Each of these variants got the same search budget: {entries[0].trials} trials."
             if same
             else f"These variants did not get the same number of trials: {trials}."
         )
-    found += [
+    sentences += [
         f"{e.variant} was tuned, and has changed since: `ablate tune` again." for e in stale
     ]  # fmt: skip
-    return found
+    return sentences
 
 
 def _search(e: Tuned, metric: str) -> str:

@@ -115,14 +115,14 @@ def changes(record: PlanRecord) -> list[Change]:
     """What each choice of each trick changes, read from two variants that differ by it alone."""
     variants = [variant for variant in record.variants if not variant.placebo]
     at = {(variant.of, frozenset(variant.tricks)): variant for variant in variants}
-    found = []
+    every = []
     for trick in record.tricks:
         for choice in trick.choices:
             pair = next(_pairs(at, choice), None)
             set_ = {} if pair is None else dict(_changed(pair[0].config, pair[1].config, ""))
             lines = (*(f"{key}: {text}" for key, text in set_.items()), *(_used(*pair) if pair else ()))
-            found.append(Change(choice, trick.name, trick.category or "other", lines, tuple(set_)))
-    return found
+            every.append(Change(choice, trick.name, trick.category or "other", lines, tuple(set_)))
+    return every
 
 
 _At = Mapping[tuple[str, frozenset[str]], VariantRecord]
@@ -164,15 +164,15 @@ def _short(was: Json) -> str:
     return str(was["name"]) if isinstance(was, Mapping) and "name" in was else value(was)
 
 
-def apart(found: Sequence[Base]) -> list[tuple[str, str]]:
+def apart(bases: Sequence[Base]) -> list[tuple[str, str]]:
     """Of each base what tells it from the others: (name, `model vgg (width 16), epochs 6`); [] for a single one."""
-    if len(found) < 2:
+    if len(bases) < 2:
         return []
-    told = [dict(configuration(base.config)) for base in found]
+    told = [dict(configuration(base.config)) for base in bases]
     differ = [key for key in told[0] if len({one.get(key) for one in told}) > 1]
     return [
         (base.name, "; ".join(f"{key} {one[key]}" for key in differ if key in one))
-        for base, one in zip(found, told, strict=True)
+        for base, one in zip(bases, told, strict=True)
     ]
 
 
@@ -193,12 +193,12 @@ def section(record: PlanRecord, table: TableData, named: Names) -> Section | Non
     labels = all(variant.tricks in ((), (variant.name,)) for variant in record.variants)
     if labels and record.imported is not None:
         return None  # they are all that is known
-    found = bases(record)
+    every = bases(record)
     blocks: list[Block] = []
-    if found and found[0].config:
-        told = [dict(configuration(base.config)) for base in found]
+    if every and every[0].config:
+        told = [dict(configuration(base.config)) for base in every]
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
-        facts = [*_folded(shared), *apart(found)]
+        facts = [*_folded(shared), *apart(every)]
         blocks.append(Terms(tuple((key, line(text)) for key, text in facts)))
     if any(change.lines or change.category != "other" for change in changes(record)):
         blocks.append(Table(_changes(record, table, named), f"Tricks of {table.study}", "tricks"))
@@ -224,12 +224,12 @@ def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _changes(record: PlanRecord, table: TableData, named: Names) -> ViewData:
     """What each trick changes."""
-    found = changes(record)
-    if not any(change.lines for change in found):
-        rows = [(named.label(change.choice), change.category) for change in found]
+    every = changes(record)
+    if not any(change.lines for change in every):
+        rows = [(named.label(change.choice), change.category) for change in every]
         return _columns(table, "what each trick is", ("trick", "kind"), rows)
     alone = "no two variants differ by it alone"
-    told = [(named.label(change.choice), change.category, "; ".join(change.lines) or alone) for change in found]
+    told = [(named.label(change.choice), change.category, "; ".join(change.lines) or alone) for change in every]
     return _columns(table, "what each trick changes", ("trick", "kind", "what it changes"), told)
 
 

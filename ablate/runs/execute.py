@@ -175,7 +175,7 @@ def save(planned: Planned, store: Store, options: Options) -> list[str]:
         seen = any(cell.state == "done" for cell in store.cells(plan.study.name))
         known = sum(state.state == "done" for state in store.states(asked).values())
         earlier = None if before is None else before.record
-        registered = registration.register(earlier, record, seen=seen, known=known)
+        registered = registration.register(earlier, record, seen=seen, already=known)
         record = replace(record, registered=registered)
         if earlier is not None:  # whether what was tuned is still what it was is checked when it is shown
             record = replace(record, tuned=earlier.tuned)

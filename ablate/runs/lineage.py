@@ -73,9 +73,9 @@ def _variant(plan: Plan, store: Store, wanted: Parent) -> str:
         if row is None:
             raise AblateError(f"no variant of study {name} has all its seeds done, so none is best; name one.")
         return row.variant
-    known = [variant.name for variant in plan.variants]
-    if wanted.variant not in known:
-        near = did_you_mean(wanted.variant, known)
-        message = f"is {wanted.variant!r}; study {name} has {one_of(known)} or best.{near}"
+    names = [variant.name for variant in plan.variants]
+    if wanted.variant not in names:
+        near = did_you_mean(wanted.variant, names)
+        message = f"is {wanted.variant!r}; study {name} has {one_of(names)} or best.{near}"
         raise ConfigError([("init.variant", message)])
     return wanted.variant

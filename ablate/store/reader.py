@@ -116,7 +116,7 @@ class Reader:
 
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
-        found = {}
+        states = {}
         listed = list(keys)
         with self._reading() as connection:
             for part in parts(listed):
@@ -125,9 +125,9 @@ class Reader:
                         schema.run.c.key.in_(part)
                     )
                 ):
-                    found[row.key] = (row.state, row.reason)
+                    states[row.key] = (row.state, row.reason)
             attempts = _attempts_by_run(connection, listed if len(listed) <= FEW else None)
-        return {key: RunState(state, reason, attempts.get(key, 0)) for key, (state, reason) in found.items()}
+        return {key: RunState(state, reason, attempts.get(key, 0)) for key, (state, reason) in states.items()}
 
     def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
         """The study's cells in the plan's order, each with the state of its run."""
@@ -212,12 +212,12 @@ class Reader:
             .join(schema.curve, schema.curve.c.attempt == schema.run.c.counted_attempt)
             .where(schema.curve.c.name == name)
         )
-        found: dict[str, dict[int, float]] = {}
+        curves: dict[str, dict[int, float]] = {}
         with self._reading() as connection:
             for part in parts(keys):
                 for key, step, value in connection.execute(query.where(schema.run.c.key.in_(part))):
-                    found.setdefault(key, {})[step] = value
-        return found
+                    curves.setdefault(key, {})[step] = value
+        return curves
 
     def seconds_of(self, keys: Sequence[str]) -> float:
         """How long the attempts of these runs took together, whatever became of them; running ones are not counted."""
@@ -262,10 +262,10 @@ class Reader:
     def run_config(self, key: str) -> dict[str, Json]:
         """What the run was asked, as its key was made from."""
         with self._reading() as connection:
-            found: dict[str, Json] = json.loads(
+            config: dict[str, Json] = json.loads(
                 connection.execute(sa.select(schema.run.c.config).where(schema.run.c.key == key)).scalar_one()
             )
-            return found
+            return config
 
     def configs(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, dict[str, Json]]:
         """What each run of a study was asked, by key, in the plan's order."""
@@ -346,11 +346,11 @@ class Reader:
             .join(schema.curve, (schema.curve.c.attempt == latest.c.attempt) & (schema.curve.c.step == latest.c.step))
             .where(schema.attempt.c.token.in_(tokens))
         )
-        found: dict[str, tuple[int, dict[str, float]]] = {}
+        by_token: dict[str, tuple[int, dict[str, float]]] = {}
         with self._reading() as connection:
             for token, step, name, value in connection.execute(query):
-                found.setdefault(token, (step, {}))[1][name] = value
-        return found
+                by_token.setdefault(token, (step, {}))[1][name] = value
+        return by_token
 
     def durations(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[tuple[str, float]]:
         """(variant, seconds) of every counted attempt."""
@@ -366,7 +366,7 @@ class Reader:
 
     def at_step(self, runs: Iterable[str], name: str, step: int) -> dict[str, float]:
         """What a metric was at a step of counted attempts, by run."""
-        found: dict[str, float] = {}
+        values: dict[str, float] = {}
         with self._reading() as connection:
             for part in parts(list(runs)):
                 query = (
@@ -374,8 +374,8 @@ class Reader:
                     .join(schema.curve, schema.curve.c.attempt == schema.run.c.counted_attempt)
                     .where(schema.run.c.key.in_(part), schema.curve.c.name == name, schema.curve.c.step == step)
                 )
-                found |= {key: value for key, value in connection.execute(query) if value is not None}
-        return found
+                values |= {key: value for key, value in connection.execute(query) if value is not None}
+        return values
 
 
 # ------------------------------------------------------------------------------------------------------------- queries
@@ -393,15 +393,15 @@ FEW = 500
 def _object(text: str | None) -> dict[str, Json]:
     """A JSON object as it was stored. StoreError for anything else: another program wrote that."""
     try:
-        found = json.loads(text or "{}") if text != "" else None
+        value = json.loads(text or "{}") if text != "" else None
     except (ValueError, TypeError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise StoreError(
             "the database is damaged: a stored plan or result is not what ablate writes; restore a copy, or name "
             "another with --db"
         )
-    return found
+    return value
 
 
 def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) -> dict[str, int]:

@@ -159,8 +159,8 @@ class Store(Reader):
             table, c = schema.cell, schema.cell.c
             if afresh:
                 for variant, role in {(variant, role) for variant, _, role, _ in cells}:
-                    there = (c.study == study) & (c.variant == variant) & (c.role == role)
-                    connection.execute(table.delete().where(there))
+                    same = (c.study == study) & (c.variant == variant) & (c.role == role)
+                    connection.execute(table.delete().where(same))
             last = connection.execute(sa.select(sa.func.max(c.position)).where(c.study == study)).scalar()
             first = 0 if last is None else last + 1
             insert = self._insert(table)
@@ -183,8 +183,8 @@ class Store(Reader):
         c = schema.cell.c
         todo = sa.select(schema.run.c.key).where(schema.run.c.state == "todo")
         with self.transaction() as connection:
-            there = (c.study == study) & (c.variant == variant) & (c.role == role) & c.run.in_(todo)
-            connection.execute(schema.cell.delete().where(there))
+            same = (c.study == study) & (c.variant == variant) & (c.role == role) & c.run.in_(todo)
+            connection.execute(schema.cell.delete().where(same))
 
     def keep_tuned(self, study: str, tuned: Sequence[Tuned]) -> None:
         """Replace what a study's stored plan keeps of its searches; what it was planned from stays."""

@@ -15,14 +15,14 @@ from ablate.study.record import PlanRecord, Registered
 from ablate.text import joined, listed
 
 
-def register(before: PlanRecord | None, now: PlanRecord, *, seen: bool, known: int) -> Registered | None:
+def register(before: PlanRecord | None, now: PlanRecord, *, seen: bool, already: int) -> Registered | None:
     """What to store with the plan `now`. before: the plan last run under this name, as it was stored.
 
-    seen: whether any of its runs had a result. known: runs of a first plan that had results already, from elsewhere.
+    seen: whether any of its runs had a result. already: runs of a first plan that had results already, from elsewhere.
     None where it cannot be told: the earlier plan was stored without.
     """
     if before is None or not seen:
-        return Registered(known=known)
+        return Registered(known=already)
     kept = before.registered
     if kept is None:
         return None
@@ -63,8 +63,8 @@ def sentence(registered: Registered | None, runs: int) -> str:
     """`Plan fixed before the first run.`, or what is later than results; empty where it cannot be told."""
     if registered is None:
         return ""
-    known = registered.known
-    first = f"Plan made when {known} of its {runs} runs had results already, from other studies." if known else ""
+    already = registered.known
+    first = f"Plan made when {already} of its {runs} runs had results already, from other studies." if already else ""
     moved = {"added": registered.added, "dropped": registered.dropped}
     parts = [f"{_counted(names)} {how}" for how, names in moved.items() if names]
     parts += [f"{joined(registered.changed)} changed"] if registered.changed else []

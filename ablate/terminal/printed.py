@@ -139,15 +139,15 @@ def print_table(study: str, db: str, role: Role) -> bool:
     return any(cell.state == "failed" for cell in cells)
 
 
-def plugins_text(found: Sequence[Mapping[str, Any]]) -> str:
+def plugins_text(plugins: Sequence[Mapping[str, Any]]) -> str:
     """`ablate list tricks` for a person: name, what it is, parameters with defaults, paper."""
     blocks = []
-    for one in found:
+    for one in plugins:
         category = f" ({one['category']})" if one["category"] else ""
         lines = [f"{one['name']}{category}", f"    {one['summary'].removeprefix(one['name'] + ': ')}"]
         parameters = ", ".join(
-            name if said.get("required") else f"{name}={json.dumps(said['default'], default=str)}"
-            for name, said in one["parameters"].items()
+            name if parameter.get("required") else f"{name}={json.dumps(parameter['default'], default=str)}"
+            for name, parameter in one["parameters"].items()
         )
         lines += [f"    {parameters}"] if parameters else []
         lines += [f"    {one['paper']}"] if one["paper"] else []

@@ -17,7 +17,7 @@ def after(*plans, seen=True, known=0):
     """What is stored with the last of several plans, each run after the one before had results."""
     stored = None
     for now in plans:
-        stored = replace(now, registered=register(stored, now, seen=seen and stored is not None, known=known))
+        stored = replace(now, registered=register(stored, now, seen=seen and stored is not None, already=known))
     return sentence(stored.registered, 12)
 
 
@@ -61,4 +61,4 @@ def test_results_of_other_studies_that_a_first_plan_finds_are_said():
 
 
 def test_where_the_earlier_plan_was_stored_without_nothing_is_claimed():
-    assert "" == sentence(register(plan(), plan("abc"), seen=True, known=0), 12)
+    assert "" == sentence(register(plan(), plan("abc"), seen=True, already=0), 12)
