@@ -1,16 +1,19 @@
 """A stored plan in words: what each trick changes, and what is said of bases."""
 
+from plans import bare
+
+from ablate.records import TrickUse
 from ablate.reports.variants import apart, bases, changes, configuration, part
+from ablate.study.record import TrickRecord, VariantRecord
 
 
 def variant(name, *tricks, of="", uses=(), **config):
-    return {"name": name, "tricks": list(tricks), "config": config, "uses": [list(use) for use in uses], "of": of}
+    return VariantRecord(name=name, tricks=tricks, config=config, uses=tuple(TrickUse(*use) for use in uses), of=of)
 
 
 def plan(*variants, tricks=("bn", "opt")):
-    levels = {"opt": ["adamw"]}
-    listed = [{"name": t, "label": "", "category": "other", "levels": levels.get(t, [])} for t in tricks]
-    return {"tricks": listed, "variants": list(variants)}
+    levels = {"opt": ("adamw",)}
+    return bare(tricks=tuple(TrickRecord(name=t, levels=levels.get(t, ())) for t in tricks), variants=variants)
 
 
 def test_a_trick_is_told_by_the_two_variants_that_differ_by_it_alone():
