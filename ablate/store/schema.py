@@ -5,6 +5,7 @@ A SQLite file or a PostgreSQL server. Refusals come out in the user's words. Wha
 
 from __future__ import annotations
 
+import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -204,6 +205,18 @@ def _has_wal(path: Path) -> bool | None:
     return header[18] == 2 if len(header) == 20 else None
 
 
+def _is_frozen(path: Path) -> bool:
+    """Whether a database can be read only as a file that nobody changes: it is written with WAL, whose shared memory is
+    a file beside it, and its folder may not be written.
+
+    Where that memory lies there, somebody works on it, and SQLite reads along. A log that is not empty holds commits
+    that the file lacks: they must not be left out without a word.
+    """
+    memory, log = Path(f"{path}-shm"), Path(f"{path}-wal")
+    whole = not memory.exists() and not (log.exists() and log.stat().st_size)
+    return whole and bool(_has_wal(path)) and not os.access(path.parent, os.W_OK)
+
+
 def lock_holders(path: Path, locks: str) -> list[int]:
     """The processes that hold a lock of the file for writing, by the text of /proc/locks (waiting ones left out)."""
     inode = f":{path.stat().st_ino}"
@@ -215,7 +228,7 @@ def sqlite_engine(path: Path, write: bool) -> Engine:
     """Connections that begin explicitly (pysqlite's own BEGIN is deferred, and a later upgrade may not wait)."""
 
     def connect() -> sqlite3.Connection:
-        mode = "rwc" if write else "rw"
+        mode = "rwc" if write else "ro&immutable=1" if _is_frozen(path.resolve()) else "rw"
         uri = f"{path.resolve().as_uri()}?mode={mode}"
         connection = sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)
         connection.execute("PRAGMA synchronous=FULL")
@@ -306,7 +319,8 @@ _REFUSALS = {
     "malformed": "the database is damaged; restore a copy, or `sqlite3 FILE .recover` saves what is readable",
     "read-only transaction": "it was opened to be read",
     "readonly|read-only": "the database may not be written; check the file's and its folder's permissions",
-    "unable to open": "the database cannot be opened; check that the path is a file you may read and write",
+    "unable to open": "the database cannot be opened; check that the path is a file you may read and write; with a "
+    "file of its name and -wal beside it, copy both into a folder that you may write",
     "disk is full|disk I/O error": "the disk refused a write; free some space and run the same command again: "
     "what was reported done is kept",
     "locked|lock timeout": f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; stop it and try again",

@@ -65,8 +65,8 @@ def test_a_python_with_another_sqlite_keeps_the_journal_that_a_database_has(
     with Store.open(tmp_path / "a.db", write=True) as first:
         monkeypatch.setattr(schema, "wal_is_safe", lambda version: not made_by_a_safe_one)
         with Store.open(tmp_path / "a.db", write=True) as second:
-            second.save_plan("s", "", {}, "", [], {})
-            first.save_plan("t", "", {}, "", [], {})
+            second.save_plan(bare("s"), "", [], {})
+            first.save_plan(bare("t"), "", [], {})
             assert mode == mode_of(tmp_path / "a.db")
             assert {"s", "t"} == set(second.studies())
     assert mode == mode_of(tmp_path / "a.db")
@@ -172,16 +172,41 @@ except StoreError as error:
 """
 
 
-def test_a_database_that_may_not_be_written_can_be_read():
+@pytest.mark.parametrize("wal", [False, True])
+def test_a_database_that_may_not_be_written_can_be_read(monkeypatch, wal):
+    monkeypatch.setattr(schema, "wal_is_safe", lambda version: wal)
     folder = Path(tempfile.mkdtemp())
     try:
         with Store.open(folder / "a.db", write=True) as store:
             store.save_plan(bare(), "", [], {})
         (folder / "a.db").chmod(0o444)
         folder.chmod(0o555)
+        before = sorted(path.name for path in folder.iterdir())
         done = subprocess.run([sys.executable, "-c", READ_ONLY, str(folder / "a.db")], capture_output=True, text=True)
         assert "['s']" in done.stdout, done.stderr
         assert "the database may not be written" in done.stdout
+        assert before == sorted(path.name for path in folder.iterdir())
     finally:
         folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_what_only_the_log_of_a_read_only_folder_has_is_not_left_out(monkeypatch):
+    """Copied while its dispatcher worked: the last commit is in the log alone."""
+    monkeypatch.setattr(schema, "wal_is_safe", lambda version: True)
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    copy = folder / "copy"
+    try:
+        with Store.open(folder / "a.db", write=True) as store:
+            store.save_plan(bare(), "", [], {})
+            copy.mkdir()
+            for name in ("a.db", "a.db-wal"):
+                shutil.copy(folder / name, copy / name)
+        copy.chmod(0o555)
+        done = subprocess.run([sys.executable, "-c", READ_ONLY, str(copy / "a.db")], capture_output=True, text=True)
+        assert "[]" not in done.stdout
+        assert "-wal beside it, copy both into a folder that you may write" in done.stderr
+    finally:
+        copy.chmod(0o755)
         shutil.rmtree(folder)
