@@ -227,7 +227,8 @@ class Row:
     shared seeds at which the row (not the trick) is better and worse. collapsed: seeds far worse than the row's others.
     differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
     placebo: it changes nothing against its comparison but the random streams.
-    more_seeds_upper: the same as more_seeds from the spread's upper limit; None where that is too many to run.
+    p_equivalent: of two one-sided tests within the minimum effect, adjusted; equivalence_ci: the interval that they
+    speak of, of 90 % where `confidence` is 95 %. qualifier: what the verdict holds for, or by how much.
     confidence: what the intervals cover. look: with adaptive seeds, the look that judged the row last, from 1, and 0
     before the first is over; None without. stopped_early: settled there, so it gets no further seeds.
     """
@@ -253,7 +254,10 @@ class Row:
     verdict: Verdict | None
     also: Mapping[str, AlsoValue] = field(default_factory=dict)
     more_seeds: int | None = None
-    more_seeds_upper: int | None = None
+    p_equivalent: float | None = None
+    equivalence_ci_low: float | None = None
+    equivalence_ci_high: float | None = None
+    qualifier: str | None = None
     placebo: bool = False
     identical: bool = False
     no_spread: bool = False
@@ -270,6 +274,23 @@ class Row:
     confidence: float = 0.95
     look: int | None = None
     stopped_early: bool = False
+
+    @property
+    def judged(self) -> str:
+        """The verdict with its qualifier: `helps among finished runs, by less than 0.5`; empty where there is none."""
+        between = " " if (self.qualifier or "").startswith("among") else ", "
+        return (self.verdict or "") + (between + self.qualifier if self.qualifier else "")
+
+    @property
+    def lopsided(self) -> bool:
+        """Whether the verdict holds among finished runs only, for the sides differ in failures: it is never bold."""
+        return (self.qualifier or "").startswith("among")
+
+    @property
+    def corrected_away(self) -> bool:
+        """Whether the interval of this row alone leaves out 0 and the correction over all rows leaves it open."""
+        low, high = self.delta_ci_low, self.delta_ci_high
+        return self.verdict == "inconclusive" and low is not None and high is not None and (low > 0 or high < 0)
 
 
 # ----------------------------------------------------------------------------------------------------- the study itself

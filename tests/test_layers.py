@@ -16,7 +16,7 @@ ROOMS = {
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored reader store",
     "pool": "executor feed messages host scheduler worker warm dispatcher",
-    "analysis": "comparisons power looks verdicts factorial tuned reruns results",
+    "analysis": "comparisons sign_flip judge power looks verdicts lenth factorial tuned reruns results",
     "runs": "csv_file columns factors importer export adaptive lineage planned progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid notes factorials views",

@@ -1,8 +1,9 @@
 """Rows and their comparisons as statistics: means, paired differences, intervals, p-values and their correction. Pure.
 
-A paired t test over the seeds that two rows share, Welch's test where they share none; or, declared, one error pooled
-over all rows. Fewer than three pairs give no interval and no p; differences without any spread give no p, because a t
-test of them is not defined. Which rows to compare and what may be said of them: analysis.py.
+A paired t test over the seeds that two rows share, Welch's test over all runs where they share fewer than three; or,
+declared, one error pooled over all rows. Fewer than three pairs give no interval and no p; differences without any
+spread give no p, because a t test of them is not defined. What is declared in t's place: judge.py.
+Which rows to compare and what may be said of them: verdicts.py.
 
 From: Student 1908 (t), Welch 1947, Holm 1979, Schuirmann 1987 (two one-sided tests).
 `scipy.special` only: importing `scipy.stats` costs about a second, and it is the oracle of the tests.
@@ -10,6 +11,7 @@ From: Student 1908 (t), Welch 1947, Holm 1979, Schuirmann 1987 (two one-sided te
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -21,7 +23,7 @@ from ablate.records import Better
 
 Array = NDArray[np.float64]
 
-_ROUNDING = 64 * float(np.finfo(np.float64).eps)
+_RESIDUAL_ROUNDING = 64 * float(np.finfo(np.float64).eps)
 """Residuals below this share of the values are rounding, not noise."""
 
 
@@ -99,7 +101,7 @@ def _made(
     n = there.sum(axis=1)
     df = int(n.sum()) - int((n > 0).sum()) - rank
     squares = (residuals**2).sum(axis=1)
-    noise = np.abs(residuals).max() > _ROUNDING * np.abs(np.where(there, values, 0.0)).max()
+    noise = np.abs(residuals).max() > _RESIDUAL_ROUNDING * np.abs(np.where(there, values, 0.0)).max()
     mse = np.nan if not df else float(squares.sum()) / df if noise else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
         std = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
@@ -178,8 +180,9 @@ def summary_of(mean: Array, std: Array, n: NDArray[np.int64]) -> Summary:
 class Differences:
     """Rows minus their comparisons; arrays (comparisons,), NaN where the data forbid a number.
 
-    pairs: seeds shared. paired: False where none are shared and the two means were compared (Welch). more, less:
-    shared seeds at which the row is above and below its comparison. low, high: the smallest and largest difference.
+    pairs: seeds shared. paired: False where the two means were compared over all runs (Welch): no seed is shared, or
+    fewer than three are while each side has three runs. more, less: shared seeds at which the row is above and below
+    its comparison. low, high: the smallest and largest difference.
     identical: every shared value is equal. no_spread: all differences are equal (to rounding) and not zero.
     """
 
@@ -213,11 +216,11 @@ def compare(row: Array, reference: Array, alpha: float = ALPHA) -> Differences:
     size = np.where(shared, np.maximum(np.abs(row), np.abs(reference)), 0.0).max(axis=1, initial=0.0)
     rounding = _ROUNDING * size
     own = summarise(difference)
-    identical = (own.n > 0) & (own.low == 0) & (own.high == 0)
-    flat = (own.n > 0) & (own.high - own.low <= rounding)
 
-    paired = own.n > 0
     one, other = summarise(row), summarise(reference)
+    paired = (own.n >= MINIMUM_N) | ((own.n > 0) & (np.minimum(one.n, other.n) < MINIMUM_N))
+    identical = paired & (own.low == 0) & (own.high == 0)
+    flat = paired & (own.high - own.low <= rounding)
     with np.errstate(invalid="ignore", divide="ignore"):
         v1, v2 = one.std**2 / one.n, other.std**2 / other.n
         # Satterthwaite's degrees of freedom: between those of the smaller group and those of both together.
@@ -236,7 +239,7 @@ def compare(row: Array, reference: Array, alpha: float = ALPHA) -> Differences:
     p = 2 * special.stdtr(df, -np.abs(estimate / se))
     return Differences(
         pairs=own.n, paired=paired, estimate=estimate, se=se, df=df, ci_low=estimate - half, ci_high=estimate + half,
-        p=p, low=own.low, high=own.high,
+        p=p, low=np.where(paired, own.low, np.nan), high=np.where(paired, own.high, np.nan),
         more=(difference > rounding[:, None]).sum(axis=1), less=(difference < -rounding[:, None]).sum(axis=1),
         identical=identical, no_spread=flat & ~identical & (smallest >= MINIMUM_N), std=std,
         pooled=np.zeros(len(p), dtype=bool),
@@ -312,6 +315,36 @@ def seed_correlation(row: Array, reference: Array) -> Array:
     return np.where(n >= LEAST_PAIRS, r, np.nan)
 
 
+def correlation_at_most(r: float, pairs: int) -> float:
+    """The upper limit of a correlation, one-sided at 95 %, by Fisher's z. r: seen over so many pairs."""
+    bounded = min(max(r, -0.9999), 0.9999)
+    return float(np.tanh(np.arctanh(bounded) + special.ndtri(1 - ALPHA) / np.sqrt(pairs - 3)))
+
+
+def pairs_pay_from(pairs: int) -> float:
+    """The correlation above which so many pairs give a narrower t interval than two groups of as many runs."""
+    apart, paired = special.stdtrit([2 * pairs - 2, pairs - 1], 1 - ALPHA / 2)
+    return float(1 - (apart / paired) ** 2)
+
+
+@functools.cache
+def spread_ratio_limit(cells: int, n: int, blocks: bool, level: float = ALPHA) -> float:
+    """The ratio of the largest to the smallest standard deviation that equal spreads exceed in a share of studies.
+
+    Of `cells` rows of n normal values each, with the seeds taken out where they are blocks; 4,000 simulated studies.
+    """
+    rng = np.random.default_rng([cells, n])
+    found = []
+    for _ in range(8):  # in parts, so that 1,000 variants need no gigabyte
+        values = rng.normal(size=(500, cells, n))
+        values -= values.mean(axis=2, keepdims=True)
+        if blocks:
+            values -= values.mean(axis=1, keepdims=True)
+        squares = (values**2).sum(axis=2)
+        found.append(np.sqrt(squares.max(axis=1) / squares.min(axis=1)))
+    return float(np.quantile(np.concatenate(found), 1 - level))
+
+
 def holm(p: Array, size: int | None = None) -> Array:
     """Holm's adjusted p (Holm 1979) over a family of `size` tests; NaN stays NaN.
 
@@ -354,3 +387,27 @@ def collapsed(values: Array, better: Better) -> NDArray[np.bool_]:
     # Where neither the row nor the median row has a spread, every distance would be far.
     fallen[enough] = (worse > limit[:, None]) & (limit > 0)[:, None]
     return fallen
+
+
+AT_CHANCE = (*range(2, 17), 100, 1000)
+"""Numbers of classes whose chance level is looked for. Between them ln K is dense, and a loss meets one by chance."""
+
+
+def at_chance(values: Array, metric: str) -> NDArray[np.bool_]:
+    """Which rows stand at chance in every seed, MINIMUM_N at least: (rows,). Its neighbours may do so, too.
+
+    An accuracy: equal in all seeds, and 1 / K or 100 / K; a loss: in all seeds ln K to 0.1 %.
+    """
+    n = np.isfinite(values).sum(axis=1)
+    low = np.where(np.isfinite(values), values, np.inf).min(axis=1, initial=np.inf)
+    high = np.where(np.isfinite(values), values, -np.inf).max(axis=1, initial=-np.inf)
+    classes, words = np.array(AT_CHANCE, dtype=float), metric.lower()
+    if "acc" in words:
+        levels, within = np.concatenate([1 / classes, 100 / classes]), 1e-6
+        low = np.where(low == high, low, np.nan)
+    elif any(word in words for word in ("loss", "nll", "entropy")):
+        levels, within = np.log(classes), 1e-3
+    else:
+        return np.zeros(len(n), dtype=bool)
+    near = (np.abs(low[:, None] / levels - 1) < within) & (np.abs(high[:, None] / levels - 1) < within)
+    return np.asarray(near.any(axis=1) & (n >= MINIMUM_N))

@@ -1,12 +1,16 @@
 """What every trick does over all settings of the others: effects, interactions and Shapley values of factorials. Pure.
 
-One +-1 model with all terms that can be estimated, seeds as blocks (comparisons.py). It needs all combinations of the
+One +-1 model with all terms that can be estimated. Each term is tested by its own values at the seeds that all cells
+have (t, n - 1): a trick may do more in one seed than in another, or one cell be unstable, and an error pooled over all
+terms would be wrong then (results/error_rates.md). Pooled, with seeds as blocks, where the study declares it or cells
+share fewer than three seeds. It needs all combinations of the
 tricks, or a regular fraction of them; it refuses other sets of variants, because coding leave-one-out rows by trick
 under an interaction covers the truth in 0 % of studies. A trick of several levels is compared with off, level by level.
 
 An effect is the mean with the trick minus the mean without; an interaction is half the difference of the differences
 (Montgomery, Design and Analysis of Experiments, ch. 6). Effects: Holm. Interactions: Benjamini and Hochberg 1995,
-exploratory. Unreplicated: Lenth 1989 (Technometrics 31:469). Shapley 1953, exact.
+exploratory. Unreplicated: Lenth 1989 (Technometrics 31:469), with limits simulated as in Ye & Hamada 2000 (Journal of
+Quality Technology 32:57). Shapley 1953, exact.
 """
 
 from __future__ import annotations
@@ -21,7 +25,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from ablate.analysis.comparisons import ALPHA, Array, CellMeans, holm
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, CellMeans, compare, holm
+from ablate.analysis.judge import by_sign_flip, by_t
+from ablate.analysis.lenth import LEAST_CONTRASTS, by_lenth
 
 Signs = NDArray[np.int64]
 """Whole numbers: of each cell and trick its setting (0 off, j its j-th level), or the signs of a contrast."""
@@ -165,12 +171,13 @@ class Term:
     aliases: tuple[Alias, ...] = ()
 
 
-Method = Literal["model", "lenth", "none"]
+Method = Literal["own", "sign flip", "model", "lenth", "few", "none"]
 
 
 @dataclass(frozen=True)
 class Estimated:
-    """Both families. method: how they were judged; df: of that. margin: Lenth's margin of error, where it was used.
+    """Both families. method: how they were judged; df: of that, NaN where there are none. limit: Lenth's, in standard
+    errors. few: one run per cell, and so few contrasts that Lenth's method can show nothing.
 
     confounded: effects and interactions that cannot be estimated, each with why.
     """
@@ -180,28 +187,36 @@ class Estimated:
     method: Method
     df: float
     confounded: tuple[str, ...] = ()
+    limit: float = math.nan
 
 
-def estimate(design: Factorial, fitted: CellMeans) -> Estimated:
-    """Main effects and interactions of two tricks. fitted: the means of `design.cells`, in their order."""
+def shared_by_all(values: Array) -> Array | None:
+    """The columns of values (cells, seeds) that every cell has; None where they are too few to test by."""
+    whole = values[:, np.isfinite(values).all(axis=0)]
+    return whole if whole.shape[1] >= MINIMUM_N else None
+
+
+def estimate(design: Factorial, fitted: CellMeans, shared: Array | None = None, *, flips: bool = False) -> Estimated:
+    """Main effects and interactions of two tricks. fitted: the means of `design.cells`, in their order.
+
+    shared: (cells, seeds) without gaps, by which each term is tested for itself; None: by one pooled error. flips: by
+    sign flips in t's place.
+    """
     named, weights, aliases, confounded = _contrasts(design)
-    values = weights @ fitted.mean
-    se, method, df = _errors(design, fitted, weights)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        half = special.stdtrit(df, 1 - ALPHA / 2) * se
-        p = np.where(se > 0, 2 * special.stdtr(df, -np.abs(values) / se), np.nan)
+    found = _pooled(design, fitted, weights) if shared is None else _own(shared, weights, flips)
     terms = [
         Term(
-            tricks, float(value), _number(error), _number(value - h), _number(value + h), _number(q),
-            aliases=aliases.get(tricks, ()),
+            tricks, float(found.values[i]), _number(found.se[i]), _number(found.low[i]), _number(found.high[i]),
+            _number(found.p[i]), aliases=aliases.get(tricks, ()),
         )
-        for tricks, value, error, h, q in zip(named, values, se, half, p, strict=True)
+        for i, tricks in enumerate(named)
     ]  # fmt: skip
     effects = [term for term in terms if len(term.tricks) == 1]
     interactions = [term for term in terms if len(term.tricks) == 2]
     return Estimated(
-        _adjusted(effects, holm), _adjusted(interactions, benjamini_hochberg), method, df, tuple(confounded)
-    )
+        _adjusted(effects, holm), _adjusted(interactions, benjamini_hochberg), found.method, found.df,
+        tuple(confounded), found.limit,
+    )  # fmt: skip
 
 
 def _adjusted(terms: Sequence[Term], correction: Callable[[Array, int], Array]) -> tuple[Term, ...]:
@@ -298,19 +313,51 @@ def _interaction(with_a: Array, without_a: Array, with_b: Array, without_b: Arra
 # ---------------------------------------------------------------------------------------------------------------- error
 
 
-def _errors(design: Factorial, fitted: CellMeans, weights: Array) -> tuple[Array, Method, float]:
-    """The standard error of each contrast, how it was found, and its degrees of freedom."""
+@dataclass(frozen=True)
+class _Judged:
+    """Contrasts; arrays (terms,), NaN where there is no number."""
+
+    values: Array
+    se: Array
+    low: Array
+    high: Array
+    p: Array
+    method: Method
+    df: float
+    limit: float = math.nan
+
+
+def _own(shared: Array, weights: Array, flips: bool) -> _Judged:
+    """Each contrast by its own values, one of each seed."""
+    level = shared.mean(axis=0)
+    row, reference = level + weights @ shared, np.broadcast_to(level, (len(weights), len(level)))
+    tested = compare(row, reference)
+    judged = by_sign_flip(tested, row, reference, ALPHA, None) if flips else by_t(tested, ALPHA, None)
+    return _Judged(
+        weights @ shared.mean(axis=1), tested.se, judged.ci_low, judged.ci_high, judged.p,
+        "sign flip" if flips else "own", shared.shape[1] - 1.0,
+    )  # fmt: skip
+
+
+def _pooled(design: Factorial, fitted: CellMeans, weights: Array) -> _Judged:
+    """Each contrast by one error of all cells; where there is none, by Lenth's of all contrasts."""
+    values = weights @ fitted.mean
+    nothing = np.full(len(weights), np.nan)
     if fitted.df >= MINIMUM_DF:
         se = fitted.se(weights)
-        return np.where(se > 0, se, np.nan), "model", float(fitted.df)
+        se = np.where(se > 0, se, np.nan)
+        half = special.stdtrit(fitted.df, 1 - ALPHA / 2) * se
+        p = 2 * special.stdtr(fitted.df, -np.abs(values) / se)
+        return _Judged(values, se, values - half, values + half, p, "model", float(fitted.df))
     # Lenth takes all contrasts for draws of one spread of which few are real, so each must rest on as many runs.
-    # His df are a third of the contrasts: four cells, which have three, are the fewest that give a whole one.
-    if fitted.df == 0 and design.two_level and len(design.cells) >= 4 and (fitted.n == fitted.n[0]).all():
-        contrasts = all_contrasts(design, fitted.mean)
-        error = pseudo_standard_error(contrasts)
+    if fitted.df == 0 and design.two_level and (fitted.n == fitted.n[0]).all():
+        if len(design.cells) - 1 < LEAST_CONTRASTS:
+            return _Judged(values, nothing, nothing, nothing, nothing, "few", math.nan)
+        error, limit, p = by_lenth(all_contrasts(design, fitted.mean), values)
         if error > 0:
-            return np.full(len(weights), error), "lenth", len(contrasts) / 3
-    return np.full(len(weights), np.nan), "none", math.nan
+            se, half = np.full(len(weights), error), limit * error
+            return _Judged(values, se, values - half, values + half, p, "lenth", math.nan, limit)
+    return _Judged(values, nothing, nothing, nothing, nothing, "none", math.nan)
 
 
 def all_contrasts(design: Factorial, mean: Array) -> Array:
@@ -330,16 +377,6 @@ def all_contrasts(design: Factorial, mean: Array) -> Array:
         size *= 2
     # Place 0 has no minus: it is the sum, which is no contrast. 2 / n: the mean of one half less that of the other.
     return np.asarray(sums[1:] * 2 / len(mean))
-
-
-def pseudo_standard_error(contrasts: Array) -> float:
-    """Lenth's: 1.5 x the median of the contrasts that are below 2.5 x (1.5 x the median of all)."""
-    sizes = np.abs(contrasts)
-    # Half of a normal's absolute values lie below 0.6745 of its standard deviation, so 1.5 (1 / 0.6745 = 1.48) times
-    # the median estimates it, however large a few real effects are. Beyond 2.5 of it an effect is taken for real.
-    first = 1.5 * float(np.median(sizes))
-    small = sizes[sizes < 2.5 * first]
-    return 1.5 * float(np.median(small)) if len(small) else 0.0
 
 
 # -------------------------------------------------------------------------------------------------------------- shapley
@@ -367,10 +404,11 @@ def shapley_weights(k: int) -> Array:
     return weights
 
 
-def shapley(design: Factorial, fitted: CellMeans) -> tuple[Share, ...]:
+def shapley(design: Factorial, fitted: CellMeans, shared: Array | None = None) -> tuple[Share, ...]:
     """Exact Shapley values; they sum to full minus base. design: a full two-level factorial.
 
-    The standard errors are the model's; None where it has too little error to judge by.
+    shared: (cells, seeds) without gaps, whose own spread over seeds gives each its standard error; None: the model's,
+    or none where it has too little error to judge by.
     """
     assert design.full, "Shapley values need every combination"
     assert design.two_level, "a player is in or out"
@@ -378,8 +416,12 @@ def shapley(design: Factorial, fitted: CellMeans) -> tuple[Share, ...]:
     mask = (bits << np.arange(bits.shape[1])).sum(axis=1)
     # Linear in the cells' means, so the model gives their standard errors as it gives those of any contrast.
     weights = shapley_weights(bits.shape[1])[:, mask]
-    se = fitted.se(weights) if fitted.df >= MINIMUM_DF else np.full(len(weights), np.nan)
-    values = weights @ fitted.mean
+    if shared is not None:
+        found = _own(shared, weights, False)
+        values, se = found.values, found.se
+    else:
+        values = weights @ fitted.mean
+        se = fitted.se(weights) if fitted.df >= MINIMUM_DF else np.full(len(weights), np.nan)
     return tuple(
         Share(design.factors[i].choice(int(design.cells[:, i].max())), float(value), _number(error) if error else None)
         for i, value, error in zip(design.varied, values, se, strict=True)

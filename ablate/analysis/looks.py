@@ -5,20 +5,24 @@ equivalent, inert) gets no further seeds and keeps that verdict, whatever seeds 
 others. A look is over when each of its runs is done or has failed for good. Nothing is remembered: the course of a
 study is read off its results each time, so a killed `run` goes on where it was.
 
-With K looks and m comparisons, a look rejects by Holm at ALPHA / K over the m - r comparisons that no earlier look
-rejected (those that stopped otherwise stay in that number). Why the chance of any false rejection, over all rows and
-looks, is at most ALPHA: let m0 of the m hypotheses be true, and take the first rejection of a true one. All r rejected
-before it are false hypotheses, so m - r >= m0, and its p at its look is at most ALPHA / (K (m - r)) <= ALPHA / (K m0).
-There are m0 true hypotheses and K looks, each with one p that is fixed beforehand (its seeds do not depend on
-results), so by Bonferroni's inequality that has a probability of at most m0 K ALPHA / (K m0) = ALPHA. Neither the rule
-by which rows stop nor how rows depend on one another enters. In the same way two one-sided tests at ALPHA / K call a
-row equivalent wrongly with a probability of at most ALPHA, and intervals at 1 - ALPHA / K cover at all looks together.
+Look k of K has a level of its own, ALPHA_k; they sum to ALPHA. With m comparisons it rejects by Holm at ALPHA_k over
+the m - r comparisons that no earlier look rejected (those that stopped otherwise stay in that number). Why the chance
+of any false rejection, over all rows and looks, is at most ALPHA: let m0 of the m hypotheses be true, and take the
+first rejection of a true one. All r rejected before it are false hypotheses, so m - r >= m0, and its p at its look is
+at most ALPHA_k / (m - r) <= ALPHA_k / m0. There are m0 true hypotheses and K looks, each with one p that is fixed
+beforehand (its seeds do not depend on results), so by Bonferroni's inequality that has a probability of at most the
+sum over looks of m0 ALPHA_k / m0 = ALPHA. Neither the rule by which rows stop nor how rows depend on one another
+enters. The two one-sided tests are a second family with the same proof, so some false `equivalent` has a probability
+of at most ALPHA, too; and intervals at 1 - ALPHA_k cover at all looks together.
 (A failed run that `retry` brings to a result has its look tested anew, which is one test more than was counted.)
 
-From: Holm 1979; rejections kept from look to look as in Ye, Li, Liu & Yao 2013, Statistics in Medicine 32:1112, and
-Maurer & Bretz 2013, Statistics in Biopharmaceutical Research 5:311; intervals: Jennison & Turnbull 1989, JRSS B 51:305.
-Pocock's levels (1977) are less strict (at 3 looks 0.0221 where Bonferroni's is 0.0167) and hold for looks at equal
-distances and normal means of known variance, which three seeds are not (results/error_rates.md has both).
+Levels go in proportion to the square of a look's seeds: at the first look, of three seeds, t is so wide that an equal
+share buys next to nothing, and at the last one it is missed (results/error_rates.md has both, simulated).
+
+From: Holm 1979; alpha spent late: Lan & DeMets 1983, Biometrika 70:659 (their power family, rho = 2, by information);
+rejections kept from look to look as in Ye, Li, Liu & Yao 2013, Statistics in Medicine 32:1112, and Maurer & Bretz
+2013, Statistics in Biopharmaceutical Research 5:311; intervals: Jennison & Turnbull 1989, JRSS B 51:305. Pocock's
+levels (1977) hold for looks at equal distances and normal means of known variance, which three seeds are not.
 """
 
 from __future__ import annotations
@@ -31,8 +35,17 @@ from numpy.typing import NDArray
 
 from ablate.analysis.comparisons import ALPHA, Array, holm
 
+SPENDING = 2
+"""The power of its seeds that a look's level is in proportion to; 0 gives every look the same."""
+
 Flags = NDArray[np.bool_]
 Numbers = NDArray[np.int64]
+
+
+def levels(seeds: Sequence[int], spending: float = SPENDING) -> Array:
+    """The level of each look, from its seeds: they sum to ALPHA."""
+    shares = np.asarray(seeds, dtype=float) ** spending
+    return np.asarray(ALPHA * shares / shares.sum())
 
 
 @dataclass(frozen=True)
@@ -54,33 +67,40 @@ class Look:
 class Course:
     """Where each comparison stands; arrays (comparisons,).
 
-    at: the last look (from 0) that judged it, -1 where none did yet. settled: it gets no further seeds. p_adjusted: at
-    that look, by Holm and by the number of looks. current: the look under way; None: nothing more is to be run.
+    at: the last look (from 0) that judged it, -1 where none did yet. settled: it gets no further seeds. p_adjusted,
+    p_equivalent: at that look, by Holm and by the look's share of ALPHA. current: the look under way; None: nothing
+    more is to be run.
     """
 
     at: Numbers
     settled: Flags
     p_adjusted: Array
+    p_equivalent: Array
     current: int | None
 
 
-def follow(looks: Sequence[Look]) -> Course:
+def follow(looks: Sequence[Look], spending: float = SPENDING) -> Course:
     """The course of a study, from its looks in order."""
-    size, count = len(looks[0].p), len(looks)
-    at, settled, adjusted = np.full(size, -1), np.zeros(size, dtype=bool), np.full(size, np.nan)
-    rejected = 0
+    size, shares = len(looks[0].p), levels([look.seeds for look in looks], spending) / ALPHA
+    at, settled = np.full(size, -1), np.zeros(size, dtype=bool)
+    adjusted, within = np.full(size, np.nan), np.full(size, np.nan)
+    different = same = 0
     for k, look in enumerate(looks):
         still = ~settled
         if k and not still.any():
-            return Course(at, settled, adjusted, None)
+            return Course(at, settled, adjusted, within, None)
         if not look.over[still].all():
-            return Course(at, settled, adjusted, k)
-        here = np.minimum(count * holm(np.where(still & ~look.inert, look.p, np.nan), size - rejected), 1.0)
-        different = still & (here < ALPHA)
-        rejected += int(different.sum())
-        at[still], adjusted[still] = k, here[still]
-        settled |= different | (still & ((look.p_equivalent < ALPHA / count) | look.inert))
-    return Course(at, settled, adjusted, None)
+            return Course(at, settled, adjusted, within, k)
+        tested = still & ~look.inert
+        here, near = (
+            np.minimum(holm(np.where(tested, p, np.nan), size - before) / shares[k], 1.0)
+            for p, before in ((look.p, different), (look.p_equivalent, same))
+        )
+        at[still], adjusted[still], within[still] = k, here[still], near[still]
+        apart, alike = still & (here < ALPHA), still & (near < ALPHA)
+        different, same = different + int(apart.sum()), same + int(alike.sum())
+        settled |= apart | alike | (still & look.inert)
+    return Course(at, settled, adjusted, within, None)
 
 
 @dataclass(frozen=True)

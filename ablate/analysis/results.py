@@ -45,9 +45,6 @@ class Results:
     cells: tuple[StoredCell, ...]
     provenance: Mapping[str, Mapping[str, int]]
     """Of each kind of provenance (notes.PROVENANCE) the values found and how many counted runs have each."""
-    images: int | None = None
-    """How many dev images an accuracy is measured on, where every counted run says the same."""
-
     reruns: tuple[Mapping[str, Json], ...] = ()
     """Of each run that was executed again what that showed (noise.py)."""
     saved: frozenset[str] = frozenset()
@@ -106,13 +103,11 @@ def load(store: Reader, study: str | None = None) -> Results:
         logged = functools.cache(lambda: _logged(store, stored.name))
         measured = replace(measured, inert=_inert(measured, attempts, logged))
         measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
-    images = {attempt.outputs.get("dev_images", "") for attempt in attempts}
-    on = int(images.pop()) if len(images) == 1 and "" not in images else None
     saved = _saved(cells, measured)
     asked_for = tuple(cell for cell in cells if cell.run not in saved)
     confirmed = _confirmed(store, record, measured)
     reruns = _reruns(attempts)
-    return Results(stored.name, record, measured, asked_for, _provenance(attempts), on, reruns, saved, confirmed)
+    return Results(stored.name, record, measured, asked_for, _provenance(attempts), reruns, saved, confirmed)
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays

@@ -20,16 +20,17 @@ from ablate.analysis.comparisons import (  # fmt: skip
     CellMeans,
     Differences,
     Summary,
+    at_chance,
     collapsed,
     compare,
     compare_summaries,
-    equivalence,
     holm,
     pool,
     pooled_error,
     summarise,
 )
-from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, wanted
+from ablate.analysis.judge import Judged, by_sign_flip, by_t
+from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, levels, wanted
 from ablate.analysis.power import seeds_needed, upper_std
 from ablate.records import AlsoValue, Better, Metric, Row, Verdict
 from ablate.study.record import RowRecord
@@ -72,8 +73,23 @@ class Measured:
 
     @property
     def alpha(self) -> float:
-        """The level of one test of one look; ALPHA, but for adaptive seeds. The rows' intervals cover 1 - alpha."""
-        return ALPHA / len(self.analysis.get("looks") or (None,))
+        """The level of one test; ALPHA, but for adaptive seeds the look's that has these seeds, else the last one's.
+
+        The rows' intervals cover 1 - alpha.
+        """
+        sizes = self.analysis.get("looks") or []
+        k = sizes.index(len(self.seeds)) if len(self.seeds) in sizes else -1
+        return float(levels(sizes)[k]) if sizes else ALPHA
+
+    @property
+    def last_alpha(self) -> float:
+        """The level of one test with all seeds: of adaptive seeds, at the last look."""
+        sizes = self.analysis.get("looks") or []
+        return float(levels(sizes)[-1]) if sizes else ALPHA
+
+    def open_rows(self, p_adjusted: Array) -> int:
+        """How many comparisons Holm's next step counts: all that are not found yet."""
+        return max(len(self.family) - int((p_adjusted < ALPHA).sum()), 1)
 
     @cached_property
     def sides(self) -> tuple[list[int], list[int]]:
@@ -117,6 +133,11 @@ class Measured:
         return self.analysis.get("error") == "pooled"
 
     @property
+    def flips(self) -> bool:
+        """Whether the study declares the sign-flip test."""
+        return self.analysis.get("test") == "sign_flip" and self.given is None
+
+    @property
     def degenerate(self) -> float | None:
         """The value that every counted run reports, where two variants and three runs report nothing else."""
         values = self.values[self.metric.name]
@@ -131,8 +152,9 @@ def rows(measured: Measured) -> tuple[Row, ...]:
     """The rows of the table in the plan's order. With adaptive seeds each row stands as at the look that judged it."""
     if measured.looks:
         return _rows_by_look(measured)
-    tested = _tested(measured)
-    return tuple(_rows(measured, tested, holm(tested.p, len(measured.family))))
+    tested, judged = _tested(measured)
+    size = len(measured.family)
+    return tuple(_rows(measured, tested, judged, holm(judged.p, size), holm(judged.p_equivalent, size)))
 
 
 def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
@@ -145,8 +167,8 @@ def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
     place = {pair: i for i, pair in enumerate(measured.family)}
     index = {name: i for i, name in enumerate(measured.variants)}
     at_look = []
-    for k, part in enumerate(measured.looks):
-        at_look.append(_rows(part, _tested(part), np.where(course.at == k, course.p_adjusted, np.nan)))
+    for part in measured.looks:
+        at_look.append(_rows(part, *_tested(part), course.p_adjusted, course.p_equivalent))
     sizes = [len(part.seeds) for part in measured.looks]
     rows = []
     for i, row in enumerate(measured.asked):
@@ -165,45 +187,44 @@ def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
 
 
 _NOT_TESTED: Mapping[str, Any] = {
-    "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "test": "", "verdict": None,
-    "more_seeds": None, "more_seeds_upper": None,
+    "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "p_equivalent": None,
+    "equivalence_ci_low": None, "equivalence_ci_high": None, "test": "", "verdict": None, "qualifier": None,
+    "more_seeds": None,
 }  # fmt: skip
 
 
 def _look(part: Measured) -> Look:
     """What one look shows."""
-    tested = _tested(part)
+    _, judged = _tested(part)
     assert part.over is not None, "a look knows which runs are over"
     over: Flags = np.all(part.over, axis=1)
     of, against = part.sides
     inert = np.array([pair in part.inert for pair in part.family], dtype=bool)
-    return Look(len(part.seeds), tested.p, _within(part, tested), inert, over[of] & over[against])
+    return Look(len(part.seeds), judged.p, judged.p_equivalent, inert, over[of] & over[against])
 
 
-def _tested(measured: Measured) -> Differences:
-    """Every comparison of the family, by its own pairs or, declared, by one pooled error."""
-    values = measured.values[measured.metric.name]
+def _tested(measured: Measured) -> tuple[Differences, Judged]:
+    """Every comparison of the family, and what its verdict speaks of: by its own pairs or as the study declares."""
+    values, margin = measured.values[measured.metric.name], measured.metric.minimum_effect
     of, against = measured.sides
     tested = measured.compare(of, against, measured.alpha)
     error = pooled_error(values) if measured.pools else None
-    return tested if error is None else pool(tested, values[of], values[against], error)
+    if error is not None:
+        tested = pool(tested, values[of], values[against], error)
+    if measured.flips:
+        return tested, by_sign_flip(tested, values[of], values[against], measured.alpha, margin)
+    return tested, by_t(tested, measured.alpha, margin)
 
 
-def _within(measured: Measured, tested: Differences) -> Array:
-    """The p of equivalence of each comparison; NaN where the study has no `minimum_effect`."""
-    margin = measured.metric.minimum_effect
-    if not margin:
-        return np.full(len(tested.p), np.nan)
-    return equivalence(tested.estimate, tested.se, tested.df, margin)
-
-
-def _rows(measured: Measured, tested: Differences, adjusted: Array) -> list[Row]:
-    """The rows by the seeds of `measured`."""
+def _rows(measured: Measured, tested: Differences, judged: Judged, adjusted: Array, equivalent: Array) -> list[Row]:
+    """The rows by the seeds of `measured`. adjusted, equivalent: of `judged`, p and p_equivalent after correction."""
     index = {name: i for i, name in enumerate(measured.variants)}
     summary = measured.summary
-    effects = _effects(measured, tested, adjusted, _within(measured, tested) * ALPHA / measured.alpha)
+    effects = _effects(measured, tested, judged, adjusted, equivalent)
     also = _also(measured)
-    fallen = collapsed(measured.values[measured.metric.name], measured.metric.better)
+    values = measured.values[measured.metric.name]
+    fallen = collapsed(values, measured.metric.better)
+    fallen |= at_chance(values, measured.metric.name)[:, None] & np.isfinite(values)
     rows = []
     for row in measured.asked:
         i = index[row.variant]
@@ -230,14 +251,15 @@ _NO_EFFECT: Mapping[str, Any] = {
 
 
 def _effects(
-    measured: Measured, tested: Differences, adjusted: Array, within: Array
+    measured: Measured, tested: Differences, judged: Judged, adjusted: Array, equivalent: Array
 ) -> dict[tuple[str, str], dict[str, Any]]:
     """The fields of a row that come from its comparison, by (variant, compared_with)."""
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     metric = measured.metric
     better = 1 if metric.better == "higher" else -1
-    needed, at_most = _more_seeds(measured, tested)
+    needed = _more_seeds(measured, tested, adjusted)
     differs = {(row.variant, row.compared_with): row.differs for row in measured.asked}
+    failed = {name: sum(why.values()) for name, why in zip(measured.variants, measured.failures, strict=True)}
     effects = {}
     for i, (variant, reference) in enumerate(measured.family):
         sign = better * direction(tricks[variant], tricks[reference], differs[variant, reference])
@@ -245,31 +267,30 @@ def _effects(
         estimate = _number(tested.estimate[i])
         decided = None
         if estimate is not None:
-            decided = verdict(sign * estimate, adjusted[i], within[i], inert)
+            decided = verdict(sign * estimate, adjusted[i], equivalent[i], inert)
         more, less = int(tested.more[i]), int(tested.less[i])
         effects[variant, reference] = {
             "pairs": int(tested.pairs[i]),
             "delta": estimate,
-            "delta_ci_low": _number(tested.ci_low[i]),
-            "delta_ci_high": _number(tested.ci_high[i]),
+            "delta_ci_low": _number(judged.ci_low[i]),
+            "delta_ci_high": _number(judged.ci_high[i]),
             "delta_low": _number(tested.low[i]),
             "delta_high": _number(tested.high[i]),
-            "p": _number(tested.p[i]),
+            "p": _number(judged.p[i]),
             "p_adjusted": _number(adjusted[i]),
-            "test": "" if estimate is None else _test(tested, i),
+            "p_equivalent": _number(equivalent[i]),
+            "equivalence_ci_low": _number(judged.within_low[i]),
+            "equivalence_ci_high": _number(judged.within_high[i]),
+            "test": "" if estimate is None else judged.test[i],
             "verdict": decided,
+            "qualifier": qualifier(decided, failed[variant] != failed[reference], equivalent[i], metric.minimum_effect),
             "more_seeds": needed[i] if decided == "inconclusive" else None,
-            "more_seeds_upper": at_most[i] if decided == "inconclusive" else None,
             "identical": bool(tested.identical[i]),
             "no_spread": bool(tested.no_spread[i]),
             "seeds_better": more if better > 0 else less,
             "seeds_worse": less if better > 0 else more,
         }
     return effects
-
-
-def _test(tested: Differences, i: int) -> str:
-    return "pooled t" if tested.pooled[i] else "paired t" if tested.paired[i] else "Welch t"
 
 
 def direction(row: Sequence[str], reference: Sequence[str], differs: Sequence[str] = ()) -> int:
@@ -296,29 +317,41 @@ def verdict(better_by: float, p_adjusted: float, p_equivalence: float, inert: bo
     return "equivalent" if p_equivalence < ALPHA else "inconclusive"
 
 
-def _more_seeds(measured: Measured, tested: Differences) -> tuple[list[int | None], list[int | None]]:
-    """Of each comparison, the further seeds at which an effect of `minimum_effect` (else its own) would show.
+def qualifier(decided: Verdict | None, lopsided: bool, p_equivalent: float, margin: float | None) -> str | None:
+    """What a verdict holds for, and by how much. lopsided: more runs failed on one side than on the other.
 
-    By the spread of its differences, and by the upper limit of that spread, which few seeds underestimate.
+    Runs that fail are not a random part: where one side lost some, the rest are another kind of run than the other's.
     """
+    if decided not in ("helps", "hurts", "equivalent"):
+        return None
+    parts = ["among finished runs"] * lopsided
+    if margin and decided != "equivalent" and p_equivalent < ALPHA:
+        parts.append(f"by less than {margin:g}")
+    return ", ".join(parts) or None
+
+
+def _more_seeds(measured: Measured, tested: Differences, adjusted: Array) -> list[int | None]:
+    """Of each comparison, the further seeds with which its verdict would find an effect of `minimum_effect`.
+
+    At the level that an open row needs, Holm's over all open rows, and by the upper limit of the spread, which few
+    seeds underestimate. None without a `minimum_effect`: an effect as large as the one seen is no aim.
+    """
+    effect = measured.metric.minimum_effect
+    if not effect:
+        return [None] * len(measured.family)
     summary = measured.summary
     one, other = measured.sides
     v1, v2 = summary.std[one] ** 2, summary.std[other] ** 2
-    effect = measured.metric.minimum_effect or np.abs(tested.estimate)
     have = np.where(tested.paired, tested.pairs, np.minimum(summary.n[one], summary.n[other]))
     with np.errstate(invalid="ignore", divide="ignore"):
         welch = (v1 + v2) ** 2 / (v1**2 + v2**2)
         own = np.where(tested.paired, 1.0, welch)
         pooled = tested.df / np.maximum(np.where(tested.paired, tested.pairs, 2) - 1, 1)
         df_per_seed = np.where(tested.pooled, np.maximum(pooled, own), own)
-    further: list[list[int | None]] = []
-    for std in (tested.std, upper_std(tested.std, tested.df)):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            standardized = np.where(np.isfinite(tested.se), effect / std, np.nan)
-        needed = seeds_needed(standardized, df_per_seed, measured.alpha)
-        # Power counts on alpha for one test; where that many seeds are there and the row is still open, one more.
-        further.append([int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)])
-    return further[0], further[1]
+        standardized = np.where(np.isfinite(tested.se), effect / upper_std(tested.std, tested.df), np.nan)
+    needed = seeds_needed(standardized, df_per_seed, measured.last_alpha / measured.open_rows(adjusted))
+    # Where that many seeds are there and the row is still open, one more.
+    return [int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)]
 
 
 def _also(measured: Measured) -> list[dict[str, AlsoValue]]:

@@ -31,7 +31,8 @@ HEADINGS: Mapping[Verdict | None, str] = {
 class Claim:
     """What may be said of one comparison. subject: of what; where: ` in full`; brief: both with the numbers.
 
-    head and rest: the sentence, which a colon parts. delta: the row's difference, 0 where there is none.
+    head and rest: the sentence, which a colon parts. delta: the row's difference, 0 where there is none. lopsided: more
+    runs failed on one side than on the other, so it holds among finished runs only.
     """
 
     verdict: Verdict | None
@@ -43,6 +44,7 @@ class Claim:
     head: str
     rest: str
     delta: float = 0.0
+    lopsided: bool = False
 
     @property
     def text(self) -> str:
@@ -120,10 +122,10 @@ def _claim(row: Row, named: Names, digits: int) -> Claim:
     verdict: Verdict = row.verdict or "inconclusive"  # None: before the first look of adaptive seeds is over
     stopped = [f"settled at look {row.look}, so it got no further seeds"] if row.stopped_early else []
     parts = [rest, *_open(row, named), *stopped, *_collapsed(row)]
-    head = _head(row, subject, where, named)
-    brief = f"{subject}{where} {said}"
+    head = _head(row, subject, where, named) + _qualified(row, named)
+    brief = f"{subject}{where}{_qualified(row, named)} {said}"
     text = f"{'; '.join(parts)}."
-    return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta)
+    return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta, row.lopsided)
 
 
 def _subject(row: Row, named: Names) -> tuple[str, str, str]:
@@ -148,13 +150,18 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
 def _numbers(row: Row, digits: int) -> str:
     """`95 % CI −10.6 to −2.8, n = 10, p = 0.019`; what n forbids is left out."""
     parts = []
-    if row.delta_ci_low is not None and row.delta_ci_high is not None:
+    if row.verdict == "equivalent" and row.equivalence_ci_low is not None and row.equivalence_ci_high is not None:
+        covers = percent(2 * row.confidence - 1)
+        parts.append(f"{covers} CI {_range(row.equivalence_ci_low, row.equivalence_ci_high, digits)}")
+    elif row.delta_ci_low is not None and row.delta_ci_high is not None:
         parts.append(f"{percent(row.confidence)} CI {_range(row.delta_ci_low, row.delta_ci_high, digits)}")
     elif row.pairs == 2 and row.delta_low is not None and row.delta_high is not None:
         parts.append(_range(row.delta_low, row.delta_high, digits))
-    parts.append(f"n = {row.pairs}" if row.pairs else f"n = {row.n}, unpaired")
-    if row.p_adjusted is not None:
-        parts.append("p < 0.001" if row.p_adjusted < 0.001 else f"p = {row.p_adjusted:.3f}")
+    parts.append(f"n = {row.n}, unpaired" if row.test == "Welch t" or not row.pairs else f"n = {row.pairs}")
+    p = row.p_equivalent if row.verdict == "equivalent" else row.p_adjusted
+    if p is not None:
+        of = " of equivalence" if row.verdict == "equivalent" else ""
+        parts.append(f"p{of} < 0.001" if p < 0.001 else f"p{of} = {p:.3f}")
     return ", ".join(parts)
 
 
@@ -181,6 +188,14 @@ def _head(row: Row, subject: str, where: str, named: Names) -> str:
             return f"Not decided for {subject}{where}"
 
 
+def _qualified(row: Row, named: Names) -> str:
+    """What a verdict holds for, and that it is smaller than the effect that matters."""
+    if row.qualifier is None or row.placebo:
+        return ""
+    small = f", by less than {number(named.minimum_effect or 0.0)}{named.points}"
+    return " among finished runs" * row.lopsided + small * ("by less" in row.qualifier)
+
+
 def _is_variant(row: Row, named: Names) -> bool:
     """Whether a row is compared as what it is: it stands on another base, or no trick differs."""
     reference = row.compared_with or ""
@@ -201,11 +216,10 @@ def _open(row: Row, named: Names) -> list[str]:
     low, high = row.delta_ci_low, row.delta_ci_high
     if low is None or high is None:
         return [f"with fewer than {MINIMUM_N} seeds nothing is tested"]
-    alone = low > 0 or high < 0
     said = "the interval alone leaves out 0, but the difference does not survive correction"
-    parts = [said if alone else "the interval holds gains and losses"]
+    parts = [said if row.corrected_away else "the interval holds gains and losses"]
     if row.more_seeds is not None:
-        size = f"an effect of {number(named.minimum_effect)}" if named.minimum_effect else "an effect of that size"
+        size = f"an effect of {number(named.minimum_effect or 0.0)}"
         parts.append(f"about {row.more_seeds} more seed{'s' * (row.more_seeds > 1)} would show {size}")
     return parts
 
@@ -213,6 +227,8 @@ def _open(row: Row, named: Names) -> list[str]:
 def _collapsed(row: Row) -> list[str]:
     if not row.collapsed:
         return []
+    if len(row.collapsed) == row.n:
+        return [f"every seed of {row.variant} is at chance"]
     seeds = in_words([f"seed {seed}" for seed in row.collapsed])
     return [f"{seeds} of {row.variant} collapsed, so mean and t say little"]
 
@@ -221,6 +237,9 @@ def tally(found: Sequence[Claim]) -> str:
     """`Of 6 comparisons, 2 help and 4 are not decided.`"""
     count = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in ORDER}
     parts = [f"{count[verdict]} {what[count[verdict] > 1]}" for verdict, what in _TALLY.items() if count[verdict]]
+    unsure = sum(claim.lopsided for claim in found)
+    if unsure:
+        parts[-1] += f"; of these verdicts {unsure} hold{'s' * (unsure == 1)} among finished runs only"
     return f"Of {len(found)} comparison{'s' * (len(found) != 1)}, {in_words(parts)}."
 
 
@@ -236,7 +255,8 @@ def decided(found: Sequence[Claim], verdict: Verdict) -> list[str]:
     where: dict[str, list[str]] = {}
     for claim in found:
         if claim.verdict == verdict and claim.subject != PLACEBO:
-            where.setdefault(claim.subject, []).append(claim.where.strip())
+            subject = claim.subject + " among finished runs" * claim.lopsided
+            where.setdefault(subject, []).append(claim.where.strip())
     alone = len({place for places in where.values() for place in places}) < 2
     return [
         f"{subject} ({', '.join(places)})" if not alone and any(places) else subject

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ablate.analysis import results
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.analysis.verdicts import Measured, best
@@ -16,7 +18,7 @@ from ablate.records import Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
-from ablate.text import in_words, number, percent, seeds_in_words
+from ablate.text import in_words, number, seeds_in_words
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell, TestUse
@@ -40,8 +42,8 @@ def paragraph(
         *_pairs(record, measured),
         *_tests(measured, rows),
         *_equivalence(measured),
-        *_factorial(factorial),
-        *_missing(measured, cells),
+        *_factorial(factorial, measured),
+        *_missing(measured, cells, bool(record.imported)),
         *_plan(record, cells),
         *_made_with(record, provenance),
     ]
@@ -60,11 +62,21 @@ def _runs(record: PlanRecord, measured: Measured, cells: Sequence[StoredCell]) -
         return (
             f"We compare {counted} by {metric.name} ({metric.better} is better) from means, standard deviations and n."
         )
+    if record.imported and not _shared_seeds(measured):
+        n = sorted(set(measured.planned))
+        each = f"{n[0]} run{'s' * (n[0] != 1)}" if len(n) == 1 else f"{n[0]} to {n[-1]} runs"
+        return f"We compare {counted} by {metric.name} ({metric.better} is better), each with {each}: {runs} in all."
     each = adaptive.each_trained_with(measured) or seeds_in_words(measured.seeds)
     return (
         f"We compare {counted} by {metric.name} ({metric.better} is better) {at}, each trained with "
         f"{each}: {runs} run{'s' * (runs != 1)}."
     )
+
+
+def _shared_seeds(measured: Measured) -> bool:
+    """Whether any two variants have a seed in common; lines that name no seed are numbered, and share none."""
+    values = measured.values[measured.metric.name]
+    return bool((np.isfinite(values).sum(axis=0) > 1).any())
 
 
 def _pairs(record: PlanRecord, measured: Measured) -> list[str]:
@@ -86,8 +98,9 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
     against = {row.compared_with for row in rows if row.compared_with is not None}
     reference = f"with {next(iter(against))}" if len(against) == 1 else "with its reference"
     how = {
+        "sign flip": "an exact two-sided sign-flip test over the seeds that both share",
         "paired t": "a two-sided paired t test over the seeds that both share",
-        "Welch t": "Welch's two-sided t test where no seed is shared",
+        "Welch t": "Welch's two-sided t test where fewer than three seeds are shared",
         "pooled t": "a two-sided t test against the error pooled over all variants, seeds as blocks",
     }
     if tests == {"Welch t"}:
@@ -98,8 +111,8 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
         f"Each variant is compared {reference} by {named}; {several}a difference counts as established where "
         f"{'the adjusted p' if several else 'p'} < 0.05.",
         *adaptive.in_methods(measured),
-        f"Intervals are {percent(1 - measured.alpha)} t intervals of the mean difference, not adjusted for the number "
-        "of comparisons.",
+        f"Intervals are {adaptive.interval(measured)} {'sign-flip' if 'sign flip' in tests else 't'} intervals of the "
+        "mean difference, not adjusted for the number of comparisons.",
     ]
 
 
@@ -108,21 +121,24 @@ def _equivalence(measured: Measured) -> list[str]:
     if not margin or not measured.family:
         return []
     return [
-        f"Two variants count as equivalent where two one-sided t tests at {adaptive.level(measured)} (Schuirmann 1987) "
-        f"put their difference within ±{number(margin)}."
+        f"Two variants count as equivalent where two one-sided tests (Schuirmann 1987), adjusted by Holm's method over "
+        f"all comparisons, put their difference within ±{number(margin)}."
     ]
 
 
-def _factorial(factorial: bool) -> list[str]:
+def _factorial(factorial: bool, measured: Measured) -> list[str]:
     if not factorial:
         return []
+    error = "one error pooled over all variants" if measured.pools else "its own values, one of each seed"
     return [
-        "Main effects and interactions over the factorial are estimated by one ±1 model with seeds as blocks; effects "
-        "are adjusted by Holm's method, interactions by that of Benjamini and Hochberg (1995), as exploratory."
+        f"Main effects and interactions over the factorial are estimated by one ±1 model, each tested by {error} where "
+        "its variants share seeds; effects are adjusted by Holm's method, interactions by that of Benjamini and "
+        "Hochberg (1995), as exploratory."
     ]
 
 
-def _missing(measured: Measured, cells: Sequence[StoredCell]) -> list[str]:
+def _missing(measured: Measured, cells: Sequence[StoredCell], imported: bool) -> list[str]:
+    """What did not enter. imported: a file does not tell what failed elsewhere."""
     failed = len({cell.run for cell in cells if cell.state == "failed"})
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
     valueless = sum(counts.get(results.NO_VALUE, 0) for counts in measured.failures)
@@ -135,7 +151,7 @@ def _missing(measured: Measured, cells: Sequence[StoredCell]) -> list[str]:
         )
     if todo:
         said.append(f"{todo} run{'s' * (todo > 1)} had not been made when this was written.")
-    return said or ["No run failed or was left out."]
+    return said or ["No run failed or was left out."] * (not imported)
 
 
 def _enter(count: int) -> str:
@@ -182,12 +198,22 @@ def limits(
 ) -> list[str]:
     """What these numbers do not show, in sentences. tuned: the study searched hyperparameters, too."""
     return [
+        *_lopsided(rows),
         *_not_decided(rows),
         *_designs(measured, record),
         *_chosen(rows, measured),
         *_dev(record, measured, uses),
         *_scope(record, measured, tuned),
     ]
+
+
+def _lopsided(rows: Sequence[Row]) -> list[str]:
+    """Verdicts between sides that lost different numbers of runs."""
+    named = list(dict.fromkeys(row.variant for row in rows if row.lopsided))
+    return [
+        f"What is said of {in_words(named)} holds among finished runs: more runs failed on one side than on the other, "
+        "and how those would have ended is not known."
+    ] * bool(named)
 
 
 def _not_decided(rows: Sequence[Row]) -> list[str]:
@@ -221,10 +247,20 @@ def _chosen(rows: Sequence[Row], measured: Measured) -> list[str]:
     found = best(rows, measured.metric.better)
     if found is None or len({row.variant for row in rows}) < 2 or measured.degenerate is not None:
         return []
-    return [
-        f"{found.variant} was chosen as the best mean by the numbers shown here, so its own mean is optimistic; "
-        "whether it is better than the next best was not tested."
-    ]
+    chosen = f"{found.variant} was chosen as the best mean by the numbers shown here, so its own mean is optimistic"
+    others = [row for row in rows if row.variant != found.variant]
+    second = best(others, measured.metric.better)
+    against = {found.variant, second.variant} if second else set()
+    tested = next((r for r in rows if {r.variant, r.compared_with} == against and r.p_adjusted is not None), None)
+    if tested is None or second is None:
+        return [f"{chosen}; whether it is better than the next best was not tested."]
+    return [f"{chosen}; its difference from the next best, {second.variant}, is {_SAID[tested.verdict or '']}."]
+
+
+_SAID = {
+    "helps": "established", "hurts": "established", "equivalent": "within the minimum effect", "inert": "nothing",
+    "inconclusive": "not decided", "": "not decided",
+}  # fmt: skip
 
 
 def _dev(record: PlanRecord, measured: Measured, uses: Sequence[TestUse]) -> list[str]:

@@ -275,7 +275,12 @@ def _support(of: Material) -> Section:
 
 
 def _sentences(found: Sequence[Claim]) -> Bullets:
-    return Bullets(tuple(line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found))
+    """Heads are bold, but not where the sides differ in failures."""
+    return Bullets(
+        tuple(
+            line(claim.text) if claim.lopsided else line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found
+        )
+    )
 
 
 def _in_brief(found: Sequence[Claim]) -> Iterator[Line]:

@@ -15,6 +15,7 @@ from tabulate import tabulate
 
 from ablate.analysis import results
 from ablate.analysis.comparisons import ALPHA
+from ablate.analysis.looks import levels
 from ablate.analysis.power import MOST_SEEDS, Proposal, Visible, least_s, proposals, proposed, visible
 from ablate.errors import AblateError, StudyError
 from ablate.records import DesignUse, Json
@@ -58,14 +59,20 @@ def power_of(found: Planned, store: Reader | None, sd: float | None = None) -> A
     else:
         measured = _measured(found.study.name, store)
         spreads, source = [(v, r, *measured.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
-    looks = len(found.study.analysis.get("looks") or [seeds])
-    rows = visible(spreads, seeds, metric.minimum_effect, ALPHA / looks)
+    level = _level(found)
+    rows = visible(spreads, seeds, metric.minimum_effect, level)
     if not rows:
         raise AblateError(
             f"the database holds no spread of {found.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), or "
             "give the standard deviation of a difference between equal seeds: --sd 0.6."
         )
     return Answer(_power_text(rows, seeds, metric.minimum_effect), _power_notes(rows, found, source), _records(rows))
+
+
+def _level(found: Planned) -> float:
+    """Of one test with all seeds: of adaptive seeds, at the last look."""
+    looks = found.study.analysis.get("looks")
+    return float(levels(looks)[-1]) if looks else ALPHA
 
 
 def _measured(study: str, store: Reader | None) -> dict[tuple[str, str], tuple[float | None, int]]:
@@ -102,7 +109,7 @@ def _seeds(count: int | None) -> str:
 
 def _power_notes(rows: Sequence[Visible], found: Planned, source: str) -> tuple[str, ...]:
     metric, looks = found.study.metric, found.study.analysis.get("looks") or []
-    at = f"{ALPHA:g} / {len(looks)}" if len(looks) > 1 else f"{ALPHA:g}"
+    at = f"{_level(found):.2g}"
     notes = [
         f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at {at} finds with a "
         f"power of 80 %; after Holm, at worst: at {at} / {len(rows)}, the first of the {len(rows)} comparisons.",

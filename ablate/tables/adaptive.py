@@ -8,17 +8,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ablate.analysis.comparisons import ALPHA
+from ablate.analysis.looks import levels
 from ablate.records import Row
-from ablate.text import joined, listed, percent
+from ablate.text import in_words, joined, listed, percent
 
 if TYPE_CHECKING:
     from ablate.analysis.verdicts import Measured
 
 
 def level(measured: Measured) -> str:
-    """The level of one test as text: `0.05`, and of three looks `0.05 / 3`."""
-    count = len(measured.looks)
-    return f"{ALPHA:g} / {count}" if count > 1 else f"{ALPHA:g}"
+    """The level of one test as text: `0.05`, and of three looks `0.0034, 0.0093 and 0.037`."""
+    if len(measured.looks) < 2:
+        return f"{ALPHA:g}"
+    return in_levels([len(part.seeds) for part in measured.looks])
+
+
+def in_levels(sizes: Sequence[int]) -> str:
+    return in_words([f"{at:.2g}" for at in levels(sizes)], most=len(sizes))
+
+
+def interval(measured: Measured) -> str:
+    """What the intervals cover: `95 %`, and of adaptive seeds `99.7 %, 99.1 % or 96.3 % (by look)`."""
+    if len(measured.looks) < 2:
+        return percent(1 - measured.alpha)
+    covers = [percent(1 - part.alpha) for part in measured.looks]
+    return f"{', '.join(covers[:-1])} or {covers[-1]} (by look)"
 
 
 def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) -> list[str]:
@@ -32,10 +46,11 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
     count, course = len(sizes), measured.course
     sentences = [
         f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
-        "stands as at that look; the others, and what they are compared with, go on to the next. Each look tests at "
-        f"{level(measured)}: p is Holm's over the comparisons that no earlier look found different, times {count}, and "
-        f"intervals cover {percent(1 - measured.alpha)}, so that over all rows and looks the chance of any false helps "
-        f"or hurts is at most {percent(ALPHA)}, whatever stops a row."
+        "stands as at that look; the others, and what they are compared with, go on to the next. The looks test at "
+        f"{level(measured)}, by the squares of their seeds: p is Holm's over the comparisons that no earlier look "
+        f"found different, divided by the look's share of {ALPHA:g}, and intervals cover {interval(measured)}, so that "
+        f"over all rows and looks the chance of any false helps or hurts is at most {percent(ALPHA)}, whatever stops a "
+        "row."
     ]
     stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
     if stopped:
@@ -83,8 +98,9 @@ def in_methods(measured: Measured) -> list[str]:
         return []
     return [
         f"Seeds were added at {count} looks: a variant stopped at the look that settled its verdict and is shown as at "
-        f"that look. Holm's method is applied at each look at {level(measured)} to the comparisons not yet established "
-        f"(p is multiplied by {count}), which keeps the family-wise error over all looks at {ALPHA:g}."
+        f"that look. Holm's method is applied to the comparisons not yet established, at {level(measured)} at one look "
+        f"after the other (p is divided by the look's share of {ALPHA:g}), which keeps the family-wise error over all "
+        f"looks at {ALPHA:g}."
     ]
 
 
@@ -101,7 +117,7 @@ def under_view(measured: Measured) -> list[str]:
 
 def in_plan(looks: Sequence[int], least: int, most: int) -> str:
     """What a plan says. least, most: runs, where every verdict is settled at the first look, and where none is."""
-    tests = f"each of the {len(looks)} looks tests at {ALPHA:g} / {len(looks)}." if len(looks) > 1 else "one look."
+    tests = f"the looks test at {in_levels(looks)}, {ALPHA:g} in all." if len(looks) > 1 else "one look."
     return (
         f"Adaptive seeds, looks at {joined(looks)}: {least} runs at least, where the first look settles every row, "
         f"{most} at most; {tests}"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ablate.analysis import factorial as effects
-from ablate.analysis.comparisons import ALPHA, Array, CellMeans, summarise
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, CellMeans, summarise
 from ablate.analysis.factorial import Estimated, Factor, Factorial, Term
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
@@ -50,12 +50,26 @@ def made(
 
 @dataclass(frozen=True)
 class Measured:
-    """The variants of a study that form a factorial, and their means. names: in the order of design.cells."""
+    """The variants of a study that form a factorial, and their means. names: in the order of design.cells.
+
+    shared: their values at the seeds that all of them have, by which each term is tested; None: by one pooled error.
+    """
 
     design: Factorial
     names: tuple[str, ...]
     fitted: CellMeans
+    shared: Array | None
+    flips: bool
     notes: tuple[str, ...]
+
+    @property
+    def estimated(self) -> Estimated:
+        return effects.estimate(self.design, self.fitted, self.shared, flips=self.flips)
+
+    @property
+    def mean(self) -> Array:
+        """Of each cell, as the terms are estimated from it."""
+        return self.fitted.mean if self.shared is None else np.asarray(self.shared.mean(axis=1))
 
 
 def factors_of(found: Results) -> tuple[Factor, ...]:
@@ -102,16 +116,24 @@ def _factorial(found: Results, view: str) -> Measured:
             f"{view} need every combination, and there is no result yet of {listed(empty)}: `ablate run`, or "
             "--retry-failed where they failed."
         )
-    fitted = measured.fit(chosen)
-    if not fitted.connected:
+    fitted, shared = measured.fit(chosen), _shared(found, values)
+    if shared is None and not fitted.connected:
         raise AblateError(
             f"{view} need seeds that tie all variants together; here some variants share seeds and others share none "
             "with them. Finish the study's missing runs first."
         )
-    return Measured(design, names, fitted, tuple(_factorial_notes(found, design, chosen, fitted)))
+    told = tuple(_factorial_notes(found, design, chosen, fitted, shared))
+    return Measured(design, names, fitted, shared, measured.flips, told)
 
 
-def _factorial_notes(found: Results, design: Factorial, chosen: Sequence[int], fitted: CellMeans) -> list[str]:
+def _shared(found: Results, values: Array) -> Array | None:
+    """The values by which each term is tested for itself, unless the study declares one pooled error."""
+    return None if found.measured.pools or found.measured.given is not None else effects.shared_by_all(values)
+
+
+def _factorial_notes(
+    found: Results, design: Factorial, chosen: Sequence[int], fitted: CellMeans, shared: Array | None
+) -> list[str]:
     """Which runs the view rests on, and what to hold against one pooled error."""
     measured = found.measured
     n = sorted(set(fitted.n.tolist()))
@@ -122,8 +144,15 @@ def _factorial_notes(found: Results, design: Factorial, chosen: Sequence[int], f
         f"From {shape} the combinations of {listed(design.tricks)}: {len(chosen)} variants, {each} each "
         f"({int(fitted.n.sum())} runs), {seeds}."
     ]
-    if fitted.blocks and len(n) > 1:
+    there = np.isfinite(measured.values[measured.metric.name][list(chosen)])
+    if shared is not None and not there[:, there.any(axis=0)].all():
+        said.append(
+            f"Runs are missing: everything here is of the {shared.shape[1]} seeds that all these variants have."
+        )
+    elif shared is None and fitted.blocks and len(n) > 1:
         said.append("Runs are missing, so the means are least squares over variants and seeds.")
+    if shared is None and fitted.blocks and not measured.pools and fitted.df >= effects.MINIMUM_DF:
+        said.append(f"Fewer than {MINIMUM_N} seeds that all these variants have, so one error pooled over all of them.")
     others = [name for i, name in enumerate(measured.variants) if i not in chosen]
     if others:
         said.append(f"Not part of it: {listed(others)}.")
@@ -131,8 +160,7 @@ def _factorial_notes(found: Results, design: Factorial, chosen: Sequence[int], f
     if constant:
         said.append(f"The same in all of these variants, so without an effect here: {listed(constant)}.")
     names = [measured.variants[i] for i in chosen]
-    spread = notes.spreads(names, fitted.residual_std, " with the seeds taken out" if fitted.blocks else "")
-    spread = spread or notes.spreads(names, measured.summary.take(chosen).std)
+    spread = notes.spreads(names, fitted, measured.summary.take(chosen).std) if shared is None else ""
     return [*said, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
 
 
@@ -141,7 +169,7 @@ def _factorial_notes(found: Results, design: Factorial, chosen: Sequence[int], f
 
 def effects_view(found: Results) -> ViewData:
     factorial = _factorial(found, "effects")
-    estimated = effects.estimate(factorial.design, factorial.fitted)
+    estimated = factorial.estimated
     family = f"Holm over the {len(estimated.effects)} effects of this view"
     said = [
         "Effect = mean with the trick minus mean without it, over all settings of the others, in the unit of "
@@ -155,7 +183,7 @@ def effects_view(found: Results) -> ViewData:
 
 def interactions_view(found: Results) -> ViewData:
     factorial = _factorial(found, "interactions")
-    estimated = effects.estimate(factorial.design, factorial.fitted)
+    estimated = factorial.estimated
     if not estimated.interactions and len(factorial.design.varied) < 2:
         raise AblateError("an interaction takes two tricks, and this study varies one only.")
     family = (
@@ -179,7 +207,7 @@ def interactions_of(found: Results) -> tuple[Interaction, ...]:
     AblateError where the study has no factorial, or one trick only.
     """
     factorial = _factorial(found, "interactions")
-    terms = effects.estimate(factorial.design, factorial.fitted).interactions
+    terms = factorial.estimated.interactions
     if not terms:
         raise AblateError("an interaction takes two tricks that can be told apart, and this study has none.")
     chosen = [found.measured.variants.index(name) for name in factorial.names]
@@ -194,7 +222,7 @@ def _interaction(factorial: Measured, values: Array, term: Term) -> Interaction:
     for a, b in ((False, False), (True, False), (False, True), (True, True)):
         cells = np.flatnonzero(first[a] & second[b])
         if len(cells):
-            mean = float(factorial.fitted.mean[cells].mean())
+            mean = float(factorial.mean[cells].mean())
             own = summarise(values[cells].mean(axis=0, keepdims=True))  # NaN where a cell lacks the seed
             half = float(own.ci_high[0] - own.mean[0])
             known = np.isfinite(half)
@@ -216,13 +244,28 @@ def _sides(design: Factorial, choice: str) -> dict[bool, NDArray[np.bool_]]:
 
 
 def _method(estimated: Estimated, family: str) -> list[str]:
+    if estimated.method == "own":
+        return [
+            f"Each is tested by its own values, one of each seed: 95 % t intervals, {estimated.df:g} degrees of "
+            f"freedom; p adjusted by {family}."
+        ]
+    if estimated.method == "sign flip":
+        return [
+            "Each is tested by sign flips of its own values, one of each seed, as the study declares: exact 95 % "
+            f"intervals; p adjusted by {family}."
+        ]
     if estimated.method == "model":
         return [f"95 % t intervals, {estimated.df:g} degrees of freedom of the error; p adjusted by {family}."]
     if estimated.method == "lenth":
         return [
             "One run per variant, so there is no error to test against: Lenth's method takes it from the smaller half "
-            f"of all contrasts ({estimated.df:.3g} degrees of freedom), which holds if most effects are nothing. 95 % "
-            f"intervals are his margin of error; p adjusted by {family}."
+            f"of all contrasts, which holds if most effects are nothing. 95 % intervals are {estimated.limit:.3g} of "
+            f"his standard errors, simulated for this number of contrasts; p adjusted by {family}."
+        ]
+    if estimated.method == "few":
+        return [
+            "One run per variant, so there is no error to test against, and three contrasts are too few for Lenth's "
+            "method to take it from: nothing here can be shown; no interval, no p."
         ]
     return ["There are too few runs, or no spread between them, for an error to test against: no interval, no p."]
 
@@ -311,12 +354,14 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     empty = [measured.variants[i] for i, row in zip(first, values, strict=True) if not np.isfinite(row).any()]
     fitted = None if empty else measured.fit(first)
     design = effects.layout(factors, cells)
-    if fitted is None or not fitted.connected or design is None:
+    tied = fitted is not None and (fitted.connected or _shared(found, values) is not None)
+    if fitted is None or not tied or design is None:
         missing = listed(empty) if empty else "seeds that the variants share"
         raise AblateError(f"Shapley values need a result of every combination; missing: {missing}.")
-    said = _factorial_notes(found, design, first, fitted)
+    shared = _shared(found, values)
+    said = _factorial_notes(found, design, first, fitted, shared)
     if any(len(factor.levels) > 1 for factor in factors):
         said.append("Tricks of several levels stand at their first level.")
-    if fitted.df < effects.MINIMUM_DF:
+    if shared is None and fitted.df < effects.MINIMUM_DF:
         said.append("One run per variant, or too few: no standard errors.")
-    return effects.shapley(design, fitted), said
+    return effects.shapley(design, fitted, shared), said

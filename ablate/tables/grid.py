@@ -98,7 +98,8 @@ class _Column:
 
 def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks,
-    ¶ rows that adaptive seeds stopped early. Bold is only what survives correction.
+    ¶ rows that adaptive seeds stopped early, § rows that the correction alone leaves open. Bold is only what survives
+    correction, and not where the sides differ in failures.
     """
     if isinstance(data, ViewData):
         return _view_grid(data, options)
@@ -288,13 +289,20 @@ def _mean(row: Row, digits: int, single: bool) -> str:
 
 
 def _delta(row: Row, digits: int, single: bool) -> Entry:
-    return Entry(_difference(row, digits, single), number=True, bold=row.verdict in ("helps", "hurts"))
+    return Entry(_difference(row, digits, single), number=True, bold=_established(row))
+
+
+def _established(row: Row) -> bool:
+    return row.verdict in ("helps", "hurts") and not row.lopsided
 
 
 def _difference(row: Row, digits: int, single: bool) -> str:
     if row.delta is None:
         return "–" if row.compared_with is not None else ""
     text = fixed(row.delta, digits, sign=True)
+    if row.verdict == "equivalent" and row.equivalence_ci_low is not None and row.equivalence_ci_high is not None:
+        low, high = (fixed(bound, digits, sign=True) for bound in (row.equivalence_ci_low, row.equivalence_ci_high))
+        return f"{text} ({percent(2 * row.confidence - 1)}: {low} to {high})"
     if row.delta_ci_low is not None and row.delta_ci_high is not None:
         low, high = (fixed(bound, digits, sign=True) for bound in (row.delta_ci_low, row.delta_ci_high))
         return f"{text} ({low} to {high})"
@@ -320,10 +328,10 @@ def _chance(p: float) -> str:
 
 
 def _verdict(row: Row) -> Entry:
-    text: str = row.verdict or ""
+    text = row.judged + " §" * row.corrected_away
     if row.verdict == "inconclusive" and row.more_seeds is not None:
         text += f" (+{row.more_seeds} seed{'s' if row.more_seeds > 1 else ''})"
-    return Entry(text, bold=row.verdict in ("helps", "hurts"))
+    return Entry(text, bold=_established(row))
 
 
 def _further(value: AlsoValue, n: int, digits: int) -> str:

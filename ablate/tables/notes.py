@@ -8,28 +8,38 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from ablate.analysis.comparisons import MINIMUM_N, pooled_error, seed_correlation
+import numpy as np
+from numpy.typing import NDArray
+
+from ablate.analysis.comparisons import (
+    ALPHA,
+    MINIMUM_N,
+    Array,
+    CellMeans,
+    correlation_at_most,
+    pairs_pay_from,
+    pooled_error,
+    seed_correlation,
+    spread_ratio_limit,
+)
 from ablate.analysis.results import NO_VALUE, PROVENANCE
 from ablate.analysis.verdicts import Measured, best, direction
 from ablate.records import COSTS, Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
-from ablate.text import listed, many, percent
+from ablate.text import listed, many
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
 
 
-CORRELATED = 0.1
-"""Below this correlation of seeds (in the median comparison), pairing is said to buy nothing."""
-
 MOST_RATIO = 2.0
-"""Standard deviations that differ by more than this are said wherever errors are pooled (CONTRACT)."""
+"""Standard deviations that differ by more than this, and by more than chance, are said wherever errors are pooled."""
 
 
 def notes(
@@ -38,13 +48,9 @@ def notes(
     record: PlanRecord,
     cells: Sequence[StoredCell],
     provenance: Mapping[str, Mapping[str, int]],
-    images: int | None = None,
     saved: int = 0,
 ) -> list[str]:
-    """Every sentence that this table needs. images: how many an accuracy in percent is measured on, where known.
-
-    saved: how many runs of the full plan adaptive seeds did not need.
-    """
+    """Every sentence that this table needs. saved: how many runs of the full plan adaptive seeds did not need."""
     once = list({(row.variant, row.compared_with): row for row in rows}.values())
     return [
         *_tests(once, measured),
@@ -52,13 +58,13 @@ def notes(
         _numbers(once, measured),
         *_verdicts(once, measured),
         *_failures(cells, measured),
+        *_lopsided(once),
         *_unfinished(cells),
         *_inert(once),
         *_degenerate(measured),
-        *_without_spread(once),
+        *_without_spread(once, measured),
         *_collapsed(once, measured),
         *_unpaired(measured),
-        *_images(once, images),
         *_best(once, measured),
         *_costs(measured),
         *_mixed(provenance),
@@ -92,32 +98,53 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
         return ["The study declares no comparison: nothing is tested."]
     if _single(measured):
         return ["One run of each variant: nothing is tested, and no difference has an interval."]
-    how = (
-        "Each row is tested by its own pairs: a two-sided paired t test over the seeds that it shares with its "
-        "comparison"
-    )
     error = pooled_error(measured.values[measured.metric.name]) if measured.pools else None
-    if error is not None:
-        blocks = ", seeds as blocks" if error.blocks else ""
-        how = (
-            "Each row is tested against one error pooled over all variants, as the study declares (`error: pooled`; "
-            f"cell means{blocks}; {error.df} degrees of freedom), two-sided t"
-        )
-    if measured.given is not None:
-        how = "Only means, standard deviations and n are known, so each row is tested by Welch's t test of two means"
+    welch = [row for row in rows if row.test == "Welch t"]
+    only = bool(welch) and len(welch) == sum(bool(row.test) for row in rows)
+    how = _how(measured, error, only)
     found = [
         f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
         f"{'that the study declares' if measured.declared else 'of this view'}."
     ]
     if error is not None:
-        uneven = _uneven(measured, error.residual_std)
+        uneven = _uneven(measured, error)
         found += [f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone."] * bool(
             uneven
         )
-    welch = [row.variant for row in rows if row.test == "Welch t"]
-    if welch and measured.given is None:
-        found.append(f"No seed shared with the comparison, so Welch's t test of the two means: {listed(welch)}.")
+    if measured.given is None:
+        none = [row.variant for row in welch if not row.pairs] if not only else []
+        few = [f"{row.variant} ({row.pairs})" for row in welch if row.pairs]
+        found += [f"No seed shared with the comparison, so Welch's t test of the two means: {listed(none)}."] * bool(
+            none
+        )
+        found += [
+            f"Fewer than {MINIMUM_N} seeds shared with the comparison, so Welch's t test over all runs of both: "
+            f"{listed(few)}."
+        ] * bool(few)
     return found
+
+
+def _how(measured: Measured, error: CellMeans | None, only_welch: bool) -> str:
+    """How rows are tested. only_welch: none of them has pairs."""
+    if measured.given is not None:
+        return "Only means, standard deviations and n are known, so each row is tested by Welch's t test of two means"
+    if error is not None:
+        blocks = ", seeds as blocks" if error.blocks else ""
+        return (
+            "Each row is tested against one error pooled over all variants, as the study declares (`error: pooled`; "
+            f"cell means{blocks}; {error.df} degrees of freedom), two-sided t"
+        )
+    if only_welch:
+        return "Each row is tested by Welch's two-sided t test over all runs of it and of its comparison"
+    if measured.flips:
+        return (
+            "Each row is tested by its own pairs, as the study declares (`test: sign_flip`): an exact two-sided "
+            "sign-flip test of its differences over the seeds that it shares with its comparison"
+        )
+    return (
+        "Each row is tested by its own pairs: a two-sided paired t test over the seeds that it shares with its "
+        "comparison"
+    )
 
 
 def _single(measured: Measured) -> bool:
@@ -125,12 +152,12 @@ def _single(measured: Measured) -> bool:
     return max(measured.planned, default=0) <= 1
 
 
-def _uneven(measured: Measured, residual_std: Iterable[float]) -> str:
-    """What there is to say of unequal spreads, with the seeds taken out or as the table shows them."""
+def _uneven(measured: Measured, error: CellMeans) -> str:
+    """What there is to say of unequal spreads, with the seeds taken out where they are blocks."""
     values = measured.values[measured.metric.name]
-    std = measured.summary.std
-    there = [name for name, row in zip(measured.variants, values, strict=True) if (row == row).any()]
-    return spreads(there, residual_std, " with the seeds taken out") or spreads(measured.variants, std)
+    there = np.isfinite(values).any(axis=1)
+    named = [measured.variants[i] for i in np.flatnonzero(there)]
+    return spreads(named, error, measured.summary.std[there])
 
 
 def _numbers(rows: Sequence[Row], measured: Measured) -> str:
@@ -145,14 +172,14 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
         if len(planned) == 1
         else f"{min(planned, default=0)} to {max(planned, default=0)} seeds"
     )
-    interval = percent(1 - measured.alpha)
-    shared = any(row.pairs for row in rows)
+    interval = adaptive.interval(measured) + (" sign-flip" if measured.flips else " t")
+    shared = any(row.pairs for row in rows if row.test != "Welch t")
     difference = "the mean difference over shared seeds" if shared else "the difference of the means"
     text = f"{metric.name} ({metric.better} is better) at {at}; {seeds} planned per variant. n: seeds that are done; "
     text += (
         f"Δ: {difference} (row - comparison)."
         if _single(measured)
-        else f"±: their standard deviation; Δ: {difference} (row - comparison) with its own {interval} t interval, not "
+        else f"±: their standard deviation; Δ: {difference} (row - comparison) with its own {interval} interval, not "
         "adjusted for the number of rows."
     )
     if metric.at == "best":
@@ -177,18 +204,26 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
     )
     if margin:
         text += (
-            f"; equivalent = two one-sided t tests put the difference within ±{margin:g} (p < "
-            f"{adaptive.level(measured)}, not adjusted)"
+            f"; equivalent = two one-sided tests put the difference within ±{margin:g} (p < {ALPHA:g} by Holm over the "
+            f"tests of all rows)"
         )
+        if any(row.verdict == "equivalent" for row in rows):
+            text += ", and Δ stands there with the interval that these tests speak of"
     else:
         text += "; without a minimum_effect in the study nothing can be called equivalent"
     found = [] if _single(measured) else [text + "."]
     if any(row.more_seeds is not None for row in rows):
-        size = f"an effect of {margin:g}" if margin else "an effect as large as the one observed"
+        still = measured.open_rows(np.array([math.nan if row.p_adjusted is None else row.p_adjusted for row in rows]))
         found.append(
-            f"(+k seeds): with about k more seeds a single test at {adaptive.level(measured)} would find {size} "
-            "with a power of 80 %, if the spread of these few seeds is the true one. "
-            + _at_most([row for row in rows if row.more_seeds is not None])
+            f"(+k seeds): with k more seeds the verdict would find an effect of {margin:g} with a power of 80 %, at "
+            f"{measured.last_alpha:.2g} / {still} as Holm asks of an open row, and with a spread at the upper limit of "
+            "what these seeds leave open (80 % confidence)."
+        )
+    away = [row.variant for row in rows if row.corrected_away]
+    if away:
+        found.append(
+            "§ the interval of the row by itself leaves out 0, but p corrected for "
+            f"{many(len(measured.family), 'comparison')} is no evidence: the correction decides ({listed(away)})."
         )
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     if any(len(row.differs) > 1 for row in rows):
@@ -206,17 +241,6 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
     if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
         found.append("Where one level takes another's place, the verdict speaks of the row's level.")
     return found
-
-
-def _at_most(rows: Sequence[Row]) -> str:
-    """What the upper limit of the spread would ask for."""
-    texts = (
-        f"{row.variant} +{row.more_seeds_upper}"
-        if row.more_seeds_upper is not None
-        else f"{row.variant} too many to run"
-        for row in rows
-    )
-    return f"Few seeds underestimate a spread; by its upper limit (80 % confidence) it takes {listed(texts)}."
 
 
 def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
@@ -249,6 +273,15 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     return found
 
 
+def _lopsided(rows: Sequence[Row]) -> list[str]:
+    """Which verdicts hold only for the runs that came to an end."""
+    named = [row.variant for row in rows if row.lopsided]
+    return [
+        "More runs failed on one side of a comparison than on the other, so what is said of it holds among finished "
+        f"runs only and is not bold: {listed(named)}."
+    ] * bool(named)
+
+
 def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
     states = Counter(state for _, state in {(cell.run, cell.state) for cell in cells})
     runs = sum(states.values())
@@ -275,10 +308,12 @@ def _degenerate(measured: Measured) -> list[str]:
     return [f"Degenerate metric: every counted run reports {value:g}, so nothing is ranked or tested."]
 
 
-def _without_spread(rows: Sequence[Row]) -> list[str]:
+def _without_spread(rows: Sequence[Row], measured: Measured) -> list[str]:
     flat = list(dict.fromkeys(row.variant for row in rows if row.no_spread))
     if not flat:
         return []
+    if measured.given is not None:
+        return [f"no spread = both standard deviations are 0, so there is no t test: {listed(flat)}."]
     return [
         "no spread = the difference is the same for every seed, so there is no t test; do these runs depend on their "
         f"seed? {listed(flat)}."
@@ -291,22 +326,43 @@ def _collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
     row_of = {name: i for i, name in enumerate(measured.variants)}
     column = {seed: i for i, seed in enumerate(measured.seeds)}
     fallen = {row.variant: row.collapsed for row in rows}
+    counted = {row.variant: row.n for row in rows}
     texts = []
     for row in rows:
-        here = [(row.variant, "", seed) for seed in row.collapsed]
-        there = [
-            (row.compared_with, f" of {row.compared_with}", seed) for seed in fallen.get(row.compared_with or "", ())
-        ]
-        if row.delta is None or not here + there:
+        sides = [(row.variant, "", row.collapsed)]
+        sides.append((row.compared_with or "", f" of {row.compared_with}", fallen.get(row.compared_with or "", ())))
+        if row.delta is None or not any(seeds for *_, seeds in sides):
             continue
         signs = max((row.seeds_worse, "worse"), (row.seeds_better, "better"))
         at = ", ".join(
-            f"seed {seed}{of} at {values[row_of[name or ''], column[seed]]:.4g}" for name, of, seed in here + there
+            text
+            for name, of, seeds in sides
+            for text in _where(of, {seed: values[row_of[name], column[seed]] for seed in seeds}, counted.get(name, 0))
         )
         texts.append(f"{row.variant}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
     if not texts:
         return []
-    return [f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."]
+    return [
+        f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}.",
+        *_may_collapse(rows),
+    ]
+
+
+def _where(of: str, at: Mapping[int, float], n: int) -> list[str]:
+    """`seed 4 at 37`; of a row that stands at chance in all of its n seeds, that."""
+    if at and len(at) == n:
+        return [f"every seed{of} at chance ({next(iter(at.values())):.4g})"]
+    return [f"seed {seed}{of} at {value:.4g}" for seed, value in at.items()]
+
+
+def _may_collapse(rows: Sequence[Row]) -> list[str]:
+    """How often rows may collapse that did not, where others did: 0 of n leave open 1 - 0.05^(1/n)."""
+    counts = sorted({row.n for row in rows if row.n >= MINIMUM_N and not row.collapsed})
+    rates = [f"{1 - ALPHA ** (1 / n):.0%} of seeds (n = {n})".replace("%", " %") for n in counts]
+    return [
+        f"A row without a collapse may have one yet: none in n seeds leaves open up to {listed(rates)}, with 95 % "
+        "confidence."
+    ] * bool(rates)
 
 
 def _unpaired(measured: Measured) -> list[str]:
@@ -316,32 +372,18 @@ def _unpaired(measured: Measured) -> list[str]:
     index = {name: i for i, name in enumerate(measured.variants)}
     values = measured.values[measured.metric.name]
     of, against = ([index[pair[side]] for pair in measured.family] for side in (0, 1))
-    known = [float(r) for r in seed_correlation(values[of], values[against]) if r == r]
-    if not known or median(known) >= CORRELATED:
+    r = seed_correlation(values[of], values[against])
+    known = r[np.isfinite(r)]
+    if not len(known):
+        return []
+    pairs = np.isfinite(values[of] + values[against]).sum(axis=1)[np.isfinite(r)].min()
+    most = correlation_at_most(float(np.median(known)), int(pairs))
+    if most >= pairs_pay_from(int(pairs)):
         return []
     return [
         f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(known):.2f} over their "
-        f"seeds (median of {many(len(known), 'comparison')}), so the tests are no sharper than without pairs."
-    ]
-
-
-def _images(rows: Sequence[Row], images: int | None) -> list[str]:
-    """The standard error of an accuracy over so many images, where it exceeds differences that the table shows."""
-    if not images:
-        return []
-    small, errors = [], []
-    for row in rows:
-        if row.delta is not None and row.mean is not None and 0 < row.mean < 100:
-            error = math.sqrt(row.mean * (100 - row.mean) / images)
-            if abs(row.delta) < error:
-                small.append(row.variant)
-                errors.append(error)
-    if not small:
-        return []
-    return [
-        f"One accuracy over {images} dev images has a standard error of up to {max(errors):.2g} points by the choice "
-        f"of images alone, more than the difference of {listed(small)}. Seeds do not show that error: another dev set "
-        "could turn these."
+        f"seeds (median of {many(len(known), 'comparison')}; at most {most:.2f}, with 95 % confidence), so the tests "
+        "are no sharper than without pairs."
     ]
 
 
@@ -387,13 +429,31 @@ ROUNDING = 1e-12
 """Standard deviations up to here are what adding up floats leaves of equal values, not a spread."""
 
 
-def spreads(variants: Sequence[str], std: Iterable[float], how: str = "") -> str:
-    """Which variants' standard deviations differ by more than MOST_RATIO; empty where none do or too few are known."""
+def spreads(variants: Sequence[str], fitted: CellMeans, own: Array) -> str:
+    """Which variants' standard deviations differ by more than MOST_RATIO and by more than equal ones do by chance.
+
+    own: each variant's, with its seeds in. Where seeds are blocks those without them are looked at, too, each at half
+    the level: a single wild row leaves its share in the residuals of all others.
+    """
+    if not fitted.blocks:
+        return _spread(variants, own, fitted.n, False, ALPHA)
+    how = " with the seeds taken out"
+    return _spread(variants, fitted.residual_std, fitted.n, True, ALPHA / 2, how) or _spread(
+        variants, own, fitted.n, False, ALPHA / 2
+    )
+
+
+def _spread(
+    variants: Sequence[str], std: Array, n: NDArray[np.int64], blocks: bool, level: float, how: str = ""
+) -> str:
     known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > ROUNDING)
-    if len(known) < 2 or known[-1][0] <= MOST_RATIO * known[0][0]:
+    if len(known) < 2:
         return ""
     (low, least), (high, most) = known[0], known[-1]
+    limit = spread_ratio_limit(len(known), int(n[n > 1].min()), blocks, level)
+    if high <= max(MOST_RATIO, limit) * low:
+        return ""
     return (
-        f"Spreads differ by more than {MOST_RATIO:g} x: the standard deviation{how} is {high:.3g} for {most} and "
-        f"{low:.3g} for {least}."
+        f"Spreads differ by more than {MOST_RATIO:g} x, and by more than equal ones do in 5 % of studies: the standard "
+        f"deviation{how} is {high:.3g} for {most} and {low:.3g} for {least}."
     )

@@ -300,8 +300,6 @@ def ablation(results: Results) -> TableData:
 
 def told(results: Results, rows: Sequence[Row]) -> list[str]:
     """The sentences under a table of these rows."""
-    percent = unit_of(results.record.task, results.measured.metric.name) == "%"
-    images = results.images if percent else None
     measured, record = results.measured, results.record
-    found = notes.notes(rows, measured, record, results.cells, results.provenance, images, len(results.saved))
+    found = notes.notes(rows, measured, record, results.cells, results.provenance, len(results.saved))
     return [*found, *reruns.sentences(results.reruns, measured.metric, rows)]

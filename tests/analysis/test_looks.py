@@ -1,11 +1,13 @@
 """Looks as literals: raw p-values go in, what is settled and which seeds come next come out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.analysis.looks import Look, follow, wanted
+from ablate.analysis.looks import Look, follow, levels, wanted
 
 NAN = float("nan")
 
@@ -21,17 +23,33 @@ def look(seeds, p, equivalent=(), inert=(), over=True):
 
 def test_a_row_found_at_one_look_leaves_holms_count_at_the_next():
     course = follow([look(3, [0.001, 0.2, 0.03]), look(5, [0.9, 0.2, 0.012])])
-    assert [0.006, 0.4, 0.048] == pytest.approx(course.p_adjusted.tolist())  # 0.012 x 2 that are left x 2 looks
+    # Shares of 0.05 by the squares of 3 and 5: 9/34 and 25/34. 0.012 x 2 that are left, over the second look's share.
+    assert [0.003 * 34 / 9, 0.2 * 34 / 25, 0.024 * 34 / 25] == pytest.approx(course.p_adjusted.tolist())
     assert [0, 1, 1] == course.at.tolist()
     assert [True, False, True] == course.settled.tolist()
 
 
 def test_a_row_that_stopped_without_being_found_stays_in_holms_count():
-    looks = [look(3, [0.5, 0.2, 0.03], equivalent=[0]), look(5, [0.9, 0.2, 0.012])]
+    looks = [look(3, [0.5, 0.2, 0.03], equivalent=[0]), look(5, [0.9, 0.2, 0.02])]
     course = follow(looks)
-    assert [1.0, 0.8, 0.072] == pytest.approx(course.p_adjusted.tolist())
+    assert [1.0, 0.4 * 34 / 25, 0.06 * 34 / 25] == pytest.approx(course.p_adjusted.tolist())
     assert [True, False, False] == course.settled.tolist()
     assert [0, 1, 1] == course.at.tolist()
+
+
+def test_levels_go_by_the_squares_of_the_seeds_and_sum_to_alpha():
+    assert [0.05 * 9 / 134, 0.05 * 25 / 134, 0.05 * 100 / 134] == pytest.approx(levels([3, 5, 10]).tolist())
+    assert [0.025, 0.025] == levels([3, 5], spending=0).tolist()
+
+
+def test_equivalence_is_holms_too_over_what_no_earlier_look_called_equivalent():
+    near = [
+        replace(look(n, [0.9] * 3), p_equivalent=np.array(p))
+        for n, p in ((3, [0.003, 0.2, 0.03]), (5, [NAN, 0.2, 0.01]))
+    ]
+    course = follow(near)
+    assert [0.009 * 34 / 9, 0.2 * 34 / 25, 0.02 * 34 / 25] == pytest.approx(course.p_equivalent.tolist())
+    assert [True, False, True] == course.settled.tolist()
 
 
 def test_inert_rows_are_settled_and_rows_without_a_p_are_open():
@@ -85,5 +103,5 @@ def test_what_a_look_settled_stays_whatever_later_looks_would_show(first, second
 def test_nothing_is_found_above_the_level_that_the_proof_needs(looks):
     course = follow([look(3 + k, p) for k, p in enumerate(looks)])
     order = sorted((int(course.at[i]), looks[course.at[i]][i]) for i in range(4) if course.p_adjusted[i] < 0.05)
-    for found_before, (_, p) in enumerate(order):
-        assert p <= 0.05 / (len(looks) * (4 - found_before)) + 1e-12
+    for found_before, (k, p) in enumerate(order):
+        assert p <= levels(range(3, 3 + len(looks)))[k] / (4 - found_before) + 1e-12

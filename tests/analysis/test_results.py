@@ -5,9 +5,10 @@ import io
 import json
 import math
 
+import numpy as np
 import pytest
 
-from ablate.analysis import results
+from ablate.analysis import comparisons, results
 from ablate.errors import AblateError
 from ablate.registry import Registry
 from ablate.runs import export
@@ -149,7 +150,10 @@ def test_seeds_that_are_not_shared_are_compared_by_welch_and_the_notes_say_so(fi
     store = fill(plan(TWO), ran)
     assert rows(store)["full-bn"].test == "Welch t"
     assert rows(store)["full-bn"].p is None, "two values forbid it"
-    assert "full-bn" in note(store, "Welch")
+    assert note(store, "Welch").startswith("Each row is tested by Welch's two-sided t test over all runs of it")
+    variants = {"full": ["a", "b"], "full-a": ["b"], "full-b": ["a"]}
+    one = {"full": ["oom", "oom", *FULL[2:]], "full-a": WORSE, "full-b": [*WORSE[:3], "oom", "oom"]}
+    assert "Fewer than 3 seeds shared" in note(fill(plan(variants), one), "over all runs of both: full-b (1).")
 
 
 def curves(variant, seed):
@@ -285,7 +289,7 @@ def test_no_cell_of_a_half_finished_table_is_nan(fill):
 
 def test_a_pooled_error_says_so_and_warns_where_spreads_differ_by_more_than_2_x(fill):
     pooled = plan({"full": ["a", "b"], "full-a": ["b"], "full-b": ["a"]}, analysis={"error": "pooled"})
-    wild = [90.0, 80.0, 95.0, 70.0, 99.0]
+    wild = [90.0, 20.0, 95.0, -70.0, 199.0]
     store = fill(pooled, {"full": FULL, "full-a": WORSE, "full-b": wild})
     assert "8 degrees of freedom" in note(store, "`error: pooled`; cell means, seeds as blocks")
     assert "full-b" in note(store, "Spreads differ by more than 2 x")
@@ -300,25 +304,33 @@ def test_the_table_says_when_its_plan_was_made(fill):
 
 
 def test_a_pairing_that_buys_nothing_is_said_and_one_that_does_is_not(fill):
-    apart = [86.9, 86.4, 86.6, 86.7, 86.5]  # r = -0.29 with FULL
-    assert "correlate by r = -0" in note(fill(plan(TWO), {"full": FULL, "full-bn": apart}), "Pairing by seed")
+    against = [86.9, 86.4, 86.92, 86.61, 86.7]  # r = -0.99 with FULL
+    assert "correlate by r = -0.99" in note(fill(plan(TWO), {"full": FULL, "full-bn": against}), "Pairing by seed")
+    apart = [86.9, 86.4, 86.6, 86.7, 86.5]  # r = -0.29, which five seeds cannot tell from 0.5
+    assert "" == note(fill(plan(TWO), {"full": FULL, "full-bn": apart}), "Pairing by seed")
     along = [86.4, 86.9, 86.2, 86.6, 86.5]
     assert "" == note(fill(plan(TWO), {"full": FULL, "full-bn": along}), "Pairing by seed")
 
 
-def test_a_small_dev_set_is_said_where_its_standard_error_exceeds_a_difference(fill):
-    def measured_on(images):
-        return lambda *_: {"outputs": {"dev_images": str(images)}}
+def test_failures_on_one_side_leave_a_verdict_among_finished_runs_and_never_bold(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:3], "diverged", "diverged"]})
+    assert "helps among finished runs" == rows(store)["full-bn"].judged
+    assert note(store, "failed on one side").endswith("is not bold: full-bn.")
+    draw = Registry().make("tables", "markdown", {}).render
+    assert "**" not in draw(views.table_data(results.load(store)), TableOptions())
 
-    accuracy = plan(TWO, task="classify", metric={"name": "dev_accuracy", "better": "higher"})
-    ran = {name: [{"dev_accuracy": v} for v in values] for name, values in (("full", FULL), ("full-bn", WORSE))}
-    # At 86.62 %, 50 images: sqrt(86.62 * 13.38 / 50) = 4.8 points, more than 3.5; 1,000 images: 1.1.
-    said = note(fill(accuracy, ran, measured_on(50)), "dev images has a standard error")
-    assert "over 50 dev images" in said
-    assert "4.8 points" in said
-    assert "" == note(fill(accuracy, ran, measured_on(1000)), "dev images has a standard error")
-    unit = plan(TWO, metric={"name": "dev_accuracy", "better": "higher"})
-    assert "" == note(fill(unit, ran, measured_on(50)), "dev images has a standard error"), "may be no percentage"
+
+def test_an_interval_without_0_beside_inconclusive_is_marked_and_explained(fill):
+    variants = {"full": ["a", "b"], "full-a": ["b"], "full-b": ["a"]}
+    slightly = [FULL[i] - d for i, d in enumerate((0.1, 0.5, 0.2, 0.1, 0.3))]  # p = 0.03, of two comparisons 0.06
+    store = fill(plan(variants), {"full": FULL, "full-a": slightly, "full-b": [90.2, 90.1, 90.0, 90.3, 90.1]})
+    assert rows(store)["full-a"].corrected_away
+    assert "p corrected for 2 comparisons is no evidence: the correction decides (full-a)." in note(store, "§")
+
+
+def test_a_row_without_a_collapse_is_told_to_leave_one_open(fill):
+    store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:4], 37.0]})
+    assert "leaves open up to 45 % of seeds (n = 5)" in note(store, "may have one yet")
 
 
 def test_a_placebo_is_never_the_best_and_part_of_no_factorial(fill):
@@ -334,5 +346,26 @@ def test_a_placebo_is_never_the_best_and_part_of_no_factorial(fill):
 
 
 def test_what_rounding_leaves_of_equal_values_is_no_spread_to_warn_of():
-    assert "" == notes.spreads(["a", "b"], [6.8e-16, 1.6e-16])
-    assert notes.spreads(["a", "b"], [6.8, 1.6]).startswith("Spreads differ by more than 2 x")
+    def told(stds, n):
+        means, counts = np.zeros(len(stds)), np.full(len(stds), n)
+        return notes.spreads(
+            "abcdefgh"[: len(stds)], comparisons.from_summaries(means, np.array(stds), counts), np.array(stds)
+        )
+
+    assert "" == told([6.8e-16, 1.6e-16], 10)
+    assert told([6.8, 1.6], 10).startswith("Spreads differ by more than 2 x")
+    assert "" == told([6.8, 1.6], 3), "so much do equal spreads of three values differ"
+
+
+def test_equal_spreads_are_said_to_differ_in_one_study_of_twenty():
+    values = np.random.default_rng(3).normal(size=(1000, 6, 5))
+    told = [bool(notes.spreads("abcdef", comparisons.fit(study), study.std(axis=1, ddof=1))) for study in values]
+    assert 0.03 < np.mean(told) < 0.07
+
+
+def test_pairs_at_a_correlation_of_one_half_are_never_said_to_buy_nothing():
+    rng = np.random.default_rng(4)
+    row, other, common = rng.normal(size=(3, 2000, 10))
+    r = comparisons.seed_correlation(row + common, other + common)
+    told = [comparisons.correlation_at_most(x, 10) < comparisons.pairs_pay_from(10) for x in r]
+    assert np.mean(told) < 0.01

@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
-from ablate.analysis import comparisons, power, verdicts
+from ablate.analysis import comparisons, power, sign_flip, verdicts
 from ablate.analysis.verdicts import Measured
 from ablate.records import Metric
 from ablate.study.record import RowRecord
@@ -43,7 +43,7 @@ def study(values, rows=None, *, minimum_effect=None, tricks=None, better="higher
         seeds=tuple(range(array.shape[1])),
         values={"m": array},
         planned=tuple(planned or [array.shape[1]] * len(names)),
-        failures=({},) * len(names),
+        failures=more.pop("failures", ({},) * len(names)),
         asked=tuple(rows),
         metric=Metric("m", better, "last", minimum_effect),
         **more,
@@ -293,8 +293,21 @@ def test_more_seeds_are_those_beyond_the_pairs_that_are_there():
     values = {"base": [90.0, 90.2, 90.1, 90.9, 90.2], "a": [90.3, 89.9, 90.4, 90.7, 90.8]}
     found = row(study(values, minimum_effect=0.3), "a")
     deviation = np.std(np.subtract(values["a"], values["base"]), ddof=1)
-    needed = math.ceil(TTestPower().solve_power(0.3 / deviation, power=0.8, alpha=0.05))
+    most = deviation * math.sqrt(4 / stats.chi2.ppf(0.2, 4))  # the spread's upper limit, 80 % confidence
+    needed = math.ceil(TTestPower().solve_power(0.3 / most, power=0.8, alpha=0.05))
     assert (found.verdict, found.more_seeds) == ("inconclusive", needed - 5)
+    assert row(study(values), "a").more_seeds is None, "no minimum effect, no aim"
+
+
+def test_more_seeds_are_counted_at_the_level_that_holm_asks_of_an_open_row():
+    base = [90.0, 90.2, 90.1, 90.9, 90.2]
+    values = {"base": base, "a": [90.3, 89.9, 90.4, 90.7, 90.8], "b": [x + 20 for x in (0.1, 0.3, 0, 0.9, 0.3)]}
+    values |= {name: [90.1, 90.0, 90.6, 90.4, 90.9] for name in "cd"}
+    measured = study(values, minimum_effect=0.3)
+    assert row(measured, "b").verdict == "hurts"
+    most = np.std(np.subtract(values["a"], base), ddof=1) * math.sqrt(4 / stats.chi2.ppf(0.2, 4))
+    needed = math.ceil(TTestPower().solve_power(0.3 / most, power=0.8, alpha=0.05 / 3))  # a, c and d are open
+    assert row(measured, "a").more_seeds == needed - 5
 
 
 def test_a_row_that_is_decided_asks_for_no_more_seeds():
@@ -375,8 +388,10 @@ def test_pooled_without_shared_seeds_is_the_one_way_analysis_of_variance():
 def test_pooled_leaves_two_pairs_without_a_p_and_a_row_that_shares_no_seed_with_welch():
     values = {"a": [1, 2, 4, 3, NAN, NAN, NAN], "b": [2, 5, NAN, NAN, 1, 1, 1], "c": [1.5, 1, 3, 3, 2, 5, 4]}
     values["d"] = [NAN, NAN, NAN, NAN, 3, 4, 8]
+    values["e"] = [1, 2, NAN, NAN, NAN, NAN, NAN]
     measured = study(values, analysis=POOLED)
-    assert (row(measured, "b").pairs, row(measured, "b").p) == (2, None)
+    assert (row(measured, "e").pairs, row(measured, "e").p) == (2, None)
+    assert row(measured, "b").test == "Welch t", "two shared seeds, and five runs of its own"
     assert row(measured, "c").test == "pooled t"
     assert row(measured, "d").test == "Welch t"
 
@@ -389,16 +404,104 @@ def test_pooled_gives_a_row_of_equal_differences_the_error_of_the_others_but_ide
     assert (row(measured, "c").identical, row(measured, "c").p) == (True, None)
 
 
-def test_the_upper_limit_of_more_seeds_comes_from_the_upper_limit_of_the_spread():
-    values = {"base": [90.0, 90.2, 90.1, 90.9, 90.2], "a": [90.3, 89.9, 90.4, 90.7, 90.8]}
-    found = row(study(values, minimum_effect=0.3), "a")
-    deviation = np.std(np.subtract(values["a"], values["base"]), ddof=1) * math.sqrt(4 / stats.chi2.ppf(0.2, 4))
-    assert found.more_seeds_upper == math.ceil(TTestPower().solve_power(0.3 / deviation, power=0.8, alpha=0.05)) - 5
-    assert found.more_seeds < found.more_seeds_upper
-
-
 def test_a_row_with_settings_of_its_own_is_judged_as_what_it_is_and_not_by_the_trick_it_lacks():
     values = {"small": [80, 80.2, 80.1, 80.3], "wide": [90.1, 90.2, 90.0, 90.3]}
     rows = [RowRecord("variants", "small", None), RowRecord("variants", "wide", "small", ("bn", "width"))]
     measured = study(values, rows, tricks={"small": ("bn",), "wide": ()})
     assert row(measured, "wide").verdict == "helps"
+
+
+# ------------------------------------------------------------------------------------------------------ what is claimed
+
+
+@pytest.mark.parametrize("shared", [1, 2])
+def test_one_or_two_shared_seeds_are_tested_by_welch_over_all_runs(shared):
+    ours, theirs = [1.0, 1.2, 0.9, 1.1], [2.0, 2.3, 1.9, 2.2]
+    reference = ours + [NAN] * (4 - shared)
+    values = [NAN] * (4 - shared) + theirs
+    found = row(study({"base": reference, "a": values}), "a")
+    expected = stats.ttest_ind(theirs, ours, equal_var=False)
+    assert (found.test, found.pairs, found.p) == ("Welch t", shared, pytest.approx(expected.pvalue))
+    assert found.delta == pytest.approx(np.mean(theirs) - np.mean(ours))
+
+
+def test_a_verdict_between_sides_that_differ_in_failures_holds_among_finished_runs():
+    values = {"base": [1, 2, 3.0, 4, 5], "a": [11, 12.1, 13, NAN, NAN]}
+    failed = study(values, failures=({}, {"diverged": 2}))
+    assert ("helps", "among finished runs") == (row(failed, "a").verdict, row(failed, "a").qualifier)
+    both = study(values, failures=({"oom": 2}, {"diverged": 2}))
+    assert row(both, "a").qualifier is None
+
+
+def test_an_effect_below_the_minimum_effect_helps_by_less_than_that():
+    base = [90.0, 90.2, 90.1, 90.3, 90.2]
+    found = row(
+        study(
+            {"base": base, "a": [x + d for x, d in zip(base, (0.08, 0.1, 0.09, 0.07, 0.08), strict=True)]},
+            minimum_effect=0.5,
+        ),
+        "a",
+    )
+    assert ("helps, by less than 0.5", "by less than 0.5") == (found.judged, found.qualifier)
+
+
+def test_equivalence_is_adjusted_by_holm_over_the_tests_of_all_rows():
+    base = [90.0, 90.2, 90.1, 90.9, 90.2]
+    values = {"base": base, "a": [90.3, 89.9, 90.4, 90.7, 90.5], "b": [90.1, 90.1, 90.2, 90.9, 90.1]}
+    margin = 0.5
+    raw = sorted(ttost_paired(np.array(values[name]), np.array(base), -margin, margin)[0] for name in "ab")
+    measured = study(values, minimum_effect=margin)
+    assert [row(measured, "b").p_equivalent, row(measured, "a").p_equivalent] == pytest.approx([2 * raw[0], raw[1]])
+    difference = np.subtract(values["b"], base)
+    half = stats.t.ppf(0.95, 4) * stats.sem(difference)
+    found = row(measured, "b")
+    assert (found.equivalence_ci_low, found.equivalence_ci_high) == pytest.approx(
+        (difference.mean() - half, difference.mean() + half)
+    )
+
+
+def test_a_row_at_chance_in_every_seed_is_collapsed_whatever_its_neighbours_do():
+    accuracy = study({"base": [97.0, 97.4, 96.9], "a": [10.0] * 3, "b": [10.0] * 3, "c": [9.0, 11.0, 10.0]})
+    accuracy = replace(accuracy, metric=Metric("dev_accuracy"), values={"dev_accuracy": accuracy.values["m"]})
+    assert [(), (0, 1, 2), (0, 1, 2), ()] == [found.collapsed for found in verdicts.rows(accuracy)]
+    loss = study({"base": [0.1, 0.2, 0.15], "a": [2.3026, 2.3031, 2.3019], "b": [2.3026, 2.28, 2.31]}, better="lower")
+    loss = replace(loss, metric=Metric("loss", "lower"), values={"loss": loss.values["m"]})
+    assert [(), (0, 1, 2), ()] == [found.collapsed for found in verdicts.rows(loss)]
+
+
+# ------------------------------------------------------------------------------------------------------------ sign flips
+
+
+def test_darwins_maize_by_fishers_exact_test():
+    # Fisher 1935, The Design of Experiments, section 21: of 2^15 sign patterns 863 have a sum at least as large on one
+    # side, 1,726 on both: p = 0.05267. (Differences in eighths of an inch, self- against cross-fertilised plants.)
+    darwin = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], float)
+    assert 863 / 2**15 == sign_flip.above(darwin)
+    assert 1726 / 2**15 == sign_flip.two_sided(darwin)
+
+
+@given(
+    st.lists(st.floats(-100, 100).map(lambda x: round(x, 2)), min_size=6, max_size=9, unique=True), st.floats(-50, 50)
+)
+def test_the_sign_flip_interval_is_what_its_test_does_not_reject(sample, value):
+    sample = np.array(sample)
+    low, high = sign_flip.interval(sample, 0.05)
+    assume(min(abs(value - low), abs(value - high)) > 1e-6)
+    assert (low < value < high) == (sign_flip.two_sided(sample - value) > 0.05)
+
+
+def test_with_more_seeds_than_patterns_can_be_counted_p_is_near_the_exact_one():
+    sample = np.random.default_rng(1).normal(0.4, 1, size=30)
+    expected = stats.permutation_test((sample,), np.mean, permutation_type="samples", n_resamples=60_000, rng=1).pvalue
+    assert sign_flip.two_sided(sample) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_study_can_declare_the_sign_flip_test_and_five_seeds_find_nothing():
+    base = [90.0, 90.2, 90.1, 90.3, 90.2, 90.4, 90.1, 90.0, 90.3, 90.2]
+    worse = [86.0, 86.3, 85.9, 86.6, 86.1, 86.2, 10.0, 86.4, 86.0, 86.3]
+    flips = {"test": "sign_flip"}
+    found = row(study({"base": base, "a": worse}, analysis=flips), "a")
+    assert ("sign flip", 2 / 2**10, "hurts") == (found.test, found.p, found.verdict), "t: p = 0.17"
+    assert found.delta_ci_high < 0
+    few = row(study({"base": base[:5], "a": worse[:5]}, analysis=flips), "a")
+    assert (2 / 2**5, None, "inconclusive") == (few.p, few.delta_ci_low, few.verdict)

@@ -63,7 +63,7 @@ def resolved(**more):
 VALUES = {
     "full": [90.0, 90.4, 89.9],
     "full-norm": [80.1, 80.3, 80.0],
-    "full-h": [90.1, 90.2, 90.0],
+    "full-h": [90.05, 90.3, 89.95],
     "base": [79, 79.5, "oom"],
 }
 """By seed: dev_accuracy, or why the run failed; None: not done."""
@@ -145,7 +145,7 @@ def test_the_answer_counts_verdicts_names_what_helps_and_the_best_with_its_n(mad
     assert QUESTION == said[0]
     assert said[1] == (
         "Of 3 comparisons, 1 helps, 1 is equivalent and 1 is not decided. What helps: batch norm. "
-        "Best mean of the variants with every planned seed done: full-h, dev_accuracy 90.10 ± 0.10 % (n = 3)."
+        "Best mean of the variants with every planned seed done: full-h, dev_accuracy 90.10 ± 0.18 % (n = 3)."
     )
 
 

@@ -139,8 +139,8 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     assert "Seeds saved: 14 of the 50 runs of the full plan (10 seeds per variant)" in ran.note("saved")
     assert "base+big at look 1 (3 seeds), base+same at look 1 (3 seeds)" in ran.note("¶")
     assert "biased: outward" in ran.note("¶")
-    assert "Each look tests at 0.05 / 3" in ran.note("Adaptive seeds")
-    assert "its own 98.3 % t interval" in ran.note("higher is better")
+    assert "The looks test at 0.0034, 0.0093 and 0.037" in ran.note("Adaptive seeds")
+    assert "its own 99.7 %, 99.1 % or 96.3 % (by look) t interval" in ran.note("higher is better")
     assert "" == ran.note("Unfinished")
     found = results.load(ran.store, "demo")
     assert 14 == len(found.saved)
@@ -148,8 +148,8 @@ def test_what_was_saved_what_stopped_early_and_at_which_level_is_said(study):
     assert 1 + 36 == len(export.text(ran.store, "demo").splitlines()), "a header, and no run that was saved"
     said = methods.paragraph(found.record, found.measured, ran.table.rows, found.cells, found.provenance)
     assert "each trained with 3, 5 or 10 seeds: 36 runs." in said
-    assert "Holm's method is applied at each look at 0.05 / 3" in said
-    assert "Intervals are 98.3 % t intervals" in said
+    assert "at 0.0034, 0.0093 and 0.037 at one look after the other" in said
+    assert "Intervals are 99.7 %, 99.1 % or 96.3 % (by look) t intervals" in said
 
 
 def test_p_and_interval_of_a_row_agree_on_whether_it_is_found_at_its_look(study):
@@ -157,8 +157,8 @@ def test_p_and_interval_of_a_row_agree_on_whether_it_is_found_at_its_look(study)
     ran = study(one)
     ran.run()
     row = ran.rows["base+none"]
-    assert row.confidence == pytest.approx(1 - 0.05 / 3)
-    assert row.p_adjusted == pytest.approx(min(3 * row.p, 1))
+    assert row.confidence == pytest.approx(1 - 0.05 * 100 / 134)
+    assert row.p_adjusted == pytest.approx(min(1.34 * row.p, 1))
     assert (row.p_adjusted < 0.05) == (row.delta_ci_low > 0 or row.delta_ci_high < 0)
 
 
@@ -225,13 +225,13 @@ def test_a_failed_run_does_not_hold_up_its_look(study):
 
 
 def test_equivalence_is_tested_at_the_level_of_a_look(study):
-    # Differences of 0.1, 0, -0.1: two one-sided tests within 0.35 have p = 0.013 at 3 seeds, which 0.05 / 3 accepts and
-    # within 0.30 p = 0.018, which only 0.05 would.
+    # Differences of 0.1, 0, -0.1: two one-sided tests within 0.75 have p = 0.003 at 3 seeds, which the first look's
+    # 0.0034 accepts, and within 0.30 p = 0.018, which only 0.05 would.
     def value(variant, seed):
         return 50.0 + seed + (0.1 * (seed % 3 - 1) if variant == "base+none" else 0.0)
 
     tricks = {"base": [], "base+none": ["none"]}
-    stops, goes_on = (study(plan(tricks=tricks, minimum_effect=margin), value) for margin in (0.35, 0.30))
+    stops, goes_on = (study(plan(tricks=tricks, minimum_effect=margin), value) for margin in (0.75, 0.30))
     stops.run()
     goes_on.run()
     assert ("equivalent", 1) == (stops.rows["base+none"].verdict, stops.rows["base+none"].look)

@@ -151,7 +151,20 @@ def test_bold_is_only_what_survives_correction():
 
 def test_inconclusive_says_how_many_more_seeds():
     open_row = row("a", "full", verdict="inconclusive", more_seeds=7, p_adjusted=0.3)
-    assert "inconclusive (+7 seeds)" == texts(table(open_row))[0][-1]
+    assert "inconclusive § (+7 seeds)" == texts(table(open_row))[0][-1]
+    both = {"delta_ci_low": -4.1, "delta_ci_high": 0.2}
+    assert "inconclusive (+7 seeds)" == texts(table(replace(open_row, **both)))[0][-1]
+
+
+def test_a_row_called_equivalent_shows_the_interval_of_its_two_tests():
+    near = row("a", "full", verdict="equivalent", delta=0.1, equivalence_ci_low=-0.2, equivalence_ci_high=0.4)
+    assert "+0.10 (90 %: -0.20 to +0.40)" == texts(table(near))[0][3]
+
+
+def test_a_verdict_among_finished_runs_is_never_bold():
+    rows = (row("full"), row("a", "full", qualifier="among finished runs"))
+    assert "helps among finished runs" == texts(table(*rows))[1][-1]
+    assert [0, 0] == [sum(c.bold for c in cells) for cells in grid(table(*rows), TableOptions()).groups[0].rows]
 
 
 def test_a_row_that_differs_by_several_tricks_is_marked():

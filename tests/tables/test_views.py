@@ -27,7 +27,9 @@ NAN = float("nan")
 HOSTILE = ("C", "Q", "np", "a-b", "lr*2", "__import__('os')")
 
 
-def study(cells, values, tricks, *, design="factorial", categories=(), rows=None, cells_of=(), provenance=()):
+def study(
+    cells, values, tricks, *, design="factorial", categories=(), rows=None, cells_of=(), provenance=(), pooled=False
+):
     """Results of a study: cells are the tricks that are on in each variant; all are compared with the first."""
     names = ["base" if not on else "+".join(on) for on in cells]
     values = np.array(values, float)
@@ -44,6 +46,7 @@ def study(cells, values, tricks, *, design="factorial", categories=(), rows=None
         failures=({},) * len(names),
         asked=tuple(asked),
         metric=Metric("acc"),
+        analysis={"error": "pooled"} if pooled else {},
     )
     kinds = itertools.chain(categories, itertools.repeat("other"))
     record = bare(
@@ -54,14 +57,14 @@ def study(cells, values, tricks, *, design="factorial", categories=(), rows=None
     return Results("demo", record, measured, tuple(cells_of), dict(provenance))
 
 
-def factorial(tricks, values=None, seeds=3):
+def factorial(tricks, values=None, seeds=3, **more):
     cells = [
         tuple(t for t, on in zip(tricks, reversed(switched), strict=True) if on)
         for switched in itertools.product((0, 1), repeat=len(tricks))
     ]
     if values is None:
         values = np.random.default_rng(3).normal(size=(len(cells), seeds))
-    return study(cells, values, tricks)
+    return study(cells, values, tricks, **more)
 
 
 def as_json(found, view):
@@ -80,14 +83,16 @@ def test_effects_and_interactions_come_out_as_the_contract_names_them():
     assert [["a", "b"]] == [effect["tricks"] for effect in interactions]
     assert {"tricks", "estimate", "ci_low", "ci_high", "p", "p_adjusted"} <= set(effects[0])
     assert [8.33, -5.0, 1.67] == [round(e["estimate"], 2) for e in effects + interactions]
-    assert [0.0004, 0.0053] == [round(e["p"], 4) for e in effects]
+    assert [0.0302, 0.0579] == [round(e["p"], 4) for e in effects]
+    pooled = as_json(factorial(("a", "b"), YIELD, pooled=True), "effects")["effects"]
+    assert [0.0004, 0.0053] == [round(e["p"], 4) for e in pooled], "as the book prints them"
     assert effects[0]["p_adjusted"] == pytest.approx(2 * effects[0]["p"]), "Holm over two effects"
     assert interactions[0]["p_adjusted"] == interactions[0]["p"], "a family of its own"
 
 
 def test_the_notes_of_a_view_state_n_interval_error_and_family():
     notes = " ".join(as_json(factorial(("a", "b"), YIELD), "effects")["notes"])
-    for said in ("4 variants, n = 3 each (12 runs), seeds as blocks", "95 % t", "6 degrees", "Holm over the 2 effects"):
+    for said in ("4 variants, n = 3 each (12 runs), seeds as blocks", "95 % t", "2 degrees", "Holm over the 2 effects"):
         assert said in notes
     notes = " ".join(as_json(factorial(("a", "b"), YIELD), "interactions")["notes"])
     assert "Benjamini and Hochberg over the 1 interactions" in notes
@@ -134,10 +139,25 @@ def test_one_run_per_variant_is_judged_by_lenth_and_says_so():
     assert any("Lenth" in note for note in found["notes"])
 
 
+def test_runs_that_are_missing_leave_the_seeds_that_all_variants_have():
+    values = np.random.default_rng(3).normal(size=(4, 5))
+    values[1, 4] = NAN
+    found = as_json(factorial("ab", values), "effects")
+    assert any("everything here is of the 4 seeds that all these variants have" in note for note in found["notes"])
+    assert found["effects"] == as_json(factorial("ab", values[:, :4]), "effects")["effects"]
+
+
+def test_four_runs_can_show_nothing_and_say_so():
+    found = as_json(factorial(("a", "b"), seeds=1), "effects")
+    assert [None, None] == [effect["p"] for effect in found["effects"]]
+    assert any("nothing here can be shown" in note for note in found["notes"])
+
+
 def test_unequal_spreads_are_said_where_errors_are_pooled():
     values = np.random.default_rng(1).normal(size=(4, 8)) * np.array([[1], [1], [9], [1]])
     assert any(
-        "Spreads differ by more than 2 x" in note for note in as_json(factorial("ab", values), "effects")["notes"]
+        "Spreads differ by more than 2 x" in note
+        for note in as_json(factorial("ab", values, pooled=True), "effects")["notes"]
     )
 
 
