@@ -5,7 +5,9 @@
 Every true difference is nothing, so each interval should cover 0 in 95 % and each study call anything in at most 5 %.
 Cases: (a) equal spreads; (b) one row with 6 x the spread; (c) a baseline with 2 x the spread. Seeds are shared, with a
 seed effect as large as the noise. `pooled` is `analysis: {error: pooled}`. Exit code 1 where a promise does not hold.
-Then the same spreads with adaptive seeds, looks at 3, 5 and 10, against peeking: Holm at 5 % at each look.
+Then the same spreads with adaptive seeds, looks at 3, 5 and 10, against equal levels (as before) and against peeking: Holm
+at 5 % at each look; equivalence with and without Holm; effects of factorials by their own values and by a pooled error;
+Lenth's limits.
 tests/analysis/test_simulation.py runs a small part of it.
 """
 
@@ -18,9 +20,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special
 
-from ablate.analysis import comparisons
+from ablate.analysis import comparisons, factorial
 from ablate.analysis.comparisons import ALPHA
-from ablate.analysis.looks import Look, follow, wanted
+from ablate.analysis.lenth import by_lenth
+from ablate.analysis.looks import SPENDING, Look, follow, levels, wanted
 
 CASES = {"equal spreads": "a", "one row with 6 x the spread": "b", "a baseline with 2 x the spread": "c"}
 SEEDS, ROWS = (3, 5, 10), (4, 8, 12)
@@ -82,15 +85,23 @@ def _values(case: str, seeds: int, rows: int, studies: int, seed: int) -> np.nda
     return rng.normal(size=(studies, rows + 1, seeds)) * spread[:, None] + rng.normal(size=(studies, 1, seeds))
 
 
-def simulate_looks(case: str, effect: float, studies: int, rows: int = 12, seed: int = 20250102) -> Adaptive:
-    """Adaptive seeds as the program decides them. effect: by how much the last half of the rows truly differs."""
+def simulate_looks(
+    case: str, effect: float, studies: int, rows: int = 12, seed: int = 20250102, spending: float = SPENDING
+) -> Adaptive:
+    """Adaptive seeds as the program decides them. effect: by how much the last half of the rows truly differs.
+
+    spending: 0 gives every look the same level.
+    """
     real = rows // 2 if effect else 0
     truth = np.array([0.0] * (rows - real) + [effect] * real)
     values = _values(case, LOOKS[-1], rows, studies, seed)
     values[:, 1:] += truth[:, None]
     row = values[:, 1:].reshape(studies * rows, -1)
     base = np.repeat(values[:, :1], rows, axis=1).reshape(studies * rows, -1)
-    tested = [comparisons.compare(row[:, :n], base[:, :n], ALPHA / len(LOOKS)) for n in LOOKS]
+    tested = [
+        comparisons.compare(row[:, :n], base[:, :n], float(at))
+        for n, at in zip(LOOKS, levels(LOOKS, spending), strict=True)
+    ]
     p = np.stack([each.p.reshape(studies, rows) for each in tested])
     within = np.stack([comparisons.equivalence(t.estimate, t.se, t.df, MARGIN).reshape(studies, rows) for t in tested])
     covers = np.stack([(t.ci_low < np.tile(truth, studies)) & (np.tile(truth, studies) < t.ci_high) for t in tested])
@@ -99,7 +110,7 @@ def simulate_looks(case: str, effect: float, studies: int, rows: int = 12, seed:
     wrong = peeked = covered = runs = found = fixed = 0
     nothing = truth == 0
     for i in range(studies):
-        course = follow([Look(n, p[k, i], within[k, i], inert, over) for k, n in enumerate(LOOKS)])
+        course = follow([Look(n, p[k, i], within[k, i], inert, over) for k, n in enumerate(LOOKS)], spending)
         called = course.p_adjusted < ALPHA
         wrong += bool((called & nothing).any())
         peeked += any((comparisons.holm(p[k, i])[nothing] < ALPHA).any() for k in range(len(LOOKS)))
@@ -111,6 +122,128 @@ def simulate_looks(case: str, effect: float, studies: int, rows: int = 12, seed:
     return Adaptive(
         wrong / studies, peeked / studies, covered / (studies * rows), 1 - runs / full, found / there, fixed / there
     )
+
+
+def simulate_equivalence(
+    truth: float, seeds: int, rows: int, studies: int, seed: int = 20250103
+) -> tuple[float, float]:
+    """Shares of rows, or at the margin of studies with any, called equivalent: each test at 5 %, and after Holm.
+
+    Every row differs by `truth`; equivalent is what lies within MARGIN.
+    """
+    values = _values("a", seeds, rows, studies, seed)
+    row = (values[:, 1:] + truth).reshape(-1, seeds)
+    tested = comparisons.compare(row, np.repeat(values[:, :1], rows, axis=1).reshape(-1, seeds))
+    p = comparisons.equivalence(tested.estimate, tested.se, tested.df, MARGIN).reshape(studies, rows)
+    if abs(truth) >= MARGIN:
+        return float((p < ALPHA).any(axis=1).mean()), float(_any_called(p).mean())
+    adjusted = np.array([comparisons.holm(each) for each in p])
+    return float((p < ALPHA).mean()), float((adjusted < ALPHA).mean())
+
+
+FACTORIALS = ("equal spreads", "tricks do more in some seeds", "one cell with 6 x the spread")
+
+
+@dataclass(frozen=True)
+class Contrasts:
+    """Of the effects in a factorial without any: intervals that cover, studies that call an effect, and the standard
+    error of Shapley values (root mean square) in shares of their true standard deviation."""
+
+    covered: float
+    errors: float
+    shapley_se: float
+
+
+def simulate_factorial(
+    case: str, seeds: int, studies: int, tricks: int = 3, seed: int = 20250104
+) -> dict[str, Contrasts]:
+    """Both errors of the same studies of 2^tricks cells: `own` values per seed, and `pooled`."""
+    rng = np.random.default_rng([seed, seeds, FACTORIALS.index(case)])
+    cells = np.array([[i >> j & 1 for j in range(tricks)] for i in range(1 << tricks)])
+    values = rng.normal(size=(studies, len(cells), seeds)) + rng.normal(size=(studies, 1, seeds))
+    if case == FACTORIALS[1]:
+        values += np.einsum("ct,xts->xcs", cells - 0.5, rng.normal(size=(studies, tricks, seeds)))
+    if case == FACTORIALS[2]:
+        values[:, -1] *= 6
+    effect = (2 * cells.T - 1) / (len(cells) / 2)
+    shares = factorial.shapley_weights(tricks)
+    centred = values - values.mean(axis=2, keepdims=True) - values.mean(axis=1, keepdims=True)
+    centred += values.mean(axis=(1, 2), keepdims=True)
+    pooled_df = (len(cells) - 1) * (seeds - 1)
+    mse = (centred**2).sum(axis=(1, 2)) / pooled_df
+    found = {}
+    each = np.einsum("tc,xcs->xts", effect, values)
+    played = np.einsum("tc,xcs->xts", shares, values)
+    for name in ("own", "pooled"):
+        if name == "own":
+            se, df = each.std(axis=2, ddof=1) / np.sqrt(seeds), seeds - 1
+            share_se = played.std(axis=2, ddof=1) / np.sqrt(seeds)
+        else:
+            se, df = np.sqrt(mse[:, None] / seeds * (effect**2).sum(axis=1)), pooled_df
+            share_se = np.sqrt(mse[:, None] / seeds * (shares**2).sum(axis=1))
+        t = np.abs(each.mean(axis=2)) / se
+        true = played.mean(axis=2).std(axis=0)
+        found[name] = Contrasts(
+            float((t < special.stdtrit(df, 1 - ALPHA / 2)).mean()),
+            float(_any_called(2 * special.stdtr(df, -t)).mean()),
+            float((np.sqrt((share_se**2).mean(axis=0)) / true).mean()),
+        )
+    return found
+
+
+def _print_equivalence(studies: int) -> list[str]:
+    print(
+        f"\nEquivalence, `minimum_effect` of {MARGIN:g} standard deviations of a value: studies that call any row equivalent "
+        "where every row differs by just as much, and rows called equivalent where none differs.\n"
+    )
+    print("| seeds | rows | Holm: errs | each at 0.05: errs | Holm: finds | each at 0.05: finds |")
+    print("|--:|--:|--:|--:|--:|--:|")
+    wrong = []
+    for seeds in (5, 10):
+        for rows in (4, 10):
+            raw, adjusted = simulate_equivalence(MARGIN, seeds, rows, studies)
+            raw_found, adjusted_found = simulate_equivalence(0.0, seeds, rows, studies)
+            print(f"| {seeds} | {rows} | {adjusted:.1%} | {raw:.1%} | {adjusted_found:.1%} | {raw_found:.1%} |")
+            if adjusted > 0.055:
+                wrong.append(f"equivalence, {seeds} seeds, {rows} rows: errs in {adjusted:.1%} of studies")
+    return wrong
+
+
+def _print_factorials(studies: int) -> list[str]:
+    print(
+        "\nEffects of a 2^3 factorial without any effect: each by its own values, one of each seed (the default), and by one "
+        "pooled error (`error: pooled`; before, the only way). Where tricks do more in some seeds they do so by one standard "
+        "deviation of the noise. Shapley: its standard error in shares of the true one.\n"
+    )
+    print(
+        "| spreads | seeds | own: covers | own: errs | own: Shapley | pooled: covers | pooled: errs | pooled: Shapley |"
+    )
+    print("|:--|--:|--:|--:|--:|--:|--:|--:|")
+    wrong = []
+    for case in FACTORIALS:
+        for seeds in SEEDS:
+            found = simulate_factorial(case, seeds, studies)
+            shown = (f"{f.covered:.1%} | {f.errors:.1%} | {f.shapley_se:.2f}" for f in found.values())
+            print(f"| {case} | {seeds} | {' | '.join(shown)} |")
+            own = found["own"]
+            if not 0.94 <= own.covered <= 0.96 or own.errors > 0.055:
+                wrong.append(f"factorial, {case}, {seeds} seeds: covers {own.covered:.1%}, errs in {own.errors:.1%}")
+    return wrong
+
+
+def _print_lenth(studies: int) -> None:
+    print("\nOne run per variant: intervals by Lenth's error that cover, with simulated limits and with his t.\n")
+    print("| contrasts | limit | covers | t of a third of them | covers |")
+    print("|--:|--:|--:|--:|--:|")
+    rng = np.random.default_rng(20250105)
+    for count in (7, 15, 31):
+        ratios, limit = [], 0.0
+        for contrasts in rng.normal(size=(studies, count)):
+            error, limit, _ = by_lenth(contrasts, contrasts[:0])
+            ratios.append(np.abs(contrasts) / error)
+        t = float(special.stdtrit(count / 3, 1 - ALPHA / 2))
+        inside = [float((np.array(ratios) < most).mean()) for most in (limit, t)]
+        print(f"| {count} | {limit:.2f} | {inside[0]:.1%} | {t:.2f} | {inside[1]:.1%} |")
 
 
 def _outcome(low: np.ndarray, high: np.ndarray, p: np.ndarray, studies: int, rows: int) -> Outcome:
@@ -167,6 +300,9 @@ def main(studies: int) -> int:
                 wrong += [f"{name}, {seeds} seeds, {rows} rows: {what}" for what in broken(case, found)]
     wrong += _print_looks(studies)
     _print_levels()
+    wrong += _print_equivalence(studies)
+    wrong += _print_factorials(studies)
+    _print_lenth(studies)
     print("\n".join(["", *wrong]) if wrong else "\nevery promise holds")
     return bool(wrong)
 
@@ -197,35 +333,44 @@ def constant(looks: int, shape: float) -> float:
 def _print_levels() -> None:
     """What Bonferroni over looks gives up against limits that know how looks depend on one another."""
     print(
-        "\nThe level of each look, for normal values of known variance at looks of equal distance. Ablate's is Bonferroni's, "
-        "which holds for t tests of few seeds, any looks and any dependence; Pocock's and O'Brien and Fleming's do not.\n"
+        "\nThe level of each look, for normal values of known variance at looks of equal distance. Ablate's sum to 0.05 as "
+        "Bonferroni's do, with most at the last look: that holds for t tests of few seeds, any looks and any dependence; Pocock's "
+        "and O'Brien and Fleming's do not.\n"
     )
-    print("| looks | peeking at 0.05: errs | Bonferroni | Pocock | O'Brien-Fleming, last look |")
-    print("|--:|--:|--:|--:|--:|")
+    print("| looks | peeking at 0.05: errs | Bonferroni | ablate, last look | Pocock | O'Brien-Fleming, last look |")
+    print("|--:|--:|--:|--:|--:|--:|")
     for looks in (2, 3, 4, 5, 10):
         peeking = crossing([float(special.ndtri(1 - ALPHA / 2))] * looks)
         pocock, last = (2 * special.ndtr(-constant(looks, shape)) for shape in (0.0, 0.5))
-        print(f"| {looks} | {peeking:.1%} | {ALPHA / looks:.4f} | {pocock:.4f} | {last:.4f} |")
+        ours = levels(range(1, looks + 1))[-1]
+        print(f"| {looks} | {peeking:.1%} | {ALPHA / looks:.4f} | {ours:.4f} | {pocock:.4f} | {last:.4f} |")
 
 
 def _print_looks(studies: int) -> list[str]:
     """The part about adaptive seeds; returns the promises that do not hold."""
     print(
         "\nAdaptive seeds, `seeds: {looks: [3, 5, 10]}`: 12 rows against one baseline, `minimum_effect` of "
-        f"{MARGIN:g} standard deviations. Each look tests at 0.05 / 3. Peeking: Holm at 0.05 at each look, and the first "
+        f"{MARGIN:g} standard deviations. The looks test at 0.0034, 0.0093 and 0.037, by the squares of their seeds; before, each "
+        "tested at 0.05 / 3. Peeking: Holm at 0.05 at each look, and the first "
         f"`p < 0.05` counts. Real effects, of 6 of the rows: in standard deviations of a value. Saved: of the runs that 10 seeds "
         "for every variant take.\n"
     )
-    print("| spreads | real effects | errs | peeking: errs | covers | saved | finds | 10 seeds: find |")
-    print("|:--|--:|--:|--:|--:|--:|--:|--:|")
+    print(
+        "| spreads | real effects | errs | peeking: errs | covers | saved | finds | 0.05 / 3: errs | saved | finds | "
+        "10 seeds: find |"
+    )
+    print("|:--|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
     wrong = []
     for name, case in CASES.items():
         for effect in (0.0, *REAL):
             found = simulate_looks(case, effect, studies)
-            finds = f"{found.found:.1%} | {found.found_fixed:.1%}" if effect else "– | –"
+            before = simulate_looks(case, effect, studies, spending=0)
+            finds, before_finds, fixed = (
+                f"{share:.1%}" if effect else "–" for share in (found.found, before.found, found.found_fixed)
+            )
             print(
                 f"| {name} | {effect:g} | {found.errors:.1%} | {found.peeking:.1%} | {found.covered:.1%} | "
-                f"{found.saved:.1%} | {finds} |"
+                f"{found.saved:.1%} | {finds} | {before.errors:.1%} | {before.saved:.1%} | {before_finds} | {fixed} |"
             )
             wrong += [f"{name}, effects of {effect:g}: {what}" for what in broken_looks(found)]
     return wrong
