@@ -28,6 +28,20 @@ Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study, or of its base. May be given again."),
 ]
+MOST_WORKERS = 4096
+"""Each is a process of some 100 MiB, and no host of today has as many cores."""
+
+
+def _workers(given: int | None) -> int | None:
+    if given is not None and not 1 <= given <= MOST_WORKERS:
+        raise AblateError(f"--workers is {given}; it must be from 1 to {MOST_WORKERS}: so many runs execute at a time.")
+    return given
+
+
+Workers = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Runs at a time. [default: one per core or GPU]", callback=_workers),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
 ]

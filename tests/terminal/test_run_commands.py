@@ -69,3 +69,11 @@ def test_what_has_no_result_or_is_no_longer_asked_is_not_verified(folder):
     assert "has no result to compare with" in ablate(folder, "verify", "base+ex:1", code=2)
     (folder / "mine.py").write_text(TASK + "# edited\n")
     assert "mine.py was edited" in ablate(folder, "verify", "base:0", code=2)
+
+
+@pytest.mark.parametrize("command", ["run", "retry", "tune"])
+@pytest.mark.parametrize("workers", ["0", "100000"])
+def test_workers_that_no_host_has_are_refused_and_nothing_is_made(tmp_path, command, workers):
+    refused = ablate(tmp_path, command, "s.yaml", "--workers", workers, code=2)
+    assert f"--workers is {workers}; it must be from 1 to 4096" in refused
+    assert [] == list(tmp_path.iterdir())

@@ -14,6 +14,7 @@ from ablate.terminal.options import (
     RunArgument,
     Set,
     StudyArgument,
+    Workers,
     before_writing,
     check_choice,
     print_json,
@@ -136,7 +137,7 @@ def retry(
     reason: Annotated[
         list[str] | None, typer.Option("--reason", metavar="REASON", help="Only these. May be given again.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at a time.")] = None,
+    workers: Workers = None,
     set_: Set = None,
 ) -> None:
     """Execute failed runs again, and what else is to do.

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablate import text
-from ablate.terminal.options import Global, Set, StudyArgument, before_writing, say
+from ablate.terminal.options import Global, Set, StudyArgument, Workers, before_writing, say
 
 app = typer.Typer()
 
@@ -16,9 +16,7 @@ app = typer.Typer()
 @app.command()
 def run(
     study: StudyArgument = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Runs at a time. [default: one per core or GPU]")
-    ] = None,
+    workers: Workers = None,
     devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
     set_: Set = None,
     retry_failed: Annotated[

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Set, StudyArgument, before_writing, say, write
+from ablate.terminal.options import Global, Set, StudyArgument, Workers, before_writing, say, write
 
 app = typer.Typer()
 
@@ -29,7 +29,7 @@ def tune(
     apply: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Search nothing: write the study as it was tuned.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, metavar="N", help="Runs at a time.")] = None,
+    workers: Workers = None,
     devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
     set_: Set = None,
 ) -> None:
