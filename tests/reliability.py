@@ -130,7 +130,7 @@ def drive(folder: Path, who: str, at: int, database: str) -> None:
             tick()
             return events
 
-    executor = Ticking(setup(folder))
+    executor = Ticking().open(setup(folder))
     for event in ("before_cursor_execute", "commit"):
         sa.event.listen(sa.engine.Engine, event, tick)
     sa.event.listen(sa.pool.Pool, "checkin", tick)  # after the commit
@@ -215,7 +215,7 @@ def trial(
     hits += int(told[1])
     orphans = len(psutil.wait_procs(family, timeout=10)[1])
     began = time.time()
-    executor = LocalExecutor(setup(folder))
+    executor = LocalExecutor().open(setup(folder))
     ready = time.time() - began
     try:
         dispatch(folder, executor, database=database)

@@ -15,7 +15,7 @@ ROOMS = {
     "training": "task model dataset unpickle datafile provenance layers transfer recipe trick trainer checkpoint",
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored reader store",
-    "pool": "executor feed messages host scheduler worker warm dispatcher",
+    "pool": "messages executor feed host scheduler worker warm dispatcher",
     "analysis": "comparisons sign_flip judge power looks verdicts lenth factorial tuned reruns results",
     "runs": "csv_file columns factors importer export adaptive lineage planned progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",
@@ -37,10 +37,6 @@ SHELVES = {
     "terminal": ("commands",),
 }
 
-NOT_YET = {
-    ("runs.execute", "pool.executors.local"),
-}
-"""Imports against the order that still stand."""
 OWNERS = {
     "sqlalchemy": {"store"},
     "alembic": {"store.migrate", "store.migrations"},
@@ -94,16 +90,10 @@ def place(name):
 def test_a_file_imports_only_what_stands_before_it_and_nobody_imports_a_shelf(path):
     me = name_of(path)
     for other in ours(path) - {"_version"}:
-        if (me, other) in NOT_YET or me == "__main__":
+        if me == "__main__":
             continue
         assert other.count(".") < 2, f"{me} imports {other}, a shelf's file: its name is its registration"
         assert place(other) < place(me), f"{me} imports {other}, which stands after it"
-
-
-def test_every_import_that_is_excused_still_stands():
-    assert not {
-        (me, other) for me, other in NOT_YET if other not in ours(ROOT.joinpath(*me.split(".")).with_suffix(".py"))
-    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)

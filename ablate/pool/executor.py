@@ -8,8 +8,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
+from ablate.pool.messages import Setup
 from ablate.records import Json, Reason, RunSpec
+from ablate.registry import Plugin
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,20 @@ class Failed:
 Event = Started | Progressed | Finished | Failed
 
 
-class Executor(ABC):
-    """Starts runs. Every token that was started ends in one Finished or Failed, whatever becomes of the worker."""
+class Executor(Plugin, ABC):
+    """Starts runs. Every token that was started ends in one Finished or Failed, whatever becomes of the worker.
+
+    Found by name, as `ablate run --executor NAME`. Unlike other plug-ins it has a state, so subclasses are dataclasses
+    that are not frozen: fields are parameters, and what `open` makes is no field.
+    """
+
+    @abstractmethod
+    def open(self, setup: Setup) -> Self:
+        """Get ready to start runs that need what `setup` names; the executor itself. AblateError where it cannot.
+
+        Called once, before any other method, and while no database is open: no process that is started here may hold
+        the file.
+        """
 
     @abstractmethod
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:

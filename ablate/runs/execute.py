@@ -19,7 +19,6 @@ from ablate.pool import host as devices
 from ablate.pool import scheduler
 from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended, Listener
 from ablate.pool.executor import Executor, Failed, Finished, Slot
-from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
@@ -32,6 +31,9 @@ from ablate.study import changes as registration
 from ablate.study import plan as planning
 from ablate.text import one_of
 from ablate.training.provenance import provenance
+
+LOCAL = "local"
+"""The executor where none is named."""
 
 
 class Watcher(Listener, Protocol):
@@ -47,7 +49,7 @@ class Watcher(Listener, Protocol):
 @dataclass(frozen=True)
 class Options:
     """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time; retry_reasons:
-    of failures to take up although they would only repeat themselves (retry_failed: all).
+    of failures to take up although they would only repeat themselves (retry_failed: all); executor: who executes.
     """
 
     workers: int | None = None
@@ -55,6 +57,7 @@ class Options:
     retry_failed: bool = False
     canary: bool = True
     retry_reasons: tuple[Reason, ...] = ()
+    executor: str = LOCAL
 
 
 def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
@@ -95,6 +98,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
 
     What variants start from is trained first, as the study that it is, and then its run is fixed in the plan.
     """
+    executor = executor_of(planned, options)
     for parent in planned.parents:
         ended = execute(parent, db, options, watcher)
         if ended.stopped_by is not None:
@@ -114,8 +118,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
     if counts.todo == 0:
         return Ended(0, None)
     wanted = specs(planned, folder, trained)
-    # The server is started while no database is open, so that no process but this one ever holds the file.
-    executor = local_executor(planned)
+    executor.open(setup_of(planned))
     try:
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
@@ -189,18 +192,22 @@ def save(planned: Planned, store: Store, options: Options) -> list[str]:
     return changes
 
 
-def local_executor(planned: Planned) -> LocalExecutor:
-    """The pool of this host, its server started with what these runs import."""
-    return LocalExecutor(
-        Setup(
-            task=planned.study.task,
-            imports=planned.task.imports,
-            path=planned.path if ":" in planned.study.task else (),
-            plugins=tuple(map(str, planned.registry.folders)),
-            shelf_files=planned.shelf_files,
-            sources=planned.sources,
-            threads=planned.study.resources.threads,
-        )
+def executor_of(planned: Planned, options: Options) -> Executor:
+    """Who executes, not opened yet. PluginError where nobody is called so."""
+    executor: Executor = planned.registry.make("executors", options.executor, {})
+    return executor
+
+
+def setup_of(planned: Planned) -> Setup:
+    """What these runs import."""
+    return Setup(
+        task=planned.study.task,
+        imports=planned.task.imports,
+        path=planned.path if ":" in planned.study.task else (),
+        plugins=tuple(map(str, planned.registry.folders)),
+        shelf_files=planned.shelf_files,
+        sources=planned.sources,
+        threads=planned.study.resources.threads,
     )
 
 
@@ -220,7 +227,7 @@ def _one_each(study: Study, slots: Sequence[Slot]) -> Sequence[Slot]:
 
 def _canary(
     planned: Planned,
-    executor: LocalExecutor,
+    executor: Executor,
     slots: Sequence[Slot],
     wanted: Mapping[str, RunSpec],
     states: Mapping[str, RunState],

@@ -98,8 +98,9 @@ _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
 
 def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
     scratch = Path(tempfile.mkdtemp(prefix="ablate-verify-"))
-    slot = execute.slots_for(planned.study, execute.Options(workers=1))[0]
-    executor = execute.local_executor(planned)
+    options = execute.Options(workers=1)
+    slot = execute.slots_for(planned.study, options)[0]
+    executor = execute.executor_of(planned, options).open(execute.setup_of(planned))
     curve: dict[tuple[str, int], float] = {}
     try:
         executor.start("verify", replace(spec, folder=str(scratch)), slot)

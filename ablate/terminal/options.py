@@ -42,6 +42,9 @@ Workers = Annotated[
     int | None,
     typer.Option(metavar="N", help="Runs at a time. [default: one per core or GPU]", callback=_workers),
 ]
+ExecutorName = Annotated[
+    str, typer.Option("--executor", metavar="NAME", help="Who executes; `ablate list executors` has the names.")
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
 ]

@@ -72,6 +72,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     """Search, then confirm. What is done already is not done again; the same call goes on after a kill."""
     asked = search_of(planned.study)
     check_sampler(asked.sampler)
+    executor = execute.executor_of(planned, options)
     for parent in planned.parents:
         ended = execute.execute(parent, db, options, watcher)
         if ended.stopped_by is not None:
@@ -86,8 +87,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
         place = home(store.folder, planned.study)
     with locked(place, planned.study.name):
         hunts = [hunt_of(planned, asked, name, place) for name in names]
-        # The server is started while no database is open, so that no process but this one ever holds the file.
-        executor = execute.local_executor(planned)
+        executor.open(execute.setup_of(planned))
         try:
             with Store.open(db, write=True) as store:
                 return _searched(planned, asked, hunts, store, executor, slots, watcher)

@@ -80,7 +80,7 @@ def dispatch(folder, function, count, pool, sizes=None, **config):
     (folder / "gpu_tasks.py").write_text(TASKS)
     one = RunSpec("", f"gpu_tasks:{function}", {"batch": 512, **config}, (), 0, 1, "", "", metric="score")
     specs = {f"k{i}": replace(one, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(count)}
-    executor = LocalExecutor(Setup(task=one.task, path=(str(folder),)))
+    executor = LocalExecutor().open(Setup(task=one.task, path=(str(folder),)))
     try:
         with Store.open(folder / "a.db", write=True) as store:
             cells = [("v", i, "ablation", key) for i, key in enumerate(specs)]

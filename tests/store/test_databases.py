@@ -107,7 +107,7 @@ from ablate.pool.executors.local import LocalExecutor
 from ablate.store.store import Store
 
 folder, database, room = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-executor = LocalExecutor(reliability.setup(folder))
+executor = LocalExecutor().open(reliability.setup(folder))
 Store.open(folder / database, write=True).close()
 size = (folder / database).stat().st_size
 if database == "a.db":
@@ -149,7 +149,7 @@ def check_full(folder, database, room):
     assert 0 == done.returncode, done.stderr
     assert "the disk refused a write; free some space and run the same command again" in done.stdout
     (folder / "disk/ballast").unlink(missing_ok=True)
-    executor = LocalExecutor(reliability.setup(folder))
+    executor = LocalExecutor().open(reliability.setup(folder))
     reliability.dispatch(folder, executor, runs=24, database=database)
     executor.close()
     found = reliability.judged(folder, runs=24, database=database)

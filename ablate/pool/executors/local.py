@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Self
 
 from ablate.errors import GarbledError
 from ablate.pool import host
@@ -41,10 +42,11 @@ class _Child:
     oom_kills: int = field(default_factory=host.kernel_oom_kills)
 
 
+@dataclass(eq=False)
 class LocalExecutor(Executor):
-    """The pool of this host. `setup`: what the warm server imports; the server starts at once."""
+    """The pool of this host, with a warm server that has imported what `setup` names."""
 
-    def __init__(self, setup: Setup) -> None:
+    def open(self, setup: Setup) -> Self:
         self._setup = setup
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, _Child] = {}
@@ -52,6 +54,7 @@ class LocalExecutor(Executor):
         self._dying: list[_Child] = []
         self._server: WarmServer | None = None
         self._serve()
+        return self
 
     def _serve(self) -> WarmServer:
         if self._server is None:

@@ -10,6 +10,7 @@ import typer
 from ablate.errors import AblateError
 from ablate.records import Reason, Role
 from ablate.terminal.options import (
+    ExecutorName,
     Global,
     RunArgument,
     Set,
@@ -138,6 +139,7 @@ def retry(
         list[str] | None, typer.Option("--reason", metavar="REASON", help="Only these. May be given again.")
     ] = None,
     workers: Workers = None,
+    executor: ExecutorName = "local",
     set_: Set = None,
 ) -> None:
     """Execute failed runs again, and what else is to do.
@@ -158,7 +160,7 @@ def retry(
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
     before_writing()
     planned = find(study, Global.db, set_ or ())
-    options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons)
+    options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons, executor=executor)
     with View(quiet=Global.quiet) as view:
         ended = execute.execute(planned, Global.db, options, view)
     if ended.stopped_by is not None:

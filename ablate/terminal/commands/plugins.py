@@ -10,6 +10,8 @@ import typer
 from ablate.terminal.options import Global, check_choice, print_json, say
 from ablate.text import in_words
 
+LISTED = ("tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "studies")
+
 app = typer.Typer()
 
 
@@ -34,7 +36,7 @@ def new(
 
 @app.command(name="list")
 def list_(
-    what: Annotated[str, typer.Argument(metavar="tricks|models|datasets|designs|tasks|tables|figures|studies")],
+    what: Annotated[str, typer.Argument(metavar="|".join(LISTED))],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
     plugins: Annotated[
         list[Path] | None,
@@ -47,8 +49,7 @@ def list_(
 
     ablate list tricks
     """
-    kinds = ("tricks", "models", "datasets", "designs", "tasks", "tables", "figures", "studies")
-    check_choice("the kind", what, kinds)
+    check_choice("the kind", what, LISTED)
     check_choice("--format", format_, ("text", "json"))
     if what == "studies":
         from ablate.store.store import Store

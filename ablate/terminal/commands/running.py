@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablate import text
-from ablate.terminal.options import Global, Set, StudyArgument, Workers, before_writing, say
+from ablate.terminal.options import ExecutorName, Global, Set, StudyArgument, Workers, before_writing, say
 
 app = typer.Typer()
 
@@ -18,6 +18,7 @@ def run(
     study: StudyArgument = None,
     workers: Workers = None,
     devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
+    executor: ExecutorName = "local",
     set_: Set = None,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also take up runs that failed by themselves.")
@@ -39,7 +40,7 @@ def run(
     planned = find(study, Global.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:
-        options = execute.Options(workers, chosen, retry_failed, canary)
+        options = execute.Options(workers, chosen, retry_failed, canary, executor=executor)
         ended = execute.execute(planned, Global.db, options, view)
     if ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Set, StudyArgument, Workers, before_writing, say, write
+from ablate.terminal.options import ExecutorName, Global, Set, StudyArgument, Workers, before_writing, say, write
 
 app = typer.Typer()
 
@@ -31,6 +31,7 @@ def tune(
     ] = None,
     workers: Workers = None,
     devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
+    executor: ExecutorName = "local",
     set_: Set = None,
 ) -> None:
     """Search a variant's settings (`tune:` in the study), then judge the winner on fresh seeds.
@@ -61,7 +62,7 @@ def tune(
     planned = tune.with_options(planned, trials, variant, budget_s)
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
     with View(quiet=Global.quiet) as view:
-        told = tune.tune(planned, Global.db, execute.Options(workers, chosen), view)
+        told = tune.tune(planned, Global.db, execute.Options(workers, chosen, executor=executor), view)
     if told.ended.stopped_by is not None:
         say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
