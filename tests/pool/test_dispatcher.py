@@ -372,7 +372,7 @@ def test_a_feed_judges_every_step_of_a_run_that_was_over_before_anybody_looked(f
 SCRIPT = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = sys.argv[2:]
 import test_dispatcher as t
 folder = Path(sys.argv[1])
 t.dispatch(folder, t.specs(folder, "forever", 2), function="forever")
@@ -381,7 +381,7 @@ t.dispatch(folder, t.specs(folder, "forever", 2), function="forever")
 
 def start_forever(folder):
     """A dispatcher in a process of its own, with two runs under way; gives it and the children's processes."""
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), str(Path(__file__).parent)])
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), *map(str, Path(__file__).parents[:2])])
     pids = [folder / f"forever{i}" / "pid" for i in range(2)]
     while not all(path.exists() and path.read_text() for path in pids):
         assert process.poll() is None
