@@ -17,7 +17,7 @@ ROOMS = {
     "store": "schema migrate stored reader store",
     "pool": "messages executor feed host scheduler worker warm dispatcher",
     "analysis": "comparisons sign_flip judge power looks verdicts lenth factorial tuned reruns results",
-    "runs": "csv_file columns factors importer export adaptive lineage planned progress weights submission budget execute verify why doctor",
+    "runs": "csv_file columns factors measured importer export adaptive lineage planned progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid notes factorials views",
     "figures": "figure screen paper source",

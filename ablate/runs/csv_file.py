@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +23,6 @@ LONGEST_NAME = 1000
 
 MOST_PROBLEMS = 20
 """Bad cells that one message names."""
-
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -156,30 +153,25 @@ class Cells:
         """A cell without the spaces around it."""
         return self.cells[column].strip()
 
-    def text(self, column: str) -> str:
-        text = self[column]
+    def text(self, column: str, empty: str | None = None) -> str:
+        """A name. empty: what an empty cell is called."""
+        text = self[column] or empty or ""
         if not text:
-            self.bad(column, "the cell is empty.")
+            self.bad(column, "the cell is empty; --empty WORD says what such a cell means.")
         elif len(text) > LONGEST_NAME or any(unicodedata.category(letter) in ("Cc", "Zl", "Zp") for letter in text):
             what = f"at most {LONGEST_NAME} characters and none that controls a terminal or ends a line"
             self.bad(column, f"{text[:40]!r} is no name: {what}.")
         return text
 
-    def number(self, column: str) -> float:
-        text = self[column]
-        value = float(text) if _NUMBER.fullmatch(text) else math.nan
-        if not math.isfinite(value):
-            self.bad(column, f"{text!r} is no number such as 91.4." if text else "the cell is empty.")
-            return 0.0
-        return value
-
     def whole(self, column: str, least: int) -> int:
+        """A whole number, which a spreadsheet may have written as `3.0`."""
         text = self[column]
-        if not re.fullmatch(r"-?\d{1,18}", text, re.ASCII) or int(text) < least:
+        plain = re.sub(r"\.0*$", "", text)
+        if not re.fullmatch(r"[-+]?\d{1,20}", plain, re.ASCII) or not least <= int(plain) < 2**64:
             lowest = f" of at least {least}" if least > 0 else ""
             self.bad(column, f"{text!r} is no whole number{lowest}." if text else "the cell is empty.")
-            return least
-        return int(text)
+            return max(least, 0)
+        return int(plain)
 
 
 def rows_of(table: Table, problems: list[Problem]) -> list[Cells]:

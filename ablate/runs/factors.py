@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 
 from ablate.errors import AblateError
@@ -24,21 +25,42 @@ def variants_of(rows: Sequence[Cells], columns: Columns) -> Variants:
     if not columns.factors:
         return _by_label(rows, columns)
     tricks, cells, names = _by_factors(rows, columns)
-    return tricks, cells, names if columns.variant is None else _labels(rows, columns.variant, cells)
+    return tricks, cells, names if columns.variant is None else _labels(rows, columns, cells)
+
+
+def _names(rows: Sequence[Cells], column: str, columns: Columns) -> list[str]:
+    """The words of a column, which are told apart by more than spelling: `0.1` and `0.10` are one number, and two
+    spellings of one letter look the same."""
+    names = [row.text(column, columns.empty) for row in rows]
+    first: dict[object, tuple[str, int]] = {}
+    for row, name in zip(rows, names, strict=True):
+        raw = row.cells[column] or name
+        spelt, line = first.setdefault(read_as(name), (raw, row.line))
+        if spelt != raw:
+            row.bad(column, f"{raw!r} reads like {spelt!r} in line {line}; write them alike, or so that they differ.")
+    return names
+
+
+def read_as(name: str) -> object:
+    """What a reader takes a name for."""
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", name, re.ASCII):
+        return float(name)
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def _by_label(rows: Sequence[Cells], columns: Columns) -> Variants:
     """A label is the variant's name and, unless it is the baseline's, a trick of its own."""
-    labels = [row.text(columns.variant or "") for row in rows]
+    labels = _names(rows, columns.variant or "", columns)
     baseline = columns.baseline or ("base" if "base" in labels else labels[0] if labels else "")
     others = [label for label in dict.fromkeys(labels) if label != baseline]
     tricks = tuple(StudyTrick(label, (TrickLevel(),)) for label in others)
     return tricks, [() if label == baseline else (Choice(label),) for label in labels], labels
 
 
-def _labels(rows: Sequence[Cells], column: str, cells: Sequence[tuple[Choice, ...]]) -> list[str]:
+def _labels(rows: Sequence[Cells], columns: Columns, cells: Sequence[tuple[Choice, ...]]) -> list[str]:
     """The labels of variants that factors describe: each label one combination, each combination one label."""
-    labels = [row.text(column) for row in rows]
+    column = columns.variant or ""
+    labels = _names(rows, column, columns)
     by_label: dict[str, tuple[Choice, ...]] = {}
     by_cell: dict[tuple[Choice, ...], str] = {}
     for row, label, cell in zip(rows, labels, cells, strict=True):
@@ -51,7 +73,8 @@ def _labels(rows: Sequence[Cells], column: str, cells: Sequence[tuple[Choice, ..
 
 def _by_factors(rows: Sequence[Cells], columns: Columns) -> Variants:
     """A column is a trick; a variant has the name that a design would give it."""
-    switched = {name: _switches(rows, name) for name in columns.factors}
+    off = _off_levels(rows, columns)
+    switched = {name: _switches(rows, name, columns, off.get(name)) for name in columns.factors}
     tricks = tuple(
         StudyTrick(name, tuple(map(TrickLevel, levels)) or (TrickLevel(),)) for name, (levels, _) in switched.items()
     )
@@ -64,22 +87,57 @@ def _by_factors(rows: Sequence[Cells], columns: Columns) -> Variants:
         for i in range(len(rows))
     ]
     space = Space(tricks)
-    return tricks, cells, [name_of(Cell(on), space) for on in cells]
+    names = {on: name_of(Cell(on), space) for on in dict.fromkeys(cells)}
+    return tricks, cells, [names[on] for on in cells]
 
 
-def _switches(rows: Sequence[Cells], name: str) -> tuple[list[str], list[bool | str]]:
-    """The levels of a factor ([] where it is on or off), and its setting in each record."""
-    texts = [row.text(name) for row in rows]
+def _off_levels(rows: Sequence[Cells], columns: Columns) -> dict[str, str]:
+    """The level of each factor that stands for off: as `--baseline opt=sgd,norm=none` says, or, where no word of a
+    column means off, the one that the variant labelled by --baseline has."""
+    given = _pairs(columns)
+    if given or columns.variant is None:
+        return given
+    labelled = [row for row in rows if row[columns.variant] == columns.baseline][:1]
+    levels = {name: {row[name] or columns.empty or "" for row in rows} for name in columns.factors}
+    without = [name for name in columns.factors if not OFF & set(map(_plain, levels[name]))]
+    return {name: row[name] or columns.empty or "" for row in labelled for name in without if len(levels[name]) > 1}
+
+
+def _pairs(columns: Columns) -> dict[str, str]:
+    """`--baseline COL=LEVEL,COL=LEVEL` by column; empty where it is a variant's name."""
+    pairs = [pair.partition("=") for pair in (columns.baseline or "").split(",")]
+    if not all(equals and name.strip() in columns.factors for name, equals, _ in pairs):
+        return {}
+    return {name.strip(): level.strip() for name, _, level in pairs}
+
+
+def _switches(
+    rows: Sequence[Cells], name: str, columns: Columns, off: str | None
+) -> tuple[list[str], list[bool | str]]:
+    """The levels of a factor ([] where it is on or off), and its setting in each record. off: its level that is off."""
+    texts = [row.text(name, columns.empty) for row in rows]
     plain = [_plain(text) for text in texts]
-    if {"0", "-1"} <= set(plain):
+    if off is None and {"0", "-1"} <= set(plain):
         rows[plain.index("-1")].bad(name, "both 0 and -1 occur, and each can mean off; write 0 and 1, or words.")
-    if all(word in OFF | ON for word in plain):
+    if off is None and all(word in OFF | ON for word in plain):
         return [], [word in ON for word in plain]
-    if not any(word in OFF for word in plain):
-        shown = one_of(list(dict.fromkeys(texts))[:6])
-        rows[0].bad(name, f"none of {shown} means off; write 0, off or none for the lines without this trick.")
-    settings: list[bool | str] = [False if word in OFF else text for word, text in zip(plain, texts, strict=True)]
+    is_off = [word in OFF if off is None else text == off for word, text in zip(plain, texts, strict=True)]
+    _names([row for row, without in zip(rows, is_off, strict=True) if off is not None or not without], name, columns)
+    if not any(is_off):
+        rows[0].bad(name, _no_off_level(name, texts, off))
+    settings: list[bool | str] = [False if without else text for without, text in zip(is_off, texts, strict=True)]
     return list(dict.fromkeys(s for s in settings if isinstance(s, str))), settings
+
+
+def _no_off_level(name: str, texts: Sequence[str], off: str | None) -> str:
+    levels = list(dict.fromkeys(texts))
+    if off is not None:
+        known = f"it has {one_of(levels[:6])}.{did_you_mean(off, levels)}"
+        return f"--baseline says {name}={off}, and no line has that; {known}"
+    return (
+        f"none of {one_of(levels[:6])} means off; write 0, off or none for the lines without this trick, or say which "
+        f"stands for it: --baseline {name}={levels[0]}."
+    )
 
 
 def _plain(text: str) -> str:
@@ -90,10 +148,13 @@ def _plain(text: str) -> str:
 def baseline_of(variants: dict[str, tuple[Choice, ...]], columns: Columns, file: str) -> str:
     """What the others are compared with: as asked, else the one without any factor, else the first."""
     asked = columns.baseline
-    if asked is not None and asked not in variants:
-        known = list(variants)
-        raise AblateError(
-            f"--baseline is {asked!r}, but {file} has no such variant; it has {one_of(known[:12])}."
-            f"{did_you_mean(asked, known)}"
-        )
-    return asked or next((name for name, on in variants.items() if not on), next(iter(variants)))
+    plain = next((name for name, on in variants.items() if not on), next(iter(variants)))
+    if asked is None or asked in variants:
+        return asked or plain
+    if _pairs(columns):
+        return plain
+    known = list(variants)
+    raise AblateError(
+        f"--baseline is {asked!r}, but {file} has no such variant; it has {one_of(known[:12])}."
+        f"{did_you_mean(asked, known)}"
+    )

@@ -8,57 +8,68 @@ is an error with its line and column name. Nothing is guessed from names.
 from __future__ import annotations
 
 import re
+import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ablate.analysis.results import count_name, spread_name
 from ablate.errors import AblateError
 from ablate.identity import canonical_json, sha256
 from ablate.records import Choice, Metric, Role, StudyTrick
 from ablate.runs.columns import Columns, check_header, check_options
-from ablate.runs.csv_file import Cells, Problem, Table, read_table, read_text, refuse, rows_of
+from ablate.runs.csv_file import Cells, Problem, read_table, read_text, refuse, rows_of
 from ablate.runs.factors import baseline_of, variants_of
+from ablate.runs.measured import Outcome, is_missing, is_percentage, outcome_of, without_n
 from ablate.store.store import Store
 from ablate.store.stored import Elsewhere
 from ablate.study.record import ImportRecord, PlanRecord, RowRecord, TrickRecord, VariantRecord
-from ablate.text import joined, many
+from ablate.text import listed, many
+
+OTHERS = "not what --where asks for"
 
 
 @dataclass(frozen=True)
 class ImportedRun:
-    """A line of the file. values: metrics by name. line: where it starts, from 1."""
+    """A line of the file. line: where it starts, from 1."""
 
     line: int
     variant: str
     seed: int
-    values: dict[str, float]
+    outcome: Outcome
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        return self.outcome.values
 
 
 @dataclass(frozen=True)
 class Imported:
     """A file, read and checked. tricks: what its variants switch on; variants: name -> choices, in the file's order.
 
-    passed_over: how many lines are no run, by what they are. file, sha: where it came from, the SHA-256 of its text.
+    notes: what whoever reads the table must know. passed_over: how many lines are no run, and why. file, sha: where it
+    came from, the SHA-256 of its text.
     """
 
     tricks: tuple[StudyTrick, ...]
     variants: dict[str, tuple[Choice, ...]]
     runs: tuple[ImportedRun, ...]
     baseline: str
+    notes: tuple[str, ...] = ()
     passed_over: Mapping[str, int] = field(default_factory=dict)
     file: Path = Path()
     sha: str = ""
 
     def summary(self, study: str) -> str:
         """What became of the file's lines, for whoever imports it."""
-        count = 1 + len(self.runs) + sum(self.passed_over.values())
-        passed = joined(many(count, what) for what, count in self.passed_over.items())
-        return (
-            f"read {many(count, 'line')} of {self.file.name}: the header, {many(len(self.runs), 'line')} imported, "
-            f"{passed or 'none'} passed over.\n{many(len(self.variants), 'variant')} of {study}, compared with "
-            f"{self.baseline}."
+        failed, passed = sum(run.outcome.reason is not None for run in self.runs), sum(self.passed_over.values())
+        reasons = f" ({', '.join(f'{count} {why}' for why, count in self.passed_over.items())})" if passed else ""
+        counts = (
+            f"read {1 + len(self.runs) + passed} lines of {self.file.name}: the header, {len(self.runs)} imported"
+            f"{f' ({failed} as failed)' if failed else ''}, {passed} passed over{reasons}."
         )
+        compared = f"{many(len(self.variants), 'variant')} of {study}, compared with {self.baseline}."
+        return "\n".join([counts, compared, *self.notes])
 
 
 def read_file(path: Path, columns: Columns) -> Imported:
@@ -73,58 +84,128 @@ def read_file(path: Path, columns: Columns) -> Imported:
 def read(text: str, file: str, columns: Columns) -> Imported:
     """Check a file's text. AblateError names every bad cell, the first MOST_PROBLEMS of them."""
     check_options(columns)
-    table = read_table(text, file, columns.named, comments=columns.comments)
+    table = read_table(text, file, columns.needed, comments=columns.comments)
     check_header(table, columns)
     problems: list[Problem] = []
-    rows = rows_of(table, problems)
-    values = [_values(row, columns) for row in rows]
+    whole = rows_of(table, problems)
+    rows = _asked_for(whole, columns)
+    outcomes = [outcome_of(row, columns) for row in rows]
+    passed_over = Counter({"commented": table.comments, "empty": table.empty, OTHERS: len(whole) - len(rows)})
+    passed_over.update(outcome.passed_over for outcome in outcomes if outcome.passed_over)
+    lines = [(row, outcome) for row, outcome in zip(rows, outcomes, strict=True) if not outcome.passed_over]
+    rows = [row for row, _ in lines]
     # Without --seed every line has a seed of its own: no two runs are pairs.
-    seeds = [i if columns.seed is None else row.whole(columns.seed, -(10**18)) for i, row in enumerate(rows)]
+    seeds = [i if columns.seed is None else _signed(row.whole(columns.seed, -(2**63))) for i, row in enumerate(rows)]
     tricks, cells_of, names = variants_of(rows, columns)
+    problems += _mixed_percentages(rows, columns)
     refuse(problems)
     if not rows:
-        raise AblateError(f"{file} has a header and no line below it.")
-    runs = tuple(
-        ImportedRun(row.line, name, seed, value)
-        for row, name, seed, value in zip(rows, names, seeds, values, strict=True)
-    )
-    refuse(_repeated(runs, file, columns))
+        raise AblateError(f"{file} has a header and no line below it that is a run.")
+    every = [
+        ImportedRun(row.line, name, seed, outcome)
+        for (row, outcome), name, seed in zip(lines, names, seeds, strict=True)
+    ]
+    runs = _last_tries(every) if columns.seed is not None else every
+    passed_over["failed and trained again"] = len(every) - len(runs)
+    refuse(_repeated(runs, rows, columns))
+    if all(run.outcome.reason for run in runs):
+        raise AblateError(f"{file}: no line has a result; {runs[0].outcome.message} in line {runs[0].line}, for one.")
     variants = dict(zip(names, cells_of, strict=True))
-    return Imported(tricks, variants, runs, baseline_of(variants, columns, file), passed_over=_passed_over(table))
+    return Imported(
+        tricks, variants, tuple(runs), baseline_of(variants, columns, file), _notes(rows, columns), +passed_over
+    )
 
 
-def _passed_over(table: Table) -> dict[str, int]:
-    counts = {"comment": table.comments, "empty line": table.empty}
-    return {what: count for what, count in counts.items() if count}
+def _asked_for(rows: Sequence[Cells], columns: Columns) -> list[Cells]:
+    """The rows that --where asks for; a word that no row has is an error."""
+    for name, word in columns.where:
+        words = list(dict.fromkeys(row[name] for row in rows))
+        if rows and word not in words:
+            raise AblateError(f"--where asks for {name}={word}, and no line has that; {name} is {listed(words)}.")
+    return [row for row in rows if all(row[name] == word for name, word in columns.where)]
 
 
-def _values(row: Cells, columns: Columns) -> dict[str, float]:
-    """A record's numbers, under the names by which they are stored."""
-    metric = columns.metric
-    also = {name: row.number(name) for name in columns.also if row[name]}  # a paper need not give every number
-    if columns.mean is None or columns.sd is None or columns.n is None:
-        return {metric: row.number(metric)} | also
-    n = row.whole(columns.n, 1)
-    values = {metric: row.number(columns.mean), count_name(metric): float(n)} | also
-    if row[columns.sd] or n > 1:
-        sd = row.number(columns.sd)
-        if sd < 0 or (n == 1 and sd):
-            row.bad(columns.sd, f"{row[columns.sd]!r} is no standard deviation of n = {n}.")
-        values |= {spread_name(metric): sd} if n > 1 else {}
-    return values
+def _signed(seed: int) -> int:
+    """The database holds 63 bits and a sign; of 64 the last is taken for the sign, so that seeds stay different."""
+    return seed - 2**64 if seed >= 2**63 else seed
 
 
-def _repeated(runs: Sequence[ImportedRun], file: str, columns: Columns) -> list[Problem]:
+def _mixed_percentages(rows: Sequence[Cells], columns: Columns) -> list[Problem]:
+    """Columns where some cells have a percent sign and others have none: 91 % and 0.91 would be one scale."""
+    problems = []
+    for name in (columns.mean or columns.metric, *columns.also):
+        signs = {is_percentage(row[name]): row for row in rows if not is_missing(row[name])}
+        if len(signs) > 1:
+            line = f"{rows[0].file}, line {signs[False].line}, column {name}"
+            what = (
+                f"{signs[False][name]!r} has no percent sign and {signs[True][name]!r} in line {signs[True].line} has."
+            )
+            problems.append((signs[False].line, f"{line}: {what}"))
+    return problems
+
+
+def _last_tries(runs: Sequence[ImportedRun]) -> list[ImportedRun]:
+    """Runs without those that failed and were trained again: the first of a variant and seed that came to a result
+    stands for it, else the last that failed. Two results of one are both here."""
+    kept: dict[tuple[str, int], ImportedRun] = {}
+    for run in runs:
+        before = kept.get((run.variant, run.seed))
+        if before is None or before.outcome.reason:
+            kept[run.variant, run.seed] = run
+    return [run for run in runs if not run.outcome.reason or kept[run.variant, run.seed] is run]
+
+
+def _repeated(runs: Sequence[ImportedRun], rows: Sequence[Cells], columns: Columns) -> list[Problem]:
     """The same variant with the same seed (or, of summaries, at all) in two lines."""
     first: dict[tuple[str, int], int] = {}
-    found = []
+    by_line, further = {row.line: row for row in rows}, _further(rows, columns)
+    problems = []
     for run in runs:
-        key = (run.variant, 0 if columns.mean is not None else run.seed)
-        if key in first:
+        line = first.setdefault((run.variant, 0 if columns.mean is not None else run.seed), run.line)
+        if line != run.line:
+            row, other = by_line[run.line], by_line[line]
             what = f"variant {run.variant}" + ("" if columns.mean is not None else f" with seed {run.seed}")
-            found.append((run.line, f"{file}, line {run.line}: {what} stands in line {first[key]} already."))
-        first.setdefault(key, run.line)
-    return found
+            differ = [name for name in further if row[name] != other[name]][:1]
+            hint = [
+                f" Their {name} differs; one at a time: --where {name}={shlex.quote(other[name])}" for name in differ
+            ]
+            problems.append(
+                (run.line, f"{row.file}, line {run.line}: {what} stands in line {line} already.{''.join(hint)}")
+            )
+    return problems
+
+
+def _further(rows: Sequence[Cells], columns: Columns) -> dict[str, list[str]]:
+    """Columns that nobody named and that tell groups of lines apart, with their words. One that is new in nearly every
+    line is a name, a time or another number."""
+    others = [name for name in (rows[0].cells if rows else ()) if name not in columns.needed]
+    words = {name: list(dict.fromkeys(row[name] for row in rows)) for name in others}
+    return {name: each for name, each in words.items() if 1 < len(each) <= max(2, len(rows) // 2) and len(rows) > 2}
+
+
+def _notes(rows: Sequence[Cells], columns: Columns) -> tuple[str, ...]:
+    """What whoever reads the table must know of the file."""
+    notes = []
+    further = [
+        f"{name} ({listed([word or 'empty' for word in words], most=3)})"
+        for name, words in _further(rows, columns).items()
+    ]
+    if further:
+        notes.append(
+            f"Columns that differ between lines and were not named: {listed(further)}. Where one goes with the "
+            "variant, it may be what makes the difference."
+        )
+    bare = without_n(rows, columns)
+    if bare:
+        notes.append(f"{many(bare, 'line')} without n: such a mean stands as one number, without spread or test.")
+    spreads = {"se": "standard errors", "ci": "95 % intervals (t distribution)"}
+    if columns.spread[0] in spreads:
+        notes.append(f"Standard deviations follow from the file's {spreads[columns.spread[0]]} and n.")
+    if columns.seed is not None and any(
+        len(row[columns.seed]) > 18 and row.whole(columns.seed, -(2**63)) >= 2**63 for row in rows
+    ):
+        notes.append("Seeds of 64 bits are shown as signed numbers.")
+    return tuple(notes)
 
 
 # -------------------------------------------------------------------------------------------------------- storing
@@ -142,13 +223,20 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
     role: Role = "ablation"
     cells, configs, ended = [], {}, []
     for run in imported.runs:
-        asked = {
-            "imported": file, "sha256": sha, "line": run.line, "columns": columns.named, "metric": columns.metric,
-        }  # fmt: skip
+        asked = {"imported": file, "sha256": sha, "line": run.line, **columns.asked()}
         key = sha256(canonical_json(asked))
         cells.append((run.variant, run.seed, role, key))
         configs[key] = canonical_json(asked)
-        ended.append(Elsewhere(key, "import", run.values, {"imported": file, "sha256": sha, "line": run.line}))
+        ended.append(
+            Elsewhere(
+                key,
+                "import",
+                run.values,
+                {"imported": file, "sha256": sha, "line": run.line},
+                run.outcome.reason,
+                run.outcome.message,
+            )
+        )
     with store.transaction():
         if store.study(study) is not None and not replace:
             raise AblateError(
@@ -171,7 +259,7 @@ def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:
     return PlanRecord(
         study=study,
         task="import",
-        metric=Metric(columns.metric, columns.better),
+        metric=Metric(columns.metric, columns.better, minimum_effect=columns.minimum_effect),
         also=columns.also,
         baseline=imported.baseline,
         seeds=tuple(dict.fromkeys(run.seed for run in imported.runs)),
@@ -193,7 +281,7 @@ def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:
             )
             for name in names
         ),
-        notes=(note,),
+        notes=(note, *imported.notes),
         imported=ImportRecord(file=path.name, sha256=sha),
         file=str(path.resolve()),
     )

@@ -153,10 +153,11 @@ GOOD = "v,s,acc\nbase,0,90.5\na,0,91\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (GOOD.replace("90.5", "n/a"), "line 2, column acc: 'n/a' is no number"),
-        (GOOD.replace("91", "nan"), "line 3, column acc: 'nan' is no number"),
+        (GOOD.replace("90.5", "ninety"), "line 2, column acc: 'ninety' is no number"),
+        (GOOD.replace("90.5", "n/a").replace("91", "nan"), "no line has a result; acc is n/a in line 2"),
         (GOOD.replace("91", "1e999"), "line 3, column acc: '1e999' is no number"),
-        (GOOD.replace("91", ""), "line 3, column acc: the cell is empty"),
+        (GOOD.replace("91", "91%"), "line 2, column acc: '90.5' has no percent sign and '91%' in line 3 has"),
+        (GOOD.replace("91", "91 ± 2"), "column acc: '91 ± 2' is a mean with a spread; name it by --mean acc"),
         (GOOD.replace("91", "9_1"), "column acc: '9_1'"),
         (GOOD.replace("a,0", "a,0.5"), "line 3, column s: '0.5' is no whole number"),
         (GOOD.replace("a,0", ",0"), "line 3, column v: the cell is empty"),

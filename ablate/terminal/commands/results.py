@@ -10,6 +10,7 @@ import typer
 from ablate.errors import AblateError
 from ablate.records import Better
 from ablate.terminal.options import Global, Output, Set, StudyArgument, before_writing, check_choice, say, write
+from ablate.text import many
 
 app = typer.Typer()
 
@@ -32,12 +33,23 @@ def import_(
         Path, typer.Argument(metavar="FILE.csv", help="Comma-separated, its first line the columns' names.")
     ],
     study: Annotated[str, typer.Option(metavar="NAME", help="What the study is to be called.")],
-    metric: Annotated[str, _column("metric", "The metric, and the column of its values unless --mean names it.")],
-    better: Annotated[str, typer.Option(metavar="higher|lower", help="Which way the metric is better.")],
+    metric: Annotated[
+        list[str],
+        _column(
+            "metric", "The metric, and the column of its values unless --mean names it. Given again: a further one."
+        ),
+    ],
+    better: Annotated[
+        list[str], typer.Option(metavar="higher|lower", help="Which way the metric is better; once for each --metric.")
+    ],
     variant: Annotated[str | None, _column("variant", "Labels: what equals what.")] = None,
     baseline: Annotated[
         str | None,
-        typer.Option(metavar="LABEL", help="What the others are compared with. [default: base, else the first]"),
+        typer.Option(
+            metavar="LABEL",
+            help="What the others are compared with, or the level of a factor that is off: COL=LEVEL,... "
+            "[default: base, else the first]",
+        ),
     ] = None,
     factors: Annotated[
         str | None,
@@ -46,23 +58,39 @@ def import_(
             help="A column per trick: 0/1, or 0 and the level's name. With --variant, too, labels name the lines.",
         ),
     ] = None,
+    empty: Annotated[
+        str | None, typer.Option(metavar="WORD", help="What an empty label or factor means, such as none.")
+    ] = None,
     seed: Annotated[str | None, _column("seed", "Seeds that variants share; without it nothing is paired.")] = None,
+    state: Annotated[str | None, _column("state", "How each run ended: finished, crashed, running, ...")] = None,
     mean: Annotated[str | None, _column("mean", "One line per variant: its mean, ...")] = None,
     sd: Annotated[str | None, _column("sd", "... its standard deviation, empty where n is 1, ...")] = None,
-    n: Annotated[str | None, _column("n", "... and its number of runs.")] = None,
+    se: Annotated[str | None, _column("se", "... or its standard error, ...")] = None,
+    ci: Annotated[str | None, _column("ci", "... or its 95 % interval: one side of it, or both ends, ...")] = None,
+    n: Annotated[
+        str | None, typer.Option("--n", metavar="COL|NUMBER", help="... and its number of runs, in a column or of all.")
+    ] = None,
     also: Annotated[
         list[str] | None,
         typer.Option(metavar="COL:higher|lower", help="A further metric. May be given again; its cells may be empty."),
     ] = None,
+    minimum_effect: Annotated[
+        float | None, typer.Option(metavar="NUMBER", help="The smallest difference that matters.")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COL=WORD", help="Only lines with this word in this column. May be given again."),
+    ] = None,
     comments: Annotated[
         bool, typer.Option("--comments", help="Lines that begin with # are comments below the header, too.")
     ] = False,
+    across: Annotated[str | None, typer.Option(hidden=True)] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
 ) -> None:
     """Bring runs that were trained elsewhere into a study.
 
     table, its views, export and figures work on them. Lines above the header that begin with # are comments; a bad cell
-    is an error with its line and column, and then nothing is imported.
+    is an error with its line and column, and then nothing is imported. A run without a number comes in as failed.
 
     ablate import runs.csv --study mine --metric dev_accuracy --better higher --variant variant --seed seed
     """
@@ -70,14 +98,41 @@ def import_(
     from ablate.runs.columns import Columns
     from ablate.store.store import Store
 
-    check_choice("--better", better, ("higher", "lower"))
+    if across is not None:
+        raise AblateError(
+            f"rows over several data sets are not analysed together yet (--across {across}); import each as a study of "
+            f"its own: --where {across}=NAME."
+        )
+    first, *others = _metrics(metric, better)
     listed = tuple(name.strip() for name in factors.split(",")) if factors else ()
-    further = dict(map(_direction, also or ()))
-    columns = Columns(metric, cast(Better, better), variant, baseline, listed, seed, mean, sd, n, further, comments)
+    further = {**dict(others), **dict(map(_direction, also or ()))}
+    columns = Columns(
+        *first, variant, baseline, listed, seed, mean, sd, n, further, comments, se, ci, state,
+        tuple(map(_condition, where or ())), empty, minimum_effect,
+    )  # fmt: skip
     imported = importer.read_file(file, columns)
     with Store.open(Global.db, write=True) as store:
         importer.save(imported, store, study, columns, replace=replace)
     say(imported.summary(study))
+
+
+def _metrics(names: list[str], better: list[str]) -> list[tuple[str, Better]]:
+    """Every metric with its better direction."""
+    for given in better:
+        check_choice("--better", given, ("higher", "lower"))
+    if len(names) != len(better):
+        raise AblateError(
+            f"--metric is given {many(len(names), 'time')} and --better {many(len(better), 'time')}; each metric has "
+            "its own, in the same order."
+        )
+    return [(name, cast(Better, given)) for name, given in zip(names, better, strict=True)]
+
+
+def _condition(where: str) -> tuple[str, str]:
+    name, equals, word = where.partition("=")
+    if not equals or not name:
+        raise AblateError(f"--where is {where!r}; it must be a column and a word in it, such as dataset=cifar10.")
+    return name, word
 
 
 @app.command()
