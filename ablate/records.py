@@ -182,7 +182,6 @@ class RunSpec:
     path: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     metric: str = ""
-    gpus: int = 0
     data: str | None = None
     start: Start | None = None
     evaluates: str = ""
@@ -191,22 +190,6 @@ class RunSpec:
 
 
 # ------------------------------------------------------------------------------------------------------- what comes out
-
-
-@dataclass(frozen=True)
-class Effect:
-    """An estimated difference of two sets of runs, in the metric's unit, with its interval and p-value.
-
-    None where `pairs` (or n) forbids a number: fewer than 3 pairs give no interval and no p.
-    """
-
-    estimate: float | None
-    ci_low: float | None = None
-    ci_high: float | None = None
-    p: float | None = None
-    test: str = ""
-    pairs: int = 0
-    df: float | None = None
 
 
 @dataclass(frozen=True)

@@ -99,7 +99,6 @@ class Dispatcher:
         self.stopped_by: int | None = None
         self.executed = 0
         self._taken: dict[Slot, str] = {}
-        self._held: set[str] = set()
         self._attempts: dict[str, int] = {}
         self._alone: set[str] = set()
         self._blocked: set[str] = set()
@@ -179,7 +178,6 @@ class Dispatcher:
     def _see_others(self) -> list[LiveAttempt]:
         """What others execute, where, and which runs need a device to themselves, whoever executes them."""
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
-        self._held = {attempt.run for attempt in others}
         self._taken = {Slot(a.device, a.slot): a.run for a in others if a.host == host.host()}
         self._alone = self.store.out_of_memory()
         return others
@@ -208,11 +206,11 @@ class Dispatcher:
         """What the feed wants now. Runs that it did not want before, or that failed, are looked up in the store."""
         if self.stopped_by is not None:
             return
-        working = {work.key for work in self.working.values()}
-        wanted = self.feed.wanted(Seen(self.done, self.failed, working, self._held, self.waiting))
+        wanted = self.feed.wanted(Seen(self.done, self.failed))
         if wanted is not self.specs:
             self.specs, self._needing = wanted, _needing(wanted)
             self._memory = self._sizes.memory(wanted) if self._sizes else None
+            working = {work.key for work in self.working.values()}
             self._read([key for key in wanted if key not in self.done and key not in working])
 
     def _really_finished(self) -> bool:

@@ -6,7 +6,7 @@ ordered on slots, retried and stopped is scheduler.py's; a feed only wants and u
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,17 +15,14 @@ from ablate.records import Reason, RunSpec
 
 @dataclass(frozen=True)
 class Seen:
-    """What a dispatcher knows of the runs that its feed has wanted so far: keys, each in one of these. A look at the
-    dispatcher's own books, which change; copied they would cost every run the size of the plan.
+    """Which of the runs that its feed has wanted so far have ended, here or elsewhere: keys. A look at the dispatcher's
+    own books, which change; copied they would cost every run the size of the plan.
 
-    failed: given up, and why. held: another dispatcher executes them. waiting: to do, in order.
+    failed: given up, and why.
     """
 
     done: Set[str]
     failed: Mapping[str, Reason]
-    working: Set[str]
-    held: Set[str]
-    waiting: Collection[str]
 
 
 class Feed(Protocol):

@@ -159,7 +159,6 @@ class Plan:
             path=tuple(path),
             sources=dict(self.sources),
             metric=self.study.metric.name,
-            gpus=self.study.resources.gpus or 0,
             data=completed.data,
             start=completed.start,
             evaluates=run.evaluates,

@@ -71,7 +71,7 @@ class Study:
         states = self.store.states(self.specs)
         done = {key for key, found in states.items() if found.state == "done"}
         failed = {key: found.reason for key, found in states.items() if found.state == "failed"}
-        return [k for k in feed.wanted(Seen(done, failed, set(), set(), ())) if k not in done and k not in failed]
+        return [k for k in feed.wanted(Seen(done, failed)) if k not in done and k not in failed]
 
     def run(self, most=10**6):
         """Execute what is wanted, each dispatcher a new one, until nothing is; `most` runs at most."""

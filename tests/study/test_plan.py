@@ -569,7 +569,7 @@ def test_a_specification_holds_what_a_child_needs():
     planned = make_plan(asked, Registry(), Anything(), {"/code/mine.py": "abc"})
     run = next(run for run in planned.runs if run.variant == "base+m")
     spec = planned.spec(run, "/runs/k", "/cache", ["/plugins"], ["/here"])
-    assert (spec.key, spec.seed, spec.threads, spec.gpus, spec.task) == (run.key, 0, 2, 1, "mine:train")
+    assert (spec.key, spec.seed, spec.threads, spec.task) == (run.key, 0, 2, "mine:train")
     assert (spec.folder, spec.cache, spec.plugins, spec.path) == ("/runs/k", "/cache", ("/plugins",), ("/here",))
     assert (spec.config, spec.tricks) == (BASE, (TrickUse("mixup", {"alpha": 0.2}),))
     assert (spec.metric, spec.sources) == ("score", {"/code/mine.py": "abc"})
