@@ -1,7 +1,7 @@
 """A PostgreSQL server of a test's own: in a temporary folder, reached by a password, stopped at the end.
 
-It needs the programs initdb and postgres (Debian: `apt-get install postgresql`) and no running server. PostgreSQL
-refuses to run as root, so root runs it as the system's user `postgres`.
+It needs the programs initdb and postgres and no running server. Root on Debian gets them installed where they are
+missing; everybody else is told. PostgreSQL refuses to run as root, so root runs it as the system's user `postgres`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,25 @@ SHOWN = "hunter2%3A%2F%40%25"
 
 
 def missing() -> str:
-    """Why no server can be started here; empty where one can."""
+    """Why no server can be started here, whatever was tried; empty where one can."""
+    if _absent():
+        _install()
+    return _absent()
+
+
+def _install() -> None:
+    """Debian's package, where this user may install it and its mirror answers."""
+    if os.getuid() != 0 or shutil.which("apt-get") is None:
+        return
+    quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", "postgresql"]
+    with suppress(subprocess.TimeoutExpired):
+        if subprocess.run(install, timeout=300, **quiet).returncode:  # lists of packages that are old or none
+            subprocess.run(["apt-get", "update"], timeout=120, **quiet)
+            subprocess.run(install, timeout=300, **quiet)
+
+
+def _absent() -> str:
     absent = [name for name in ("initdb", "postgres") if _program(name) is None]
     if absent:
         return f"PostgreSQL is not installed: there is no {' and no '.join(absent)} (apt-get install postgresql)"
