@@ -94,14 +94,14 @@ def from_summaries(mean: Array, std: Array, n: NDArray[np.int64]) -> CellMeans:
 
 
 def _made(
-    values: Array, there: NDArray[np.bool_], mean: Array, shift: Array, rank: int, connected: bool, *solved: Array
+    values: Array, counted: NDArray[np.bool_], mean: Array, shift: Array, rank: int, connected: bool, *solved: Array
 ) -> CellMeans:
     """The fit from its parameters: the error is what the means and shifts leave over."""
-    residuals = np.where(there, values - mean[:, None] - shift, 0.0)
-    n = there.sum(axis=1)
+    residuals = np.where(counted, values - mean[:, None] - shift, 0.0)
+    n = counted.sum(axis=1)
     df = int(n.sum()) - int((n > 0).sum()) - rank
     squares = (residuals**2).sum(axis=1)
-    noise = np.abs(residuals).max() > _RESIDUAL_ROUNDING * np.abs(np.where(there, values, 0.0)).max()
+    noise = np.abs(residuals).max() > _RESIDUAL_ROUNDING * np.abs(np.where(counted, values, 0.0)).max()
     mse = np.nan if not df else float(squares.sum()) / df if noise else 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
         std = np.where(n > 1, np.sqrt(squares / (n - 1)), np.nan)
@@ -334,15 +334,15 @@ def spread_ratio_limit(cells: int, n: int, blocks: bool, level: float = ALPHA) -
     Of `cells` rows of n normal values each, with the seeds taken out where they are blocks; 4,000 simulated studies.
     """
     rng = np.random.default_rng([cells, n])
-    found = []
+    ratios = []
     for _ in range(8):  # in parts, so that 1,000 variants need no gigabyte
         values = rng.normal(size=(500, cells, n))
         values -= values.mean(axis=2, keepdims=True)
         if blocks:
             values -= values.mean(axis=1, keepdims=True)
         squares = (values**2).sum(axis=2)
-        found.append(np.sqrt(squares.max(axis=1) / squares.min(axis=1)))
-    return float(np.quantile(np.concatenate(found), 1 - level))
+        ratios.append(np.sqrt(squares.max(axis=1) / squares.min(axis=1)))
+    return float(np.quantile(np.concatenate(ratios), 1 - level))
 
 
 def holm(p: Array, size: int | None = None) -> Array:

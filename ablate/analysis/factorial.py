@@ -203,19 +203,19 @@ def estimate(design: Factorial, fitted: CellMeans, shared: Array | None = None, 
     sign flips in t's place.
     """
     named, weights, aliases, confounded = _contrasts(design)
-    found = _pooled(design, fitted, weights) if shared is None else _own(shared, weights, flips)
+    judged = _pooled(design, fitted, weights) if shared is None else _own(shared, weights, flips)
     terms = [
         Term(
-            tricks, float(found.values[i]), _number(found.se[i]), _number(found.low[i]), _number(found.high[i]),
-            _number(found.p[i]), aliases=aliases.get(tricks, ()),
+            tricks, float(judged.values[i]), _number(judged.se[i]), _number(judged.low[i]), _number(judged.high[i]),
+            _number(judged.p[i]), aliases=aliases.get(tricks, ()),
         )
         for i, tricks in enumerate(named)
     ]  # fmt: skip
     effects = [term for term in terms if len(term.tricks) == 1]
     interactions = [term for term in terms if len(term.tricks) == 2]
     return Estimated(
-        _adjusted(effects, holm), _adjusted(interactions, benjamini_hochberg), found.method, found.df,
-        tuple(confounded), found.limit,
+        _adjusted(effects, holm), _adjusted(interactions, benjamini_hochberg), judged.method, judged.df,
+        tuple(confounded), judged.limit,
     )  # fmt: skip
 
 
@@ -417,8 +417,8 @@ def shapley(design: Factorial, fitted: CellMeans, shared: Array | None = None) -
     # Linear in the cells' means, so the model gives their standard errors as it gives those of any contrast.
     weights = shapley_weights(bits.shape[1])[:, mask]
     if shared is not None:
-        found = _own(shared, weights, False)
-        values, se = found.values, found.se
+        judged = _own(shared, weights, False)
+        values, se = judged.values, judged.se
     else:
         values = weights @ fitted.mean
         se = fitted.se(weights) if fitted.df >= MINIMUM_DF else np.full(len(weights), np.nan)

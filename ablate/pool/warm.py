@@ -112,13 +112,13 @@ def main() -> None:
     die_with(dispatcher)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.set_inheritable(descriptor, False)
-    said = sys.stdin.buffer.read()
-    if said:  # else the dispatcher died before it had written
+    written = sys.stdin.buffer.read()
+    if written:  # else the dispatcher died before it had written
         # A child that asks for input is to read an end of file, not to wait for somebody at a terminal.
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        serve(socket.socket(fileno=descriptor), decode(said, Setup))
+        serve(socket.socket(fileno=descriptor), decode(written, Setup))
 
 
 def serve(channel: socket.socket, setup: Setup) -> None:

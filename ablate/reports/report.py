@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ablate.analysis import results
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
-from ablate.figures import source as plots
+from ablate.figures import source
 from ablate.figures.figure import Source
 from ablate.records import Json, Row
 from ablate.registry import Registry
@@ -74,19 +74,19 @@ class Material:
 
 def material(store: Reader, study: str) -> Material:
     """Read everything. AblateError where nothing of the study is done yet, for then there is nothing to report."""
-    found = results.load(store, study)
-    if not any(cell.state == "done" for cell in found.cells):
-        failed = sum(cell.state == "failed" for cell in found.cells)
+    loaded = results.load(store, study)
+    if not any(cell.state == "done" for cell in loaded.cells):
+        failed = sum(cell.state == "failed" for cell in loaded.cells)
         which = f"all {failed} that were made failed" if failed else "none was made yet"
         raise AblateError(
-            f"{study} has no finished run: of {len(found.cells)} planned, {which}. `ablate run` makes them, "
+            f"{study} has no finished run: of {len(loaded.cells)} planned, {which}. `ablate run` makes them, "
             "`ablate status` says where they stand."
         )
     return Material(
-        found,
-        views.ablation(found),
-        plots.source_of(store, found),
-        {key: asked for key, asked in store.configs(study).items() if key not in found.saved},
+        loaded,
+        views.ablation(loaded),
+        source.source_of(store, loaded),
+        {key: config for key, config in store.configs(study).items() if key not in loaded.saved},
         store.failure_messages(study),
         tuple(store.test_uses(study)),
         bool(store.cells(study, ("tune",))),
@@ -96,19 +96,19 @@ def material(store: Reader, study: str) -> Material:
 
 def methods_text(of: Material) -> str:
     """The statistics paragraph by itself."""
-    found = of.found
-    factorial = _view(found, "effects") is not None
+    loaded = of.found
+    factorial = _view(loaded, "effects") is not None
     return methods.paragraph(
-        found.record, found.measured, of.table.rows, found.cells, found.provenance, factorial=factorial
+        loaded.record, loaded.measured, of.table.rows, loaded.cells, loaded.provenance, factorial=factorial
     )
 
 
 def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Document:
     """The report. own: the author's own blocks. rows: the most that the figure of effects shows."""
-    found = of.found
+    loaded = of.found
     sections = [
         _question(of),
-        described.section(found.record, of.table, _words(of)),
+        described.section(loaded.record, of.table, _words(of)),
         _table(of),
         _best(of),
         _effects(of, rows),
@@ -121,8 +121,8 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Docum
         Section("study", "The study file", (Code(of.text.rstrip("\n")),)) if of.text.strip() else None,
     ]
     return Document(
-        found.study, f"{found.study}: ablation report", _subtitle(of), tuple(s for s in sections if s is not None),
-        f"ablate report {shlex.quote(found.study)} --format html",
+        loaded.study, f"{loaded.study}: ablation report", _subtitle(of), tuple(s for s in sections if s is not None),
+        f"ablate report {shlex.quote(loaded.study)} --format html",
     )  # fmt: skip
 
 
@@ -143,39 +143,39 @@ _STATES = {"done": "done", "failed": "failed", "running": "running", "todo": "to
 
 
 def _question(of: Material) -> Section:
-    found = _claims(of)
+    comparisons = _claims(of)
     blocks: list[Block] = []
-    asked = of.found.record.question
-    if asked:
-        blocks.append(Paragraph(line(asked)))
-    answer = _answer(of, found)
+    question = of.found.record.question
+    if question:
+        blocks.append(Paragraph(line(question)))
+    answer = _answer(of, comparisons)
     blocks.append(Paragraph(answer))
-    short = _first_question(asked)
+    short = _first_question(question)
     brief = (*([Paragraph(line(short))] if short else []), Paragraph(answer))
     return Section(
-        "question", "Question and answer" if asked else "In short", tuple(blocks), brief if short != asked else ()
+        "question", "Question and answer" if question else "In short", tuple(blocks), brief if short != question else ()
     )
 
 
-def _first_question(asked: str) -> str:
+def _first_question(question: str) -> str:
     """Up to the first question mark, else the first sentence."""
-    end = asked.find("?")
-    end = asked.find(". ") if end < 0 else end
-    return asked if end < 0 else asked[: end + 1]
+    end = question.find("?")
+    end = question.find(". ") if end < 0 else end
+    return question if end < 0 else question[: end + 1]
 
 
-def _answer(of: Material, found: Sequence[Claim]) -> Line:
+def _answer(of: Material, comparisons: Sequence[Claim]) -> Line:
     """How many comparisons came out how, what is decided, which variant is best."""
-    said: list[Line] = [line(claims.tally(found))] if found else []
+    sentences: list[Line] = [line(claims.tally(comparisons))] if comparisons else []
     for verdict in ("helps", "hurts"):
-        named = claims.decided(found, verdict)
+        named = claims.decided(comparisons, verdict)
         more = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
         if named:
-            said.append(line(f"What {verdict}: ", strong("; ".join(named[:MOST_NAMED]) + more), "."))
+            sentences.append(line(f"What {verdict}: ", strong("; ".join(named[:MOST_NAMED]) + more), "."))
     if of.best is not None:
         best = f"Best mean of the variants with every planned seed done: {of.best.variant}, {of.table.metric} "
-        said.append(line(best, strong(_mean(of, of.best)), "."))
-    return tuple(span for i, one in enumerate(said) for span in (line(" ") if i else ()) + one)
+        sentences.append(line(best, strong(_mean(of, of.best)), "."))
+    return tuple(span for i, one in enumerate(sentences) for span in (line(" ") if i else ()) + one)
 
 
 def _mean(of: Material, row: Row) -> str:
@@ -199,7 +199,7 @@ def _table(of: Material) -> Section:
 
 def _picture(of: Material, name: str, params: Mapping[str, Json] | None = None) -> Picture | None:
     try:
-        return Picture(name, plots.draw(of.source, name, params), wide=name == "best_variant")
+        return Picture(name, source.draw(of.source, name, params), wide=name == "best_variant")
     except FigureError:
         return None
 
@@ -213,9 +213,9 @@ def _best(of: Material) -> Section | None:
     having = f", with {tricks}" if tricks != row.variant else ""
     base = named.bases.get(row.variant)
     on = f" on the base of {base}" if base and base != row.variant else ""
-    said = line(strong(row.variant), f"{having}{on}: {of.table.metric} {_mean(of, row)}.")
+    sentence = line(strong(row.variant), f"{having}{on}: {of.table.metric} {_mean(of, row)}.")
     picture = _picture(of, "best_variant")
-    return Section("best", "Best variant", (Paragraph(said), *([picture] if picture else [])))
+    return Section("best", "Best variant", (Paragraph(sentence), *([picture] if picture else [])))
 
 
 def _effects(of: Material, rows: int) -> Section | None:
@@ -223,14 +223,14 @@ def _effects(of: Material, rows: int) -> Section | None:
     picture = _picture(of, "effects", {"limit": rows})
     if picture is not None:
         blocks.append(picture)
-    known = set(of.table.notes)
+    printed = set(of.table.notes)
     for name, caption in (("effects", "Main effects"), ("interactions", "Interactions")):
         data = _view(of.found, name)
         if data is not None:
-            said = [note for note in data.notes if note not in known]
-            known.update(said)
+            new = [note for note in data.notes if note not in printed]
+            printed.update(new)
             blocks.append(Table(replace(data, notes=()), f"{caption} on {of.table.metric}", name))
-            blocks.append(Bullets(tuple(line(note) for note in said), minor=True))
+            blocks.append(Bullets(tuple(line(note) for note in new), minor=True))
     return Section("effects", "Effects", tuple(blocks), tuple(blocks[:1])) if blocks else None
 
 
@@ -238,12 +238,12 @@ FACTORIALS = frozenset({"factorial", "fractional", "import"})
 """Designs whose effects are a question of the study. Two tricks left out one by one make a factorial unasked."""
 
 
-def _view(found: Results, name: str) -> ViewData | None:
+def _view(loaded: Results, name: str) -> ViewData | None:
     """A view of the factorial that the study declares."""
-    if not FACTORIALS & {asked.design for asked in found.measured.asked}:
+    if not FACTORIALS & {row.design for row in loaded.measured.asked}:
         return None
     try:
-        data = views.view(found, name)
+        data = views.view(loaded, name)
     except AblateError:
         return None
     return data if isinstance(data, ViewData) and data.rows else None
@@ -261,38 +261,39 @@ def _claims(of: Material) -> tuple[Claim, ...]:
 
 
 def _support(of: Material) -> Section:
-    found = _claims(of)
+    comparisons = _claims(of)
     tuned = claims.claims(views.table_data(of.found).rows[len(of.table.rows) :], _words(of))
     limits = methods.limits(of.found.record, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
-    blocks: list[Block] = [_sentences(found)] if found else []
-    brief: list[Block] = [Bullets(tuple(_in_brief(found)))] if found else []
-    for part, said in ((blocks, _sentences(tuned)), (brief, Bullets(tuple(_in_brief(tuned))))):
-        part += [Paragraph(line(strong("After tuning, on fresh seeds."))), said] if tuned else []
+    blocks: list[Block] = [_sentences(comparisons)] if comparisons else []
+    brief: list[Block] = [Bullets(tuple(_in_brief(comparisons)))] if comparisons else []
+    for part, after in ((blocks, _sentences(tuned)), (brief, Bullets(tuple(_in_brief(tuned))))):
+        part += [Paragraph(line(strong("After tuning, on fresh seeds."))), after] if tuned else []
     not_shown = Bullets(tuple(line(limit) for limit in limits))
     blocks += [Paragraph(line(strong("What they do not show."))), not_shown] if limits else []
     brief += [not_shown] if limits else []
     return Section("support", "What the numbers support", tuple(blocks), tuple(brief))
 
 
-def _sentences(found: Sequence[Claim]) -> Bullets:
+def _sentences(comparisons: Sequence[Claim]) -> Bullets:
     """Heads are bold, but not where the sides differ in failures."""
     return Bullets(
         tuple(
-            line(claim.text) if claim.lopsided else line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in found
+            line(claim.text) if claim.lopsided else line(strong(f"{claim.head}:"), f" {claim.rest}")
+            for claim in comparisons
         )
     )
 
 
-def _in_brief(found: Sequence[Claim]) -> Iterator[Line]:
+def _in_brief(comparisons: Sequence[Claim]) -> Iterator[Line]:
     """Claims by verdict with their numbers; of many, the largest differences."""
     for verdict in claims.ORDER:
-        of = [claim for claim in found if claim.verdict == verdict]
-        most = MOST_CLAIMS if verdict in ("helps", "hurts") or len(found) <= MOST_CLAIMS else MOST_CLAIMS // 3
+        of = [claim for claim in comparisons if claim.verdict == verdict]
+        most = MOST_CLAIMS if verdict in ("helps", "hurts") or len(comparisons) <= MOST_CLAIMS else MOST_CLAIMS // 3
         kept = sorted(of, key=lambda claim: -abs(claim.delta))[:most] if len(of) > most else of
         more = f"; and {len(of) - most} with smaller differences" if len(of) > most else ""
         if of:
-            said = "; ".join(claim.brief for claim in kept)
-            yield line(strong(f"{claims.HEADINGS[verdict]}: "), f"{said}{more}.")
+            briefly = "; ".join(claim.brief for claim in kept)
+            yield line(strong(f"{claims.HEADINGS[verdict]}: "), f"{briefly}{more}.")
 
 
 def _methods(of: Material) -> Section:

@@ -103,10 +103,10 @@ def check_header(table: Table, columns: Columns) -> None:
 
 def _no_column(table: Table, name: str) -> str:
     header = table.header
-    said = f"{table.file}, line {table.line}: no column is called {name!r}; there is {one_of(header)}."
-    said += did_you_mean(name, header)
+    message = f"{table.file}, line {table.line}: no column is called {name!r}; there is {one_of(header)}."
+    message += did_you_mean(name, header)
     if len(header) == 1 and re.search(r"[;\t]", header[0]):
-        said += " Its cells must be separated by commas."
+        message += " Its cells must be separated by commas."
     if table.comments:
-        said += f" Lines above that begin with # ({table.comments}) are taken for comments."
-    return said
+        message += f" Lines above that begin with # ({table.comments}) are taken for comments."
+    return message

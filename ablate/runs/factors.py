@@ -132,8 +132,8 @@ def _switches(
 def _no_off_level(name: str, texts: Sequence[str], off: str | None) -> str:
     levels = list(dict.fromkeys(texts))
     if off is not None:
-        known = f"it has {one_of(levels[:6])}.{did_you_mean(off, levels)}"
-        return f"--baseline says {name}={off}, and no line has that; {known}"
+        allowed = f"it has {one_of(levels[:6])}.{did_you_mean(off, levels)}"
+        return f"--baseline says {name}={off}, and no line has that; {allowed}"
     return (
         f"none of {one_of(levels[:6])} means off; write 0, off or none for the lines without this trick, or say which "
         f"stands for it: --baseline {name}={levels[0]}."
@@ -147,14 +147,14 @@ def _plain(text: str) -> str:
 
 def baseline_of(variants: dict[str, tuple[Choice, ...]], columns: Columns, file: str) -> str:
     """What the others are compared with: as asked, else the one without any factor, else the first."""
-    asked = columns.baseline
+    named = columns.baseline
     plain = next((name for name, on in variants.items() if not on), next(iter(variants)))
-    if asked is None or asked in variants:
-        return asked or plain
+    if named is None or named in variants:
+        return named or plain
     if _pairs(columns):
         return plain
-    known = list(variants)
+    names = list(variants)
     raise AblateError(
-        f"--baseline is {asked!r}, but {file} has no such variant; it has {one_of(known[:12])}."
-        f"{did_you_mean(asked, known)}"
+        f"--baseline is {named!r}, but {file} has no such variant; it has {one_of(names[:12])}."
+        f"{did_you_mean(named, names)}"
     )
