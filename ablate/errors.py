@@ -16,15 +16,31 @@ AblateError             exit code 2, a message without a traceback
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class AblateError(Exception):
-    """Something that a person can fix. The message says what was found, what is allowed, and what to do."""
+    """Something that a person can fix. The message says what was found, what is allowed, and what to do.
+
+    page: the page of the manual that tells more, where one does; the command line names it once, below the message.
+    """
+
+    page = ""
+
+    def __init__(self, message: str = "", page: str = "") -> None:
+        super().__init__(message)
+        self.page = page or self.page
+
+
+def see(page: str) -> str:
+    """How a page of the manual is named."""
+    return f"See `ablate help {page}`."
 
 
 class PluginError(AblateError):
     """A plug-in that is missing, broken or ambiguous."""
+
+    page = "own-tricks"
 
 
 class DataError(AblateError):
@@ -33,6 +49,8 @@ class DataError(AblateError):
 
 class FigureError(AblateError):
     """A figure that these results do not allow: why, and what would."""
+
+    page = "figures-and-reports"
 
 
 class ChangedError(AblateError):
@@ -50,16 +68,21 @@ class PausedError(AblateError):
 class StoreError(AblateError):
     """A database that cannot be used as asked."""
 
+    page = "database"
+
 
 class NoDatabaseError(StoreError):
     """There is no database yet, which for some questions is an answer."""
+
+    page = "quickstart"
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
     """One mistake in a file. `line` and `column` count from 1; 0 where the file as a whole is meant.
 
-    `path` is the dotted place inside the study (`tricks.mixup.with.alpha`), empty for the whole file.
+    `path` is the dotted place inside the study (`tricks.mixup.with.alpha`), empty for the whole file. `page` of the
+    manual: where it is not the one of the section that `path` lies in.
     """
 
     file: str
@@ -67,18 +90,30 @@ class Problem:
     column: int
     path: str
     message: str
+    page: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
         return f"{place}: {self.path}: {self.message}" if self.path else f"{place}: {self.message}"
 
 
+SECTIONS = {"task": "own-code", "plugins": "own-tricks", "tune": "tuning", "resources.gpus": "clusters"}
+"""Sections of a study file that have a page of their own beside study-file."""
+
+
 class StudyError(AblateError):
-    """Every problem of a study file, in the file's order, in one go."""
+    """Every problem of a study file, in the file's order, in one go. page: the one that all have, or study-file."""
+
+    page = "study-file"
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(sorted(problems)))
-        super().__init__("\n".join(map(str, self.problems)))
+        pages = {problem.page or _section_page(problem.path) for problem in self.problems}
+        super().__init__("\n".join(map(str, self.problems)), pages.pop() if len(pages) == 1 else "")
+
+
+def _section_page(path: str) -> str:
+    return next((page for key, page in SECTIONS.items() if f"{path}.".startswith(f"{key}.")), StudyError.page)
 
 
 class ConfigError(AblateError):

@@ -347,13 +347,13 @@ class Study:
                 if trick.name in on and on[trick.name] == level.name:
                     yield ("tricks", trick.name, *(() if level.name is None else ("levels", level.name))), level
 
-    def problem(self, path: str, message: str) -> Problem:
+    def problem(self, path: str, message: str, page: str = "") -> Problem:
         """A problem at the dotted place `path` or, where there is none, at the nearest around it."""
         place = path
         while place and place not in self.positions:
             place = place.rpartition(".")[0]
         line, column = self.positions.get(place, (0, 0))
-        return Problem(self.path or self.name, line, column, path, message)
+        return Problem(self.path or self.name, line, column, path, message, page)
 
 
 @dataclass(frozen=True)

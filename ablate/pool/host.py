@@ -109,7 +109,10 @@ def slots(
     for name in devices:
         if name not in [*names, "cpu"]:
             allowed = one_of(["cpu", *names])
-            raise AblateError(f"--devices: there is no device {name!r}; there is {allowed}.{did_you_mean(name, names)}")
+            raise AblateError(
+                f"--devices: there is no device {name!r}; there is {allowed}.{did_you_mean(name, names)}",
+                page="clusters",
+            )
     if gpus_per_run > len(present):
         has = "no GPU" if not present else f"{len(present)} GPU" + "s" * (len(present) > 1)
         raise ConfigError(

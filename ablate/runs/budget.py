@@ -64,7 +64,8 @@ def power_of(found: Planned, store: Reader | None, sd: float | None = None) -> A
     if not rows:
         raise AblateError(
             f"the database holds no spread of {found.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), or "
-            "give the standard deviation of a difference between equal seeds: --sd 0.6."
+            "give the standard deviation of a difference between equal seeds: --sd 0.6.",
+            page="how-the-table-is-made",
         )
     return Answer(_power_text(rows, seeds, metric.minimum_effect), _power_notes(rows, found, source), _records(rows))
 
@@ -183,7 +184,8 @@ def _seconds(found: Planned, store: Reader | None) -> dict[str, float]:
     if not times:
         raise AblateError(
             f"no run of {found.study.name} was timed yet: run one seed first (`ablate run ... --set seeds=1`), then "
-            "ask what fits."
+            "ask what fits.",
+            page="how-the-table-is-made",
         )
     return {variant: median(seconds) for variant, seconds in times.items()}
 

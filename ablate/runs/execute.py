@@ -161,7 +161,8 @@ def check_hosts(store: Store, watcher: Watcher) -> None:
     if others:
         raise AblateError(
             f"{store.shown} lies on {store.network}, and {one_of(others)} is running on it; SQLite's locks do not "
-            "reach from host to host. Wait until it has finished, or give --db a postgresql:// URL or another file."
+            "reach from host to host. Wait until it has finished, or give --db a postgresql:// URL or another file.",
+            page="clusters",
         )
     watcher.warn(f"{store.shown} lies on {store.network}: run on this host only, for SQLite's locks reach no further.")
 
@@ -255,7 +256,8 @@ def _canary(
             "nothing was trained: two steps on one batch already fail for\n"
             + "\n".join(lines)
             + (f"\n{detail.rstrip()}" if detail else "")
-            + "\nMend the study, or train the other variants with --no-canary."
+            + "\nMend the study, or train the other variants with --no-canary.",
+            page="own-tricks",
         )
     for row in planned.plan.rows:
         ours, theirs = ended.get(row.variant), ended.get(row.compared_with or "")

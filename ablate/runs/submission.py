@@ -90,7 +90,10 @@ def predict(planned: Planned, store: Store, variant: str, seed: int | None, samp
         for name, row in zip(predicted.ids, predicted.probabilities, strict=True):
             total[name] = [a + b for a, b in zip(total.get(name, [0.0] * len(row)), row, strict=True)]
     if not total:
-        raise DataError("the data set has no test images, so there is nothing to predict; see `ablate list datasets`.")
+        raise DataError(
+            "the data set has no test images, so there is nothing to predict; see `ablate list datasets`.",
+            page="course-brief",
+        )
     labels = {name: max(range(len(row)), key=row.__getitem__) for name, row in total.items()}
     text = render(labels, classes, sample)
     return Submission(variant, tuple(chosen), str(at), len(labels), text)
@@ -122,7 +125,8 @@ def render(labels: Mapping[str, int], classes: Sequence[str], sample: Sample | N
         missing, more = sorted(set(labels) - set(ids)), sorted(set(ids) - set(labels))
         raise DataError(
             f"the sample submission has {len(ids)} ids and the test set {len(labels)}: "
-            f"{len(missing)} are missing{_first(missing)}, {len(more)} are not in the test set{_first(more)}."
+            f"{len(missing)} are missing{_first(missing)}, {len(more)} are not in the test set{_first(more)}.",
+            page="course-brief",
         )
     as_numbers = sample.numbers if sample else True
     out = io.StringIO()
@@ -139,11 +143,14 @@ def read_sample(path: Path) -> Sample:
     """The sample submission of a competition: a header of two columns (id, label), then a row for every test image."""
     header, rows = _read(path)
     if not rows:
-        raise DataError(f"{path}: there is no row below the header; a sample submission lists every test image.")
+        raise DataError(
+            f"{path}: there is no row below the header; a sample submission lists every test image.",
+            page="course-brief",
+        )
     seen: dict[str, int] = {}
     for line, (name, _) in rows:
         if name in seen:
-            raise DataError(f"{path}:{line}: the id {name!r} stands in line {seen[name]} already.")
+            raise DataError(f"{path}:{line}: the id {name!r} stands in line {seen[name]} already.", page="course-brief")
         seen[name] = line
     numbers = all(label.strip().lstrip("+-").isdigit() for _, (_, label) in rows)
     return Sample(header, tuple(seen), numbers)
@@ -180,13 +187,17 @@ def _read(path: Path) -> tuple[tuple[str, str], list[tuple[int, tuple[str, str]]
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
-        raise DataError(f"{path} is no text; a submission is a CSV file of two columns.") from None
+        raise DataError(f"{path} is no text; a submission is a CSV file of two columns.", page="course-brief") from None
     rows = [(line, tuple(row)) for line, row in enumerate(csv.reader(io.StringIO(text)), 1) if row]
     for line, row in rows:
         if len(row) != 2:
-            raise DataError(f"{path}:{line}: {len(row)} columns; a submission has two, an id and a label.")
+            raise DataError(
+                f"{path}:{line}: {len(row)} columns; a submission has two, an id and a label.", page="course-brief"
+            )
     if not rows:
-        raise DataError(f"{path} is empty; a submission has a header and a row for every test image.")
+        raise DataError(
+            f"{path} is empty; a submission has a header and a row for every test image.", page="course-brief"
+        )
     (_, (first, second)), *rest = rows
     return (first, second), [(line, (name, label)) for line, (name, label) in rest]
 

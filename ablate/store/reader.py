@@ -98,10 +98,13 @@ class Reader:
             return stored
         names = self.studies()
         if not names or name is None:
-            raise AblateError(f"{self.shown} holds no study yet; `ablate run STUDY` makes the first one.")
+            raise AblateError(
+                f"{self.shown} holds no study yet; `ablate run STUDY` makes the first one.", page="quickstart"
+            )
         raise AblateError(
             f"no study is called {name!r}; {self.shown} has {one_of(names)}.{did_you_mean(name, names)} "
-            "A study file is named by its path."
+            "A study file is named by its path.",
+            page="quickstart",
         )
 
     def _of_file(self, file: Path) -> StoredStudy | None:

@@ -254,7 +254,9 @@ def server_engine(url: URL, write: bool) -> Engine:
     try:
         engine = sa.create_engine(url, pool_pre_ping=True)
     except ModuleNotFoundError:
-        raise StoreError("PostgreSQL needs its driver: pip install 'ablate-studies[postgresql]'.") from None
+        raise StoreError(
+            "PostgreSQL needs its driver: pip install 'ablate-studies[postgresql]'.", page="clusters"
+        ) from None
 
     def limit(connection: Any, _: object) -> None:
         for name, seconds in (("lock_timeout", BUSY_TIMEOUT_S), ("idle_in_transaction_session_timeout", STOPPED_S)):

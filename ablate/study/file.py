@@ -87,7 +87,7 @@ def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tupl
     except ConfigError as error:
         reader.findings += [Finding(("task",), message) for _, message in error.problems]
     except PluginError as error:
-        reader.wrong(("task",), str(error))
+        reader.wrong(("task",), str(error), page=error.page)
     study = reader.study(task)
     try:
         study = replace(study, base=patched({}, study.base))
@@ -129,7 +129,7 @@ def _overridden(root: Node, overrides: Sequence[str]) -> tuple[Node, list[Proble
         trail = trail if trail[0] in keys(StudyForm) else ("base", *trail)
         absent = _absent_from_base(root, trail)
         if absent:
-            problems.append(place.problem(trail, absent))
+            problems.append(place.problem(trail, absent, "own-code"))
             continue
         try:
             root = replaced(root, trail, node or Node(place, None))
@@ -219,7 +219,7 @@ class _Trial:
             if finding not in self.seen:
                 self.seen.add(finding)
                 context = "" if not who or finding.path[:2] == own else f" ({who})"
-                self.reader.wrong(finding.path, f"{finding.message}{context}", finding.on_key)
+                self.reader.wrong(finding.path, f"{finding.message}{context}", finding.on_key, finding.page)
         return done
 
     def complete(self, cell: Cell) -> tuple[Completed | None, list[Finding]]:
@@ -241,11 +241,11 @@ class _Trial:
         except AblateError as error:  # data that are missing, a plug-in that cannot be imported
             data = config.get("data")
             key = ("data.root" if "root" in data else "data") if isinstance(data, dict) else ""
-            return None, [self._finding(cell, key * isinstance(error, DataError), str(error))]
+            return None, [self._finding(cell, key * isinstance(error, DataError), str(error), error.page)]
 
-    def _finding(self, cell: Cell, key: str, message: str) -> Finding:
+    def _finding(self, cell: Cell, key: str, message: str, page: str = "") -> Finding:
         """What the task says of a dotted key, at the place where the key was written."""
-        return Finding(origin(self.study, cell, key), message, key != "task" and _names_key(message))
+        return Finding(origin(self.study, cell, key), message, key != "task" and _names_key(message), page)
 
     def check_epoch(self, base: Completed) -> None:
         at, epochs = self.study.metric.at, base.config.get("epochs")
@@ -269,7 +269,7 @@ def _absent(
                 f"the base has no key {above + key!r}; write it under `base:` too, as it is when the trick is off."
             )
             known = [above + name for name in _flat(config)]
-            yield Finding((*path, key), message + did_you_mean(above + key, known), True)
+            yield Finding((*path, key), message + did_you_mean(above + key, known), True, "own-code")
         elif isinstance(value, Mapping) and "name" not in value and isinstance(inner, Mapping):
             yield from _absent(inner, value, (*path, key), switches, f"{above}{key}.")
         elif isinstance(inner, bool) and (*path, key) in switches:

@@ -51,8 +51,8 @@ class Lookup:
         self.notes: list[str] = []
         self.registry = self._registry()
 
-    def wrong(self, path: Trail, message: str, on_key: bool = False) -> None:
-        self.findings.append(Finding(path, message, on_key))
+    def wrong(self, path: Trail, message: str, on_key: bool = False, page: str = "") -> None:
+        self.findings.append(Finding(path, message, on_key, page))
 
     def problems(self, read: Sequence[Problem] = ()) -> list[Problem]:
         """What was found, each at its place; not what only follows from what was wrong with reading (`read`)."""
@@ -67,7 +67,7 @@ class Lookup:
                 continue
             if not place.line and found.path[:1] == ("base",) and "Did you mean" not in message:
                 message += did_you_mean(str(found.path[-1]), keys(StudyForm))  # `--set seed=3`
-            problems.append(place.problem(found.path, message))
+            problems.append(place.problem(found.path, message, found.page))
         return problems
 
     def study(self, task: Task | None) -> Study:
@@ -246,7 +246,7 @@ class Lookup:
                 self.wrong((*path, *_parts(key)), message, " has no " in message)
             return False
         except PluginError as error:
-            self.wrong(path, str(error))
+            self.wrong(path, str(error), page=error.page)
             return False
         of = use.options.get("of")
         unlisted = [name for name in of if name not in hand] if isinstance(of, list) else []
@@ -318,7 +318,7 @@ class Lookup:
                 self.wrong((*path, "with", *_parts(key)), message, " has no " in message)
             return None
         except PluginError as error:
-            self.wrong((*path, "use"), str(error))
+            self.wrong((*path, "use"), str(error), page=error.page)
             return None
         return TrickLevel(level, form.set, use, form.with_)
 

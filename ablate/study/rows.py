@@ -44,7 +44,7 @@ def choose(study: Study, registry: Registry, space: Space) -> tuple[list[Draft],
         except ConfigError as error:
             problems += [study.problem(f"{place}.{key}", message) for key, message in error.problems]
         except (DesignError, PluginError) as error:
-            problems.append(study.problem(place, str(error)))
+            problems.append(study.problem(place, str(error), error.page))
         else:
             drafts += [Draft(use.name, row, design.by_baseline) for row in chosen.rows]
             left_out += [f"{name_of(left.cell, space, left.of)} of {use.name}: {left.why}" for left in chosen.left_out]

@@ -28,11 +28,15 @@ from ablate.text import did_you_mean, one_of
 
 @dataclass(frozen=True)
 class Finding:
-    """A mistake at a path of the study, before anyone knows in which line that is. on_key: the key is to blame."""
+    """A mistake at a path of the study, before anyone knows in which line that is. on_key: the key is to blame.
+
+    page: of the manual, as in Problem.
+    """
 
     path: Trail
     message: str
     on_key: bool = False
+    page: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------------------- forms

@@ -58,8 +58,8 @@ class Place:
     line: int = 0
     column: int = 0
 
-    def problem(self, path: Trail, message: str) -> Problem:
-        return Problem(self.file, self.line, self.column, dotted(path), message)
+    def problem(self, path: Trail, message: str, page: str = "") -> Problem:
+        return Problem(self.file, self.line, self.column, dotted(path), message, page)
 
 
 @dataclass(frozen=True)

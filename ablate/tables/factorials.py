@@ -106,7 +106,8 @@ def _factorial(found: Results, view: str) -> Measured:
         raise AblateError(
             f"{view} need a factorial: all combinations of the tricks, or a regular fraction of them (`designs: "
             f"factorial` or `fractional`). Of the combinations, {found.study} lacks {named}. What it has: --view "
-            "variants, or --view compare for each trick in every context."
+            "variants, or --view compare for each trick in every context.",
+            page="how-the-table-is-made",
         )
     values = measured.values[measured.metric.name][chosen]
     names = tuple(measured.variants[i] for i in chosen)
@@ -114,13 +115,15 @@ def _factorial(found: Results, view: str) -> Measured:
     if empty:
         raise AblateError(
             f"{view} need every combination, and there is no result yet of {listed(empty)}: `ablate run`, or "
-            "--retry-failed where they failed."
+            "--retry-failed where they failed.",
+            page="how-the-table-is-made",
         )
     fitted, shared = measured.fit(chosen), _shared(found, values)
     if shared is None and not fitted.connected:
         raise AblateError(
             f"{view} need seeds that tie all variants together; here some variants share seeds and others share none "
-            "with them. Finish the study's missing runs first."
+            "with them. Finish the study's missing runs first.",
+            page="how-the-table-is-made",
         )
     told = tuple(_factorial_notes(found, design, chosen, fitted, shared))
     return Measured(design, names, fitted, shared, measured.flips, told)
@@ -185,7 +188,9 @@ def interactions_view(found: Results) -> ViewData:
     factorial = _factorial(found, "interactions")
     estimated = factorial.estimated
     if not estimated.interactions and len(factorial.design.varied) < 2:
-        raise AblateError("an interaction takes two tricks, and this study varies one only.")
+        raise AblateError(
+            "an interaction takes two tricks, and this study varies one only.", page="how-the-table-is-made"
+        )
     family = (
         f"Benjamini and Hochberg over the {len(estimated.interactions)} interactions of this view, a family of their "
         "own: exploratory"
@@ -209,7 +214,10 @@ def interactions_of(found: Results) -> tuple[Interaction, ...]:
     factorial = _factorial(found, "interactions")
     terms = factorial.estimated.interactions
     if not terms:
-        raise AblateError("an interaction takes two tricks that can be told apart, and this study has none.")
+        raise AblateError(
+            "an interaction takes two tricks that can be told apart, and this study has none.",
+            page="how-the-table-is-made",
+        )
     chosen = [found.measured.variants.index(name) for name in factorial.names]
     values = found.measured.values[found.measured.metric.name][chosen]
     ranked = sorted(terms, key=lambda term: (2.0 if term.p is None else term.p, -abs(term.estimate)))
@@ -348,7 +356,8 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
         )
         raise AblateError(
             "Shapley values need every combination of the tricks (`designs: factorial`), and "
-            f"{found.study} has no full factorial: {why}."
+            f"{found.study} has no full factorial: {why}.",
+            page="how-the-table-is-made",
         )
     values = measured.values[measured.metric.name][first]
     empty = [measured.variants[i] for i, row in zip(first, values, strict=True) if not np.isfinite(row).any()]
@@ -357,7 +366,9 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     tied = fitted is not None and (fitted.connected or _shared(found, values) is not None)
     if fitted is None or not tied or design is None:
         missing = listed(empty) if empty else "seeds that the variants share"
-        raise AblateError(f"Shapley values need a result of every combination; missing: {missing}.")
+        raise AblateError(
+            f"Shapley values need a result of every combination; missing: {missing}.", page="how-the-table-is-made"
+        )
     shared = _shared(found, values)
     said = _factorial_notes(found, design, first, fitted, shared)
     if any(len(factor.levels) > 1 for factor in factors):

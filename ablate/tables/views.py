@@ -235,7 +235,8 @@ def _chain(found: Results) -> tuple[RowRecord, ...]:
         ]
         raise AblateError(
             "the cumulative view adds one trick after the other (`designs: cumulative`), and "
-            f"{found.study} has not planned {listed(named)}."
+            f"{found.study} has not planned {listed(named)}.",
+            page="how-the-table-is-made",
         )
     chain = [RowRecord("cumulative", at[cells[0]], None)]
     shown = [trick.shown for trick in found.record.tricks]

@@ -19,7 +19,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ablate.errors import AblateError, StudyError
+from ablate.errors import AblateError, StudyError, see
 from ablate.terminal.options import Global
 
 app = typer.Typer(
@@ -130,11 +130,11 @@ def _exit_code(command: Callable[[], Any]) -> int:
         if result == 130:  # some releases of typer turn Ctrl-C into a silent exit
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
-    except StudyError as error:
-        print(error, file=sys.stderr)  # each line begins with file:line:column, where an editor can jump to
-        return 2
     except AblateError as error:
-        print(f"ablate: {error}", file=sys.stderr)
+        # Each line of a StudyError begins with file:line:column, where an editor can jump to.
+        print(error if isinstance(error, StudyError) else f"ablate: {error}", file=sys.stderr)
+        if error.page:
+            print(see(error.page), file=sys.stderr)
         return 2
     except _UsageMistake as error:
         error.show()

@@ -72,7 +72,8 @@ def kind_of(output: Path | None, format_: str | None, endings: Mapping[str, str]
     if ending not in kinds:
         raise AblateError(
             f"-o is {str(output)!r}, and its ending decides the format: it must be {one_of(kinds)}."
-            f"{did_you_mean(ending, kinds)}"
+            f"{did_you_mean(ending, kinds)}",
+            page="figures-and-reports",
         )
     if format_ is not None and format_ != kinds[ending]:
         raise AblateError(f"--format is {format_!r}, and -o ends in {ending}; one of them is enough.")

@@ -6,12 +6,15 @@ What is drawn while runs execute is live.py's.
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
 
 from ablate.analysis import reruns
+from ablate.errors import see
 from ablate.pool.executor import Slot
 from ablate.records import Role
 from ablate.text import duration, many
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from ablate.runs.planned import Planned
     from ablate.runs.progress import Counts
     from ablate.store.store import Store
+    from ablate.store.stored import StoredCell
 
 
 def slots_in_words(slots: Sequence[Slot]) -> str:
@@ -136,7 +140,16 @@ def print_table(study: str, db: str, role: Role) -> bool:
     with Store.open(db) as store:
         loaded, cells = results.load(store, study), store.cells(study, (role,))
     print(views.text(loaded), end="")
-    return any(cell.state == "failed" for cell in cells)
+    return tell_failed(cells)
+
+
+def tell_failed(cells: Sequence[StoredCell]) -> bool:
+    """Whether runs failed; if so, how many and where to look is said on standard error, --quiet or not."""
+    failed = [shlex.quote(f"{cell.variant}:{cell.seed}") for cell in cells if cell.state == "failed"]
+    if failed:
+        why = f"`ablate why {failed[0]}` says why{' of the first' if failed[1:] else ''}"
+        print(f"{many(len(failed), 'run')} failed: {why}. {see('reliability')}", file=sys.stderr)
+    return bool(failed)
 
 
 def plugins_text(plugins: Sequence[Mapping[str, Any]]) -> str:

@@ -177,7 +177,9 @@ def subset(
     elif source.dev is not None:
         chosen = _chosen(*source.dev, np.flatnonzero(np.isin(source.dev[1], numbers)), numbers)
     else:
-        raise DataError("there are no dev images; `dev_fraction: 0.1` takes a tenth of the training images.")
+        raise DataError(
+            "there are no dev images; `dev_fraction: 0.1` takes a tenth of the training images.", page="course-brief"
+        )
     for what, other in (("dev", chosen[0]), ("test", images if source.test is None else source.test[0])):
         if other.shape[1:] != images.shape[1:]:
             raise DataError(f"the {what} images are {_size(other)} and the training images {_size(images)} pixels.")

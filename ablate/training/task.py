@@ -155,7 +155,7 @@ class Task(Plugin):
 
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""
-        raise AblateError(f"the task {run.spec.task!r} has no test set to predict.")
+        raise AblateError(f"the task {run.spec.task!r} has no test set to predict.", page="course-brief")
 
 
 Function = Callable[[Mapping[str, Any], Run], Values | Iterator[Values]]

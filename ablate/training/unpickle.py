@@ -35,10 +35,11 @@ def unpickled(path: Path) -> Any:
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except _RefusedError as error:
-        raise DataError(f"{path}: the pickle {error}.") from None
+        raise DataError(f"{path}: the pickle {error}.", page="course-brief") from None
     except Exception as error:  # the bytes are anybody's: they may make the unpickler raise anything
         raise DataError(
-            f"{path} is no whole pickle ({type(error).__name__}: {error}); it may be cut short, or of another kind."
+            f"{path} is no whole pickle ({type(error).__name__}: {error}); it may be cut short, or of another kind.",
+            page="course-brief",
         ) from error
 
 

@@ -55,7 +55,8 @@ def with_options(planned: Planned, trials: int | None, variant: str | None, budg
     if not study.tune:
         raise AblateError(
             f"{study.name} has no `tune:`; say what to search, for example\n\n"
-            "    tune: {trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}"
+            "    tune: {trials: 40, space: {optimizer.lr: {low: 0.01, high: 1.0, log: true}}}",
+            page="tuning",
         )
     tune = dict(study.tune)
     if trials is not None:
@@ -189,7 +190,9 @@ def hunt_of(planned: Planned, asked: Search, name: str, place: Path) -> Hunt:
     study, variant = planned.study, planned.plan.variant(name)
     space = search.parameters(study, variant.cell, variant.completed)
     if not space:
-        raise AblateError(f"nothing of `tune.space` applies to {name}; its configuration has none of the keys.")
+        raise AblateError(
+            f"nothing of `tune.space` applies to {name}; its configuration has none of the keys.", page="tuning"
+        )
     called = f"{name} {search.identity_of(study, asked, space, variant.completed)}"
     journal = Journal(place / "tune.journal", called, space, asked.sampler, asked.sampler_seed, study.metric.better)
     epochs = variant.completed.config.get("epochs")
@@ -253,9 +256,11 @@ def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
     names = [entry.variant for entry in entries]
     if not chosen:
         found = f"{one_of(names)} was tuned, not {variant!r}" if names else "nothing of it, as it is now, was tuned"
-        raise AblateError(f"{study.name}: {found}; `ablate tune` searches.{did_you_mean(variant or '', names)}")
+        raise AblateError(
+            f"{study.name}: {found}; `ablate tune` searches.{did_you_mean(variant or '', names)}", page="tuning"
+        )
     if len(chosen) > 1:
-        raise AblateError(f"{one_of(names)} were tuned; say with --variant whose settings to write.")
+        raise AblateError(f"{one_of(names)} were tuned; say with --variant whose settings to write.", page="tuning")
     (entry,) = chosen
     cell = planned.plan.variant(entry.variant).cell
     changes: dict[Trail, Json] = {("study",): f"{study.name[:58]}-tuned"}

@@ -25,9 +25,9 @@ def test_the_study_in_the_readme_plans(tmp_path):
 
 
 def test_the_mistake_in_the_readme_gets_its_message(tmp_path):
-    (shown,) = re.findall(r"^    (mine\.yaml:.*\n    .*)$", README, re.MULTILINE)
+    (shown,) = re.findall(r"^    (mine\.yaml:.*\n    .*\n    See .*)$", README, re.MULTILINE)
     said = plan(tmp_path, blocks("yaml")[0].replace("model.dropout", "model.dropuot")).stderr
-    assert shown.replace("\n    ", " ") == said.strip()
+    assert shown.replace("\n    ", " ") == said.strip().replace("\n", " ")
 
 
 def test_the_table_in_the_readme_is_the_committed_one():

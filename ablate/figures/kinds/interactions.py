@@ -40,10 +40,12 @@ class InteractionsFigure(Figure):
 
     def info(self, source: Source) -> Interactions:
         if source.interactions is None:
-            raise FigureError(source.no_interactions or "interactions need a factorial.")
+            raise FigureError(source.no_interactions or "interactions need a factorial.", page="how-the-table-is-made")
         whole = [pair for pair in source.interactions if len(pair.quarters) == 4]
         if not whole:
-            raise FigureError("no pair of tricks was run in all of its four combinations.")
+            raise FigureError(
+                "no pair of tricks was run in all of its four combinations.", page="how-the-table-is-made"
+            )
         pairs = tuple(whole[: self.limit])
         ends = [end for pair in pairs for q in pair.quarters for end in (q.mean, q.low, q.high) if end is not None]
         percent = source.units.get(source.metric) == "%"

@@ -40,7 +40,9 @@ class TuningFigure(Figure):
     def info(self, source: Source) -> Tuning:
         history = source.tuning
         if history is None:
-            raise FigureError(f"{source.study} has not been tuned; `ablate tune` searches the space of its `tune:`.")
+            raise FigureError(
+                f"{source.study} has not been tuned; `ablate tune` searches the space of its `tune:`.", page="tuning"
+            )
         if not any(trial.state == "done" and trial.value is not None for trial in history.trials):
             raise FigureError(f"no trial of {source.study} has finished yet.")
         names = list(dict.fromkeys(name for trial in history.trials for name in trial.parameters))

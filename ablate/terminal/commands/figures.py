@@ -83,7 +83,7 @@ def plot(
         try:
             scene = plots.draw(source, one, _params(given, takes, only_known=figure is None))
         except ConfigError as error:
-            raise AblateError(f"--figure {one}: {error}") from None
+            raise AblateError(f"--figure {one}: {error}", page="figures-and-reports") from None
         except FigureError as why:
             if figure:
                 raise
@@ -93,7 +93,7 @@ def plot(
         print(scene.caption if figure else f"{one}: {scene.caption}\n")
         drawn += 1
     if not drawn:
-        raise AblateError(f"no figure applies to {name} yet.")
+        raise AblateError(f"no figure applies to {name} yet.", page="figures-and-reports")
 
 
 def _tuning(record: PlanRecord, folder: Path) -> TuningHistory | None:

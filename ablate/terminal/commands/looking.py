@@ -152,6 +152,7 @@ def retry(
     from ablate.runs.planned import find
     from ablate.store.store import Store
     from ablate.terminal.live import View
+    from ablate.terminal.printed import tell_failed
 
     for given in reason or ():
         check_choice("--reason", given, get_args(Reason))
@@ -167,8 +168,9 @@ def retry(
         raise KeyboardInterrupt
     with Store.open(Global.db) as store:
         states, _, saved = progress.known_states(planned.plan, store)
+        cells = store.cells(planned.study.name)
     counts = progress.count(planned.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{planned.study.name}: {ended.executed} executed; {so_far}.")
-    if counts.failed:
+    if tell_failed(cells):
         raise typer.Exit(1)

@@ -189,7 +189,7 @@ def predict(
     if check is not None:
         wrong = submission.check(output, submission.read_sample(check))
         if wrong:
-            raise AblateError("\n".join(wrong))
+            raise AblateError("\n".join(wrong), page="course-brief")
         print(f"{output} fits {check}")
         return
     from ablate.analysis import results

@@ -111,7 +111,10 @@ def _listed(columns: str | None) -> tuple[str, ...]:
 def _format_of(file: Path | None, *, must: bool) -> str:
     known = FORMATS.get(file.suffix.lower()) if file is not None else None
     if must and known is None:
-        raise AblateError(f"the ending of {file} says no format; it may be {one_of(FORMATS)}, or give --format.")
+        raise AblateError(
+            f"the ending of {file} says no format; it may be {one_of(FORMATS)}, or give --format.",
+            page="figures-and-reports",
+        )
     return known or "markdown"
 
 

@@ -54,7 +54,10 @@ class Folder(Subset):
     def _part(self, name: str) -> Path:
         path = found(self.root)
         if name == "dev" and not (path / name).is_dir():
-            raise DataError(f"{path} has no folder 'dev'; `dev_fraction: 0.1` takes a tenth of the training images.")
+            raise DataError(
+                f"{path} has no folder 'dev'; `dev_fraction: 0.1` takes a tenth of the training images.",
+                page="course-brief",
+            )
         return found(self.root, name)
 
     def read(self) -> Raw:
