@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from ablate.analysis import tuned, verdicts
 from ablate.analysis.comparisons import Array, summary_of
+from ablate.analysis.inert import Logged, Point, inert
 from ablate.analysis.looks import Numbers
 from ablate.analysis.verdicts import Measured
 from ablate.records import COSTS, Json, Metric, Role, Row
@@ -24,15 +25,6 @@ from ablate.study.record import PlanRecord
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
     from ablate.store.stored import StoredAttempt, StoredCell
-
-Point = tuple[str, int]
-"""A variant and a seed."""
-
-Pair = tuple[str, str]
-"""A variant and what it is compared with."""
-
-Logged = Callable[[], Mapping[Point, Mapping[tuple[str, int | None], float]]]
-"""Reads everything that each counted run logged, by metric and step (None: at the end)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +93,8 @@ def load(store: Reader, study: str | None = None) -> Results:
         measured = _imported(store, stored.name, measured)
     else:
         logged = functools.cache(lambda: _logged(store, stored.name))
-        measured = replace(measured, inert=_inert(measured, attempts, logged))
+        shown, alike = inert(measured, attempts, logged)
+        measured = replace(measured, inert=shown, alike=alike)
         measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
     saved = _saved(cells, measured)
     asked_for = tuple(cell for cell in cells if cell.run not in saved)
@@ -248,37 +241,6 @@ def _failures(
 # ------------------------------------------------------------------------------------------------- inert and provenance
 
 
-def _inert(measured: Measured, attempts: Sequence[StoredAttempt], logged: Logged) -> frozenset[Pair]:
-    """The comparisons whose outputs are bit-identical for every shared seed.
-
-    Where a task hashes nothing, everything that it `logged` is compared, at all steps, measured costs aside; that is
-    read only for comparisons whose metric is identical already.
-    """
-    outputs = {(attempt.variant, attempt.seed): attempt.outputs for attempt in attempts}
-    values = measured.values[measured.metric.name]
-    row = _index(measured.variants)
-    found, unhashed = set(), {}
-    for variant, reference in measured.family:
-        same = np.isfinite(values[row[variant]]) & np.isfinite(values[row[reference]])
-        shared = [seed for seed, there in zip(measured.seeds, same, strict=True) if there]
-        pairs = [(outputs.get((variant, seed)), outputs.get((reference, seed))) for seed in shared]
-        if not pairs:
-            continue
-        if all(one and other for one, other in pairs):
-            if all(one == other for one, other in pairs):
-                found.add((variant, reference))
-        elif np.array_equal(values[row[variant], same], values[row[reference], same]):
-            unhashed[variant, reference] = shared
-    if unhashed:
-        everything = logged()
-        found |= {
-            (variant, reference)
-            for (variant, reference), shared in unhashed.items()
-            if all(everything[variant, seed] == everything[reference, seed] for seed in shared)
-        }
-    return frozenset(found)
-
-
 def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None], float]]:
     """Everything that each counted run logged, by metric and step (None: at the end)."""
     found: dict[Point, dict[tuple[str, int | None], float]] = {}
@@ -326,7 +288,8 @@ def _looks(
             failures=tuple(_failures(measured.variants, seeds, here, values[measured.metric.name])),
             over=over[:, :n],
         )
-        found.append(replace(part, inert=_inert(part, attempts, logged)))
+        shown, alike = inert(part, attempts, logged)
+        found.append(replace(part, inert=shown, alike=alike))
     return tuple(found)
 
 

@@ -44,10 +44,11 @@ class Measured:
 
     tricks: of each variant, the tricks that are on. values: metric -> (variants, seeds), NaN where a run is not
     counted. planned: runs asked of each variant. failures: of each variant, reason -> runs. inert: comparisons
-    (variant, compared_with) whose outputs are bit-identical for every shared seed. given: mean, standard deviation and
-    n of each variant where no single value is known; `values` then holds the means. declared: whether the study asked
-    for these rows, or a view did afterwards. looks: of adaptive seeds, the same by the seeds of each look alone, with
-    `over`: (variants, seeds), whether a run is done or has failed for good.
+    (variant, compared_with) whose outputs are bit-identical for every shared seed; alike: those whose every logged
+    number is equal, and these are too few to show it. given: mean, standard deviation and n of each variant where no
+    single value is known; `values` then holds the means. declared: whether the study asked for these rows, or a view
+    did afterwards. looks: of adaptive seeds, the same by the seeds of each look alone, with `over`: (variants, seeds),
+    whether a run is done or has failed for good.
     """
 
     variants: tuple[str, ...]
@@ -60,6 +61,7 @@ class Measured:
     metric: Metric
     also: Mapping[str, Better] = field(default_factory=dict)
     inert: frozenset[tuple[str, str]] = frozenset()
+    alike: frozenset[tuple[str, str]] = frozenset()
     analysis: Mapping[str, Any] = field(default_factory=dict)
     given: Summary | None = None
     declared: bool = True

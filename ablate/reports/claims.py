@@ -210,7 +210,7 @@ def _open(row: Row, named: Names) -> list[str]:
     if row.verdict != "inconclusive":
         return []
     if row.identical:
-        return ["the metric is the same at every shared seed, though other outputs differ"]
+        return ["the metric is the same at every shared seed, which does not show that nothing else differs"]
     if row.no_spread:
         return ["the difference is the same at every seed, so there is no spread to test against"]
     low, high = row.delta_ci_low, row.delta_ci_high

@@ -18,7 +18,7 @@ from ablate.analysis.factorial import Estimated, Factor, Factorial, Term
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import Interaction, Json, Quarter
-from ablate.tables import notes
+from ablate.tables import cautions, notes
 from ablate.tables.table import Chance, Measure, ViewData
 from ablate.text import listed
 
@@ -163,7 +163,7 @@ def _factorial_notes(
     if constant:
         said.append(f"The same in all of these variants, so without an effect here: {listed(constant)}.")
     names = [measured.variants[i] for i in chosen]
-    spread = notes.spreads(names, fitted, measured.summary.take(chosen).std) if shared is None else ""
+    spread = cautions.spreads(names, fitted, measured.summary.take(chosen).std) if shared is None else ""
     return [*said, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
 
 

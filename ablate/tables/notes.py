@@ -9,37 +9,28 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ablate.analysis.comparisons import (
     ALPHA,
     MINIMUM_N,
-    Array,
     CellMeans,
-    correlation_at_most,
-    pairs_pay_from,
     pooled_error,
-    seed_correlation,
-    spread_ratio_limit,
 )
+from ablate.analysis.inert import ENOUGH
 from ablate.analysis.results import NO_VALUE, PROVENANCE
 from ablate.analysis.verdicts import Measured, best, direction
 from ablate.records import COSTS, Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
+from ablate.tables.cautions import collapsed, spreads, unpaired
 from ablate.text import listed, many
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
-
-
-MOST_RATIO = 2.0
-"""Standard deviations that differ by more than this, and by more than chance, are said wherever errors are pooled."""
 
 
 def notes(
@@ -60,11 +51,11 @@ def notes(
         *_failures(cells, measured),
         *_lopsided(once),
         *_unfinished(cells),
-        *_inert(once),
+        *_inert(once, measured),
         *_degenerate(measured),
         *_without_spread(once, measured),
-        *_collapsed(once, measured),
-        *_unpaired(measured),
+        *collapsed(once, measured),
+        *unpaired(measured),
         *_best(once, measured),
         *_costs(measured),
         *_mixed(provenance),
@@ -291,13 +282,20 @@ def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
     return [f"Unfinished: {states['todo']} of {many(runs, 'run')} to do{running}."]
 
 
-def _inert(rows: Sequence[Row]) -> list[str]:
+def _inert(rows: Sequence[Row], measured: Measured) -> list[str]:
+    alike = [row.variant for row in rows if (row.variant, row.compared_with) in measured.alike]
+    told = [
+        "identical = every number that the runs logged is equal for every shared seed, but these are too few or too "
+        f"coarse to show that nothing changed: {listed(alike)}. {ENOUGH} real numbers of each run would tell (a loss "
+        "at every step, a sum of the weights)."
+    ] * bool(alike)
     inert = [f"{row.variant} and {row.compared_with}" for row in rows if row.verdict == "inert"]
     if not inert:
-        return []
+        return told
     return [
+        *told,
         "inert = bit-identical outputs for every shared seed: what differs between these changed nothing: "
-        f"{listed(inert, '; ')}."
+        f"{listed(inert, '; ')}.",
     ]
 
 
@@ -317,73 +315,6 @@ def _without_spread(rows: Sequence[Row], measured: Measured) -> list[str]:
     return [
         "no spread = the difference is the same for every seed, so there is no t test; do these runs depend on their "
         f"seed? {listed(flat)}."
-    ]
-
-
-def _collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
-    """A sign count beside t where a seed of the row or of its comparison collapsed."""
-    values = measured.values[measured.metric.name]
-    row_of = {name: i for i, name in enumerate(measured.variants)}
-    column = {seed: i for i, seed in enumerate(measured.seeds)}
-    fallen = {row.variant: row.collapsed for row in rows}
-    counted = {row.variant: row.n for row in rows}
-    texts = []
-    for row in rows:
-        sides = [(row.variant, "", row.collapsed)]
-        sides.append((row.compared_with or "", f" of {row.compared_with}", fallen.get(row.compared_with or "", ())))
-        if row.delta is None or not any(seeds for *_, seeds in sides):
-            continue
-        signs = max((row.seeds_worse, "worse"), (row.seeds_better, "better"))
-        at = ", ".join(
-            text
-            for name, of, seeds in sides
-            for text in _where(of, {seed: values[row_of[name], column[seed]] for seed in seeds}, counted.get(name, 0))
-        )
-        texts.append(f"{row.variant}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
-    if not texts:
-        return []
-    return [
-        f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}.",
-        *_may_collapse(rows),
-    ]
-
-
-def _where(of: str, at: Mapping[int, float], n: int) -> list[str]:
-    """`seed 4 at 37`; of a row that stands at chance in all of its n seeds, that."""
-    if at and len(at) == n:
-        return [f"every seed{of} at chance ({next(iter(at.values())):.4g})"]
-    return [f"seed {seed}{of} at {value:.4g}" for seed, value in at.items()]
-
-
-def _may_collapse(rows: Sequence[Row]) -> list[str]:
-    """How often rows may collapse that did not, where others did: 0 of n leave open 1 - 0.05^(1/n)."""
-    counts = sorted({row.n for row in rows if row.n >= MINIMUM_N and not row.collapsed})
-    rates = [f"{1 - ALPHA ** (1 / n):.0%} of seeds (n = {n})".replace("%", " %") for n in counts]
-    return [
-        f"A row without a collapse may have one yet: none in n seeds leaves open up to {listed(rates)}, with 95 % "
-        "confidence."
-    ] * bool(rates)
-
-
-def _unpaired(measured: Measured) -> list[str]:
-    """Whether pairs by seed are worth anything: whether seeds that are good for one variant are good for another."""
-    if measured.given is not None or not measured.family:
-        return []
-    index = {name: i for i, name in enumerate(measured.variants)}
-    values = measured.values[measured.metric.name]
-    of, against = ([index[pair[side]] for pair in measured.family] for side in (0, 1))
-    r = seed_correlation(values[of], values[against])
-    known = r[np.isfinite(r)]
-    if not len(known):
-        return []
-    pairs = np.isfinite(values[of] + values[against]).sum(axis=1)[np.isfinite(r)].min()
-    most = correlation_at_most(float(np.median(known)), int(pairs))
-    if most >= pairs_pay_from(int(pairs)):
-        return []
-    return [
-        f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(known):.2f} over their "
-        f"seeds (median of {many(len(known), 'comparison')}; at most {most:.2f}, with 95 % confidence), so the tests "
-        "are no sharper than without pairs."
     ]
 
 
@@ -423,37 +354,3 @@ def _short(value: str) -> str:
 
 def _seeds(seeds: Sequence[int]) -> str:
     return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"
-
-
-ROUNDING = 1e-12
-"""Standard deviations up to here are what adding up floats leaves of equal values, not a spread."""
-
-
-def spreads(variants: Sequence[str], fitted: CellMeans, own: Array) -> str:
-    """Which variants' standard deviations differ by more than MOST_RATIO and by more than equal ones do by chance.
-
-    own: each variant's, with its seeds in. Where seeds are blocks those without them are looked at, too, each at half
-    the level: a single wild row leaves its share in the residuals of all others.
-    """
-    if not fitted.blocks:
-        return _spread(variants, own, fitted.n, False, ALPHA)
-    how = " with the seeds taken out"
-    return _spread(variants, fitted.residual_std, fitted.n, True, ALPHA / 2, how) or _spread(
-        variants, own, fitted.n, False, ALPHA / 2
-    )
-
-
-def _spread(
-    variants: Sequence[str], std: Array, n: NDArray[np.int64], blocks: bool, level: float, how: str = ""
-) -> str:
-    known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > ROUNDING)
-    if len(known) < 2:
-        return ""
-    (low, least), (high, most) = known[0], known[-1]
-    limit = spread_ratio_limit(len(known), int(n[n > 1].min()), blocks, level)
-    if high <= max(MOST_RATIO, limit) * low:
-        return ""
-    return (
-        f"Spreads differ by more than {MOST_RATIO:g} x, and by more than equal ones do in 5 % of studies: the standard "
-        f"deviation{how} is {high:.3g} for {most} and {low:.3g} for {least}."
-    )

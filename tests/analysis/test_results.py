@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 
 from ablate.analysis import comparisons, results
+from ablate.analysis.inert import real
 from ablate.errors import AblateError
 from ablate.registry import Registry
 from ablate.runs import export
 from ablate.store.store import Store
 from ablate.study.record import PlanRecord
-from ablate.tables import notes, views
+from ablate.tables import cautions, views
 from ablate.tables.notes import listed
 from ablate.tables.table import TableOptions
 
@@ -194,14 +195,45 @@ def test_inert_means_that_every_shared_seed_has_the_same_hashes(fill):
     assert "full-ls and full." in note(store, "inert")
 
 
-def test_a_task_without_hashes_is_inert_where_everything_that_it_logged_is_equal(fill):
+def test_a_task_without_hashes_is_inert_where_twenty_real_numbers_of_each_run_are_equal(fill):
     def logged(variant, seed):
-        return {"curve": [{"acc": 1.0 + (variant == "full-bn")}, {"acc": FULL[seed], "train_seconds": seed}]}
+        losses = [math.exp(-step / 3 - seed / 7 - 0.1) + (step == 1 and variant == "full-bn") for step in range(20)]
+        return {"curve": [{"acc": FULL[seed], "loss": loss, "train_seconds": seed} for loss in losses]}
 
     variants = {"full": ["bn", "ls"], "full-bn": ["ls"], "full-ls": ["bn"]}
     ran = {name: [{"acc": v, "train_seconds": i + len(name)} for i, v in enumerate(FULL)] for name in variants}
     found = rows(fill(plan(variants), ran, logged))
     assert ("inconclusive", "inert") == (found["full-bn"].verdict, found["full-ls"].verdict)
+
+
+def test_a_coarse_accuracy_that_ties_is_identical_and_told_what_would_tell(fill):
+    def logged(variant, seed):
+        rate = [{"acc": (80 + seed) / 100, "lr": math.cos(step)} for step in range(30)]
+        return {"curve": rate}
+
+    store = fill(plan(TWO), {name: [(80 + seed) / 100 for seed in range(5)] for name in TWO}, logged)
+    row = rows(store)["full-bn"]
+    assert ("inconclusive", True) == (row.verdict, row.identical)
+    assert "full-bn. 20 real numbers of each run would tell" in note(store, "identical =")
+
+
+def test_a_number_is_real_where_it_is_no_share_of_a_count():
+    for share in (
+        0.87,
+        87.0,
+        1 / 3,
+        8712 / 10_000,
+        100 * 8712 / 10_000,
+        float(np.float32(0.87)),
+        float(np.float32(87.12)),
+        3.0,
+        0.0,
+        49_999 / 50_000,
+    ):
+        assert not real(share), share
+    draw = np.random.default_rng(1).random(500)
+    assert all(map(real, draw.tolist()))
+    assert np.mean([real(float(np.float32(x))) for x in draw]) > 0.8
 
 
 def test_a_metric_at_chance_is_degenerate_and_nothing_is_called_best(fill):
@@ -348,7 +380,7 @@ def test_a_placebo_is_never_the_best_and_part_of_no_factorial(fill):
 def test_what_rounding_leaves_of_equal_values_is_no_spread_to_warn_of():
     def told(stds, n):
         means, counts = np.zeros(len(stds)), np.full(len(stds), n)
-        return notes.spreads(
+        return cautions.spreads(
             "abcdefgh"[: len(stds)], comparisons.from_summaries(means, np.array(stds), counts), np.array(stds)
         )
 
@@ -359,7 +391,7 @@ def test_what_rounding_leaves_of_equal_values_is_no_spread_to_warn_of():
 
 def test_equal_spreads_are_said_to_differ_in_one_study_of_twenty():
     values = np.random.default_rng(3).normal(size=(1000, 6, 5))
-    told = [bool(notes.spreads("abcdef", comparisons.fit(study), study.std(axis=1, ddof=1))) for study in values]
+    told = [bool(cautions.spreads("abcdef", comparisons.fit(study), study.std(axis=1, ddof=1))) for study in values]
     assert 0.03 < np.mean(told) < 0.07
 
 

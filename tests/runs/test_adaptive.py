@@ -84,7 +84,8 @@ class Study:
                 if isinstance(result, str):
                     self.store.fail(f"t-{key}", result, "said", again=False)
                 else:
-                    self.store.finish(f"t-{key}", {"acc": result}, {}, {})
+                    # Hashes of what a run made: of `same` they are the base's.
+                    self.store.finish(f"t-{key}", {"acc": result}, {"weights": f"{seed} {result}"}, {})
                 self.executed.append((variant, int(seed)))
             most -= len(keys[:most])
 
