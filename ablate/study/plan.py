@@ -94,6 +94,11 @@ class Plan:
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def of_data(self) -> tuple[str, ...]:
+        """What the variants' configurations leave to be told, each once."""
+        return tuple(dict.fromkeys(note for variant in self.variants for note in variant.completed.notes))
+
     def variant(self, name: str) -> PlannedVariant:
         return self._by_name[name]
 
@@ -212,6 +217,7 @@ def make_plan(
     runs = _runs(study, variants, {row.compared_with for row in rows})
     notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
     notes += _start_notes([(variant.name, variant.completed) for variant in variants], found)
+    notes += dict.fromkeys(note for variant in variants for note in variant.completed.notes)
     return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
 
 

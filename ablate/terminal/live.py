@@ -137,7 +137,7 @@ class View:
         self._study, self._slots, self._role = planned.study.name, len(slots), "ablation"
         if self._quiet:
             return
-        for note in (*planned.study.notes, *changes):
+        for note in (*planned.study.notes, *planned.plan.of_data, *changes):
             self._say(note)
         self._say(f"{planned.study.name}: {summary(planned, counts, slots)}")
         if counts.todo and self._console.is_terminal:

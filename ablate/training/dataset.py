@@ -84,6 +84,10 @@ class Dataset(Plugin):
     def arrays(self) -> Arrays:
         """The arrays; equal for equal fingerprints. The split is fixed: it never depends on a run's seed."""
 
+    def passed_over(self) -> tuple[str, ...]:
+        """What lies where the data are and is not read, counted and named: sentences for the plan."""
+        return ()
+
     def asked(self) -> dict[str, Json]:
         """The options without infrastructure."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.infrastructure}  # type: ignore[arg-type]

@@ -30,7 +30,7 @@ class Completed:
     data: the data fingerprint, or None for a task that names no data. start: the weights that it starts from, if any;
     parent: whose weights those will be, where another study makes them: the plan then finds the start.
     evaluation_only: the trick files among `tricks` that change predictions and no weight: a run of the same without
-    them has the weights already.
+    them has the weights already. notes: what whoever reads the plan must know of it.
     """
 
     config: Mapping[str, Json]
@@ -41,6 +41,7 @@ class Completed:
     start: Start | None = None
     parent: Parent | None = None
     evaluation_only: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def started(self, starts: Starts) -> Completed:
         """The configuration with the weights that it waits for, where they are there."""

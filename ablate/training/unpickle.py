@@ -23,6 +23,10 @@ _ADVICE = (
     "Save the arrays with numpy.savez and read them by `name: npz`"
 )
 
+_ONE = (
+    "of several `pickle.dump` into one file only the first would be read. Dump one dictionary, or a file for each part"
+)
+
 
 def unpickled(path: Path) -> Any:
     """What a pickle holds, as dictionaries, lists, numbers, text and `PickledArray`s (numpy.asarray reads those).
@@ -31,7 +35,10 @@ def unpickled(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            return _Unpickler(file, encoding="latin1").load()
+            value = _Unpickler(file, encoding="latin1").load()
+            if file.read(1):
+                raise _RefusedError(f"goes on after its first object; {_ONE}")
+            return value
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}.") from error
     except _RefusedError as error:

@@ -635,10 +635,10 @@ def spoil(path, how):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("text", "cannot be read as a PNG or JPEG image"),
-        ("cut", "cannot be read as a PNG or JPEG image"),
-        ("chunk", "cannot be read as a PNG or JPEG image"),
-        ("gif", "cannot be read as a PNG or JPEG image"),
+        ("text", "cannot be read as an image (PNG, JPEG, "),
+        ("cut", "cannot be read as an image (PNG, JPEG, "),
+        ("chunk", "cannot be read as an image (PNG, JPEG, "),
+        ("gif", "cannot be read as an image (PNG, JPEG, "),
         ("bits", "has more than 8 bits a channel"),
         ("size", "is 5 x 6 pixels and"),
         ("size", "`size: 4` resizes all"),
@@ -658,14 +658,91 @@ def test_folders_that_do_not_fit_together_are_refused(tmp_path):
     (tmp_path / "dev").mkdir()
     refused("folder", "dev has no folders; it must have one for each class", **where)
     (tmp_path / "dev" / "dig").mkdir()
-    refused("folder", "dig has no PNG or JPEG image", **where)
+    refused("folder", "dig has no image (PNG, JPEG, ", **where)
     Image.fromarray(IMAGES[0]).save(tmp_path / "dev" / "dig" / "0.JPG", format="JPEG")
     refused("folder", "no class of the training images is called so. Did you mean 'dog'?", **where)
 
 
+@pytest.mark.parametrize("ending", ["webp", "bmp", "tif", "TIFF", "ppm"])
+def test_what_torchvision_reads_is_read_in_folders_of_a_class_too(ending, tmp_path):
+    where = folders(tmp_path)
+    before = make("folder", **where).fingerprint()
+    more = tmp_path / "train" / "cat" / "more"
+    more.mkdir()
+    kind = {"tif": "TIFF", "TIFF": "TIFF", "ppm": "PPM"}.get(ending, ending.upper())
+    Image.new("RGB", (4, 4), (9, 0, 0)).save(more / f"0.{ending}", format=kind)
+    data = make("folder", **where)
+    arrays = data.arrays()
+    assert [0] * 5 + [1] * 4 == arrays.train_labels.tolist()
+    assert 0 < arrays.train_images[4].max() < 20, "the one in the folder, after those beside it"
+    assert (before != data.fingerprint(), ()) == (True, data.passed_over())
+
+
+def test_the_fingerprint_of_a_folder_that_was_read_whole_stays(tmp_path):
+    for part in ("train", "dev"):
+        for name in ("cat", "dog"):
+            (tmp_path / part / name).mkdir(parents=True)
+            (tmp_path / part / name / "0.png").write_bytes(name.encode())
+    for left in ("._0.png", ".DS_Store", "__MACOSX/cat/._0.png", "cat/__MACOSX/._0.png", "cat/._0.png"):
+        (tmp_path / "train" / left).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "train" / left).write_bytes(b"")
+    data = make("folder", root=str(tmp_path))
+    # Computed by 0.1.0, which read PNG and JPEG files in class folders and nothing below them.
+    assert "2030cd2ce859eeca173f783d80dfed11eefbae768951a4489cea4ab2affcf64c" == data.fingerprint()
+    assert () == data.passed_over()
+
+
+def test_what_is_passed_over_is_counted_and_named(tmp_path):
+    where = folders(tmp_path, parts=("train", "dev"))
+    for name in ("labels.csv", "stray.png", "cat/notes.txt", "cat/9.gif"):
+        (tmp_path / "train" / name).write_text("x")
+    (tmp_path / "train" / "dog" / "9.png").symlink_to("/annex/objects/9.png")
+    assert make("folder", **where).passed_over() == (
+        f"Of {tmp_path}/train, passed over: 1 link without a target, which DVC or git-annex may fetch (dog/9.png) and "
+        "4 files that are no images in their place (labels.csv, stray.png, cat/9.gif and 1 more).",
+    )
+    (tmp_path / "dev" / "owl").mkdir()
+    (tmp_path / "dev" / "owl" / "0.png").symlink_to("nowhere")
+    refused("folder", "owl has no image (PNG, JPEG, PPM, PGM, BMP, TIFF or WebP); passed over: 1 link", **where)
+
+
+def test_a_link_to_a_folder_above_is_no_endless_road(tmp_path):
+    where = folders(tmp_path)
+    (tmp_path / "train" / "cat" / "again").symlink_to(tmp_path / "train" / "cat")
+    assert 8 == len(make("folder", **where).arrays().train_labels)
+
+
+def test_a_class_is_called_the_same_by_a_mac_and_by_others(tmp_path):
+    for part, name in (("train", "cafe\u0301"), ("train", "tea"), ("dev", "caf\xe9"), ("dev", "tea")):
+        (tmp_path / part / name).mkdir(parents=True)
+        Image.fromarray(IMAGES[0]).save(tmp_path / part / name / "0.png")
+    assert [0, 1] == make("folder", root=str(tmp_path)).arrays().dev_labels.tolist()
+    (tmp_path / "dev" / "cafe\u0301").mkdir()
+    refused("folder", "they must differ", root=str(tmp_path))
+
+
+def test_an_image_file_of_several_images_is_refused(tmp_path):
+    where = folders(tmp_path)
+    image = Image.fromarray(IMAGES[0])
+    image.save(tmp_path / "train" / "cat" / "9.tif", save_all=True, append_images=[image])
+    refused("folder", "9.tif holds 2 images; save each in a file of its own", **where)
+
+
+def test_a_second_pickle_in_a_file_is_no_surprise(tmp_path):
+    parts = {"images": IMAGES, "labels": LABELS}
+    where = pickled(tmp_path, train=pickle.dumps(parts) + pickle.dumps(parts), dev=parts)
+    refused("pickle", "train: the pickle goes on after its first object", **where)
+    (tmp_path / "train").write_bytes(pickle.dumps(parts) + b"\n")
+    refused("pickle", "goes on after its first object", **where)
+
+
 def test_test_images_in_class_folders_are_refused(tmp_path):
     where = folders(tmp_path, parts=("train", "dev", "test"))
-    refused("folder", "test has no PNG or JPEG image; test images lie in it without class folders", **where)
+    refused(
+        "folder",
+        "test has no image (PNG, JPEG, PPM, PGM, BMP, TIFF or WebP); test images lie in it without class folders",
+        **where,
+    )
 
 
 # -------------------------------------------------------------------------------------------------------------- function

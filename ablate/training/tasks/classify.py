@@ -108,6 +108,7 @@ class Classify(Task):
             start=start,
             parent=parent,
             evaluation_only=tuple(use.name for use, trick in made if trick.evaluation_only),
+            notes=recipe.data.passed_over(),
         )
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
