@@ -99,10 +99,10 @@ CORPUS = [
         lambda f: (f / "a.db").write_bytes(pickle.dumps(_Evil()) * 99)),
     Bad("another program's database", "not one of ablate's", (*DB, "status"),
         lambda f: sqlite3.connect(f / "a.db").execute("CREATE TABLE t (x)").connection.close()),
-    Bad("no version", "newer ablate", (*DB, "status"), _database("DELETE FROM schema_version")),
+    Bad("no version", "not one of ablate's", (*DB, "status"), _database("DELETE FROM schema_version")),
     Bad("a newer schema", "newer ablate", (*DB, "run", "s.yaml"),
         lambda f: (_study(STUDY)(f), _database("UPDATE schema_version SET version = 99")(f))),
-    Bad("no table of runs", "not one of this ablate's", (*DB, "status"), _database("DROP TABLE run")),
+    Bad("no table of runs", "not one of ablate's", (*DB, "status"), _database("DROP TABLE run")),
     Bad("a column less", "not one of this ablate's", (*DB, "status"), _database("ALTER TABLE cell DROP COLUMN position")),
     *(
         Bad(f"the plan is {text[:20]!r}", "damaged", (*DB, "table"), _database(f"UPDATE study SET resolved = '{text}'"))

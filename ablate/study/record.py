@@ -176,9 +176,6 @@ class PlanRecord:
     def sha(self) -> str:
         return sha256(canonical_json(self.to_json()))
 
-    def variant(self, name: str) -> VariantRecord:
-        return next(variant for variant in self.variants if variant.name == name)
-
     def to_json(self) -> dict[str, Json]:
         """What the database keeps; equal plans give equal text."""
         stored: dict[str, Json] = _json(self)
