@@ -93,10 +93,14 @@ class Parameter:
 
 
 class Registry:
-    """The plug-ins of ablate and of a study's private folders."""
+    """The plug-ins of ablate and of a study's private folders.
 
-    def __init__(self, folders: Sequence[Path] = ()) -> None:
+    beside: where modules that the study names (`load: module:function`) are looked for, before the working directory.
+    """
+
+    def __init__(self, folders: Sequence[Path] = (), beside: Sequence[str | Path] = ()) -> None:
         self.folders = tuple(Path(folder).resolve() for folder in folders)
+        self.beside = tuple(map(str, beside))
         self._entries: dict[str, dict[str, Entry]] = {}
         for folder in self.folders:
             if not folder.is_dir():

@@ -24,7 +24,6 @@ from ablate.identity import sha256_file
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
-from ablate.training.dataset import own_modules
 from ablate.training.task import Run, Task, resolve
 
 _LONGEST = 100_000
@@ -85,8 +84,7 @@ def _execute(
         _check_sources(spec, loaded)
         inherited = _module_files()
         _seed_everything(spec.seed, threads)
-        own_modules[:] = spec.path
-        registry = Registry([Path(folder) for folder in spec.plugins])
+        registry = Registry([Path(folder) for folder in spec.plugins], spec.path)
         task = resolve(spec.task, registry)
         run = Run(spec, registry, job.device)
         if job.canary:

@@ -90,10 +90,10 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
 def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:
     """Plan a study; what starts from other studies' runs has its weights if they are trained, else it is pending."""
     folder = Path(study.path).resolve().parent
-    registry = Registry([folder / plugin for plugin in study.plugins])
     task = studies.task_of(study)
     sources = task.sources()
     path = tuple(dict.fromkeys([str(folder), str(Path.cwd())]))
+    registry = Registry([folder / plugin for plugin in study.plugins], path)
     plan = planning.make_plan(study, registry, task, sources)
     if not plan.pending:
         return Planned(study, plan, registry, task, tuple(overrides), path)

@@ -75,7 +75,7 @@ def predict(planned: Planned, store: Store, variant: str, seed: int | None, samp
             f"metric.at is epoch {at}, whose weights are not kept; predict needs `at: last` or `at: best`."
         )
     chosen = _finished(planned, store, variant, seed)
-    registry = Registry(planned.registry.folders)
+    registry = Registry(planned.registry.folders, planned.registry.beside)
     total: dict[str, list[float]] = {}
     classes: tuple[str, ...] = ()
     for spec in (specs(planned, store.folder)[key] for key in chosen.values()):

@@ -36,7 +36,6 @@ from ablate.study.yaml_file import (
     unfold,
 )
 from ablate.text import did_you_mean, one_of
-from ablate.training.dataset import own_modules
 from ablate.training.task import Completed, Task, resolve
 
 _NOTHING = object()
@@ -80,8 +79,6 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
 def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tuple[Lookup, Study]:
     """The study, and the reader that holds what is wrong with it."""
     reader, task = Lookup(given, text, file, folder), None
-    if folder is not None and str(folder) not in own_modules:
-        own_modules.append(str(folder))  # a study that this one starts from may lie elsewhere
     try:
         task = _task(reader.form.task, reader.registry, folder or Path.cwd())
     except ConfigError as error:
@@ -163,7 +160,7 @@ def task_of(study: Study | str) -> Task:
     if isinstance(study, str):
         return _task(study, Registry(), Path.cwd())
     folder = Path(study.path).resolve().parent if study.path else Path.cwd()
-    return _task(study.task, Registry([folder / plugin for plugin in study.plugins]), folder)
+    return _task(study.task, Registry([folder / plugin for plugin in study.plugins], [folder]), folder)
 
 
 def _task(name: str, registry: Registry, folder: Path) -> Task:

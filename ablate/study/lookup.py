@@ -122,7 +122,7 @@ class Lookup:
                 self.wrong(
                     ("plugins", i), f"is {said(name)}, and {start / name} is no folder; plug-ins lie in folders."
                 )
-        registry = Registry(folders)
+        registry = Registry(folders, () if self.folder is None else [self.folder])
         try:
             for shelf in ("tricks", "designs", "tasks"):
                 registry.entries(shelf)

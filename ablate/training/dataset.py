@@ -15,7 +15,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 from annotated_types import Gt, Lt
 
@@ -25,9 +25,6 @@ from ablate.records import Json
 from ablate.registry import Count, Plugin, Size
 from ablate.rng import seed_for
 from ablate.text import did_you_mean, one_of
-
-own_modules: list[str] = []
-"""Folders in which this process looks for a user's own loading code, besides those that a data set names."""
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +84,10 @@ class Dataset(Plugin):
     def passed_over(self) -> tuple[str, ...]:
         """What lies where the data are and is not read, counted and named: sentences for the plan."""
         return ()
+
+    def looking_in(self, folders: Sequence[str]) -> Self:  # noqa: ARG002
+        """The same data set, which also looks in these folders for code of the user's. Most need none."""
+        return self
 
     def asked(self) -> dict[str, Json]:
         """The options without infrastructure."""

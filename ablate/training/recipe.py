@@ -338,8 +338,10 @@ def _section(section: str, given: Json, registry: Registry) -> Any:
     if not isinstance(name, str):
         raise ConfigError([(f"{section}.name", f"is {name!r}; it must be a name.")])
     params = {key: value for key, value in given.items() if key != "name"}
-    if section in ("model", "data"):
-        return registry.make("models" if section == "model" else "datasets", name, params, at=section)
+    if section == "model":
+        return registry.make("models", name, params, at=section)
+    if section == "data":
+        return registry.make("datasets", name, params, at=section).looking_in(registry.beside)
     choices: Mapping[str, type[Any]] = OPTIMIZERS if section == "optimizer" else SCHEDULES
     if name not in choices:
         raise ConfigError([(f"{section}.name", unknown(section, name, list(choices)))])

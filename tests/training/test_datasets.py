@@ -807,14 +807,27 @@ def test_a_module_that_is_not_there_or_does_not_import_is_named(tmp_path):
         make("function", load="my_loader")
 
 
-def test_two_loaders_of_one_name_are_not_mixed_up(tmp_path):
-    one, other = tmp_path / "one", tmp_path / "other"
-    one.mkdir(), other.mkdir()
-    params = function(one)
-    make("function", **params).fingerprint()
-    name = params["load"].partition(":")[0]
-    (other / f"{name}.py").write_text(LOADER)
-    refused("function", "is loaded under that name; rename one of them", **{**params, "path": [str(other)]})
+def test_two_loaders_of_one_name_each_have_their_own_modules(tmp_path):
+    loaders = []
+    for brightness in (10, 20):
+        folder = tmp_path / str(brightness)
+        folder.mkdir()
+        (folder / "loader.py").write_text(
+            "import numpy as np\nfrom helper import LEVEL\n"
+            "def load():\n    x = np.full((6, 4, 4, 3), LEVEL, np.uint8)\n    return x, [0, 1] * 3, x, [0, 1] * 3\n"
+        )
+        (folder / "helper.py").write_text(f"LEVEL = {brightness}\n")
+        loaders.append(make("function", load="loader:load").looking_in([str(folder)]))
+    before = set(sys.modules)
+    for _ in range(2):
+        assert [10, 20] == [loader.arrays().train_images.max() for loader in loaders]
+    assert loaders[0].fingerprint() != loaders[1].fingerprint()
+    assert not {"loader", "helper"} & (set(sys.modules) - before)
+
+
+def test_a_loader_called_like_a_module_of_the_program_is_refused(tmp_path):
+    (tmp_path / "secrets.py").write_text(LOADER)
+    refused("function", "is loaded under that name; rename one of them", load="secrets:load", path=[str(tmp_path)])
 
 
 # -------------------------------------------------------------------------------------------------------------- warnings

@@ -15,15 +15,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from types import ModuleType
+from typing import Any, ClassVar, Self
 
 from ablate.errors import DataError
 from ablate.identity import canonical_json
 from ablate.text import did_you_mean
 from ablate.training.datafile import as_ids, as_images, as_labels, distinct, file_sha256
-from ablate.training.dataset import Raw, Subset, own_modules
+from ablate.training.dataset import Raw, Subset
 
 _FORMS = (
     "a mapping or an object with `train` and `dev`, each (images, labels) or a torchvision data set, and where there "
@@ -32,6 +34,10 @@ _FORMS = (
 )
 _contents: dict[str, dict[str, str]] = {}
 """Hashes of what the functions returned in this process, so that the variants of a plan call each of them once."""
+
+_modules: dict[tuple[str, ...], dict[str, ModuleType]] = {}
+"""The user's modules by the folders that they were looked for in. They are among sys.modules only while one of these
+functions works: two studies of one process may each have a `loader.py`."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,18 @@ class Function(Subset):
     load: str
     options: dict[str, Any] = field(default_factory=dict)
     path: tuple[str, ...] = ()
+    _beside: ClassVar[tuple[str, ...]] = ()  # of an instance: no parameter, for a study does not say where it lies
 
     def __post_init__(self) -> None:
         super().__post_init__()
         module, _, function = self.load.partition(":")
         if not function.isidentifier() or not all(part.isidentifier() for part in module.split(".")):
             raise ValueError(f"load is {self.load!r}; it must be `module:function`.")
+
+    def looking_in(self, folders: Sequence[str]) -> Self:
+        placed = copy(self)
+        object.__setattr__(placed, "_beside", tuple(folders))
+        return placed
 
     def contents(self) -> dict[str, str]:
         """Hashes of the arrays and of the module's source."""
@@ -80,7 +92,7 @@ class Function(Subset):
         return source
 
     def _folders(self) -> list[str]:
-        folders = (*self.path, *own_modules, os.getcwd())
+        folders = (*self.path, *self._beside, os.getcwd())
         return list(dict.fromkeys(str(Path(folder).expanduser().absolute()) for folder in folders))
 
     @contextmanager
@@ -88,32 +100,31 @@ class Function(Subset):
         """The function, with its folders on sys.path for as long as it may import from them."""
         name, _, attribute = self.load.partition(":")
         folders = self._folders()
-        before = list(sys.path)
-        sys.path[:0] = folders
-        try:
-            try:
-                _check_not_another(name, folders)
-                with redirect_stdout(sys.stderr):
-                    module = importlib.import_module(name)
-            except DataError:
-                raise
-            except ModuleNotFoundError as error:
-                if error.name != name.partition(".")[0]:
-                    raise DataError(f"{self.load} cannot be imported: {error}.") from error
-                near = [path.stem for folder in folders for path in Path(folder).glob("*.py")]
-                raise DataError(
-                    f"there is no module {name!r} in {' or '.join(folders)} or installed.{did_you_mean(name, near)} "
-                    "`data.path: [FOLDER]` names other folders."
-                ) from error
-            except (Exception, SystemExit) as error:
-                raise DataError(f"{self.load} cannot be imported: {_raised(error)}.") from error
+        with _importing_from(folders):
+            module = self._imported(name, folders)
             function = getattr(module, attribute, None)
             if not callable(function):
                 near = [key for key, value in vars(module).items() if callable(value)]
                 raise DataError(f"{module.__file__} defines no function {attribute!r}.{did_you_mean(attribute, near)}")
             yield function
-        finally:
-            sys.path[:] = before
+
+    def _imported(self, name: str, folders: Sequence[str]) -> ModuleType:
+        try:
+            _check_not_another(name, folders)
+            with redirect_stdout(sys.stderr):
+                return importlib.import_module(name)
+        except DataError:
+            raise
+        except ModuleNotFoundError as error:
+            if error.name != name.partition(".")[0]:
+                raise DataError(f"{self.load} cannot be imported: {error}.") from error
+            near = [path.stem for folder in folders for path in Path(folder).glob("*.py")]
+            raise DataError(
+                f"there is no module {name!r} in {' or '.join(folders)} or installed.{did_you_mean(name, near)} "
+                "`data.path: [FOLDER]` names other folders."
+            ) from error
+        except (Exception, SystemExit) as error:
+            raise DataError(f"{self.load} cannot be imported: {_raised(error)}.") from error
 
     def _called(self) -> Raw:
         with self._found() as function:
@@ -137,6 +148,29 @@ class Function(Subset):
         if parts.get("test") is not None:
             test = _unlabelled(parts["test"], f"{self.load}: test")
         return Raw(train, dev, test, names)
+
+
+@contextmanager
+def _importing_from(folders: Sequence[str]) -> Iterator[None]:
+    """Modules are found in these folders first; those that come from there leave sys.modules again at the end."""
+    mine = _modules.setdefault(tuple(folders), {})
+    path_before, before = list(sys.path), set(sys.modules)
+    sys.modules.update({name: module for name, module in mine.items() if name not in before})
+    sys.path[:0] = folders
+    try:
+        yield
+    finally:
+        sys.path[:] = path_before
+        for name in sys.modules.keys() - before:
+            if name.partition(".")[0] not in before and _lies_in(folders, name, sys.modules[name]):
+                mine[name] = sys.modules.pop(name)
+
+
+def _lies_in(folders: Sequence[str], name: str, module: ModuleType) -> bool:
+    """Whether a module was found in one of these folders; one of an environment that lies below them was not."""
+    file, top = getattr(module, "__file__", None), name.partition(".")[0]
+    places = [Path(folder, part) for folder in folders for part in (top, f"{top}.py")]
+    return file is not None and any(Path(file).is_relative_to(place) for place in places)
 
 
 def _check_not_another(name: str, folders: Sequence[str]) -> None:
