@@ -1,6 +1,7 @@
 """An older database is brought up to date: whole or not at all, by one process, and by nobody who only reads."""
 
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -15,7 +16,7 @@ from plans import bare
 from ablate.errors import StoreError
 from ablate.store import migrate, schema
 from ablate.store.store import Store
-from ablate.terminal import cli
+from ablate.terminal import cli, manual
 
 
 @pytest.fixture
@@ -86,6 +87,14 @@ def test_the_last_revision_is_the_form_of_this_ablate_and_none_is_missing():
     assert list(range(1, schema.SCHEMA_VERSION + 1)) == numbers
     names = sorted(path.name[:5] for path in migrate.FOLDER.glob("v*.py"))
     assert [f"v{number:04d}" for number in numbers] == names
+
+
+def test_the_manuals_page_has_every_table_and_column():
+    page = manual.page("database")
+    for table in schema.tables.sorted_tables:
+        row = re.search(rf"^\| `{table.name}` \|.*$", page, re.MULTILINE)
+        assert row, table.name
+        assert set() == {column.name for column in table.columns} - set(re.findall(r"`(\w+)`", row.group()))
 
 
 @pytest.mark.usefixtures("as_later")
