@@ -27,7 +27,7 @@ def by_lenth(contrasts: Array, values: Array) -> tuple[float, float, Array]:
     error, ratios = pseudo_standard_error(contrasts), _null_ratios(len(contrasts))
     with np.errstate(divide="ignore", invalid="ignore"):
         larger = len(ratios) - np.searchsorted(ratios, np.abs(values) / error)
-    return error, float(np.quantile(ratios, 1 - ALPHA)), (1 + larger) / (1 + len(ratios))
+    return error, float(ratios[round((1 - ALPHA) * len(ratios))]), (1 + larger) / (1 + len(ratios))
 
 
 def _errors(sizes: Array) -> Array:

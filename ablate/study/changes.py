@@ -59,6 +59,13 @@ def _deciding(plan: PlanRecord) -> dict[str, Json]:
     return {"metric": plan.metric, "analysis": analysis, "baseline": plan.baseline, "looks": plan.looks}
 
 
+SEEDS_ADDED = (
+    "Whoever adds seeds by what was seen tests more than once, so the p-values no longer hold (5 % becomes 8 to 15 %); "
+    "planned looks (`seeds: {looks: [3, 5, 10]}`) keep them."
+)
+"""Of two to five looks at 5 % each: 8.3 to 14.2 % (Armitage, McPherson & Rowe 1969; results/error_rates.md)."""
+
+
 def sentence(registered: Registered | None, runs: int) -> str:
     """`Plan fixed before the first run.`, or what is later than results; empty where it cannot be told."""
     if registered is None:
@@ -69,7 +76,8 @@ def sentence(registered: Registered | None, runs: int) -> str:
     parts = [f"{_counted(names)} {how}" for how, names in moved.items() if names]
     parts += [f"{joined(registered.changed)} changed"] if registered.changed else []
     if parts:
-        return f"{first} {joined(parts)} after results were seen.".strip()
+        said = f"{first} {joined(parts)} after results were seen.".strip()
+        return f"{said} {SEEDS_ADDED}" if "seeds" in registered.added else said
     return first or "Plan fixed before the first run."
 
 

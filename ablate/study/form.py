@@ -242,6 +242,11 @@ class AnalysisForm(Form):
     error: Literal["own", "pooled"] = Field(
         default="own", description="Each row by its own pairs, or residuals of all rows.", examples=["pooled"]
     )
+    test: Literal["t", "sign_flip"] = Field(
+        default="t",
+        description="Of paired differences: t, or the exact sign-flip test, which holds where a seed collapses.",
+        examples=["sign_flip"],
+    )
 
 
 class RangeForm(Form):

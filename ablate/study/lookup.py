@@ -141,13 +141,15 @@ class Lookup:
 
     def _analysis(self) -> dict[str, Json]:
         analysis: dict[str, Json] = self.form.analysis.model_dump(exclude_unset=True)
-        if len(self.form.seeds.looks or ()) > 1:  # one look is a plan like any other
+        pooled, looks = analysis.get("error") == "pooled", len(self.form.seeds.looks or ()) > 1
+        if looks:  # one look is a plan like any other
             analysis["looks"] = self.form.seeds.looks
-            if analysis.get("error") == "pooled":
-                self.wrong(
-                    ("analysis", "error"),
-                    "is 'pooled', and `seeds.looks` needs 'own': rows that stop early would choose what is pooled.",
-                )
+        if looks and pooled:
+            self.wrong(
+                ("analysis", "error"), "is 'pooled', and `seeds.looks` needs 'own': rows that stop would choose."
+            )
+        if analysis.get("test") == "sign_flip" and (looks or pooled):
+            self.wrong(("analysis", "test"), "is 'sign_flip', which goes by own pairs and by all seeds at once.")
         if self.form.placebo:
             analysis["placebo"] = True
         return analysis

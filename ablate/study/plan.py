@@ -6,6 +6,7 @@ keys hash. A cell that several designs ask for is one variant, trained once, wit
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ from ablate.study import mistakes, search
 from ablate.study.cells import Space, configuration
 from ablate.study.record import PlanRecord, RowRecord, StartRecord, TrickRecord, VariantRecord
 from ablate.study.rows import baseline_of, choose, names_of, rows_of
-from ablate.text import did_you_mean, listed
+from ablate.text import did_you_mean, listed, many
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
 
 PLACEBO = "placebo"
@@ -215,6 +216,7 @@ def make_plan(
         rows, variants = _with_placebo(study, rows, variants, baseline)
         row_notes.append(_placebo_note(rows))
     runs = _runs(study, variants, {row.compared_with for row in rows})
+    row_notes += _sign_flip_note(study, rows)
     notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
     notes += _start_notes([(variant.name, variant.completed) for variant in variants], found)
     notes += dict.fromkeys(note for variant in variants for note in variant.completed.notes)
@@ -266,6 +268,20 @@ def _placebo_note(rows: Sequence[RowRecord]) -> str:
         f"{PLACEBO} is {reference} once more, drawing other random streams (seed + {PLACEBO_SEEDS}): its difference is "
         "what seeds alone do. A verdict on it is a false alarm; it is never the best."
     )
+
+
+def _sign_flip_note(study: Study, rows: Sequence[RowRecord]) -> list[str]:
+    """From how many seeds on the declared sign-flip test can find anything: the smallest p of n pairs is 2 / 2^n."""
+    family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
+    if study.analysis.get("test") != "sign_flip" or not family:
+        return []
+    least = next(n for n in itertools.count(1) if family * 2 / 2**n < 0.05)
+    have = len(study.seeds)
+    lacking = f"; with these {have} it finds nothing" if have < least else ""
+    return [
+        f"The sign-flip test can find something from {least} seeds on, for its smallest p is 2 / 2^n and Holm's method "
+        f"multiplies it by {many(family, 'comparison')} at first{lacking}."
+    ]
 
 
 # ---------------------------------------------------------------------------------------------------------------- runs

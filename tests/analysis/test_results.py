@@ -14,6 +14,7 @@ from ablate.errors import AblateError
 from ablate.registry import Registry
 from ablate.runs import export
 from ablate.store.store import Store
+from ablate.study.changes import SEEDS_ADDED
 from ablate.study.record import PlanRecord
 from ablate.tables import cautions, views
 from ablate.tables.notes import listed
@@ -332,7 +333,7 @@ def test_a_pooled_error_says_so_and_warns_where_spreads_differ_by_more_than_2_x(
 def test_the_table_says_when_its_plan_was_made(fill):
     registered = {"known": 0, "added": {"seeds": [3, 4]}, "dropped": {}, "changed": []}
     store = fill(plan(TWO, registered=registered), {"full": FULL, "full-bn": WORSE})
-    assert "2 seeds added after results were seen." == note(store, "after results were seen")
+    assert f"2 seeds added after results were seen. {SEEDS_ADDED}" == note(store, "after results were seen")
 
 
 def test_a_pairing_that_buys_nothing_is_said_and_one_that_does_is_not(fill):

@@ -5,7 +5,7 @@ from dataclasses import replace
 from plans import bare
 
 from ablate.records import Metric
-from ablate.study.changes import register, sentence
+from ablate.study.changes import SEEDS_ADDED, register, sentence
 from ablate.study.record import TrickRecord
 
 
@@ -31,24 +31,26 @@ def test_what_changes_before_any_result_is_no_addition():
 
 
 def test_tricks_and_seeds_that_are_added_after_results_are_counted_and_stay_said():
-    said = "2 tricks (c, d) and 5 seeds added after results were seen."
+    said = f"2 tricks (c, d) and 5 seeds added after results were seen. {SEEDS_ADDED}"
+    assert "the p-values no longer hold (5 % becomes 8 to 15 %)" in said
     assert said == after(plan("ab", 3), plan("abcd", 8))
     assert said == after(plan("ab", 3), plan("abc", 5), plan("abcd", 8), plan("abcd", 8))
-    assert "1 seed added after results were seen." == after(plan(seeds=3), plan(seeds=4))
+    assert f"1 seed added after results were seen. {SEEDS_ADDED}" == after(plan(seeds=3), plan(seeds=4))
 
 
 def test_what_is_dropped_or_judged_otherwise_after_results_is_said_as_well():
     assert "1 trick (b) dropped after results were seen." == after(plan("ab"), plan("a"))
     assert "metric changed after results were seen." == after(plan(), plan(metric=Metric("m", minimum_effect=1)))
     said = after(plan("ab", 3), plan("a", 4, analysis={"error": "pooled"}))
-    assert "1 seed added, 1 trick (b) dropped and analysis changed after results were seen." == said
+    assert f"1 seed added, 1 trick (b) dropped and analysis changed after results were seen. {SEEDS_ADDED}" == said
 
 
 def test_looks_belong_to_the_plan_so_what_they_add_is_no_addition_but_other_looks_are_a_change():
     first, other = (plan(seeds=10, analysis={"looks": looks}) for looks in ([3, 5, 10], [4, 10]))
     assert "Plan fixed before the first run." == after(first, first)
     assert "looks changed after results were seen." == after(first, other)
-    assert "7 seeds added and looks changed after results were seen." == after(plan(seeds=3, analysis={}), first)
+    said = f"7 seeds added and looks changed after results were seen. {SEEDS_ADDED}"
+    assert said == after(plan(seeds=3, analysis={}), first)
 
 
 def test_an_added_trick_that_goes_again_is_no_addition_and_a_dropped_one_that_returns_is_one():

@@ -698,6 +698,14 @@ def test_a_placebo_is_the_first_comparison_once_more_with_other_streams():
     assert runs["placebo", 0].key == next(run.key for run in far.runs if run.variant == "full"), "nothing else differs"
 
 
+@pytest.mark.parametrize(("seeds", "lacking"), [(7, True), (8, False)])
+def test_a_plan_says_from_how_many_seeds_a_sign_flip_test_can_find_anything(seeds, lacking):
+    planned = plan(*toggles(4), designs=["add_one_in"], seeds=range(seeds), analysis={"test": "sign_flip"})
+    (said,) = (note for note in planned.notes if "sign-flip" in note)  # 4 x 2 / 2^8 = 0.031
+    assert said.startswith("The sign-flip test can find something from 8 seeds on")
+    assert ("with these 7 it finds nothing" in said) == lacking
+
+
 def test_a_placebo_is_no_variant_of_anybodys():
     with pytest.raises(StudyError, match="has one already"):
         plan(*toggles(2), variants=(hand("placebo"),), analysis={"placebo": True})

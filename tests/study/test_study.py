@@ -135,6 +135,15 @@ def test_looks_are_kept_with_the_analysis_and_refuse_a_pooled_error():
 
 
 @pytest.mark.parametrize(
+    "beside", ["seeds: {looks: [2, 4]}\nanalysis: {test: sign_flip}", "analysis: {test: sign_flip, error: pooled}"]
+)
+def test_a_sign_flip_test_refuses_looks_and_a_pooled_error(beside):
+    (said,) = told(BASE + beside)
+    assert "analysis.test: is 'sign_flip', which goes by own pairs and by all seeds at once." in said
+    assert {"test": "sign_flip"} == parse(BASE + "analysis: {test: sign_flip}", "s.yaml").analysis
+
+
+@pytest.mark.parametrize(
     ("written", "seconds"), [("90", 90.0), ("90s", 90.0), ("15m", 900.0), ("2h", 7200.0), ("1.5h", 5400.0)]
 )
 def test_a_timeout_is_a_number_of_seconds_or_has_a_unit(written, seconds):
