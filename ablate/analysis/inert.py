@@ -52,7 +52,7 @@ def inert(
     shown, unhashed = set(), {}
     for variant, reference in measured.family:
         both = np.isfinite(values[row[variant]]) & np.isfinite(values[row[reference]])
-        shared = [seed for seed, there in zip(measured.seeds, both, strict=True) if there]
+        shared = [seed for seed, done in zip(measured.seeds, both, strict=True) if done]
         pairs = [(outputs.get((variant, seed)), outputs.get((reference, seed))) for seed in shared]
         if not pairs:
             continue

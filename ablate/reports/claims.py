@@ -116,14 +116,14 @@ def _claim(row: Row, named: Names, digits: int) -> Claim:
         why = "no result of it yet." if not row.n else f"no result of {reference} to hold it against."
         head = f"Not measured, {subject}{where}"
         return Claim(None, row.variant, reference, subject, where, subject + where, head, why)
-    said = f"{typeset(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
-    change = f"{how}, {named.metric} changes by {said}"
+    amount = f"{typeset(row.delta, digits, sign=True)}{named.points} ({_numbers(row, digits)})"
+    change = f"{how}, {named.metric} changes by {amount}"
     rest = f"every output is the same bit for bit (n = {row.pairs})" if row.verdict == "inert" else change
     verdict: Verdict = row.verdict or "inconclusive"  # None: before the first look of adaptive seeds is over
     stopped = [f"settled at look {row.look}, so it got no further seeds"] if row.stopped_early else []
     parts = [rest, *_open(row, named), *stopped, *_collapsed(row)]
     head = _head(row, subject, where, named) + _qualified(row, named)
-    brief = f"{subject}{where}{_qualified(row, named)} {said}"
+    brief = f"{subject}{where}{_qualified(row, named)} {amount}"
     text = f"{'; '.join(parts)}."
     return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta, row.lopsided)
 
@@ -216,8 +216,8 @@ def _open(row: Row, named: Names) -> list[str]:
     low, high = row.delta_ci_low, row.delta_ci_high
     if low is None or high is None:
         return [f"with fewer than {MINIMUM_N} seeds nothing is tested"]
-    said = "the interval alone leaves out 0, but the difference does not survive correction"
-    parts = [said if row.corrected_away else "the interval holds gains and losses"]
+    uncorrected = "the interval alone leaves out 0, but the difference does not survive correction"
+    parts = [uncorrected if row.corrected_away else "the interval holds gains and losses"]
     if row.more_seeds is not None:
         size = f"an effect of {number(named.minimum_effect or 0.0)}"
         parts.append(f"about {row.more_seeds} more seed{'s' * (row.more_seeds > 1)} would show {size}")
@@ -233,14 +233,14 @@ def _collapsed(row: Row) -> list[str]:
     return [f"{seeds} of {row.variant} collapsed, so mean and t say little"]
 
 
-def tally(found: Sequence[Claim]) -> str:
+def tally(comparisons: Sequence[Claim]) -> str:
     """`Of 6 comparisons, 2 help and 4 are not decided.`"""
-    count = {verdict: sum(claim.verdict == verdict for claim in found) for verdict in ORDER}
+    count = {verdict: sum(claim.verdict == verdict for claim in comparisons) for verdict in ORDER}
     parts = [f"{count[verdict]} {what[count[verdict] > 1]}" for verdict, what in _TALLY.items() if count[verdict]]
-    unsure = sum(claim.lopsided for claim in found)
+    unsure = sum(claim.lopsided for claim in comparisons)
     if unsure:
         parts[-1] += f"; of these verdicts {unsure} hold{'s' * (unsure == 1)} among finished runs only"
-    return f"Of {len(found)} comparison{'s' * (len(found) != 1)}, {in_words(parts)}."
+    return f"Of {len(comparisons)} comparison{'s' * (len(comparisons) != 1)}, {in_words(parts)}."
 
 
 _TALLY: Mapping[Verdict | None, tuple[str, str]] = {
@@ -250,10 +250,10 @@ _TALLY: Mapping[Verdict | None, tuple[str, str]] = {
 }  # fmt: skip
 
 
-def decided(found: Sequence[Claim], verdict: Verdict) -> list[str]:
+def decided(comparisons: Sequence[Claim], verdict: Verdict) -> list[str]:
     """What has this verdict, each subject once with where: `batch norm (in B, in C)`."""
     where: dict[str, list[str]] = {}
-    for claim in found:
+    for claim in comparisons:
         if claim.verdict == verdict and claim.subject != PLACEBO:
             subject = claim.subject + " among finished runs" * claim.lopsided
             where.setdefault(subject, []).append(claim.where.strip())

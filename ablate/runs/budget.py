@@ -44,30 +44,30 @@ class Answer:
 # ---------------------------------------------------------------------------------------------------------------- power
 
 
-def power_of(found: Planned, store: Reader | None, sd: float | None = None) -> Answer:
+def power_of(planned: Planned, store: Reader | None, sd: float | None = None) -> Answer:
     """The smallest visible effect of every planned comparison, and the seeds that `minimum_effect` needs.
 
     sd: of a difference between two variants at equal seeds, in place of what was measured.
     """
-    metric, seeds = found.study.metric, len(found.study.seeds)
-    pairs = list(dict.fromkeys((r.variant, r.compared_with) for r in found.plan.rows if r.compared_with is not None))
+    metric, seeds = planned.study.metric, len(planned.study.seeds)
+    pairs = list(dict.fromkeys((r.variant, r.compared_with) for r in planned.plan.rows if r.compared_with is not None))
     if not pairs:
-        raise AblateError(f"{found.study.name} compares nothing with anything, so there is no effect to see.")
+        raise AblateError(f"{planned.study.name} compares nothing with anything, so there is no effect to see.")
     spreads: list[tuple[str, str, float | None, int]]
     if sd is not None:
         spreads, source = [(v, r, sd, 0) for v, r in pairs], "as given by --sd"
     else:
-        measured = _measured(found.study.name, store)
+        measured = _measured(planned.study.name, store)
         spreads, source = [(v, r, *measured.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
-    level = _level(found)
+    level = _level(planned)
     rows = visible(spreads, seeds, metric.minimum_effect, level)
     if not rows:
         raise AblateError(
-            f"the database holds no spread of {found.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), or "
-            "give the standard deviation of a difference between equal seeds: --sd 0.6.",
+            f"the database holds no spread of {planned.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), "
+            "or give the standard deviation of a difference between equal seeds: --sd 0.6.",
             page="how-the-table-is-made",
         )
-    return Answer(_power_text(rows, seeds, metric.minimum_effect), _power_notes(rows, found, source), _records(rows))
+    return Answer(_power_text(rows, seeds, metric.minimum_effect), _power_notes(rows, planned, source), _records(rows))
 
 
 def _level(found: Planned) -> float:
@@ -82,8 +82,8 @@ def _measured(study: str, store: Reader | None) -> dict[tuple[str, str], tuple[f
         return {}
     measured = results.load(store, study).measured
     index = {name: i for i, name in enumerate(measured.variants)}
-    found = measured.compare([index[v] for v, _ in measured.family], [index[r] for _, r in measured.family])
-    counted = zip(measured.family, found.std, found.pairs, strict=True)
+    differences = measured.compare([index[v] for v, _ in measured.family], [index[r] for _, r in measured.family])
+    counted = zip(measured.family, differences.std, differences.pairs, strict=True)
     return {pair: (float(std) if std > 0 and n > 1 else None, int(n)) for pair, std, n in counted}
 
 
@@ -108,9 +108,9 @@ def _seeds(count: int | None) -> str:
     return f">{MOST_SEEDS}" if count is None else str(count)
 
 
-def _power_notes(rows: Sequence[Visible], found: Planned, source: str) -> tuple[str, ...]:
-    metric, looks = found.study.metric, found.study.analysis.get("looks") or []
-    at = f"{_level(found):.2g}"
+def _power_notes(rows: Sequence[Visible], planned: Planned, source: str) -> tuple[str, ...]:
+    metric, looks = planned.study.metric, planned.study.analysis.get("looks") or []
+    at = f"{_level(planned):.2g}"
     notes = [
         f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at {at} finds with a "
         f"power of 80 %; after Holm, at worst: at {at} / {len(rows)}, the first of the {len(rows)} comparisons.",
@@ -139,10 +139,10 @@ def _records(rows: Sequence[Visible]) -> list[dict[str, Json]]:
 # --------------------------------------------------------------------------------------------------------------- budget
 
 
-def budget_of(found: Planned, store: Reader | None, budget_s: float, workers: int) -> Answer:
+def budget_of(planned: Planned, store: Reader | None, budget_s: float, workers: int) -> Answer:
     """How many seeds of the study's design, and of other designs, fit into a time, by the run times measured."""
-    seconds = _seconds(found, store)
-    designs, refused = _designs(found)
+    seconds = _seconds(planned, store)
+    designs, refused = _designs(planned)
     fits = proposals(designs, seconds, workers, budget_s)
     chosen = proposed(fits)
     body = [
@@ -152,7 +152,7 @@ def budget_of(found: Planned, store: Reader | None, budget_s: float, workers: in
     ]  # fmt: skip
     header = ["design", "variants", "seeds that fit", "runs", "time", ""]
     align = ["left", *["right"] * 4, "left"]
-    notes = [_advice(found, fits, chosen, budget_s, least_s(designs, seconds, workers))]
+    notes = [_advice(planned, fits, chosen, budget_s, least_s(designs, seconds, workers))]
     notes.append(
         f"From the median time of {len(seconds)} measured variants, {duration(median(seconds.values()))} a run, with "
         f"{workers} at a time; runs that are done already are counted again, and no run is expected to fail."
@@ -162,8 +162,8 @@ def budget_of(found: Planned, store: Reader | None, budget_s: float, workers: in
     return Answer(tabulate(body, header, disable_numparse=True, colalign=align), tuple(notes), records)
 
 
-def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, budget_s: float, least: float) -> str:
-    name = found.study.path or found.study.name
+def _advice(planned: Planned, fits: Sequence[Proposal], chosen: Proposal | None, budget_s: float, least: float) -> str:
+    name = planned.study.path or planned.study.name
     if chosen is None:
         return (
             f"Nothing gets the three seeds that an interval needs within {duration(budget_s)}; the cheapest design "
@@ -176,31 +176,31 @@ def _advice(found: Planned, fits: Sequence[Proposal], chosen: Proposal | None, b
     )
 
 
-def _seconds(found: Planned, store: Reader | None) -> dict[str, float]:
+def _seconds(planned: Planned, store: Reader | None) -> dict[str, float]:
     """The median time of a run, by variant."""
     times: dict[str, list[float]] = {}
-    for variant, took in [] if store is None else store.durations(found.study.name):
+    for variant, took in [] if store is None else store.durations(planned.study.name):
         times.setdefault(variant, []).append(took)
     if not times:
         raise AblateError(
-            f"no run of {found.study.name} was timed yet: run one seed first (`ablate run ... --set seeds=1`), then "
+            f"no run of {planned.study.name} was timed yet: run one seed first (`ablate run ... --set seeds=1`), then "
             "ask what fits.",
             page="how-the-table-is-made",
         )
     return {variant: median(seconds) for variant, seconds in times.items()}
 
 
-def _designs(found: Planned) -> tuple[dict[str, list[str]], list[str]]:
+def _designs(planned: Planned) -> tuple[dict[str, list[str]], list[str]]:
     """The variants of the study's own design and of others, and why some cannot be."""
-    own = " + ".join(use.name for use in found.study.designs) or BY_HAND
-    designs = {own: [variant.name for variant in found.plan.variants]}
+    own = " + ".join(use.name for use in planned.study.designs) or BY_HAND
+    designs = {own: [variant.name for variant in planned.plan.variants]}
     refused = []
     for name in OTHERS:
-        if name == own or not found.study.tricks:
+        if name == own or not planned.study.tricks:
             continue
-        study = replace(found.study, designs=(DesignUse(name),), variants=(), baseline=None)
+        study = replace(planned.study, designs=(DesignUse(name),), variants=(), baseline=None)
         try:
-            plan = planning.make_plan(study, found.registry, found.task, found.plan.sources)
+            plan = planning.make_plan(study, planned.registry, planned.task, planned.plan.sources)
         except StudyError as error:
             refused.append(f"Not {name}: {error.problems[0].message}")
         else:

@@ -116,8 +116,8 @@ def _differs(cell: Cell, other: Cell, study: Study) -> tuple[str, ...]:
     sets = {variant.name: variant.set for variant in study.variants}
     ours, theirs = sets.get(cell.of, {}), sets.get(other.of, {})
     # By their text, for 1 == True and 1 == 1.0 in Python but not in a configuration.
-    here, there = ({key: canonical_json(value) for key, value in side.items()} for side in (ours, theirs))
-    return (*tricks, *(key for key in dict.fromkeys([*ours, *theirs]) if here.get(key) != there.get(key)))
+    one, another = ({key: canonical_json(value) for key, value in side.items()} for side in (ours, theirs))
+    return (*tricks, *(key for key in dict.fromkeys([*ours, *theirs]) if one.get(key) != another.get(key)))
 
 
 def _label(space: Space, draft: Draft, variant: str, differs: Sequence[str]) -> str:

@@ -79,16 +79,16 @@ def unpaired(measured: Measured) -> list[str]:
     values = measured.values[measured.metric.name]
     of, against = ([index[pair[side]] for pair in measured.family] for side in (0, 1))
     r = seed_correlation(values[of], values[against])
-    known = r[np.isfinite(r)]
-    if not len(known):
+    paired = r[np.isfinite(r)]
+    if not len(paired):
         return []
     pairs = np.isfinite(values[of] + values[against]).sum(axis=1)[np.isfinite(r)].min()
-    most = correlation_at_most(float(np.median(known)), int(pairs))
+    most = correlation_at_most(float(np.median(paired)), int(pairs))
     if most >= pairs_pay_from(int(pairs)):
         return []
     return [
-        f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(known):.2f} over their "
-        f"seeds (median of {many(len(known), 'comparison')}; at most {most:.2f}, with 95 % confidence), so the tests "
+        f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(paired):.2f} over their "
+        f"seeds (median of {many(len(paired), 'comparison')}; at most {most:.2f}, with 95 % confidence), so the tests "
         "are no sharper than without pairs."
     ]
 
@@ -114,11 +114,11 @@ def spreads(variants: Sequence[str], fitted: CellMeans, own: Array) -> str:
 def _spread(
     variants: Sequence[str], std: Array, n: NDArray[np.int64], blocks: bool, level: float, how: str = ""
 ) -> str:
-    known = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > ROUNDING)
-    if len(known) < 2:
+    spreads = sorted((float(s), name) for s, name in zip(std, variants, strict=True) if s > ROUNDING)
+    if len(spreads) < 2:
         return ""
-    (low, least), (high, most) = known[0], known[-1]
-    limit = spread_ratio_limit(len(known), int(n[n > 1].min()), blocks, level)
+    (low, least), (high, most) = spreads[0], spreads[-1]
+    limit = spread_ratio_limit(len(spreads), int(n[n > 1].min()), blocks, level)
     if high <= max(MOST_RATIO, limit) * low:
         return ""
     return (

@@ -1,6 +1,6 @@
 """Views of a factorial: main effects, interactions of two tricks, exact Shapley values. What a study has of one.
 
-It finds the factorial or the fraction among a study's variants, has effects.py estimate it, and lays the result out as
+It finds the factorial or the fraction among a study's variants, has factorial.py estimate it, and lays it out as
 columns for people and records for programs (table.ViewData), with its method, family and n in the notes.
 """
 
@@ -27,21 +27,21 @@ Shown = tuple[str | Measure | Chance, ...]
 
 
 def made(
-    found: Results,
+    results: Results,
     view: str,
     of: str,
     columns: Sequence[tuple[str, bool]],
     rows: Sequence[Shown],
     records: Sequence[Mapping[str, Json]],
-    said: Sequence[str],
+    sentences: Sequence[str],
 ) -> ViewData:
-    """columns: titles, and whether they hold numbers. said: the view's own notes; the study's follow."""
-    measured = found.measured
-    further = notes.of_view(measured, found.record, found.cells, found.provenance)
+    """columns: titles, and whether they hold numbers. sentences: the view's own notes; the study's follow."""
+    measured = results.measured
+    further = notes.of_view(measured, results.record, results.cells, results.provenance)
     header, numeric = zip(*columns, strict=True)
     return ViewData(
-        view, of, found.study, measured.metric.name, measured.metric.better, header, numeric, tuple(rows),
-        tuple(records), (*said, *further),
+        view, of, results.study, measured.metric.name, measured.metric.better, header, numeric, tuple(rows),
+        tuple(records), (*sentences, *further),
     )  # fmt: skip
 
 
@@ -77,35 +77,35 @@ def factors_of(found: Results) -> tuple[Factor, ...]:
     return tuple(Factor(trick.name, trick.levels) for trick in found.record.tricks)
 
 
-def own_base(found: Results) -> list[int]:
+def own_base(results: Results) -> list[int]:
     """The variants on the study's own base, without those that change it by hand, and without a placebo."""
-    return [i for i, variant in enumerate(found.record.variants) if not variant.of and not variant.placebo]
+    return [i for i, variant in enumerate(results.record.variants) if not variant.of and not variant.placebo]
 
 
-def cells_of(found: Results, chosen: Sequence[int]) -> effects.Signs:
-    return effects.settings(factors_of(found), [found.measured.tricks[i] for i in chosen])
+def cells_of(results: Results, chosen: Sequence[int]) -> effects.Signs:
+    return effects.settings(factors_of(results), [results.measured.tricks[i] for i in chosen])
 
 
-def _factorial(found: Results, view: str) -> Measured:
+def _factorial(results: Results, view: str) -> Measured:
     """The factorial or fraction that the study has: by its design, else by what its variants make up together."""
-    measured = found.measured
-    factors, whole = factors_of(found), own_base(found)
+    measured = results.measured
+    factors, whole = factors_of(results), own_base(results)
     index = {name: i for i, name in enumerate(measured.variants)}
-    designs = dict.fromkeys(asked.design for asked in measured.asked)
+    designs = dict.fromkeys(declared.design for declared in measured.asked)
     by_design = [
-        list(dict.fromkeys(index[asked.variant] for asked in measured.asked if asked.design == design))
+        list(dict.fromkeys(index[declared.variant] for declared in measured.asked if declared.design == design))
         for design in designs
     ]
     for chosen in sorted([whole, *(set_ for set_ in by_design if set(set_) <= set(whole))], key=len, reverse=True):
-        design = effects.layout(factors, cells_of(found, chosen))
+        design = effects.layout(factors, cells_of(results, chosen))
         if design is not None:
             break
     else:
-        lacking = effects.missing(factors, cells_of(found, whole))
+        lacking = effects.missing(factors, cells_of(results, whole))
         named = listed((" + ".join(choices) or "none of them" for choices in lacking), most=6)
         raise AblateError(
             f"{view} need a factorial: all combinations of the tricks, or a regular fraction of them (`designs: "
-            f"factorial` or `fractional`). Of the combinations, {found.study} lacks {named}. What it has: --view "
+            f"factorial` or `fractional`). Of the combinations, {results.study} lacks {named}. What it has: --view "
             "variants, or --view compare for each trick in every context.",
             page="how-the-table-is-made",
         )
@@ -118,74 +118,76 @@ def _factorial(found: Results, view: str) -> Measured:
             "--retry-failed where they failed.",
             page="how-the-table-is-made",
         )
-    fitted, shared = measured.fit(chosen), _shared(found, values)
+    fitted, shared = measured.fit(chosen), _shared(results, values)
     if shared is None and not fitted.connected:
         raise AblateError(
             f"{view} need seeds that tie all variants together; here some variants share seeds and others share none "
             "with them. Finish the study's missing runs first.",
             page="how-the-table-is-made",
         )
-    told = tuple(_factorial_notes(found, design, chosen, fitted, shared))
+    told = tuple(_factorial_notes(results, design, chosen, fitted, shared))
     return Measured(design, names, fitted, shared, measured.flips, told)
 
 
-def _shared(found: Results, values: Array) -> Array | None:
+def _shared(results: Results, values: Array) -> Array | None:
     """The values by which each term is tested for itself, unless the study declares one pooled error."""
-    return None if found.measured.pools or found.measured.given is not None else effects.shared_by_all(values)
+    return None if results.measured.pools or results.measured.given is not None else effects.shared_by_all(values)
 
 
 def _factorial_notes(
-    found: Results, design: Factorial, chosen: Sequence[int], fitted: CellMeans, shared: Array | None
+    results: Results, design: Factorial, chosen: Sequence[int], fitted: CellMeans, shared: Array | None
 ) -> list[str]:
     """Which runs the view rests on, and what to hold against one pooled error."""
-    measured = found.measured
+    measured = results.measured
     n = sorted(set(fitted.n.tolist()))
     shape = "all" if design.full else "a regular fraction of"
     each = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
     seeds = "seeds as blocks" if fitted.blocks else "no shared seeds"
-    said = [
+    sentences = [
         f"From {shape} the combinations of {listed(design.tricks)}: {len(chosen)} variants, {each} each "
         f"({int(fitted.n.sum())} runs), {seeds}."
     ]
-    there = np.isfinite(measured.values[measured.metric.name][list(chosen)])
-    if shared is not None and not there[:, there.any(axis=0)].all():
-        said.append(
+    counted = np.isfinite(measured.values[measured.metric.name][list(chosen)])
+    if shared is not None and not counted[:, counted.any(axis=0)].all():
+        sentences.append(
             f"Runs are missing: everything here is of the {shared.shape[1]} seeds that all these variants have."
         )
     elif shared is None and fitted.blocks and len(n) > 1:
-        said.append("Runs are missing, so the means are least squares over variants and seeds.")
+        sentences.append("Runs are missing, so the means are least squares over variants and seeds.")
     if shared is None and fitted.blocks and not measured.pools and fitted.df >= effects.MINIMUM_DF:
-        said.append(f"Fewer than {MINIMUM_N} seeds that all these variants have, so one error pooled over all of them.")
+        sentences.append(
+            f"Fewer than {MINIMUM_N} seeds that all these variants have, so one error pooled over all of them."
+        )
     others = [name for i, name in enumerate(measured.variants) if i not in chosen]
     if others:
-        said.append(f"Not part of it: {listed(others)}.")
+        sentences.append(f"Not part of it: {listed(others)}.")
     constant = [f.name for i, f in enumerate(design.factors) if i not in design.varied]
     if constant:
-        said.append(f"The same in all of these variants, so without an effect here: {listed(constant)}.")
+        sentences.append(f"The same in all of these variants, so without an effect here: {listed(constant)}.")
     names = [measured.variants[i] for i in chosen]
     spread = cautions.spreads(names, fitted, measured.summary.take(chosen).std) if shared is None else ""
-    return [*said, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
+    return [*sentences, *([f"{spread} The effects pool their errors: read them with care."] if spread else [])]
 
 
 # -------------------------------------------------------------------------------------------------------------- effects
 
 
-def effects_view(found: Results) -> ViewData:
-    factorial = _factorial(found, "effects")
+def effects_view(results: Results) -> ViewData:
+    factorial = _factorial(results, "effects")
     estimated = factorial.estimated
     family = f"Holm over the {len(estimated.effects)} effects of this view"
-    said = [
+    sentences = [
         "Effect = mean with the trick minus mean without it, over all settings of the others, in the unit of "
-        f"{found.measured.metric.name} ({found.measured.metric.better} is better); one ±1 model.",
+        f"{results.measured.metric.name} ({results.measured.metric.better} is better); one ±1 model.",
         *_method(estimated, family),
         *_confounding(estimated, factorial.design, estimated.effects),
         *factorial.notes,
     ]
-    return _terms(found, "effects", "main effects on", estimated.effects, "p (Holm)", said)
+    return _terms(results, "effects", "main effects on", estimated.effects, "p (Holm)", sentences)
 
 
-def interactions_view(found: Results) -> ViewData:
-    factorial = _factorial(found, "interactions")
+def interactions_view(results: Results) -> ViewData:
+    factorial = _factorial(results, "interactions")
     estimated = factorial.estimated
     if not estimated.interactions and len(factorial.design.varied) < 2:
         raise AblateError(
@@ -195,31 +197,31 @@ def interactions_view(found: Results) -> ViewData:
         f"Benjamini and Hochberg over the {len(estimated.interactions)} interactions of this view, a family of their "
         "own: exploratory"
     )
-    said = [
+    sentences = [
         "Interaction = half the difference of the differences: half of what the first trick does with the second minus "
-        f"what it does without, in the unit of {found.measured.metric.name}; one ±1 model.",
+        f"what it does without, in the unit of {results.measured.metric.name}; one ±1 model.",
         *_method(estimated, family),
         *_confounding(estimated, factorial.design, estimated.interactions),
         *factorial.notes,
     ]
-    return _terms(found, "interactions", "interactions on", estimated.interactions, "p (BH)", said)
+    return _terms(results, "interactions", "interactions on", estimated.interactions, "p (BH)", sentences)
 
 
-def interactions_of(found: Results) -> tuple[Interaction, ...]:
+def interactions_of(results: Results) -> tuple[Interaction, ...]:
     """Every interaction of two tricks, with the means that an interaction plot joins; the largest evidence first.
 
     A quarter's interval: t over the seeds that all of its cells have, each seed's value the mean over those cells.
     AblateError where the study has no factorial, or one trick only.
     """
-    factorial = _factorial(found, "interactions")
+    factorial = _factorial(results, "interactions")
     terms = factorial.estimated.interactions
     if not terms:
         raise AblateError(
             "an interaction takes two tricks that can be told apart, and this study has none.",
             page="how-the-table-is-made",
         )
-    chosen = [found.measured.variants.index(name) for name in factorial.names]
-    values = found.measured.values[found.measured.metric.name][chosen]
+    chosen = [results.measured.variants.index(name) for name in factorial.names]
+    values = results.measured.values[results.measured.metric.name][chosen]
     ranked = sorted(terms, key=lambda term: (2.0 if term.p is None else term.p, -abs(term.estimate)))
     return tuple(_interaction(factorial, values, term) for term in ranked)
 
@@ -233,8 +235,8 @@ def _interaction(factorial: Measured, values: Array, term: Term) -> Interaction:
             mean = float(factorial.mean[cells].mean())
             own = summarise(values[cells].mean(axis=0, keepdims=True))  # NaN where a cell lacks the seed
             half = float(own.ci_high[0] - own.mean[0])
-            known = np.isfinite(half)
-            quarters.append(Quarter(a, b, mean, mean - half if known else None, mean + half if known else None))
+            tested = np.isfinite(half)
+            quarters.append(Quarter(a, b, mean, mean - half if tested else None, mean + half if tested else None))
     return Interaction(
         (term.tricks[0], term.tricks[1]), tuple(quarters), term.estimate, term.ci_low, term.ci_high, term.p_adjusted,
         tuple(_joined(tricks) for _, tricks in term.aliases),
@@ -282,13 +284,13 @@ def _confounding(estimated: Estimated, design: Factorial, terms: Sequence[Term])
     """What a fraction cannot tell apart. Nothing where every combination was run."""
     if design.full:
         return []
-    said = ["A fraction: interactions of three and more tricks are taken as zero."]
+    sentences = ["A fraction: interactions of three and more tricks are taken as zero."]
     mixed = [_with_aliases(term) for term in terms if term.aliases]
     if mixed:
-        said.append(f"Cannot be told apart (the estimate is of the sum): {listed(mixed, '; ')}.")
+        sentences.append(f"Cannot be told apart (the estimate is of the sum): {listed(mixed, '; ')}.")
     if estimated.confounded:
-        said.append(f"Cannot be estimated here: {listed(estimated.confounded, '; ')}.")
-    return said
+        sentences.append(f"Cannot be estimated here: {listed(estimated.confounded, '; ')}.")
+    return sentences
 
 
 def _with_aliases(term: Term) -> str:
@@ -300,7 +302,9 @@ def _joined(tricks: Sequence[str]) -> str:
     return " × ".join(tricks)
 
 
-def _terms(found: Results, view: str, of: str, terms: Sequence[Term], title: str, said: Sequence[str]) -> ViewData:
+def _terms(
+    results: Results, view: str, of: str, terms: Sequence[Term], title: str, sentences: Sequence[str]
+) -> ViewData:
     rows: list[Shown] = []
     for term in terms:
         survives = term.p_adjusted is not None and term.p_adjusted < ALPHA
@@ -316,34 +320,34 @@ def _terms(found: Results, view: str, of: str, terms: Sequence[Term], title: str
     ]  # fmt: skip
     first = "trick" if view == "effects" else "tricks"
     columns = [(first, False), (f"{view[:-1]} (95 % CI)", True), ("p", True), (title, True)]
-    return made(found, view, f"{of} {found.measured.metric.name}", columns, rows, records, said)
+    return made(results, view, f"{of} {results.measured.metric.name}", columns, rows, records, sentences)
 
 
 # -------------------------------------------------------------------------------------------------------------- shapley
 
 
-def shapley_view(found: Results) -> ViewData:
-    shares, said = shapley_of(found)
-    metric = found.measured.metric
-    said = [
+def shapley_view(results: Results) -> ViewData:
+    shares, sentences = shapley_of(results)
+    metric = results.measured.metric
+    sentences = [
         f"Shapley value = a trick's mean contribution to {metric.name} ({metric.better} is better) over every order in "
         "which the tricks could be added, exactly; ±: its standard error. They sum to full minus base: "
         f"{sum(share.value for share in shares):.5g}.",
-        *said,
+        *sentences,
     ]
     rows = [(share.trick, Measure(share.value, se=share.se)) for share in shares]
     records = [{"trick": share.trick, "value": share.value, "se": share.se} for share in shares]
     columns = [("trick", False), ("Shapley value ± se", True)]
-    return made(found, "shapley", f"Shapley values of {metric.name}", columns, rows, records, said)
+    return made(results, "shapley", f"Shapley values of {metric.name}", columns, rows, records, sentences)
 
 
-def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
+def shapley_of(results: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     """The values, and what to say of them. Tricks of several levels stand at their first."""
-    measured = found.measured
-    factors = factors_of(found)
-    own = own_base(found)
-    first = [i for i in own if cells_of(found, [i]).max(initial=0) <= 1]
-    cells = cells_of(found, first)
+    measured = results.measured
+    factors = factors_of(results)
+    own = own_base(results)
+    first = [i for i in own if cells_of(results, [i]).max(initial=0) <= 1]
+    cells = cells_of(results, first)
     varied = [i for i in range(len(factors)) if cells[:, i].any()] if len(first) else []
     full = len(np.unique(cells[:, varied], axis=0)) == len(first) == 1 << len(varied)
     if not varied or not full:
@@ -356,23 +360,23 @@ def shapley_of(found: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
         )
         raise AblateError(
             "Shapley values need every combination of the tricks (`designs: factorial`), and "
-            f"{found.study} has no full factorial: {why}.",
+            f"{results.study} has no full factorial: {why}.",
             page="how-the-table-is-made",
         )
     values = measured.values[measured.metric.name][first]
     empty = [measured.variants[i] for i, row in zip(first, values, strict=True) if not np.isfinite(row).any()]
     fitted = None if empty else measured.fit(first)
     design = effects.layout(factors, cells)
-    tied = fitted is not None and (fitted.connected or _shared(found, values) is not None)
+    tied = fitted is not None and (fitted.connected or _shared(results, values) is not None)
     if fitted is None or not tied or design is None:
         missing = listed(empty) if empty else "seeds that the variants share"
         raise AblateError(
             f"Shapley values need a result of every combination; missing: {missing}.", page="how-the-table-is-made"
         )
-    shared = _shared(found, values)
-    said = _factorial_notes(found, design, first, fitted, shared)
+    shared = _shared(results, values)
+    sentences = _factorial_notes(results, design, first, fitted, shared)
     if any(len(factor.levels) > 1 for factor in factors):
-        said.append("Tricks of several levels stand at their first level.")
+        sentences.append("Tricks of several levels stand at their first level.")
     if shared is None and fitted.df < effects.MINIMUM_DF:
-        said.append("One run per variant, or too few: no standard errors.")
-    return effects.shapley(design, fitted, shared), said
+        sentences.append("One run per variant, or too few: no standard errors.")
+    return effects.shapley(design, fitted, shared), sentences

@@ -93,26 +93,26 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     welch = [row for row in rows if row.test == "Welch t"]
     only = bool(welch) and len(welch) == sum(bool(row.test) for row in rows)
     how = _how(measured, error, only)
-    found = [
+    sentences = [
         f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
         f"{'that the study declares' if measured.declared else 'of this view'}."
     ]
     if error is not None:
         uneven = _uneven(measured, error)
-        found += [f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone."] * bool(
+        sentences += [f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone."] * bool(
             uneven
         )
     if measured.given is None:
         none = [row.variant for row in welch if not row.pairs] if not only else []
         few = [f"{row.variant} ({row.pairs})" for row in welch if row.pairs]
-        found += [f"No seed shared with the comparison, so Welch's t test of the two means: {listed(none)}."] * bool(
-            none
-        )
-        found += [
+        sentences += [
+            f"No seed shared with the comparison, so Welch's t test of the two means: {listed(none)}."
+        ] * bool(none)
+        sentences += [
             f"Fewer than {MINIMUM_N} seeds shared with the comparison, so Welch's t test over all runs of both: "
             f"{listed(few)}."
         ] * bool(few)
-    return found
+    return sentences
 
 
 def _how(measured: Measured, error: CellMeans | None, only_welch: bool) -> str:
@@ -202,23 +202,23 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
             text += ", and Δ stands there with the interval that these tests speak of"
     else:
         text += "; without a minimum_effect in the study nothing can be called equivalent"
-    found = [] if _single(measured) else [text + "."]
+    sentences = [] if _single(measured) else [text + "."]
     if any(row.more_seeds is not None for row in rows):
         still = measured.open_rows(np.array([math.nan if row.p_adjusted is None else row.p_adjusted for row in rows]))
-        found.append(
+        sentences.append(
             f"(+k seeds): with k more seeds the verdict would find an effect of {margin:g} with a power of 80 %, at "
             f"{measured.last_alpha:.2g} / {still} as Holm asks of an open row, and with a spread at the upper limit of "
             "what these seeds leave open (80 % confidence)."
         )
     away = [row.variant for row in rows if row.corrected_away]
     if away:
-        found.append(
+        sentences.append(
             "§ the interval of the row by itself leaves out 0, but p corrected for "
             f"{many(len(measured.family), 'comparison')} is no evidence: the correction decides ({listed(away)})."
         )
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     if any(len(row.differs) > 1 for row in rows):
-        found.append(
+        sentences.append(
             "‡ differs from its comparison by several tricks: the verdict is about them together; where some come and "
             "others go, about what the row has instead."
         )
@@ -228,10 +228,12 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         if (settings := _settings(row, tricks[row.variant], tricks.get(row.compared_with or "", ())))
     ]
     if own:
-        found.append(f"Differs by settings of its own too, and the verdict is about the row as a whole: {listed(own)}.")
+        sentences.append(
+            f"Differs by settings of its own too, and the verdict is about the row as a whole: {listed(own)}."
+        )
     if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
-        found.append("Where one level takes another's place, the verdict speaks of the row's level.")
-    return found
+        sentences.append("Where one level takes another's place, the verdict speaks of the row's level.")
+    return sentences
 
 
 def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
@@ -249,19 +251,19 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     for cell in cells:
         if cell.state == "failed":
             failed.setdefault(cell.variant, {}).setdefault(cell.reason or "error", []).append(cell.seed)
-    found = []
+    sentences = []
     texts = []
     for variant, reasons in failed.items():
         what = "; ".join(f"{reason}: {_seeds(seeds)}" for reason, seeds in sorted(reasons.items()))
         texts.append(f"{variant} ({what})")
     if texts:
-        found.append(f"† Failed runs are not in n, mean or test: {listed(texts)}.")
+        sentences.append(f"† Failed runs are not in n, mean or test: {listed(texts)}.")
     missing = [(v, f[NO_VALUE]) for v, f in zip(measured.variants, measured.failures, strict=True) if f.get(NO_VALUE)]
     if missing:
         at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
         texts = [f"{variant} ({many(count, 'run')})" for variant, count in missing]
-        found.append(f"† Done, but without {measured.metric.name}{at}, so not in n: {listed(texts)}.")
-    return found
+        sentences.append(f"† Done, but without {measured.metric.name}{at}, so not in n: {listed(texts)}.")
+    return sentences
 
 
 def _lopsided(rows: Sequence[Row]) -> list[str]:
@@ -326,10 +328,12 @@ def _registered(record: PlanRecord, cells: Sequence[StoredCell]) -> list[str]:
 def _best(rows: Sequence[Row], measured: Measured) -> list[str]:
     if measured.degenerate is not None:
         return []
-    found = best(rows, measured.metric.better)
-    if found is None or found.mean is None or len({row.variant for row in rows}) < 2:
+    leading = best(rows, measured.metric.better)
+    if leading is None or leading.mean is None or len({row.variant for row in rows}) < 2:
         return []
-    return [f"Best mean of the rows with every planned seed done: {found.variant} ({found.mean:.5g}, n={found.n})."]
+    return [
+        f"Best mean of the rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, n={leading.n})."
+    ]
 
 
 def _costs(measured: Measured) -> list[str]:

@@ -210,10 +210,10 @@ def _passed_over(folder: Path, below: bool) -> str:
             broken.append(path.relative_to(folder))
         elif not _is_image(path) or (path.parent != folder) != below:
             others.append(path.relative_to(folder))
-    said = []
+    what = []
     if broken:
         links = many(len(broken), "link")
-        said.append(f"{links} without a target, which DVC or git-annex may fetch ({listed(broken, most=3)})")
+        what.append(f"{links} without a target, which DVC or git-annex may fetch ({listed(broken, most=3)})")
     if others:
-        said.append(f"{many(len(others), 'file')} that are no images in their place ({listed(others, most=3)})")
-    return f"passed over: {' and '.join(said)}" if said else ""
+        what.append(f"{many(len(others), 'file')} that are no images in their place ({listed(others, most=3)})")
+    return f"passed over: {' and '.join(what)}" if what else ""
