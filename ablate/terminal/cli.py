@@ -20,7 +20,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ablate.errors import AblateError, StudyError, see
-from ablate.terminal.options import Global
+from ablate.terminal.options import Terminal
 
 app = typer.Typer(
     name="ablate",
@@ -45,6 +45,7 @@ def _say_version(asked: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     db: Annotated[
         str | None,
         typer.Option("--db", metavar="PATH|URL", help="The database. [default: $ABLATE_DB or results/ablate.db]"),
@@ -56,8 +57,7 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None:
-    Global.db = db or os.environ.get("ABLATE_DB") or "results/ablate.db"
-    Global.quiet = quiet
+    context.obj = Terminal(db or os.environ.get("ABLATE_DB") or "results/ablate.db", quiet)
 
 
 # --------------------------------------------------------------------------------------------------------- commands

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,11 +51,52 @@ Output = Annotated[
 ]
 
 
-class Global:
-    """The options before the command."""
+@dataclass(frozen=True)
+class Terminal:
+    """What the options before the command say, and so how a command speaks. typer's context carries it."""
 
-    db = ""
-    quiet = False
+    db: str
+    quiet: bool = False
+
+    @classmethod
+    def of(cls, context: typer.Context) -> Terminal:
+        terminal: Terminal = context.obj
+        return terminal
+
+    def say(self, text: str) -> None:
+        if not self.quiet:
+            with suppress(OSError):  # the terminal was closed
+                print(text, file=sys.stderr)
+
+    def write(self, content: str | bytes, output: Path | None) -> None:
+        """To a file, or text to standard output."""
+        if output is None:
+            assert isinstance(content, str), "bytes are for a file"
+            sys.stdout.write(content)
+            return
+        try:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            output.write_bytes(content.encode() if isinstance(content, str) else content)
+        except OSError as error:
+            raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
+        self.say(f"wrote {output}")
+
+    def up_to_date(self, *, also_where_it_is: bool = False) -> None:
+        """Bring an older database to today's form, and say so."""
+        from ablate.store import schema
+        from ablate.store.store import Store
+
+        shown, version = Store.migrate(self.db)
+        now = schema.SCHEMA_VERSION
+        if version < now:
+            self.say(f"{shown}: brought from schema {version} to {now}; an older ablate cannot write it now.")
+        elif also_where_it_is:
+            self.say(f"{shown} is up to date: schema {version}")
+
+    def before_writing(self) -> None:
+        """A command that writes begins with this: it reads before it writes, and an older database is not read."""
+        with suppress(NoDatabaseError):
+            self.up_to_date()
 
 
 def check_choice(option: str, given: str, allowed: Sequence[str]) -> None:
@@ -80,43 +122,5 @@ def kind_of(output: Path | None, format_: str | None, endings: Mapping[str, str]
     return kinds[ending]
 
 
-def up_to_date(*, also_where_it_is: bool = False) -> None:
-    """Bring an older database to today's form, and say so."""
-    from ablate.store import schema
-    from ablate.store.store import Store
-
-    shown, version = Store.migrate(Global.db)
-    if version < schema.SCHEMA_VERSION:
-        say(f"{shown}: brought from schema {version} to {schema.SCHEMA_VERSION}; an older ablate cannot write it now.")
-    elif also_where_it_is:
-        say(f"{shown} is up to date: schema {version}")
-
-
-def before_writing() -> None:
-    """A command that writes begins with this: it reads before it writes, and an older database is not read."""
-    with suppress(NoDatabaseError):
-        up_to_date()
-
-
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
-
-
-def write(content: str | bytes, output: Path | None) -> None:
-    """To a file, or text to standard output."""
-    if output is None:
-        assert isinstance(content, str), "bytes are for a file"
-        sys.stdout.write(content)
-        return
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(content.encode() if isinstance(content, str) else content)
-    except OSError as error:
-        raise AblateError(f"{output} cannot be written: {error.strerror}.") from None
-    say(f"wrote {output}")
-
-
-def say(text: str) -> None:
-    if not Global.quiet:
-        with suppress(OSError):  # the terminal was closed
-            print(text, file=sys.stderr)

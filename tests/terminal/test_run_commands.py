@@ -4,8 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
+from ablate.store.store import Store
+from ablate.terminal.cli import app
 
 TASK = """
 def train(config, run):
@@ -77,3 +81,21 @@ def test_workers_that_no_host_has_are_refused_and_nothing_is_made(tmp_path, comm
     refused = ablate(tmp_path, command, "s.yaml", "--workers", workers, code=2)
     assert f"--workers is {workers}; it must be from 1 to 4096" in refused
     assert [] == list(tmp_path.iterdir())
+
+
+def test_two_commands_of_one_process_each_keep_to_their_own_database(tmp_path):
+    (tmp_path / "runs.csv").write_text("label,score\na,1\na,2\nb,3\nb,4\n")
+    words = ["import", str(tmp_path / "runs.csv"), "--metric", "score", "--better", "higher", "--variant", "label"]
+
+    def imports(name):
+        for i in range(5):
+            app(
+                ["--quiet", "--db", str(tmp_path / f"{name}.db"), *words, "--study", f"{name}{i}"],
+                standalone_mode=False,
+            )
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(imports, "xy"))
+    for name in "xy":
+        with Store.open(tmp_path / f"{name}.db") as store:
+            assert {f"{name}{i}" for i in range(5)} == set(store.studies())

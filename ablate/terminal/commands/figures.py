@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ablate.errors import AblateError, ConfigError
-from ablate.terminal.options import Global, StudyArgument, check_choice, kind_of, say, write
+from ablate.terminal.options import StudyArgument, Terminal, check_choice, kind_of
 from ablate.text import one_of
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ app = typer.Typer()
 
 @app.command()
 def plot(
+    context: typer.Context,
     study: StudyArgument = None,
     figure: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which; `ablate list figures`. [default: all that apply]")
@@ -64,6 +65,7 @@ def plot(
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
+    terminal = Terminal.of(context)
     kind = kind_of(output, format_, KINDS, "svg")
     registry = Registry()
     names = registry.names("figures")
@@ -71,7 +73,7 @@ def plot(
         check_choice("--figure", figure, names)
     elif output is not None:
         raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
-    with Store.open(Global.db) as store:
+    with Store.open(terminal.db) as store:
         stored = store.find(study)
         name, folder = stored.name, store.folder / folder_name(stored.name)
         tuning = _tuning(stored.record, folder) if figure in (None, "tuning") else None
@@ -87,9 +89,9 @@ def plot(
         except FigureError as why:
             if figure:
                 raise
-            say(f"left out: {one}: {why}")
+            terminal.say(f"left out: {one}: {why}")
             continue
-        _save(scene, kind, columns, output or folder / f"{one}.{kind}")
+        _save(terminal, scene, kind, columns, output or folder / f"{one}.{kind}")
         print(scene.caption if figure else f"{one}: {scene.caption}\n")
         drawn += 1
     if not drawn:
@@ -132,7 +134,7 @@ def _params(named: Mapping[str, Any], takes: Sequence[str], *, only_known: bool)
     return {key: value for key, value in given.items() if key in takes or not only_known}
 
 
-def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
+def _save(terminal: Terminal, scene: Scene, kind: str, columns: int, output: Path) -> None:
     if kind == "html":
         from ablate.figures import screen
 
@@ -141,4 +143,4 @@ def _save(scene: Scene, kind: str, columns: int, output: Path) -> None:
         from ablate.figures import paper
 
         drawing = paper.draw(scene, cast("paper.Kind", kind), columns)
-    write(drawing, output)
+    terminal.write(drawing, output)

@@ -11,15 +11,13 @@ from ablate.errors import AblateError
 from ablate.records import Reason, Role
 from ablate.terminal.options import (
     ExecutorName,
-    Global,
     RunArgument,
     Set,
     StudyArgument,
+    Terminal,
     Workers,
-    before_writing,
     check_choice,
     print_json,
-    say,
 )
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ app = typer.Typer()
 
 @app.command()
 def status(
+    context: typer.Context,
     study: StudyArgument = None,
     watch: Annotated[
         bool, typer.Option("--watch", "-w", help="Keep looking until all is done (Ctrl-C ends the looking only).")
@@ -47,11 +46,12 @@ def status(
     from ablate.runs.progress import standing
     from ablate.store.store import Store
 
+    terminal = Terminal.of(context)
     check_choice("--format", format_, ("text", "json"))
-    with Store.open(Global.db) as store:
+    with Store.open(terminal.db) as store:
         name = store.find(study).name
         if watch and format_ == "text":
-            _watch(store, name, lease_s())
+            _watch(terminal, store, name, lease_s())
         told = standing(store, name)
         roles: tuple[tuple[Role, str], ...] = (("tune", "search"), ("confirm", "tuned and untuned on fresh seeds"))
         more = {role: (what, standing(store, name, role)) for role, what in roles if store.cells(name, (role,))}
@@ -65,7 +65,7 @@ def status(
         print(standing_text({**of, "study": f"{name}, {what}"}))
 
 
-def _watch(store: Reader, study: str, idle_s: float) -> None:
+def _watch(terminal: Terminal, store: Reader, study: str, idle_s: float) -> None:
     from rich.console import Console
 
     from ablate.terminal import live
@@ -74,11 +74,11 @@ def _watch(store: Reader, study: str, idle_s: float) -> None:
     with suppress(KeyboardInterrupt):
         seen = live.watch(store, study, console, idle_s)
         if seen.waits:
-            say(f"nothing is running; `ablate run {study}` goes on.")
+            terminal.say(f"nothing is running; `ablate run {study}` goes on.")
 
 
 @app.command()
-def show(run: RunArgument) -> None:
+def show(context: typer.Context, run: RunArgument) -> None:
     """Print one run: what was asked and what came of it.
 
     The configuration, every attempt, its metrics, and the traceback of a failure.
@@ -89,12 +89,13 @@ def show(run: RunArgument) -> None:
     from ablate.store.store import Store
     from ablate.terminal.printed import run_text
 
-    with Store.open(Global.db) as store:
+    terminal = Terminal.of(context)
+    with Store.open(terminal.db) as store:
         print(run_text(store, find_run(store, run)))
 
 
 @app.command()
-def why(run: RunArgument) -> None:
+def why(context: typer.Context, run: RunArgument) -> None:
     """Say why a run is in its state, and what to do.
 
     Its attempts, the rule about retries, and results that came too late to count.
@@ -105,12 +106,13 @@ def why(run: RunArgument) -> None:
     from ablate.runs.why import why_text
     from ablate.store.store import Store
 
-    with Store.open(Global.db) as store:
+    terminal = Terminal.of(context)
+    with Store.open(terminal.db) as store:
         print(why_text(store, find_run(store, run)))
 
 
 @app.command()
-def verify(run: RunArgument) -> None:
+def verify(context: typer.Context, run: RunArgument) -> None:
     """Execute one run again and compare the numbers.
 
     It is held against the result that counts, which stays; the table's notes tell how far reruns are apart.
@@ -122,10 +124,11 @@ def verify(run: RunArgument) -> None:
     from ablate.runs.planned import find_run
     from ablate.store.store import Store
 
-    before_writing()
-    with Store.open(Global.db) as store:
+    terminal = Terminal.of(context)
+    terminal.before_writing()
+    with Store.open(terminal.db) as store:
         key = find_run(store, run)
-    comparison = verify.verify(key, Global.db)
+    comparison = verify.verify(key, terminal.db)
     print(verify.comparison_text(key, comparison))
     if comparison.verdict == "different":
         raise typer.Exit(1)
@@ -133,6 +136,7 @@ def verify(run: RunArgument) -> None:
 
 @app.command()
 def retry(
+    context: typer.Context,
     study: StudyArgument = None,
     failed: Annotated[bool, typer.Option("--failed", help="Runs that failed, whatever the reason.")] = False,
     reason: Annotated[
@@ -154,19 +158,20 @@ def retry(
     from ablate.terminal.live import View
     from ablate.terminal.printed import tell_failed
 
+    terminal = Terminal.of(context)
     for given in reason or ():
         check_choice("--reason", given, get_args(Reason))
     reasons = cast(tuple[Reason, ...], tuple(reason or ()))
     if not failed and not reasons:
         raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
-    before_writing()
-    planned = find(study, Global.db, set_ or ())
+    terminal.before_writing()
+    planned = find(study, terminal.db, set_ or ())
     options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons, executor=executor)
-    with View(quiet=Global.quiet) as view:
-        ended = execute.execute(planned, Global.db, options, view)
+    with View(quiet=terminal.quiet) as view:
+        ended = execute.execute(planned, terminal.db, options, view)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
-    with Store.open(Global.db) as store:
+    with Store.open(terminal.db) as store:
         states, _, saved = progress.known_states(planned.plan, store)
         cells = store.cells(planned.study.name)
     counts = progress.count(planned.plan, states, (), 1, saved)

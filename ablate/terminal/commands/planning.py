@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Set, StudyArgument, check_choice, print_json
+from ablate.terminal.options import Set, StudyArgument, Terminal, check_choice, print_json
 
 if TYPE_CHECKING:
     from ablate.runs.planned import Planned
@@ -18,6 +18,7 @@ app = typer.Typer()
 
 @app.command()
 def plan(
+    context: typer.Context,
     study: StudyArgument = None,
     set_: Set = None,
     power: Annotated[
@@ -44,11 +45,12 @@ def plan(
     from ablate.store.store import Store
     from ablate.terminal.printed import adaptive_notes, summary
 
+    terminal = Terminal.of(context)
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
-    planned = find(study, Global.db, set_ or ())
+    planned = find(study, terminal.db, set_ or ())
     slots = execute.slots_for(planned.study, execute.Options())
-    with Store.if_there(Global.db) as store:
+    with Store.if_there(terminal.db) as store:
         changes = [*progress.not_reused(planned, store), *weights.told(planned, store)]
         states, seconds, saved = progress.known_states(planned.plan, store)
         answers = _before_spending(planned, store, power, sd, budget_s, len(slots))

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ablate.terminal.options import Global, check_choice, print_json, say
+from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import in_words
 
 LISTED = ("tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "studies")
@@ -36,6 +36,7 @@ def new(
 
 @app.command(name="list")
 def list_(
+    context: typer.Context,
     what: Annotated[str, typer.Argument(metavar="|".join(LISTED))],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
     plugins: Annotated[
@@ -49,12 +50,13 @@ def list_(
 
     ablate list tricks
     """
+    terminal = Terminal.of(context)
     check_choice("the kind", what, LISTED)
     check_choice("--format", format_, ("text", "json"))
     if what == "studies":
         from ablate.store.store import Store
 
-        with Store.open(Global.db) as store:
+        with Store.open(terminal.db) as store:
             names = store.studies()
         if format_ == "json":
             print_json(names)
@@ -66,7 +68,9 @@ def list_(
     registry = Registry(plugins or ())
     listed = _described(registry, what)
     for path in registry.unused():
-        say(f"{path} cannot be used: a private folder has {in_words(PRIVATE)}; {path.parent.name} are ablate's own.")
+        terminal.say(
+            f"{path} cannot be used: a private folder has {in_words(PRIVATE)}; {path.parent.name} are ablate's own."
+        )
     if format_ == "json":
         print_json([{k: v for k, v in one.items() if k != "summary"} for one in listed])
     else:

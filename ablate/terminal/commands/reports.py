@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, StudyArgument, kind_of, write
+from ablate.terminal.options import StudyArgument, Terminal, kind_of
 
 ENDINGS = {"html": ".html", "pdf": ".pdf", "latex": ".tex", "markdown": ".md"}
 """Each format and its file's ending. The module that makes it is reports/NAME.py."""
@@ -22,6 +22,7 @@ app = typer.Typer()
 
 @app.command()
 def report(
+    context: typer.Context,
     study: StudyArgument = None,
     format_: Annotated[
         str | None,
@@ -51,22 +52,23 @@ def report(
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
+    terminal = Terminal.of(context)
     kind = kind_of(output, format_, ENDINGS, "html")
     if methods and kind == "pdf":
         raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
     own = author.read(notes) if notes is not None else ()
-    with Store.open(Global.db) as store:
+    with Store.open(terminal.db) as store:
         name = store.find(study).name
         material = report.material(store, name)
         folder = store.folder / folder_name(name)
     if methods:
         text = report.methods_text(material)
-        write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)
+        terminal.write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)
         return
     document = report.document(material, own, *([PDF_ROWS] if kind == "pdf" else []))
     output = output or folder / f"report{ENDINGS[kind]}"
     for file, content in import_module(f"ablate.reports.formats.{kind}").files(document, output.name).items():
-        write(content, output.parent / file)
+        terminal.write(content, output.parent / file)
 
 
 def _marked_up(text: str, kind: str) -> str:

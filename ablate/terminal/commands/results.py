@@ -9,7 +9,7 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.records import Better
-from ablate.terminal.options import Global, Output, Set, StudyArgument, before_writing, check_choice, say, write
+from ablate.terminal.options import Output, Set, StudyArgument, Terminal, check_choice
 from ablate.text import many
 
 app = typer.Typer()
@@ -29,6 +29,7 @@ def _direction(also: str) -> tuple[str, Better]:
 
 @app.command(name="import")
 def import_(
+    context: typer.Context,
     file: Annotated[
         Path, typer.Argument(metavar="FILE.csv", help="Comma-separated, its first line the columns' names.")
     ],
@@ -98,6 +99,7 @@ def import_(
     from ablate.runs.columns import Columns
     from ablate.store.store import Store
 
+    terminal = Terminal.of(context)
     if across is not None:
         raise AblateError(
             f"rows over several data sets are not analysed together yet (--across {across}); import each as a study of "
@@ -111,9 +113,9 @@ def import_(
         tuple(map(_condition, where or ())), empty, minimum_effect,
     )  # fmt: skip
     imported = importer.read_file(file, columns)
-    with Store.open(Global.db, write=True) as store:
+    with Store.open(terminal.db, write=True) as store:
         importer.save(imported, store, study, columns, replace=replace)
-    say(imported.summary(study))
+    terminal.say(imported.summary(study))
 
 
 def _metrics(names: list[str], better: list[str]) -> list[tuple[str, Better]]:
@@ -137,6 +139,7 @@ def _condition(where: str) -> tuple[str, str]:
 
 @app.command()
 def export(
+    context: typer.Context,
     study: StudyArgument = None,
     format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
     output: Output = None,
@@ -155,15 +158,17 @@ def export(
     from ablate.runs import export
     from ablate.store.store import Store
 
+    terminal = Terminal.of(context)
     check_choice("--format", format_, ("csv", "json"))
-    with Store.open(Global.db) as store:
+    with Store.open(terminal.db) as store:
         stored = store.find(study)
         made = export.text(store, stored.name, format_) if code is None else export.packed(stored)
-    write(made, output if code is None else code)
+    terminal.write(made, output if code is None else code)
 
 
 @app.command()
 def predict(
+    context: typer.Context,
     study: StudyArgument = None,
     variant: Annotated[str, typer.Option(help="A variant's name, or best: by the table's own rule, on dev.")] = "best",
     seed: Annotated[int | None, typer.Option(help="One seed. [default: the mean over all finished seeds]")] = None,
@@ -186,6 +191,7 @@ def predict(
     """
     from ablate.runs import submission
 
+    terminal = Terminal.of(context)
     if check is not None:
         wrong = submission.check(output, submission.read_sample(check))
         if wrong:
@@ -196,19 +202,21 @@ def predict(
     from ablate.runs.planned import find
     from ablate.store.store import Store
 
-    before_writing()
-    planned = find(study, Global.db, set_ or ())
+    terminal.before_writing()
+    planned = find(study, terminal.db, set_ or ())
     expected = submission.read_sample(sample) if sample else None
-    with Store.open(Global.db, write=True) as store:
+    with Store.open(terminal.db, write=True) as store:
         chosen = submission.choose(results.load(store, planned.study.name), variant)
         submitted = submission.predict(planned, store, chosen, seed, expected)
-        write(submitted.text, output)
+        terminal.write(submitted.text, output)
         before = store.save_test_use(planned.study.name, submitted.variant, submitted.seeds, submitted.sha)
     seeds = (
         f"seed {submitted.seeds[0]}"
         if len(submitted.seeds) == 1
         else f"the mean of seeds {', '.join(map(str, submitted.seeds))}"
     )
-    say(f"{submitted.rows} rows by {submitted.variant}, {seeds}, {submitted.weights} weights.")
+    terminal.say(f"{submitted.rows} rows by {submitted.variant}, {seeds}, {submitted.weights} weights.")
     if before:
-        say(f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test.")
+        terminal.say(
+            f"The test set of this study has now been predicted {before + 1} times; a choice among them is no test."
+        )

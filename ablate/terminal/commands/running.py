@@ -8,13 +8,14 @@ from typing import Annotated
 import typer
 
 from ablate import text
-from ablate.terminal.options import ExecutorName, Global, Set, StudyArgument, Workers, before_writing, say
+from ablate.terminal.options import ExecutorName, Set, StudyArgument, Terminal, Workers
 
 app = typer.Typer()
 
 
 @app.command()
 def run(
+    context: typer.Context,
     study: StudyArgument = None,
     workers: Workers = None,
     devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
@@ -36,17 +37,18 @@ def run(
     from ablate.terminal.live import View
     from ablate.terminal.printed import print_table
 
-    before_writing()
-    planned = find(study, Global.db, set_ or ())
+    terminal = Terminal.of(context)
+    terminal.before_writing()
+    planned = find(study, terminal.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    with View(quiet=Global.quiet) as view:
+    with View(quiet=terminal.quiet) as view:
         options = execute.Options(workers, chosen, retry_failed, canary, executor=executor)
-        ended = execute.execute(planned, Global.db, options, view)
+        ended = execute.execute(planned, terminal.db, options, view)
     if ended.stopped_by is not None:
-        say("stopped; what is done is kept. Go on with the same command.")
+        terminal.say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
-    freed = weights.prune(planned, Global.db)
+    freed = weights.prune(planned, terminal.db)
     if freed:
-        say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
-    if print_table(planned.study.name, Global.db, "ablation"):
+        terminal.say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
+    if print_table(planned.study.name, terminal.db, "ablation"):
         raise typer.Exit(1)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Set, StudyArgument, print_json, up_to_date
+from ablate.terminal.options import Set, StudyArgument, Terminal, print_json
 
 app = typer.Typer()
 
@@ -46,25 +46,27 @@ def schema() -> None:
 
 
 @app.command()
-def doctor(study: StudyArgument = None, set_: Set = None) -> None:
+def doctor(context: typer.Context, study: StudyArgument = None, set_: Set = None) -> None:
     """Check this machine, the database and a study.
 
     ablate doctor studies/batchnorm.yaml
     """
     from ablate.runs.doctor import findings
 
-    text, healthy = findings(Global.db, study, set_ or ())
+    terminal = Terminal.of(context)
+    text, healthy = findings(terminal.db, study, set_ or ())
     print(text)
     if not healthy:
         raise typer.Exit(2)
 
 
 @app.command()
-def migrate() -> None:
+def migrate(context: typer.Context) -> None:
     """Bring a database that an older ablate wrote up to date.
 
     In one transaction: a kill leaves it as it was. The commands that write (run, tune, retry, ...) do it by themselves.
 
     ablate --db results/ablate.db migrate
     """
-    up_to_date(also_where_it_is=True)
+    terminal = Terminal.of(context)
+    terminal.up_to_date(also_where_it_is=True)

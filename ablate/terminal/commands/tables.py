@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Global, Output, StudyArgument, check_choice, write
+from ablate.terminal.options import Output, StudyArgument, Terminal, check_choice
 from ablate.text import one_of
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ app = typer.Typer()
 
 @app.command()
 def table(
+    context: typer.Context,
     study: StudyArgument = None,
     view: Annotated[
         str,
@@ -82,18 +83,19 @@ def table(
     from ablate.tables import views
     from ablate.tables.table import TableOptions
 
+    terminal = Terminal.of(context)
     if check is not None and output is not None:
         raise AblateError("--check writes nothing; leave --output out.")
     file = check or output
     format_ = format_ or _format_of(file, must=check is not None)
     check_choice("--format", format_, Registry().names("tables"))
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
-    with Store.open(Global.db) as store:
+    with Store.open(terminal.db) as store:
         name = store.find(study or _named_like(check, store)).name
         loaded = results.load(store, name)
     text = views.text(loaded, format_, view, sort, options)
     if check is None:
-        write(text, output)
+        terminal.write(text, output)
     elif not _same(check, text, name):
         raise typer.Exit(1)
 

@@ -9,13 +9,14 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import ExecutorName, Global, Set, StudyArgument, Workers, before_writing, say, write
+from ablate.terminal.options import ExecutorName, Set, StudyArgument, Terminal, Workers
 
 app = typer.Typer()
 
 
 @app.command()
 def tune(
+    context: typer.Context,
     study: StudyArgument = None,
     trials: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Settings to try. [default: the study's]")
@@ -48,12 +49,13 @@ def tune(
     from ablate.terminal.printed import print_table
     from ablate.tuning import tune
 
-    before_writing()
-    planned = find(study, Global.db, set_ or ())
+    terminal = Terminal.of(context)
+    terminal.before_writing()
+    planned = find(study, terminal.db, set_ or ())
     if apply is not None:
-        text, sentence = tune.applied(planned, Global.db, variant)
-        write(text, apply)
-        say(sentence)
+        text, sentence = tune.applied(planned, terminal.db, variant)
+        terminal.write(text, apply)
+        terminal.say(sentence)
         return
     try:
         budget_s = None if budget is None else seconds_of(budget)
@@ -61,10 +63,10 @@ def tune(
         raise AblateError(f"--budget is {budget!r}; {error}.") from None
     planned = tune.with_options(planned, trials, variant, budget_s)
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    with View(quiet=Global.quiet) as view:
-        told = tune.tune(planned, Global.db, execute.Options(workers, chosen, executor=executor), view)
+    with View(quiet=terminal.quiet) as view:
+        told = tune.tune(planned, terminal.db, execute.Options(workers, chosen, executor=executor), view)
     if told.ended.stopped_by is not None:
-        say("stopped; what is done is kept. Go on with the same command.")
+        terminal.say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
-    if print_table(planned.study.name, Global.db, "confirm"):  # that a trial fails is part of a search
+    if print_table(planned.study.name, terminal.db, "confirm"):  # that a trial fails is part of a search
         raise typer.Exit(1)
