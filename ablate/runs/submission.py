@@ -8,27 +8,61 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, DataError
 from ablate.identity import sha256
 from ablate.registry import Registry
-from ablate.runs.planned import Planned, specs
+from ablate.runs.planned import Planned, find, specs
 from ablate.store.store import Store
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import Run
 
+LABELS = ("numbers", "from-1", "names")
+"""How classes are written: by number from 0, from 1, or by name."""
+
+_whole = re.compile(r"[-+]?[0-9]+(?:\.0*)?").fullmatch
+"""A class number as people and pandas write it: `3`, `3.0`."""
+
+
+def _stem(name: str) -> str:
+    return PurePosixPath(name).stem
+
+
+def _number(name: str) -> str:
+    return str(int(name)) if name.strip().isdecimal() else name
+
+
+def _from_1(name: str) -> str:
+    return str(int(name) - 1) if name.strip().isdecimal() else name
+
+
+IDS: Mapping[str, tuple[Callable[[str], str], Callable[[str], str]]] = {
+    "stem": (_stem, _stem),
+    "number": (_number, _number),
+    "from-1": (_from_1, _number),
+}
+"""How a sample's ids may mean the test set's: what each side is compared by. `0017.jpg` and `0017`; `17` and `0017`;
+1 to N for rows that are numbered from 0."""
+
 
 @dataclass(frozen=True)
 class Sample:
-    """What a submission must look like: the sample's header, its ids in order, and whether its labels are numbers."""
+    """What a submission must look like: the sample's header, its ids in order, and how its labels are written.
+
+    labels: "numbers" or "names"; "" where the sample does not say (empty cells, or numbers that are no class).
+    shown: the labels that it has.
+    """
 
     header: tuple[str, str]
     ids: tuple[str, ...]
-    numbers: bool
+    labels: str
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,10 +97,19 @@ def choose(loaded: Results, variant: str) -> str:
     return variant
 
 
-def predict(planned: Planned, store: Store, variant: str, seed: int | None, sample: Sample | None) -> Submission:
+def predict(
+    planned: Planned,
+    store: Store,
+    variant: str,
+    seed: int | None,
+    sample: Sample | None,
+    ids: str | None = None,
+    labels: str | None = None,
+) -> Submission:
     """Predict the test set with `variant`: one seed, or (None) the mean of the softmax over all finished seeds.
 
-    The file's ids are in the sample's order, else in the data set's. AblateError where a run is not done, its weights
+    The file's ids are in the sample's order, else in the data set's. ids, labels: of IDS and LABELS, where the sample
+    does not tell. AblateError where a run is not done, its weights
     are not kept, or the data set has no test images.
     """
     at = planned.study.metric.at
@@ -94,9 +137,9 @@ def predict(planned: Planned, store: Store, variant: str, seed: int | None, samp
             "the data set has no test images, so there is nothing to predict; see `ablate list datasets`.",
             page="course-brief",
         )
-    labels = {name: max(range(len(row)), key=row.__getitem__) for name, row in total.items()}
-    text = render(labels, classes, sample)
-    return Submission(variant, tuple(chosen), str(at), len(labels), text)
+    likeliest = {name: max(range(len(row)), key=row.__getitem__) for name, row in total.items()}
+    text = render(likeliest, classes, sample, ids, labels)
+    return Submission(variant, tuple(chosen), str(at), len(likeliest), text)
 
 
 def _finished(planned: Planned, store: Store, variant: str, seed: int | None) -> dict[int, str]:
@@ -117,23 +160,69 @@ def _finished(planned: Planned, store: Store, variant: str, seed: int | None) ->
     return done
 
 
-def render(labels: Mapping[str, int], classes: Sequence[str], sample: Sample | None) -> str:
-    """The submission file: ids in the sample's order; labels as numbers, or as names where the sample has names."""
+def render(
+    predicted: Mapping[str, int],
+    classes: Sequence[str],
+    sample: Sample | None,
+    ids: str | None = None,
+    labels: str | None = None,
+) -> str:
+    """The submission file: ids in the sample's order; labels as the sample writes them, or as asked."""
     header = sample.header if sample else ("id", "label")
-    ids = sample.ids if sample else tuple(labels)
-    if set(ids) != set(labels):
-        missing, more = sorted(set(labels) - set(ids)), sorted(set(ids) - set(labels))
-        raise DataError(
-            f"the sample submission has {len(ids)} ids and the test set {len(labels)}: "
-            f"{len(missing)} are missing{_first(missing)}, {len(more)} are not in the test set{_first(more)}.",
-            page="course-brief",
-        )
-    as_numbers = sample.numbers if sample else True
+    meant = _matched(sample.ids, tuple(predicted), ids) if sample else {name: name for name in predicted}
+    written = labels or (_written(sample, classes) if sample else "numbers")
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
-    writer.writerows((name, labels[name] if as_numbers else classes[labels[name]]) for name in ids)
+    for name, test_id in meant.items():
+        number = predicted[test_id]
+        writer.writerow((name, classes[number] if written == "names" else number + (written == "from-1")))
     return out.getvalue()
+
+
+def _matched(ids: Sequence[str], test_ids: Sequence[str], how: str | None) -> dict[str, str]:
+    """Which test image each id of the sample means: the one of that name, or by `how` of IDS."""
+    meant = _by(ids, test_ids, how)
+    if set(meant) == set(ids) and len(set(meant.values())) == len(test_ids) == len(ids):
+        return meant
+    missing, more = sorted(set(test_ids) - set(meant.values())), [name for name in ids if name not in meant]
+    ways = [
+        way for way in IDS if way != how and len(set(_by(ids, test_ids, way).values())) == len(test_ids) == len(ids)
+    ]
+    hint = f" `--ids {ways[0]}` matches them all." if ways else ""
+    raise DataError(
+        f"the sample submission has {len(ids)} ids and the test set {len(test_ids)}: "
+        f"{len(missing)} are missing{_first(missing)}, {len(more)} are not in the test set{_first(more)}.{hint}",
+        page="course-brief",
+    )
+
+
+def _by(ids: Sequence[str], test_ids: Sequence[str], how: str | None) -> dict[str, str]:
+    of_sample, of_test = IDS[how] if how else (str, str)
+    tests = {of_test(name): name for name in test_ids}
+    return {name: tests[of_sample(name)] for name in ids if of_sample(name) in tests}
+
+
+def _written(sample: Sample, classes: Sequence[str]) -> str:
+    """How the sample writes classes; DataError where it does not say, or writes what is no class here."""
+    shown = ", ".join(map(repr, sample.shown[:3]))
+    ask = "say how with `--labels numbers`, `from-1` or `names`"
+    if not sample.labels:
+        raise DataError(
+            f"the sample's labels ({shown}) are neither class numbers nor names; {ask}.", page="course-brief"
+        )
+    if sample.labels == "numbers":
+        strange = [label for label in sample.shown if float(label) >= len(classes)]
+        known = f"0 to {len(classes) - 1}"
+    else:
+        strange, known = [label for label in sample.shown if label not in classes], one_of(classes[:12])
+    if strange:
+        raise DataError(
+            f"the sample's label {strange[0]!r} is no class; the classes are {known}."
+            f"{did_you_mean(strange[0], classes)} If it only holds the place, {ask}.",
+            page="course-brief",
+        )
+    return sample.labels
 
 
 # ------------------------------------------------------------------------------------------------------------- checking
@@ -152,15 +241,34 @@ def read_sample(path: Path) -> Sample:
         if name in seen:
             raise DataError(f"{path}:{line}: the id {name!r} stands in line {seen[name]} already.", page="course-brief")
         seen[name] = line
-    numbers = all(label.strip().lstrip("+-").isdigit() for _, (_, label) in rows)
-    return Sample(header, tuple(seen), numbers)
+    shown = tuple(dict.fromkeys(label.strip() for _, (_, label) in rows))
+    return Sample(header, tuple(seen), _kind_of(shown), shown)
 
 
-def check(path: Path, sample: Sample, classes: int | None = None) -> list[str]:
+def _kind_of(labels: Sequence[str]) -> str:
+    """How a sample writes classes; "" for empty cells, probabilities, and numbers beside words."""
+    numbers = [label for label in labels if re.fullmatch(r"[-+]?[0-9]*\.?[0-9]+\.?(?:[eE][-+]?[0-9]+)?", label)]
+    if all(map(_whole, labels)):
+        return "numbers"
+    return "" if numbers or not all(labels) else "names"
+
+
+def classes_of(study: str | None, db: str, overrides: Sequence[str]) -> tuple[str, ...] | None:
+    """The names of the classes of a study's data; None where there is no such study, or its data are not here."""
+    try:
+        planned = find(study, db, overrides)
+        return tuple(planned.task.class_names(planned.plan.variants[0].completed.config, planned.registry)) or None
+    except AblateError:
+        if study is not None:
+            raise
+        return None
+
+
+def check(path: Path, sample: Sample, classes: Sequence[str] | None = None, labels: str | None = None) -> list[str]:
     """What is wrong with a submission, in its own order; an empty list where it fits the sample.
 
-    Header, number of rows, ids and their order, and that every label is a whole number in 0..classes-1 (or any text
-    where the sample has text).
+    Header, number of rows, ids and their order, and that every label is a class, by number or name as the sample (or
+    `labels`) has them. classes: their names; None where they are not known.
     """
     header, rows = _read(path)
     wrong = []
@@ -173,11 +281,25 @@ def check(path: Path, sample: Sample, classes: int | None = None) -> list[str]:
             wrong.append(f"{path}:{line}: the id is {name!r}; the sample has {expected!r} here.")
             break
     for line, (_, label) in rows:
-        if sample.numbers and not (label.isdigit() and (classes is None or int(label) < classes)):
-            allowed = "a whole number from 0" + (f" to {classes - 1}" if classes is not None else "")
-            wrong.append(f"{path}:{line}: the label is {label!r}; it must be {allowed}.")
+        allowed = _not_a_class(label.strip(), labels or sample.labels, classes)
+        if allowed:
+            hint = did_you_mean(label.strip(), classes or ())
+            wrong.append(f"{path}:{line}: the label is {label!r}; it must be {allowed}.{hint}")
             break
     return wrong
+
+
+def _not_a_class(label: str, written: str, classes: Sequence[str] | None) -> str:
+    """What a label that is no class should have been; empty for a class."""
+    names = list(classes or ())
+    if written == "names" or (not written and label in names):
+        fits = bool(label) and (not names or label in names)
+        return "" if fits else one_of(names[:12]) or "a class name"
+    least = 1 if written == "from-1" else 0
+    number = float(label) if _whole(label) else math.nan
+    if number >= least and not (names and number >= len(names) + least):
+        return ""
+    return f"a whole number from {least}" + (f" to {len(names) + least - 1}" if names else "")
 
 
 def _read(path: Path) -> tuple[tuple[str, str], list[tuple[int, tuple[str, str]]]]:
@@ -188,7 +310,8 @@ def _read(path: Path) -> tuple[tuple[str, str], list[tuple[int, tuple[str, str]]
         raise DataError(f"{path} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise DataError(f"{path} is no text; a submission is a CSV file of two columns.", page="course-brief") from None
-    rows = [(line, tuple(row)) for line, row in enumerate(csv.reader(io.StringIO(text)), 1) if row]
+    reader = csv.reader(io.StringIO(text))
+    rows = [(reader.line_num, tuple(row)) for row in reader if row]
     for line, row in rows:
         if len(row) != 2:
             raise DataError(

@@ -154,6 +154,10 @@ class Task(Plugin):
         """What a person should know of the data before trusting a result: sentences. Loads the data."""
         return ()
 
+    def class_names(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
+        """What the data's classes are called, by number; empty where the task has none. Loads the data."""
+        return ()
+
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""
         raise AblateError(f"the task {run.spec.task!r} has no test set to predict.", page="course-brief")

@@ -181,6 +181,17 @@ def predict(
         Path | None,
         typer.Option("--check", metavar="SAMPLE", help="Predict nothing: hold the output file against a sample."),
     ] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option(
+            metavar="stem|number|from-1",
+            help="How the sample's ids mean the test images: without their ending, as numbers, or counted from 1.",
+        ),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(metavar="numbers|from-1|names", help="How classes are written, where the sample does not tell."),
+    ] = None,
     set_: Set = None,
 ) -> None:
     """Predict the test set and write the submission file.
@@ -192,11 +203,16 @@ def predict(
     from ablate.runs import submission
 
     terminal = Terminal.of(context)
+    if ids is not None:
+        check_choice("--ids", ids, tuple(submission.IDS))
+    if labels is not None:
+        check_choice("--labels", labels, submission.LABELS)
     if check is not None:
-        wrong = submission.check(output, submission.read_sample(check))
+        classes = submission.classes_of(study, terminal.db, set_ or ())
+        wrong = submission.check(output, submission.read_sample(check), classes, labels)
         if wrong:
             raise AblateError("\n".join(wrong), page="course-brief")
-        print(f"{output} fits {check}")
+        print(f"{output} fits {check}{'' if classes else '; no study says which classes there are'}")
         return
     from ablate.analysis import results
     from ablate.runs.planned import find
@@ -207,7 +223,7 @@ def predict(
     expected = submission.read_sample(sample) if sample else None
     with Store.open(terminal.db, write=True) as store:
         chosen = submission.choose(results.load(store, planned.study.name), variant)
-        submitted = submission.predict(planned, store, chosen, seed, expected)
+        submitted = submission.predict(planned, store, chosen, seed, expected, ids, labels)
         terminal.write(submitted.text, output)
         before = store.save_test_use(planned.study.name, submitted.variant, submitted.seeds, submitted.sha)
     seeds = (

@@ -115,6 +115,9 @@ class Classify(Task):
         """Exact duplicates between train and dev or test, and classes of very different sizes."""
         return warnings(parse(config, registry).data.arrays())
 
+    def class_names(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
+        return parse(config, registry).data.arrays().class_names
+
     def warm(self) -> None:
         """Make the validators of a configuration, which would cost every child 60 CPU ms, imports included."""
         parse({}, Registry())
