@@ -11,20 +11,20 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, get_args
+from typing import get_args
 
 from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import host as devices
 from ablate.pool import scheduler
-from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended, Listener
+from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended
 from ablate.pool.executor import Executor, Failed, Finished, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
 from ablate.records import Reason, Role, RunSpec, Study
 from ablate.runs.planned import Planned, again, described, folder_name, specs
-from ablate.runs.progress import Counts, count, saved_of
+from ablate.runs.progress import Watcher, count, saved_of
 from ablate.store.store import Store
 from ablate.store.stored import RunState
 from ablate.study import changes as registration
@@ -34,16 +34,6 @@ from ablate.training.provenance import provenance
 
 LOCAL = "local"
 """The executor where none is named."""
-
-
-class Watcher(Listener, Protocol):
-    """Who is told how a `run` goes, besides what a dispatcher's listener hears."""
-
-    def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None: ...
-
-    def trying(self, done: int, of: int) -> None: ...
-
-    def warn(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
-"""How far a study is, and which run a name means: what the reading commands ask of the database. Changes nothing."""
+"""How far a study is: what the reading commands ask of the database, and who is told while runs execute. Changes
+nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Protocol
 
+from ablate.pool.dispatcher import Listener
+from ablate.pool.executor import Slot
 from ablate.pool.host import fate
 from ablate.records import INTERRUPTED, Better, Json, Role
 from ablate.runs.planned import Planned, described
@@ -75,6 +79,25 @@ class Counts:
     @property
     def todo(self) -> int:
         return self.total - self.done - self.failed - self.saved
+
+
+class Watcher(Listener, Protocol):
+    """Who is told how a run or a search goes, besides what a dispatcher's listener hears."""
+
+    def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None:
+        """A study's plan is stored; it is executed next."""
+
+    def trying(self, done: int, of: int) -> None:
+        """So many variants were tried for two steps."""
+
+    def beginning(self, study: str, role: Role, text: str, slots: Sequence[Slot]) -> None:
+        """A part of a search begins: the search itself (role tune) or the confirmation."""
+
+    def naming(self, names: Mapping[str, tuple[str, int]]) -> None:
+        """What the runs of a search are called: key -> variant and seed."""
+
+    def warn(self, text: str) -> None:
+        """Something that a person should know, and that stops nothing."""
 
 
 def known_states(plan: planning.Plan, store: Reader | None) -> tuple[dict[str, RunState], list[float], frozenset[str]]:

@@ -11,17 +11,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
-from typing import Protocol
 
 from ablate.errors import ConfigError
 from ablate.identity import canonical_json
 from ablate.pool import scheduler
-from ablate.pool.executor import Slot
 from ablate.pool.feed import Seen
 from ablate.records import Metric, Reason, Role, RunSpec
-from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.planned import Planned
+from ablate.runs.progress import Watcher
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.study import plan as planning
@@ -33,16 +31,6 @@ from ablate.tuning.journal import Journal, Trial
 
 UNKNOWN: frozenset[Reason] = frozenset({"lost", "cancelled", "code_changed"})
 """Ends of a run that say nothing of its settings. Any other failure does: samplers are to keep away from them."""
-
-
-class Watcher(execute.Watcher, Protocol):
-    """Who is told how a search goes."""
-
-    def beginning(self, study: str, role: Role, text: str, slots: Sequence[Slot]) -> None:
-        """A part begins: the search (role tune) or the confirmation."""
-
-    def naming(self, names: Mapping[str, tuple[str, int]]) -> None:
-        """What runs are called: key -> variant and seed."""
 
 
 # ----------------------------------------------------------------------------------------------------------- one search

@@ -25,6 +25,7 @@ from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
 from ablate.runs.planned import Planned
+from ablate.runs.progress import Watcher
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.study import cells, search
@@ -34,7 +35,7 @@ from ablate.study.search import BEST, Search, search_of
 from ablate.study.yaml_file import Trail, edited
 from ablate.text import did_you_mean, one_of
 from ablate.training.provenance import provenance
-from ablate.tuning.hunt import Hunt, Searching, Watcher, add_runs, of_variants, settled
+from ablate.tuning.hunt import Hunt, Searching, add_runs, of_variants, settled
 from ablate.tuning.journal import Journal, check_sampler
 
 if TYPE_CHECKING:
