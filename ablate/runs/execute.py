@@ -163,6 +163,8 @@ def save(planned: Planned, store: Store, options: Options) -> list[str]:
     before = store.study(plan.study.name)
     record = planned.record
     changes = [] if before is None else registration.diff(before.record, record)
+    if before is not None and before.record.file not in ("", record.file) and before.text != plan.study.text:
+        changes.insert(0, f"the study was run from {before.record.file} before, which is gone.")
     asked = {run.key: run for run in plan.runs}
     configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
     with store.transaction():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +18,12 @@ from ablate.records import Json, Parent, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.store.reader import Reader, is_path
 from ablate.store.store import Store
+from ablate.store.stored import StoredStudy
+from ablate.study import changes, mistakes
 from ablate.study import file as studies
-from ablate.study import mistakes
 from ablate.study import plan as planning
 from ablate.study.record import PlanRecord
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, listed, one_of
 from ablate.training.task import NOT_TRAINED, Task
 
 
@@ -71,7 +73,9 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
     within: the studies that are being planned, each for the sake of the one before it.
     """
     if name is not None and is_path(name):
-        return planned(studies.load(Path(name), overrides), db, overrides, within)
+        study = studies.load(Path(name), overrides)
+        _refuse_another(study, db)
+        return planned(study, db, overrides, within)
     with Store.open(db) as store:
         stored = store.find(name)
     record = stored.record
@@ -85,6 +89,26 @@ def find(name: str | None, db: str, overrides: Sequence[str] = (), within: tuple
     if file.is_file():
         return planned(studies.load(file, overrides), db, overrides, within)
     return planned(studies.parse(stored.text, file.name, overrides, folder=file.parent), db, overrides, within)
+
+
+def _refuse_another(study: Study, db: str) -> None:
+    """AblateError where the database has a study of this name from another file."""
+    with suppress(NoDatabaseError), Store.open(db) as store:
+        stored = store.study(study.name)
+        if stored is not None:
+            stored.refuse_another(Path(study.path))
+
+
+def edited(stored: StoredStudy, file: Path) -> str:
+    """What the study's file says now and did not when it was run last, as a sentence; empty where nothing."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError):
+        return ""
+    lines = [] if text == stored.text or stored.record.imported is not None else changes.of_texts(stored.text, text)
+    if not lines:
+        return ""
+    return f"{file}: the file has changed since its last run: {listed(lines, most=6)}. What is shown is as it was run."
 
 
 def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[str, ...] = ()) -> Planned:

@@ -19,6 +19,7 @@ from ablate.errors import AblateError, StoreError
 from ablate.records import INTERRUPTED, Json, Role
 from ablate.store import schema
 from ablate.store.stored import AttemptRecord, LiveAttempt, RunState, StoredAttempt, StoredCell, StoredStudy, TestUse
+from ablate.study.changes import name_in
 from ablate.study.record import PlanRecord
 from ablate.text import did_you_mean, one_of
 
@@ -93,7 +94,7 @@ class Reader:
         none, with the names of those that there are."""
         stored = self.study(name)
         if stored is None and name is not None and is_path(name):
-            stored = self._of_file(Path(name).resolve()) or self.study(Path(name).stem)
+            stored = self._of_path(Path(name))
         if stored is not None:
             return stored
         names = self.studies()
@@ -106,6 +107,16 @@ class Reader:
             "A study file is named by its path.",
             page="quickstart",
         )
+
+    def _of_path(self, path: Path) -> StoredStudy | None:
+        """The study that was run from this file; or, where the file was moved, the one that is called as it says."""
+        stored = self._of_file(path.resolve())
+        if stored is None:
+            text = path.read_text(errors="replace") if path.is_file() else ""
+            stored = self.study(name_in(text, path.stem))
+            if stored is not None:
+                stored.refuse_another(path)
+        return stored
 
     def _of_file(self, file: Path) -> StoredStudy | None:
         """The study that was run from a file. Plans that do not name it are not read: a damaged one stands in nobody's

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from ablate.errors import AblateError
 from ablate.records import Json, Reason, Role, State
 from ablate.study.record import PlanRecord
 
@@ -16,6 +19,21 @@ class StoredStudy:
     record: PlanRecord
     sha: str
     planned_at: float
+
+    def refuse_another(self, file: Path) -> None:
+        """AblateError where the study is that of another file than this one. A file that is gone was moved here."""
+        record = self.record
+        if record.imported is not None:
+            whose = f"was imported from {record.imported.file}"
+        elif record.file and Path(record.file) != file.resolve() and Path(record.file).is_file():
+            whose = f"is that of {record.file}"
+        else:
+            return
+        raise AblateError(
+            f"{file}: the study {self.name!r} of this database {whose}, and one would replace the other. Give this "
+            f"file a name of its own, such as `study: {_own_name(file)}`, or another database with --db.",
+            page="study-file",
+        )
 
 
 @dataclass(frozen=True)
@@ -106,3 +124,8 @@ class RunState:
     state: State
     reason: Reason | None
     attempts: int
+
+
+def _own_name(file: Path) -> str:
+    """The file's folder and stem, as a study may be called."""
+    return re.sub(r"[^\w.+-]+", "-", f"{file.resolve().parent.name}-{file.stem}", flags=re.ASCII).strip("-.+_")[:64]

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ablate.errors import StudyError
 from ablate.records import Json
 from ablate.study.record import PlanRecord, Registered
+from ablate.study.yaml_file import Unfolded, read, unfold
 from ablate.text import joined, listed
 
 
@@ -108,6 +110,30 @@ def diff(old: PlanRecord, new: PlanRecord) -> list[str]:
     if changed:
         lines.append(f"variants that are configured otherwise than in the last run: {listed(changed, most=8)}.")
     return lines
+
+
+def of_texts(before: str, now: str) -> list[str]:
+    """What one text of a study file says and another does not, by dotted key; [] where only comments differ."""
+    try:
+        was, here = (root.value if (root := _tree(text)) else {} for text in (before, now))
+    except StudyError as error:
+        return [f"it cannot be read: {error.problems[0].message}"]
+    return list(_changed("", was, here))
+
+
+def name_in(text: str, stem: str) -> str:
+    """The name that a study file gives its study: by `study:`, else the file's stem."""
+    try:
+        root = _tree(text)
+    except StudyError:
+        return stem
+    given = root.value.get("study") if root is not None and isinstance(root.value, dict) else None
+    return given if isinstance(given, str) else stem
+
+
+def _tree(text: str) -> Unfolded | None:
+    root, _ = read(text, "", located=False)
+    return None if root is None else unfold(root)
 
 
 # --------------------------------------------------------------------------------------------- what a run is asked

@@ -11,12 +11,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ablate.errors import AblateError, NoDatabaseError
 from ablate.text import did_you_mean, one_of
+
+if TYPE_CHECKING:
+    from ablate.store.reader import Reader
+    from ablate.store.stored import StoredStudy
 
 StudyArgument = Annotated[
     str | None,
@@ -97,6 +101,18 @@ class Terminal:
         """A command that writes begins with this: it reads before it writes, and an older database is not read."""
         with suppress(NoDatabaseError):
             self.up_to_date()
+
+    def found(self, store: Reader, study: str | None) -> StoredStudy:
+        """The stored study that a command is to show; where its file was edited since, that is said."""
+        from ablate.runs.planned import edited
+        from ablate.store.reader import is_path
+
+        stored = store.find(study)
+        named = study is not None and study != stored.name and is_path(study)
+        changed = edited(stored, Path(study if named and study is not None else stored.record.file or "."))
+        if changed:
+            self.say(f"note: {changed}")
+        return stored
 
 
 def check_choice(option: str, given: str, allowed: Sequence[str]) -> None:

@@ -74,7 +74,7 @@ def plot(
     elif output is not None:
         raise AblateError(f"-o takes one figure: say which with --figure; there is {one_of(names)}.")
     with Store.open(terminal.db) as store:
-        stored = store.find(study)
+        stored = terminal.found(store, study)
         name, folder = stored.name, store.folder / folder_name(stored.name)
         tuning = _tuning(stored.record, folder) if figure in (None, "tuning") else None
         source = plots.source(store, name, [metric] if metric else (), tuning)

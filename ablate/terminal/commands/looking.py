@@ -49,7 +49,7 @@ def status(
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("text", "json"))
     with Store.open(terminal.db) as store:
-        name = store.find(study).name
+        name = terminal.found(store, study).name
         if watch and format_ == "text":
             _watch(terminal, store, name, lease_s())
         told = standing(store, name)

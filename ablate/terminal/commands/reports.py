@@ -58,7 +58,7 @@ def report(
         raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
     own = author.read(notes) if notes is not None else ()
     with Store.open(terminal.db) as store:
-        name = store.find(study).name
+        name = terminal.found(store, study).name
         material = report.material(store, name)
         folder = store.folder / folder_name(name)
     if methods:

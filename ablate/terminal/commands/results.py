@@ -161,7 +161,7 @@ def export(
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("csv", "json"))
     with Store.open(terminal.db) as store:
-        stored = store.find(study)
+        stored = terminal.found(store, study)
         made = export.text(store, stored.name, format_) if code is None else export.packed(stored)
     terminal.write(made, output if code is None else code)
 

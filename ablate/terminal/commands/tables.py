@@ -91,7 +91,7 @@ def table(
     check_choice("--format", format_, Registry().names("tables"))
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
     with Store.open(terminal.db) as store:
-        name = store.find(study or _named_like(check, store)).name
+        name = terminal.found(store, study or _named_like(check, store)).name
         loaded = results.load(store, name)
     text = views.text(loaded, format_, view, sort, options)
     if check is None:
