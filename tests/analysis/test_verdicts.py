@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from plans import measured as study
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.weightstats import ttost_paired
 
 from ablate.analysis import comparisons, power, sign_flip, verdicts
-from ablate.analysis.verdicts import Measured
 from ablate.records import Metric
 from ablate.study.record import RowRecord
 
@@ -29,25 +29,6 @@ def one(row, reference):
     """The comparison of two lists of values as plain numbers."""
     found = comparisons.compare(np.array([row], float), np.array([reference], float))
     return {name: value[0] for name, value in vars(found).items()}
-
-
-def study(values, rows=None, *, minimum_effect=None, tricks=None, better="higher", planned=None, **more):
-    """A study measured on metric `m`: variant -> values; by default every other variant is compared with the first."""
-    names = list(values)
-    rows = rows or [RowRecord("d", name, None if name == names[0] else names[0]) for name in names]
-    tricks = tricks or {name: () if name == names[0] else (name,) for name in names}
-    array = np.array([values[name] for name in names], float)
-    return Measured(
-        variants=tuple(names),
-        tricks=tuple(tricks[name] for name in names),
-        seeds=tuple(range(array.shape[1])),
-        values={"m": array},
-        planned=tuple(planned or [array.shape[1]] * len(names)),
-        failures=more.pop("failures", ({},) * len(names)),
-        asked=tuple(rows),
-        metric=Metric("m", better, "last", minimum_effect),
-        **more,
-    )
 
 
 def row(measured, variant):
@@ -308,6 +289,20 @@ def test_more_seeds_are_counted_at_the_level_that_holm_asks_of_an_open_row():
     most = np.std(np.subtract(values["a"], base), ddof=1) * math.sqrt(4 / stats.chi2.ppf(0.2, 4))
     needed = math.ceil(TTestPower().solve_power(0.3 / most, power=0.8, alpha=0.05 / 3))  # a, c and d are open
     assert row(measured, "a").more_seeds == needed - 5
+
+
+def test_the_seeds_that_a_row_asks_for_find_the_minimum_effect_in_four_of_five_studies():
+    rng = np.random.default_rng(6)
+    rows = 4
+    found = []
+    for _ in range(300):
+        pilot = rng.normal(size=(rows, 5)) + 1
+        tested = study({"base": [0.0] * 5, **{f"r{i}": v for i, v in enumerate(pilot)}}, minimum_effect=1.0)
+        asked = row(tested, "r0").more_seeds
+        if asked is not None:
+            whole = np.concatenate([pilot[0], rng.normal(size=asked) + 1])
+            found.append(stats.ttest_1samp(whole, 0).pvalue < 0.05 / rows)
+    assert np.mean(found) > 0.8
 
 
 def test_a_row_that_is_decided_asks_for_no_more_seeds():

@@ -92,6 +92,27 @@ def test_a_collapsed_seed_is_said_beside_the_mean():
     assert said("full-bn", "full", collapsed=(3,)).endswith("; seed 3 of full-bn collapsed, so mean and t say little.")
 
 
+def test_a_verdict_among_finished_runs_is_said_so_and_counted_apart():
+    rows = [row("full"), row("full-bn", "full", qualifier="among finished runs, by less than 0.5")]
+    (claim,) = claims(rows, NAMED)
+    assert claim.lopsided
+    assert claim.head == "batch norm helps in full among finished runs, by less than 0.5 points"
+    assert "Of 1 comparison, 1 helps; of these verdicts 1 holds among finished runs only." == tally([claim])
+    assert ["batch norm among finished runs"] == decided([claim], "helps")
+
+
+def test_equivalence_is_said_with_its_own_interval_and_p():
+    at = {
+        "delta": 0.1,
+        "p_adjusted": 0.9,
+        "p_equivalent": 0.012,
+        "equivalence_ci_low": -0.2,
+        "equivalence_ci_high": 0.4,
+    }
+    told = said("full-bn", "full", verdict="equivalent", **at)
+    assert "+0.1 points (90 % CI −0.2 to +0.4, n = 10, p of equivalence = 0.012)" in told
+
+
 def test_a_row_without_a_result_is_said_to_have_none():
     at = {"delta": None, "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "verdict": None}
     assert "Not measured, batch norm in full: no result of it yet." == said("full-bn", "full", n=0, mean=None, **at)
