@@ -163,7 +163,8 @@ class RunSpec:
     """Everything that a child process needs to execute a run; JSON-able by `dataclasses.asdict`.
 
     sources: the user's files (path to SHA-256) that the plan was made from. folder: where log, checkpoints and weights
-    go. plugins: folders of private plug-ins. path: folders in which a task's modules are found, before all others.
+    go. plugins: folders of private plug-ins. metric, also: what the study asks for; a value of these that is not finite
+    ends the run as diverged. path: folders in which a task's modules are found, before all others.
     data: the fingerprint of the data that the plan was made from. start: the weights that it starts from; None: those
     that its seed draws. evaluates: the key of the run whose final weights it measures anew, by tricks that only act on
     predictions, and evaluates_in: that run's folder; where nothing lies there it trains those weights itself and comes
@@ -182,6 +183,7 @@ class RunSpec:
     path: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     metric: str = ""
+    also: tuple[str, ...] = ()
     data: str | None = None
     start: Start | None = None
     evaluates: str = ""

@@ -23,6 +23,9 @@ from ablate.pool.executor import Slot
 from ablate.store.stored import LiveAttempt
 from ablate.text import did_you_mean, one_of
 
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What libraries of numbers read once, when they are loaded. Another number of threads gives other bits."""
+
 
 @dataclass(frozen=True)
 class Device:

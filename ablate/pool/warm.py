@@ -36,6 +36,10 @@ _LONGEST = _PACKET // 8
 """Characters of a text that fit into a packet: one takes 7 bytes at most (`\\udcff`, its backslash escaped)."""
 _ENDED = "the process that starts runs ended while it was starting."
 
+_ONE_THREAD = dict.fromkeys(host.THREADS, "1")
+"""While the server imports: an operation of torch or numpy at a module's top level would else start a pool of threads,
+which a forked child does not have and waits for, for ever. A child sets the number that its study asks for."""
+
 
 class WarmServer:
     """The dispatcher's handle on its server. `start` returns when the server can fork."""
@@ -48,13 +52,12 @@ class WarmServer:
     def start(cls, setup: Setup) -> WarmServer:
         """Start a server and wait until it has imported everything. AblateError with the traceback where it cannot."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Before the libraries are imported: they read these once. Another number of threads gives other bits.
-        threads = {name: str(setup.threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
         process = subprocess.Popen(
-            [sys.executable, "-m", "ablate.pool.warm", str(theirs.fileno()), str(os.getpid())],
+            # -P: else a script called ablate.py or random.py in the working directory is run in the place of ours.
+            [sys.executable, "-P", "-m", "ablate.pool.warm", str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
-            env={**os.environ, **threads, "PYTHONUNBUFFERED": "1"},
+            env={"PYTHONHASHSEED": "0", **os.environ, **_ONE_THREAD, "PYTHONUNBUFFERED": "1"},
             # Ctrl-C reaches every process of the terminal's group. What it means is for the dispatcher to say, so
             # nothing of the pool is in that group.
             start_new_session=True,
@@ -125,7 +128,7 @@ def serve(channel: socket.socket, setup: Setup) -> None:
     """Import, say so, then fork on request until the dispatcher's end of `channel` is closed."""
     try:
         loaded = _import_all(setup)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # argparse at a module's top level exits
         text = traceback.format_exc() if not isinstance(error, AblateError) else str(error)
         channel.send(encode(Unable(f"the task {setup.task!r} cannot be loaded:\n{text}"[-_LONGEST:])))
         return
@@ -173,10 +176,11 @@ def _import_all(setup: Setup) -> dict[str, str]:
     from ablate.registry import Registry
     from ablate.training.task import resolve
 
-    sys.path[:0] = setup.path
-    hashes = {path: sha256_file(Path(path)) for path in setup.sources if Path(path).is_file()}
+    # Ours first, then the user's folders: a random.py beside a study is the task's own, not torch's.
     for name in setup.imports:
         importlib.import_module(name)
+    sys.path[:0] = setup.path
+    hashes = {path: sha256_file(Path(path)) for path in setup.sources if Path(path).is_file()}
     registry = Registry([Path(folder) for folder in setup.plugins])
     for shelf, name in setup.shelf_files:
         registry.load(shelf, name)

@@ -7,11 +7,14 @@ which keeps finished results from piling up unsaved.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
+import io
 import math
 import os
-import random
 import select
+import signal
 import socket
 import sys
 import traceback
@@ -22,6 +25,7 @@ from typing import Any
 from ablate.errors import AblateError, ChangedError, PausedError
 from ablate.identity import sha256_file
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
+from ablate.pool.seeding import seed_everything, set_threads
 from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
 from ablate.training.task import Run, Task, resolve
@@ -31,6 +35,8 @@ _LONGEST = 100_000
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 
+ENDING_S = 10.0
+"""How long the handlers of a task's end may take before its result is told."""
 
 Say = Callable[[Said], None]
 
@@ -66,7 +72,7 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
         try:
             with _logged(Path(job.spec.folder)):
                 last = _execute(job, loaded, threads, say, pause_asked)
-                _flush()
+                _leave(job.spec)
         except BrokenPipeError:
             return 1  # the dispatcher is gone, and nobody else may be told
         except OSError as error:  # the run's folder or its log: a full disk, say
@@ -83,7 +89,8 @@ def _execute(
     try:
         _check_sources(spec, loaded)
         inherited = _module_files()
-        _seed_everything(spec.seed, threads)
+        set_threads(threads)
+        seed_everything(spec.seed, threads, spec.sources)
         registry = Registry([Path(folder) for folder in spec.plugins], spec.path)
         task = resolve(spec.task, registry)
         run = Run(spec, registry, job.device)
@@ -92,7 +99,11 @@ def _execute(
         values = _values(task, run, say, pause_asked)
         if spec.metric and spec.metric not in values:
             has = ", ".join(sorted(values)) or "none"
-            raise BadResultError(f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}")
+            text = run.outputs.get(f"note:{spec.metric}")
+            said = "" if text is None else f" (it came back as the text {text!r:.80})"
+            raise BadResultError(
+                f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}{said}"
+            )
         _check_sources(spec, _loaded_now(spec, loaded, inherited))
         return Done(values, _as_text(run.outputs), _seen(values, job.device))
     except BrokenPipeError:
@@ -142,53 +153,75 @@ def _text(error: BaseException) -> str:
 
 
 def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str]) -> dict[str, float]:
-    """The final metrics of a task that returns them, or yields them step by step (steps count from 1).
+    """The final metrics of a task that returns them, or yields them step by step (steps count from 1): of each the last
+    value that there is.
 
     A pause is thrown into it after a step. What it yields in answer, if anything, is not taken: it stops either way.
     """
     result = task.execute(run)
     if not isinstance(result, Iterator):
-        return numbers(result)
+        return _heard(task, result, run)
     values: dict[str, float] = {}
     step = 0
     while True:
         try:
             given = next(result)
         except StopIteration as end:
-            return values | (numbers(end.value) if end.value is not None else {})
+            return values | (_heard(task, end.value, run) if end.value is not None else {})
         step += 1
-        values = numbers(given)
-        say(Said(step, values))
+        reported = _heard(task, given, run)
+        values |= reported
+        say(Said(step, reported))
         why = pause_asked()
         if why:
             getattr(result, "throw", _raise)(PausedError(why))
             raise PausedError(why)
 
 
+def _heard(task: Task, result: Any, run: Run) -> dict[str, float]:
+    """A task's mapping as plain floats. Only what the study asks for, and what its task calls vital, ends a run as
+    diverged; elsewhere a value that is not finite is a gap, and a text a note of the run."""
+    values, texts = numbers(result)
+    run.outputs.update({f"note:{name}": text for name, text in texts.items()})
+    for name in (run.spec.metric, *run.spec.also, *task.vital):
+        if not math.isfinite(values.get(name, 0.0)):
+            raise DivergedError(f"metric {name!r} is {values[name]}")
+    return {name: value for name, value in values.items() if math.isfinite(value)}
+
+
 def _raise(error: Exception) -> None:
     raise error
 
 
-def numbers(result: Any) -> dict[str, float]:
-    """A task's mapping as plain floats. BadResultError for anything else, DivergedError for NaN and infinity."""
+def numbers(result: Any) -> tuple[dict[str, float], dict[str, str]]:
+    """A task's mapping as plain floats, nested ones with dots, and its texts. BadResultError for anything else."""
     if not isinstance(result, Mapping):
         raise BadResultError(
             f"the task gave {type(result).__name__} {str(result)[:80]!r}; it must give metric names with numbers"
         )
     values: dict[str, float] = {}
+    texts: dict[str, str] = {}
+    for name, value in _flat(result, ""):
+        if isinstance(value, str):
+            texts[name] = value[:_LONGEST]
+        elif isinstance(value, bytes) or not hasattr(value, "__float__"):
+            raise BadResultError(f"metric {name!r} is {value!r:.80}; it must be a number")
+        else:
+            try:
+                values[name] = float(value)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise BadResultError(f"metric {name!r} cannot be read as one number: {error}") from None
+    return values, texts
+
+
+def _flat(result: Mapping[Any, Any], above: str) -> Iterator[tuple[str, Any]]:
     for name, value in result.items():
         if not isinstance(name, str):
             raise BadResultError(f"the task gave a metric called {name!r}; names are text")
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__float__"):
-            raise BadResultError(f"metric {name!r} is {value!r:.80}; it must be a number")
-        try:
-            values[name] = float(value)
-        except (TypeError, ValueError, OverflowError) as error:
-            raise BadResultError(f"metric {name!r} cannot be read as one number: {error}") from None
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise DivergedError(f"metric {name!r} is {value}")
-    return values
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name, value
 
 
 CUDA_CONTEXT_MIB = 600
@@ -227,17 +260,6 @@ def _loaded_now(spec: RunSpec, loaded: Mapping[str, str], inherited: set[str]) -
     return {**loaded, **{path: sha256_file(Path(path)) for path in mine}}
 
 
-def _seed_everything(seed: int, threads: int) -> None:
-    """Threads, and the global generators for code that uses them (ablate's own draws from named streams)."""
-    random.seed(seed)
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed(seed % 2**32)
-    if "torch" in sys.modules:
-        torch = sys.modules["torch"]
-        torch.set_num_threads(threads)
-        torch.manual_seed(seed)
-
-
 @contextlib.contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """What the task prints goes to `log.txt` in the run's folder, not to the terminal."""
@@ -249,8 +271,32 @@ def _logged(folder: Path) -> Iterator[None]:
     yield
 
 
-def _flush() -> None:
-    """os._exit, which ends a child, flushes nothing."""
-    for stream in (sys.stdout, sys.stderr):
+def _leave(spec: RunSpec) -> None:
+    """What Python does at a process's end, for os._exit, which ends a child, does none of it: the handlers that the
+    task registered, and whatever its open files still hold. No failure in it undoes the run."""
+    # What the server imported is frozen out of the collector's sight; there the names of the task's modules tell. To
+    # unfreeze it would copy every page that the children share.
+    modules = [module for module in list(sys.modules.values()) if getattr(module, "__file__", None) in spec.sources]
+    held = [*gc.get_objects(), *(value for module in modules for value in vars(module).values())]
+    with contextlib.suppress(BaseException), _within(ENDING_S):
+        atexit._run_exitfuncs()
+    for stream in (*held, sys.stdout, sys.stderr):
+        if not isinstance(stream, io.TextIOWrapper | io.BufferedWriter):
+            continue
         with contextlib.suppress(ValueError, OSError):
             stream.flush()
+
+
+@contextlib.contextmanager
+def _within(seconds: float) -> Iterator[None]:
+    """TimeoutError in the main thread after so long, whatever it waits for."""
+
+    def over(*_: object) -> None:
+        raise TimeoutError(f"the task's exit handlers took more than {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)

@@ -165,6 +165,7 @@ class Plan:
             path=tuple(path),
             sources=dict(self.sources),
             metric=self.study.metric.name,
+            also=tuple(self.study.also),
             data=completed.data,
             start=completed.start,
             evaluates=run.evaluates,

@@ -124,6 +124,9 @@ class Task(Plugin):
     imports: ClassVar[tuple[str, ...]] = ()
     """Modules that the warm server imports before the first run, so that children inherit them."""
 
+    vital: ClassVar[tuple[str, ...]] = ()
+    """Metrics that a run cannot go on without: where one is not finite, the run has diverged, whoever asked for it."""
+
     metrics: ClassVar[Mapping[str, Better]] = {}
     """The metrics that every run of this task reports and which way is better; empty: not known in advance."""
 

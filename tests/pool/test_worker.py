@@ -2,22 +2,20 @@
 
 import pytest
 
-from ablate.pool.worker import BadResultError, DivergedError, numbers, reason_of
+from ablate.pool.worker import BadResultError, numbers, reason_of
 
 
 def test_numbers_of_any_library_become_floats():
     import numpy as np
 
-    assert {"a": 1.0, "b": 0.5} == numbers({"a": 1, "b": np.float32(0.5)})
+    assert ({"a": 1.0, "b": 0.5}, {}) == numbers({"a": 1, "b": np.float32(0.5)})
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_metric_that_is_not_finite_has_diverged(value):
-    with pytest.raises(DivergedError, match="'loss'"):
-        numbers({"loss": value})
+def test_nested_metrics_get_dots_and_texts_are_kept_apart():
+    assert ({"dev.acc": 0.5}, {"note": "warm"}) == numbers({"dev": {"acc": 0.5}, "note": "warm"})
 
 
-@pytest.mark.parametrize("result", [None, 3, [1], "x", {1: 2}, {"a": "0.5"}, {"a": None}, {"a": [1, 2]}])
+@pytest.mark.parametrize("result", [None, 3, [1], "x", {1: 2}, {"a": None}, {"a": [1, 2]}])
 def test_what_is_no_set_of_metrics_is_a_bad_result(result):
     with pytest.raises(BadResultError):
         numbers(result)

@@ -37,6 +37,7 @@ class Classify(Task):
     """No parameters: everything is in the study's `base:`."""
 
     version: ClassVar[int] = 1
+    vital: ClassVar[tuple[str, ...]] = ("train_loss", "dev_loss")
     imports: ClassVar[tuple[str, ...]] = (
         "torch",
         "torch._dynamo",

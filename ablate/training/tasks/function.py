@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -88,6 +89,9 @@ class FunctionTask(Task):
         return Path(spec.origin).resolve()
 
     def warm(self) -> None:
+        sys.argv[:] = [self.module]  # what a module that reads its arguments finds: its own file and nothing of ours
+        spec = importlib.util.find_spec(self.module)
+        sys.argv[:] = [(spec and spec.origin) or self.module]
         self._load()
 
     def execute(self, run: Run) -> Values | Iterator[Values]:
