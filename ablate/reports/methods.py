@@ -129,11 +129,11 @@ def _equivalence(measured: Measured) -> list[str]:
 def _factorial(factorial: bool, measured: Measured) -> list[str]:
     if not factorial:
         return []
-    error = "one error pooled over all variants" if measured.pools else "its own values, one of each seed"
+    pooled = measured.pools or not _shared_seeds(measured)
+    error = "one error pooled over all variants" if pooled else "its own values, one of each seed"
     return [
-        f"Main effects and interactions over the factorial are estimated by one ±1 model, each tested by {error} where "
-        "its variants share seeds; effects are adjusted by Holm's method, interactions by that of Benjamini and "
-        "Hochberg (1995), as exploratory."
+        f"Main effects and interactions over the factorial are estimated by one ±1 model, each tested by {error}; "
+        "effects are adjusted by Holm's method, interactions by that of Benjamini and Hochberg (1995), as exploratory."
     ]
 
 

@@ -168,10 +168,12 @@ def _answer(of: Material, comparisons: Sequence[Claim]) -> Line:
     """How many comparisons came out how, what is decided, which variant is best."""
     sentences: list[Line] = [line(claims.tally(comparisons))] if comparisons else []
     for verdict in ("helps", "hurts"):
-        named = claims.decided(comparisons, verdict)
-        more = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-        if named:
-            sentences.append(line(f"What {verdict}: ", strong("; ".join(named[:MOST_NAMED]) + more), "."))
+        for lopsided in (False, True):
+            named = claims.decided([claim for claim in comparisons if claim.lopsided == lopsided], verdict)
+            more = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
+            text = "; ".join(named[:MOST_NAMED]) + more
+            if named:
+                sentences.append(line(f"What {verdict}: ", text if lopsided else strong(text), "."))
     if of.best is not None:
         best = f"Best mean of the variants with every planned seed done: {of.best.variant}, {of.table.metric} "
         sentences.append(line(best, strong(_mean(of, of.best)), "."))

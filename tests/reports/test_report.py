@@ -492,3 +492,15 @@ def test_every_section_of_plain_data_names_its_tables_and_pictures(made):
     blocks = [block for section in report.document(made).sections for block in section.blocks]
     assert ["tricks", "variants", "ablation"] == [block.label for block in blocks if isinstance(block, Table)]
     assert ["best_variant", "effects"] == [block.name for block in blocks if isinstance(block, Picture)]
+
+
+def test_what_helps_among_finished_runs_is_bold_nowhere(tmp_path):
+    values = VALUES | {"full-norm": [80.1, 80.3, 80.0, "diverged"], "full": [90.0, 90.4, 89.9, 90.2]}
+    values = {name: [*of, None][:4] for name, of in values.items()}
+    made = report.document(material(fill(tmp_path / "a.db", resolved(seeds=[0, 1, 2, 3]), values)))
+    bold = [
+        span.text for section in made.sections for block in section.blocks if isinstance(block, Paragraph | Bullets)
+        for text in (block.items if isinstance(block, Bullets) else (block.text,)) for span in text if span.style == "strong"
+    ]  # fmt: skip
+    assert "What helps: batch norm among finished runs." in texts(made.section("question"))[1]
+    assert not [text for text in bold if "finished" in text]
