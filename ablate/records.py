@@ -303,10 +303,12 @@ class Resources:
 
 @dataclass(frozen=True)
 class Limits:
-    """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None."""
+    """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None;
+    stop_after: runs that fail alike, while none is done, before all the others are left alone."""
 
     attempts: int = 3
     timeout_s: float | None = None
+    stop_after: int = 3
 
 
 @dataclass(frozen=True)

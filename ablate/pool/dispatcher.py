@@ -10,7 +10,7 @@ import os
 import secrets
 import signal
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +21,20 @@ from ablate.pool import host, scheduler
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
 from ablate.pool.host import end_orphan, fate
-from ablate.pool.scheduler import Elsewhere, Finish, Launch, Memory, Renew, Rescue, Sizes, Snapshot, Stop, Working
+from ablate.pool.scheduler import (
+    ALIKE,
+    STOPPED,
+    Elsewhere,
+    Finish,
+    Launch,
+    Memory,
+    Renew,
+    Rescue,
+    Sizes,
+    Snapshot,
+    Stop,
+    Working,
+)
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import LiveAttempt
@@ -61,10 +74,12 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did."""
+    """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did. alike: what runs
+    failed of, all alike, so that the others were not begun; empty where that is not so."""
 
     executed: int
     stopped_by: int | None
+    alike: str = ""
 
 
 class Dispatcher:
@@ -98,6 +113,8 @@ class Dispatcher:
         self.done: set[str] = set()
         self.stopped_by: int | None = None
         self.executed = 0
+        self.alike = ""
+        self._failures: Counter[tuple[str, str]] = Counter()
         self._taken: dict[Slot, str] = {}
         self._attempts: dict[str, int] = {}
         self._alone: set[str] = set()
@@ -116,14 +133,14 @@ class Dispatcher:
         with self._signals():
             while not self.step(POLL_S):
                 pass
-        return Ended(self.executed, self.stopped_by)
+        return Ended(self.executed, self.stopped_by, self.alike)
 
     def step(self, wait_s: float) -> bool:
         """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
         actions = scheduler.decide(self._snapshot(), time.monotonic())
         # By what was last seen. Since then another dispatcher may have given a run back, or died in the midst of one.
         if any(isinstance(action, Finish) for action in actions):
-            return self.stopped_by is not None or self._really_finished()
+            return self._stops or self._really_finished()
         self._do(actions)
         events = self.executor.poll(wait_s)
         self._commit(events)
@@ -150,11 +167,16 @@ class Dispatcher:
             blocked=self._blocked,
             wanted_elsewhere=wanted,
             unwanted=self._unwanted,
-            stopping=self.stopped_by is not None,
+            stopping=self._stops,
+            why_stopping=STOPPED if self.stopped_by is not None else ALIKE,
             renewed_s=self._renewed_s,
             lease_s=self._lease_s,
             limits=self.limits,
         )
+
+    @property
+    def _stops(self) -> bool:
+        return self.stopped_by is not None or bool(self.alike)
 
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
@@ -204,7 +226,7 @@ class Dispatcher:
 
     def _ask(self) -> None:
         """What the feed wants now. Runs that it did not want before, or that failed, are looked up in the store."""
-        if self.stopped_by is not None:
+        if self._stops:
             return
         wanted = self.feed.wanted(Seen(self.done, self.failed))
         if wanted is not self.specs:
@@ -340,9 +362,19 @@ class Dispatcher:
                     self._alone.add(work.key)
             elif not again:
                 self.failed[work.key] = ended.reason
+                self._count(ended)
         if work.key in self.done or work.key in self.failed:
             self._blocked.difference_update(self._needing.get(work.key, ()))
         self.listener.ended(work, ended, again=again)
+
+    def _count(self, failed: Failed) -> None:
+        """Runs that fail alike while none is done are a mistake in what they have in common: the others would, too."""
+        if failed.reason in INTERRUPTED or failed.reason == "pruned":
+            return
+        same = (failed.reason, failed.message)
+        self._failures[same] += 1
+        if not self.done and self._failures[same] >= self.limits.stop_after:
+            self.alike = f"{failed.reason}: {failed.message}"
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

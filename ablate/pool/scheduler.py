@@ -157,6 +157,10 @@ RETRIED: frozenset[Reason] = frozenset({"lost", "oom", "cancelled", "code_change
 """Failures that say nothing against the run itself: it is tried again within `limits.attempts`."""
 
 
+STOPPED = "stopped by the user"
+ALIKE = "stopped because other runs failed all alike"
+
+
 @dataclass(frozen=True)
 class Working:
     """A run that this dispatcher's executor is executing, since `since_s` on the dispatcher's clock."""
@@ -199,6 +203,7 @@ class Snapshot:
     wanted_elsewhere: int = 0
     unwanted: Mapping[str, tuple[Reason, str]] = field(default_factory=dict)
     stopping: bool = False
+    why_stopping: str = STOPPED
     renewed_s: float = 0.0
     lease_s: float = 30.0
     limits: Limits = field(default_factory=Limits)
@@ -268,7 +273,7 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
             continue
         limit = snapshot.limits.timeout_s
         if snapshot.stopping:
-            stops.append(Stop(work.token, "cancelled", "stopped by the user"))
+            stops.append(Stop(work.token, "cancelled", snapshot.why_stopping))
         elif work.token in snapshot.unwanted:
             stops.append(Stop(work.token, *snapshot.unwanted[work.token]))
         elif limit is not None and now_s - work.since_s >= limit:

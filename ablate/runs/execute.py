@@ -29,7 +29,7 @@ from ablate.store.store import Store
 from ablate.store.stored import RunState
 from ablate.study import changes as registration
 from ablate.study import plan as planning
-from ablate.text import one_of
+from ablate.text import many, one_of
 from ablate.training.provenance import provenance
 
 LOCAL = "local"
@@ -91,7 +91,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
     executor = executor_of(planned, options)
     for parent in planned.parents:
         ended = execute(parent, db, options, watcher)
-        if ended.stopped_by is not None:
+        if ended.stopped_by is not None or ended.alike:
             return ended
     if planned.parents:
         planned = again(planned, db)
@@ -119,9 +119,16 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
             dispatcher = Dispatcher(
                 store, executor, slots, feed, limits, listener=watcher, provenance=made, sizes=sizes
             )
-            return dispatcher.run()
+            ended = dispatcher.run()
     finally:
         executor.close()
+    if ended.alike:
+        watcher.warn(
+            f"{many(limits.stop_after, 'run')} failed alike and none is done, so the others were not trained: "
+            f"{ended.alike}. Mend it and run again, with --retry-failed where no file changed; "
+            "`limits.stop_after` has the number."
+        )
+    return ended
 
 
 def _sizes(planned: Planned, store: Store, wanted: Mapping[str, RunSpec], slots: Sequence[Slot]) -> Sizes | None:

@@ -233,6 +233,11 @@ class LimitsForm(Form):
     timeout: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
         default=None, description="Time of one attempt: 90 (seconds), 90s, 15m or 2h.", examples=["2h"]
     )
+    stop_after: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        default=3,
+        description="`ablate run` ends when so many runs failed with the same message and none is done.",
+        examples=["10"],
+    )
 
 
 class AnalysisForm(Form):

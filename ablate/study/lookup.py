@@ -88,7 +88,7 @@ class Lookup:
             also=self._also(task, metric),
             baseline=self._baseline(designs),
             resources=self._resources(),
-            limits=Limits(form.limits.attempts, form.limits.timeout),
+            limits=Limits(form.limits.attempts, form.limits.timeout, form.limits.stop_after),
             plugins=tuple(form.plugins),
             analysis=self._analysis(),
             rules=form.rules.model_dump(exclude_none=True),

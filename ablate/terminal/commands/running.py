@@ -47,6 +47,8 @@ def run(
     if ended.stopped_by is not None:
         terminal.say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
+    if ended.alike:
+        raise typer.Exit(1)
     freed = weights.prune(planned, terminal.db)
     if freed:
         terminal.say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
