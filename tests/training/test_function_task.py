@@ -66,3 +66,31 @@ def test_a_module_that_does_not_parse_is_named_with_its_line(folder):
     (folder / "mine.py").write_text("def train(:\n")
     with pytest.raises(ConfigError, match=r"mine.py:1: "):
         task(folder).complete({}, (), Registry())
+
+
+def code_of(target, folder):
+    return dict(FunctionTask(target, (str(folder),)).complete({}, [], Registry()).code["task"])
+
+
+def test_modules_of_a_package_elsewhere_on_the_path_are_part_of_the_code(tmp_path, monkeypatch):
+    package = tmp_path / "src" / "mine"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package / "train.py").write_text("from mine.model import x\nfrom . import loss\ndef main(c, r): ...\n")
+    (package / "model.py").write_text("x = 1\n")
+    (package / "loss.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path / "src")
+    assert {"__init__.py", "train.py", "model.py", "loss.py"} == set(code_of("mine.train:main", tmp_path / "studies"))
+
+
+@pytest.mark.parametrize(
+    "call",
+    ["importlib.import_module(f'nets.{n}')", "importlib.import_module('.' + n, 'nets')", "pkgutil.iter_modules(p)"],
+)
+def test_modules_that_are_imported_by_name_are_part_of_the_code(tmp_path, call):
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "__init__.py").write_text(f"import importlib, pkgutil\ndef net(n, p=()): return {call}\n")
+    (tmp_path / "nets" / "tiny.py").write_text("")
+    (tmp_path / "t.py").write_text("from nets import net\ndef main(c, r): ...\n")
+    (tmp_path / "unrelated.py").write_text("")
+    assert {"t.py", "__init__.py", "tiny.py"} == set(code_of("t:main", tmp_path))

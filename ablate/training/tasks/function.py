@@ -4,7 +4,7 @@ It returns a mapping of metrics or yields one mapping per step. The module is fo
 working directory, then wherever Python finds modules. Its configuration is free-form: whatever `base:` holds.
 
 The plan reads the sources and never imports them: the key holds a hash of the module and of every module of the user's
-that it imports, found by following import statements, wherever in the file they stand.
+that it imports (sources.py).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from ablate.identity import sha256_file
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
 from ablate.text import did_you_mean, one_of
+from ablate.training.sources import closure, module_file
 from ablate.training.task import Completed, Function, Run, Task, Values
 
 
@@ -68,13 +69,13 @@ class FunctionTask(Task):
     def _hashes(self) -> dict[str, str]:
         start = self._file()
         _check_function(start, self.function, self.target)
-        return {str(path): sha256_file(path) for path in sorted(_closure(start, [Path(p) for p in self.path]))}
+        return {str(path): sha256_file(path) for path in sorted(closure(start, [Path(p) for p in self.path]))}
 
     def _file(self) -> Path:
         if not self.function.isidentifier() or not all(part.isidentifier() for part in self.module.split(".")):
             raise ConfigError([("task", f"is {self.target!r}; it must be `classify` or `package.module:function`.")])
         for folder in self.path:
-            found = _module_file(self.module, Path(folder))
+            found = module_file(self.module, Path(folder))
             if found:
                 return found
         try:
@@ -102,15 +103,6 @@ class FunctionTask(Task):
         return function
 
 
-def _module_file(module: str, folder: Path) -> Path | None:
-    """The file of `a.b` below `folder`: `a/b.py` or `a/b/__init__.py`."""
-    stem = folder.joinpath(*module.split("."))
-    for path in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
-        if path.is_file():
-            return path.resolve()
-    return None
-
-
 def _check_function(path: Path, function: str, target: str) -> None:
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
@@ -131,41 +123,3 @@ def _names(node: ast.stmt) -> list[str]:
     if isinstance(node, (ast.Import, ast.ImportFrom)):
         return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
     return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
-
-
-def _closure(start: Path, folders: Sequence[Path]) -> set[Path]:
-    """`start` and every module below `folders` that it imports, directly or not."""
-    found: set[Path] = set()
-    waiting = [start]
-    while waiting:
-        path = waiting.pop()
-        if path in found:
-            continue
-        found.add(path)
-        try:
-            tree = ast.parse(path.read_bytes())
-        except SyntaxError:
-            continue  # executing it will say so, with its place
-        for name in _imported(tree, path, folders):
-            for folder in folders:
-                parts = name.split(".")
-                for depth in range(1, len(parts) + 1):
-                    file = _module_file(".".join(parts[:depth]), folder)
-                    if file is not None:
-                        waiting.append(file)
-    return found
-
-
-def _imported(tree: ast.AST, path: Path, folders: Sequence[Path]) -> Iterator[str]:
-    """Dotted names that a module may import, as absolute names; `from a import b` may mean the module a.b."""
-    package: list[str] = []
-    for folder in folders:
-        if path.is_relative_to(folder.resolve()):
-            package = list(path.relative_to(folder.resolve()).parent.parts)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - node.level + 1] if node.level else []
-            base = ".".join([*above, *([node.module] if node.module else [])])
-            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)

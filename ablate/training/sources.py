@@ -1,0 +1,146 @@
+"""Which files of the user's a module executes: followed from import to import, and nothing is imported for it.
+
+The user's are those that are neither Python's own, nor installed in site-packages, nor ablate's: beside the study, on
+PYTHONPATH, in an editable install. What a module imports by name at run time (importlib, pkgutil) cannot be read; such
+a module is taken to need every file of the package that it names, or else of its own.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import site
+import sysconfig
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+_BY_NAME = ("import_module", "__import__", "iter_modules", "walk_packages", "spec_from_file_location", "run_path")
+"""Calls that import what only the run knows."""
+
+_MOST = 2000
+"""Files of a package that are taken for a call by name; more are no package but a disk."""
+
+
+def closure(start: Path, folders: Sequence[Path]) -> set[Path]:
+    """`start` and every module of the user's that it imports, directly or not. folders: looked in before sys.path."""
+    files: set[Path] = set()
+    waiting = [start]
+    while waiting:
+        path = waiting.pop()
+        if path in files:
+            continue
+        files.add(path)
+        try:
+            tree = ast.parse(path.read_bytes())
+        except SyntaxError:
+            continue  # executing it will say so, with its place
+        root, package = _package(path, folders)
+        places = [*folders, root] if package else list(folders)
+        for name in _imported(tree, package):
+            waiting += _files_of(name, places)
+        for name in _by_name(tree, package):
+            waiting += _whole(name, path, places)
+    return files
+
+
+def module_file(module: str, folder: Path) -> Path | None:
+    """The file of `a.b` below `folder`: `a/b.py` or `a/b/__init__.py`."""
+    stem = folder.joinpath(*module.split("."))
+    for path in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
+        if path.is_file():
+            return path.resolve()
+    return None
+
+
+def _files_of(name: str, folders: Sequence[Path]) -> list[Path]:
+    """The user's files that importing `a.b.c` executes: those of a, of a.b and of a.b.c."""
+    parts = name.split(".")
+    depths = range(1, len(parts) + 1)
+    files = [module_file(".".join(parts[:depth]), folder) for folder in folders for depth in depths]
+    if any(files):
+        return [file for file in files if file is not None]
+    top, places = _installed(parts[0])
+    below = [module_file(".".join(parts[1:depth]), place) for place in places for depth in range(2, len(parts) + 1)]
+    return [file for file in (top, *below) if file is not None]
+
+
+@cache
+def _installed(name: str) -> tuple[Path | None, tuple[Path, ...]]:
+    """Where Python finds a top-level module of the user's, and the folders of the package; (None, ()) for any other.
+
+    `find_spec` of a name without a dot asks every finder, those of editable installs too, and imports nothing.
+    """
+    try:
+        spec = importlib.util.find_spec(name)
+    except (ImportError, ValueError):
+        return None, ()
+    if spec is None:
+        return None, ()
+    file = Path(spec.origin).resolve() if spec.origin and spec.origin.endswith(".py") else None
+    places = tuple(Path(place).resolve() for place in spec.submodule_search_locations or ())
+    if (file is None and not places) or any(_foreign(path) for path in (*places, *([file] if file else []))):
+        return None, ()
+    return file, places
+
+
+def _foreign(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in _others())
+
+
+@cache
+def _others() -> tuple[Path, ...]:
+    """Folders whose code is not the user's: Python's, what is installed, ablate's."""
+    named = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    named += [*site.getsitepackages(), site.getusersitepackages()]
+    return (*(Path(name).resolve() for name in named), Path(__file__).resolve().parents[1])
+
+
+def _package(path: Path, folders: Sequence[Path]) -> tuple[Path, list[str]]:
+    """The folder that a module's imports start from, and the package that it is in."""
+    package: list[str] = []
+    folder = path.parent
+    while (folder / "__init__.py").is_file():
+        package.insert(0, folder.name)
+        folder = folder.parent
+    for given in folders:  # a package without an __init__.py
+        if not package and path.is_relative_to(given.resolve()):
+            return given, list(path.relative_to(given.resolve()).parent.parts)
+    return folder, package
+
+
+def _imported(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
+    """Dotted names that a module may import, as absolute names; `from a import b` may mean the module a.b."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names)
+
+
+def _by_name(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
+    """What calls that import by name have to do with: `models.` of f"models.{name}", empty where that is unknown."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called not in _BY_NAME:
+            continue
+        first = node.args[0] if node.args else None
+        if isinstance(first, ast.JoinedStr) and first.values:
+            first = first.values[0]
+        text = first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+        yield ".".join([*package, text.lstrip(".")]) if text.startswith(".") else text
+
+
+def _whole(name: str, path: Path, folders: Sequence[Path]) -> list[Path]:
+    """Every file that a call by name may mean: of the module or package that it names, else of the caller's own."""
+    if name and not name.endswith("."):
+        return _files_of(name, folders)
+    of = [folder.joinpath(*name.strip(".").split(".")) for folder in folders] if name else []
+    homes = [home for home in of if home.is_dir()] or [path.parent]
+    inside = (home / "__init__.py").is_file() if (home := homes[0]) else False
+    files = home.rglob("*.py") if inside or name else home.glob("*.py")
+    return [file.resolve() for file, _ in zip(sorted(files), range(_MOST), strict=False)]
