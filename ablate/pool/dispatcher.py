@@ -38,6 +38,7 @@ from ablate.pool.scheduler import (
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import LiveAttempt
+from ablate.text import many
 
 # Chosen, not measured: events end the wait at once, so this is only how late a signal or a timeout is noticed.
 POLL_S = 0.5
@@ -84,7 +85,8 @@ class Ended:
 
 class Dispatcher:
     """Executes runs until each is done or failed. `specs`: key -> specification, in the plan's order; or a Feed, which
-    says as results come in which runs are wanted. `sizes`: what runs take, where devices are shared by memory."""
+    says as results come in which runs are wanted. `sizes`: what runs take, where devices are shared by memory.
+    `workers`: how many at a time, in any free slots."""
 
     def __init__(
         self,
@@ -97,6 +99,7 @@ class Dispatcher:
         listener: Listener,
         provenance: Mapping[str, Json] | None = None,
         sizes: Sizes | None = None,
+        workers: int | None = None,
     ) -> None:
         self.store = store
         self.executor = executor
@@ -121,6 +124,7 @@ class Dispatcher:
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
         self._sizes = sizes
+        self._workers = workers
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = time.monotonic()
@@ -171,12 +175,23 @@ class Dispatcher:
             why_stopping=STOPPED if self.stopped_by is not None else ALIKE,
             renewed_s=self._renewed_s,
             lease_s=self._lease_s,
+            workers=self._workers,
             limits=self.limits,
         )
 
     @property
     def _stops(self) -> bool:
         return self.stopped_by is not None or bool(self.alike)
+
+    @property
+    def waits_for(self) -> str:
+        """What keeps this dispatcher from executing anything now; empty where it executes something, or may."""
+        if self.working or self._stops:
+            return ""
+        if self.waiting and all(slot in self._taken for slot in self.slots):
+            return "another `ablate` uses every slot of this host"
+        theirs = sum(other.run in self.specs for other in self.elsewhere)
+        return f"another `ablate` executes {many(theirs, 'run')} of it" if theirs and not self.waiting else ""
 
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""

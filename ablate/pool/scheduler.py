@@ -189,7 +189,8 @@ class Snapshot:
     dispatchers execute runs, and which. alone: keys that ran out of memory, wherever they are; they get their device to
     themselves. memory: what runs take and devices have, where that is to be heeded. wanted_elsewhere: how many of the
     plan's keys another dispatcher is executing. blocked: waiting keys that need what a run of this plan leaves that has
-    not ended yet. unwanted: tokens of runs that are to stop, each with reason and message.
+    not ended yet. unwanted: tokens of runs that are to stop, each with reason and message. workers: how many runs this
+    dispatcher may have at work, in whichever slots are free; None: as many as there are slots.
     """
 
     slots: tuple[Slot, ...]
@@ -206,6 +207,7 @@ class Snapshot:
     why_stopping: str = STOPPED
     renewed_s: float = 0.0
     lease_s: float = 30.0
+    workers: int | None = None
     limits: Limits = field(default_factory=Limits)
 
 
@@ -286,7 +288,10 @@ def _starts(snapshot: Snapshot) -> list[Action]:
     held = [Held(work.slot, work.key) for work in snapshot.working]
     held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
     ready = (key for key in snapshot.waiting if key not in snapshot.blocked)
-    return [Launch(key, slot) for key, slot in pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory)]
+    starts: list[Action] = [
+        Launch(key, slot) for key, slot in pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory)
+    ]
+    return starts if snapshot.workers is None else starts[: max(0, snapshot.workers - len(snapshot.working))]
 
 
 def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:

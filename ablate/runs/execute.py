@@ -76,6 +76,12 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
     return slots
 
 
+def places_for(study: Study, slots: Sequence[Slot], options: Options) -> tuple[Slot, ...]:
+    """Every slot of this host in which one of so many runs may execute: --workers says how many, not where."""
+    every = slots_for(study, replace(options, workers=None))
+    return every if len(every) > len(slots) else tuple(slots)
+
+
 def sizes_for(study: Study, slots: Sequence[Slot]) -> Sizes:
     """What is known of the memory that runs take before any of them ran."""
     asked = study.resources.memory_gib
@@ -115,9 +121,18 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         with Store.open(db, write=True) as store:
             made = provenance(planned.study.path)
             limits = planned.study.limits
-            feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, slots)
+            places = places_for(planned.study, slots, options)
+            feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, places)
             dispatcher = Dispatcher(
-                store, executor, slots, feed, limits, listener=watcher, provenance=made, sizes=sizes
+                store,
+                executor,
+                places,
+                feed,
+                limits,
+                listener=watcher,
+                provenance=made,
+                sizes=sizes,
+                workers=len(slots),
             )
             ended = dispatcher.run()
     finally:

@@ -43,11 +43,11 @@ LINE_S = 60.0
 # -------------------------------------------------------------------------------------------------------------- drawing
 
 
-def drawn(seen: Moment, *, stopping: bool = False) -> RenderableType:
+def drawn(seen: Moment, *, stopping: bool = False, waits_for: str = "") -> RenderableType:
     """For a terminal: how far, what runs where since when and how it compares, what failed."""
     bar = ProgressBar(total=max(seen.total, 1), completed=seen.ended, width=30)
     head = Table.grid(padding=(0, 2))
-    head.add_row(bar, _headline(seen, stopping=stopping))
+    head.add_row(bar, _headline(seen, stopping=stopping, waits_for=waits_for))
     lines = Table.grid(padding=(0, 2))
     for run in seen.running:
         lines.add_row(
@@ -62,7 +62,7 @@ def drawn(seen: Moment, *, stopping: bool = False) -> RenderableType:
     return Group(*parts)
 
 
-def _headline(seen: Moment, *, stopping: bool = False) -> Text:
+def _headline(seen: Moment, *, stopping: bool = False, waits_for: str = "") -> Text:
     text = Text(f"{seen.ended} of {seen.total} runs")
     if seen.counts["failed"]:
         text.append(f", {seen.counts['failed']} failed", style="red")
@@ -73,6 +73,8 @@ def _headline(seen: Moment, *, stopping: bool = False) -> Text:
         text.append(f", about {duration(seen.left_s)} left{finish} ({seen.basis})", style="dim")
     if stopping:
         text.append(", stopping", style="yellow")
+    if waits_for:
+        text.append(f", waiting: {waits_for}", style="yellow")
     return text
 
 
@@ -173,10 +175,10 @@ class View:
         seen = moment(dispatcher.store, self._study, self._slots, self._role)
         self._next_s, self._line_s = _next_look(now_s), now_s + LINE_S
         if self._live is None:
-            self._say(f"{self._study}: {_headline(seen)}")
+            self._say(f"{self._study}: {_headline(seen, waits_for=dispatcher.waits_for)}")
             return
         with suppress(OSError):
-            self._live.update(drawn(seen, stopping=dispatcher.stopped_by is not None))
+            self._live.update(drawn(seen, stopping=dispatcher.stopped_by is not None, waits_for=dispatcher.waits_for))
 
     def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
         if isinstance(event, Failed) and event.reason not in INTERRUPTED:

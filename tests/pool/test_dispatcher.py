@@ -379,6 +379,28 @@ t.dispatch(folder, t.specs(folder, "forever", 2), function="forever")
 """
 
 
+def test_a_dispatcher_that_waits_says_for_what(folder):
+    wanted = specs(folder, "good", 2)
+    mine, other = wanted
+    with Store.open(folder / "a.db", write=True) as store:
+        cells = [("v", i, "ablation", key) for i, key in enumerate(wanted)]
+        store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
+        them = host.this_process()
+        store.claim(
+            other, "t", host=host.host(), boot=host.boot(), owner=str(them), device="cpu", slot=0, lease_s=60, log=""
+        )  # fmt: skip
+        for keys, count, said in (
+            ([mine], 1, "another `ablate` uses every slot of this host"),
+            ([mine], 2, ""),
+            ([other], 1, "another `ablate` executes 1 run of it"),
+        ):
+            slots = [Slot("cpu", i) for i in range(count)]
+            asked = {key: wanted[key] for key in keys}
+            dispatcher = Dispatcher(store, LocalExecutor(), slots, asked, Limits(), listener=Listener())
+            dispatcher.look_around()
+            assert said == dispatcher.waits_for
+
+
 def start_forever(folder):
     """A dispatcher in a process of its own, with two runs under way; gives it and the children's processes."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), *map(str, Path(__file__).parents[:2])])

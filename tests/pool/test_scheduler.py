@@ -18,6 +18,12 @@ def test_a_slot_that_another_dispatcher_holds_is_not_used():
     assert [Launch("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken={CPU0: "x"}), 0)
 
 
+def test_workers_bound_how_many_a_dispatcher_runs_and_not_where():
+    assert [Launch("a", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b"], taken={CPU0: "x"}, workers=1), 0)
+    working = (Working("t", CPU1, 0),)
+    assert [] == decide(Snapshot((CPU0, CPU1), ["b"], working=working, workers=1), 0)
+
+
 def test_a_run_that_needs_what_another_one_leaves_waits_and_holds_nobody_up():
     assert [Launch("a", CPU0), Launch("c", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"], blocked={"b"}), 0)
     working = (Working("t", CPU0, 0),)
