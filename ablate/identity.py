@@ -37,7 +37,7 @@ def sha256_file(path: Path) -> str:
 
 def run_key(
     *,
-    task: str,
+    task: Any,
     config: Mapping[str, Any],
     tricks: Iterable[tuple[str, Mapping[str, Any]]],
     seed: int,
@@ -48,9 +48,10 @@ def run_key(
 ) -> str:
     """The key of a run (CONTRACT, "Runs").
 
-    config: all patches applied, defaults filled in, infrastructure fields removed. tricks: (file, full parameters) in
-    the order in which they are applied; never the study's own names. data: the data fingerprint. code: a version for
-    each part of ablate that the run uses, a source hash for private parts. parent: the key of the run it starts from.
+    task: as a study file writes it, shortest. config: all patches applied, defaults filled in, infrastructure fields
+    removed. tricks: (file, full parameters) in the order in which they are applied; never the study's own names. data:
+    the data fingerprint. code: a version for each part of ablate that the run uses, a source hash for private parts.
+    parent: the key of the run it starts from.
     """
     asked = {
         "key_version": KEY_VERSION,

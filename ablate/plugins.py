@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:  # for editors and type checkers; at run time it is __getattr__ that answers
     from ablate.errors import ConfigError, DataError
     from ablate.figures.figure import Figure
-    from ablate.records import Json, TrickUse
+    from ablate.records import Json, Meaning, TrickUse
     from ablate.registry import Count, NonNegative, Positive, Registry, Share, ShareBelowOne, Size
     from ablate.study.cells import Space
     from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
@@ -45,6 +45,7 @@ __all__ = [
     "Format",
     "Json",
     "LeftOut",
+    "Meaning",
     "Model",
     "NonNegative",
     "Positive",
@@ -69,7 +70,7 @@ __all__ = [
 _HOMES = {
     "errors": "ConfigError DataError",
     "figures.figure": "Figure",
-    "records": "Json TrickUse",
+    "records": "Json Meaning TrickUse",
     "registry": "Count NonNegative Positive Registry Share ShareBelowOne Size",
     "study.cells": "Space",
     "study.design": "Chosen Design DesignError DesignRow LeftOut",

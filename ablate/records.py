@@ -134,6 +134,70 @@ class TrickUse:
 
 
 @dataclass(frozen=True)
+class TaskUse:
+    """A file of the tasks' shelf with the parameters that a study gives it: what each of its runs executes.
+
+    A study file writes a name, a mapping with a `name`, or `package.module:function`, short for the task `function`.
+    """
+
+    name: str
+    params: Mapping[str, Json] = field(default_factory=dict)
+
+    @staticmethod
+    def of(written: Json) -> TaskUse:
+        """What a study file writes. KeyError, TypeError or ValueError where it is none of the three."""
+        if isinstance(written, str):
+            return TaskUse("function", {"target": written}) if ":" in written else TaskUse(written)
+        params = dict(written)
+        name = params.pop("name")
+        if not isinstance(name, str):
+            raise TypeError(name)
+        return TaskUse(name, params)
+
+    @property
+    def written(self) -> Json:
+        """As a study file writes it, shortest: what keys hash and the database keeps."""
+        target = self.params.get("target")
+        if self.params and isinstance(target, str) and TaskUse.of(target) == self:
+            return target
+        return {"name": self.name, **self.params} if self.params else self.name
+
+    def __str__(self) -> str:
+        return self.written if isinstance(self.written, str) else self.name
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a number of a task means. unit: "%", "s", "MiB", or none. dev: measured on the data by which one chooses."""
+
+    better: Better
+    unit: str = ""
+    dev: bool = False
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """What it takes to know of a task to read its numbers; `Task` in training/task.py says what each field means.
+
+    Kept with the plan, so that showing results loads no task and none of a user's code.
+    """
+
+    metrics: Mapping[str, Meaning] = field(default_factory=dict)
+    epochs: str = ""
+    pairs: bool = False
+    loop: str = ""
+
+    def unit(self, metric: str) -> str:
+        """The unit of a metric where its task or its name says it."""
+        if metric in self.metrics:
+            return self.metrics[metric].unit
+        return "s" if metric.endswith("_seconds") else "MiB" if metric.endswith("_mib") else ""
+
+    def dev(self, metric: str) -> bool:
+        return metric in self.metrics and self.metrics[metric].dev
+
+
+@dataclass(frozen=True)
 class Parent:
     """The run of another study whose weights a variant starts from, as the study file names it.
 
@@ -172,7 +236,7 @@ class RunSpec:
     """
 
     key: str
-    task: str
+    task: TaskUse
     config: Mapping[str, Json]
     tricks: tuple[TrickUse, ...]
     seed: int
@@ -324,7 +388,7 @@ class Study:
     path: str
     text: str
     question: str
-    task: str
+    task: TaskUse
     base: Mapping[str, Json]
     tricks: tuple[StudyTrick, ...]
     variants: tuple[HandVariant, ...]

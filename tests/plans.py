@@ -3,14 +3,14 @@
 import numpy as np
 
 from ablate.analysis.verdicts import Measured
-from ablate.records import Metric
+from ablate.records import Metric, TaskUse
 from ablate.study.record import PlanRecord, RowRecord
 
 
 def bare(study="s", **parts):
     """A plan of nothing, but for the parts that are named."""
     nothing = {"seeds": (), "tricks": (), "variants": (), "rows": ()}
-    return PlanRecord(**{"study": study, "task": "m:f", "metric": Metric("m"), **nothing, **parts})
+    return PlanRecord(**{"study": study, "task": TaskUse.of("m:f"), "metric": Metric("m"), **nothing, **parts})
 
 
 def measured(values, rows=None, *, minimum_effect=None, tricks=None, better="higher", planned=None, **more):

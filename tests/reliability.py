@@ -28,7 +28,7 @@ from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Finished, Slot
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.messages import Setup
-from ablate.records import Limits, RunSpec
+from ablate.records import Limits, RunSpec, TaskUse
 from ablate.store import schema
 from ablate.store.store import Store
 
@@ -69,7 +69,7 @@ class Reports:
 
 def specs(folder: Path, runs: int = RUNS) -> dict[str, RunSpec]:
     spec = RunSpec(
-        key="", task="tiny_task:main", config={"x": 0.5}, tricks=(), seed=0, threads=1,
+        key="", task=TaskUse.of("tiny_task:main"), config={"x": 0.5}, tricks=(), seed=0, threads=1,
         folder="", cache="", metric="score",
     )  # fmt: skip
     return {f"k{i}": replace(spec, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(runs)}
@@ -91,7 +91,7 @@ def where(folder: Path, database: str) -> str:
 
 
 def setup(folder: Path) -> Setup:
-    return Setup(task="tiny_task:main", path=(str(folder),))
+    return Setup(task=TaskUse.of("tiny_task:main"), path=(str(folder),))
 
 
 def drive(folder: Path, who: str, at: int, database: str) -> None:

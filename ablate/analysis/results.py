@@ -307,13 +307,6 @@ def _of_first(cells: Sequence[StoredCell], measured: Measured, seeds: Numbers) -
     return frozenset(cell.run for cell in cells if column[cell.seed] < seeds[variant[cell.variant]])
 
 
-def unit_of(task: str, metric: str) -> str:
-    """The unit of a metric where its name or its task says it."""
-    if task == "classify" and metric.endswith("accuracy"):
-        return "%"
-    return "s" if metric.endswith("_seconds") else "MiB" if metric.endswith("_mib") else ""
-
-
 NO_VALUE = "no value"
 """The reason of a run that is done but did not report the metric (at the epoch that is asked for)."""
 

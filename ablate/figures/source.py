@@ -57,7 +57,7 @@ def source_of(
         rows=table.rows,
         values=values,
         minimum_effect=measured.metric.minimum_effect,
-        units={name: unit for name in {**values, **by_step} if (unit := results.unit_of(loaded.record.task, name))},
+        units={name: unit for name in {**values, **by_step} if (unit := loaded.record.facts.unit(name))},
         directions={table.metric: table.better, **measured.also},
         failed=failed,
         curves=by_step,

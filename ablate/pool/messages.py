@@ -18,7 +18,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from ablate.errors import GarbledError
-from ablate.records import Reason, RunSpec
+from ablate.records import Reason, RunSpec, TaskUse
 from ablate.text import one_of
 
 # ---------------------------------------------------------------------------------------------------- with the server
@@ -26,13 +26,14 @@ from ablate.text import one_of
 
 @dataclass(frozen=True)
 class Setup:
-    """What a server imports, in this order, with `path` before everything else on sys.path.
+    """What a server imports, in this order.
 
-    task: as the study names it. plugins: folders of private plug-ins; shelf_files: the (shelf, name) to load now.
-    sources: the user's files that the plan was made from; the server's children report what it found instead.
+    path: folders in which the task looks for modules. plugins: folders of private plug-ins; shelf_files: the (shelf,
+    name) to load now. sources: the user's files that the plan was made from; the server's children report what it found
+    instead.
     """
 
-    task: str
+    task: TaskUse
     imports: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     plugins: tuple[str, ...] = ()

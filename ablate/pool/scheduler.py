@@ -148,7 +148,7 @@ class Sizes:
     def _variant(self, spec: RunSpec) -> str:
         """What the runs of a variant have in common: all but their seeds."""
         if spec.key not in self._variants:
-            common = [spec.task, spec.config, [asdict(use) for use in spec.tricks]]
+            common = [spec.task.written, spec.config, [asdict(use) for use in spec.tricks]]
             self._variants[spec.key] = json.dumps(common, sort_keys=True)
         return self._variants[spec.key]
 

@@ -130,7 +130,7 @@ def serve(channel: socket.socket, setup: Setup) -> None:
         loaded = _import_all(setup)
     except (Exception, SystemExit) as error:  # argparse at a module's top level exits
         text = traceback.format_exc() if not isinstance(error, AblateError) else str(error)
-        channel.send(encode(Unable(f"the task {setup.task!r} cannot be loaded:\n{text}"[-_LONGEST:])))
+        channel.send(encode(Unable(f"the task {str(setup.task)!r} cannot be loaded:\n{text}"[-_LONGEST:])))
         return
     gc.collect()
     gc.freeze()
@@ -176,15 +176,13 @@ def _import_all(setup: Setup) -> dict[str, str]:
     from ablate.registry import Registry
     from ablate.training.task import resolve
 
-    # Ours first, then the user's folders: a random.py beside a study is the task's own, not torch's.
     for name in setup.imports:
         importlib.import_module(name)
-    sys.path[:0] = setup.path
     hashes = {path: sha256_file(Path(path)) for path in setup.sources if Path(path).is_file()}
     registry = Registry([Path(folder) for folder in setup.plugins])
     for shelf, name in setup.shelf_files:
         registry.load(shelf, name)
-    resolve(setup.task, registry).warm()
+    resolve(setup.task, registry, setup.path).warm()
     return hashes
 
 

@@ -92,7 +92,7 @@ def _execute(
         set_threads(threads)
         seed_everything(spec.seed, threads, spec.sources)
         registry = Registry([Path(folder) for folder in spec.plugins], spec.path)
-        task = resolve(spec.task, registry)
+        task = resolve(spec.task, registry, spec.path)
         run = Run(spec, registry, job.device)
         if job.canary:
             return Done({}, _as_text(task.canary(run)))

@@ -44,12 +44,9 @@ def blocks(
 
 
 def _loop(record: PlanRecord) -> Line:
-    if record.task == "classify":
-        where: Line = (code("ablate/training/trainer.py"),)
-    else:
-        where = (code(record.task),)
+    where = code(record.facts.loop or str(record.task))
     return line(
-        "The training loop is ", *where, "; the first command runs it for every variant and seed that is not done. "
+        "The training loop is ", where, "; the first command runs it for every variant and seed that is not done. "
         "On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks; ",
         code("ablate export --code FILE.zip"), " packs the study, its code and the versions that it was made with.",
     )  # fmt: skip
@@ -190,7 +187,7 @@ def papers(asked: Iterable[Mapping[str, Json]], registry: Registry) -> list[Pape
             kind, _, part = name.partition(":")
             if kind in _SHELVES:
                 parts[kind, part] = version if isinstance(version, str) else ""
-        if run.get("task") == "classify":
+        if "loop" in run.get("code", {}):  # ablate's own: what its settings are called is the shelf's matter
             parts |= {("trick", name): "" for name in _switched_on(run["config"]) if ("trick", name) not in parts}
     order = list(_SHELVES)
     return [

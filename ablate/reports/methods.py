@@ -52,7 +52,7 @@ def paragraph(
 
 def _runs(record: PlanRecord, measured: Measured, cells: Sequence[StoredCell]) -> str:
     metric = measured.metric
-    at = {"last": "after the last epoch" if record.task == "classify" else "at the end of each run"}.get(
+    at = {"last": "after the last epoch" if record.facts.epochs else "at the end of each run"}.get(
         str(metric.at), "at each run's best epoch" if metric.at == "best" else f"at epoch {metric.at}"
     )
     variants = len(measured.variants)
@@ -80,7 +80,7 @@ def _shared_seeds(measured: Measured) -> bool:
 
 
 def _pairs(record: PlanRecord, measured: Measured) -> list[str]:
-    if record.task != "classify" or len(measured.seeds) < 2:
+    if not record.facts.pairs or len(measured.seeds) < 2:
         return []
     return [
         "Runs of equal seeds share the initialisation of all parameters that they have in common and the order of "
@@ -264,10 +264,8 @@ _SAID = {
 
 
 def _dev(record: PlanRecord, measured: Measured, uses: Sequence[TestUse]) -> list[str]:
-    if record.task != "classify":
-        return []
     said = []
-    if measured.metric.name.startswith("dev_"):
+    if record.facts.dev(measured.metric.name):
         said.append("Every number is of the dev set; none is of the test set.")
     if uses:
         variants = in_words(list(dict.fromkeys(use.variant for use in uses)))
@@ -280,6 +278,6 @@ def _scope(record: PlanRecord, measured: Measured, tuned: bool) -> list[str]:
     if measured.given is not None or record.imported:
         return ["Nothing is shown for other data, models or budgets than those of the runs."]
     said = ["The intervals are about seeds: other data, another split, model or budget may show other effects."]
-    if not tuned and record.task == "classify" and len(record.variants) > 1:
+    if not tuned and record.facts.epochs and len(record.variants) > 1:
         said.append("No variant was tuned for itself; one that wants another learning rate is shown at a disadvantage.")
     return said

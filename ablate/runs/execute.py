@@ -218,7 +218,7 @@ def setup_of(planned: Planned) -> Setup:
     return Setup(
         task=planned.study.task,
         imports=planned.task.imports,
-        path=planned.path if ":" in planned.study.task else (),
+        path=planned.path,
         plugins=tuple(map(str, planned.registry.folders)),
         shelf_files=planned.shelf_files,
         sources=planned.sources,

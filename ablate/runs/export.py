@@ -19,11 +19,12 @@ from typing import get_args
 
 from ablate.analysis import results
 from ablate.errors import AblateError, ConfigError
-from ablate.records import COSTS, Json, Role
+from ablate.records import COSTS, Json, Role, TaskUse
 from ablate.registry import SHELVES, Registry
 from ablate.store.reader import Reader
 from ablate.store.stored import StoredStudy
 from ablate.study import yaml_file
+from ablate.study.form import one_or_more
 from ablate.training.task import resolve
 
 
@@ -135,16 +136,18 @@ def _parents(values: Json) -> Iterator[str]:
 def _code(values: Mapping[str, Json], folder: Path) -> dict[str, bytes]:
     """The modules of the study's task and loading function, and its plug-ins."""
     found: dict[str, bytes] = {}
-    for target in {str(values.get("task", "classify")), *_loaders(values)} - {"classify"}:
-        places = (str(folder), str(Path.cwd()))
+    plugins = one_or_more(values.get("plugins") or [])
+    registry = Registry([folder / name for name in plugins])
+    places = (str(folder), str(Path.cwd()))
+    for written in [*([values["task"]] if "task" in values else []), *_loaders(values)]:
         try:
-            sources = resolve(target, Registry(), places).sources()
+            sources = resolve(TaskUse.of(written), registry, places).sources()
         except ConfigError as error:
             raise AblateError("; ".join(message for _, message in error.problems)) from None
         for path in map(Path, sources):
             near = next((Path(place) for place in places if path.is_relative_to(Path(place).resolve())), path.parent)
             found[path.relative_to(near.resolve()).as_posix()] = _read(path)
-    for name in values.get("plugins") or ():
+    for name in plugins:
         for shelf in SHELVES:
             for path in sorted((folder / name / shelf).glob("*.py")):
                 found[f"{Path(name).as_posix()}/{shelf}/{path.name}"] = _read(path)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ablate.errors import AblateError
 from ablate.identity import canonical_json, sha256
-from ablate.records import Choice, Metric, Role, StudyTrick
+from ablate.records import Choice, Metric, Role, StudyTrick, TaskUse
 from ablate.runs.columns import Columns, check_header, check_options
 from ablate.runs.csv_file import Cells, Problem, read_table, read_text, refuse, rows_of
 from ablate.runs.factors import baseline_of, variants_of
@@ -258,7 +258,7 @@ def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:
     note = f"Imported from {path.name} (SHA-256 {sha[:10]}): {len(imported.runs)} {kind}, trained elsewhere{paired}."
     return PlanRecord(
         study=study,
-        task="import",
+        task=TaskUse("import"),
         metric=Metric(columns.metric, columns.better, minimum_effect=columns.minimum_effect),
         also=columns.also,
         baseline=imported.baseline,

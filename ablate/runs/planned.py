@@ -56,7 +56,7 @@ class Planned:
     @property
     def shelf_files(self) -> tuple[tuple[str, str], ...]:
         """The plug-ins that the plan's variants use, as (shelf, name)."""
-        shelves = {"model": "models", "data": "datasets", "trick": "tricks"}
+        shelves = {"task": "tasks", "model": "models", "data": "datasets", "trick": "tricks"}
         parts = {part for variant in self.plan.variants for part in variant.completed.code if ":" in part}
         return tuple(sorted((shelves[kind], name) for kind, _, name in (part.partition(":") for part in parts)))
 
@@ -188,7 +188,7 @@ def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
     """What a run is asked, as the database keeps it for people and for drift.py."""
     done = plan.variant(run.variant).completed
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
-    said = {"task": plan.study.task, "config": done.config, "tricks": tricks, "seed": run.draws}
+    said = {"task": plan.study.task.written, "config": done.config, "tricks": tricks, "seed": run.draws}
     said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
     return {**said, **done.kept_start}
 

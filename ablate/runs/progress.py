@@ -202,7 +202,8 @@ def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ab
     told = standing(store, study, role)
     cells = store.cells(study, (role,))
     metric = record.metric.name
-    whole = {v.name: v.config.get("epochs") for v in record.variants} if record.task == "classify" else {}
+    epochs = record.facts.epochs
+    whole = {v.name: v.config.get(epochs) for v in record.variants} if epochs else {}
     compared = {row.variant: row.compared_with for row in reversed(record.rows) if row.compared_with}
     running = []
     for run in told["running"]:

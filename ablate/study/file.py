@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
-from ablate.records import Cell, Choice, Json, Study, TrickUse
+from ablate.records import Cell, Choice, Json, Study, TaskUse, TrickUse
 from ablate.registry import Registry, unknown
 from ablate.study.cells import copied, layers, origin, patched
 from ablate.study.form import StudyForm
@@ -36,7 +36,7 @@ from ablate.study.yaml_file import (
     unfold,
 )
 from ablate.text import did_you_mean, one_of
-from ablate.training.task import Completed, Task, resolve
+from ablate.training.task import Completed, Task, plain_names, resolve
 
 _NOTHING = object()
 
@@ -63,7 +63,7 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
     if not isinstance(root.value, dict):
         message = f"is no mapping of keys such as {one_of(keys(StudyForm)[:4])}; `ablate init FILE` writes an example."
         raise StudyError([*problems, root.place.problem((), message)])
-    root, wrong = _overridden(root, overrides)
+    root, wrong = _overridden(root, overrides, folder)
     reader, study = _checked(unfold(root), text, file, folder)
     meant = {finding.path for finding in reader.findings} & reader.given.switches.keys()
     if meant:  # a bare on or off was refused as text; where it is taken as a boolean, a boolean was meant
@@ -82,7 +82,9 @@ def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tupl
     try:
         task = _task(reader.form.task, reader.registry, folder or Path.cwd())
     except ConfigError as error:
-        reader.findings += [Finding(("task",), message) for _, message in error.problems]
+        reader.findings += [
+            Finding(tuple(key.split(".")), message, _names_key(message)) for key, message in error.problems
+        ]
     except PluginError as error:
         reader.wrong(("task",), str(error), page=error.page)
     study = reader.study(task)
@@ -107,7 +109,7 @@ def _unreadable(path: Path, error: OSError) -> str:
     return f"cannot be read: {error.strerror or error}."
 
 
-def _overridden(root: Node, overrides: Sequence[str]) -> tuple[Node, list[Problem]]:
+def _overridden(root: Node, overrides: Sequence[str], folder: Path | None) -> tuple[Node, list[Problem]]:
     """The tree with each `KEY=VALUE` in its place: a key of the study, else a key of the base."""
     problems: list[Problem] = []
     for override in overrides:
@@ -124,7 +126,7 @@ def _overridden(root: Node, overrides: Sequence[str]) -> tuple[Node, list[Proble
         if found:
             continue
         trail = trail if trail[0] in keys(StudyForm) else ("base", *trail)
-        absent = _absent_from_base(root, trail)
+        absent = _absent_from_base(root, trail, folder)
         if absent:
             problems.append(place.problem(trail, absent, "own-code"))
             continue
@@ -135,10 +137,10 @@ def _overridden(root: Node, overrides: Sequence[str]) -> tuple[Node, list[Proble
     return root, problems
 
 
-def _absent_from_base(root: Node, trail: Sequence[str]) -> str:
-    """What is wrong with setting a key that the base of a function task does not have; empty where nothing is."""
+def _absent_from_base(root: Node, trail: Sequence[str], folder: Path | None) -> str:
+    """What is wrong with setting a key that the base of a free-form task does not have; empty where nothing is."""
     given: Any = unfold(root).value
-    if trail[0] != "base" or len(trail) == 1 or ":" not in str(given.get("task")):
+    if trail[0] != "base" or len(trail) == 1 or not _free_form(unfold(root), folder):
         return ""
     base = given.get("base") if isinstance(given.get("base"), dict) else {}
     key, known = ".".join(trail[1:]), list(_flat(base))
@@ -149,27 +151,29 @@ def _absent_from_base(root: Node, trail: Sequence[str]) -> str:
     )
 
 
-# -------------------------------------------------------------------------------------------------------------- changes
+def _free_form(given: Unfolded, folder: Path | None) -> bool:
+    """Whether the task of a study reads whatever its base holds; False where it cannot be told, which is said later."""
+    reader = Lookup(given, "", "", folder)
+    try:
+        return _task(reader.form.task, reader.registry, folder or Path.cwd()).free_form
+    except AblateError:
+        return False
 
 
 # ---------------------------------------------------------------------------------------------------------------- tasks
 
 
-def task_of(study: Study | str) -> Task:
-    """The task of a study, or the task of that name. ConfigError (key `task`) where there is none."""
-    if isinstance(study, str):
-        return _task(study, Registry(), Path.cwd())
+def task_of(study: Study) -> Task:
+    """The task of a study. ConfigError (key `task`) where there is none."""
     folder = Path(study.path).resolve().parent if study.path else Path.cwd()
     return _task(study.task, Registry([folder / plugin for plugin in study.plugins], [folder]), folder)
 
 
-def _task(name: str, registry: Registry, folder: Path) -> Task:
-    if ":" in name:
-        return resolve(name, registry, tuple(dict.fromkeys([str(folder.resolve()), str(Path.cwd())])))
-    names = [known for known in registry.names("tasks") if known != "function"]
-    if name not in names:
-        raise ConfigError([("task", f"{unknown('task', name, names)} A function is written package.module:function.")])
-    return resolve(name, registry)
+def _task(use: TaskUse, registry: Registry, folder: Path) -> Task:
+    if use.name not in registry.names("tasks"):
+        message = f"{unknown('task', use.name, plain_names(registry))} A function is written package.module:function."
+        raise ConfigError([("task", message)])
+    return resolve(use, registry, tuple(dict.fromkeys([str(folder.resolve()), str(Path.cwd())])))
 
 
 # --------------------------------------------------------------------------------------------------------------- trying
@@ -181,11 +185,10 @@ class _Trial:
     def __init__(self, study: Study, task: Task, reader: Lookup) -> None:
         self.study, self.task, self.reader = study, task, reader
         self.seen: set[Finding] = set()
-        self.free = ":" in study.task
 
     def everything(self) -> None:
         base = self.attempt(Cell(), "")
-        if base is not None and not self.free:  # the steps of a function are no epochs
+        if base is not None and self.task.epochs:
             self.check_epoch(base)
         tricks = {trick.name: trick for trick in self.study.tricks}
         for trick in self.study.tricks:
@@ -223,7 +226,7 @@ class _Trial:
         """What the task makes of a cell, or what is wrong with it, at the places where it was written."""
         config = copied(self.study.base)
         for path, changes in layers(self.study, cell):
-            absent = list(_absent(config, changes, path, self.reader.given.switches)) if self.free else []
+            absent = list(_absent(config, changes, path, self.reader.given.switches)) if self.task.free_form else []
             if absent:
                 return None, absent
             try:
@@ -232,7 +235,7 @@ class _Trial:
                 return None, [Finding((*path, key), message, True) for key, message in error.problems]
         uses = [TrickUse(level.use, level.params) for _, level in self.study.on(cell) if level.use]
         try:
-            return self.task.complete(config, uses, self.reader.registry), []
+            return self.task.completed(config, uses, self.reader.registry), []
         except ConfigError as error:
             return None, [self._finding(cell, *problem) for problem in error.problems]
         except AblateError as error:  # data that are missing, a plug-in that cannot be imported
@@ -245,7 +248,7 @@ class _Trial:
         return Finding(origin(self.study, cell, key), message, key != "task" and _names_key(message), page)
 
     def check_epoch(self, base: Completed) -> None:
-        at, epochs = self.study.metric.at, base.config.get("epochs")
+        at, epochs = self.study.metric.at, base.config.get(self.task.epochs)
         if isinstance(at, int) and isinstance(epochs, int) and at > epochs:
             self.reader.wrong(("metric", "at"), f"is {at}, but a run has {epochs} epochs; it may be last or best too.")
 

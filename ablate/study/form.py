@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ablate.records import CATEGORIES
+from ablate.records import CATEGORIES, TaskUse
 
 MOST_SEEDS = 1000
 """`seeds: 1000` is 0 to 999; tuning draws from 1000 on (CONTRACT, "Values")."""
@@ -74,6 +74,13 @@ def to_seeds(given: list[int]) -> list[int]:
     if twice:
         raise ValueError(f"it must list a seed once, and lists {twice[0]} again")
     return given
+
+
+def to_task(given: Any) -> TaskUse:
+    try:
+        return TaskUse.of(given)
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("it must be a name, package.module:function or {name: NAME, PARAMETER: ...}") from None
 
 
 def one_or_more(given: Any) -> Any:
@@ -334,9 +341,10 @@ class StudyForm(Form):
     study: str | None = Field(
         default=None, description="The study's name; the file's stem unless given.", examples=["batchnorm"]
     )
-    task: str = Field(
+    task: Annotated[Any, AfterValidator(to_task)] = Field(
         default="classify",
-        description="What a run executes: classify, or package.module:function.",
+        validate_default=True,
+        description="What a run executes: classify, a function of yours, or a task of your own in a plug-in folder.",
         examples=["mycode.train:main"],
     )
     base: Mapped = Field(

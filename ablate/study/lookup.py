@@ -163,9 +163,10 @@ class Lookup:
     def _metric(self, task: Task | None) -> Metric:
         form = self.form.metric
         if form is None:
-            if task is not None and self.given.value.get("metric") is None and "dev_accuracy" not in task.metrics:
+            name, meaning = next(iter(task.metrics.items()), ("", None)) if task is not None else ("", None)
+            if task is not None and meaning is None and self.given.value.get("metric") is None:
                 self.wrong(("metric",), "is missing; name the number of your function that decides: `metric: NAME`.")
-            return Metric("dev_accuracy")
+            return Metric(name, meaning.better if meaning is not None else "higher")
         at: Trail = ("metric", "name") if isinstance(self.given.value["metric"], dict) else ("metric",)
         self._check_metric(at, form.name, task)
         better = form.better or self._better(form.name, task)
@@ -186,12 +187,14 @@ class Lookup:
     def _check_better(self, path: Trail, name: str, better: str | None, task: Task | None) -> None:
         """The task knows its own metrics: a loss for which higher were better would turn every verdict round."""
         known = task.metrics.get(name) if task is not None else None
-        if known and better not in (None, known):
-            self.wrong(path, f"is {better}, but of {name} {known} is better; leave `better` out.")
+        if known and better not in (None, known.better):
+            self.wrong(path, f"is {better}, but of {name} {known.better} is better; leave `better` out.")
 
     def _better(self, name: str, task: Task | None) -> Better:
         known = task.metrics.get(name) if task is not None else None
-        return known or ("lower" if re.search("loss|error|seconds|mib|parameters", name.lower()) else "higher")
+        if known:
+            return known.better
+        return "lower" if re.search("loss|error|seconds|mib|parameters", name.lower()) else "higher"
 
     def _also(self, task: Task | None, metric: Metric) -> dict[str, Better]:
         also: dict[str, Better] = {}

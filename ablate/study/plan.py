@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from ablate.errors import ConfigError, StudyError
 from ablate.identity import canonical_json, run_key
-from ablate.records import Cell, Parent, RunSpec, Study
+from ablate.records import Cell, Parent, RunSpec, Study, TaskFacts
 from ablate.registry import Registry
 from ablate.study import mistakes, search
 from ablate.study.cells import Space, configuration
@@ -83,7 +83,7 @@ class Plan:
     """A study, resolved. Variants and rows stand in the order of the designs; runs seed by seed, comparisons first.
 
     baseline: what factorial, fractional and hand-listed rows are compared with. left_out: forbidden cells and why.
-    sources: the user's files (path to SHA-256) that the plan was made from.
+    sources: the user's files (path to SHA-256) that the plan was made from. facts: of the task, for readers of results.
     """
 
     study: Study
@@ -94,6 +94,7 @@ class Plan:
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
+    facts: TaskFacts = field(default_factory=TaskFacts)
 
     @property
     def of_data(self) -> tuple[str, ...]:
@@ -120,6 +121,7 @@ class Plan:
             study=study.name,
             question=study.question,
             task=study.task,
+            facts=self.facts,
             metric=study.metric,
             also=study.also,
             analysis=study.analysis,
@@ -221,7 +223,7 @@ def make_plan(
     notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
     notes += _start_notes([(variant.name, variant.completed) for variant in variants], found)
     notes += dict.fromkeys(note for variant in variants for note in variant.completed.notes)
-    return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources))
+    return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources), task.facts)
 
 
 # ------------------------------------------------------------------------------------------------------------ variants
@@ -239,7 +241,7 @@ def _complete(
             config, uses = configuration(study, cell)
             asked = canonical_json([config, [[use.name, use.params] for use in uses]])
             if asked not in known:
-                known[asked] = task.complete(config, uses, registry)
+                known[asked] = task.completed(config, uses, registry)
             done[name] = known[asked]
         except ConfigError as error:
             refused.append((name, cell, error.problems))
@@ -311,7 +313,7 @@ def run_of(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
 def _key(study: Study, done: Completed, draws: int, *, left_out: Collection[str] = (), evaluates: str = "") -> str:
     """The key of a configuration with one seed, without the trick files in `left_out`."""
     return run_key(
-        task=study.task,
+        task=study.task.written,
         config={**done.asked_of_start, **({"evaluates": evaluates} if evaluates else {})},
         tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
         seed=draws,

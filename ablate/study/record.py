@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 from collections import abc
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ablate.errors import StoreError
+from ablate.errors import ConfigError, StoreError
 from ablate.identity import canonical_json, sha256
-from ablate.records import Better, Json, Metric, TrickUse
+from ablate.records import Better, Json, Metric, TaskFacts, TaskUse, TrickUse
+from ablate.registry import Registry
+from ablate.training.task import resolve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,12 +147,14 @@ class ImportRecord:
 class PlanRecord:
     """A study's plan. file, overrides: where to read the study again, and the --set options that it was read with.
 
-    imported: where its runs came from; None where they are ablate's own. registered: None where it cannot be told.
+    facts: what its task says of its numbers. imported: where its runs came from; None where they are ablate's own.
+    registered: None where it cannot be told.
     """
 
     study: str
     question: str = ""
-    task: str
+    task: TaskUse
+    facts: TaskFacts = field(default_factory=TaskFacts)
     metric: Metric
     also: Mapping[str, Better] = field(default_factory=dict)
     analysis: Mapping[str, Json] = field(default_factory=dict)
@@ -191,7 +195,17 @@ class PlanRecord:
                 f"the database is damaged: the stored plan of {study or stored.get('study')!r} has no {damage} as "
                 "ablate writes it; restore a copy, or name another with --db"
             ) from None
-        return record
+        return record if stored.get("facts") else replace(record, facts=_facts_of(record.task))
+
+
+def _facts_of(use: TaskUse) -> TaskFacts:
+    """Of the task of a plan that was stored before plans held them. Only ablate's own tasks were there then, and making
+    one loads none of a user's code."""
+    own = Registry()
+    try:
+        return resolve(use, own).facts if use.name in own.names("tasks") else TaskFacts()
+    except ConfigError:
+        return TaskFacts()
 
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON
@@ -208,6 +222,8 @@ class _DamagedError(Exception):
 
 
 def _json(value: Any) -> Json:
+    if isinstance(value, TaskUse):
+        return value.written
     if isinstance(value, TrickUse):
         return [value.name, dict(value.params)]
     if is_dataclass(value):
@@ -250,6 +266,8 @@ def _value(kind: Any, stored: Json, place: str) -> Any:
     origin, of = get_origin(kind), get_args(kind)
     if kind is Any:
         return stored
+    if kind is TaskUse:
+        return _task(stored, place)
     if kind is TrickUse:
         name, params = stored if isinstance(stored, list) and len(stored) == 2 else (None, None)
         return TrickUse(_value(str, name, place), _value(Mapping[str, Any], params, place))
@@ -264,6 +282,13 @@ def _value(kind: Any, stored: Json, place: str) -> Any:
     if not (stored in of if origin is Literal else origin is None and _is(kind, stored)):
         raise _DamagedError(place)
     return stored
+
+
+def _task(stored: Json, place: str) -> TaskUse:
+    try:
+        return TaskUse.of(stored)
+    except (KeyError, TypeError, ValueError):
+        raise _DamagedError(place) from None
 
 
 def _either(kinds: tuple[Any, ...], stored: Json, place: str) -> Any:

@@ -30,7 +30,7 @@ DEFAULTS: Mapping[str, str] = {
     "designs": "leave_one_out; none where variants are listed by hand",
     "baseline": "base where it is planned, else the first variant",
     "seeds": "5",
-    "metric": "dev_accuracy; a function task has to name one",
+    "metric": "the first that the task reports (dev_accuracy of classify); a function task has to name one",
     "metric.better": "as the task knows it; else lower where the name says loss, error, seconds, mib or parameters",
     "metric.minimum_effect": "none, and nothing can be called equivalent",
     "tricks.NAME.use": "the file that is called like the trick, where neither `set` nor `use` is given",
@@ -59,7 +59,7 @@ DEFAULTS: Mapping[str, str] = {
 
 RANGES: Mapping[str, str] = {
     "study": "1 to 64 letters, digits, spaces and . _ + -",
-    "task": "`classify`, or `package.module:function`",
+    "task": "a name of the shelf, `package.module:function`, or `{name: ..., PARAMETER: ...}`",
     "seeds": "a whole number from 1 to 1000, a list of seeds from 0, or `{looks: [...]}`",
     "designs": "a name of `ablate list designs`, `{name: ..., OPTION: ...}`, or a list of these",
     "also": "a name, `{name: ..., better: ...}`, or a list of these",

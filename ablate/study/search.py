@@ -128,7 +128,7 @@ def complete(
         trick, parameter = cast(tuple[str, str], trick_of(study, key))
         i = places.index(trick)
         changed[i] = TrickUse(changed[i].name, {**changed[i].params, parameter: value})
-    return replace(task.complete(config, changed, registry), start=before.start)
+    return replace(task.completed(config, changed, registry), start=before.start)
 
 
 def grid(space: Sequence[Dimension]) -> list[dict[str, Json]]:
@@ -148,7 +148,7 @@ def identity_of(study: Study, search: Search, space: Sequence[Dimension], done: 
         "data": done.data, "start": done.start.sha256 if done.start else None,
         "space": [[p.key, p.kind, p.low, p.high, p.log, p.step, list(p.choices)] for p in space],
         "sampler": [search.sampler, search.sampler_seed], "pruner": search.pruner, "seeds": list(search.seeds),
-        "metric": [metric.name, metric.better, metric.at], "task": study.task,
+        "metric": [metric.name, metric.better, metric.at], "task": study.task.written,
     }  # fmt: skip
     return sha256(canonical_json(asked))[:8]
 

@@ -24,6 +24,7 @@ from ablate.study.form import (
 )
 from ablate.study.yaml_file import Trail, printable
 from ablate.text import did_you_mean, one_of
+from ablate.training.task import plain_names
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,8 @@ def schema(registry: Registry) -> dict[str, Any]:
     def offered(names: Iterable[str]) -> dict[str, Any]:
         return either({"enum": list(names)}, {"type": "string"})
 
-    nothing, text, tricks = {"type": "null"}, {"type": "string"}, registry.names("tricks")
+    nothing, text = {"type": "null"}, {"type": "string"}
+    tricks, tasks = registry.names("tricks"), registry.names("tasks")
     trick = either({"$ref": "#/$defs/TrickForm"}, nothing)
     design = either(
         offered(registry.names("designs")),
@@ -188,7 +190,10 @@ def schema(registry: Registry) -> dict[str, Any]:
     defs["RangeForm"]["properties"]["when"] |= either(text, {"type": "array", "items": text})
     hand = either({"$ref": "#/$defs/VariantForm"}, {"type": "array"}, nothing)
     changes: dict[str, dict[str, Any]] = {
-        "task": offered([*(name for name in registry.names("tasks") if name != "function")]),
+        "task": either(
+            offered(plain_names(registry)),
+            {"type": "object", "required": ["name"], "properties": {"name": offered(tasks)}},
+        ),
         "base": {"type": ["object", "null"]},
         "tricks": {
             "type": ["object", "null"],

@@ -12,7 +12,7 @@ import numpy as np
 
 from ablate.analysis import factorial, reruns, tuned
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
-from ablate.analysis.results import Results, unit_of
+from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
@@ -292,7 +292,7 @@ def ablation(results: Results) -> TableData:
         rows=rows,
         notes=tuple(found),
         also=measured.also,
-        units={name: unit for name in names if (unit := unit_of(results.record.task, name))},
+        units={name: unit for name in names if (unit := results.record.facts.unit(name))},
         switches=tuple(
             Switch(trick.name, trick.label, trick.category, trick.levels) for trick in results.record.tricks
         ),

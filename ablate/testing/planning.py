@@ -7,12 +7,12 @@ import random
 from collections.abc import Iterator, Mapping
 
 from ablate.errors import AblateError
-from ablate.records import Json, StudyTrick, TrickLevel
+from ablate.records import Json, StudyTrick, TaskUse, TrickLevel
 from ablate.registry import Registry
 from ablate.study.cells import Space
 from ablate.study.design import Chosen, Design, DesignError
 from ablate.testing.training import it_refuses_parameters_that_it_does_not_have, it_says_what_it_is
-from ablate.training.task import Completed, Task
+from ablate.training.task import Completed, resolve
 
 
 def _trick(name: str, *levels: str, requires: tuple[str, ...] = (), conflicts: tuple[str, ...] = ()) -> StudyTrick:
@@ -95,17 +95,12 @@ def completing_twice_gives_the_same_plain_data(registry: Registry, name: str, pa
     assert _completed(registry, name, params, {}) == done, f"{name}: completing twice gives two configurations"
 
 
-def it_names_the_code_that_its_numbers_come_from(registry: Registry, name: str, params: Mapping[str, Json]) -> None:
-    done = _completed(registry, name, params, {})
-    assert done is None or done.code, f"{name}: `code` is empty, so an edit of it would not be noticed"
-
-
 def _completed(
     registry: Registry, name: str, params: Mapping[str, Json], config: Mapping[str, Json]
 ) -> Completed | None:
     """None where the task refuses the configuration, as one may that has no defaults for all."""
-    task: Task = registry.make("tasks", name, params)
+    task = resolve(TaskUse(name, params), registry)
     try:
-        return task.complete(config, (), registry)
+        return task.completed(config, (), registry)
     except AblateError:
         return None

@@ -165,14 +165,16 @@ import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.plugins import Completed, ConfigError, Json, Registry, Run, Task, TrickUse
+from ablate.plugins import Completed, ConfigError, Json, Meaning, Registry, Run, Task, TrickUse
 
 DEFAULTS: Mapping[str, Json] = {"steps": 20, "rate": 0.3}
 
 
 @dataclass(frozen=True)
 class CLASS(Task):
-    """What a study's `base:` may hold is decided in `complete`."""
+    """Its fields, if it had any, are what `task: {name: NAME, count: 3}` may give; `base:` is checked in `complete`."""
+
+    metrics = {"loss": Meaning("lower")}  # what every run reports; the first decides where a study names no metric
 
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
         """The configuration with its defaults, checked. Part of a plan: nothing is executed or loaded here."""
@@ -181,7 +183,7 @@ class CLASS(Task):
         if problems:
             raise ConfigError(problems)
         full = {**DEFAULTS, **config}
-        return Completed(config=full, asked=full, tricks=(), code={"task": registry.code("tasks", "NAME")})
+        return Completed(config=full, asked=full, tricks=(), code={})  # this file is added
 
     def execute(self, run: Run) -> Iterator[Mapping[str, float]]:
         """One run: its metrics after every step; the last ones are its result."""
@@ -206,7 +208,7 @@ _USE = {
     "model": "base:\n      model: {{name: {name}}}",
     "dataset": "base:\n      data: {{name: {name}, root: FOLDER, dev_fraction: 0.2}}",
     "design": "designs: {name}",
-    "task": "task: {name}\n    metric: {{name: loss, better: lower}}",
+    "task": "task: {name}",
 }
 _GIVEN = {"dataset": ', {{"datasets/{name}": {{"root": "FOLDER", "dev_fraction": 0.2}}}}'}
 """What the suite needs to try a plug-in that has no defaults for all."""

@@ -104,7 +104,6 @@ CHECKS: Mapping[str, Sequence[Callable[[Registry, str, Mapping[str, Json]], None
     "tasks": (
         planning.task_parameters_are_checked,
         planning.completing_twice_gives_the_same_plain_data,
-        planning.it_names_the_code_that_its_numbers_come_from,
     ),
     "figures": figures.CHECKS,
 }

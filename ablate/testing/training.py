@@ -15,13 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from ablate.errors import ConfigError
-from ablate.records import CATEGORIES, Json, RunSpec, TrickUse
+from ablate.records import CATEGORIES, Json, RunSpec, TaskUse, TrickUse
 from ablate.registry import Registry, parameters
 from ablate.training import checkpoint, trainer
 from ablate.training.dataset import Arrays, Dataset
 from ablate.training.model import Model
 from ablate.training.recipe import parse, plain
-from ablate.training.task import Run, Task
+from ablate.training.task import Run, Task, resolve
 from ablate.training.trick import Step, Trick
 
 TINY: Mapping[str, Json] = {
@@ -32,6 +32,10 @@ TINY: Mapping[str, Json] = {
     "batch_size": 32,
 }
 """A base that trains in a tenth of a second, with a layer that draws and one that normalises."""
+
+
+CLASSIFY = TaskUse("classify")
+"""The task whose tricks, models and data sets these checks are of."""
 
 
 def base_for(trick: Trick) -> dict[str, Json]:
@@ -57,11 +61,11 @@ def trained(
 ) -> Trained:
     """Complete a configuration of `classify` and execute it here and now."""
     registry = registry or Registry()
-    task: Task = registry.make("tasks", "classify", {})
-    done = task.complete(config, tricks, registry)
+    task: Task = resolve(CLASSIFY, registry)
+    done = task.completed(config, tricks, registry)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        spec = RunSpec("", "classify", done.config, done.tricks, seed, 1, folder, cache="", metric="dev_accuracy")
+        spec = RunSpec("", CLASSIFY, done.config, done.tricks, seed, 1, folder, cache="", metric="dev_accuracy")
         spec = replace(spec, start=done.start)
         run = Run(spec, registry)
         steps = task.execute(run)

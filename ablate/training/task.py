@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from ablate.errors import AblateError
-from ablate.records import Better, Json, Parent, RunSpec, Start, TrickUse
+from ablate.records import Json, Meaning, Parent, RunSpec, Start, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
 
@@ -127,10 +127,40 @@ class Task(Plugin):
     vital: ClassVar[tuple[str, ...]] = ()
     """Metrics that a run cannot go on without: where one is not finite, the run has diverged, whoever asked for it."""
 
-    metrics: ClassVar[Mapping[str, Better]] = {}
-    """The metrics that every run of this task reports and which way is better; empty: not known in advance."""
+    metrics: ClassVar[Mapping[str, Meaning]] = {}
+    """What every run of this task reports; a study that names no metric is judged by the first. Empty: not known in
+    advance."""
+
+    epochs: ClassVar[str] = ""
+    """The key of the configuration that holds how many epochs a run trains; empty: a step is no epoch."""
+
+    pairs: ClassVar[bool] = False
+    """Whether runs of equal seeds share initialisation and the order of batches, whatever else they differ in."""
+
+    loop: ClassVar[str] = ""
+    """The file of the loop, for people; empty: the task as the study names it."""
+
+    free_form: ClassVar[bool] = False
+    """Whether the configuration is whatever `base:` holds. Then a key that only `set:` names is a mistake, for what
+    nothing reads changes nothing."""
 
     has_canary: ClassVar[bool] = False
+
+    folders: tuple[str, ...] = ()
+    """The study's folder and the one where ablate was started, for what the task looks for; set by `resolve`."""
+
+    own_code: Mapping[str, Json] = {}  # never changed in place
+    """`task:NAME` and the hash of its file where that is the user's own; set by `resolve`."""
+
+    @property
+    def facts(self) -> TaskFacts:
+        """What readers of results need; a task whose parameters decide some of it says it here."""
+        return TaskFacts(self.metrics, self.epochs, self.pairs, self.loop)
+
+    def completed(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        """`complete`, with the task's own file among the code, so that no author can forget it."""
+        done = self.complete(config, tricks, registry)
+        return replace(done, code={**done.code, **self.own_code})
 
     @abstractmethod
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
@@ -163,15 +193,24 @@ class Task(Plugin):
 
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""
-        raise AblateError(f"the task {run.spec.task!r} has no test set to predict.", page="course-brief")
+        raise AblateError(f"the task {str(run.spec.task)!r} has no test set to predict.", page="course-brief")
 
 
 Function = Callable[[Mapping[str, Any], Run], Values | Iterator[Values]]
 """A function task."""
 
 
-def resolve(name: str, registry: Registry, path: Sequence[str] = ()) -> Task:
-    """The task that a study names: a file of the shelf, or `package.module:function`, looked for in `path` first."""
-    if ":" in name:
-        return cast(Task, registry.make("tasks", "function", {"target": name, "path": list(path)}))
-    return cast(Task, registry.make("tasks", name, {}))
+def plain_names(registry: Registry) -> list[str]:
+    """The tasks that a study names by one word: those that need no parameter."""
+    names = registry.names("tasks")
+    return [name for name in names if not any(p.required for p in registry.parameters("tasks", name))]
+
+
+def resolve(use: TaskUse, registry: Registry, folders: Sequence[str] = ()) -> Task:
+    """The task that a study names. folders: `Task.folders`. ConfigError (keys below `task`) for wrong parameters,
+    PluginError where no such task is on the shelf."""
+    task = cast(Task, registry.make("tasks", use.name, use.params, at="task"))
+    object.__setattr__(task, "folders", tuple(folders))
+    if registry.entry("tasks", use.name).private:
+        object.__setattr__(task, "own_code", {f"task:{use.name}": registry.code("tasks", use.name)})
+    return task

@@ -196,10 +196,10 @@ def hunt_of(planned: Planned, asked: Search, name: str, place: Path) -> Hunt:
         )
     called = f"{name} {search.identity_of(study, asked, space, variant.completed)}"
     journal = Journal(place / "tune.journal", called, space, asked.sampler, asked.sampler_seed, study.metric.better)
-    epochs = variant.completed.config.get("epochs")
-    whole = study.task == "classify" and "epochs" not in [parameter.key for parameter in space]
+    epochs, config = planned.task.epochs, variant.completed.config
+    whole = config.get(epochs) if epochs and epochs not in [parameter.key for parameter in space] else None
     own = {p.key: search.value_at(study, variant.cell, variant.completed, p.key) for p in space}
-    return Hunt(variant, space, own, journal, int(epochs) if whole and epochs else None)
+    return Hunt(variant, space, own, journal, int(whole) if whole else None)
 
 
 @contextmanager

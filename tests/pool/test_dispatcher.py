@@ -22,7 +22,7 @@ from ablate.pool.executors import local
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.feed import Fixed
 from ablate.pool.messages import Setup
-from ablate.records import Limits, RunSpec
+from ablate.records import Limits, RunSpec, TaskUse
 from ablate.runs.why import why_text
 from ablate.store.store import Store
 
@@ -138,7 +138,7 @@ def folder(tmp_path):
 
 def specs(folder, function, count=1, **changes):
     spec = RunSpec(
-        key="", task=f"tasks_here:{function}", config={"x": 0.5}, tricks=(), seed=0, threads=1,
+        key="", task=TaskUse.of(f"tasks_here:{function}"), config={"x": 0.5}, tricks=(), seed=0, threads=1,
         folder="", cache="", metric="score",
     )  # fmt: skip
     keys = [f"{function}{i}" for i in range(count)]
@@ -146,7 +146,7 @@ def specs(folder, function, count=1, **changes):
 
 
 def dispatch(folder, wanted, slots=2, limits=Limits(), function="good", feed=None, executor=None):
-    setup = Setup(task=f"tasks_here:{function}", path=(str(folder),))
+    setup = Setup(task=TaskUse.of(f"tasks_here:{function}"), path=(str(folder),))
     listener = Listener()
     executor = executor or LocalExecutor().open(setup)
     try:
@@ -223,7 +223,7 @@ def test_a_run_whose_folder_cannot_be_made_says_so(folder):
 def test_a_server_that_is_stuck_is_replaced_and_keeps_nobody_waiting(folder, monkeypatch):
     """It is stopped, so it never tells that the run which took too long is gone."""
     monkeypatch.setattr(local, "STUCK_S", 0.1)
-    executor = LocalExecutor().open(Setup(task="tasks_here:forever", path=(str(folder),)))
+    executor = LocalExecutor().open(Setup(task=TaskUse.of("tasks_here:forever"), path=(str(folder),)))
     (long,) = specs(folder, "forever").values()
     executor.start("t", long, Slot("cpu", 0))
     executor.poll(60)
@@ -267,12 +267,14 @@ def test_a_child_leads_its_group_sees_no_gpu_and_writes_to_its_log(folder):
 def test_a_task_that_cannot_be_imported_is_an_error_before_anything_runs(folder):
     (folder / "tasks_here.py").write_text("import nowhere_to_be_found\n")
     with pytest.raises(AblateError, match="No module named 'nowhere_to_be_found'"):
-        LocalExecutor().open(Setup(task="tasks_here:good", path=(str(folder),)))
+        LocalExecutor().open(Setup(task=TaskUse.of("tasks_here:good"), path=(str(folder),)))
 
 
 def test_a_file_that_is_not_what_the_plan_was_made_from_fails_as_code_changed(folder):
     file = str(folder / "tasks_here.py")
-    executor = LocalExecutor().open(Setup(task="tasks_here:good", path=(str(folder),), sources={file: "0" * 64}))
+    executor = LocalExecutor().open(
+        Setup(task=TaskUse.of("tasks_here:good"), path=(str(folder),), sources={file: "0" * 64})
+    )
     (spec,) = specs(folder, "good", sources={file: "0" * 64}).values()
     executor.start("t", spec, Slot("cpu", 0))
     ended = wait_for_end(executor)
@@ -281,7 +283,7 @@ def test_a_file_that_is_not_what_the_plan_was_made_from_fails_as_code_changed(fo
 
 
 def test_runs_of_a_killed_server_are_lost_and_the_next_ones_get_a_new_server(folder):
-    executor = LocalExecutor().open(Setup(task="tasks_here:forever", path=(str(folder),)))
+    executor = LocalExecutor().open(Setup(task=TaskUse.of("tasks_here:forever"), path=(str(folder),)))
     (long,) = specs(folder, "forever").values()
     executor.start("t", long, Slot("cpu", 0))
     (started,) = executor.poll(60)

@@ -15,7 +15,7 @@ from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.host import Device, slots, visible
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
-from ablate.records import Limits, RunSpec
+from ablate.records import Limits, RunSpec, TaskUse
 from ablate.runs import execute
 from ablate.store.store import Store
 from ablate.study.file import parse
@@ -78,7 +78,7 @@ class Deaf:
 
 def dispatch(folder, function, count, pool, sizes=None, **config):
     (folder / "gpu_tasks.py").write_text(TASKS)
-    one = RunSpec("", f"gpu_tasks:{function}", {"batch": 512, **config}, (), 0, 1, "", "", metric="score")
+    one = RunSpec("", TaskUse.of(f"gpu_tasks:{function}"), {"batch": 512, **config}, (), 0, 1, "", "", metric="score")
     specs = {f"k{i}": replace(one, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(count)}
     executor = LocalExecutor().open(Setup(task=one.task, path=(str(folder),)))
     try:
@@ -189,7 +189,7 @@ class Idle:
 
 def test_a_dispatcher_looks_again_as_it_claims_so_that_two_never_take_more_than_there_is(tmp_path):
     """Both have looked when nothing was started; the second one's slots and runs are free still, the memory is not."""
-    one = RunSpec("", "t:f", {}, (), 0, 1, "", "")
+    one = RunSpec("", TaskUse.of("t:f"), {}, (), 0, 1, "", "")
     specs = {f"k{i}": replace(one, key=f"k{i}", seed=i) for i in range(4)}
     pools = ([Slot("cuda:0", 0), Slot("cuda:0", 1)], [Slot("cuda:0", 2), Slot("cuda:0", 3)])
     with Store.open(tmp_path / "a.db", write=True) as first, Store.open(tmp_path / "a.db", write=True) as second:

@@ -24,7 +24,7 @@ from ablate.pool.messages import (
     decode,
     encode,
 )  # fmt: skip
-from ablate.records import Reason, RunSpec, Start, TrickUse
+from ablate.records import Reason, RunSpec, Start, TaskUse, TrickUse
 
 ODD = ["\0", "\n", "\r\n", "\u2028", '"}{', "\\", "\udcff", "\U0001f642", "x" * 5000, os.fsdecode(b"\xff.py")]
 text = st.text(st.characters(codec=None)) | st.sampled_from(ODD)
@@ -36,8 +36,9 @@ listed = st.lists(text, max_size=3).map(tuple)
 json_ = st.dictionaries(
     text, st.recursive(st.none() | st.booleans() | whole | number | text, lambda held: st.lists(held, max_size=2))
 )
+tasks = st.builds(TaskUse, text, json_)
 specs = st.builds(
-    RunSpec, text, text, json_, st.lists(st.builds(TrickUse, text, json_), max_size=2).map(tuple), whole, whole, text,
+    RunSpec, text, tasks, json_, st.lists(st.builds(TrickUse, text, json_), max_size=2).map(tuple), whole, whole, text,
     text, listed, listed, texts, text, data=st.none() | text, start=st.none() | st.builds(Start, text, text, text),
 )  # fmt: skip
 from_workers = (
@@ -46,7 +47,7 @@ from_workers = (
     | st.builds(Broken, st.sampled_from(get_args(Reason)), text, text)
 )
 messages = from_workers | st.one_of(
-    st.builds(Setup, text, listed, listed, listed, st.lists(st.tuples(text, text), max_size=2).map(tuple), texts),
+    st.builds(Setup, tasks, listed, listed, listed, st.lists(st.tuples(text, text), max_size=2).map(tuple), texts),
     st.builds(Fork, text), st.builds(Ready, whole), st.builds(Unable, text), st.builds(Forked, text, whole, whole),
     st.builds(Exited, text, whole, number, number), st.builds(Job, text, specs, text, texts, st.booleans()),
     st.builds(Pause, text),

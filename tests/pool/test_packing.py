@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ablate.pool.executor import Slot
 from ablate.pool.scheduler import Held, Memory, Sizes, pack
-from ablate.records import RunSpec
+from ablate.records import RunSpec, TaskUse
 
 GPU = tuple(Slot("cuda:0", i) for i in range(4))
 TWO = (*GPU, *(Slot("cuda:1", i) for i in range(4)))
@@ -59,7 +59,7 @@ def test_a_run_larger_than_every_device_gets_an_idle_one():
 
 
 def spec(key, lr):
-    return RunSpec(key, "t:f", {"lr": lr}, (), 0, 1, "", "")
+    return RunSpec(key, TaskUse.of("t:f"), {"lr": lr}, (), 0, 1, "", "")
 
 
 def test_what_a_variants_runs_take_is_the_most_that_one_was_seen_to_and_at_least_what_the_study_says():

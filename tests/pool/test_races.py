@@ -24,7 +24,7 @@ from ablate.pool import dispatcher as under_test
 from ablate.pool import host, scheduler
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Failed, Finished, Progressed, Slot, Started
-from ablate.records import Limits, RunSpec
+from ablate.records import Limits, RunSpec, TaskUse
 from ablate.store.store import Store
 
 KEYS = [f"k{i}" for i in range(6)]
@@ -120,7 +120,7 @@ class Actor:
         for event in ("before_cursor_execute", "commit"):
             sa.event.listen(engine, event, self.tick)
         sa.event.listen(engine.pool, "checkin", self.tick)
-        specs = {key: RunSpec(key, "t:f", {}, (), i, 1, f"/{key}", "") for i, key in enumerate(KEYS)}
+        specs = {key: RunSpec(key, TaskUse.of("t:f"), {}, (), i, 1, f"/{key}", "") for i, key in enumerate(KEYS)}
         with self.store.transaction():
             cells = [("v", spec.seed, "ablation", key) for key, spec in specs.items()]
             self.store.save_plan(bare(), "", cells, dict.fromkeys(KEYS, "{}"))

@@ -14,7 +14,7 @@ import pytest
 
 from ablate.analysis import results
 from ablate.pool.feed import Seen
-from ablate.records import RunSpec
+from ablate.records import RunSpec, TaskUse
 from ablate.registry import Registry
 from ablate.reports import methods
 from ablate.runs import export
@@ -63,7 +63,7 @@ class Study:
         names = [variant["name"] for variant in resolved["variants"]]
         self.cells = [(v, s, "ablation", f"{v}:{s}") for s in resolved["seeds"] for v in names]
         self.store.save_plan(PlanRecord.of(resolved), "", self.cells, {key: "{}" for *_, key in self.cells})
-        spec = RunSpec("", "m:f", {}, (), 0, 1, "", "")
+        spec = RunSpec("", TaskUse.of("m:f"), {}, (), 0, 1, "", "")
         self.specs = {key: dataclasses.replace(spec, key=key, seed=seed) for _, seed, _, key in self.cells}
         self.executed = []
 

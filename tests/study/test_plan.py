@@ -21,6 +21,7 @@ from ablate.records import (
     Resources,
     Study,
     StudyTrick,
+    TaskUse,
     TrickLevel,
     TrickUse,
 )
@@ -82,7 +83,7 @@ def levels(name, **patches):
 def study(*tricks, designs=(), variants=(), seeds=(0,), base=BASE, **rest):
     uses = tuple(DesignUse(use) if isinstance(use, str) else DesignUse(*use) for use in designs)
     return Study(
-        rest.pop("name", "s"), "s.yaml", "", "why?", "mine:train", base, tricks, variants, uses, seeds,
+        rest.pop("name", "s"), "s.yaml", "", "why?", TaskUse.of("mine:train"), base, tricks, variants, uses, seeds,
         rest.pop("metric", Metric("score")), **rest,
     )  # fmt: skip
 
@@ -569,7 +570,7 @@ def test_a_specification_holds_what_a_child_needs():
     planned = make_plan(asked, Registry(), Anything(), {"/code/mine.py": "abc"})
     run = next(run for run in planned.runs if run.variant == "base+m")
     spec = planned.spec(run, "/runs/k", "/cache", ["/plugins"], ["/here"])
-    assert (spec.key, spec.seed, spec.threads, spec.task) == (run.key, 0, 2, "mine:train")
+    assert (spec.key, spec.seed, spec.threads, spec.task) == (run.key, 0, 2, TaskUse.of("mine:train"))
     assert (spec.folder, spec.cache, spec.plugins, spec.path) == ("/runs/k", "/cache", ("/plugins",), ("/here",))
     assert (spec.config, spec.tricks) == (BASE, (TrickUse("mixup", {"alpha": 0.2}),))
     assert (spec.metric, spec.sources) == ("score", {"/code/mine.py": "abc"})
@@ -722,7 +723,7 @@ def classified(at="last", **rest):
     asked = study(
         VIEWS, trick("norm", {"model.norm": "batch"}), base=base, metric=Metric("dev_accuracy", at=at), **rest
     )
-    return make_plan(replace(asked, task="classify"), Registry(), Classify())
+    return make_plan(replace(asked, task=TaskUse("classify")), Registry(), Classify())
 
 
 def runs_of(at="last", **rest):
@@ -747,7 +748,7 @@ def test_runs_that_wait_for_a_parent_have_no_key_and_measure_nothing():
     base = {"model": {"name": "vgg", "width": 4}, "data": {"name": "synthetic"}}
     start = trick("start", {"init": {"study": "parent", "variant": "best"}})
     asked = study(start, trick("norm", {"model.norm": "batch"}), base=base, designs=["factorial"])
-    planned = make_plan(replace(asked, task="classify"), Registry(), Classify())
+    planned = make_plan(replace(asked, task=TaskUse("classify")), Registry(), Classify())
     assert "" in {run.key for run in planned.runs}
     assert [] == [note for note in planned.notes if "evaluated twice" in note]
 

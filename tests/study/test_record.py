@@ -1,13 +1,14 @@
 """The plan in the database: what was written is read, whatever wrote it; what nobody wrote is refused by its place."""
 
 import json
+from dataclasses import asdict
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import StoreError
-from ablate.records import Metric, TrickUse
+from ablate.records import Meaning, Metric, TaskFacts, TaskUse, TrickUse
 from ablate.study.record import (
     ImportRecord,
     PlanRecord,
@@ -19,6 +20,7 @@ from ablate.study.record import (
     Untuned,
     VariantRecord,
 )
+from ablate.training.tasks.classify import Classify
 
 SETTINGS = {"optimizer.lr": 0.11785341903760045, "schedule.warmup": 0.25}
 OLD = {
@@ -89,8 +91,13 @@ searches = st.builds(
 metrics = st.builds(
     Metric, names, st.sampled_from(["higher", "lower"]), st.sampled_from(["last", "best"]) | st.integers(1), st.none() | st.floats(0, 9),
 )  # fmt: skip
+tasks = st.sampled_from([TaskUse("classify"), TaskUse.of("mine:train"), TaskUse("steps", {"count": 3})])
+facts = st.builds(
+    TaskFacts, st.dictionaries(names, st.builds(Meaning, st.sampled_from(["higher", "lower"]), names, st.booleans())),
+    names, st.booleans(), names,
+)  # fmt: skip
 records = st.builds(
-    PlanRecord, study=names, question=names, task=names, metric=metrics,
+    PlanRecord, study=names, question=names, task=tasks, facts=facts, metric=metrics,
     also=st.dictionaries(names, st.sampled_from(["higher", "lower"])), analysis=settings, baseline=names,
     seeds=several(st.integers()),
     tricks=several(st.builds(TrickRecord, name=names, label=names, category=names, levels=several(names))),
@@ -108,7 +115,9 @@ def test_what_is_stored_is_read_back_as_it_was(record):
 
 def test_a_plan_of_an_old_database_is_read_and_written_as_it_was():
     record = PlanRecord.of(OLD, "s")
-    assert json.dumps(OLD) == json.dumps(record.to_json())
+    written = record.to_json()
+    assert written.pop("facts") == json.loads(json.dumps(asdict(Classify().facts)))
+    assert json.dumps(OLD) == json.dumps(written)
     pretrained, base = record.variants
     assert (TrickUse("muon", {"lr": 0.02}),) == pretrained.uses
     assert ("best of study pre", "pending") == (pretrained.starts_from.origin, base.starts_from)
@@ -123,6 +132,11 @@ def test_what_a_plan_did_not_have_yet_is_empty():
     assert record == PlanRecord.of({**LEAST, "also": None, "analysis": None, "notes": None, "baseline": None}, "s")
 
 
+@pytest.mark.parametrize("task", ["mine:train", "import", "gone", {"name": "gone", "count": 3}])
+def test_a_plan_of_a_task_that_is_none_of_ours_is_read_without_it(task):
+    assert TaskFacts() == PlanRecord.of({**LEAST, "task": task}, "s").facts
+
+
 @pytest.mark.parametrize(
     ("damage", "part"),
     [
@@ -130,6 +144,7 @@ def test_what_a_plan_did_not_have_yet_is_empty():
         ({"metric": {"name": "m"}}, "metric.better"),
         ({"metric": {"name": "m", "better": "up"}}, "metric.better"),
         ({"metric": {"name": "m", "better": "lower", "at": 1.5}}, "metric.at"),
+        ({"task": {"count": 3}}, "task"),
         ({"seeds": [0, True]}, "seeds[1]"),
         ({"rows": {}}, "rows"),
         ({"rows": [{"design": "d", "variant": "v", "compared_with": None}]}, "rows[0].differs"),

@@ -12,12 +12,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError, StudyError
-from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, TrickLevel, TrickUse
+from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, TaskUse, TrickLevel, TrickUse
 from ablate.registry import Registry
 from ablate.study.cells import configuration, patched
 from ablate.study.file import load, parse, schema, starter, task_of
 from ablate.text import one_of
 from ablate.training.recipe import OPTIMIZERS
+from ablate.training.task import resolve
 
 HERE = Path(__file__).parents[1]
 
@@ -60,7 +61,7 @@ BASE = "base: {epochs: 2}\ntricks:\n  bn: {set: {model.norm: batch}}\n"
 def settings_of_classify():
     """What `base:` may hold, as the task says it."""
     with pytest.raises(ConfigError) as caught:
-        task_of("classify").complete({"?": 1}, (), Registry())
+        resolve(TaskUse("classify"), Registry()).complete({"?": 1}, (), Registry())
     return re.search(r"it has (.*?)\.", str(caught.value))[1]
 
 
@@ -82,7 +83,7 @@ def told_of_file(path):
 
 def test_the_example_of_the_documentation_means_what_it_says():
     asked = parse(EXAMPLE, "studies/x.yaml", folder=Path("studies"))
-    assert (asked.name, asked.path, asked.task) == ("batchnorm", "studies/x.yaml", "classify")
+    assert (asked.name, asked.path, asked.task) == ("batchnorm", "studies/x.yaml", TaskUse("classify"))
     assert asked.question == "Does batch norm help a small VGG, and does it still help next to dropout?"
     assert asked.base["optimizer"] == {"name": "sgd", "lr": 0.1, "momentum": 0.9}
     assert [(t.name, t.label, t.category) for t in asked.tricks] == [
@@ -372,8 +373,10 @@ def test_a_function_that_its_module_lacks_is_told_the_nearest(tmp_path):
 
 
 def test_a_task_that_does_not_exist_is_told_the_nearest():
-    with pytest.raises(ConfigError, match=r"no task is called 'clasify'.* Did you mean 'classify'"):
-        task_of("clasify")
+    assert told("task: clasify\nmetric: acc\ntricks: {t: {set: {a: 2}}}\n") == [
+        "s.yaml:1:7: task: no task is called 'clasify'; there is classify. Did you mean 'classify'? "
+        "A function is written package.module:function."
+    ]
 
 
 def test_private_plugins_are_found_beside_the_study(tmp_path):

@@ -12,7 +12,7 @@ from plans import bare
 from rich.console import Console
 
 from ablate.pool import host
-from ablate.records import Metric
+from ablate.records import Metric, TaskFacts, TaskUse
 from ablate.runs import progress
 from ablate.runs.progress import moment
 from ablate.store.store import Store
@@ -21,7 +21,8 @@ from ablate.terminal import live
 from ablate.terminal.live import drawn, watch
 
 PLAN = bare(
-    task="classify",
+    task=TaskUse("classify"),
+    facts=TaskFacts(epochs="epochs"),
     metric=Metric("acc"),
     seeds=(0, 1),
     variants=tuple(VariantRecord(name=name, tricks=(), config={"epochs": 10}) for name in ("full", "full-a")),

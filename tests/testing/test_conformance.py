@@ -117,13 +117,6 @@ class Bad(Design):
 """,
     },
     "tasks": {
-        "`code` is empty": """
-class Bad(Task):
-    def complete(self, config, tricks, registry):
-        return Completed(config, config, (), {})
-    def execute(self, run):
-        return {"loss": 0.0}
-""",
         "completing twice gives two configurations": """
 class Bad(Task):
     def complete(self, config, tricks, registry):

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from ablate.errors import AblateError
+from ablate.records import TaskUse
 from ablate.registry import PRIVATE, Registry
 from ablate.terminal import cli
 from ablate.testing.skeletons import KINDS, write
 from ablate.testing.suite import cases
+from ablate.training.task import resolve
 
 STUDY = """
 plugins: [plugins]
@@ -27,7 +29,6 @@ ITS_OWN_TASK = """
 plugins: [plugins]
 task: my_task
 base: {steps: 10}
-metric: {name: loss, better: lower}
 tricks:
   fast: {set: {rate: 0.6}}
   long: {set: {steps: 30}}
@@ -79,10 +80,14 @@ def test_a_study_of_nothing_but_skeletons_runs(tmp_path, text, row):
 
 def test_an_edited_task_gets_another_key(tmp_path):
     path, _ = write("task", "my_task", tmp_path)
-    task = Registry([tmp_path]).make("tasks", "my_task", {})
-    before = task.complete({}, (), Registry([tmp_path])).code
+
+    def code():
+        registry = Registry([tmp_path])
+        return resolve(TaskUse("my_task"), registry).completed({}, (), registry).code
+
+    before = code()
     path.write_text(path.read_text().replace("0.05", "0.5"))
-    assert before != task.complete({}, (), Registry([tmp_path])).code
+    assert before != code()
 
 
 def test_a_skeleton_replaces_nothing_and_takes_no_name_of_ablates_own(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ablate.errors import PausedError
-from ablate.records import RunSpec, TrickUse
+from ablate.records import RunSpec, TaskUse, TrickUse
 from ablate.registry import Registry
 from ablate.store.store import Store
 from ablate.testing.training import TINY, base_for
@@ -34,7 +34,7 @@ def run_of(folder, base=BASE, tricks=()):
     torch.set_num_threads(1)
     folder.mkdir(exist_ok=True)
     done = CLASSIFY.complete(base, tricks, Registry())
-    spec = RunSpec("", "classify", done.config, done.tricks, 0, 1, str(folder), "", metric="dev_accuracy")
+    spec = RunSpec("", TaskUse.of("classify"), done.config, done.tricks, 0, 1, str(folder), "", metric="dev_accuracy")
     return Run(spec, Registry())
 
 

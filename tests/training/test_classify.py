@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ablate.errors import AblateError, ChangedError, ConfigError
-from ablate.records import RunSpec, TrickUse
+from ablate.records import RunSpec, TaskUse, TrickUse
 from ablate.registry import Registry
 from ablate.testing.training import TINY, base_for, trained
 from ablate.training import checkpoint, trainer
@@ -26,7 +26,9 @@ def complete(config, tricks=(), registry=None):
 def run_of(folder, config, tricks=(), metric="dev_accuracy"):
     torch.set_num_threads(1)
     done = complete(config, tricks)
-    return Run(RunSpec("", "classify", done.config, done.tricks, 0, 1, str(folder), "", metric=metric), Registry())
+    return Run(
+        RunSpec("", TaskUse.of("classify"), done.config, done.tricks, 0, 1, str(folder), "", metric=metric), Registry()
+    )
 
 
 def canary(config, tricks=(), folder="."):

@@ -3,8 +3,9 @@
 import pytest
 
 from ablate.errors import ConfigError
+from ablate.records import TaskUse
 from ablate.registry import Registry
-from ablate.training.tasks.function import FunctionTask
+from ablate.training.task import resolve
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def folder(tmp_path):
 
 
 def task(folder, target="mine:train"):
-    return FunctionTask(target, (str(folder),))
+    return resolve(TaskUse("function", {"target": target}), Registry(), (str(folder),))
 
 
 def test_every_file_of_the_users_that_the_task_imports_is_a_source_and_no_other(folder):
@@ -53,8 +54,8 @@ def test_the_folder_that_a_task_lies_in_is_no_part_of_its_code(folder, tmp_path_
     [
         ("mien:train", "there is no module 'mien'.*Did you mean 'mine'?"),
         ("mine:trian", "defines no 'trian'. Did you mean 'train'?"),
-        ("mine:tr ain", "must be `classify` or `package.module:function`"),
-        ("../mine:train", "must be `classify` or `package.module:function`"),
+        ("mine:tr ain", "must be a task.s name or `package.module:function`"),
+        ("../mine:train", "must be a task.s name or `package.module:function`"),
     ],
 )
 def test_a_task_that_does_not_exist_is_named_with_the_nearest_one(folder, target, message):
@@ -69,7 +70,7 @@ def test_a_module_that_does_not_parse_is_named_with_its_line(folder):
 
 
 def code_of(target, folder):
-    return dict(FunctionTask(target, (str(folder),)).complete({}, [], Registry()).code["task"])
+    return dict(resolve(TaskUse.of(target), Registry(), (str(folder),)).complete({}, [], Registry()).code["task"])
 
 
 def test_modules_of_a_package_elsewhere_on_the_path_are_part_of_the_code(tmp_path, monkeypatch):

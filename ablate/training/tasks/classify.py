@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, PluginError
 from ablate.identity import sha256_file
-from ablate.records import Better, Json, Parent, Start, TrickUse
+from ablate.records import Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.dataset import warnings
 from ablate.training.recipe import Init, Recipe, changes, filled_in, parse, plain
@@ -49,14 +49,17 @@ class Classify(Task):
     )
     """Whatever a training would import later. torch._dynamo: an optimizer imports it at its first step (2.2 CPU s)."""
 
-    metrics: ClassVar[Mapping[str, Better]] = {
-        "dev_accuracy": "higher",
-        "dev_loss": "lower",
-        "train_loss": "lower",
-        "train_seconds": "lower",
-        "parameters": "lower",
-        "peak_mib": "lower",
+    metrics: ClassVar[Mapping[str, Meaning]] = {
+        "dev_accuracy": Meaning("higher", "%", dev=True),
+        "dev_loss": Meaning("lower", dev=True),
+        "train_loss": Meaning("lower"),
+        "train_seconds": Meaning("lower", "s"),
+        "parameters": Meaning("lower"),
+        "peak_mib": Meaning("lower", "MiB"),
     }
+    epochs: ClassVar[str] = "epochs"
+    pairs: ClassVar[bool] = True
+    loop: ClassVar[str] = "ablate/training/trainer.py"
     has_canary: ClassVar[bool] = True
 
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
@@ -140,7 +143,7 @@ class Classify(Task):
         so_far = checkpoints.resume(training)
         yield from so_far.history
         by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
-        sign = 1 if self.metrics[by] == "higher" else -1
+        sign = 1 if self.metrics[by].better == "higher" else -1
         for epoch in trainer.train(training, len(so_far.history)):
             if not so_far.best or sign * epoch.values[by] > so_far.best_value:
                 so_far.best_value, so_far.best = sign * epoch.values[by], checkpoint.state_of(epoch.model)

@@ -18,6 +18,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 from ablate.errors import ConfigError
 from ablate.identity import sha256_file
@@ -30,10 +31,11 @@ from ablate.training.task import Completed, Function, Run, Task, Values
 
 @dataclass(frozen=True)
 class FunctionTask(Task):
-    """target: `package.module:function`. path: folders in which its module is looked for first."""
+    """target: `package.module:function`. Its module is looked for in `folders` first."""
+
+    free_form: ClassVar[bool] = True
 
     target: str
-    path: tuple[str, ...] = ()
 
     @property
     def module(self) -> str:
@@ -69,12 +71,12 @@ class FunctionTask(Task):
     def _hashes(self) -> dict[str, str]:
         start = self._file()
         _check_function(start, self.function, self.target)
-        return {str(path): sha256_file(path) for path in sorted(closure(start, [Path(p) for p in self.path]))}
+        return {str(path): sha256_file(path) for path in sorted(closure(start, [Path(p) for p in self.folders]))}
 
     def _file(self) -> Path:
         if not self.function.isidentifier() or not all(part.isidentifier() for part in self.module.split(".")):
-            raise ConfigError([("task", f"is {self.target!r}; it must be `classify` or `package.module:function`.")])
-        for folder in self.path:
+            raise ConfigError([("task", f"is {self.target!r}; it must be a task's name or `package.module:function`.")])
+        for folder in self.folders:
             found = module_file(self.module, Path(folder))
             if found:
                 return found
@@ -83,8 +85,8 @@ class FunctionTask(Task):
         except (ImportError, ValueError):
             spec = None
         if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-            near = sorted({p.stem for folder in self.path for p in Path(folder).glob("*.py")})
-            places = one_of(dict.fromkeys(self.path)) or "sys.path"
+            near = sorted({p.stem for folder in self.folders for p in Path(folder).glob("*.py")})
+            places = one_of(dict.fromkeys(self.folders)) or "sys.path"
             hint = did_you_mean(self.module, near)
             raise ConfigError([("task", f"there is no module {self.module!r} in {places} or installed.{hint}")])
         return Path(spec.origin).resolve()
@@ -99,6 +101,9 @@ class FunctionTask(Task):
         return self._load()(run.config, run)
 
     def _load(self) -> Function:
+        # Only now, when ablate and torch are imported: a random.py beside a study is the task's own, not torch's.
+        if sys.path[: len(self.folders)] != list(self.folders):  # a child inherits them from its server
+            sys.path[:0] = self.folders
         function: Function = getattr(importlib.import_module(self.module), self.function)
         return function
 
