@@ -1,4 +1,4 @@
-"""The contract of a report: sections of plain blocks, which reports/html.py and its siblings turn into files.
+"""The contract of a report: sections of plain blocks, which the files of `formats/` turn into what is read.
 
 A document holds text, names and numbers as they are; every format escapes them in one place. It knows no syntax and
 computes no statistic (report.py makes one from results, prose.py from an author's own Markdown).
@@ -6,10 +6,14 @@ computes no statistic (report.py makes one from results, prose.py from an author
 
 from __future__ import annotations
 
+from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
+from ablate.errors import AblateError
 from ablate.figures.figure import Scene
+from ablate.registry import Plugin
 from ablate.tables.table import TableData, ViewData
 
 # ---------------------------------------------------------------------------------------------------------------- text
@@ -132,3 +136,23 @@ class Document:
     def section(self, key: str) -> Section:
         """The section called `key`; KeyError where there is none."""
         return {section.key: section for section in self.sections}[key]
+
+
+# ------------------------------------------------------------------------------------------------------------- formats
+
+
+class ReportFormat(Plugin):
+    """One format of reports. ending: of its file. effects: the most rows that it has room for in the figure of them."""
+
+    ending: ClassVar[str]
+    effects: ClassVar[int] = 60
+
+    @abstractmethod
+    def files(self, document: Document, name: str) -> Mapping[str, bytes]:
+        """The report, and what lies beside it, by file name. name: of the report. Equal documents give equal bytes, and
+        nothing in a study can inject markup."""
+
+    def paragraph(self, text: str) -> str:
+        """`text` alone, for another document of this format. AblateError where it is no format of texts."""
+        del text
+        raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")

@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import chain, groupby
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from ablate.errors import AblateError
 from ablate.records import Better, Json, Row
@@ -133,7 +133,9 @@ class TableOptions:
 
 
 class Format(Plugin):
-    """One output format."""
+    """One output format. endings: of files that hold a table in it."""
+
+    endings: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:

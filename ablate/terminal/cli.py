@@ -85,7 +85,7 @@ ORDER = (
     "migrate",
     "help",
 )
-"""As a person meets them; `ablate --help` lists them so."""
+"""As a person meets them; `ablate --help` lists them so, and after them those of new files."""
 
 
 def _commands() -> list[typer.models.CommandInfo]:
@@ -93,7 +93,7 @@ def _commands() -> list[typer.models.CommandInfo]:
     found = []
     for _, name, _ in pkgutil.iter_modules([str(Path(__file__).parent / "commands")]):
         found += importlib.import_module(f"ablate.terminal.commands.{name}").app.registered_commands
-    return sorted(found, key=lambda command: ORDER.index(_name(command)))
+    return sorted(found, key=lambda command: (*ORDER, _name(command)).index(_name(command)))
 
 
 def _name(command: typer.models.CommandInfo) -> str:

@@ -252,7 +252,7 @@ def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, 
 
 # ---------------------------------------------------------------------------------------------------------------- files
 
-FORMATS = {"html": report_html, "md": markdown, "tex": latex, "pdf": report_pdf}
+FORMATS = {"html": report_html.Html(), "md": markdown.Markdown(), "tex": latex.Latex(), "pdf": report_pdf.Pdf()}
 
 
 @pytest.mark.parametrize("ending", FORMATS)
@@ -306,7 +306,7 @@ def test_a_page_of_a_long_list_stays_usable():
 
 
 def test_markdown_refers_to_the_figures_beside_it(made):
-    files = markdown.files(report.document(made), "my report.md")
+    files = markdown.Markdown().files(report.document(made), "my report.md")
     assert {"my report.md", "my report-best_variant.svg", "my report-effects.svg"} == set(files)
     assert "(my%20report-effects.svg)" in files["my report.md"].decode()
 
@@ -317,7 +317,7 @@ def pages(pdf):
 
 def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_path, made):
     notes = author.parse("A paragraph of an author's own. " * 90)
-    (pdf,) = report_pdf.files(report.document(made, notes), "r.pdf").values()
+    (pdf,) = report_pdf.Pdf().files(report.document(made, notes), "r.pdf").values()
     assert 2 == pages(pdf)
     setter = report_pdf.Setter(report.document(made, notes), tmp_path)
     layout = report_pdf.fitting(setter.length)
@@ -329,7 +329,7 @@ def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_pa
 def test_notes_that_leave_no_room_are_refused_with_how_much_is_too_much(made):
     notes = author.parse("word " * 4000)
     with pytest.raises(AblateError, match=r"takes \d\.\d pages, and it may have 2.* 4000 words are about \d+ too many"):
-        report_pdf.files(report.document(made, notes), "r.pdf")
+        report_pdf.Pdf().files(report.document(made, notes), "r.pdf")
 
 
 def test_what_was_not_needed_to_fit_is_taken_back():
@@ -418,7 +418,7 @@ def test_the_latex_compiles_with_hostile_names(tmp_path, made):
     notes = author.parse(
         "**x** `\\end{document}` [l](https://e.org/a_b%20c#d)\n\n```\n\\end{verbatim} # $ _\n  x\n```\n"
     )
-    for name, data in latex.files(report.document(made, notes), "r.tex").items():
+    for name, data in latex.Latex().files(report.document(made, notes), "r.tex").items():
         (tmp_path / name).write_bytes(data)
     words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "r.tex"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, errors="replace")
@@ -476,7 +476,7 @@ def test_200_variants_of_10_seeds_make_a_page_that_unfolds_and_a_pdf_of_two_page
     page = report_html.page(report.document(found))
     assert "<summary>169 more</summary>" in page
     assert 'class="scroll tall"' in page
-    (pdf,) = report_pdf.files(report.document(found, rows=24), "r.pdf").values()
+    (pdf,) = report_pdf.Pdf().files(report.document(found, rows=24), "r.pdf").values()
     assert 2 == pages(pdf)
 
 

@@ -60,7 +60,7 @@ def test_mistakes_are_messages(ablate, tmp_path):
     (tmp_path / "demo.bin.md").write_bytes(b"\xff\xfe")
     for words, said in (
         (("--check", "demo.md"), "demo.md cannot be read: No such file or directory."),
-        (("--check", "demo.txt"), "the ending of demo.txt says no format; it may be .md, .tex,"),
+        (("--check", "demo.txt"), "the ending of demo.txt says no format; it may be .csv, .html,"),
         (("--check", "demo.bin.md"), "demo.bin.md is not UTF-8 text (byte 0)"),
         (("--check", "demo.md", "-o", "x.md"), "--check writes nothing"),
         (("--columns", "variant,ac"), "no column is called 'ac'; there is variant, vs, mixup, n, acc"),

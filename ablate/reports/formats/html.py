@@ -11,6 +11,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ablate.figures import paper, screen
 from ablate.registry import Registry
@@ -23,6 +25,7 @@ from ablate.reports.document import (
     Line,
     Paragraph,
     Picture,
+    ReportFormat,
     Section,
     Span,
     Table,
@@ -37,9 +40,19 @@ LONG = 40
 """A table of more rows scrolls in its own box, its header in view."""
 
 
-def files(document: Document, name: str) -> dict[str, bytes]:
-    """The report as one file. Equal documents give equal bytes."""
-    return {name: page(document).encode("utf-8")}
+@dataclass(frozen=True)
+class Html(ReportFormat):
+    """One page that a browser shows without network."""
+
+    ending: ClassVar[str] = ".html"
+
+    def files(self, document: Document, name: str) -> dict[str, bytes]:
+        """The report as one file. Equal documents give equal bytes."""
+        return {name: page(document).encode("utf-8")}
+
+    def paragraph(self, text: str) -> str:
+        table: Format = Registry().make("tables", "html", {})
+        return table.text(text)
 
 
 def page(document: Document) -> str:

@@ -7,8 +7,9 @@ Tables shrink to the width of the page, and long ones go on in further tables.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import PurePath
+from typing import ClassVar
 from urllib.parse import quote
 
 from ablate.figures import paper
@@ -22,6 +23,7 @@ from ablate.reports.document import (
     Line,
     Paragraph,
     Picture,
+    ReportFormat,
     Section,
     Span,
     Table,
@@ -33,18 +35,28 @@ ROWS = 40
 """Rows of one table; LaTeX cannot break a floating one."""
 
 
-def files(document: Document, name: str) -> dict[str, bytes]:
-    """The report and its figures, by the names of their files. Equal documents give equal bytes."""
-    stem = PurePath(name).stem
-    drawings: dict[str, bytes] = {}
-    table: Format = Registry().make("tables", "latex", {})
-    parts = [part for section in document.sections for part in _section(section, stem, table, drawings)]
-    text = _DOCUMENT % {
-        "title": table.text(document.title),
-        "subtitle": table.text(document.subtitle),
-        "body": "\n\n".join(parts),
-    }
-    return {name: text.encode("utf-8"), **drawings}
+@dataclass(frozen=True)
+class Latex(ReportFormat):
+    """A document and its figures beside it."""
+
+    ending: ClassVar[str] = ".tex"
+
+    def files(self, document: Document, name: str) -> dict[str, bytes]:
+        """The report and its figures, by the names of their files. Equal documents give equal bytes."""
+        stem = PurePath(name).stem
+        drawings: dict[str, bytes] = {}
+        table: Format = Registry().make("tables", "latex", {})
+        parts = [part for section in document.sections for part in _section(section, stem, table, drawings)]
+        text = _DOCUMENT % {
+            "title": table.text(document.title),
+            "subtitle": table.text(document.subtitle),
+            "body": "\n\n".join(parts),
+        }
+        return {name: text.encode("utf-8"), **drawings}
+
+    def paragraph(self, text: str) -> str:
+        table: Format = Registry().make("tables", "latex", {})
+        return table.text(text)
 
 
 def _section(section: Section, stem: str, table: Format, drawings: dict[str, bytes]) -> Iterator[str]:

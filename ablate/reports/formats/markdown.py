@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import PurePath
+from typing import ClassVar
 
 from ablate.figures import paper
 from ablate.registry import Registry
@@ -16,6 +18,7 @@ from ablate.reports.document import (
     Line,
     Paragraph,
     Picture,
+    ReportFormat,
     Section,
     Span,
     Table,
@@ -24,15 +27,25 @@ from ablate.reports.document import (
 from ablate.tables.table import Format, TableOptions
 
 
-def files(document: Document, name: str) -> dict[str, bytes]:
-    """The report and its figures, by the names of their files. Equal documents give equal bytes."""
-    stem = PurePath(name).stem
-    drawings: dict[str, bytes] = {}
-    table = Registry().make("tables", "markdown", {})
-    parts = [f"# {table.text(document.title)}", table.text(document.subtitle)]
-    for section in document.sections:
-        parts += _section(section, stem, table, drawings)
-    return {name: ("\n\n".join(parts) + "\n").encode("utf-8"), **drawings}
+@dataclass(frozen=True)
+class Markdown(ReportFormat):
+    """A text and its figures beside it."""
+
+    ending: ClassVar[str] = ".md"
+
+    def files(self, document: Document, name: str) -> dict[str, bytes]:
+        """The report and its figures, by the names of their files. Equal documents give equal bytes."""
+        stem = PurePath(name).stem
+        drawings: dict[str, bytes] = {}
+        table = Registry().make("tables", "markdown", {})
+        parts = [f"# {table.text(document.title)}", table.text(document.subtitle)]
+        for section in document.sections:
+            parts += _section(section, stem, table, drawings)
+        return {name: ("\n\n".join(parts) + "\n").encode("utf-8"), **drawings}
+
+    def paragraph(self, text: str) -> str:
+        table: Format = Registry().make("tables", "markdown", {})
+        return table.text(text)
 
 
 def _section(section: Section, stem: str, table: Format, drawings: dict[str, bytes]) -> Iterator[str]:

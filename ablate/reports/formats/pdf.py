@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import typst
 
@@ -31,6 +31,7 @@ from ablate.reports.document import (
     Line,
     Paragraph,
     Picture,
+    ReportFormat,
     Span,
     Table,
     Terms,
@@ -115,14 +116,21 @@ def fitting(length: Callable[[Layout], float]) -> Layout | None:
     return layout_of(taken)
 
 
-def files(document: Document, name: str) -> dict[str, bytes]:
-    """The report as one PDF. AblateError where the author's notes leave no room for two pages."""
-    with tempfile.TemporaryDirectory() as folder:
-        setter = Setter(document, Path(folder))
-        layout = fitting(setter.length)
-        if layout is None:
-            raise AblateError(_too_long(setter))
-        return {name: setter.pdf(layout)}
+@dataclass(frozen=True)
+class Pdf(ReportFormat):
+    """Two pages at most, set by Typst."""
+
+    ending: ClassVar[str] = ".pdf"
+    effects: ClassVar[int] = 24  # the figure has one column there
+
+    def files(self, document: Document, name: str) -> dict[str, bytes]:
+        """The report as one PDF. AblateError where the author's notes leave no room for two pages."""
+        with tempfile.TemporaryDirectory() as folder:
+            setter = Setter(document, Path(folder))
+            layout = fitting(setter.length)
+            if layout is None:
+                raise AblateError(_too_long(setter))
+            return {name: setter.pdf(layout)}
 
 
 def _too_long(setter: Setter) -> str:

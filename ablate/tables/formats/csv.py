@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from ablate.tables.table import Format, TableData, TableOptions, ViewData, named, records
 
@@ -18,6 +18,8 @@ from ablate.tables.table import Format, TableData, TableOptions, ViewData, named
 @dataclass(frozen=True)
 class Csv(Format):
     """The rows of `table --format json`, `also` spread over a column for each mean and std."""
+
+    endings: ClassVar[tuple[str, ...]] = (".csv",)
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         every = records(data)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape as _escape
+from typing import ClassVar
 
 from ablate.tables.grid import Entry, Grid, Group, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
@@ -42,6 +43,8 @@ td.number {{ white-space: nowrap; }}
 @dataclass(frozen=True)
 class Html(Format):
     """A table element and a list of notes."""
+
+    endings: ClassVar[tuple[str, ...]] = (".html", ".htm")
 
     def text(self, text: str) -> str:
         return escape(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ablate.errors import AblateError
 from ablate.tables.table import Format, TableData, TableOptions, ViewData, as_json
@@ -12,6 +13,8 @@ from ablate.tables.table import Format, TableData, TableOptions, ViewData, as_js
 @dataclass(frozen=True)
 class Json(Format):
     """The machine-readable twin of the table."""
+
+    endings: ClassVar[tuple[str, ...]] = (".json",)
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         if options.columns:  # digits and captions mean nothing here, but a program that asks for columns is mistaken

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ablate.tables.grid import Entry, Grid, Group, Over, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
@@ -59,6 +60,8 @@ MOST_IN_A_LINE = 14
 @dataclass(frozen=True)
 class Latex(Format):
     """A floating table: caption, label, booktabs rules, numbers aligned at their points, notes below."""
+
+    endings: ClassVar[tuple[str, ...]] = (".tex",)
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from tabulate import tabulate
 
@@ -21,6 +22,8 @@ _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 @dataclass(frozen=True)
 class Markdown(Format):
     """A pipe table per design and the notes as a list."""
+
+    endings: ClassVar[tuple[str, ...]] = (".md",)
 
     def text(self, text: str) -> str:
         return escape(text)

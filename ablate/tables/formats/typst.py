@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ablate.tables.grid import Entry, Grid, Group, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
@@ -20,6 +21,8 @@ _DOCUMENT = """#set page(paper: "a4", flipped: true, margin: 15mm)
 @dataclass(frozen=True)
 class Typst(Format):
     """A figure of kind table, with rules as booktabs draws them."""
+
+    endings: ClassVar[tuple[str, ...]] = (".typ",)
 
     def text(self, text: str) -> str:
         return literal(text)

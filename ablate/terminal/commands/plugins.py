@@ -10,7 +10,7 @@ import typer
 from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import in_words
 
-LISTED = ("tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "studies")
+LISTED = ("tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "reports", "studies")
 
 app = typer.Typer()
 

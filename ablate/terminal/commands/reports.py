@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablate.errors import AblateError
+from ablate.registry import Registry
 from ablate.terminal.options import StudyArgument, Terminal, kind_of
 
-ENDINGS = {"html": ".html", "pdf": ".pdf", "latex": ".tex", "markdown": ".md"}
-"""Each format and its file's ending. The module that makes it is reports/NAME.py."""
-
-PDF_ROWS = 24
-"""Rows of the figure of effects on paper, where it has one column."""
+if TYPE_CHECKING:
+    from ablate.reports.document import ReportFormat
 
 app = typer.Typer()
 
@@ -26,7 +22,9 @@ def report(
     study: StudyArgument = None,
     format_: Annotated[
         str | None,
-        typer.Option("--format", "-f", metavar="html|pdf|latex|markdown", help="Without -o. [default: html]"),
+        typer.Option(
+            "--format", "-f", metavar="|".join(Registry().names("reports")), help="Without -o. [default: html]"
+        ),
     ] = None,
     output: Annotated[
         Path | None,
@@ -53,9 +51,12 @@ def report(
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
-    kind = kind_of(output, format_, ENDINGS, "html")
-    if methods and kind == "pdf":
-        raise AblateError("--methods is a paragraph of text: as markdown, latex or html, or without --format as it is.")
+    shelf = Registry()
+    formats: dict[str, ReportFormat] = {name: shelf.make("reports", name, {}) for name in shelf.names("reports")}
+    chosen = formats[kind_of(output, format_, {name: one.ending for name, one in formats.items()}, "html")]
+    bare = format_ is None and output is None
+    if methods and not bare:
+        chosen.paragraph("")  # a format that has none says so before anything is read
     own = author.read(notes) if notes is not None else ()
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study).name
@@ -63,17 +64,9 @@ def report(
         folder = store.folder / folder_name(name)
     if methods:
         text = report.methods_text(material)
-        terminal.write(f"{text if format_ is None and output is None else _marked_up(text, kind)}\n", output)
+        terminal.write(f"{text if bare else chosen.paragraph(text)}\n", output)
         return
-    document = report.document(material, own, *([PDF_ROWS] if kind == "pdf" else []))
-    output = output or folder / f"report{ENDINGS[kind]}"
-    for file, content in import_module(f"ablate.reports.formats.{kind}").files(document, output.name).items():
+    document = report.document(material, own, chosen.effects)
+    output = output or folder / f"report{chosen.ending}"
+    for file, content in chosen.files(document, output.name).items():
         terminal.write(content, output.parent / file)
-
-
-def _marked_up(text: str, kind: str) -> str:
-    """`text` as that format writes it."""
-    from ablate.registry import Registry
-
-    made: str = Registry().make("tables", kind, {}).text(text)
-    return made

@@ -16,12 +16,6 @@ from ablate.text import one_of
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
 
-FORMATS = {
-    ".md": "markdown", ".tex": "latex", ".html": "html", ".htm": "html", ".csv": "csv", ".json": "json",
-    ".typ": "typst",
-}  # fmt: skip
-"""What a file's ending says of the table in it."""
-
 app = typer.Typer()
 
 
@@ -111,10 +105,14 @@ def _listed(columns: str | None) -> tuple[str, ...]:
 
 
 def _format_of(file: Path | None, *, must: bool) -> str:
-    known = FORMATS.get(file.suffix.lower()) if file is not None else None
+    from ablate.registry import Registry
+
+    shelf = Registry()
+    endings = {ending: name for name in shelf.names("tables") for ending in shelf.make("tables", name, {}).endings}
+    known = endings.get(file.suffix.lower()) if file is not None else None
     if must and known is None:
         raise AblateError(
-            f"the ending of {file} says no format; it may be {one_of(FORMATS)}, or give --format.",
+            f"the ending of {file} says no format; it may be {one_of(endings)}, or give --format.",
             page="figures-and-reports",
         )
     return known or "markdown"
