@@ -53,7 +53,7 @@ def run_key(
     the data fingerprint. code: a version for each part of ablate that the run uses, a source hash for private parts.
     parent: the key of the run it starts from.
     """
-    asked = {
+    content = {
         "key_version": KEY_VERSION,
         "task": task,
         "config": config,
@@ -64,5 +64,5 @@ def run_key(
         "code": code,
     }
     if parent is not None:
-        asked["parent"] = parent
-    return sha256(canonical_json(asked))
+        content["parent"] = parent
+    return sha256(canonical_json(content))

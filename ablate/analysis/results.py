@@ -72,11 +72,11 @@ def load(store: Reader, study: str | None = None) -> Results:
     stored = store.find(study)
     record = stored.record
     names = [variant.name for variant in record.variants]
-    known = set(names)
-    cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in known)
+    planned = set(names)
+    cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in planned)
     seeds, metric, also = _seeds(record, cells), record.metric, record.also
     values = _values(store, stored.name, metric, list(also), names, seeds)
-    attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in known]
+    attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in planned]
     measured = Measured(
         variants=tuple(names),
         tricks=tuple(variant.tricks for variant in record.variants),
@@ -120,8 +120,8 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
     for cell in ours:
         keys.setdefault(cell.variant, []).append(cell.run)
     compared = [(a.variant, a.compared_with, a.differs) for a in measured.asked if a.compared_with is not None]
-    asked = tuned.asked_rows(entries, compared)
-    pairs = {(a.variant, a.compared_with) for a in asked if a.compared_with is not None}
+    rows_asked = tuned.asked_rows(entries, compared)
+    pairs = {(a.variant, a.compared_with) for a in rows_asked if a.compared_with is not None}
     return replace(
         measured,
         variants=tuple(names),
@@ -130,7 +130,7 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
         values=values,
         planned=tuple(_planned(names, ours)),
         failures=tuple(_failures(names, seeds, ours, values[measured.metric.name])),
-        asked=asked,
+        asked=rows_asked,
         analysis={},
         looks=(),
         inert=frozenset((one, other) for one, other in pairs if keys.get(one) == keys.get(other)),
@@ -228,14 +228,14 @@ def _failures(
 ) -> list[dict[str, int]]:
     """Of each variant, reason -> runs that failed. A run that is done without the metric counts as `no value`."""
     row, column = _index(variants), _index(seeds)
-    found: list[Counter[str]] = [Counter() for _ in variants]
+    reasons: list[Counter[str]] = [Counter() for _ in variants]
     for cell in cells:
         i = row[cell.variant]
         if cell.state == "failed":
-            found[i][cell.reason or "error"] += 1
+            reasons[i][cell.reason or "error"] += 1
         elif cell.state == "done" and np.isnan(values[i, column[cell.seed]]):
-            found[i][NO_VALUE] += 1
-    return [dict(sorted(counts.items())) for counts in found]
+            reasons[i][NO_VALUE] += 1
+    return [dict(sorted(counts.items())) for counts in reasons]
 
 
 # ------------------------------------------------------------------------------------------------- inert and provenance
@@ -243,23 +243,23 @@ def _failures(
 
 def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None], float]]:
     """Everything that each counted run logged, by metric and step (None: at the end)."""
-    found: dict[Point, dict[tuple[str, int | None], float]] = {}
+    logged: dict[Point, dict[tuple[str, int | None], float]] = {}
     for variant, seed, name, value in store.values(study, None):
         if name not in COSTS:
-            found.setdefault((variant, seed), {})[name, None] = value
+            logged.setdefault((variant, seed), {})[name, None] = value
     for variant, seed, name, step, value in store.curve_values(study, None):
         if name not in COSTS:
-            found.setdefault((variant, seed), {})[name, step] = value
-    return found
+            logged.setdefault((variant, seed), {})[name, step] = value
+    return logged
 
 
 def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
-    found: dict[str, Counter[str]] = {kind: Counter() for kind in PROVENANCE}
+    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in PROVENANCE}
     for attempt in attempts:
-        for kind, counts in found.items():
+        for kind, counts in kinds.items():
             value = attempt.provenance.get(kind)
             counts["unknown" if value is None else str(value)] += 1
-    return {kind: dict(sorted(counts.items())) for kind, counts in found.items()}
+    return {kind: dict(sorted(counts.items())) for kind, counts in kinds.items()}
 
 
 def _reruns(attempts: Sequence[StoredAttempt]) -> tuple[Mapping[str, Json], ...]:
@@ -275,7 +275,7 @@ def _looks(
     over = np.ones((len(row), len(column)), dtype=bool)
     for cell in cells:
         over[row[cell.variant], column[cell.seed]] = cell.state in ("done", "failed")
-    found = []
+    looks = []
     for n in measured.analysis.get("looks") or ():
         seeds = measured.seeds[:n]
         here = [cell for cell in cells if cell.seed in seeds]
@@ -289,8 +289,8 @@ def _looks(
             over=over[:, :n],
         )
         shown, alike = inert(part, attempts, logged)
-        found.append(replace(part, inert=shown, alike=alike))
-    return tuple(found)
+        looks.append(replace(part, inert=shown, alike=alike))
+    return tuple(looks)
 
 
 def _saved(cells: Sequence[StoredCell], measured: Measured) -> frozenset[str]:

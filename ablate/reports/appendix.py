@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 def blocks(
     record: PlanRecord,
     cells: Sequence[StoredCell],
-    asked: Mapping[str, Mapping[str, Json]],
+    configs: Mapping[str, Mapping[str, Json]],
     provenance: Mapping[str, Mapping[str, int]],
     best: str | None,
 ) -> tuple[Block, ...]:
-    """best: the variant whose run is named as the one to verify. asked: of each run what it was asked, by key."""
+    """best: the variant whose run is named as the one to verify. configs: of each run what it was asked, by key."""
     if record.imported is not None:
         return _imported(record.study, record.imported)
     example = best or (cells[0].variant if cells else "")
     seeds = seeds_in_words(record.seeds).removeprefix("seeds ").removeprefix("seed ")
-    facts = [("seeds", line(seeds)), *_fingerprints(asked, provenance)]
+    facts = [("seeds", line(seeds)), *_fingerprints(configs, provenance)]
     return (
         Paragraph(_loop(record)),
         Code(_commands(record, provenance, example)),
@@ -80,26 +80,27 @@ def _option(given: str) -> str:
 
 
 def _fingerprints(
-    asked: Mapping[str, Mapping[str, Json]], provenance: Mapping[str, Mapping[str, int]]
+    configs: Mapping[str, Mapping[str, Json]], provenance: Mapping[str, Mapping[str, int]]
 ) -> Iterable[tuple[str, Line]]:
-    data = sorted({str(run["data"]) for run in asked.values() if run.get("data")})
-    parts = {str(name): version for run in asked.values() for name, version in run.get("code", {}).items()}
-    threads = sorted({str(run["threads"]) for run in asked.values() if run.get("threads")})
+    data = sorted({str(run["data"]) for run in configs.values() if run.get("data")})
+    parts = {str(name): version for run in configs.values() for name, version in run.get("code", {}).items()}
+    threads = sorted({str(run["threads"]) for run in configs.values() if run.get("threads")})
     if data:
         yield "data", line("SHA-256 ", *_listed(map(_short, data)))
     if parts:
         yield "code", line(listed((f"{name} {_version(parts[name])}" for name in sorted(parts)), most=40))
-    if asked:
+    if configs:
         yield (
             "runs",
             line(
-                f"{len(asked)} keys, SHA-256 of their sorted list ", code(_short(sha256(chr(10).join(sorted(asked)))))
+                f"{len(configs)} keys, SHA-256 of their sorted list ",
+                code(_short(sha256(chr(10).join(sorted(configs))))),
             ),
         )
     environment = [
-        f"{what}: {listed(map(_short, known), most=4)}"
+        f"{what}: {listed(map(_short, values), most=4)}"
         for kind, what in _ENVIRONMENT.items()
-        if (known := [value for value in provenance.get(kind, {}) if value != "unknown"])
+        if (values := [value for value in provenance.get(kind, {}) if value != "unknown"])
     ]
     if threads:
         environment.append(f"threads per run: {', '.join(threads)}")
@@ -135,7 +136,7 @@ def _short(value: str) -> str:
 
 def _imported(study: str, imported: ImportRecord) -> tuple[Block, ...]:
     file, sha = re.split(r"[/\\]", imported.file)[-1], imported.sha256
-    said = line(
+    sentence = line(
         "The runs were trained elsewhere and imported from ",
         code(file),
         *(line(", SHA-256 ", code(_short(sha))) if sha else ()),
@@ -143,7 +144,7 @@ def _imported(study: str, imported: ImportRecord) -> tuple[Block, ...]:
     )
     name = shlex.quote(study)
     return (
-        Paragraph(said),
+        Paragraph(sentence),
         Bullets(
             (line("The analysis again: ", code(f"ablate table {name}"), " and ", code(f"ablate report {name}"), "."),)
         ),
@@ -179,10 +180,10 @@ class Paper:
     private: str = ""
 
 
-def papers(asked: Iterable[Mapping[str, Json]], registry: Registry) -> list[Paper]:
+def papers(configs: Iterable[Mapping[str, Json]], registry: Registry) -> list[Paper]:
     """The papers of all parts that these runs (as they were asked) use: models, data, tricks; each part once."""
     parts: dict[tuple[str, str], str] = {}
-    for run in asked:
+    for run in configs:
         for name, version in run.get("code", {}).items():
             kind, _, part = name.partition(":")
             if kind in _SHELVES:

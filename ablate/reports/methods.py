@@ -142,16 +142,16 @@ def _missing(measured: Measured, cells: Sequence[StoredCell], imported: bool) ->
     failed = len({cell.run for cell in cells if cell.state == "failed"})
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
     valueless = sum(counts.get(results.NO_VALUE, 0) for counts in measured.failures)
-    said = []
+    sentences = []
     if failed:
-        said.append(f"{failed} run{'s' * (failed > 1)} failed and {_enter(failed)} no mean, interval or test.")
+        sentences.append(f"{failed} run{'s' * (failed > 1)} failed and {_enter(failed)} no mean, interval or test.")
     if valueless:
-        said.append(
+        sentences.append(
             f"{valueless} run{'s' * (valueless > 1)} lacked {measured.metric.name} and {_enter(valueless)} none either."
         )
     if todo:
-        said.append(f"{todo} run{'s' * (todo > 1)} had not been made when this was written.")
-    return said or ["No run failed or was left out."] * (not imported)
+        sentences.append(f"{todo} run{'s' * (todo > 1)} had not been made when this was written.")
+    return sentences or ["No run failed or was left out."] * (not imported)
 
 
 def _enter(count: int) -> str:
@@ -159,12 +159,12 @@ def _enter(count: int) -> str:
 
 
 def _plan(record: PlanRecord, cells: Sequence[StoredCell]) -> list[str]:
-    said = changes.sentence(record.registered, len({cell.run for cell in cells}))
+    sentence = changes.sentence(record.registered, len({cell.run for cell in cells}))
     fixed = "Plan fixed before the first run."
     return (
         ["Variants, seeds, metric and analysis were fixed before the first run."]
-        if said == fixed
-        else [said] * bool(said)
+        if sentence == fixed
+        else [sentence] * bool(sentence)
     )
 
 
@@ -231,26 +231,26 @@ _SHOWS = {
 
 
 def _designs(measured: Measured, record: PlanRecord) -> list[str]:
-    designs = {asked.design for asked in measured.asked if asked.compared_with is not None}
-    said = [text for design, text in _SHOWS.items() if design in designs]
+    designs = {row.design for row in measured.asked if row.compared_with is not None}
+    sentences = [text for design, text in _SHOWS.items() if design in designs]
     bases = {variant.name: variant.of for variant in record.variants}
     apart = [a for a in measured.asked if a.compared_with and bases.get(a.variant) != bases.get(a.compared_with)]
     if apart:
-        said.append(
+        sentences.append(
             "Variants on different bases differ in more than tricks; which part of their difference is the model's, "
             "the training's or a trick's cannot be told."
         )
-    return said
+    return sentences
 
 
 def _chosen(rows: Sequence[Row], measured: Measured) -> list[str]:
-    found = best(rows, measured.metric.better)
-    if found is None or len({row.variant for row in rows}) < 2 or measured.degenerate is not None:
+    leading = best(rows, measured.metric.better)
+    if leading is None or len({row.variant for row in rows}) < 2 or measured.degenerate is not None:
         return []
-    chosen = f"{found.variant} was chosen as the best mean by the numbers shown here, so its own mean is optimistic"
-    others = [row for row in rows if row.variant != found.variant]
+    chosen = f"{leading.variant} was chosen as the best mean by the numbers shown here, so its own mean is optimistic"
+    others = [row for row in rows if row.variant != leading.variant]
     second = best(others, measured.metric.better)
-    against = {found.variant, second.variant} if second else set()
+    against = {leading.variant, second.variant} if second else set()
     tested = next((r for r in rows if {r.variant, r.compared_with} == against and r.p_adjusted is not None), None)
     if tested is None or second is None:
         return [f"{chosen}; whether it is better than the next best was not tested."]

@@ -119,7 +119,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
-            made = provenance(planned.study.path)
+            made_with = provenance(planned.study.path)
             limits = planned.study.limits
             places = places_for(planned.study, slots, options)
             feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, places)
@@ -130,7 +130,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
                 feed,
                 limits,
                 listener=watcher,
-                provenance=made,
+                provenance=made_with,
                 sizes=sizes,
                 workers=len(slots),
             )

@@ -49,10 +49,10 @@ def text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
 def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
     """The names of the columns, and of every cell of the study a value for each."""
     roles = get_args(Role)
-    asked = {stored.record.metric.name, *stored.record.also}
+    wanted = {stored.record.metric.name, *stored.record.also}
     measured: dict[tuple[str, int], dict[str, float]] = {}
     for variant, seed, name, value in store.values(stored.name, None, roles):
-        if name in asked or name not in COSTS:
+        if name in wanted or name not in COSTS:
             measured.setdefault((variant, seed), {})[name] = value
     metrics = sorted({name for values in measured.values() for name in values})
     records: list[list[Json]] = []
@@ -97,21 +97,21 @@ def packed(study: StoredStudy) -> bytes:
 
 def _studies(file: Path, text: str) -> dict[str, bytes]:
     """The study, the studies that it starts from, and the code that they name; by the path in the archive."""
-    found = {f"{file.stem}.yaml": text.encode()}
+    files = {f"{file.stem}.yaml": text.encode()}
     waiting = [text]
     while waiting:
         values = _values(waiting.pop(), str(file))
-        found |= _code(values, file.parent)
+        files |= _code(values, file.parent)
         for name in _parents(values):
-            there = [file.parent / name, file.parent / f"{name}.yaml", file.parent / f"{name}.yml"]
-            path = next((path for path in there if path.is_file()), None)
+            places = [file.parent / name, file.parent / f"{name}.yaml", file.parent / f"{name}.yml"]
+            path = next((path for path in places if path.is_file()), None)
             if path is None:
-                raise AblateError(f"{file} starts from the study {name!r}, and there is no file {there[1]} to pack.")
-            if path.name not in found:
+                raise AblateError(f"{file} starts from the study {name!r}, and there is no file {places[1]} to pack.")
+            if path.name not in files:
                 content = _read(path)
-                found[path.name] = content
+                files[path.name] = content
                 waiting.append(content.decode())
-    return found
+    return files
 
 
 def _values(text: str, file: str) -> Mapping[str, Json]:
@@ -189,12 +189,12 @@ def _imported(content: bytes) -> set[str]:
 def _requirements(imported: set[str]) -> str:
     """What is installed here of what ablate needs and what the study's own code imports, each with its version."""
     try:
-        asked = importlib.metadata.requires(DISTRIBUTION) or []
+        lines = importlib.metadata.requires(DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError:
         raise AblateError(
             f"{DISTRIBUTION} is not installed, so the versions that it runs with are not known."
         ) from None
-    needed = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in asked if "extra ==" not in line}
+    needed = {re.split(r"[^\w.-]", line, maxsplit=1)[0] for line in lines if "extra ==" not in line}
     for name, distributions in importlib.metadata.packages_distributions().items():
         if name in imported and name != "ablate":
             needed |= set(distributions)
@@ -252,21 +252,21 @@ HTML(table.stdout)"""
 
 def _notebook(study: StoredStudy, words: Sequence[str]) -> str:
     """Notebook format 4.5."""
-    asked = ", ".join(map(repr, words))
+    arguments = ", ".join(map(repr, words))
     cells = [
         ("markdown", f"{_opening(study)}\n{_data(study)}"),
         ("code", _SET_UP),
         ("code", "%pip install -q -r requirements.txt"),
-        ("code", f'ablate("plan", {asked})'),
+        ("code", f'ablate("plan", {arguments})'),
         ("markdown", "Stopping the next cell loses nothing: run it again and it goes on where it was."),
-        ("code", f'ablate("run", {asked})'),
+        ("code", f'ablate("run", {arguments})'),
         ("code", _SHOW),
     ]
-    made: list[dict[str, Json]] = [
+    contents: list[dict[str, Json]] = [
         {"cell_type": kind, "id": f"cell-{number}", "metadata": {}, "source": text.splitlines(keepends=True)}
         | ({"execution_count": None, "outputs": []} if kind == "code" else {})
         for number, (kind, text) in enumerate(cells)
     ]
     kernel = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
-    whole = {"cells": made, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    whole = {"cells": contents, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     return json.dumps(whole, indent=1, ensure_ascii=False) + "\n"

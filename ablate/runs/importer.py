@@ -223,10 +223,10 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
     role: Role = "ablation"
     cells, configs, ended = [], {}, []
     for run in imported.runs:
-        asked = {"imported": file, "sha256": sha, "line": run.line, **columns.asked()}
-        key = sha256(canonical_json(asked))
+        config = {"imported": file, "sha256": sha, "line": run.line, **columns.asked()}
+        key = sha256(canonical_json(config))
         cells.append((run.variant, run.seed, role, key))
-        configs[key] = canonical_json(asked)
+        configs[key] = canonical_json(config)
         ended.append(
             Elsewhere(
                 key,

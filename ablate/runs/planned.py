@@ -122,19 +122,19 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
     if not plan.pending:
         return Planned(study, plan, registry, task, tuple(overrides), path)
     parents: dict[str, Planned] = {}
-    found: dict[Parent, Start | str] = {}
+    starts: dict[Parent, Start | str] = {}
     for wanted in plan.pending:
         try:
             if wanted.study not in parents:
                 parents[wanted.study] = _parent(wanted.study, folder, db, (*within, study.name))
-            found[wanted] = _start(parents[wanted.study], wanted, db)
+            starts[wanted] = _start(parents[wanted.study], wanted, db)
         except StudyError:
             raise
         except AblateError as error:
             cell = next(variant.cell for variant in plan.variants if variant.pending == wanted)
-            said = error.problems if isinstance(error, ConfigError) else [("init.study", str(error))]
-            raise StudyError([mistakes.refusal(study, cell, key, message) for key, message in said]) from error
-    plan = planning.make_plan(study, registry, task, sources, found)
+            problems = error.problems if isinstance(error, ConfigError) else [("init.study", str(error))]
+            raise StudyError([mistakes.refusal(study, cell, key, message) for key, message in problems]) from error
+    plan = planning.make_plan(study, registry, task, sources, starts)
     awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
     return Planned(study, plan, registry, task, tuple(overrides), path, awaited)
 
@@ -210,19 +210,19 @@ def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingPr
 
     trained: folders of finished runs of other studies that runs of this plan measure anew.
     """
-    made: dict[str, RunSpec] = {}
+    by_key: dict[str, RunSpec] = {}
     plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
     measured = {run.evaluates for run in planned.plan.runs} - {""}
     for run in planned.plan.runs:
-        if run.key not in made:
-            found = trained.get(run.evaluates, "")
-            if run.evaluates and not found:
-                found = str(run_folder(planned, folder, run.evaluates))
+        if run.key not in by_key:
+            weights = trained.get(run.evaluates, "")
+            if run.evaluates and not weights:
+                weights = str(run_folder(planned, folder, run.evaluates))
             own, cache = str(run_folder(planned, folder, run.key)), str(folder / ".cache")
             keep = planned.study.weights != "none" or run.key in measured
-            spec = planned.plan.spec(run, own, cache, plugins, planned.path, found, keep)
-            made[run.key] = replace(spec, sources=sources)
-    return made
+            spec = planned.plan.spec(run, own, cache, plugins, planned.path, weights, keep)
+            by_key[run.key] = replace(spec, sources=sources)
+    return by_key
 
 
 # -------------------------------------------------------------------------------------------------------- how far it is

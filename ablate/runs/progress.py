@@ -246,18 +246,18 @@ def _left(
     took: dict[str, list[float]] = {}
     for variant, seconds in durations:
         took.setdefault(variant, []).append(seconds)
-    known = {variant: median(seconds) for variant, seconds in took.items()}
+    usual_of = {variant: median(seconds) for variant, seconds in took.items()}
     basis = f"median of {len(durations)} finished run{'s' if len(durations) > 1 else ''}"
-    if not known:
-        known = {r.variant: r.seconds * r.steps / r.step for r in running if r.step and r.steps}
+    if not usual_of:
+        usual_of = {r.variant: r.seconds * r.steps / r.step for r in running if r.step and r.steps}
         basis = "by the epochs so far"
-    if not known or not slots:
+    if not usual_of or not slots:
         return None, ""
-    usual = median(known.values())
+    usual = median(usual_of.values())
     todo = {cell.run: cell.variant for cell in cells if cell.state == "todo"}
-    expected = sum(known.get(variant, usual) for variant in todo.values())
+    expected = sum(usual_of.get(variant, usual) for variant in todo.values())
     expected *= counts["todo"] / max(len(todo), 1)  # of adaptive seeds some are not needed any more
-    expected += sum(max(known.get(r.variant, usual) - r.seconds, 0) for r in running)
+    expected += sum(max(usual_of.get(r.variant, usual) - r.seconds, 0) for r in running)
     return expected / slots, basis
 
 
@@ -268,19 +268,19 @@ def not_reused(planned: Planned, store: Reader | None) -> list[str]:
     """
     if store is None:
         return []
-    asked = {(run.variant, run.seed): run for run in planned.plan.runs if run.key}
+    runs = {(run.variant, run.seed): run for run in planned.plan.runs if run.key}
     counts: dict[str, int] = {}
     causes: dict[str, str] = {}
-    known = store.states({run.key for run in asked.values()})
+    states = store.states({run.key for run in runs.values()})
     for cell in store.cells(planned.study.name):
-        run = asked.get((cell.variant, cell.seed))
+        run = runs.get((cell.variant, cell.seed))
         if cell.state != "done" or run is None or run.key == cell.run:
             continue
-        if run.key in known and known[run.key].state == "done":
+        if run.key in states and states[run.key].state == "done":
             continue
         if run.variant not in causes:
-            found = differences(store.run_config(cell.run), described(planned.plan, run))
-            causes[run.variant] = "; ".join(found) or "the way in which ablate makes keys changed"
+            differing = differences(store.run_config(cell.run), described(planned.plan, run))
+            causes[run.variant] = "; ".join(differing) or "the way in which ablate makes keys changed"
         counts[causes[run.variant]] = counts.get(causes[run.variant], 0) + 1
     return [
         f"{count} finished {'run is' if count == 1 else 'runs are'} not reused: {cause}."

@@ -78,8 +78,8 @@ def sentence(registered: Registered | None, runs: int) -> str:
     parts = [f"{_counted(names)} {how}" for how, names in moved.items() if names]
     parts += [f"{joined(registered.changed)} changed"] if registered.changed else []
     if parts:
-        said = f"{first} {joined(parts)} after results were seen.".strip()
-        return f"{said} {SEEDS_ADDED}" if "seeds" in registered.added else said
+        text = f"{first} {joined(parts)} after results were seen.".strip()
+        return f"{text} {SEEDS_ADDED}" if "seeds" in registered.added else text
     return first or "Plan fixed before the first run."
 
 

@@ -119,11 +119,11 @@ def _overridden(root: Node, overrides: Sequence[str], folder: Path | None) -> tu
             problems.append(place.problem((), "is not KEY=VALUE, such as seeds=3 or optimizer.lr=0.1."))
             continue
         try:
-            node, found = read(value, place.file, located=False)
+            node, wrong = read(value, place.file, located=False)
         except StudyError as error:
-            found = list(error.problems)
-        problems += found
-        if found:
+            wrong = list(error.problems)
+        problems += wrong
+        if wrong:
             continue
         trail = trail if trail[0] in keys(StudyForm) else ("base", *trail)
         absent = _absent_from_base(root, trail, folder)
@@ -143,11 +143,11 @@ def _absent_from_base(root: Node, trail: Sequence[str], folder: Path | None) -> 
     if trail[0] != "base" or len(trail) == 1 or not _free_form(unfold(root), folder):
         return ""
     base = given.get("base") if isinstance(given.get("base"), dict) else {}
-    key, known = ".".join(trail[1:]), list(_flat(base))
-    if any(path == key or path.startswith(f"{key}.") for path in known):
+    key, paths = ".".join(trail[1:]), list(_flat(base))
+    if any(path == key or path.startswith(f"{key}.") for path in paths):
         return ""
     return (
-        f"the base has no key {key!r}; it has {one_of(known) or 'none'}.{did_you_mean(key, [*known, *keys(StudyForm)])}"
+        f"the base has no key {key!r}; it has {one_of(paths) or 'none'}.{did_you_mean(key, [*paths, *keys(StudyForm)])}"
     )
 
 
@@ -214,8 +214,8 @@ class _Trial:
 
     def attempt(self, cell: Cell, who: str, own: Trail = ()) -> Completed | None:
         """The completed configuration, or None after reporting what is new. own: the place that needs no `who`."""
-        done, found = self.complete(cell)
-        for finding in found:
+        done, findings = self.complete(cell)
+        for finding in findings:
             if finding not in self.seen:
                 self.seen.add(finding)
                 context = "" if not who or finding.path[:2] == own else f" ({who})"
@@ -268,8 +268,8 @@ def _absent(
             message = (
                 f"the base has no key {above + key!r}; write it under `base:` too, as it is when the trick is off."
             )
-            known = [above + name for name in _flat(config)]
-            yield Finding((*path, key), message + did_you_mean(above + key, known), True, "own-code")
+            names = [above + name for name in _flat(config)]
+            yield Finding((*path, key), message + did_you_mean(above + key, names), True, "own-code")
         elif isinstance(value, Mapping) and "name" not in value and isinstance(inner, Mapping):
             yield from _absent(inner, value, (*path, key), switches, f"{above}{key}.")
         elif isinstance(inner, bool) and (*path, key) in switches:

@@ -59,15 +59,15 @@ class Lookup:
         places = {(problem.file, problem.line, problem.column) for problem in read}
         dropped = {problem.path for problem in read}
         problems = []
-        for found in self.findings:
-            place, message = self.given.at(found.path, found.on_key), found.message
+        for finding in self.findings:
+            place, message = self.given.at(finding.path, finding.on_key), finding.message
             if (place.line and (place.file, place.line, place.column) in places) or (
-                found.on_key and dotted(found.path) in dropped
+                finding.on_key and dotted(finding.path) in dropped
             ):
                 continue
-            if not place.line and found.path[:1] == ("base",) and "Did you mean" not in message:
-                message += did_you_mean(str(found.path[-1]), keys(StudyForm))  # `--set seed=3`
-            problems.append(place.problem(found.path, message, found.page))
+            if not place.line and finding.path[:1] == ("base",) and "Did you mean" not in message:
+                message += did_you_mean(str(finding.path[-1]), keys(StudyForm))  # `--set seed=3`
+            problems.append(place.problem(finding.path, message, finding.page))
         return problems
 
     def study(self, task: Task | None) -> Study:
@@ -224,7 +224,7 @@ class Lookup:
             return () if hand else (DesignUse("leave_one_out"),)
         if not given and not hand:
             self.wrong(("designs",), "is empty, and no variant is listed by hand; name a design or list `variants:`.")
-        made: dict[str, DesignUse] = {}
+        uses: dict[str, DesignUse] = {}
         for path, item in self._items(("designs",), given):
             options = {"name": item} if isinstance(item, str) else item
             name = options.get("name") if isinstance(options, dict) else None
@@ -235,9 +235,9 @@ class Lookup:
                 continue
             use = DesignUse(name, {key: value for key, value in options.items() if key != "name"})
             at = (*path, "name") if isinstance(item, dict) else path
-            if self._design_works(path, at, use, hand) and made.setdefault(repr(use), use) is not use:
+            if self._design_works(path, at, use, hand) and uses.setdefault(repr(use), use) is not use:
                 self.wrong(path, f"is {name} again; list a design once.")
-        return tuple(made.values())
+        return tuple(uses.values())
 
     def _design_works(self, path: Trail, named: Trail, use: DesignUse, hand: Mapping[str, Json]) -> bool:
         names = self.registry.names("designs")
@@ -408,7 +408,7 @@ class Lookup:
             listed = f"it has {one_of(levels)}" if levels else f"it has none, write {name}"
             self.wrong(path, f"{name} has no level {wanted!r}; {listed}.{did_you_mean(wanted, levels)}")
         elif wanted is None and levels:
-            self.wrong(path, f"{name} has levels; write {one_of(f'{name}={known}' for known in levels)}.")
+            self.wrong(path, f"{name} has levels; write {one_of(f'{name}={one}' for one in levels)}.")
         else:
             return Choice(name, wanted)
         return None
@@ -435,13 +435,13 @@ class Lookup:
 
 def closure(name: str, tricks: Mapping[str, StudyTrick]) -> list[str]:
     """A trick and all that it requires, directly or not, in the file's order."""
-    found, waiting = {name}, [name]
+    needed, waiting = {name}, [name]
     while waiting:
         for other in tricks[waiting.pop()].requires:
-            if other in tricks and other not in found:
-                found.add(other)
+            if other in tricks and other not in needed:
+                needed.add(other)
                 waiting.append(other)
-    return [known for known in tricks if known in found]
+    return [trick for trick in tricks if trick in needed]
 
 
 def _asked(tune: TuneForm) -> dict[str, Json]:

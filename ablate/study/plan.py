@@ -181,11 +181,11 @@ def make_plan(
     registry: Registry,
     task: Task,
     sources: Mapping[str, str] = MappingProxyType({}),
-    found: Starts = MappingProxyType({}),
+    starts: Starts = MappingProxyType({}),
 ) -> Plan:
     """Plan a study. StudyError names every mistake that only tricks, designs and variants together show.
 
-    found: the weights of other studies' runs that variants start from, or why there are none yet.
+    starts: the weights of other studies' runs that variants start from, or why there are none yet.
     """
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, left_out, notes, problems = choose(study, registry, space)
@@ -196,8 +196,8 @@ def make_plan(
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
     baseline = baseline_of(study, drafts, names, cells)
     if baseline not in cells:
-        known = listed(cells, most=8)
-        message = f"no variant of this plan is called {baseline!r}; there is {known}.{did_you_mean(baseline, cells)}"
+        allowed = listed(cells, most=8)
+        message = f"no variant of this plan is called {baseline!r}; there is {allowed}.{did_you_mean(baseline, cells)}"
         problems.append(study.problem("baseline", message))
     problems += mistakes.clashes(study, cells)
     completed, refused = _complete(study, registry, task, cells)
@@ -206,7 +206,7 @@ def make_plan(
     judged, rule_notes = mistakes.rules(study, registry, {name: done.config for name, done in completed.items()})
     if problems or judged:
         raise StudyError([*problems, *judged])
-    completed = {name: done.started(found) for name, done in completed.items()}
+    completed = {name: done.started(starts) for name, done in completed.items()}
     rows, row_notes = rows_of(study, space, drafts, names, baseline, cells)
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
@@ -221,7 +221,7 @@ def make_plan(
     runs = _runs(study, variants, {row.compared_with for row in rows})
     row_notes += _sign_flip_note(study, rows)
     notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
-    notes += _start_notes([(variant.name, variant.completed) for variant in variants], found)
+    notes += _start_notes([(variant.name, variant.completed) for variant in variants], starts)
     notes += dict.fromkeys(note for variant in variants for note in variant.completed.notes)
     return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources), task.facts)
 
@@ -353,21 +353,21 @@ def _measuring(study: Study, variants: Sequence[PlannedVariant], runs: Sequence[
         return [f"Trained once, evaluated twice: {listed(pairs, most=8)}."]
     at = study.metric.at
     names = [variant.name for variant in variants if variant.completed.evaluation_only and at != "last"]
-    said = f"{listed(names, most=8)} train anew, for metric.at is {at}, and only the last weights are kept for all."
-    return [said] * bool(names)
+    sentence = f"{listed(names, most=8)} train anew, for metric.at is {at}, and only the last weights are kept for all."
+    return [sentence] * bool(names)
 
 
 def _start_notes(variants: Iterable[tuple[str, Completed]], starts: Starts) -> list[str]:
     """Which variants (name, configuration) start from which weights, and which wait for them."""
-    found: dict[str, list[str]] = {}
+    started: dict[str, list[str]] = {}
     waiting: dict[Parent, list[str]] = {}
     for name, done in variants:
         parent = done.pending
         if parent is not None:
             waiting.setdefault(parent, []).append(name)
         elif done.start is not None:
-            found.setdefault(done.start.origin, []).append(name)
-    lines = [f"Starting from the weights of {origin}: {', '.join(names)}." for origin, names in found.items()]
+            started.setdefault(done.start.origin, []).append(name)
+    lines = [f"Starting from the weights of {origin}: {', '.join(names)}." for origin, names in started.items()]
     if any(done.start is not None and done.start.run for _, done in variants):
         lines.append(
             "Every seed of such a variant starts from the same trained weights, so the spread over seeds says nothing "

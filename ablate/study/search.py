@@ -83,17 +83,17 @@ class Search:
 
 def search_of(study: Study) -> Search:
     """What the study asks to be searched. It must have a `tune:`."""
-    asked = study.tune
-    count = asked.get("fresh_seeds") or max(LEAST_FRESH, len(study.seeds))
+    tune = study.tune
+    count = tune.get("fresh_seeds") or max(LEAST_FRESH, len(study.seeds))
     return Search(
-        variants=tuple(asked.get("variants") or [asked.get("variant", BEST)]),
-        trials=asked["trials"],
-        sampler=asked["sampler"],
-        sampler_seed=asked["sampler_seed"],
-        pruner=cast(Literal["none", "median", "hyperband"], asked["pruner"]),
-        seeds=tuple(range(FIRST_SEED, FIRST_SEED + asked["seeds"])),
+        variants=tuple(tune.get("variants") or [tune.get("variant", BEST)]),
+        trials=tune["trials"],
+        sampler=tune["sampler"],
+        sampler_seed=tune["sampler_seed"],
+        pruner=cast(Literal["none", "median", "hyperband"], tune["pruner"]),
+        seeds=tuple(range(FIRST_SEED, FIRST_SEED + tune["seeds"])),
         fresh=tuple(range(FRESH_SEED, FRESH_SEED + count)),
-        budget_s=asked.get("budget"),
+        budget_s=tune.get("budget"),
     )
 
 
@@ -102,11 +102,11 @@ def search_of(study: Study) -> Search:
 
 def parameters(study: Study, cell: Cell, done: Completed) -> tuple[Dimension, ...]:
     """The dimensions of the search of one variant, in the file's order. done: its configuration as it is untuned."""
-    found = []
+    dimensions = []
     for key, given in study.tune["space"].items():
         if applies(study, cell, done, key):
-            found.append(_parameter(key, given, value_at(study, cell, done, key)))
-    return tuple(found)
+            dimensions.append(_parameter(key, given, value_at(study, cell, done, key)))
+    return tuple(dimensions)
 
 
 def applies(study: Study, cell: Cell, done: Completed, key: str) -> bool:
@@ -143,14 +143,14 @@ def identity_of(study: Study, search: Search, space: Sequence[Dimension], done: 
     """Eight digits that tell a search from another of the same variant: whatever decides which trials it makes and what
     they mean. How many trials, and how long, is not in it: a search can be gone on with."""
     metric = study.metric
-    asked = {
+    content = {
         "config": done.asked, "tricks": [[use.name, dict(use.params)] for use in done.tricks], "code": dict(done.code),
         "data": done.data, "start": done.start.sha256 if done.start else None,
         "space": [[p.key, p.kind, p.low, p.high, p.log, p.step, list(p.choices)] for p in space],
         "sampler": [search.sampler, search.sampler_seed], "pruner": search.pruner, "seeds": list(search.seeds),
         "metric": [metric.name, metric.better, metric.at], "task": study.task.written,
     }  # fmt: skip
-    return sha256(canonical_json(asked))[:8]
+    return sha256(canonical_json(content))[:8]
 
 
 # ------------------------------------------------------------------------------------------------------------ the keys
@@ -181,9 +181,9 @@ def _params(study: Study, cell: Cell, done: Completed, trick: str) -> Mapping[st
 
 
 def _has(study: Study, cell: Cell, done: Completed, key: str) -> bool:
-    found = trick_of(study, key)
-    if found is not None:
-        return found[1] in _params(study, cell, done, found[0])
+    of_trick = trick_of(study, key)
+    if of_trick is not None:
+        return of_trick[1] in _params(study, cell, done, of_trick[0])
     inner: Json = done.config
     for part in key.split("."):
         if not isinstance(inner, Mapping) or part not in inner:
@@ -194,9 +194,9 @@ def _has(study: Study, cell: Cell, done: Completed, key: str) -> bool:
 
 def value_at(study: Study, cell: Cell, done: Completed, key: str) -> Json:
     """What the variant has at a key of the space that it has."""
-    found = trick_of(study, key)
-    if found is not None:
-        return _params(study, cell, done, found[0])[found[1]]
+    of_trick = trick_of(study, key)
+    if of_trick is not None:
+        return _params(study, cell, done, of_trick[0])[of_trick[1]]
     inner: Json = done.config
     for part in key.split("."):
         inner = inner[part]
@@ -224,24 +224,24 @@ def problems(
     """What is wrong with `tune:`, each at its place. variants: what is planned, name -> cell and configuration."""
     if not study.tune:
         return []
-    found = [*_unknown_variants(study, variants)]
+    wrong = [*_unknown_variants(study, variants)]
     space = study.tune["space"]
     if not space:
-        found.append(study.problem("tune.space", "is empty; list keys of the configuration with their ranges."))
+        wrong.append(study.problem("tune.space", "is empty; list keys of the configuration with their ranges."))
     named = [name for name in study.tune.get("variants") or [study.tune["variant"]] if name in variants]
     searched = {name: variants[name] for name in named} or variants
     for key, given in space.items():
         unknown = [trick for trick in given.get("when", ()) if trick not in _choices(study)]
-        found += [
+        wrong += [
             study.problem(f"tune.space.{key}.when", f"no trick of this study is called {trick!r}; it has "
                     f"{one_of(_choices(study)) or 'none'}.{did_you_mean(str(trick), _choices(study))}")
             for trick in unknown
         ]  # fmt: skip
         if not unknown:
-            found += _wrong_key(study, registry, task, key, searched)
-    if study.tune["sampler"] == "grid" and not found:
-        found += _no_grid(study, searched)
-    return found
+            wrong += _wrong_key(study, registry, task, key, searched)
+    if study.tune["sampler"] == "grid" and not wrong:
+        wrong += _no_grid(study, searched)
+    return wrong
 
 
 def _choices(study: Study) -> list[str]:
@@ -253,13 +253,13 @@ def _unknown_variants(study: Study, variants: Mapping[str, object]) -> Iterator[
     places = {f"tune.variants.{i}": name for i, name in enumerate(listed)} if listed else {}
     for place, name in (places or {"tune.variant": study.tune["variant"]}).items():
         if name not in variants and not (name == BEST and not listed):
-            known = [*variants, *([] if listed else [BEST])]
-            yield study.problem(place, no_variant(str(name), known))
+            names = [*variants, *([] if listed else [BEST])]
+            yield study.problem(place, no_variant(str(name), names))
 
 
-def no_variant(name: str, known: Sequence[str]) -> str:
-    shown = f"{one_of(known[:12])}{' and others' if len(known) > 12 else ''}"
-    return f"no variant of this plan is called {name!r}; it has {shown}.{did_you_mean(name, known)}"
+def no_variant(name: str, names: Sequence[str]) -> str:
+    shown = f"{one_of(names[:12])}{' and others' if len(names) > 12 else ''}"
+    return f"no variant of this plan is called {name!r}; it has {shown}.{did_you_mean(name, names)}"
 
 
 def _wrong_key(
@@ -269,10 +269,10 @@ def _wrong_key(
     place = f"tune.space.{key}"
     where = [(cell, done) for cell, done in variants.values() if applies(study, cell, done, key)]
     if not where:
-        known = sorted({name for cell, done in variants.values() for name in _known(study, cell, done)})
-        if key in known:
+        names = sorted({name for cell, done in variants.values() for name in _known(study, cell, done)})
+        if key in names:
             return [study.problem(place, "is searched in no variant: the tricks of its `when` are never on together.")]
-        nearest = did_you_mean(key, known)
+        nearest = did_you_mean(key, names)
         hint = nearest or " Keys are dotted, as in optimizer.lr; a trick's are tricks.NAME.PARAMETER."
         return [study.problem(place, f"no configuration that is searched has the key {key!r}.{hint}")]
     cell, done = where[0]
@@ -282,14 +282,14 @@ def _wrong_key(
         return [study.problem(place, f"is a range, but the configuration has {value!r} there; list `choices`.")]
     ends = {"low": parameter.low, "high": parameter.high}
     tried = dict(enumerate(parameter.choices)) if parameter.kind == "choice" else ends
-    found = []
+    refused = []
     for end, value in tried.items():
         try:
             complete(study, cell, {key: value}, task, registry, done)
         except ConfigError as error:
             below = f".choices.{end}" if parameter.kind == "choice" else f".{end}"
-            found += [study.problem(place + below, message) for _, message in error.problems[:1]]
-    return found
+            refused += [study.problem(place + below, message) for _, message in error.problems[:1]]
+    return refused
 
 
 def _known(study: Study, cell: Cell, done: Completed) -> Iterator[str]:

@@ -26,7 +26,7 @@ VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley
 """What `--view` may name; the first is the table itself."""
 
 
-def view(found: Results, name: str) -> TableData | ViewData:
+def view(results: Results, name: str) -> TableData | ViewData:
     """The view called `name`. AblateError where the study's variants do not allow it."""
     views: Mapping[str, Callable[[Results], TableData | ViewData]] = {
         "variants": table_data,
@@ -40,7 +40,7 @@ def view(found: Results, name: str) -> TableData | ViewData:
     }
     if name not in views:
         raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
-    return views[name](found)
+    return views[name](results)
 
 
 def text(
@@ -58,13 +58,13 @@ def text(
 # -------------------------------------------------------------------------------------------------------------- compare
 
 
-def _compare(found: Results) -> ViewData:
+def _compare(results: Results) -> ViewData:
     """Each choice of each trick: taken from full, added to base, its cumulative step, its Shapley value."""
-    measured = found.measured
-    factors, own = factors_of(found), own_base(found)
-    at = {tuple(cell): i for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
+    measured = results.measured
+    factors, own = factors_of(results), own_base(results)
+    at = {tuple(cell): i for i, cell in zip(own, cells_of(results, own).tolist(), strict=True)}
     try:
-        shares = {share.trick: share for share in shapley_of(found)[0]}
+        shares = {share.trick: share for share in shapley_of(results)[0]}
     except AblateError:
         shares = {}
     rows: list[Shown] = []
@@ -84,9 +84,11 @@ def _compare(found: Results) -> ViewData:
                 pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
                 for j, pair in enumerate(pairs)
             }
-            known = [(float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)]
+            pairs_tested = [
+                (float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)
+            ]
             choice = factor.choice(level)
-            flag = factorial.context(known)
+            flag = factorial.context(pairs_tested)
             contexts = [_pair(at, cell, i) for cell in _contexts(len(factors), i, level)]
             shown = [seen.get(pair) for pair in contexts]
             counted += [seeds[pair] for pair in contexts if pair in seen]
@@ -101,11 +103,11 @@ def _compare(found: Results) -> ViewData:
                     key: _estimate(m, seeds.get(pair))
                     for key, m, pair in zip(_COMPARED, shown, [*contexts, None], strict=True)
                 }
-                | {"context": flag or None, "contexts": len(known)}
+                | {"context": flag or None, "contexts": len(pairs_tested)}
             )
     columns = [("trick", False), *((title, True) for title in _COMPARED.values()), ("in other contexts", False)]
     metric = measured.metric
-    said = [
+    sentences = [
         f"Every number is {metric.name} ({metric.better} is better) with the trick minus without it: with all others "
         "on, with none on, at its place in the file's order, and over all orders. Paired differences with their own "
         "95 % t interval, not adjusted; Shapley values ± standard error. –: no result of these variants.",
@@ -114,7 +116,7 @@ def _compare(found: Results) -> ViewData:
         "the metric and another that it lowers it, each with p < 0.05 by Holm over those pairs (a family per trick, "
         "exploratory). Signs differ: only the estimates do.",
     ]
-    return made(found, "compare", f"each trick in every context, by {metric.name}", columns, rows, records, said)
+    return made(results, "compare", f"each trick in every context, by {metric.name}", columns, rows, records, sentences)
 
 
 _COMPARED = {
@@ -141,11 +143,11 @@ def _pair(at: Mapping[tuple[int, ...], int], cell: tuple[int, ...], factor: int)
 
 def _n_of_differences(counted: Sequence[int]) -> list[str]:
     """How many seeds the differences come from."""
-    there = sorted({n for n in counted if n})
-    if not there:
+    sizes = sorted({n for n in counted if n})
+    if not sizes:
         return []
-    n = f"{there[0]}" if len(there) == 1 else f"{there[0]} to {there[-1]}"
-    few = f" Fewer than {MINIMUM_N} give no interval." if there[0] < MINIMUM_N else ""
+    n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
+    few = f" Fewer than {MINIMUM_N} give no interval." if sizes[0] < MINIMUM_N else ""
     return [f"n = {n} seeds for each difference.{few}"]
 
 
@@ -163,29 +165,29 @@ def _number(value: float) -> float | None:
 # -------------------------------------------------------------------------------------------------------------- matrix
 
 
-def _matrix(found: Results) -> TableData:
+def _matrix(results: Results) -> TableData:
     """The rows of the table with a column of ticks per trick, as most papers print their ablations."""
-    data = table_data(found)
+    data = table_data(results)
     placebos = {row.variant for row in data.rows if row.placebo}
     metrics = {data.metric: data.better, **data.also}
-    named = {name: _established(found, name, better) for name, better in metrics.items()}
+    named = {name: _established(results, name, better) for name, better in metrics.items()}
     best = {name: variant for name, variant in named.items() if variant is not None and variant not in placebos}
-    count = len(found.measured.variants)
-    said = (
+    count = len(results.measured.variants)
+    sentence = (
         "✓: the trick is on. Bold in a metric's column, in further ones too: the best mean, where it differs from that "
         f"of every other variant (each p < {ALPHA} by Bonferroni over all {count * (count - 1) // 2} pairs of "
         "variants, exploratory)."
     )
-    return replace(data, matrix=True, best=best, notes=(said, *data.notes))
+    return replace(data, matrix=True, best=best, notes=(sentence, *data.notes))
 
 
-def _established(found: Results, name: str, better: Better) -> str | None:
+def _established(results: Results, name: str, better: Better) -> str | None:
     """The variant with the best mean of a metric, if every other one's is shown to be worse.
 
     The best was chosen by looking, so every pair of variants counts as tested. None while a variant has no value, or
     the best one unfinished runs.
     """
-    measured = found.measured
+    measured = results.measured
     given = measured.given if name == measured.metric.name else None
     values = measured.values[name]
     summary = summarise(values) if given is None else given
@@ -205,28 +207,30 @@ def _established(found: Results, name: str, better: Better) -> str | None:
 # ------------------------------------------------------------------------------------------------- cumulative, coverage
 
 
-def _cumulative(found: Results) -> TableData:
+def _cumulative(results: Results) -> TableData:
     """The rows of the cumulative design; where the study does not declare it but has its variants, the same rows."""
-    data = ablation(found)
+    data = ablation(results)
     rows = tuple(row for row in data.rows if row.design == "cumulative")
     if rows:
-        return replace(data, rows=rows, notes=tuple(told(found, rows)))
-    chain = _chain(found)
-    said = (
+        return replace(data, rows=rows, notes=tuple(told(results, rows)))
+    chain = _chain(results)
+    sentence = (
         "The study does not declare this chain: its steps are a family of their own, chosen after the fact "
         "(exploratory)."
     )
-    of = found.measured
+    of = results.measured
     analysis = {key: value for key, value in of.analysis.items() if key != "looks"}
     planned = tuple(of.wanted.now.tolist()) if of.looks else of.planned
     measured = replace(of, asked=chain, analysis=analysis, planned=planned, declared=False, looks=())
-    data = ablation(replace(found, measured=measured))
-    return replace(data, notes=(said, *adaptive.under_view(of), *data.notes))
+    data = ablation(replace(results, measured=measured))
+    return replace(data, notes=(sentence, *adaptive.under_view(of), *data.notes))
 
 
-def _chain(found: Results) -> tuple[RowRecord, ...]:
-    factors, own = factors_of(found), own_base(found)
-    at = {tuple(cell): found.measured.variants[i] for i, cell in zip(own, cells_of(found, own).tolist(), strict=True)}
+def _chain(results: Results) -> tuple[RowRecord, ...]:
+    factors, own = factors_of(results), own_base(results)
+    at = {
+        tuple(cell): results.measured.variants[i] for i, cell in zip(own, cells_of(results, own).tolist(), strict=True)
+    }
     cells = [tuple(1 if i < step else 0 for i in range(len(factors))) for step in range(len(factors) + 1)]
     lacking = [cell for cell in cells if cell not in at]
     if lacking:
@@ -235,24 +239,24 @@ def _chain(found: Results) -> tuple[RowRecord, ...]:
         ]
         raise AblateError(
             "the cumulative view adds one trick after the other (`designs: cumulative`), and "
-            f"{found.study} has not planned {listed(named)}.",
+            f"{results.study} has not planned {listed(named)}.",
             page="how-the-table-is-made",
         )
     chain = [RowRecord("cumulative", at[cells[0]], None)]
-    shown = [trick.shown for trick in found.record.tricks]
+    shown = [trick.shown for trick in results.record.tricks]
     for before, cell, factor, name in zip(cells, cells[1:], factors, shown, strict=False):
         label = f"+ {name}: {factor.levels[0]}" if factor.levels else f"+ {name}"
         chain.append(RowRecord("cumulative", at[cell], at[before], (factor.name,), label))
     return tuple(chain)
 
 
-def _coverage(found: Results) -> ViewData:
+def _coverage(results: Results) -> ViewData:
     """Which kinds of trick each variant has."""
-    kind = {choice: trick.category or "other" for trick in found.record.tricks for choice in trick.choices}
+    kind = {choice: trick.category or "other" for trick in results.record.tricks for choice in trick.choices}
     kinds = [name for name in CATEGORIES if name in kind.values()]
     records: list[dict[str, Json]] = []
     rows: list[Shown] = []
-    for variant, on in zip(found.measured.variants, found.measured.tricks, strict=True):
+    for variant, on in zip(results.measured.variants, results.measured.tricks, strict=True):
         by_kind = {name: [choice for choice in on if kind[choice] == name] for name in kinds}
         records.append({"variant": variant, **by_kind})
         shown = (f"✓ {', '.join(choices)}" if choices else "" for choices in by_kind.values())
@@ -263,10 +267,10 @@ def _coverage(found: Results) -> ViewData:
     counts = [
         f"{len(kinds)} kind{many} of trick, {covered} of them in a variant; ✓: the variant has tricks of this kind."
     ]
-    planned = sorted(set(found.measured.planned))
+    planned = sorted(set(results.measured.planned))
     seeds = f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}" if planned else "0"
     counts.append(f"n: {seeds} seeds planned per variant; nothing is estimated or tested here.")
-    return made(found, "coverage", "which variant has which kind of trick", columns, rows, records, counts)
+    return made(results, "coverage", "which variant has which kind of trick", columns, rows, records, counts)
 
 
 def table_data(results: Results) -> TableData:
@@ -275,22 +279,22 @@ def table_data(results: Results) -> TableData:
     metric = results.measured.metric
     rows = results.tuned_rows
     entries, stale = tuned.split(results.record)
-    said = tuned.notes(entries if rows else [], stale, rows, metric.name)
-    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *said))
+    sentences = tuned.notes(entries if rows else [], stale, rows, metric.name)
+    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *sentences))
 
 
 def ablation(results: Results) -> TableData:
     """The table of what the study's designs and list ask for, without anything that was tuned."""
     measured = results.measured
     rows = results.rows
-    found = told(results, rows)
+    sentences = told(results, rows)
     names = (measured.metric.name, *measured.also)
     return TableData(
         study=results.study,
         metric=measured.metric.name,
         better=measured.metric.better,
         rows=rows,
-        notes=tuple(found),
+        notes=tuple(sentences),
         also=measured.also,
         units={name: unit for name in names if (unit := results.record.facts.unit(name))},
         switches=tuple(
@@ -302,5 +306,5 @@ def ablation(results: Results) -> TableData:
 def told(results: Results, rows: Sequence[Row]) -> list[str]:
     """The sentences under a table of these rows."""
     measured, record = results.measured, results.record
-    found = notes.notes(rows, measured, record, results.cells, results.provenance, len(results.saved))
-    return [*found, *reruns.sentences(results.reruns, measured.metric, rows)]
+    sentences = notes.notes(rows, measured, record, results.cells, results.provenance, len(results.saved))
+    return [*sentences, *reruns.sentences(results.reruns, measured.metric, rows)]

@@ -72,8 +72,8 @@ def with_options(planned: Planned, trials: int | None, variant: str | None, budg
 
 def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     """Search, then confirm. What is done already is not done again; the same call goes on after a kill."""
-    asked = search_of(planned.study)
-    check_sampler(asked.sampler)
+    request = search_of(planned.study)
+    check_sampler(request.sampler)
     executor = execute.executor_of(planned, options)
     for parent in planned.parents:
         ended = execute.execute(parent, db, options, watcher)
@@ -85,21 +85,21 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     with Store.open(db, write=True) as store:
         execute.check_hosts(store, watcher)
         execute.save(planned, store, options)
-        names = chosen(store, planned, asked)
+        names = chosen(store, planned, request)
         place = home(store.folder, planned.study)
     with locked(place, planned.study.name):
-        hunts = [hunt_of(planned, asked, name, place) for name in names]
+        hunts = [hunt_of(planned, request, name, place) for name in names]
         executor.open(execute.setup_of(planned))
         try:
             with Store.open(db, write=True) as store:
-                return _searched(planned, asked, hunts, store, executor, slots, watcher)
+                return _searched(planned, request, hunts, store, executor, slots, watcher)
         finally:
             executor.close()
 
 
 def _searched(
     planned: Planned,
-    asked: Search,
+    request: Search,
     hunts: Sequence[Hunt],
     store: Store,
     executor: Executor,
@@ -108,45 +108,45 @@ def _searched(
 ) -> Told:
     """The search, and the confirmation of what it found."""
     study = planned.study
-    made = provenance(study.path)
-    watcher.beginning(study.name, "tune", _said(asked, hunts), slots)
-    feed = Searching(planned, asked, hunts, store, len(slots), watcher)
-    first = Dispatcher(store, executor, slots, feed, study.limits, listener=watcher, provenance=made).run()
+    made_with = provenance(study.path)
+    watcher.beginning(study.name, "tune", _said(request, hunts), slots)
+    feed = Searching(planned, request, hunts, store, len(slots), watcher)
+    first = Dispatcher(store, executor, slots, feed, study.limits, listener=watcher, provenance=made_with).run()
     if first.stopped_by is not None:
         return Told(first, ())
     winners = {hunt.variant.name: hunt.best(study.metric) for hunt in hunts}
     hopeless = [name for name, best in winners.items() if best is None]
     if hopeless:
         raise AblateError(f"no trial of {', '.join(hopeless)} gave a value; `ablate export` lists the runs and why.")
-    plan = of_variants(planned.plan, list(_rivals(planned, hunts)), asked.fresh)
+    plan = of_variants(planned.plan, list(_rivals(planned, hunts)), request.fresh)
     specs = add_runs(replace(planned, plan=plan), store, "confirm", afresh=True)
     states = store.states(specs)
     again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
     store.requeue(scheduler.to_requeue(again, study.limits, retried=["pruned"]))
     before = {entry.variant: entry for entry in store.find(study.name).record.tuned}
-    found = [
-        entry(planned.plan, asked, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
+    entries = [
+        entry(planned.plan, request, hunt, _executed(store, hunt), before.get(hunt.variant.name)) for hunt in hunts
     ]  # fmt: skip
-    names = {entry.variant for entry in found}
-    store.keep_tuned(study.name, [*(e for name, e in before.items() if name not in names), *found])
+    names = {entry.variant for entry in entries}
+    store.keep_tuned(study.name, [*(e for name, e in before.items() if name not in names), *entries])
     watcher.naming({run.key: (run.variant, run.seed) for run in plan.runs})
     todo = sum(state.state != "done" for state in store.states(specs).values())
     if todo:
-        said = f"tuned and untuned on fresh seeds from {asked.fresh[0]}: {todo} of {len(specs)} runs to do."
-        watcher.beginning(study.name, "confirm", said, slots)
-    second = Dispatcher(store, executor, slots, specs, study.limits, listener=watcher, provenance=made).run()
-    return Told(Ended(first.executed + second.executed, second.stopped_by), tuple(found))
+        sentence = f"tuned and untuned on fresh seeds from {request.fresh[0]}: {todo} of {len(specs)} runs to do."
+        watcher.beginning(study.name, "confirm", sentence, slots)
+    second = Dispatcher(store, executor, slots, specs, study.limits, listener=watcher, provenance=made_with).run()
+    return Told(Ended(first.executed + second.executed, second.stopped_by), tuple(entries))
 
 
-def _said(asked: Search, hunts: Sequence[Hunt]) -> str:
+def _said(request: Search, hunts: Sequence[Hunt]) -> str:
     """What is searched, and how far that is."""
     parts = []
     for hunt in hunts:
-        there = len(hunt.journal.trials())
+        earlier = len(hunt.journal.trials())
         keys = ", ".join(parameter.key for parameter in hunt.space)
-        parts.append(f"{hunt.variant.name} by {keys}" + (f", {there} there already" if there else ""))
-    seeds = "one run each" if len(asked.seeds) == 1 else f"{len(asked.seeds)} runs each"
-    return f"searching {'; '.join(parts)}: {asked.trials} trials of {seeds}, {asked.sampler}."
+        parts.append(f"{hunt.variant.name} by {keys}" + (f", {earlier} there already" if earlier else ""))
+    seeds = "one run each" if len(request.seeds) == 1 else f"{len(request.seeds)} runs each"
+    return f"searching {'; '.join(parts)}: {request.trials} trials of {seeds}, {request.sampler}."
 
 
 def _executed(store: Reader, hunt: Hunt) -> int:
@@ -164,16 +164,16 @@ def _rivals(planned: Planned, hunts: Sequence[Hunt]) -> Iterator[PlannedVariant]
         yield settled(planned, hunt.variant, best.settings, tuned.tuned_name(hunt.variant.name))
 
 
-def chosen(store: Reader, planned: Planned, asked: Search) -> tuple[str, ...]:
+def chosen(store: Reader, planned: Planned, request: Search) -> tuple[str, ...]:
     """The names of the variants to search. AblateError where the best one is not known yet."""
-    if asked.variants != (BEST,):
-        known = [variant.name for variant in planned.plan.variants]
-        for name in asked.variants:
-            if name not in known:
-                raise AblateError(search.no_variant(name, [*known, BEST]))
-        return asked.variants
-    found = results.load(store, planned.study.name)
-    best = found.best
+    if request.variants != (BEST,):
+        names = [variant.name for variant in planned.plan.variants]
+        for name in request.variants:
+            if name not in names:
+                raise AblateError(search.no_variant(name, [*names, BEST]))
+        return request.variants
+    loaded = results.load(store, planned.study.name)
+    best = loaded.best
     if best is None:
         raise AblateError(
             f"no variant of {planned.study.name} has every planned seed done, so none is the best yet: `ablate run` "
@@ -214,7 +214,7 @@ def locked(place: Path, study: str) -> Iterator[None]:
         yield
 
 
-def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Tuned | None) -> Tuned:
+def entry(plan: Plan, request: Search, hunt: Hunt, runs: int, earlier: Tuned | None) -> Tuned:
     """What is kept of a search that found something. runs: executed for it, paused ones among them. earlier: what was
     kept of this variant's search before."""
     metric, trials = plan.study.metric, hunt.trials
@@ -230,10 +230,10 @@ def entry(plan: Plan, asked: Search, hunt: Hunt, runs: int, earlier: Tuned | Non
         variant=hunt.variant.name,
         of=hunt.variant.record.identity,
         search=hunt.journal.name,
-        sampler=asked.sampler,
-        pruner=asked.pruner,
-        seeds=tuple(asked.seeds),
-        fresh=tuple(asked.fresh),
+        sampler=request.sampler,
+        pruner=request.pruner,
+        seeds=tuple(request.seeds),
+        fresh=tuple(request.fresh),
         trials=len(states),
         states={state: states.count(state) for state in sorted(set(states))},
         runs=runs,
@@ -256,9 +256,9 @@ def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
     chosen = [entry for entry in entries if variant in (None, search.BEST, entry.variant)]
     names = [entry.variant for entry in entries]
     if not chosen:
-        found = f"{one_of(names)} was tuned, not {variant!r}" if names else "nothing of it, as it is now, was tuned"
+        why = f"{one_of(names)} was tuned, not {variant!r}" if names else "nothing of it, as it is now, was tuned"
         raise AblateError(
-            f"{study.name}: {found}; `ablate tune` searches.{did_you_mean(variant or '', names)}", page="tuning"
+            f"{study.name}: {why}; `ablate tune` searches.{did_you_mean(variant or '', names)}", page="tuning"
         )
     if len(chosen) > 1:
         raise AblateError(f"{one_of(names)} were tuned; say with --variant whose settings to write.", page="tuning")
@@ -274,8 +274,8 @@ def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
 
 def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:
     """`On fresh seeds A (tuned) has score 0.93, untuned 0.91 (n=5): helps.`"""
-    found = {row.variant: row for row in rows if row.design == tuned.TUNED}
-    ours, own = found.get(tuned.tuned_name(variant)), found.get(tuned.untuned_name(variant))
+    of_variant = {row.variant: row for row in rows if row.design == tuned.TUNED}
+    ours, own = of_variant.get(tuned.tuned_name(variant)), of_variant.get(tuned.untuned_name(variant))
     if ours is None or own is None or ours.mean is None or own.mean is None:
         return "These settings were not tried on fresh seeds yet; `ablate tune` does that."
     verdict = f": {ours.verdict}" if ours.verdict else ""

@@ -162,8 +162,8 @@ def export(
     check_choice("--format", format_, ("csv", "json"))
     with Store.open(terminal.db) as store:
         stored = terminal.found(store, study)
-        made = export.text(store, stored.name, format_) if code is None else export.packed(stored)
-    terminal.write(made, output if code is None else code)
+        content = export.text(store, stored.name, format_) if code is None else export.packed(stored)
+    terminal.write(content, output if code is None else code)
 
 
 @app.command()

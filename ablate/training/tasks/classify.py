@@ -69,11 +69,11 @@ class Classify(Task):
             recipe = parse(config, registry)
         except ConfigError as error:
             problems += error.problems
-        made: list[tuple[TrickUse, Trick]] = []
+        parts: list[tuple[TrickUse, Trick]] = []
         for i, use in enumerate(tricks):
             try:
                 trick = registry.make("tricks", use.name, use.params, at=f"tricks.{i}")
-                made.append((TrickUse(use.name, plain(trick)), trick))
+                parts.append((TrickUse(use.name, plain(trick)), trick))
             except ConfigError as error:
                 problems += error.problems
             except PluginError as error:
@@ -86,9 +86,9 @@ class Classify(Task):
                 problems.append((f"init.{'weights' if recipe.init.weights else 'torchvision'}", str(error)))
         if problems or recipe is None:
             raise ConfigError(problems)
-        places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(made)}
-        made.sort(key=lambda pair: (pair[1].order, pair[0].name))
-        _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in made])
+        places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(parts)}
+        parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
+        _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
         full = filled_in(config, recipe)
         names = {"model": full["model"]["name"], "data": full["data"]["name"]}
         code = {
@@ -96,22 +96,22 @@ class Classify(Task):
             f"model:{names['model']}": registry.code("models", names["model"]),
             f"data:{names['data']}": registry.code("datasets", names["data"]),
         }
-        code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in made}
-        asked = full | {"data": {"name": names["data"], **recipe.data.asked()}}
+        code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in parts}
+        identifying = full | {"data": {"name": names["data"], **recipe.data.asked()}}
         parent = None
         if recipe.init is not None:  # not by which name: the plan adds which weights
-            asked |= {"init": {"head": recipe.init.head}}
+            identifying |= {"init": {"head": recipe.init.head}}
             if recipe.init.study is not None:
                 parent = Parent(recipe.init.study, recipe.init.variant or "best", recipe.init.seed)
         return Completed(
             config=full,
-            asked=asked,
-            tricks=tuple(use for use, _ in made),
+            asked=identifying,
+            tricks=tuple(use for use, _ in parts),
             code=code,
             data=recipe.data.fingerprint(),
             start=start,
             parent=parent,
-            evaluation_only=tuple(use.name for use, trick in made if trick.evaluation_only),
+            evaluation_only=tuple(use.name for use, trick in parts if trick.evaluation_only),
             notes=recipe.data.passed_over(),
         )
 
@@ -301,8 +301,8 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
 
     source = Path(run.spec.evaluates_in) / "last.pt"
     training, _ = _restored(run, source)
-    found = checkpoint.tensors_sha256(checkpoint.state_of(training.model))
-    if found != finished.weights:
+    digest = checkpoint.tensors_sha256(checkpoint.state_of(training.model))
+    if digest != finished.weights:
         raise AblateError(f"{source} is damaged: it is not what run {run.spec.evaluates[:8]} ended with. Remove it.")
     for values in finished.history[:-1]:
         yield {name: values[name] for name in ("train_loss", "lr")}
