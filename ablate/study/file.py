@@ -70,10 +70,21 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
         again, _ = _checked(unfold(root, meant), text, file, folder)
         meant -= {finding.path for finding in again.findings}
         reader, study = _checked(unfold(root, meant), text, file, folder)
+    if reader.given.switches and _free_form(unfold(root), folder):
+        _refuse_bare_words(reader)
     problems += wrong + reader.problems(problems)
     if problems:
         raise StudyError(problems)
     return replace(study, notes=reader.all_notes())
+
+
+def _refuse_bare_words(reader: Lookup) -> None:
+    """A bare yes or no that reaches a function: in Python both texts are true, so the trick would change nothing."""
+    for path in reader.given.switches:
+        if path[0] in ("base", "tricks", "variants", "tune"):
+            word = reader.given.get(path)
+            message = f"is a bare {word}, which a function gets as text, and any text is true in Python; write true or "
+            reader.wrong(path, f"{message}false for a boolean, {word!r} in quotes for text.", page="own-code")
 
 
 def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tuple[Lookup, Study]:

@@ -243,15 +243,19 @@ def test_a_bare_on_is_a_boolean_where_one_is_meant(word, value):
     assert not [note for note in asked.notes if word in note]
 
 
-def test_elsewhere_a_bare_on_is_text_and_a_note_says_so():
-    text = "task: json:dumps\nmetric: accuracy\nbase: {a: off, b: 'on', c: false}\ntricks: {t: {set: {a: on, c: yes}}}"
-    asked = parse(text, "s.yaml")
-    assert asked.base == {"a": "off", "b": "on", "c": False}
-    assert asked.tricks[0].levels[0].set == {"a": "on", "c": True}
-    assert asked.notes == (
-        "base.a is the text 'off'; write true or false for a boolean, quotes for text.",
-        "tricks.t.set.a is the text 'on'; write true or false for a boolean, quotes for text.",
+def test_a_bare_on_that_would_reach_a_function_as_text_is_refused():
+    """Both texts are true there: of `augment: no` and `augment: yes` the trick would change nothing."""
+    text = (
+        "task: json:dumps\nmetric: accuracy\nbase: {a: off, b: 'on', c: false}\ntricks: {t: {set: {a: on, c: yes}}}\n"
     )
+    said = "which a function gets as text, and any text is true in Python; write true or false for a boolean, "
+    assert told(text + "tune: {space: {a: [no, 'yes']}}") == [
+        f"s.yaml:3:11: base.a: is a bare off, {said}'off' in quotes for text.",
+        f"s.yaml:4:23: tricks.t.set.a: is a bare on, {said}'on' in quotes for text.",
+        f"s.yaml:5:20: tune.space.a.0: is a bare no, {said}'no' in quotes for text.",
+    ]
+    asked = parse(text.replace("off", "false").replace(" on", " 'on'"), "s.yaml")
+    assert [{"a": "on", "c": True}] == [level.set for level in asked.tricks[0].levels], "as the base's boolean"
 
 
 def test_small_aliases_are_values():
