@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 import statistics
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 MOST = 12
@@ -43,6 +44,14 @@ def one_of(allowed: Iterable[str]) -> str:
     """The allowed names as a phrase: `a, b or c`."""
     names = list(allowed)
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
+def read_as(name: str) -> object:
+    """What a reader takes a name for: `0.1`, `0.10` and `1e-1` are one number; two ways to store one letter, and two
+    kinds of space, look the same."""
+    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", name, re.ASCII):
+        return float(name)
+    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def percent(share: float) -> str:

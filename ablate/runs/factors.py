@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Sequence
 
 from ablate.errors import AblateError
@@ -11,7 +10,7 @@ from ablate.records import Cell, Choice, StudyTrick, TrickLevel
 from ablate.runs.columns import Columns
 from ablate.runs.csv_file import Cells
 from ablate.study.cells import Space, name_of
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, one_of, read_as
 
 OFF = frozenset({"0", "-1", "off", "no", "false", "none"})
 ON = frozenset({"1", "on", "yes", "true"})
@@ -39,13 +38,6 @@ def _names(rows: Sequence[Cells], column: str, columns: Columns) -> list[str]:
         if spelt != raw:
             row.bad(column, f"{raw!r} reads like {spelt!r} in line {line}; write them alike, or so that they differ.")
     return names
-
-
-def read_as(name: str) -> object:
-    """What a reader takes a name for."""
-    if re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", name, re.ASCII):
-        return float(name)
-    return unicodedata.normalize("NFC", " ".join(name.split()))
 
 
 def _by_label(rows: Sequence[Cells], columns: Columns) -> Variants:

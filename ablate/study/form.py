@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from ablate.records import CATEGORIES, TaskUse
+from ablate.text import joined
 
 MOST_SEEDS = 1000
 """`seeds: 1000` is 0 to 999; tuning draws from 1000 on (CONTRACT, "Values")."""
@@ -419,8 +420,12 @@ def _wrong_choices(given: Mapping[str, Any]) -> str:
         return "it has either choices or low and high"
     if not isinstance(listed, list) or len(listed) < 2:
         return "choices must list at least two values"
-    twice = len({json.dumps(item, sort_keys=True) for item in listed}) < len(listed)
-    return "choices must list a value once" if twice else ""
+    # 1, true and 1.0 are equal, and a search that holds them against each other would try one of them.
+    for one in listed:
+        equal = [json.dumps(other) for other in listed if other == one]
+        if len(equal) > 1:
+            return "choices must list a value once" + (f"; {joined(equal)} are equal" if len(set(equal)) > 1 else "")
+    return ""
 
 
 def _wrong_bounds(given: Mapping[str, Any]) -> str:

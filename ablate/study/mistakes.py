@@ -15,7 +15,7 @@ from ablate.records import CATEGORIES, Cell, Choice, Json, Study, TrickLevel
 from ablate.registry import Registry
 from ablate.study.cells import Space, configuration, name_of, origin, patched, related, writes
 from ablate.study.yaml_file import Trail, dotted
-from ablate.text import one_of
+from ablate.text import one_of, read_as
 
 Refused = tuple[str, Cell, Sequence[tuple[str, str]]]
 """A variant's name, its cell, and (dotted key, message) of everything that the task refused in its configuration."""
@@ -44,6 +44,34 @@ def refusal(study: Study, cell: Cell, key: str, message: str) -> Problem:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"variant{'s' if len(names) > 1 else ''} {', '.join(map(repr, names[:3]))}{more}"
+
+
+# ------------------------------------------------------------------------------------- what nobody could tell apart
+
+
+def look_alikes(study: Study) -> list[Problem]:
+    """Tricks, levels and variants whose names read alike, and levels of a trick that do the same."""
+    problems = _alike(study, "tricks", [trick.name for trick in study.tricks])
+    problems += _alike(study, "variants", [variant.name for variant in study.variants])
+    for trick in study.tricks:
+        levels = [level for level in trick.levels if level.name is not None]
+        place = f"tricks.{trick.name}.levels"
+        named = _alike(study, place, [str(level.name) for level in levels])
+        problems += named
+        for one, other in itertools.combinations(levels, 2):
+            if (one.set, one.use, one.params) == (other.set, other.use, other.params) and not named:
+                message = f"does what {one.name!r} does; a level is there once."
+                problems.append(study.problem(f"{place}.{other.name}", message))
+    return problems
+
+
+def _alike(study: Study, place: str, names: Sequence[str]) -> list[Problem]:
+    first: dict[object, str] = {}
+    return [
+        study.problem(f"{place}.{name}", f"reads like {spelt!r}, so nobody could tell the two apart; rename one.")
+        for name in names
+        if (spelt := first.setdefault(read_as(name), name)) != name
+    ]
 
 
 # ------------------------------------------------------------------------------------------ two tricks that set one key

@@ -190,7 +190,7 @@ def make_plan(
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, left_out, notes, problems = choose(study, registry, space)
     names = names_of(drafts, space)
-    problems += mistakes.hand_listed(study, space, names)
+    problems += mistakes.look_alikes(study) + mistakes.hand_listed(study, space, names)
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor
+from decimal import Decimal
 from typing import Literal, cast
 
 from ablate.errors import ConfigError, Problem
@@ -62,9 +62,19 @@ class Dimension:
             return self.choices
         if self.step is None or self.log:
             return None
-        count = floor((self.high - self.low) / self.step + 1e-9) + 1
-        made = [min(self.low + i * self.step, self.high) for i in range(count)]
-        return tuple(int(value) for value in made) if self.kind == "int" else tuple(made)
+        low, high, step = (Decimal(repr(number)) for number in (self.low, self.high, self.step))
+        return tuple(self._at(i) for i in range(int((high - low) / step) + 1))
+
+    def _at(self, steps: int) -> float:
+        """So many steps above low, as decimals, which is what the file says: 0.1 + 2 * 0.1 is 0.3 and no neighbour."""
+        value = Decimal(repr(self.low)) + steps * Decimal(repr(self.step))
+        return int(value) if self.kind == "int" else float(value)
+
+    def nearest(self, value: Json) -> Json:
+        """The listed value that a sampler means: it reckons in floats, and 0.30000000000000004 is 0.3."""
+        if self.kind != "float" or self.step is None or self.log:
+            return value
+        return self._at(round((value - self.low) / self.step))
 
 
 @dataclass(frozen=True)

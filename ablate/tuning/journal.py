@@ -282,7 +282,7 @@ def _stored(parameter: Dimension, value: Json) -> Any:
 
 def _read(parameter: Dimension, value: Any) -> Json:
     if parameter.kind != "choice":
-        return value
+        return parameter.nearest(value)
     return next(choice for choice in parameter.choices if _stored(parameter, choice) == value)
 
 

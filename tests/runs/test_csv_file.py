@@ -8,8 +8,8 @@ from ablate.errors import AblateError
 from ablate.runs import export, importer
 from ablate.runs.columns import Columns
 from ablate.runs.csv_file import read_table
-from ablate.runs.factors import read_as
 from ablate.store.store import Store
+from ablate.text import read_as
 
 ACC = Columns("acc", "higher", variant="v", seed="s")
 

@@ -399,6 +399,25 @@ def test_every_pair_that_clashes_is_named_once():
     assert len(problems(*tricks, designs=["leave_one_out", "factorial"])) == 3
 
 
+@pytest.mark.parametrize(("one", "other"), [("0.1", "1e-1"), ("a b", "a\xa0b"), ("caf\xe9", "cafe\u0301")])
+def test_names_that_nobody_could_tell_apart_are_refused(one, other):
+    said = f"reads like {one!r}, so nobody could tell the two apart; rename one."
+    asked = {"designs": ["add_one_in"], "positions": {"tricks": (2, 1)}}
+    assert [f"s.yaml:2:1: tricks.{other}: {said}"] == problems(
+        trick(one, {"epochs": 2}), trick(other, {"epochs": 3}), **asked
+    )
+    assert [f"s.yaml:2:1: tricks.t.levels.{other}: {said}"] == problems(
+        levels("t", **{one: {"epochs": 2}, other: {"epochs": 3}}), **asked
+    )
+
+
+def test_a_level_that_does_what_another_one_does_is_refused():
+    tricks = levels("lr", low={"optimizer.lr": 0.1}, same={"optimizer.lr": 0.10}, high={"optimizer.lr": 0.2})
+    assert problems(tricks, designs=["add_one_in"], positions={"tricks.lr.levels.same": (4, 5)}) == [
+        "s.yaml:4:5: tricks.lr.levels.same: does what 'low' does; a level is there once."
+    ]
+
+
 def test_a_refused_combination_names_the_variant_and_blames_the_trick_that_set_the_key():
     tricks = trick("wide", {"model.width": 64}), trick("long", {"epochs": 99})
     positions = {"tricks.wide": (5, 3), "tricks.wide.set.model.width": (5, 16), "base.model.width": (2, 4)}

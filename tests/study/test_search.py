@@ -107,6 +107,11 @@ def test_a_mistake_in_the_space_is_told_at_its_place(tune, problem):
 
 def test_values_of_a_grid_are_listed_with_both_ends():
     assert (0.1, 0.2, 0.3) == Dimension("x", "float", 0.1, 0.3, step=0.1).values
+    tenths = Dimension("x", "float", 0.1, 0.7, step=0.1)
+    assert (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7) == tenths.values, "as they are written"
+    assert (0.01, 0.04, 0.07) == Dimension("x", "float", 0.01, 0.09, step=0.03).values
+    assert (1e-4, 3e-4, 5e-4) == Dimension("x", "float", 1e-4, 5e-4, step=2e-4).values
+    assert 0.3 == tenths.nearest(0.1 + 2 * 0.1)
     assert (1, 3, 5) == Dimension("x", "int", 1, 5, step=2).values
     space = [Dimension("a", "int", 1, 2, step=1), Dimension("b", "choice", choices=("x", "y"))]
     assert [{"a": 1, "b": "x"}, {"a": 1, "b": "y"}, {"a": 2, "b": "x"}, {"a": 2, "b": "y"}] == search.grid(space)

@@ -70,6 +70,22 @@ def test_a_line_torn_by_a_power_cut_and_a_dead_ones_lock_stop_nobody(tmp_path):
     assert all(json.loads(line) for line in path.read_text().splitlines())
 
 
+def test_a_grid_of_tenths_tries_each_as_it_is_written_and_the_own_value_once(tmp_path):
+    journal = opened(tmp_path / "j", "grid", space=[Dimension("drop", "float", 0.1, 0.7, step=0.1)])
+    journal.add({"drop": 0.3})
+    tried = [0.3]
+    while not journal.exhausted():
+        tried.append(journal.ask().settings["drop"])
+    assert [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7] == sorted(tried)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_sampler_with_a_step_gives_values_as_they_are_written(sampler, tmp_path):
+    journal = opened(tmp_path / "j", sampler, space=[Dimension("drop", "float", 0.1, 0.7, step=0.1)])
+    drawn = {journal.ask().settings["drop"] for _ in range(30)}
+    assert drawn <= {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7}
+
+
 def test_a_grid_tries_each_setting_once_and_then_is_exhausted(tmp_path):
     space = (Dimension("a", "float", 0.1, 0.3, step=0.1), Dimension("b", "choice", choices=("x", "y")))
     journal = opened(tmp_path / "j", "grid", space=space)
