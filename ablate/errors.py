@@ -2,7 +2,7 @@
 
 AblateError             exit code 2, a message without a traceback
 ├── StudyError          the study file: all its problems, each `file:line:column: path: message`
-├── ConfigError         a configuration that a task or plug-in refuses; study.py turns it into a StudyError
+├── ConfigError         a configuration that a task or plug-in refuses; study/file.py turns it into a StudyError
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
 ├── DataError           data files that are missing or broken
 ├── FigureError         a figure that these results do not allow
@@ -119,7 +119,7 @@ def _section_page(path: str) -> str:
 class ConfigError(AblateError):
     """A configuration that is refused: pairs of (dotted key, message), for example ("model.width", "must be >= 1").
 
-    Whoever knows where each key was written (study.py) turns the keys into positions.
+    Whoever knows where each key was written (study/file.py) turns the keys into positions.
     """
 
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:

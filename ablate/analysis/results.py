@@ -1,6 +1,6 @@
 """Stored runs into arrays and rows: what `table` prints, before it has a format.
 
-It reads through the store's read side only and changes nothing. The statistics are analysis.py's, the sentences under
+It reads through the store's read side only and changes nothing. The statistics are verdicts.py's, the sentences under
 the table notes.py's. The same stored values give the same bytes: no time, attempt or worker enters.
 """
 
@@ -38,7 +38,7 @@ class Results:
     provenance: Mapping[str, Mapping[str, int]]
     """Of each kind of provenance (notes.PROVENANCE) the values found and how many counted runs have each."""
     reruns: tuple[Mapping[str, Json], ...] = ()
-    """Of each run that was executed again what that showed (noise.py)."""
+    """Of each run that was executed again what that showed (reruns.py)."""
     saved: frozenset[str] = frozenset()
     """The keys of runs of the full plan that adaptive seeds did not need; their cells are not among `cells`."""
     confirmed: Measured | None = None

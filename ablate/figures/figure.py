@@ -3,7 +3,7 @@
 A figure turns a source into its `info`, plain numbers and names that tests look at, and the info into a scene: panels
 of lines, points, intervals and rules, in words that know neither plotly nor matplotlib. interactive.py draws a scene as
 HTML, paper.py as PDF, SVG and PNG: both show the same numbers, and each escapes names in one place. Nothing here reads
-a store or computes a statistic (plots.py).
+a store or computes a statistic (source.py).
 """
 
 from __future__ import annotations

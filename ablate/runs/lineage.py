@@ -2,7 +2,7 @@
 
 One fixed run is meant: of the variant that is named, or the best one by the table's own rule, the study's first seed
 unless another is named. Every seed of the new variant starts from it, which keeps equal seeds pairs. It reads the
-database and hashes a file; the other study is found, planned and trained in runner.py.
+database and hashes a file; the other study is found, planned and trained in execute.py.
 """
 
 from __future__ import annotations

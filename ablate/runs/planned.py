@@ -1,6 +1,6 @@
 """From a name to a planned study: find it, plan it, say how far it is, and specify its runs.
 
-What every command that reads a study file has in common. Nothing is executed here: that is runner.py's.
+What every command that reads a study file has in common. Nothing is executed here: that is execute.py's.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def again(plan: Planned, db: str) -> Planned:
 
 
 def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
-    """What a run is asked, as the database keeps it for people and for drift.py."""
+    """What a run is asked, as the database keeps it for people and for changes.py."""
     done = plan.variant(run.variant).completed
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
     said = {"task": plan.study.task.written, "config": done.config, "tricks": tricks, "seed": run.draws}

@@ -1,6 +1,6 @@
 """`ablate verify`: execute one run again in a scratch folder and hold it against the result that counts.
 
-How far the two are apart is kept with that result: the noise floor that the notes under a table tell (noise.py). The
+How far the two are apart is kept with that result: the noise floor that the notes under a table tell (reruns.py). The
 numbers that count stay. Measured costs (seconds, memory) are left out of the comparison: they belong to an attempt.
 """
 

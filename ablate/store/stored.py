@@ -21,11 +21,12 @@ class StoredStudy:
     planned_at: float
 
     def refuse_another(self, file: Path) -> None:
-        """AblateError where the study is that of another file than this one. A file that is gone was moved here."""
+        """AblateError where the study is that of another file than this one. A file that is gone was moved here; one
+        that says the same, in a second clone, say, asks the same."""
         record = self.record
         if record.imported is not None:
             whose = f"was imported from {record.imported.file}"
-        elif record.file and Path(record.file) != file.resolve() and Path(record.file).is_file():
+        elif record.file and Path(record.file) != file.resolve() and self._is_another(file):
             whose = f"is that of {record.file}"
         else:
             return
@@ -34,6 +35,10 @@ class StoredStudy:
             f"file a name of its own, such as `study: {_own_name(file)}`, or another database with --db.",
             page="study-file",
         )
+
+    def _is_another(self, file: Path) -> bool:
+        theirs = Path(self.record.file)
+        return theirs.is_file() and not (file.is_file() and file.read_bytes() == theirs.read_bytes())
 
 
 @dataclass(frozen=True)

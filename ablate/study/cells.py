@@ -232,3 +232,14 @@ def related(one: Sequence[str], other: Sequence[str]) -> bool:
 def writes_to(changes: Mapping[str, Json], key: str) -> bool:
     """Whether a `set:` gives the dotted `key`, what is in it, or what it is in another value."""
     return any(related(path, key.split(".")) for path in writes(changes))
+
+
+def closure(name: str, tricks: Mapping[str, StudyTrick]) -> list[str]:
+    """A trick and all that it requires, directly or not, in the file's order."""
+    needed, waiting = {name}, [name]
+    while waiting:
+        for other in tricks[waiting.pop()].requires:
+            if other in tricks and other not in needed:
+                needed.add(other)
+                waiting.append(other)
+    return [trick for trick in tricks if trick in needed]

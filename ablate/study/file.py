@@ -1,6 +1,6 @@
 """The study file: text in, a checked Study out, or every mistake in it at once, each with its place.
 
-yaml_file reads the text, study_form checks its structure, study_reader looks names up; here the task is asked whether
+yaml_file reads the text, structure checks its form, lookup looks names up; here the task is asked whether
 it takes the base, the base with each trick, and each variant listed by hand. Which variants the designs choose, and
 what only they show to be wrong, is plan's matter. Nothing is trained and torch is not imported.
 """
@@ -17,9 +17,9 @@ from typing import Any
 from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
 from ablate.records import Cell, Choice, Json, Study, TaskUse, TrickUse
 from ablate.registry import Registry, unknown
-from ablate.study.cells import copied, layers, origin, patched
+from ablate.study.cells import closure, copied, layers, origin, patched
 from ablate.study.form import StudyForm
-from ablate.study.lookup import Lookup, closure
+from ablate.study.lookup import Lookup
 from ablate.study.structure import Finding, keys, said
 from ablate.study.structure import schema as form_schema
 from ablate.study.yaml_file import (

@@ -1,7 +1,7 @@
 """From the form of a study file to a Study: names looked up on the shelves, references resolved, defaults filled in.
 
 Beside `study` because it is half of the work and needs no configuration: it collects everything that is wrong with
-names and references. Structure was checked by study_form; study asks the task about configurations.
+names and references. Structure was checked by structure.py; file.py asks the task about configurations.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ablate.errors import ConfigError, PluginError, Problem
-from ablate.records import (
+from ablate.records import (  # fmt: skip
     COSTS,
     MOST_PER_GPU,
     Better,
@@ -28,7 +28,7 @@ from ablate.records import (
     TrickLevel,
 )
 from ablate.registry import Registry, unknown
-from ablate.study.cells import Space
+from ablate.study.cells import Space, closure
 from ablate.study.form import LevelForm, StudyForm, TrickForm, TuneForm
 from ablate.study.structure import Finding, check, keys, said
 from ablate.study.yaml_file import Trail, Unfolded, dotted
@@ -431,17 +431,6 @@ class Lookup:
             self.wrong(path, f"the name of {what} holds the control character U+{ord(bad):04X}; remove it.", True)
         elif not 1 <= len(name) <= 64 or name != name.strip():
             self.wrong(path, f"the name of {what} must have 1 to 64 characters and no space at either end.", True)
-
-
-def closure(name: str, tricks: Mapping[str, StudyTrick]) -> list[str]:
-    """A trick and all that it requires, directly or not, in the file's order."""
-    needed, waiting = {name}, [name]
-    while waiting:
-        for other in tricks[waiting.pop()].requires:
-            if other in tricks and other not in needed:
-                needed.add(other)
-                waiting.append(other)
-    return [trick for trick in tricks if trick in needed]
 
 
 def _asked(tune: TuneForm) -> dict[str, Json]:

@@ -1,7 +1,7 @@
 """What only a combination of tricks shows to be wrong, and which line of the study to blame for it.
 
 Two tricks of one variant that set a key differently, configurations that the task refuses, names that mean something
-else, a brief's rules. Pure: problems come back as values. What is wrong with one line by itself: study.py.
+else, a brief's rules. Pure: problems come back as values. What is wrong with one line by itself: file.py.
 """
 
 from __future__ import annotations

@@ -53,6 +53,11 @@ def test_a_name_of_its_own_makes_it_another_study(ablate, tmp_path):
     assert "fasta" in ablate("table", "a/ablation.yaml")[1]
 
 
+def test_a_second_clone_of_a_project_asks_the_same(ablate, tmp_path):
+    shutil.copy(tmp_path / "a/ablation.yaml", tmp_path / "b/ablation.yaml")
+    assert 0 == ablate("table", "b/ablation.yaml")[0]
+
+
 def test_a_project_that_was_moved_is_the_same_study(ablate, tmp_path):
     shutil.rmtree(tmp_path / "b")
     (tmp_path / "a").rename(tmp_path / "b")
