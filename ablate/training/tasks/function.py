@@ -92,9 +92,9 @@ class FunctionTask(Task):
         return Path(spec.origin).resolve()
 
     def warm(self) -> None:
-        sys.argv[:] = [self.module]  # what a module that reads its arguments finds: its own file and nothing of ours
-        spec = importlib.util.find_spec(self.module)
-        sys.argv[:] = [(spec and spec.origin) or self.module]
+        # What a module that reads its arguments finds: its own file, and nothing of ours.
+        files = (module_file(self.module, Path(folder)) for folder in self.folders)
+        sys.argv[:] = [str(next(filter(None, files), self.module))]
         self._load()
 
     def execute(self, run: Run) -> Values | Iterator[Values]:
