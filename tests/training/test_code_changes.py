@@ -66,7 +66,9 @@ def test_queued_runs_execute_what_was_loaded_at_the_start_and_the_edit_is_asked_
 
 def test_a_module_that_is_imported_late_and_was_edited_meanwhile_fails_as_code_changed(folder):
     assert 1 == edited_while_queued(folder, "late.py", "value = 7\n")
-    assert [("code_changed", None)] * 4 == stored(folder)
+    # three alike end the run (limits.stop_after), so the fourth may be left to do
+    assert stored(folder).count(("code_changed", None)) >= 3
+    assert {None} == {value for _, value in stored(folder)}
     subprocess.run(RUN, cwd=folder, check=True, capture_output=True)
     assert [8.0] * 4 == [value for reason, value in stored(folder) if value is not None]
 
