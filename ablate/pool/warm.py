@@ -1,6 +1,6 @@
 """The warm server: a process that has imported torch and the task's modules once and forks a child for every run.
 
-Both ends are here: `WarmServer` is the dispatcher's handle, `serve` the process (`python -m ablate.pool.warm FD PID`).
+Both ends are here: `WarmServer` is the dispatcher's handle, `serve` the process (`main`).
 The server decides nothing and stores nothing. It is started before the database is opened, runs no tensor operation (a
 forked child of a process that has used torch's threads hangs), never touches CUDA, and freezes what it imported out of
 the collector's sight, so that children share its pages. It ends when its socket does, and every child with it.
@@ -25,6 +25,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError
@@ -34,6 +35,14 @@ from ablate.pool.messages import Exited, Fork, Forked, Ready, Setup, Unable, dec
 _PACKET = 1 << 17
 _LONGEST = _PACKET // 8
 """Characters of a text that fit into a packet: one takes 7 bytes at most (`\\udcff`, its backslash escaped)."""
+_HOME = str(Path(__file__).resolve().parents[2])
+_BEGIN = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); import ablate; del sys.path[0]; "
+    "from ablate.pool.warm import main; main()"
+)
+"""The server's program: this very ablate, which may be a packed study's and not installed. Its folder is on the path
+for that one import alone, for a packed study's own modules lie beside it."""
+
 _ENDED = "the process that starts runs ended while it was starting."
 
 _ONE_THREAD = dict.fromkeys(host.THREADS, "1")
@@ -54,7 +63,7 @@ class WarmServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         process = subprocess.Popen(
             # -P: else a script called ablate.py or random.py in the working directory is run in the place of ours.
-            [sys.executable, "-P", "-m", "ablate.pool.warm", str(theirs.fileno()), str(os.getpid())],
+            [sys.executable, "-P", "-c", _BEGIN, _HOME, str(theirs.fileno()), str(os.getpid())],
             pass_fds=[theirs.fileno()],
             stdin=subprocess.PIPE,
             env={"PYTHONHASHSEED": "0", **os.environ, **_ONE_THREAD, "PYTHONUNBUFFERED": "1"},
@@ -110,7 +119,7 @@ class WarmServer:
 
 
 def main() -> None:
-    """`python -m ablate.pool.warm FD DISPATCHER_PID`."""
+    """The server: its arguments are the socket's descriptor and the dispatcher's pid."""
     descriptor, dispatcher = int(sys.argv[1]), int(sys.argv[2])
     die_with(dispatcher)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -169,8 +178,6 @@ def serve(channel: socket.socket, setup: Setup) -> None:
 
 def _import_all(setup: Setup) -> dict[str, str]:
     """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded."""
-    from pathlib import Path
-
     from ablate.identity import sha256_file
     from ablate.pool import worker  # noqa: F401  # what every child runs: imported in each, it costs 10 CPU ms a run
     from ablate.registry import Registry
@@ -243,7 +250,3 @@ def die_with(parent: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL, 0, 0, 0)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(1)
-
-
-if __name__ == "__main__":
-    main()
