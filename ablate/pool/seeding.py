@@ -14,7 +14,8 @@ import importlib.util
 import os
 import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,7 @@ from typing import Any
 from ablate.pool.host import THREADS
 from ablate.rng import seed_for
 
-_MAKERS = ("default_rng", "RandomState", "Random", "Generator", "SeedSequence")
+_MAKERS = ("default_rng", "RandomState", "Random")
 """Names whose call without a seed makes a generator that draws anew in every process."""
 
 
@@ -37,7 +38,7 @@ def set_threads(threads: int) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-def seed_everything(seed: int, threads: int, sources: Mapping[str, str]) -> None:
+def seed_everything(seed: int, threads: int, sources: Collection[str]) -> None:
     """The global generators, now or when their library is imported, and unseeded ones of the user's own modules."""
     random.seed(seed)
     for name in ("numpy", "torch"):
@@ -45,11 +46,19 @@ def seed_everything(seed: int, threads: int, sources: Mapping[str, str]) -> None
             _seed_library(sys.modules[name], seed, threads)
         else:
             sys.meta_path.insert(0, _Late(name, seed, threads))
-    files = {str(Path(path).resolve()) for path in sources}
-    for module in list(sys.modules.values()):
-        file = getattr(module, "__file__", None)
-        if file and str(Path(file).resolve()) in files:
-            _reseed(module, Path(file), seed)
+    for module, path in own_modules(sources):
+        _reseed(module, path, seed)
+
+
+def own_modules(sources: Collection[str]) -> list[tuple[ModuleType, str]]:
+    """The modules of the user's that this process has imported, each with its file, one of `sources`.
+
+    Only names that occur are resolved: of the 3,000 modules that torch brings each would cost 10 us, in every child.
+    """
+    names = {os.path.basename(path) for path in sources}
+    files = [(module, getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+    real = [(module, os.path.realpath(file)) for module, file in files if os.path.basename(file) in names]
+    return [(module, path) for module, path in real if path in sources]
 
 
 def _seed_library(module: ModuleType, seed: int, threads: int) -> None:
@@ -92,10 +101,10 @@ class _Late(importlib.abc.MetaPathFinder):
 # ------------------------------------------------------------------------------------------------ generators of modules
 
 
-def _reseed(module: ModuleType, file: Path, seed: int) -> None:
+def _reseed(module: ModuleType, path: str, seed: int) -> None:
     """Give every unseeded generator at the module's top level a stream of the run's own. One that the author seeded
     keeps its state: it starts every run alike, as it would in a process of its own."""
-    for name in unseeded(file.read_text(encoding="utf-8", errors="replace")):
+    for name in unseeded_in(path):
         held: Any = module
         for part in name.split("."):
             held = getattr(held, part, None)
@@ -106,6 +115,12 @@ def _reseed(module: ModuleType, file: Path, seed: int) -> None:
             held.bit_generator.state = type(held.bit_generator)(stream).state
         elif hasattr(held, "get_state") and hasattr(held, "seed"):  # numpy's RandomState
             held.seed(stream % 2**32)
+
+
+@cache
+def unseeded_in(path: str) -> tuple[str, ...]:
+    """The same of a file; the server asks first, so that its children find the answer."""
+    return tuple(unseeded(Path(path).read_text(encoding="utf-8", errors="replace")))
 
 
 def unseeded(source: str) -> Iterator[str]:

@@ -180,6 +180,7 @@ def _import_all(setup: Setup) -> dict[str, str]:
     """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded."""
     from ablate.identity import sha256_file
     from ablate.pool import worker  # noqa: F401  # what every child runs: imported in each, it costs 10 CPU ms a run
+    from ablate.pool.seeding import unseeded_in
     from ablate.registry import Registry
     from ablate.training.task import resolve
 
@@ -189,6 +190,8 @@ def _import_all(setup: Setup) -> dict[str, str]:
     registry = Registry([Path(folder) for folder in setup.plugins])
     for shelf, name in setup.shelf_files:
         registry.load(shelf, name)
+    for path in hashes:
+        unseeded_in(path)
     resolve(setup.task, registry, setup.path).warm()
     return hashes
 

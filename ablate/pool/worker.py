@@ -25,7 +25,7 @@ from typing import Any
 from ablate.errors import AblateError, ChangedError, PausedError
 from ablate.identity import sha256_file
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
-from ablate.pool.seeding import seed_everything, set_threads
+from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
 from ablate.training.task import Run, Task, resolve
@@ -276,10 +276,13 @@ def _leave(spec: RunSpec) -> None:
     task registered, and whatever its open files still hold. No failure in it undoes the run."""
     # What the server imported is frozen out of the collector's sight; there the names of the task's modules tell. To
     # unfreeze it would copy every page that the children share.
-    modules = [module for module in list(sys.modules.values()) if getattr(module, "__file__", None) in spec.sources]
-    held = [*gc.get_objects(), *(value for module in modules for value in vars(module).values())]
-    with contextlib.suppress(BaseException), _within(ENDING_S):
-        atexit._run_exitfuncs()
+    held = [*gc.get_objects(), *(v for module, _ in own_modules(spec.sources) for v in vars(module).values())]
+    try:
+        with _within(ENDING_S):
+            atexit._run_exitfuncs()
+    except BaseException:  # SystemExit among them: the run is over, whatever its end says
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
     for stream in (*held, sys.stdout, sys.stderr):
         if not isinstance(stream, io.TextIOWrapper | io.BufferedWriter):
             continue
