@@ -15,8 +15,11 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
-_BY_NAME = ("import_module", "__import__", "iter_modules", "walk_packages", "spec_from_file_location", "run_path")
-"""Calls that import what only the run knows."""
+_BY_NAME = ("import_module", "__import__")
+"""Calls that import what their first argument names, which the run may put together."""
+
+_BY_FILE = ("iter_modules", "walk_packages", "spec_from_file_location", "run_path", "run_module")
+"""Calls that find modules in some other way."""
 
 _MOST = 2000
 """Files of a package that are taken for a call by name; more are no package but a disk."""
@@ -26,6 +29,7 @@ def closure(start: Path, folders: Sequence[Path]) -> set[Path]:
     """`start` and every module of the user's that it imports, directly or not. folders: looked in before sys.path."""
     files: set[Path] = set()
     waiting = [start]
+    find = cache(located)  # for this call alone: another study has another sys.path
     while waiting:
         path = waiting.pop()
         if path in files:
@@ -36,9 +40,9 @@ def closure(start: Path, folders: Sequence[Path]) -> set[Path]:
         except SyntaxError:
             continue  # executing it will say so, with its place
         root, package = _package(path, folders)
-        places = [*folders, root] if package else list(folders)
+        places = (*folders, root) if package else tuple(folders)
         for name in _imported(tree, package):
-            waiting += _files_of(name, places)
+            waiting += find(name, places)
         for name in _by_name(tree, package):
             waiting += _whole(name, path, places)
     return files
@@ -53,34 +57,45 @@ def module_file(module: str, folder: Path) -> Path | None:
     return None
 
 
-def _files_of(name: str, folders: Sequence[Path]) -> list[Path]:
-    """The user's files that importing `a.b.c` executes: those of a, of a.b and of a.b.c."""
+def located(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
+    """The user's files that importing `a.b.c` executes, in this order: those of a, of a.b and of a.b.c."""
     parts = name.split(".")
     depths = range(1, len(parts) + 1)
-    files = [module_file(".".join(parts[:depth]), folder) for folder in folders for depth in depths]
-    if any(files):
-        return [file for file in files if file is not None]
-    top, places = _installed(parts[0])
-    below = [module_file(".".join(parts[1:depth]), place) for place in places for depth in range(2, len(parts) + 1)]
-    return [file for file in (top, *below) if file is not None]
+    for folder in folders:
+        files = [module_file(".".join(parts[:depth]), folder) for depth in depths]
+        if any(files):
+            return tuple(file for file in files if file is not None)
+    top, places = _found(parts[0])
+    if any(_foreign(path) for path in (*places, top) if path is not None):
+        return ()
+    below = [module_file(".".join(parts[1:depth]), place) for place in places for depth in depths[1:]]
+    return tuple(file for file in (top, *below) if file is not None)
 
 
-@cache
-def _installed(name: str) -> tuple[Path | None, tuple[Path, ...]]:
-    """Where Python finds a top-level module of the user's, and the folders of the package; (None, ()) for any other.
+def module_at(module: str, folders: Sequence[Path]) -> Path | None:
+    """The file of a module, the user's or an installed one, found without importing the packages that it is in."""
+    for folder in folders:
+        file = module_file(module, folder)
+        if file is not None:
+            return file
+    top, _, rest = module.partition(".")
+    file, places = _found(top)
+    return next((below for place in places if (below := module_file(rest, place))), None) if rest else file
+
+
+def _found(name: str) -> tuple[Path | None, tuple[Path, ...]]:
+    """Where Python finds a top-level module, and the folders of the package; (None, ()) where it is no Python file.
 
     `find_spec` of a name without a dot asks every finder, those of editable installs too, and imports nothing.
     """
     try:
         spec = importlib.util.find_spec(name)
     except (ImportError, ValueError):
-        return None, ()
+        spec = None
     if spec is None:
         return None, ()
     file = Path(spec.origin).resolve() if spec.origin and spec.origin.endswith(".py") else None
     places = tuple(Path(place).resolve() for place in spec.submodule_search_locations or ())
-    if (file is None and not places) or any(_foreign(path) for path in (*places, *([file] if file else []))):
-        return None, ()
     return file, places
 
 
@@ -126,6 +141,8 @@ def _by_name(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
         if not isinstance(node, ast.Call):
             continue
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        if called in _BY_FILE:
+            yield ""
         if called not in _BY_NAME:
             continue
         first = node.args[0] if node.args else None
@@ -135,12 +152,12 @@ def _by_name(tree: ast.AST, package: Sequence[str]) -> Iterator[str]:
         yield ".".join([*package, text.lstrip(".")]) if text.startswith(".") else text
 
 
-def _whole(name: str, path: Path, folders: Sequence[Path]) -> list[Path]:
+def _whole(name: str, path: Path, folders: Sequence[Path]) -> Sequence[Path]:
     """Every file that a call by name may mean: of the module or package that it names, else of the caller's own."""
     if name and not name.endswith("."):
-        return _files_of(name, folders)
-    of = [folder.joinpath(*name.strip(".").split(".")) for folder in folders] if name else []
-    homes = [home for home in of if home.is_dir()] or [path.parent]
-    inside = (home / "__init__.py").is_file() if (home := homes[0]) else False
-    files = home.rglob("*.py") if inside or name else home.glob("*.py")
-    return [file.resolve() for file, _ in zip(sorted(files), range(_MOST), strict=False)]
+        return located(name, folders)
+    named = [folder.joinpath(*name.strip(".").split(".")) for folder in folders] if name else []
+    home = next((folder for folder in named if folder.is_dir()), path.parent)
+    deep = home in named or (home / "__init__.py").is_file()
+    files = sorted(home.rglob("*.py") if deep else home.glob("*.py"))
+    return [file.resolve() for file in files[:_MOST]]

@@ -95,3 +95,13 @@ def test_modules_that_are_imported_by_name_are_part_of_the_code(tmp_path, call):
     (tmp_path / "t.py").write_text("from nets import net\ndef main(c, r): ...\n")
     (tmp_path / "unrelated.py").write_text("")
     assert {"t.py", "__init__.py", "tiny.py"} == set(code_of("t:main", tmp_path))
+
+
+def test_a_task_in_an_installed_package_is_found_and_no_package_is_imported_for_it(tmp_path, monkeypatch):
+    package = tmp_path / "lib" / "inside"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')\n")
+    (package / "train.py").write_text("def main(c, r): ...\n")
+    monkeypatch.syspath_prepend(tmp_path / "lib")
+    assert "train.py" in code_of("inside.train:main", tmp_path)
+    assert {"decoder.py"} <= set(code_of("json.decoder:JSONDecoder", tmp_path))

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -25,7 +24,7 @@ from ablate.identity import sha256_file
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
 from ablate.text import did_you_mean, one_of
-from ablate.training.sources import closure, module_file
+from ablate.training.sources import closure, module_at
 from ablate.training.task import Completed, Function, Run, Task, Values
 
 
@@ -76,25 +75,20 @@ class FunctionTask(Task):
     def _file(self) -> Path:
         if not self.function.isidentifier() or not all(part.isidentifier() for part in self.module.split(".")):
             raise ConfigError([("task", f"is {self.target!r}; it must be a task's name or `package.module:function`.")])
-        for folder in self.folders:
-            found = module_file(self.module, Path(folder))
-            if found:
-                return found
-        try:
-            spec = importlib.util.find_spec(self.module)
-        except (ImportError, ValueError):
-            spec = None
-        if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        file = self._at()
+        if file is None:
             near = sorted({p.stem for folder in self.folders for p in Path(folder).glob("*.py")})
             places = one_of(dict.fromkeys(self.folders)) or "sys.path"
             hint = did_you_mean(self.module, near)
             raise ConfigError([("task", f"there is no module {self.module!r} in {places} or installed.{hint}")])
-        return Path(spec.origin).resolve()
+        return file
+
+    def _at(self) -> Path | None:
+        return module_at(self.module, [Path(folder) for folder in self.folders])
 
     def warm(self) -> None:
         # What a module that reads its arguments finds: its own file, and nothing of ours.
-        files = (module_file(self.module, Path(folder)) for folder in self.folders)
-        sys.argv[:] = [str(next(filter(None, files), self.module))]
+        sys.argv[:] = [str(self._at() or self.module)]
         self._load()
 
     def execute(self, run: Run) -> Values | Iterator[Values]:
