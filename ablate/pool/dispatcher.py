@@ -86,7 +86,8 @@ class Ended:
 class Dispatcher:
     """Executes runs until each is done or failed. `specs`: key -> specification, in the plan's order; or a Feed, which
     says as results come in which runs are wanted. `sizes`: what runs take, where devices are shared by memory.
-    `workers`: how many at a time, in any free slots."""
+    `workers`: how many at a time, in any free slots. `excused`: reasons that say nothing of the runs that follow, where
+    those have other settings."""
 
     def __init__(
         self,
@@ -100,6 +101,7 @@ class Dispatcher:
         provenance: Mapping[str, Json] | None = None,
         sizes: Sizes | None = None,
         workers: int | None = None,
+        excused: Collection[Reason] = (),
     ) -> None:
         self.store = store
         self.executor = executor
@@ -125,6 +127,7 @@ class Dispatcher:
         self._needing = _needing(self.specs)
         self._sizes = sizes
         self._workers = workers
+        self._excused = {*INTERRUPTED, *excused}
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = time.monotonic()
@@ -384,7 +387,7 @@ class Dispatcher:
 
     def _count(self, failed: Failed) -> None:
         """Runs that fail alike while none is done are a mistake in what they have in common: the others would, too."""
-        if failed.reason in INTERRUPTED or failed.reason == "pruned":
+        if failed.reason in self._excused:
             return
         same = (failed.reason, failed.message)
         self._failures[same] += 1
@@ -417,6 +420,3 @@ def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:
         if spec.evaluates in specs:
             needing[spec.evaluates].append(key)
     return dict(needing)
-
-
-# -------------------------------------------------------------------------------------------------------------- canary

@@ -119,24 +119,32 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
-            made_with = provenance(planned.study.path)
-            limits = planned.study.limits
             places = places_for(planned.study, slots, options)
-            feed, sizes = _feed(planned, store, wanted), _sizes(planned, store, wanted, places)
-            dispatcher = Dispatcher(
-                store,
-                executor,
-                places,
-                feed,
-                limits,
-                listener=watcher,
-                provenance=made_with,
-                sizes=sizes,
-                workers=len(slots),
-            )
-            ended = dispatcher.run()
+            sizes = _sizes(planned, store, wanted, places)
+            feed = _feed(planned, store, wanted)
+            return dispatch(planned, store, executor, feed, places, len(slots), watcher, sizes=sizes)
     finally:
         executor.close()
+
+
+def dispatch(
+    planned: Planned,
+    store: Store,
+    executor: Executor,
+    feed: Mapping[str, RunSpec] | Feed,
+    places: Sequence[Slot],
+    workers: int,
+    watcher: Watcher,
+    *,
+    sizes: Sizes | None = None,
+    excused: frozenset[Reason] = frozenset(),
+) -> Ended:
+    """Execute what `feed` wants, `workers` runs at a time, in any of `places`; who failed alike is told."""
+    limits = planned.study.limits
+    ended = Dispatcher(
+        store, executor, places, feed, limits, listener=watcher, provenance=provenance(planned.study.path),
+        sizes=sizes, workers=workers, excused=excused,
+    ).run()  # fmt: skip
     if ended.alike:
         watcher.warn(
             f"{many(limits.stop_after, 'run')} failed alike and none is done, so the others were not trained: "

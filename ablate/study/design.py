@@ -59,6 +59,3 @@ class Design(Plugin):
     @abstractmethod
     def choose(self, space: Space) -> Chosen:
         """The rows of this design, reference first. Pure. Raises DesignError where it cannot be made."""
-
-
-# ------------------------------------------------------------------------------------------------------------- names

@@ -1,7 +1,7 @@
 """`ablate tune`: search a variant's settings, then train the winner and the untuned variant on fresh seeds.
 
 A trial is ordinary runs of role `tune`: same keys, same store, same pool, so that what is trained already is not
-trained again, and a killed search goes on with the same command. How trials come about is searching.py's, what the
+trained again, and a killed search goes on with the same command. How trials come about is hunt.py's, what the
 table says of the winner tuned.py's. One searcher a study: it holds a lock on `tune.lock` beside the journal, which the
 system releases when the process ends, however it ends.
 """
@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from ablate.analysis import results, tuned
 from ablate.errors import AblateError
 from ablate.pool import scheduler
-from ablate.pool.dispatcher import Dispatcher, Ended
+from ablate.pool.dispatcher import Ended
 from ablate.pool.executor import Executor, Slot
-from ablate.records import Cell, Json, Row, Study
+from ablate.records import Cell, Json, Reason, Row, Study
 from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
@@ -34,12 +34,15 @@ from ablate.study.record import Tuned, Untuned
 from ablate.study.search import BEST, Search, search_of
 from ablate.study.yaml_file import Trail, edited
 from ablate.text import did_you_mean, one_of
-from ablate.training.provenance import provenance
 from ablate.tuning.hunt import Hunt, Searching, add_runs, of_variants, settled
 from ablate.tuning.journal import Journal, check_sampler
 
 if TYPE_CHECKING:
     from ablate.study.plan import Plan
+
+
+OF_SETTINGS: frozenset[Reason] = frozenset({"diverged", "oom", "timeout"})
+"""How a trial may fail by its own settings: three such failures say nothing of the trials to come."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     executor = execute.executor_of(planned, options)
     for parent in planned.parents:
         ended = execute.execute(parent, db, options, watcher)
-        if ended.stopped_by is not None:
+        if ended.stopped_by is not None or ended.alike:
             return Told(ended, ())
     if planned.parents:
         planned = planner.again(planned, db)
@@ -92,7 +95,8 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
         executor.open(execute.setup_of(planned))
         try:
             with Store.open(db, write=True) as store:
-                return _searched(planned, request, hunts, store, executor, slots, watcher)
+                places = execute.places_for(planned.study, slots, options)
+                return _searched(planned, request, hunts, store, executor, places, slots, watcher)
         finally:
             executor.close()
 
@@ -103,16 +107,16 @@ def _searched(
     hunts: Sequence[Hunt],
     store: Store,
     executor: Executor,
+    places: Sequence[Slot],
     slots: Sequence[Slot],
     watcher: Watcher,
 ) -> Told:
     """The search, and the confirmation of what it found."""
     study = planned.study
-    made_with = provenance(study.path)
     watcher.beginning(study.name, "tune", _said(request, hunts), slots)
     feed = Searching(planned, request, hunts, store, len(slots), watcher)
-    first = Dispatcher(store, executor, slots, feed, study.limits, listener=watcher, provenance=made_with).run()
-    if first.stopped_by is not None:
+    first = execute.dispatch(planned, store, executor, feed, places, len(slots), watcher, excused=OF_SETTINGS)
+    if first.stopped_by is not None or first.alike:
         return Told(first, ())
     winners = {hunt.variant.name: hunt.best(study.metric) for hunt in hunts}
     hopeless = [name for name, best in winners.items() if best is None]
@@ -134,8 +138,8 @@ def _searched(
     if todo:
         sentence = f"tuned and untuned on fresh seeds from {request.fresh[0]}: {todo} of {len(specs)} runs to do."
         watcher.beginning(study.name, "confirm", sentence, slots)
-    second = Dispatcher(store, executor, slots, specs, study.limits, listener=watcher, provenance=made_with).run()
-    return Told(Ended(first.executed + second.executed, second.stopped_by), tuple(entries))
+    second = execute.dispatch(planned, store, executor, specs, places, len(slots), watcher)
+    return Told(replace(second, executed=first.executed + second.executed), tuple(entries))
 
 
 def _said(request: Search, hunts: Sequence[Hunt]) -> str:

@@ -174,6 +174,12 @@ def test_a_lost_run_is_a_failed_trial_a_diverged_one_a_pruned_one_and_both_are_c
     assert 12 == sum(states.values())
 
 
+def test_settings_that_diverge_at_the_start_end_no_search(folder):
+    grid = ["tune.space.x=[0.95, 0.9, 0.85, 0.8, 0.5]", "tune.space.y=[0.1, 0.6]", "tune.sampler=grid"]
+    _, (found,) = tune(*grid, "cliff=0.7", "limits.stop_after=2", "tune.fresh_seeds=1")
+    assert {"pruned": 8, "done": 2} == dict(found.states)
+
+
 def test_tune_says_that_the_best_variant_is_not_known_before_the_ablation_is_done(folder):
     with pytest.raises(AblateError, match="has every planned seed done, so none is the best yet: `ablate run` first"):
         tune(variant="best")

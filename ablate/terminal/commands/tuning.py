@@ -68,5 +68,7 @@ def tune(
     if told.ended.stopped_by is not None:
         terminal.say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
+    if told.ended.alike:
+        raise typer.Exit(1)
     if print_table(planned.study.name, terminal.db, "confirm"):  # that a trial fails is part of a search
         raise typer.Exit(1)
