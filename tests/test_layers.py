@@ -12,7 +12,7 @@ DOOR = "plugins"
 """The one file at the root that is no word: it hands names of every room to private plug-ins; nobody here imports it."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "task model dataset unpickle datafile sources provenance layers transfer recipe trick trainer checkpoint",
+    "training": "task model dataset unpickle datafile sources script style provenance layers transfer recipe trick trainer checkpoint",
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored reader store",
     "pool": "messages executor feed host scheduler seeding worker warm dispatcher",
@@ -27,7 +27,7 @@ ROOMS = {
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {
-    "training": ("tasks", "tricks", "models", "datasets"),
+    "training": ("tasks", "tricks", "models", "datasets", "styles"),
     "study": ("designs",),
     "store": ("migrations",),
     "pool": ("executors",),
