@@ -226,7 +226,8 @@ class Start:
 class RunSpec:
     """Everything that a child process needs to execute a run; JSON-able by `dataclasses.asdict`.
 
-    sources: the user's files (path to SHA-256) that the plan was made from. folder: where log, checkpoints and weights
+    sources: the user's files (path to SHA-256) that the plan was made from; edited: others that earlier executions of
+    it were found to execute and that were edited since. folder: where log, checkpoints and weights
     go. plugins: folders of private plug-ins. metric, also: what the study asks for; a value of these that is not finite
     ends the run as diverged. path: folders in which a task's modules are found, before all others.
     data: the fingerprint of the data that the plan was made from. start: the weights that it starts from; None: those
@@ -253,6 +254,7 @@ class RunSpec:
     evaluates: str = ""
     evaluates_in: str = ""
     keep: bool = True
+    edited: Mapping[str, str] = field(default_factory=dict)
 
 
 # ------------------------------------------------------------------------------------------------------- what comes out

@@ -254,12 +254,20 @@ def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None
 
 
 def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
-    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in PROVENANCE}
+    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in PROVENANCE if kind != "executed"}
     for attempt in attempts:
         for kind, counts in kinds.items():
             value = attempt.provenance.get(kind)
             counts["unknown" if value is None else str(value)] += 1
+    kinds["executed"] = Counter(_in_versions(attempts))
     return {kind: dict(sorted(counts.items())) for kind, counts in kinds.items()}
+
+
+def _in_versions(attempts: Sequence[StoredAttempt]) -> Iterator[str]:
+    """Of each file that runs were found to execute, and not all as it was for the others: its version, for each run."""
+    files = [(file, sha) for attempt in attempts for file, sha in attempt.provenance.get("executed", {}).items()]
+    versions = Counter(file for file, _ in set(files))
+    return (f"{file} {sha[:10]}" for file, sha in files if versions[file] > 1)
 
 
 def _reruns(attempts: Sequence[StoredAttempt]) -> tuple[Mapping[str, Json], ...]:
@@ -318,5 +326,6 @@ PROVENANCE = {
     "system": "systems",
     "ablate": "versions of ablate's source",
     "git": "git commits",
+    "executed": "versions of files that no import names",
 }
 """What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""

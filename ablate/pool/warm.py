@@ -177,23 +177,27 @@ def serve(channel: socket.socket, setup: Setup) -> None:
 
 
 def _import_all(setup: Setup) -> dict[str, str]:
-    """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded."""
+    """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded, which
+    each child goes on filling with what it loads itself."""
     from ablate.identity import sha256_file
     from ablate.pool import worker  # noqa: F401  # what every child runs: imported in each, it costs 10 CPU ms a run
     from ablate.pool.seeding import unseeded_in
     from ablate.registry import Registry
+    from ablate.training.sources import note_executed
     from ablate.training.task import resolve
 
     for name in setup.imports:
         importlib.import_module(name)
+    loaded = note_executed()
     hashes = {path: sha256_file(Path(path)) for path in setup.sources if Path(path).is_file()}
+    loaded.update(hashes)
     registry = Registry([Path(folder) for folder in setup.plugins])
     for shelf, name in setup.shelf_files:
         registry.load(shelf, name)
     for path in hashes:
         unseeded_in(path)
     resolve(setup.task, registry, setup.path).warm()
-    return hashes
+    return loaded
 
 
 def _fork(ours: Sequence[int], channel: int, loaded: Mapping[str, str], setup: Setup) -> int:

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ChangedError, PausedError
-from ablate.identity import sha256_file
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.records import Reason, RunSpec
@@ -50,7 +49,8 @@ class DivergedError(Exception):
 
 
 def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
-    """Execute the run that arrives on `descriptor`. `loaded`: hashes of the user's files as the server loaded them."""
+    """Execute the run that arrives on `descriptor`. `loaded`: hashes of the user's files as they were when loaded, by
+    the server and, from now on, by this process."""
     channel = socket.socket(fileno=descriptor)
     with channel, channel.makefile("rb") as incoming, channel.makefile("wb") as outgoing:
         line = incoming.readline()
@@ -88,7 +88,6 @@ def _execute(
     spec = job.spec
     try:
         _check_sources(spec, loaded)
-        inherited = _module_files()
         set_threads(threads)
         seed_everything(spec.seed, threads, spec.sources)
         registry = Registry([Path(folder) for folder in spec.plugins], spec.path)
@@ -104,8 +103,8 @@ def _execute(
             raise BadResultError(
                 f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}{said}"
             )
-        _check_sources(spec, _loaded_now(spec, loaded, inherited))
-        return Done(values, _as_text(run.outputs), _seen(values, job.device))
+        _check_sources(spec, loaded)
+        return Done(values, _as_text(run.outputs), _seen(values, job.device), _unplanned(spec, loaded))
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -244,20 +243,22 @@ def _seen(values: Mapping[str, float], device: str) -> dict[str, float]:
 
 def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:
     changed = [path for path, planned in spec.sources.items() if loaded.get(path) != planned]
+    changed += [path for path, planned in spec.edited.items() if loaded.get(path, planned) != planned]
     if changed:
         raise ChangedError(f"{changed[0]} changed since the plan was made; run the same command again to plan anew")
 
 
-def _module_files() -> set[str]:
-    """The files of the modules that this process has imported."""
-    return {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
-
-
-def _loaded_now(spec: RunSpec, loaded: Mapping[str, str], inherited: set[str]) -> dict[str, str]:
-    """Hashes of what this run executed. `inherited`: modules that the server had imported, as they were when `loaded`
-    was made; a module that the child itself imported counts as it is on disk now."""
-    mine = (_module_files() - inherited) & set(spec.sources)
-    return {**loaded, **{path: sha256_file(Path(path)) for path in mine}}
+def _unplanned(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
+    """The user's files that this run executed and that its plan could not read from its imports, by their path from the
+    study's folder. What lies in the run's own folder it has written itself."""
+    planned = {os.path.realpath(path) for path in spec.sources}
+    written = tuple(os.path.realpath(folder) + os.sep for folder in (spec.folder, spec.cache))
+    from_here = os.path.realpath(spec.path[0]) if spec.path else os.sep
+    return {
+        os.path.relpath(path, from_here): sha
+        for path, sha in sorted(loaded.items())
+        if path not in planned and os.path.realpath(path) == path and not path.startswith(written)
+    }
 
 
 @contextlib.contextmanager

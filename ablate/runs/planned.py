@@ -16,6 +16,7 @@ from ablate import identity
 from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.records import Json, Parent, RunSpec, Start, Study
 from ablate.registry import Registry
+from ablate.runs import executed
 from ablate.store.reader import Reader, is_path
 from ablate.store.store import Store
 from ablate.store.stored import StoredStudy
@@ -120,7 +121,7 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
     registry = Registry([folder / plugin for plugin in study.plugins], path)
     plan = planning.make_plan(study, registry, task, sources)
     if not plan.pending:
-        return Planned(study, plan, registry, task, tuple(overrides), path)
+        return Planned(study, _current(plan, folder, db), registry, task, tuple(overrides), path)
     parents: dict[str, Planned] = {}
     starts: dict[Parent, Start | str] = {}
     for wanted in plan.pending:
@@ -136,7 +137,12 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
             raise StudyError([mistakes.refusal(study, cell, key, message) for key, message in problems]) from error
     plan = planning.make_plan(study, registry, task, sources, starts)
     awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
-    return Planned(study, plan, registry, task, tuple(overrides), path, awaited)
+    return Planned(study, _current(plan, folder, db), registry, task, tuple(overrides), path, awaited)
+
+
+def _current(plan: planning.Plan, folder: Path, db: str) -> planning.Plan:
+    with Store.if_there(db) as store:
+        return plan if store is None else executed.current(plan, folder, store)
 
 
 def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planned:
@@ -189,7 +195,8 @@ def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
     done = plan.variant(run.variant).completed
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
     said = {"task": plan.study.task.written, "config": done.config, "tricks": tricks, "seed": run.draws}
-    said |= {"threads": plan.study.resources.threads, "data": done.data, "code": dict(done.code)}
+    said |= {"threads": plan.study.resources.threads, "data": done.data}
+    said |= {"code": planning.with_edits(done.code, run.edited)}
     return {**said, **done.kept_start}
 
 
@@ -221,7 +228,8 @@ def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingPr
             own, cache = str(run_folder(planned, folder, run.key)), str(folder / ".cache")
             keep = planned.study.weights != "none" or run.key in measured
             spec = planned.plan.spec(run, own, cache, plugins, planned.path, weights, keep)
-            by_key[run.key] = replace(spec, sources=sources)
+            edited = {str(Path(planned.path[0], name).resolve()): sha for name, sha in run.edited.items()}
+            by_key[run.key] = replace(spec, sources=sources, edited=edited)
     return by_key
 
 

@@ -263,6 +263,17 @@ class Reader:
                 for run, variant, seed, outputs, provenance, seconds in connection.execute(query)
             ]
 
+    def executed(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Of runs whose counted attempt executed files that no import names: those, path to SHA-256."""
+        query = (
+            sa.select(schema.run.c.key, schema.attempt.c.provenance)
+            .join(schema.attempt, schema.attempt.c.id == schema.run.c.counted_attempt)
+            .where(schema.attempt.c.provenance.contains('"executed"'))
+        )
+        with self._reading() as connection:
+            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
+        return {key: _object(provenance)["executed"] for key, provenance in rows}
+
     def run_keys(self, prefix: str) -> list[str]:
         """The keys of runs that start with `prefix`, sorted."""
         with self._reading() as connection:

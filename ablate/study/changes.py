@@ -179,9 +179,9 @@ def _code(before: Mapping[str, Json], now: Mapping[str, Json]) -> Iterator[str]:
             continue
         if isinstance(then, int) and isinstance(here, int):
             yield f"ablate's {part.replace(':', ' ')} is version {here}, was {then}"
-        elif part == "task" and isinstance(then, list) and isinstance(here, list):
-            files = dict(then)
-            edited = [name for name, sha in here if files.get(name) != sha] or sorted(files)
+        elif part in ("task", "executed") and isinstance(then or [], list):
+            files = dict(then or [])
+            edited = [name for name, sha in here or [] if files.get(name) != sha] or sorted(files)
             yield f"{', '.join(dict.fromkeys(edited))} was edited"
         else:
             yield f"the code of {part.replace(':', ' ')} was edited"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from ablate.errors import ConfigError, StudyError
 from ablate.identity import canonical_json, run_key
-from ablate.records import Cell, Parent, RunSpec, Study, TaskFacts
+from ablate.records import Cell, Json, Parent, RunSpec, Study, TaskFacts
 from ablate.registry import Registry
 from ablate.study import mistakes, search
 from ablate.study.cells import Space, configuration
@@ -69,6 +69,7 @@ class PlannedRun:
 
     draws: the seed of its random streams, which is another one for a placebo. evaluates: the key of the run whose
     weights it measures anew instead of training them (the same without its evaluation-only tricks); else empty.
+    edited: files in its key beside the task's own, as in Edits.
     """
 
     key: str
@@ -76,6 +77,12 @@ class PlannedRun:
     seed: int
     draws: int
     evaluates: str = ""
+    edited: Mapping[str, str] = field(default_factory=dict)
+
+
+Edits = Mapping[str, Mapping[str, str]]
+"""Run key -> files that its execution was found to use and that were edited since: path from the study's folder to
+SHA-256. They enter the key, so that another run is asked in its place; undone, the edit gives back the first."""
 
 
 @dataclass(frozen=True)
@@ -296,7 +303,7 @@ def _runs(study: Study, variants: Sequence[PlannedVariant], compared: set[str | 
     return tuple(run_of(study, variant, seed) for seed in study.seeds for variant in order)
 
 
-def run_of(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
+def run_of(study: Study, variant: PlannedVariant, seed: int, edits: Edits = MappingProxyType({})) -> PlannedRun:
     """One run. Tricks that act on predictions only make it a measurement of another run's final weights.
 
     Of other epochs' weights (`metric.at`) none are kept, or they would be chosen by another metric: those runs train.
@@ -306,22 +313,39 @@ def run_of(study: Study, variant: PlannedVariant, seed: int) -> PlannedRun:
         return PlannedRun("", variant.name, seed, draws)
     evaluates = ""
     if done.evaluation_only and study.metric.at == "last":
-        evaluates = _key(study, done, draws, left_out=done.evaluation_only)
-    return PlannedRun(_key(study, done, draws, evaluates=evaluates), variant.name, seed, draws, evaluates)
+        evaluates, _ = _key(study, done, draws, edits, left_out=done.evaluation_only)
+    key, edited = _key(study, done, draws, edits, evaluates=evaluates)
+    return PlannedRun(key, variant.name, seed, draws, evaluates, edited)
 
 
-def _key(study: Study, done: Completed, draws: int, *, left_out: Collection[str] = (), evaluates: str = "") -> str:
-    """The key of a configuration with one seed, without the trick files in `left_out`."""
-    return run_key(
-        task=study.task.written,
-        config={**done.asked_of_start, **({"evaluates": evaluates} if evaluates else {})},
-        tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
-        seed=draws,
-        threads=study.resources.threads,
-        data=done.data,
-        code={part: code for part, code in done.code.items() if part.removeprefix("trick:") not in left_out},
-        parent=(done.start.run or None) if done.start else None,
-    )
+def _key(
+    study: Study, done: Completed, draws: int, edits: Edits, *, left_out: Collection[str] = (), evaluates: str = ""
+) -> tuple[str, Mapping[str, str]]:
+    """The key of a configuration with one seed, without the trick files in `left_out`; and which edited files are in
+    it."""
+    code = {part: code for part, code in done.code.items() if part.removeprefix("trick:") not in left_out}
+
+    def key(edited: Mapping[str, str]) -> str:
+        return run_key(
+            task=study.task.written,
+            config={**done.asked_of_start, **({"evaluates": evaluates} if evaluates else {})},
+            tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
+            seed=draws,
+            threads=study.resources.threads,
+            data=done.data,
+            code=with_edits(code, edited),
+            parent=(done.start.run or None) if done.start else None,
+        )
+
+    edited: Mapping[str, str] = {}
+    while (found := key(edited)) in edits and edits[found] != edited:  # what took an edited run's place was edited too
+        edited = edits[found]
+    return found, edited
+
+
+def with_edits(code: Mapping[str, Json], edited: Mapping[str, str]) -> dict[str, Json]:
+    """The parts of a run's code, with the files that were edited since an earlier execution."""
+    return {**code, "executed": sorted([name, sha] for name, sha in edited.items())} if edited else dict(code)
 
 
 def _sharing(

@@ -118,9 +118,10 @@ def run_text(store: Store, key: str) -> str:
         lines += [f"  {attempt.message}"] if attempt.message else []
         lines += [_indented(attempt.detail.rstrip())] if attempt.detail else []
         lines += [f"  late: {attempt.late}"] if attempt.late else []
-        provenance = {name: value for name, value in attempt.provenance.items() if name != "reruns"}
+        executed = {f"executed {file}": sha for file, sha in attempt.provenance.get("executed", {}).items()}
+        kept = {name: value for name, value in attempt.provenance.items() if name not in ("reruns", "executed")}
         lines += [f"  {reruns.of_run(attempt.provenance['reruns'])}"] if "reruns" in attempt.provenance else []
-        for kind in (attempt.metrics, attempt.outputs, provenance):
+        for kind in (attempt.metrics, attempt.outputs, kept | executed):
             rows = [[name, value] for name, value in sorted(kind.items())]
             lines += [_indented(tabulate(rows, tablefmt="plain", disable_numparse=True))] if rows else []
         lines += [f"  files: {attempt.log}"]

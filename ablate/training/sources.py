@@ -2,18 +2,25 @@
 
 The user's are those that are neither Python's own, nor installed in site-packages, nor ablate's: beside the study, on
 PYTHONPATH, in an editable install. What a module imports by name at run time (importlib, pkgutil) cannot be read; such
-a module is taken to need every file of the package that it names, or else of its own.
+a module is taken to need every file of the package that it names, or else of its own. What a run executed in the end,
+`note_executed` tells: a task may put a folder on sys.path, or find a file in ways that nobody can read.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib.util
+import os
 import site
+import sys
 import sysconfig
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from ablate.identity import sha256_file
 
 _BY_NAME = ("import_module", "__import__")
 """Calls that import what their first argument names, which the run may put together."""
@@ -99,8 +106,35 @@ def _found(name: str) -> tuple[Path | None, tuple[Path, ...]]:
     return file, places
 
 
+def note_executed() -> dict[str, str]:
+    """A mapping that from now on holds every file of the user's that this process executes, by import or otherwise:
+    path, as it was named and as it is without links, to the SHA-256 that it had then. A forked child fills its own copy
+    further. What listens (an audit hook) cannot be taken away again, so this is for processes that execute runs.
+    """
+    hashes: dict[str, str] = {}
+    others = tuple(f"{folder}{os.sep}" for folder in _others())
+
+    def heard(event: str, said: tuple[Any, ...]) -> None:
+        file = getattr(said[0], "co_filename", "") if event == "exec" else ""
+        if not file.endswith(".py") or file.startswith(others):
+            return
+        real = os.path.realpath(file)
+        if not _foreign(Path(real)):
+            with suppress(OSError):  # a name that code was compiled under, and no file
+                hashes[file] = hashes[real] = sha256_file(Path(real))
+
+    sys.addaudithook(heard)
+    return hashes
+
+
 def _foreign(path: Path) -> bool:
+    if not _INSTALLED.isdisjoint(path.parts):
+        return True
     return any(path.is_relative_to(folder) for folder in _others())
+
+
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
+"""Folders in which installed packages lie, also those of another Python that PYTHONPATH names."""
 
 
 @cache

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import fmean
 
 from ablate.errors import ConfigError
@@ -17,6 +18,7 @@ from ablate.identity import canonical_json
 from ablate.pool import scheduler
 from ablate.pool.feed import Seen
 from ablate.records import Metric, Reason, Role, RunSpec
+from ablate.runs import executed
 from ablate.runs import planned as planner
 from ablate.runs.planned import Planned
 from ablate.runs.progress import Watcher
@@ -193,7 +195,7 @@ class Searching:
             hunt.journal.tell_pruned(trial.number, f"the task refuses these settings: {error}")
             hunt.keep(replace(trial, state="pruned", why="refused"))
             return
-        plan = of_variants(self.planned.plan, [variant], self.asked.seeds)
+        plan = of_variants(self.planned, [variant], self.asked.seeds, self.store)
         specs = self._add(plan, "tune")
         hunt.journal.keep_runs(trial.number, list(specs))
         hunt.keep(replace(trial, runs=tuple(specs)))
@@ -352,10 +354,11 @@ def settled(planned: Planned, variant: PlannedVariant, settings: search.Settings
     return replace(variant, name=name, designs=(), completed=done, placebo=False)
 
 
-def of_variants(plan: Plan, variants: Sequence[PlannedVariant], seeds: Sequence[int]) -> Plan:
+def of_variants(planned: Planned, variants: Sequence[PlannedVariant], seeds: Sequence[int], store: Reader) -> Plan:
     """A plan of these variants and seeds alone, seed by seed."""
-    runs = tuple(planning.run_of(plan.study, variant, seed) for seed in seeds for variant in variants)
-    return replace(plan, variants=tuple(variants), rows=(), runs=runs)
+    runs = tuple(planning.run_of(planned.study, variant, seed) for seed in seeds for variant in variants)
+    plan = replace(planned.plan, variants=tuple(variants), rows=(), runs=runs)
+    return executed.current(plan, Path(planned.path[0]), store)
 
 
 def add_runs(planned: Planned, store: Store, role: Role, *, afresh: bool = False) -> dict[str, RunSpec]:

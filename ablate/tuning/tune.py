@@ -122,7 +122,7 @@ def _searched(
     hopeless = [name for name, best in winners.items() if best is None]
     if hopeless:
         raise AblateError(f"no trial of {', '.join(hopeless)} gave a value; `ablate export` lists the runs and why.")
-    plan = of_variants(planned.plan, list(_rivals(planned, hunts)), request.fresh)
+    plan = of_variants(planned, list(_rivals(planned, hunts)), request.fresh, store)
     specs = add_runs(replace(planned, plan=plan), store, "confirm", afresh=True)
     states = store.states(specs)
     again = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}

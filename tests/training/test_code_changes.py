@@ -122,3 +122,52 @@ def test_one_changed_byte_of_a_data_file_changes_every_key(tmp_path):
     before = keys()
     images[3, 2, 1, 0] = 1
     assert (2, 2, 4) == (len(before), len(keys()), len(before | keys()))
+
+
+def executed(folder, *words):
+    """`ablate run` to its end; the values that are counted."""
+    subprocess.run([*RUN, *words], cwd=folder, check=True, capture_output=True)
+    return sorted(value for _, value in stored(folder) if value is not None)
+
+
+@pytest.fixture
+def elsewhere(folder):
+    """A task that finds a module in a folder that only its run knows."""
+    (folder / "other").mkdir()
+    (folder / "other/hidden.py").write_text("value = 0\n")
+    (folder / "mine.py").write_text(
+        "import sys\n\ndef train(config, run):\n    sys.path.insert(0, 'other')\n    import hidden\n"
+        "    return {'score': 1.0 + hidden.value}\n"
+    )
+    return folder
+
+
+def test_a_module_that_only_its_run_could_find_is_asked_anew_when_it_was_edited(elsewhere):
+    assert [1.0] * 4 == executed(elsewhere)
+    assert 4 == plan(elsewhere)["counts"]["done"]
+    (elsewhere / "other/hidden.py").write_text("value = 49\n")
+    planned = plan(elsewhere, "--set", "seeds=4")
+    assert (0, 8) == (planned["counts"]["done"], planned["counts"]["todo"])
+    assert "4 finished runs are not reused: other/hidden.py was edited." == planned["notes"][0]
+    assert [1.0] * 4 + [50.0] * 8 == executed(elsewhere, "--set", "seeds=4")
+    (elsewhere / "other/hidden.py").write_text("value = 0\n")
+    assert 4 == plan(elsewhere)["counts"]["done"]
+
+
+def test_a_module_that_the_task_found_when_it_was_imported_is_asked_anew_too(elsewhere):
+    (elsewhere / "mine.py").write_text(
+        "import sys\nsys.path.insert(0, 'other')\nimport hidden\n\ndef train(config, run):\n"
+        "    return {'score': 1.0 + hidden.value}\n"
+    )
+    assert [1.0, 1.0] == executed(elsewhere, "--set", "seeds=1")
+    (elsewhere / "other/hidden.py").write_text("value = 1\n")
+    assert [1.0, 1.0, 2.0, 2.0] == executed(elsewhere, "--set", "seeds=1")
+
+
+def test_rows_that_mix_two_versions_of_such_a_module_say_so_until_they_are_run_anew(elsewhere):
+    task = (elsewhere / "mine.py").read_text()
+    edit = "    if config['x'] == run.seed == 1:\n        open('other/hidden.py', 'a').write('value = 8\\n')\n"
+    (elsewhere / "mine.py").write_text(task.replace("    return", edit + "    return"))
+    told = subprocess.run(RUN, cwd=elsewhere, check=True, capture_output=True, text=True).stdout
+    assert "2 versions of files that no import names (other/hidden.py" in told
+    assert 1 == plan(elsewhere)["counts"]["done"]  # the one that was queued behind the edit

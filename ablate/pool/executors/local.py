@@ -207,7 +207,8 @@ def _ending(child: _Child, exited: Exited) -> Event:
     provenance: dict[str, Json] = {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
     last = child.last
     if isinstance(last, Done):
-        return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen))
+        executed = {"executed": dict(last.executed)} if last.executed else {}
+        return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen) | executed)
     if isinstance(last, Broken):
         return Failed(child.token, last.reason, last.message, last.detail, provenance)
     if child.stopped:
