@@ -17,11 +17,21 @@ from sqlalchemy.engine import Connection, Engine
 
 from ablate.errors import AblateError, StoreError
 from ablate.records import INTERRUPTED, Json, Role
-from ablate.store import schema
-from ablate.store.stored import AttemptRecord, LiveAttempt, RunState, StoredAttempt, StoredCell, StoredStudy, TestUse
+from ablate.store import examples, schema
+from ablate.store.stored import (
+    AttemptRecord,
+    LiveAttempt,
+    RunExamples,
+    RunState,
+    StoredAttempt,
+    StoredCell,
+    StoredStudy,
+    TestUse,
+)
 from ablate.study.changes import name_in
 from ablate.study.record import PlanRecord
 from ablate.text import did_you_mean, one_of
+from ablate.training.examples import At, ExampleSet
 
 # ---------------------------------------------------------------------------------------------------------- the reader
 
@@ -355,6 +365,28 @@ class Reader:
                 )
                 for row in connection.execute(query)
             ]  # fmt: skip
+
+    def examples(self, keys: Iterable[str], metric: str, at: At = "last") -> Iterator[RunExamples]:
+        """A metric of these runs' counted attempts, example by example, in this order; runs that have none of it are
+        left out. A few runs are read at a time, so that of many runs no more than those are ever held."""
+        for part in parts(keys, examples.AT_A_TIME):
+            with self._reading() as connection:
+                some = examples.of_runs(connection, part, metric, at)
+            yield from some
+
+    def example_sets(self, fingerprints: Iterable[str]) -> dict[str, ExampleSet]:
+        """Sets of examples, by their fingerprints."""
+        with self._reading() as connection:
+            return {name: held for part in parts(fingerprints) for name, held in examples.sets(connection, part)}
+
+    def with_examples(self, keys: Iterable[str]) -> dict[str, set[tuple[str, str]]]:
+        """Of these runs those whose results are kept example by example: (metric, at) of what is kept."""
+        kept: dict[str, set[tuple[str, str]]] = {}
+        with self._reading() as connection:
+            for part in parts(keys):
+                for key, metric, at in examples.there(connection, part):
+                    kept.setdefault(key, set()).add((metric, at))
+        return kept
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
         """The last step that each live attempt reported, with its values."""

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from ablate.errors import StoreError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The last revision of migrations/."""
 BUSY_TIMEOUT_S = 60.0
 STOPPED_S = 30.0
@@ -123,6 +123,26 @@ curve = sa.Table(
     sa.Column("step", sa.BigInteger, primary_key=True),
     sa.Column("value", sa.Float),
     sqlite_with_rowid=False,
+)
+example_set = sa.Table(
+    "example_set",
+    tables,
+    sa.Column("fingerprint", sa.Text, primary_key=True),
+    sa.Column("ids", sa.Text, nullable=False),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("groups", sa.Text, nullable=False),
+    sa.Column("classes", sa.Text, nullable=False),
+)
+example = sa.Table(
+    "example",
+    tables,
+    sa.Column("attempt", sa.Integer, primary_key=True),
+    sa.Column("metric", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, primary_key=True),
+    sa.Column("examples", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("factor", sa.Float, nullable=False),
+    sa.Column("data", sa.LargeBinary, nullable=False),
 )
 
 

@@ -23,10 +23,11 @@ from sqlalchemy.engine import Connection
 
 from ablate.errors import NoDatabaseError
 from ablate.records import Json, Reason, Role
-from ablate.store import migrate, schema
+from ablate.store import examples, migrate, schema
 from ablate.store.reader import Reader, parts
 from ablate.store.stored import Elsewhere
 from ablate.study.record import PlanRecord, Tuned
+from ablate.training.examples import Examples
 
 # ----------------------------------------------------------------------------------------------------------- the store
 
@@ -287,9 +288,15 @@ class Store(Reader):
             )
 
     def finish(
-        self, token: str, values: Mapping[str, float], outputs: Mapping[str, str], provenance: Mapping[str, Json]
+        self,
+        token: str,
+        values: Mapping[str, float],
+        outputs: Mapping[str, str],
+        provenance: Mapping[str, Json],
+        per_example: Examples | None = None,
     ) -> bool:
-        """Count a result: attempt, metrics and run in one commit. False, and a note, where the token is fenced off."""
+        """Count a result: attempt, metrics, examples and run in one commit. False, and a note, where the token is
+        fenced off."""
         with self.transaction() as connection:
             attempt = _id(connection, token)
             if attempt is None:
@@ -307,6 +314,8 @@ class Store(Reader):
                     schema.metric.insert(),
                     [{"attempt": attempt, "name": name, "value": v} for name, v in values.items()],
                 )
+            if per_example is not None:
+                examples.keep(connection, self._insert, attempt, per_example)
             done = schema.run.update().where(
                 schema.run.c.key
                 == sa.select(schema.attempt.c.run).where(schema.attempt.c.id == attempt).scalar_subquery()
@@ -375,6 +384,16 @@ class Store(Reader):
                 for token, run in new.items()
             ]  # fmt: skip
             connection.execute(over, states)
+
+    def keep_examples(self, by_run: Mapping[str, Examples]) -> None:
+        """Keep with the counted attempts of runs what they got right. What was kept of the same metrics is replaced."""
+        run = schema.run.c
+        with self.transaction() as connection:
+            for part in parts(by_run):
+                query = sa.select(run.key, run.counted_attempt).where(run.key.in_(part))
+                counted = {key: attempt for key, attempt in connection.execute(query) if attempt is not None}
+                for key, attempt in counted.items():
+                    examples.keep(connection, self._insert, attempt, by_run[key])
 
     @staticmethod
     def _note_late(connection: Connection, token: str, text: str) -> bool:

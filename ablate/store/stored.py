@@ -10,6 +10,7 @@ from pathlib import Path
 from ablate.errors import AblateError
 from ablate.records import Json, Reason, Role, State
 from ablate.study.record import PlanRecord
+from ablate.training.examples import Column
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,15 @@ class StoredAttempt:
     outputs: dict[str, str]
     provenance: dict[str, Json]
     seconds: float
+
+
+@dataclass(frozen=True)
+class RunExamples:
+    """A metric of a counted run, example by example. examples: the fingerprint of what it was measured on."""
+
+    run: str
+    examples: str
+    column: Column
 
 
 @dataclass(frozen=True)

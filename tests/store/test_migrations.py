@@ -18,6 +18,8 @@ from ablate.store import migrate, schema
 from ablate.store.store import Store
 from ablate.terminal import cli, manual
 
+TODAY = schema.SCHEMA_VERSION
+
 
 @pytest.fixture
 def database(tmp_path):
@@ -105,14 +107,14 @@ def test_who_writes_brings_an_older_database_up_to_date_and_keeps_what_it_holds(
 @pytest.mark.usefixtures("as_later")
 def test_who_reads_an_older_database_is_told_the_command_and_changes_nothing(database):
     before = database.read_bytes()
-    with pytest.raises(StoreError, match=r"written by an older ablate \(schema 1; this one: 2\)\. `ablate migrate`"):
+    with pytest.raises(StoreError, match=rf"older ablate \(schema {TODAY}; this one: {TODAY + 1}\)\. `ablate migrate`"):
         Store.open(database)
     assert before == database.read_bytes()
 
 
 @pytest.mark.usefixtures("as_later")
 def test_migrate_says_what_it_did_and_then_that_there_is_nothing_to_do(database, capsys):
-    for said in ("brought from schema 1 to 2", "is up to date: schema 2"):
+    for said in (f"brought from schema {TODAY} to {TODAY + 1}", f"is up to date: schema {TODAY + 1}"):
         with pytest.raises(SystemExit) as ended:
             cli.main(["--db", str(database), "migrate"])
         assert not ended.value.code
@@ -124,7 +126,7 @@ def test_migrate_says_what_it_did_and_then_that_there_is_nothing_to_do(database,
 def test_a_command_that_writes_brings_an_older_database_up_to_date_before_it_reads(database, capsys, command):
     with pytest.raises(SystemExit):
         cli.main(["--db", str(database), *command.split()])
-    assert "brought from schema 1 to 2" in capsys.readouterr().err
+    assert f"brought from schema {TODAY} to {TODAY + 1}" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("as_later")
@@ -159,7 +161,7 @@ def test_a_kill_in_the_middle_leaves_the_old_form_whole(database, tmp_path):
     with Store.open(database) as reader:
         assert [("full", 0, "acc", 1.0)] == reader.values("s")
     raw = sqlite3.connect(database)
-    assert [(1,)] == raw.execute("SELECT version FROM schema_version").fetchall()
+    assert [(TODAY,)] == raw.execute("SELECT version FROM schema_version").fetchall()
     assert (
         [] == raw.execute("SELECT name FROM sqlite_master WHERE name LIKE 'note' OR name LIKE '%alembic%'").fetchall()
     )

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import sqlalchemy as sa
 from plans import bare
@@ -14,6 +15,7 @@ from ablate.errors import AblateError, NoDatabaseError, StoreError
 from ablate.store import migrate
 from ablate.store.store import Store
 from ablate.store.stored import Elsewhere
+from ablate.training.examples import Examples, ExampleSet, of_numbers
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "runs/k", "lease_s": 30.0}
 
@@ -241,3 +243,32 @@ def test_runs_executed_elsewhere_are_kept_in_one_go_and_a_known_one_has_its_resu
     assert {(seed, float(seed)) for seed in range(1199)} == {(s, v) for _, s, _, v in store.values("s", None)}
     assert ("failed", "diverged") == (store.states(["1199"])["1199"].state, store.states(["1199"])["1199"].reason)
     assert {"1199": "acc is nan"} == store.failure_messages("s")
+
+
+def test_examples_come_back_in_the_order_asked_for_and_their_set_is_kept_once(store):
+    of_set = ExampleSet(("a", "b"), (0, 1), (), ("cat", "dog"))
+    keys = [f"k{n}" for n in range(120)]
+    store.save_plan(bare(), "", cells(*keys), dict.fromkeys(keys, "{}"))
+    for n, key in enumerate(keys[:-1]):
+        claim(store, key, f"t{n}")
+        loss = of_numbers("loss", np.array([n, n + 0.5]))
+        assert store.finish(f"t{n}", {}, {}, {}, Examples(of_set.fingerprint, of_set.text, (loss,)))
+    read = list(store.examples(reversed(keys), "loss"))
+    assert keys[-2::-1] == [of.run for of in read]
+    assert [118.0, 118.5] == read[0].column.values().tolist()
+    assert {of_set.fingerprint: of_set} == store.example_sets({of.examples for of in read})
+    assert [] == list(store.examples(keys, "accuracy")) == list(store.examples(keys, "loss", "best"))
+
+
+def test_examples_found_out_later_belong_to_the_counted_attempt_and_replace_what_was_kept(store):
+    of_set = ExampleSet(("a", "b"))
+    for n in (1.0, 2.0):
+        column = of_numbers("loss", np.array([n, n]))
+        store.keep_examples({"k0": Examples(of_set.fingerprint, of_set.text, (column,))})
+    assert {} == store.with_examples(["k0"]), "it has no result"
+    claim(store, "k0", "t")
+    store.finish("t", {}, {}, {})
+    store.keep_examples({"k0": Examples(of_set.fingerprint, of_set.text, (column,))})
+    store.keep_examples({"k0": Examples(of_set.fingerprint, of_set.text, (of_numbers("loss", np.array([3.0, 4.0])),))})
+    assert {"k0": {("loss", "last")}} == store.with_examples(["k0"])
+    assert [3.0, 4.0] == next(store.examples(["k0"], "loss")).column.values().tolist()
