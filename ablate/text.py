@@ -16,6 +16,26 @@ MINUS = "−"
 """The true minus, as wide as a plus."""
 
 
+class Note(str):
+    """A sentence under a table. line: the same in a few words, for where there is room for no more; empty where it
+    tells how and limits no claim, so that such a place leaves it out. A plain text is never left out."""
+
+    line: str
+
+    def __new__(cls, sentence: str, line: str = "") -> Note:
+        note = super().__new__(cls, sentence)
+        note.line = line
+        return note
+
+
+def spoken(variant: str, label: str, compared_with: str | None) -> str:
+    """A row's name in a sentence: `full without random crops` of `- random crops` under full."""
+    for sign, word in (("- ", "without"), ("+ ", "with")):
+        if label.startswith(sign) and compared_with:
+            return f"{compared_with} {word} {label.removeprefix(sign)}"
+    return label or variant
+
+
 def joined(names: Iterable[object]) -> str:
     """`a, b and c`."""
     every = [str(name) for name in names]

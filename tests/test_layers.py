@@ -23,7 +23,7 @@ ROOMS = {
     "figures": "figure screen paper source",
     "reports": "document author claims methods variants appendix report",
     "testing": "figures training planning suite skeletons",
-    "terminal": "options printed manual live cli",
+    "terminal": "options bars drawn printed manual live cli",
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {

@@ -83,6 +83,17 @@ def sentence(registered: Registered | None, runs: int) -> str:
     return first or "Plan fixed before the first run."
 
 
+def line(registered: Registered | None) -> str:
+    """`! metric changed and 1 seed added after results were seen`; empty where nothing limits the claims."""
+    if registered is None:
+        return ""
+    changed = [f"{joined(registered.changed)} changed"] if registered.changed else []
+    moved = {"added": registered.added, "dropped": registered.dropped}
+    parts = [*changed, *(f"{_counted(names)} {how}" for how, names in moved.items() if names)]
+    known = f"! {registered.known} of these runs had results before the plan was made" * bool(registered.known)
+    return f"! {joined(parts)} after results were seen" if parts else known
+
+
 def _counted(names: Mapping[str, Sequence[Json]]) -> str:
     """`2 tricks (a, b) and 5 seeds`."""
     parts = []

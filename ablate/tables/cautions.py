@@ -20,7 +20,7 @@ from ablate.analysis.comparisons import (
 )
 from ablate.analysis.verdicts import Measured
 from ablate.records import Row
-from ablate.text import listed, many
+from ablate.text import Note, listed, many, spoken
 
 MOST_RATIO = 2.0
 """Standard deviations that differ by more than this, and by more than chance, are said wherever errors are pooled."""
@@ -48,10 +48,19 @@ def collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
         texts.append(f"{row.variant}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
     if not texts:
         return []
-    return [
-        f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}.",
-        *_may_collapse(rows),
-    ]
+    said = f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."
+    short = [_fallen(row, values[row_of[row.variant]], column) for row in rows if row.collapsed]
+    return [Note(said, "\n".join(short)), *map(Note, _may_collapse(rows))]
+
+
+def _fallen(row: Row, values: Array, column: Mapping[int, int]) -> str:
+    """`▲ base: seed 306 at 10.2; 10 of 10 seeds worse than full`. values: by column, the seeds' places."""
+    where = listed(_where("", {seed: values[column[seed]] for seed in row.collapsed}, row.n), most=3)
+    text = f"▲ {spoken(row.variant, row.label, row.compared_with)}: {where}"
+    if not row.pairs:
+        return text
+    count, side = max((row.seeds_worse, "worse"), (row.seeds_better, "better"))
+    return f"{text}; {count} of {many(row.pairs, 'seed')} {side} than {row.compared_with}"
 
 
 def _where(of: str, at: Mapping[int, float], n: int) -> list[str]:
@@ -87,9 +96,11 @@ def unpaired(measured: Measured) -> list[str]:
     if most >= pairs_pay_from(int(pairs)):
         return []
     return [
-        f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(paired):.2f} over their "
-        f"seeds (median of {many(len(paired), 'comparison')}; at most {most:.2f}, with 95 % confidence), so the tests "
-        "are no sharper than without pairs."
+        Note(
+            f"Pairing by seed buys nothing here: a row and its comparison correlate by r = {median(paired):.2f} over "
+            f"their seeds (median of {many(len(paired), 'comparison')}; at most {most:.2f}, with 95 % confidence), so "
+            "the tests are no sharper than without pairs."
+        )
     ]
 
 

@@ -171,7 +171,7 @@ def _also(data: TableData, name: str) -> _Column:
     places = decimals((value.std for value in values), (value.mean for value in values))
 
     def cell(row: Row) -> Entry:
-        return Entry(_further(row.also[name], row.n, places), number=True, bold=data.best.get(name) == row.variant)
+        return Entry(further(row.also[name], row.n, places), number=True, bold=data.best.get(name) == row.variant)
 
     return _Column(_titled(data, name, data.also[name]), cell, number=True)
 
@@ -239,7 +239,7 @@ def _view_cell(shown: str | Measure | Chance, digits: int) -> Entry:
     if isinstance(shown, str):
         return Entry(one_line(shown))
     if isinstance(shown, Chance):
-        return Entry(shown.why if shown.p is None else _chance(shown.p), number=True)
+        return Entry(shown.why if shown.p is None else chance(shown.p), number=True)
     if shown.value is None:
         return Entry("–", number=True)
     text = fixed(shown.value, digits, sign=True)
@@ -312,8 +312,11 @@ def _difference(row: Row, digits: int, single: bool) -> str:
 
 
 def _p(row: Row) -> str:
-    if row.p_adjusted is not None:
-        return _chance(row.p_adjusted)
+    return no_chance(row) if row.p_adjusted is None else chance(row.p_adjusted)
+
+
+def no_chance(row: Row) -> str:
+    """What stands in the place of p where there is none, and why."""
     if row.delta is None:
         return ""
     if row.look == 0:
@@ -323,7 +326,8 @@ def _p(row: Row) -> str:
     return "no spread" if row.no_spread else "n<3"
 
 
-def _chance(p: float) -> str:
+def chance(p: float) -> str:
+    """`<0.001`, `0.025`."""
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
@@ -334,7 +338,8 @@ def _verdict(row: Row) -> Entry:
     return Entry(text, bold=_established(row))
 
 
-def _further(value: AlsoValue, n: int, digits: int) -> str:
+def further(value: AlsoValue, n: int, digits: int) -> str:
+    """A further metric: mean and spread; of two values their range."""
     if value.mean is None:
         return "–"
     if not value.std:

@@ -27,7 +27,7 @@ from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
 from ablate.tables.cautions import collapsed, spreads, unpaired
-from ablate.text import listed, many
+from ablate.text import Note, joined, listed, many, spoken
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
@@ -93,9 +93,11 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     welch = [row for row in rows if row.test == "Welch t"]
     only = bool(welch) and len(welch) == sum(bool(row.test) for row in rows)
     how = _how(measured, error, only)
-    sentences = [
-        f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
-        f"{'that the study declares' if measured.declared else 'of this view'}."
+    sentences: list[str] = [
+        Note(
+            f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
+            f"{'that the study declares' if measured.declared else 'of this view'}.",
+        )
     ]
     if error is not None:
         uneven = _uneven(measured, error)
@@ -151,7 +153,7 @@ def _uneven(measured: Measured, error: CellMeans) -> str:
     return spreads(named, error, measured.summary.std[there])
 
 
-def _numbers(rows: Sequence[Row], measured: Measured) -> str:
+def _numbers(rows: Sequence[Row], measured: Measured) -> Note:
     """What a cell says: n, direction, interval."""
     metric = measured.metric
     at = {"last": "the last value of each run", "best": "each run's best epoch"}.get(
@@ -182,7 +184,7 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> str:
         text += f" Fewer than {MINIMUM_N} values give no interval and no p; two give their range."
     if measured.also:
         text += " Further columns are described, not tested."
-    return text
+    return Note(text, "! the best epoch was chosen on the same data: every mean is optimistic" * (metric.at == "best"))
 
 
 def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
@@ -202,25 +204,34 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
             text += ", and Δ stands there with the interval that these tests speak of"
     else:
         text += "; without a minimum_effect in the study nothing can be called equivalent"
-    sentences = [] if _single(measured) else [text + "."]
+    sentences: list[str] = [] if _single(measured) else [Note(text + ".")]
     if any(row.more_seeds is not None for row in rows):
         still = measured.open_rows(np.array([math.nan if row.p_adjusted is None else row.p_adjusted for row in rows]))
         sentences.append(
-            f"(+k seeds): with k more seeds the verdict would find an effect of {margin:g} with a power of 80 %, at "
-            f"{measured.last_alpha:.2g} / {still} as Holm asks of an open row, and with a spread at the upper limit of "
-            "what these seeds leave open (80 % confidence)."
+            Note(
+                f"(+k seeds): with k more seeds the verdict would find an effect of {margin:g} with a power of 80 %, "
+                f"at {measured.last_alpha:.2g} / {still} as Holm asks of an open row, and with a spread at the upper "
+                "limit of what these seeds leave open (80 % confidence)."
+            )
         )
-    away = [row.variant for row in rows if row.corrected_away]
+    away = [row for row in rows if row.corrected_away]
     if away:
+        over = many(len(measured.family), "comparison")
         sentences.append(
-            "§ the interval of the row by itself leaves out 0, but p corrected for "
-            f"{many(len(measured.family), 'comparison')} is no evidence: the correction decides ({listed(away)})."
+            Note(
+                f"§ the interval of the row by itself leaves out 0, but p corrected for {over} is no evidence: the "
+                f"correction decides ({listed(row.variant for row in away)}).",
+                f"§ its interval leaves out 0, p corrected for {over} is no evidence",
+            )
         )
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     if any(len(row.differs) > 1 for row in rows):
         sentences.append(
-            "‡ differs from its comparison by several tricks: the verdict is about them together; where some come and "
-            "others go, about what the row has instead."
+            Note(
+                "‡ differs from its comparison by several tricks: the verdict is about them together; where some come "
+                "and others go, about what the row has instead.",
+                f"‡ {_together(rows)}",
+            )
         )
     own = [
         f"{row.variant} ({', '.join(settings)})"
@@ -228,12 +239,23 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         if (settings := _settings(row, tricks[row.variant], tricks.get(row.compared_with or "", ())))
     ]
     if own:
-        sentences.append(
-            f"Differs by settings of its own too, and the verdict is about the row as a whole: {listed(own)}."
-        )
+        said = "ers by settings of its own too, and the verdict is about the row as a whole"
+        sentences.append(Note(f"Diff{said}: {listed(own)}.", f"! diff{said}: {listed(own, most=3)}"))
     if any(len(row.differs) == 1 and _swaps(tricks[row.variant], tricks.get(row.compared_with or "")) for row in rows):
-        sentences.append("Where one level takes another's place, the verdict speaks of the row's level.")
+        sentences.append(Note("Where one level takes another's place, the verdict speaks of the row's level."))
     return sentences
+
+
+def _together(rows: Sequence[Row]) -> str:
+    """`base: 5 tricks differ, and the verdict is about them together`."""
+    several = [row for row in rows if len(row.differs) > 1]
+    names = listed((_spoken(row) for row in several), most=4)
+    what = f"{len(several[0].differs)} tricks differ" if len(several) == 1 else "several tricks differ"
+    return f"{names}: {what}, and the verdict is about them together"
+
+
+def _spoken(row: Row) -> str:
+    return spoken(row.variant, row.label, row.compared_with)
 
 
 def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
@@ -251,13 +273,20 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     for cell in cells:
         if cell.state == "failed":
             failed.setdefault(cell.variant, {}).setdefault(cell.reason or "error", []).append(cell.seed)
-    sentences = []
+    sentences: list[str] = []
     texts = []
     for variant, reasons in failed.items():
         what = "; ".join(f"{reason}: {_seeds(seeds)}" for reason, seeds in sorted(reasons.items()))
         texts.append(f"{variant} ({what})")
     if texts:
-        sentences.append(f"† Failed runs are not in n, mean or test: {listed(texts)}.")
+        short = [f"{v} {_reasons({why: len(seeds) for why, seeds in of.items()})}" for v, of in failed.items()]
+        count = many(sum(len(seeds) for of in failed.values() for seeds in of.values()), "failed run")
+        sentences.append(
+            Note(
+                f"† Failed runs are not in n, mean or test: {listed(texts)}.",
+                f"† {count} in no mean: {listed(short, most=6)}",
+            )
+        )
     missing = [(v, f[NO_VALUE]) for v, f in zip(measured.variants, measured.failures, strict=True) if f.get(NO_VALUE)]
     if missing:
         at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
@@ -266,12 +295,20 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     return sentences
 
 
+def _reasons(counts: Mapping[str, int]) -> str:
+    """`2 (oom, error)`."""
+    return f"{sum(counts.values())} ({', '.join(sorted(counts))})"
+
+
 def _lopsided(rows: Sequence[Row]) -> list[str]:
     """Which verdicts hold only for the runs that came to an end."""
-    named = [row.variant for row in rows if row.lopsided]
+    named = [row for row in rows if row.lopsided]
     return [
-        "More runs failed on one side of a comparison than on the other, so what is said of it holds among finished "
-        f"runs only and is not bold: {listed(named)}."
+        Note(
+            "More runs failed on one side of a comparison than on the other, so what is said of it holds among "
+            f"finished runs only and is not bold: {listed(row.variant for row in named)}.",
+            f"! more runs failed on one side: {listed(map(_spoken, named), most=4)}",
+        )
     ] * bool(named)
 
 
@@ -281,23 +318,31 @@ def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
     if not states["todo"] + states["running"]:
         return []
     running = f", {states['running']} running" if states["running"] else ""
-    return [f"Unfinished: {states['todo']} of {many(runs, 'run')} to do{running}."]
+    text = f"nfinished: {states['todo']} of {many(runs, 'run')} to do{running}"
+    return [Note(f"U{text}.", f"! u{text}")]
 
 
 def _inert(rows: Sequence[Row], measured: Measured) -> list[str]:
-    alike = [row.variant for row in rows if (row.variant, row.compared_with) in measured.alike]
+    alike = [row for row in rows if (row.variant, row.compared_with) in measured.alike]
     told = [
-        "identical = every number that the runs logged is equal for every shared seed, but these are too few or too "
-        f"coarse to show that nothing changed: {listed(alike)}. {ENOUGH} real numbers of each run would tell (a loss "
-        "at every step, a sum of the weights)."
+        Note(
+            "identical = every number that the runs logged is equal for every shared seed, but these are too few or "
+            f"too coarse to show that nothing changed: {listed(row.variant for row in alike)}. {ENOUGH} real numbers "
+            "of each run would tell (a loss at every step, a sum of the weights).",
+            f"◇ equal numbers, too few to show that nothing changed: {listed(map(_spoken, alike), most=4)}",
+        )
     ] * bool(alike)
-    inert = [f"{row.variant} and {row.compared_with}" for row in rows if row.verdict == "inert"]
+    inert = [row for row in rows if row.verdict == "inert"]
     if not inert:
-        return told
+        return [*told]
+    pairs = [f"{row.variant} and {row.compared_with}" for row in inert]
     return [
         *told,
-        "inert = bit-identical outputs for every shared seed: what differs between these changed nothing: "
-        f"{listed(inert, '; ')}.",
+        Note(
+            "inert = bit-identical outputs for every shared seed: what differs between these changed nothing: "
+            f"{listed(pairs, '; ')}.",
+            f"◇ bit-identical outputs, so nothing changed: {listed(map(_spoken, inert), most=4)}",
+        ),
     ]
 
 
@@ -305,7 +350,8 @@ def _degenerate(measured: Measured) -> list[str]:
     value = measured.degenerate
     if value is None:
         return []
-    return [f"Degenerate metric: every counted run reports {value:g}, so nothing is ranked or tested."]
+    said = f"every counted run reports {value:g}, so nothing is ranked or tested"
+    return [Note(f"Degenerate metric: {said}.", f"! {said}")]
 
 
 def _without_spread(rows: Sequence[Row], measured: Measured) -> list[str]:
@@ -314,31 +360,35 @@ def _without_spread(rows: Sequence[Row], measured: Measured) -> list[str]:
         return []
     if measured.given is not None:
         return [f"no spread = both standard deviations are 0, so there is no t test: {listed(flat)}."]
-    return [
-        "no spread = the difference is the same for every seed, so there is no t test; do these runs depend on their "
-        f"seed? {listed(flat)}."
-    ]
+    said = "no spread = the difference is the same for every seed, so there is no t test"
+    asked = "do these runs depend on their seed?"
+    return [Note(f"{said}; {asked} {listed(flat)}.", f"! {said}: {asked} {listed(flat, most=3)}")]
 
 
 def _registered(record: PlanRecord, cells: Sequence[StoredCell]) -> list[str]:
     said = changes.sentence(record.registered, len({cell.run for cell in cells}))
-    return [said] if said else []
+    return [Note(said, changes.line(record.registered))] if said else []
 
 
 def _best(rows: Sequence[Row], measured: Measured) -> list[str]:
     if measured.degenerate is not None:
         return []
     leading = best(rows, measured.metric.better)
-    if leading is None or leading.mean is None or len({row.variant for row in rows}) < 2:
+    of = len({row.variant for row in rows})
+    if leading is None or leading.mean is None or of < 2:
         return []
     return [
-        f"Best mean of the rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, n={leading.n})."
+        Note(
+            f"Best mean of the rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, "
+            f"n={leading.n}).",
+            f"  best mean: {_spoken(leading)}, {leading.mean:.5g} (of {of}: optimistic)",
+        )
     ]
 
 
 def _costs(measured: Measured) -> list[str]:
     costs = [name for name in measured.also if name in COSTS]
-    return [f"Measured cost, different at every execution: {listed(costs)}."] if costs else []
+    return [Note(f"Measured cost, different at every execution: {listed(costs)}.")] if costs else []
 
 
 def _mixed(provenance: Mapping[str, Mapping[str, int]]) -> list[str]:
@@ -347,7 +397,9 @@ def _mixed(provenance: Mapping[str, Mapping[str, int]]) -> list[str]:
         if len(counts) > 1:
             values = listed((f"{_short(value)}: {many(n, 'run')}" for value, n in counts.items()), most=4)
             texts.append(f"{len(counts)} {PROVENANCE[kind]} ({values})")
-    return [f"Mixed: the runs were made with {'; '.join(texts)}."] if texts else []
+    kinds = [f"{len(counts)} {PROVENANCE[kind]}" for kind, counts in provenance.items() if len(counts) > 1]
+    said = Note(f"Mixed: the runs were made with {'; '.join(texts)}.", f"! mixed: {joined(kinds)}")
+    return [said] if texts else []
 
 
 def _short(value: str) -> str:

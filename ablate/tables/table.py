@@ -45,7 +45,7 @@ class TableData:
 
     notes: sentences, in a fixed order. units: of the metric and of the further ones (`also`), by name, where known.
     switches: the study's tricks. matrix: they are columns with ticks. best: of a metric, the variant whose mean is the
-    best and is known to be.
+    best and is known to be. minimum_effect: the study's smallest effect that matters, in the metric's unit.
     """
 
     study: str
@@ -58,6 +58,7 @@ class TableData:
     switches: tuple[Switch, ...] = ()
     matrix: bool = False
     best: Mapping[str, str] = field(default_factory=dict)
+    minimum_effect: float | None = None
 
     @property
     def title(self) -> str:

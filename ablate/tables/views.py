@@ -300,6 +300,7 @@ def ablation(results: Results) -> TableData:
         switches=tuple(
             Switch(trick.name, trick.label, trick.category, trick.levels) for trick in results.record.tricks
         ),
+        minimum_effect=measured.metric.minimum_effect,
     )
 
 

@@ -137,10 +137,14 @@ def print_table(study: str, db: str, role: Role) -> bool:
     from ablate.analysis import results  # numpy, scipy and pandas, which the runs before it did not need
     from ablate.store.store import Store
     from ablate.tables import views
+    from ablate.terminal import drawn
 
     with Store.open(db) as store:
         loaded, cells = results.load(store, study), store.cells(study, (role,))
-    print(views.text(loaded), end="")
+    if sys.stdout.isatty():
+        drawn.show(loaded)
+    else:
+        print(views.text(loaded), end="")
     return tell_failed(cells)
 
 

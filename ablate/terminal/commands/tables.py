@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,8 @@ def table(
         typer.Option(
             "--format",
             "-f",
-            help="markdown, latex, html, csv, json or typst. [default: by the file's ending, else markdown]",
+            help="markdown, latex, html, csv, json or typst. [default: by the file's ending; drawn on a terminal, else "
+            "markdown]",
         ),
     ] = None,
     digits: Annotated[
@@ -54,6 +56,10 @@ def table(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="LaTeX or HTML: a document that stands by itself.")
     ] = False,
+    all_notes: Annotated[
+        bool, typer.Option("--notes", help="On a terminal: every note in full below the drawn table.")
+    ] = False,
+    ascii_: Annotated[bool, typer.Option("--ascii", help="On a terminal: nothing but ASCII.")] = False,
     output: Output = None,
     check: Annotated[
         Path | None,
@@ -76,17 +82,22 @@ def table(
     from ablate.store.store import Store
     from ablate.tables import views
     from ablate.tables.table import TableOptions
+    from ablate.terminal import drawn
 
     terminal = Terminal.of(context)
     if check is not None and output is not None:
         raise AblateError("--check writes nothing; leave --output out.")
     file = check or output
+    plain = (format_, file, columns, caption, label) == (None,) * 5 and not standalone and view == "variants"
     format_ = format_ or _format_of(file, must=check is not None)
     check_choice("--format", format_, Registry().names("tables"))
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study or _named_like(check, store)).name
         loaded = results.load(store, name)
+    if plain and (sys.stdout.isatty() or ascii_ or all_notes):
+        drawn.show(loaded, sort=sort, digits=digits, ascii_=ascii_, notes=all_notes)
+        return
     text = views.text(loaded, format_, view, sort, options)
     if check is None:
         terminal.write(text, output)

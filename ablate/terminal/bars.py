@@ -1,0 +1,181 @@
+"""A row's difference as a bar of characters: one scale for the table, half cells, and the signs of Unicode or ASCII.
+
+Pure. Which rows and columns a table has is drawn.py's.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.text import Text
+
+from ablate.records import Row
+from ablate.text import MINUS
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """What bars, marks and signs are drawn with. halves: a cell of a bar by which of its halves are covered; crossing:
+    the same at zero. marks: by verdict, and of any other. words: what stands for our other signs where there is no
+    Unicode."""
+
+    halves: Mapping[tuple[bool, bool], str]
+    crossing: Mapping[tuple[bool, bool], str]
+    ends: str
+    beyond: str
+    marks: Mapping[str | None, str]
+    rule: str
+    margin: str
+    tick: str
+    origin: str
+    words: Mapping[str, str] = field(default_factory=dict)
+
+    def spelled(self, text: str) -> str:
+        """A text of ours with the signs that there are."""
+        for sign, word in self.words.items():
+            text = text.replace(sign, word)
+        return text
+
+
+LEFT, RIGHT, BOTH, NONE = (True, False), (False, True), (True, True), (False, False)
+
+UNICODE = Glyphs(
+    halves={NONE: " ", LEFT: "╴", RIGHT: "╶", BOTH: "─"},
+    crossing={NONE: "│", LEFT: "┤", RIGHT: "├", BOTH: "┼"},
+    ends="",
+    beyond="◂▸",
+    marks={"helps": "●", "hurts": "■", "equivalent": "◆", "inert": "◇", "identical": "◇", None: "○"},
+    rule="─",
+    margin="━",
+    tick="┬",
+    origin="┼",
+)
+ASCII = Glyphs(
+    halves={NONE: " ", LEFT: "-", RIGHT: "-", BOTH: "-"},
+    crossing={NONE: ":", LEFT: "+", RIGHT: "+", BOTH: "+"},
+    ends="|",
+    beyond="<>",
+    marks={"helps": "*", "hurts": "#", "equivalent": "=", None: "o"},
+    rule="-",
+    margin="=",
+    tick="+",
+    origin="+",
+    words={"±": "+-", "Δ": "diff", "·": "-", "‡": "++", "†": "+", "▲": "!", "¶": "*", "§": "$", "◇": "o", MINUS: "-"}
+    | {"◂": "<", "▸": ">", "━": "=", "–": "-", "→": "->"},
+)
+
+COLOURS = {"helps": "color(32)", "hurts": "color(166)", "equivalent": "color(30)"}
+"""At least 3.8 : 1 on white and 4.8 : 1 on black; told apart under any colour-blindness (ΔE of 14 and more)."""
+
+
+# ---------------------------------------------------------------------------------------------------------------- scale
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where on the bar a difference stands; low <= 0 <= high."""
+
+    low: float
+    high: float
+    cells: int
+
+    def half(self, value: float) -> int:
+        """Which half cell, from 0 to 2 * cells - 1; outside for what is outside."""
+        return math.floor((value - self.low) / (self.high - self.low) * 2 * self.cells)
+
+    def cell(self, value: float) -> int:
+        return min(max(self.half(value) // 2, 0), self.cells - 1)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Round values in steps of 1, 2 or 5, at most one in six cells, 0 among them."""
+        least = 6 * (self.high - self.low) / self.cells
+        power = 10.0 ** math.floor(math.log10(least))
+        step = next(power * by for by in (1, 2, 5, 10) if power * by >= least * (1 - 1e-9))
+        first, last = math.ceil(self.low / step), math.floor(self.high / step)
+        return [step * i for i in range(first, last + 1)]
+
+
+def scale_of(rows: Sequence[Row], margin: float | None, cells: int) -> Scale:
+    """The range of 0, the margin and every difference of rows that did not collapse; then intervals, the narrowest
+    first, while one is not wider than three times the range so far. One wild row does not squeeze the others."""
+    held = [0.0, *((-margin, margin) if margin else ())]
+    held += [row.delta for row in rows if row.delta is not None and not row.collapsed]
+    held += [row.delta for row in rows if row.delta is not None] if len(held) == 1 else []
+    intervals = [(row.delta_ci_low, row.delta_ci_high) for row in rows]
+    known = [(low, high) for low, high in intervals if low is not None and high is not None]
+    for low, high in sorted(known, key=lambda ends: ends[1] - ends[0]):
+        span = max(held) - min(held)
+        if span and high - low > 3 * span:
+            break
+        held += [low, high]
+    span = max(held) - min(held) or 1.0
+    return Scale(min(held) - 0.04 * span, max(held) + 0.04 * span, cells)
+
+
+def bar(row: Row, scale: Scale, glyphs: Glyphs) -> Text:
+    """The interval as a line, the difference as the verdict's mark, zero as an upright."""
+    cells, zero = scale.cells, scale.cell(0)
+    low, high = row.delta_ci_low, row.delta_ci_high
+    covered = range(scale.half(low), scale.half(high) + 1) if low is not None and high is not None else range(0)
+    drawn = [
+        (glyphs.crossing if i == zero else glyphs.halves)[2 * i in covered, 2 * i + 1 in covered] for i in range(cells)
+    ]
+    if covered:
+        first, last = covered[0] // 2, covered[-1] // 2
+        if glyphs.ends and first >= 0 and last > first:
+            drawn[first] = glyphs.ends
+        if glyphs.ends and last < cells and last > first:
+            drawn[last] = glyphs.ends
+        if first < 0:
+            drawn[0] = glyphs.beyond[0]
+        if last >= cells:
+            drawn[-1] = glyphs.beyond[1]
+    style = COLOURS.get(row.verdict or "", "dim")
+    text = Text()
+    at = scale.half(row.delta) // 2 if row.delta is not None else -1
+    for i, sign in enumerate(drawn):
+        upright = i != at and sign == glyphs.crossing[NONE]
+        text.append(mark_of(row, glyphs) if i == at else sign, style="dim" if upright else style)
+    return text
+
+
+def mark_of(row: Row, glyphs: Glyphs) -> str:
+    return glyphs.marks.get(row.verdict, glyphs.marks[None])
+
+
+# ---------------------------------------------------------------------------------------------------------------- ruler
+
+
+def labels(scale: Scale, glyphs: Glyphs) -> str:
+    """The ticks' numbers over their cells, as far as none touches another; 0 is never left out."""
+    line = [" "] * scale.cells
+    for value in sorted(scale.ticks, key=abs):
+        text = f"{value:g}".replace("-", glyphs.spelled(MINUS))
+        start = min(max(scale.cell(value) - len(text) // 2, 0), scale.cells - len(text))
+        around = line[max(start - 1, 0) : start + len(text) + 1]
+        if all(sign == " " for sign in around):
+            line[start : start + len(text)] = text
+    return "".join(line)
+
+
+def ruler(scale: Scale, margin: float | None, glyphs: Glyphs) -> str:
+    line = [glyphs.rule] * scale.cells
+    if margin:
+        for i in range(scale.cell(-margin), scale.cell(margin) + 1):
+            line[i] = glyphs.margin
+    for value in scale.ticks:
+        line[scale.cell(value)] = glyphs.tick
+    line[scale.cell(0)] = glyphs.origin
+    return "".join(line)
+
+
+def directions(scale: Scale, higher: bool, glyphs: Glyphs) -> str:
+    """`◂ worse   better ▸` around zero, each where there is room for it."""
+    left, right = ("◂ worse", "better ▸") if higher else ("◂ better", "worse ▸")
+    left, right = glyphs.spelled(left), glyphs.spelled(right)
+    zero = scale.cell(0)
+    text = left.rjust(zero - 1) if zero - 1 >= len(left) else ""
+    return text.ljust(zero + 2) + right if scale.cells - zero - 2 >= len(right) else text

@@ -1,0 +1,124 @@
+"""The table on a terminal: nothing wider than it, every row under its base, and what limits a claim never left out."""
+
+import os
+import pty
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablate.records import Row
+from ablate.tables.table import TableData
+from ablate.terminal.bars import ASCII, scale_of
+from ablate.terminal.drawn import groups, lines
+from ablate.text import Note
+
+
+def row(variant, against=None, delta=None, half=1.0, label="", **more):
+    low, high = (delta - half, delta + half) if delta is not None and half is not None else (None, None)
+    known = {
+        "variant": variant, "design": "leave_one_out", "tricks": ("t",), "compared_with": against, "planned": 3, "n": 3,
+        "failed": 0, "pairs": 3 if against else 0, "mean": 90.0 + (delta or 0), "std": 0.5, "ci_low": None,
+        "ci_high": None, "delta": delta, "delta_ci_low": low, "delta_ci_high": high, "p": 0.01, "p_adjusted": 0.02,
+        "test": "paired t" if against else "", "verdict": "helps" if against else None, "label": label,
+    }  # fmt: skip
+    return Row(**{**known, **more})
+
+
+def table(*rows, notes=()):
+    return TableData("study", "dev_accuracy", "higher", tuple(rows), tuple(notes), minimum_effect=0.5)
+
+
+COURSE = table(
+    row("A"), row("A-bn", "A", -3.0, label="- batch norm"), row("A-crop", "A", 0.1, label="- 随机裁剪", verdict="equivalent"),
+    row("B"), row("B-bn", "B", -30.0, 50.0, label="- batch norm", collapsed=(2,), verdict="inconclusive"),
+    row("B-skip", "B", 1.0, label="- skip connections", n=2, failed=1, verdict="hurts"),
+)  # fmt: skip
+
+
+def drawn(data, width, **more):
+    return [line.plain for line in lines(data, width, done=18, **more)]
+
+
+@given(width=st.integers(60, 220), ascii_=st.booleans())
+def test_no_line_is_wider_than_the_terminal(width, ascii_):
+    from rich.cells import cell_len
+
+    data = replace(COURSE, notes=("A plain note that is longer than a narrow terminal is wide, 去噪 and all of it.",))
+    shown = drawn(data, width, **({"glyphs": ASCII} if ascii_ else {}))
+    assert max(map(cell_len, shown)) <= width
+    if ascii_:
+        assert {sign for line in shown for sign in line if ord(sign) > 127} <= set("随机裁剪去噪…")
+
+
+def test_a_row_stands_once_under_its_base_with_its_marks():
+    text = "\n".join(drawn(COURSE, 100))
+    assert ["A", "B"] == [group.title for group in groups(COURSE.rows)]
+    assert 2 == text.count("− batch norm")
+    assert "− batch norm ▲" in text
+    assert "− skip connections 2/3†" in text
+
+
+def test_a_base_that_stands_above_is_named_and_not_printed_again():
+    listed = replace(COURSE, rows=(*COURSE.rows, row("A", design="variants"), row("B", "A", 2.0, design="variants")))
+    shown = drawn(listed, 100)
+    assert "variants against A" in shown
+    assert 1 == sum(line.startswith("A  ") for line in shown)
+
+
+def test_steps_that_are_compared_with_the_step_above_stand_in_one_group():
+    steps = (row("base"), row("a", "base", 1.0, label="+ a"), row("b", "a", 1.0, label="+ b"))
+    assert [("base", ["a", "b"])] == [(g.title, [r.variant for r in g.rows]) for g in groups(steps)]
+
+
+def test_a_wild_row_does_not_squeeze_the_others_and_no_difference_is_off_the_bar():
+    scale = scale_of([r for r in COURSE.rows if r.compared_with], 0.5, 30)
+    assert scale.high - scale.low < 12
+    assert all(0 <= scale.half(r.delta) < 60 for r in COURSE.rows if r.delta is not None and not r.collapsed)
+
+
+def test_what_limits_a_claim_is_said_and_how_it_was_computed_may_go():
+    notes = (
+        Note("How it was tested."),
+        Note("A seed collapsed, and so on.", "▲ B: seed 2"),
+        "A sentence of a plug-in.",
+    )
+    shown = drawn(replace(COURSE, notes=notes), 100)
+    assert "▲ B: seed 2" in shown
+    assert "! A sentence of a plug-in." in shown
+    assert not any("How it was" in line for line in shown)
+    assert shown[-1].endswith("1 more note: ablate table --notes")
+    assert "- How it was tested." in drawn(replace(COURSE, notes=notes), 100, notes=True)
+
+
+@pytest.mark.parametrize(("env", "coloured"), [({"TERM": "xterm-256color"}, True), ({"NO_COLOR": "1"}, False)])
+def test_a_terminal_gets_the_drawn_table_and_a_pipe_markdown(tmp_path, env, coloured):
+    (tmp_path / "t.py").write_text("def main(c, run): return {'m': c['a'] + run.seed_for(str(c['a'])) % 7 / 100}\n")
+    (tmp_path / "s.yaml").write_text(
+        "task: t:main\nbase: {a: 0}\ntricks: {one: {set: {a: 1}}}\nseeds: 3\nmetric: {name: m, better: higher}\n"
+    )
+    command = [sys.executable, "-m", "ablate", "-q", "run", "s.yaml"]
+    piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert piped.startswith("| variant")
+    ours, theirs = pty.openpty()
+    variables = {**os.environ, "COLUMNS": "90", "TERM": "xterm-256color", **env}
+    command[3:] = ["table"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=theirs, stderr=theirs, env=variables)
+    os.close(theirs)
+    seen = b""
+    while chunk := _read(ours):
+        seen += chunk
+    assert 0 == process.wait()
+    assert "●" in seen.decode()
+    assert "| variant" not in seen.decode()
+    assert coloured == (b"\x1b[38;5;32m" in seen)
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the other end is closed
+        return b""
