@@ -38,7 +38,6 @@ from ablate.pool.scheduler import (
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import LiveAttempt
-from ablate.text import many
 
 # Chosen, not measured: events end the wait at once, so this is only how late a signal or a timeout is noticed.
 POLL_S = 0.5
@@ -188,13 +187,8 @@ class Dispatcher:
 
     @property
     def waits_for(self) -> str:
-        """What keeps this dispatcher from executing anything now; empty where it executes something, or may."""
-        if self.working or self._stops:
-            return ""
-        if self.waiting and all(slot in self._taken for slot in self.slots):
-            return "another `ablate` uses every slot of this host"
-        theirs = sum(other.run in self.specs for other in self.elsewhere)
-        return f"another `ablate` executes {many(theirs, 'run')} of it" if theirs and not self.waiting else ""
+        """What keeps this dispatcher from executing another run now; empty where nothing does."""
+        return scheduler.waits_for(self._snapshot())
 
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""

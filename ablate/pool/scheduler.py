@@ -13,6 +13,7 @@ from typing import Literal
 
 from ablate.pool.executor import Slot
 from ablate.records import Json, Limits, Reason, RunSpec
+from ablate.text import many
 
 # Both chosen, not measured. Where they are wrong a run ends as `oom` and is tried again with a device to itself, so a
 # wrong guess costs an attempt and no result (tests/pool/test_host.py: liars that claim 30 % and take 60 %).
@@ -292,6 +293,41 @@ def _starts(snapshot: Snapshot) -> list[Action]:
         Launch(key, slot) for key, slot in pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory)
     ]
     return starts if snapshot.workers is None else starts[: max(0, snapshot.workers - len(snapshot.working))]
+
+
+def waits_for(snapshot: Snapshot) -> str:
+    """What keeps this dispatcher from starting another run now; empty where it starts one, or has as many at work as it
+    may."""
+    most = len(snapshot.slots) if snapshot.workers is None else snapshot.workers
+    if snapshot.stopping or len(snapshot.working) >= most or _starts(snapshot):
+        return ""
+    if not snapshot.waiting:
+        theirs = 0 if snapshot.working else snapshot.wanted_elsewhere
+        return f"another `ablate` executes {many(theirs, 'run')} of it" if theirs else ""
+    key = next((key for key in snapshot.waiting if key not in snapshot.blocked), None)
+    if key is None:
+        return "weights that are still trained, which the other runs measure anew"
+    held = {**snapshot.taken, **{work.slot: work.key for work in snapshot.working}}
+    free = {slot.device for slot in snapshot.slots if slot not in held}
+    if not free:
+        theirs, every = len(snapshot.taken.keys() & set(snapshot.slots)), len(snapshot.slots)
+        used = "every slot" if theirs == every else f"{theirs} of {many(every, 'slot')}"
+        return f"another `ablate` uses {used} of this host"
+    if key in snapshot.alone:
+        return f"a device that nothing else uses, for run {key[:8]} ran out of memory beside others"
+    lonely = next((slot.device for slot, of in held.items() if slot.device in free and of in snapshot.alone), None)
+    if lonely is not None:
+        return f"{lonely}, which a run that ran out of memory beside others has to itself"
+    return _memory_awaited(key, held, free, snapshot.memory) if snapshot.memory is not None else ""
+
+
+def _memory_awaited(key: str, held: Mapping[Slot, str], free: Set[str], memory: Memory) -> str:
+    need = memory.needs.get(key)
+    if need is None:
+        return "an idle device, for it is not known yet how much memory the next run takes"
+    taken = {name: sum(memory.needs.get(of, 0) for slot, of in held.items() if slot.device == name) for name in free}
+    name, left = max(((name, memory.room[name] - mib) for name, mib in taken.items()), key=lambda place: place[1])
+    return f"memory: the next run takes {need / 1024:.3g} GiB, and {name} has {max(left, 0) / 1024:.3g} left"
 
 
 def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:

@@ -89,14 +89,15 @@ def sizes_for(study: Study, slots: Sequence[Slot]) -> Sizes:
     return Sizes(room, int(asked * 1024) if isinstance(asked, float) else None)
 
 
-def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> Ended:
+def execute(planned: Planned, db: str, options: Options, watcher: Watcher, awaited_by: str = "") -> Ended:
     """Store the plan and execute what is not done. Returns at once where nothing is to do.
 
     What variants start from is trained first, as the study that it is, and then its run is fixed in the plan.
+    awaited_by: the study for whose sake that is.
     """
     executor = executor_of(planned, options)
     for parent in planned.parents:
-        ended = execute(parent, db, options, watcher)
+        ended = execute(parent, db, options, watcher, planned.study.name)
         if ended.stopped_by is not None or ended.alike:
             return ended
     if planned.parents:
@@ -110,6 +111,8 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
         saved = saved_of(planned.plan, store)
     counts = count(planned.plan, states, seconds, len(slots), saved)
+    if awaited_by and counts.todo:
+        changes.insert(0, f"{awaited_by} waits for the weights of {planned.study.name}, which is trained first.")
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)

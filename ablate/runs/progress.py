@@ -3,7 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Protocol
@@ -17,6 +17,7 @@ from ablate.store.reader import Reader
 from ablate.store.stored import RunState, StoredCell
 from ablate.study import plan as planning
 from ablate.study.changes import differences
+from ablate.text import listed
 
 
 def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Json]:
@@ -24,6 +25,7 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
 
     role: of the runs that are meant: its ablation, or its search.
     With adaptive seeds `todo` are all that may still be asked for, and `saved` those that are not needed any more.
+    waits_for: what may keep those to do from being executed now, as sentences.
     """
     cells = {cell.run: cell for cell in reversed(store.cells(study, (role,)))}
     live = [attempt for attempt in store.live() if attempt.run in cells]
@@ -56,7 +58,26 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
                     "progress": {"step": step, **values},
                 }
             )
-    return {"study": study, "counts": counts, "running": running}
+    todo = {key: f"{cell.variant}, seed {cell.seed}" for key, cell in cells.items() if cell.state == "todo"}
+    return {"study": study, "counts": counts, "running": running, "waits_for": waits_for(store, todo, cells)}
+
+
+def waits_for(store: Reader, todo: Mapping[str, str], of_study: Collection[str]) -> list[str]:
+    """What may keep runs that are to do (key -> what it is called) from being executed now, as far as the database
+    tells. of_study: the keys of all runs of their study."""
+    theirs = [a for a in store.live() if a.run not in of_study and fate(a) == "held"] if todo else []
+    others = {f"{a.device}/{a.slot} of {a.host} ({_called(store, a.run)})" for a in theirs}
+    alone = [name for key, name in todo.items() if key in store.out_of_memory()] if todo else []
+    return [
+        *[f"Slots that runs of other studies use: {listed(sorted(others), most=4)}."] * bool(others),
+        *[f"Waiting for a device that nothing else uses, after they ran out of memory: {listed(alone, '; ')}."]
+        * bool(alone),
+    ]
+
+
+def _called(store: Reader, key: str) -> str:
+    study, variant, seed = next(iter(store.cells_of(key)), ("no study", "a run that nobody asks for any more", 0))
+    return f"{study}: {variant}, seed {seed}"
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from typing import Literal
 from ablate.pool.host import fate
 from ablate.pool.scheduler import RETRIED
 from ablate.records import Reason
+from ablate.runs.progress import waits_for
 from ablate.store.store import Store
 from ablate.store.stored import AttemptRecord, LiveAttempt, RunState
+from ablate.text import many
 
 _MEANINGS: dict[Reason, str] = {
     "error": "the task raised an exception, or its process crashed",
@@ -39,6 +41,8 @@ def why_text(store: Store, key: str) -> str:
     attempts = store.attempts(key)
     held = _held_back(store, key, [study for study, _, _ in cells]) if state.state == "todo" and not attempts else []
     lines += ["", *(held or because(state, attempts, live, fate(live) if live else None))]
+    if state.state == "todo" and not held and cells:
+        lines += _awaited(store, key, *cells[0])
     lines += [""] * bool(attempts) + [_line(number, attempt) for number, attempt in enumerate(attempts, 1)]
     lines += [
         f"  attempt {number} was fenced off, since another dispatcher had taken the run over: {attempt.late}"
@@ -46,6 +50,16 @@ def why_text(store: Store, key: str) -> str:
         if attempt.late
     ]
     return "\n".join(lines)
+
+
+def _awaited(store: Store, key: str, study: str, variant: str, seed: int) -> list[str]:
+    """What stands before a run that is to do: runs of its own study, and what else keeps it waiting."""
+    of_study = {cell.run for cell in store.cells(study)}
+    before = sum(attempt.run in of_study and fate(attempt) == "held" for attempt in store.live())
+    turn = (
+        f"{many(before, 'run')} of {study} {'is' if before == 1 else 'are'} executed now; the others take their turn."
+    )
+    return [turn] * bool(before) + waits_for(store, {key: f"{variant}, seed {seed}"}, of_study)
 
 
 def _held_back(store: Store, key: str, studies: Sequence[str]) -> list[str]:

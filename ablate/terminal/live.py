@@ -123,6 +123,8 @@ class View:
         self._slots = 1
         self._next_s = 0.0
         self._role: Role = "ablation"
+        self._idle_s = time.monotonic()
+        self._waited_for = ""
 
     def __enter__(self) -> View:
         return self
@@ -170,6 +172,8 @@ class View:
 
     def changed(self, dispatcher: Dispatcher) -> None:
         now_s = time.monotonic()
+        if self._live is None and not self._silent:
+            self._say_waiting(dispatcher, now_s)
         if now_s < (self._next_s if self._live is not None else self._line_s) or (self._live is None and self._silent):
             return
         seen = moment(dispatcher.store, self._study, self._slots, self._role)
@@ -179,6 +183,14 @@ class View:
             return
         with suppress(OSError):
             self._live.update(drawn(seen, stopping=dispatcher.stopped_by is not None, waits_for=dispatcher.waits_for))
+
+    def _say_waiting(self, dispatcher: Dispatcher, now_s: float) -> None:
+        """In a log, once and soon: whoever executes nothing must not do so without a word."""
+        if dispatcher.working:
+            self._idle_s = now_s
+        elif now_s - self._idle_s > LOOK_S and (waits_for := dispatcher.waits_for) not in ("", self._waited_for):
+            self._waited_for = waits_for
+            self._say(f"{self._study}: waiting: {waits_for}")
 
     def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
         if isinstance(event, Failed) and event.reason not in INTERRUPTED:

@@ -83,6 +83,7 @@ def standing_text(told: Mapping[str, Any]) -> str:
         )
     if rows:
         lines.append(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    lines += told["waits_for"]
     if counts["lost"]:
         lines.append("Lost runs have no worker any more; the next `ablate run` takes them up again.")
     return "\n".join(lines)

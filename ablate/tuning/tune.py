@@ -79,7 +79,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     check_sampler(request.sampler)
     executor = execute.executor_of(planned, options)
     for parent in planned.parents:
-        ended = execute.execute(parent, db, options, watcher)
+        ended = execute.execute(parent, db, options, watcher, planned.study.name)
         if ended.stopped_by is not None or ended.alike:
             return Told(ended, ())
     if planned.parents:

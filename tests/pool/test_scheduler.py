@@ -1,10 +1,24 @@
 """Decisions as literals: what goes in, what comes out."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.pool.executor import Slot
-from ablate.pool.scheduler import Elsewhere, Finish, Launch, Renew, Rescue, Snapshot, Stop, Working, decide, to_requeue
+from ablate.pool.scheduler import (
+    Elsewhere,
+    Finish,
+    Launch,
+    Memory,
+    Renew,
+    Rescue,
+    Snapshot,
+    Stop,
+    Working,
+    decide,
+    to_requeue,
+    waits_for,
+)
 from ablate.records import Limits
 
 CPU0, CPU1 = Slot("cpu", 0), Slot("cpu", 1)
@@ -28,6 +42,43 @@ def test_a_run_that_needs_what_another_one_leaves_waits_and_holds_nobody_up():
     assert [Launch("a", CPU0), Launch("c", CPU1)] == decide(Snapshot((CPU0, CPU1), ["a", "b", "c"], blocked={"b"}), 0)
     working = (Working("t", CPU0, 0),)
     assert [] == decide(Snapshot((CPU0, CPU1), ["b"], working=working, blocked={"b"}), 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "snapshot"),
+    [
+        ("", Snapshot((CPU0, CPU1), ["a"])),
+        ("", Snapshot((CPU0,), ["a"], working=(Working("t", CPU0, 0),))),
+        ("another `ablate` uses every slot of this host", Snapshot((CPU0,), ["a"], taken={CPU0: "x"})),
+        (
+            "another `ablate` uses 1 of 2 slots of this host",
+            Snapshot((CPU0, CPU1), ["a"], working=(Working("t", CPU0, 0),), taken={CPU1: "x"}),
+        ),
+        ("another `ablate` executes 1 run of it", Snapshot((CPU0,), [], wanted_elsewhere=1)),
+        (
+            "weights that are still trained, which the other runs measure anew",
+            Snapshot((CPU0, CPU1), ["a"], working=(Working("t", CPU0, 0),), blocked={"a"}),
+        ),
+        (
+            "a device that nothing else uses, for run a ran out of memory beside others",
+            Snapshot((CPU0, CPU1), ["a"], taken={CPU1: "x"}, alone={"a"}),
+        ),
+        (
+            "cpu, which a run that ran out of memory beside others has to itself",
+            Snapshot((CPU0, CPU1), ["a"], taken={CPU1: "x"}, alone={"x"}),
+        ),
+        (
+            "an idle device, for it is not known yet how much memory the next run takes",
+            Snapshot((CPU0, CPU1), ["a"], taken={CPU1: "x"}, memory=Memory({"cpu": 4096}, {"x": 1024})),
+        ),
+        (
+            "memory: the next run takes 2 GiB, and cpu has 1 left",
+            Snapshot((CPU0, CPU1), ["a"], taken={CPU1: "x"}, memory=Memory({"cpu": 4096}, {"x": 3072, "a": 2048})),
+        ),
+    ],
+)
+def test_whoever_waits_says_for_what(said, snapshot):
+    assert said == waits_for(snapshot)
 
 
 def test_leases_are_renewed_after_a_third_of_their_time_and_not_before():

@@ -6,6 +6,7 @@ import pty
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 
 import pytest
 from plans import bare
@@ -15,6 +16,7 @@ from ablate.pool import host
 from ablate.records import Metric, TaskFacts, TaskUse
 from ablate.runs import progress
 from ablate.runs.progress import moment
+from ablate.runs.why import why_text
 from ablate.store.store import Store
 from ablate.study.record import RowRecord, VariantRecord
 from ablate.terminal import live
@@ -169,3 +171,16 @@ def test_off_a_terminal_a_long_run_says_now_and_then_how_far_it_is_and_quiet_not
         said.append(subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stderr)
     assert "of 4 runs" in said[0]
     assert "" == said[1]
+
+
+def test_status_and_why_say_whose_runs_use_the_slots_and_which_run_needs_a_device_to_itself(store):
+    store.save_plan(replace(PLAN, study="other"), "", [("mine", 3, "ablation", "z")], {"z": "{}"})
+    start(store, "z")
+    start(store, "full0", slot=1)
+    store.fail("t-full0", "oom", "out of memory", again=True)
+    slots = f"Slots that runs of other studies use: cpu/0 of {host.host()} (other: mine, seed 3)."
+    alone = "Waiting for a device that nothing else uses, after they ran out of memory: full, seed 0."
+    assert [slots, alone] == progress.standing(store, "s")["waits_for"]
+    assert [slots, alone] == why_text(store, "full0").splitlines()[5:7]
+    start(store, "full-a0", slot=1)
+    assert "1 run of s is executed now; the others take their turn.\n" + slots in why_text(store, "full-a1")
