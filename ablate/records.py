@@ -28,6 +28,9 @@ CATEGORIES = (
 MOST_PER_GPU = 8
 """Runs that share one GPU at most where memory alone would allow more; they share its processors too."""
 
+GRACE_S = 10.0
+"""How long a run may take to end once it is told to, where the study does not say."""
+
 COSTS = ("train_seconds", "peak_mib")
 """Measured costs: they belong to the attempt, so tables that show them are not byte-identical."""
 
@@ -370,11 +373,13 @@ class Resources:
 @dataclass(frozen=True)
 class Limits:
     """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None;
-    stop_after: runs that fail alike, while none is done, before all the others are left alone."""
+    stop_after: runs that fail alike, while none is done, before all the others are left alone; grace_s: seconds from
+    SIGTERM to SIGKILL for a run that is to end."""
 
     attempts: int = 3
     timeout_s: float | None = None
     stop_after: int = 3
+    grace_s: float = GRACE_S
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ ROOMS = {
     "training": "examples task model dataset unpickle datafile sources script style provenance layers transfer recipe trick trainer checkpoint",
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
-    "pool": "messages executor feed host scheduler seeding worker warm dispatcher",
+    "pool": "messages executor feed host ending scheduler seeding worker warm dispatcher",
     "analysis": "comparisons sign_flip components judge power looks verdicts inert lenth factorial tuned reruns results",
     "runs": "csv_file columns factors measured importer export adaptive lineage executed planned progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",

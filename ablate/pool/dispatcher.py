@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Protocol
 
-from ablate.pool import host, scheduler
+from ablate.pool import ending, host, scheduler
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
-from ablate.pool.host import end_orphan, fate
+from ablate.pool.host import fate, owner_of, sees
 from ablate.pool.scheduler import (
     ALIKE,
     STOPPED,
@@ -198,10 +198,11 @@ class Dispatcher:
         self._read(self.specs)
         others = self._see_others()
         self._ask()
-        # Before their fates: a dead dispatcher's worker lives on for a moment, and its run must not start a second
-        # time beside it. One that is not gone yet counts as held, and is rescued at the next look.
+        # Before their fates: what a dead dispatcher's run started may live on, and so does a stopped one's whole run;
+        # it must not start a second time beside them. One that is not gone yet counts as held until the next look.
         for attempt in others:
-            end_orphan(attempt)
+            if sees(attempt) and not _holds(attempt):
+                ending.end_attempts([attempt.token], owner_of(attempt))
         # A run of another study is not ours to give up, whatever our limits are.
         self.elsewhere = [
             Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
@@ -405,6 +406,12 @@ class Dispatcher:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _holds(attempt: LiveAttempt) -> bool:
+    """Whether a dispatcher of this host still holds its attempt."""
+    owner = owner_of(attempt)
+    return owner.lives and not (owner.stopped and attempt.expired)
 
 
 def _needing(specs: Mapping[str, RunSpec]) -> dict[str, list[str]]:

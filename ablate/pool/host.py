@@ -7,10 +7,8 @@ Slots on several GPUs at once are not made: a run takes one GPU or none.
 from __future__ import annotations
 
 import os
-import signal
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -151,6 +149,14 @@ class Process:
     def lives(self) -> bool:
         return process_started(self.pid) == self.started
 
+    @property
+    def stopped(self) -> bool:
+        """Whether it lives and does nothing (Ctrl-Z, SIGSTOP)."""
+        try:
+            return self.lives and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.Error:
+            return False
+
     def __str__(self) -> str:
         return f"{self.pid}:{self.started}"
 
@@ -184,11 +190,22 @@ def host() -> str:
 
 @cache
 def boot() -> str:
-    """What changes at every start of the host, so that process numbers of an earlier start mean nothing."""
+    """Where and when a process number of this host means something: this start of it, this process's pid namespace and
+    allocation. Two containers may have one host's name, and the same numbers in each."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        return str(int(psutil.boot_time()))
+        start = str(int(psutil.boot_time()))
+    return "/".join([start, pid_space(), os.environ.get("SLURM_JOB_ID", "")]).rstrip("/")
+
+
+@cache
+def pid_space() -> str:
+    """The number of this process's pid namespace; empty where the system has none."""
+    try:
+        return "".join(letter for letter in os.readlink("/proc/self/ns/pid") if letter.isdigit())
+    except OSError:
+        return ""
 
 
 def kernel_oom_kills() -> int:
@@ -205,27 +222,21 @@ def kernel_oom_kills() -> int:
 # ------------------------------------------------------------------------------------------- another dispatcher's runs
 
 
+def sees(attempt: LiveAttempt) -> bool:
+    """Whether the attempt's processes would be seen from here if they lived."""
+    return attempt.host == host() and attempt.boot == boot()
+
+
 def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
-    """What became of another dispatcher's attempt. On this host a death is seen at once; elsewhere the lease tells."""
-    if attempt.expired:
-        return "expired"
-    if attempt.host != host():
-        return "held"
-    if attempt.boot != boot():
-        return "gone"
-    return "held" if _owner(attempt).lives or _worker(attempt).lives else "gone"
+    """What became of another dispatcher's attempt. Where its processes can be seen they tell, whatever clocks say: who
+    lives holds its runs, unless it is stopped for longer than its lease. Elsewhere only the lease tells."""
+    if sees(attempt) and not owner_of(attempt).stopped:
+        return "held" if owner_of(attempt).lives or _worker(attempt).lives else "gone"
+    return "expired" if attempt.expired else "held"
 
 
-def end_orphan(attempt: LiveAttempt) -> None:
-    """Kill a worker whose dispatcher is dead: it is about to die with its server, and until it has, its run and its
-    slot are not free."""
-    here = attempt.host == host() and attempt.boot == boot()
-    if here and not _owner(attempt).lives and _worker(attempt).lives:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(_worker(attempt).pid, signal.SIGKILL)
-
-
-def _owner(attempt: LiveAttempt) -> Process:
+def owner_of(attempt: LiveAttempt) -> Process:
+    """The dispatcher that claimed it."""
     pid, _, started = attempt.owner.partition(":")
     return Process(int(pid), int(started))
 

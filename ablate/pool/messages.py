@@ -18,7 +18,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from ablate.errors import GarbledError
-from ablate.records import Reason, RunSpec, TaskUse
+from ablate.records import GRACE_S, Reason, RunSpec, TaskUse
 from ablate.text import one_of
 
 # ---------------------------------------------------------------------------------------------------- with the server
@@ -30,7 +30,7 @@ class Setup:
 
     path: folders in which the task looks for modules. plugins: folders of private plug-ins; shelf_files: the (shelf,
     name) to load now. sources: the user's files that the plan was made from; the server's children report what it found
-    instead.
+    instead. database: whose runs these are (`Store.identity`). grace_s: how long a run that is to end may take to.
     """
 
     task: TaskUse
@@ -40,6 +40,8 @@ class Setup:
     shelf_files: tuple[tuple[str, ...], ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     threads: int = 1
+    database: str = ""
+    grace_s: float = GRACE_S
 
 
 @dataclass(frozen=True)
@@ -87,13 +89,15 @@ class Exited:
 
 @dataclass(frozen=True)
 class Job:
-    """One run to execute, on a device as the worker sees it. canary: two steps of it, stored nowhere."""
+    """One run to execute, on a device as the worker sees it. canary: two steps of it, stored nowhere. grace_s: how long
+    it has after SIGTERM."""
 
     token: str
     spec: RunSpec
     device: str
     environment: Mapping[str, str]
     canary: bool = False
+    grace_s: float = GRACE_S
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import select
 import signal
 import socket
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -69,23 +70,64 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
 
         os.environ.update(job.environment)
         last: Done | Broken
+        told = False
         try:
             with _logged(Path(job.spec.folder)):
                 last = _execute(job, loaded, threads, say, pause_asked)
+                # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
+                say(last)
+                told = True
                 _leave(job.spec)
         except BrokenPipeError:
             return 1  # the dispatcher is gone, and nobody else may be told
         except OSError as error:  # the run's folder or its log: a full disk, say
-            last = Broken("error", _last_line(error), traceback.format_exc())
-        say(last)
+            if not told:
+                say(Broken("error", _last_line(error), traceback.format_exc()))
     return 0
+
+
+class TerminatedError(SystemExit):
+    """SIGTERM. As other programs do, a task leaves by it: `finally` runs, and no traceback is its fault."""
+
+
+class ToldToEnd(contextlib.AbstractContextManager["ToldToEnd"]):
+    """What SIGTERM means to a run, unless its task has a handler of its own. A function gets TerminatedError where it
+    is. A generator is asked to pause at its next step, and gets the error where it is after half of the grace."""
+
+    def __init__(self, grace_s: float) -> None:
+        self.grace_s = grace_s
+        self.asked = self.late = self.by_steps = False
+
+    def __enter__(self) -> ToldToEnd:
+        signal.signal(signal.SIGTERM, self._heard)
+        # What a task forks (a loader's workers) is ended by SIGTERM as everywhere, without a word of Python.
+        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def _heard(self, *_: object) -> None:
+        first, self.asked = not self.asked, True
+        if self.late or (first and not self.by_steps):
+            self.by_steps = True  # once
+            self.late = False
+            raise TerminatedError(128 + signal.SIGTERM)
+        if first:
+            timer = threading.Timer(self.grace_s / 2, self._no_step_came, [threading.get_ident()])
+            timer.daemon = True
+            timer.start()
+
+    def _no_step_came(self, thread: int) -> None:
+        self.late = True
+        signal.pthread_kill(thread, signal.SIGTERM)
 
 
 def _execute(
     job: Job, loaded: Mapping[str, str], threads: int, say: Say, pause_asked: Callable[[], str]
 ) -> Done | Broken:
     """Run the job and return its last message. Whatever the task raises is stored with the run."""
-    spec = job.spec
+    spec, told = job.spec, ToldToEnd(job.grace_s)
     try:
         _check_sources(spec, loaded)
         set_threads(threads)
@@ -95,7 +137,8 @@ def _execute(
         run = Run(spec, registry, job.device)
         if job.canary:
             return Done({}, _as_text(task.canary(run)))
-        values = _values(task, run, say, pause_asked)
+        with told:
+            values = _values(task, run, say, pause_asked, told)
         if spec.metric and spec.metric not in values:
             has = ", ".join(sorted(values)) or "none"
             text = run.outputs.get(f"note:{spec.metric}")
@@ -112,6 +155,8 @@ def _execute(
         detail = "" if isinstance(error, AblateError) else traceback.format_exc()[-_LONGEST:]
         with contextlib.suppress(OSError):  # a full disk has no room for the log either
             print(detail or error, file=sys.stderr)
+        if told.asked:  # a loader whose workers were ended with it fails, too
+            return Broken("lost", "the worker was told to end by SIGTERM", detail)
         return Broken(reason_of(error), _last_line(error), detail)
 
 
@@ -151,7 +196,7 @@ def _text(error: BaseException) -> str:
 # -------------------------------------------------------------------------------------------------------- the result
 
 
-def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str]) -> dict[str, float]:
+def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str], told: ToldToEnd) -> dict[str, float]:
     """The final metrics of a task that returns them, or yields them step by step (steps count from 1): of each the last
     value that there is.
 
@@ -162,6 +207,7 @@ def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str]) -> d
         return _heard(task, result, run)
     values: dict[str, float] = {}
     step = 0
+    told.by_steps = True
     while True:
         try:
             given = next(result)
@@ -171,7 +217,7 @@ def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str]) -> d
         reported = _heard(task, given, run)
         values |= reported
         say(Said(step, reported))
-        why = pause_asked()
+        why = pause_asked() or ("told to end by SIGTERM" if told.asked else "")
         if why:
             getattr(result, "throw", _raise)(PausedError(why))
             raise PausedError(why)

@@ -15,8 +15,8 @@ from typing import get_args
 
 from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
+from ablate.pool import ending, scheduler
 from ablate.pool import host as devices
-from ablate.pool import scheduler
 from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended
 from ablate.pool.executor import Executor, Failed, Finished, Slot
 from ablate.pool.feed import Feed
@@ -104,11 +104,11 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
         planned = again(planned, db)
     slots = slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
-        check_hosts(store, watcher)
+        begin(store, watcher)
         changes = save(planned, store, options)
         seconds = [took for _, took in store.durations(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
-        folder, trained = store.folder, _trained_elsewhere(planned.plan, store)
+        database, folder, trained = store.identity, store.folder, _trained_elsewhere(planned.plan, store)
         saved = saved_of(planned.plan, store)
     counts = count(planned.plan, states, seconds, len(slots), saved)
     if awaited_by and counts.todo:
@@ -117,7 +117,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
     if counts.todo == 0:
         return Ended(0, None)
     wanted = specs(planned, folder, trained)
-    executor.open(setup_of(planned))
+    executor.open(setup_of(planned, database))
     try:
         if options.canary and planned.task.has_canary:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
@@ -176,6 +176,15 @@ def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapp
     return adaptive.ByLook(store, planned.study.name, wanted)
 
 
+def begin(store: Store, watcher: Watcher) -> None:
+    """What is to be so before runs are executed: nobody else's host works on the file, and nothing works that a dead
+    dispatcher left."""
+    check_hosts(store, watcher)
+    swept = ending.sweep(store.identity)
+    if swept:
+        watcher.warn(f"ended {swept} process{'es' * (swept > 1)} that an earlier `ablate` of this database had left.")
+
+
 def check_hosts(store: Store, watcher: Watcher) -> None:
     """A SQLite file on a network file system is for one host: its locks need not reach the others."""
     if store.network is None:
@@ -224,8 +233,8 @@ def executor_of(planned: Planned, options: Options) -> Executor:
     return executor
 
 
-def setup_of(planned: Planned) -> Setup:
-    """What these runs import."""
+def setup_of(planned: Planned, database: str) -> Setup:
+    """What these runs import. database: the identity of the one that they belong to."""
     return Setup(
         task=planned.study.task,
         imports=planned.task.imports,
@@ -234,6 +243,8 @@ def setup_of(planned: Planned) -> Setup:
         shelf_files=planned.shelf_files,
         sources=planned.sources,
         threads=planned.study.resources.threads,
+        database=database,
+        grace_s=planned.study.limits.grace_s,
     )
 
 

@@ -70,7 +70,7 @@ def verify(key: str, db: str) -> Comparison:
             raise AblateError(f"run {key[:12]} belongs to no study any more, so its study file cannot be found.")
         study, variant, seed = cells[0]
         curve = {(row[2], row[3]): row[4] for row in store.curve_values(study) if row[:2] == (variant, seed)}
-        folder, config = store.folder, store.run_config(key)
+        folder, config, database = store.folder, store.run_config(key), store.identity
     stored = Result({n: v for n, v in counted.metrics.items() if v is not None}, curve, counted.outputs)
     planned = planner.find(study, db)
     spec = planner.specs(planned, folder).get(key)
@@ -79,7 +79,7 @@ def verify(key: str, db: str) -> Comparison:
         changes = [] if now is None else differences(config, planner.described(planned.plan, now))
         why = "; ".join(changes) or "the study no longer asks for it"
         raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {why}.")
-    repeated, executed_with = _executed(planned, spec)
+    repeated, executed_with = _executed(planned, spec, database)
     now_made = provenance() | dict(executed_with)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
     comparison = replace(compare(stored, repeated), machine=tuple(one for one in machine if one[1] != one[2]))
@@ -96,11 +96,11 @@ def verify(key: str, db: str) -> Comparison:
 _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
 
 
-def _executed(planned: planner.Planned, spec: RunSpec) -> tuple[Result, Mapping[str, Json]]:
+def _executed(planned: planner.Planned, spec: RunSpec, database: str) -> tuple[Result, Mapping[str, Json]]:
     scratch = Path(tempfile.mkdtemp(prefix="ablate-verify-"))
     options = execute.Options(workers=1)
     slot = execute.slots_for(planned.study, options)[0]
-    executor = execute.executor_of(planned, options).open(execute.setup_of(planned))
+    executor = execute.executor_of(planned, options).open(execute.setup_of(planned, database))
     curve: dict[tuple[str, int], float] = {}
     try:
         executor.start("verify", replace(spec, folder=str(scratch)), slot)

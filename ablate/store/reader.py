@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from ablate.errors import AblateError, StoreError
+from ablate.identity import sha256
 from ablate.records import INTERRUPTED, Json, Role
 from ablate.store import examples, schema
 from ablate.store.stored import (
@@ -60,6 +62,11 @@ class Reader:
             if not self._is_sqlite:  # one snapshot for all statements, as SQLite gives anyway
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    @cached_property
+    def identity(self) -> str:
+        """What tells this database from another in the same folder: 8 hexadecimal digits."""
+        return sha256(f"{self.folder} {self.shown}")[:8]
 
     def _now(self) -> sa.ColumnElement[float]:
         return schema.clock(self._engine)

@@ -246,6 +246,11 @@ class LimitsForm(Form):
         description="`ablate run` ends when so many runs failed with the same message and none is done.",
         examples=["10"],
     )
+    grace: Annotated[float, BeforeValidator(to_seconds)] = Field(
+        default=10.0,
+        description="From SIGTERM to SIGKILL for a run that is stopped or takes too long: 10 (seconds), 30s or 2m.",
+        examples=["30s"],
+    )
 
 
 class AnalysisForm(Form):

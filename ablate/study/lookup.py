@@ -88,7 +88,7 @@ class Lookup:
             also=self._also(task, metric),
             baseline=self._baseline(designs),
             resources=self._resources(),
-            limits=Limits(form.limits.attempts, form.limits.timeout, form.limits.stop_after),
+            limits=self._limits(),
             plugins=tuple(form.plugins),
             analysis=self._analysis(),
             rules=form.rules.model_dump(exclude_none=True),
@@ -96,6 +96,10 @@ class Lookup:
             weights=form.weights,
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
         )
+
+    def _limits(self) -> Limits:
+        given = self.form.limits
+        return Limits(given.attempts, given.timeout, given.stop_after, given.grace)
 
     def _resources(self) -> Resources:
         given = self.form.resources.model_dump()

@@ -174,7 +174,8 @@ def schema(registry: Registry) -> dict[str, Any]:
     )
     for name in ("requires", "conflicts"):
         defs["TrickForm"]["properties"][name] |= either(text, {"type": "array", "items": text})
-    defs["LimitsForm"]["properties"]["timeout"] |= either({"type": "number"}, text)
+    for name in ("timeout", "grace"):
+        defs["LimitsForm"]["properties"][name] |= either({"type": "number"}, text)
     defs["MetricForm"]["properties"]["at"] |= either({"enum": ["last", "best"]}, {"type": "integer", "minimum": 1})
     defs["SeedsForm"]["properties"] = {"looks": defs["SeedsForm"]["properties"]["looks"]}
     defs["TuneForm"]["properties"]["space"]["additionalProperties"] = either(

@@ -86,13 +86,13 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
         planned = planner.again(planned, db)
     slots = execute.slots_for(planned.study, options)
     with Store.open(db, write=True) as store:
-        execute.check_hosts(store, watcher)
+        execute.begin(store, watcher)
         execute.save(planned, store, options)
-        names = chosen(store, planned, request)
+        names, database = chosen(store, planned, request), store.identity
         place = home(store.folder, planned.study)
     with locked(place, planned.study.name):
         hunts = [hunt_of(planned, request, name, place) for name in names]
-        executor.open(execute.setup_of(planned))
+        executor.open(execute.setup_of(planned, database))
         try:
             with Store.open(db, write=True) as store:
                 places = execute.places_for(planned.study, slots, options)

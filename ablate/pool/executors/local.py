@@ -1,7 +1,8 @@
 """Runs on this host: one child process per run, forked by the warm server (warm.py).
 
-A run's last word is passed on only when its process is gone, so that a slot is never used twice. A server that dies is
-started anew for the runs that follow; the ones it took with it are reported as lost.
+A run's last word is passed on only when its process is gone, so that a slot is never used twice. A run that is to end
+gets SIGTERM, `grace_s` later SIGKILL; what it leaves behind ends with it (ending.py). A server that dies is started
+anew for the runs that follow; the ones it took with it are reported as lost.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from ablate.errors import GarbledError
-from ablate.pool import host
+from ablate.pool import ending, host
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, decode, encode
 from ablate.pool.warm import WarmServer
@@ -26,10 +27,19 @@ from ablate.records import Json, Reason, RunSpec
 STUCK_S = 10.0
 """How long a server may take to tell that a child which was killed is gone."""
 
+LEAVING_S = 15.0
+"""How long a process may take to go after its last word, which counts whatever becomes of it: its exit handlers have
+10 s of them."""
+
+UNASKED_S = 1.0
+"""How long the end of a run that somebody else sent SIGTERM is held back. Who ends everything at once (scancel,
+systemctl stop) reaches the dispatcher, too: then the run was stopped, and nothing is against it."""
+
 
 @dataclass
 class _Child:
-    """A child as this executor knows it. `stopped`: why it was killed; `last`: the final message it sent."""
+    """A child as this executor knows it. stopped: why it is to end; asked_s, killed_s: when it got SIGTERM and SIGKILL;
+    last: the final message it sent, at said_s; exited: it is gone."""
 
     token: str
     channel: socket.socket
@@ -38,7 +48,10 @@ class _Child:
     pending: bytes = b""
     stopped: tuple[Reason, str] | None = None
     last: Done | Broken | None = None
+    said_s: float | None = None
+    asked_s: float | None = None
     killed_s: float | None = None
+    exited: Exited | None = None
     oom_kills: int = field(default_factory=host.kernel_oom_kills)
 
 
@@ -52,6 +65,7 @@ class LocalExecutor(Executor):
         self._children: dict[str, _Child] = {}
         self._events: list[Event] = []
         self._dying: list[_Child] = []
+        self._unasked: list[tuple[float, _Child]] = []
         self._server: WarmServer | None = None
         self._serve()
         return self
@@ -67,7 +81,7 @@ class LocalExecutor(Executor):
         ours, theirs = socket.socketpair()
         child = _Child(token, ours, slot)
         self._children[token] = child
-        job = Job(token, spec, _inside(slot), host.environment(slot), canary)
+        job = Job(token, spec, _inside(slot), host.environment(slot), canary, self._setup.grace_s)
         try:
             server.fork(token, theirs)
         except (BrokenPipeError, ConnectionResetError):
@@ -78,10 +92,10 @@ class LocalExecutor(Executor):
             ours.sendall(encode(job) + b"\n")
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
+        self._go_on()
         if not self._events:
-            self._bury()
-        if not self._events:
-            for key, _ in self._selector.select(min(timeout_s, 0.05) if self._dying else timeout_s):
+            waits = self._dying or self._unasked or any(child.asked_s for child in self._children.values())
+            for key, _ in self._selector.select(min(timeout_s, 0.05) if waits else timeout_s):
                 if key.data is None:
                     self._hear_server()
                 elif key.data in self._children:
@@ -89,15 +103,27 @@ class LocalExecutor(Executor):
         events, self._events = self._events, []
         return events
 
+    def _go_on(self) -> None:
+        """What is due by now: a kill after the grace, the end of who was not asked to end, and burials."""
+        now_s = time.monotonic()
+        for child in self._children.values():
+            asked, said = child.asked_s, child.said_s
+            if (asked and now_s - asked >= self._setup.grace_s) or (said and now_s - said >= LEAVING_S):
+                self._kill(child)
+        for one in [one for one in self._unasked if one[1].stopped or now_s - one[0] >= UNASKED_S]:
+            self._unasked.remove(one)
+            self._events.append(_ending(one[1]))
+        if not self._events:
+            self._bury()
+
     def stop(self, token: str, reason: Reason, message: str) -> None:
-        child = self._children.get(token)
+        child = self._children.get(token) or next((c for _, c in self._unasked if c.token == token), None)
         if child is not None and reason == "pruned" and child.process is not None:
-            with suppress(BrokenPipeError, ConnectionResetError):  # it has ended, and its last word counts
+            with suppress(OSError):  # it has ended, and its last word counts
                 child.channel.sendall(encode(Pause(message)) + b"\n")
         elif child is not None:
             child.stopped = child.stopped or (reason, message)
-            child.killed_s = child.killed_s or time.monotonic()
-            self._kill(child)
+            self._ask_to_end(child)
 
     def close(self) -> None:
         """End the server; its children end with it."""
@@ -105,6 +131,7 @@ class LocalExecutor(Executor):
             self._selector.unregister(self._server.channel)
             self._server.close()
             self._server = None
+            ending.end_attempts(self._children, host.this_process())
         for child in self._children.values():
             child.channel.close()
         self._children.clear()
@@ -122,7 +149,7 @@ class LocalExecutor(Executor):
             child.process = host.Process(message.pid, message.started)
             self._events.append(Started(child.token, child.process.pid, child.process.started))
             if child.stopped:
-                self._kill(child)
+                self._ask_to_end(child)
         else:
             self._end(self._children[message.token], message)
 
@@ -145,7 +172,7 @@ class LocalExecutor(Executor):
             if isinstance(message, Said):
                 self._events.append(Progressed(child.token, message.step, message.values))
             else:
-                child.last = message
+                child.last, child.said_s = message, time.monotonic()
 
     def _end(self, child: _Child, exited: Exited) -> None:
         """The process is gone: read what it still had said, then pass on its last word."""
@@ -154,14 +181,20 @@ class LocalExecutor(Executor):
             while child.channel in self._selector.get_map():
                 self._hear(child)
         self._forget(child)
-        self._events.append(_ending(child, exited))
+        child.exited = exited
+        if child.stopped is None and _was_asked(child):
+            self._unasked.append((time.monotonic(), child))
+        else:
+            self._events.append(_ending(child))
 
     def _server_died(self) -> None:
-        """Its children die with it (or are killed here, where the system does not do that)."""
+        """Its children die with it (or are killed here, where the system does not do that). What they started does
+        not, and nobody is left to adopt it."""
         assert self._server is not None
         self._selector.unregister(self._server.channel)
         self._server.close()
         self._server = None
+        ending.end_attempts(self._children, host.this_process())
         for child in list(self._children.values()):
             self._kill(child)
             self._forget(child)
@@ -187,15 +220,16 @@ class LocalExecutor(Executor):
         del self._children[child.token]
 
     @staticmethod
+    def _ask_to_end(child: _Child) -> None:
+        if child.process is not None and child.asked_s is None:
+            child.asked_s = time.monotonic()
+            ending.signal_group(child.process, signal.SIGTERM)
+
+    @staticmethod
     def _kill(child: _Child) -> None:
-        """The child leads its process group, so whatever it started goes with it. A child that was forked just now does
-        not lead one yet: it is killed by itself, or it would never hear of it."""
-        if child.process is not None and child.process.lives:
-            try:
-                os.killpg(child.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                with suppress(ProcessLookupError):
-                    os.kill(child.process.pid, signal.SIGKILL)
+        child.killed_s = child.killed_s or time.monotonic()
+        if child.process is not None:
+            ending.signal_group(child.process, signal.SIGKILL)
 
 
 def _inside(slot: Slot) -> str:
@@ -203,16 +237,29 @@ def _inside(slot: Slot) -> str:
     return "cpu" if slot.device == "cpu" else "cuda:0"
 
 
-def _ending(child: _Child, exited: Exited) -> Event:
+def _was_asked(child: _Child) -> bool:
+    """Whether it ended of a signal by which somebody asks processes to end."""
+    assert child.exited is not None
+    if isinstance(child.last, Broken):
+        return child.last.reason == "lost"
+    status = child.exited.status
+    return child.last is None and os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGTERM, signal.SIGHUP)
+
+
+def _ending(child: _Child) -> Event:
+    exited = child.exited
+    assert exited is not None
     provenance: dict[str, Json] = {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
     last = child.last
     if isinstance(last, Done):
         executed = {"executed": dict(last.executed)} if last.executed else {}
         return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen) | executed)
-    if isinstance(last, Broken):
-        return Failed(child.token, last.reason, last.message, last.detail, provenance)
+    # Before what it says itself: a task that is stopped in the midst of its work may fail of that.
     if child.stopped:
-        return Failed(child.token, *child.stopped, provenance=provenance)
+        detail = last.detail if last is not None else ""
+        return Failed(child.token, *child.stopped, detail, provenance)
+    if last is not None:
+        return Failed(child.token, last.reason, last.message, last.detail, provenance)
     return Failed(child.token, *_death(child, exited.status), provenance=provenance)
 
 
