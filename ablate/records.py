@@ -236,7 +236,8 @@ class RunSpec:
     data: the fingerprint of the data that the plan was made from. start: the weights that it starts from; None: those
     that its seed draws. evaluates: the key of the run whose final weights it measures anew, by tricks that only act on
     predictions, and evaluates_in: that run's folder; where nothing lies there it trains those weights itself and comes
-    to the same numbers. Empty for a run that trains anyway. keep: whether it leaves its weights in its folder.
+    to the same numbers. Empty for a run that trains anyway. keep: whether it leaves its weights in its folder. best:
+    whether the study takes its metric at the best epoch, so that the examples are kept as they were then, too.
     """
 
     key: str
@@ -258,6 +259,7 @@ class RunSpec:
     evaluates_in: str = ""
     keep: bool = True
     edited: Mapping[str, str] = field(default_factory=dict)
+    best: bool = False
 
 
 # ------------------------------------------------------------------------------------------------------- what comes out

@@ -12,11 +12,13 @@ import signal
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Protocol
 
+from ablate.errors import DataError
 from ablate.pool import ending, host, scheduler
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
@@ -38,6 +40,8 @@ from ablate.pool.scheduler import (
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import LiveAttempt
+from ablate.training import examples
+from ablate.training.examples import Examples
 
 # Chosen, not measured: events end the wait at once, so this is only how late a signal or a timeout is noticed.
 POLL_S = 0.5
@@ -328,6 +332,7 @@ class Dispatcher:
             return
         # Taken now, for a run may end in the same batch: its feed must judge every step, however slow this loop is.
         steps = [(event, self.working[event.token].key) for event in events if isinstance(event, Progressed)]
+        per_example = {event.token: self._examples(event) for event in events if isinstance(event, Finished)}
         with self.store.transaction():
             for event in events:
                 match event:
@@ -339,8 +344,9 @@ class Dispatcher:
                         self.working[token].step, self.working[token].values = step, values
                     case Finished(token, values, outputs, provenance):
                         work = self.working.pop(token)
+                        made_with = self.provenance | dict(provenance)
                         # False: the lease was over and another took the run up. Its result counts, this is noted.
-                        if self.store.finish(token, values, outputs, self.provenance | dict(provenance)):
+                        if self.store.finish(token, values, outputs, made_with, per_example[token]):
                             ended.append((work, event, False))
                     case Failed(token, reason, message, detail, provenance):
                         work = self.working.pop(token)
@@ -357,6 +363,15 @@ class Dispatcher:
             self._note(work, event, again)
         if any(not again for _, _, again in ended):
             self._ask()
+
+    def _examples(self, event: Finished) -> Examples | None:
+        """What the run left of its results example by example, read before the database is locked. Where the file is
+        not there any more the result counts as it is."""
+        if not event.examples:
+            return None
+        with suppress(DataError):
+            return examples.read(Path(self.working[event.token].spec.folder), event.examples)
+        return None
 
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         self.executed += 1

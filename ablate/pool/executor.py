@@ -43,12 +43,14 @@ class Progressed:
 
 @dataclass(frozen=True)
 class Finished:
-    """The task returned. `outputs`: hashes of what it made; `provenance`: where it ran (versions, CPU kind, device)."""
+    """The task returned. `outputs`: hashes of what it made; `provenance`: where it ran (versions, CPU kind, device);
+    `examples`: the file in the run's folder with its results example by example, if there is one."""
 
     token: str
     values: Mapping[str, float]
     outputs: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Json] = field(default_factory=dict)
+    examples: str = ""
 
 
 @dataclass(frozen=True)

@@ -129,12 +129,14 @@ class Done(_Storable):
     """The task returned. outputs: hashes of what it made. seen: what it took of its device, as far as it can tell.
 
     executed: the user's files that it executed and that its plan did not know, path from the study's folder to SHA-256.
+    examples: the file in the run's folder with its results example by example; empty where there are none.
     """
 
     values: Mapping[str, float]
     outputs: Mapping[str, str]
     seen: Mapping[str, float] = field(default_factory=dict)
     executed: Mapping[str, str] = field(default_factory=dict)
+    examples: str = ""
 
 
 @dataclass(frozen=True)

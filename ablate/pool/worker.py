@@ -23,11 +23,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, ChangedError, PausedError
+from ablate.errors import AblateError, ChangedError, DataError, PausedError
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
+from ablate.training import examples
 from ablate.training.task import Run, Task, resolve
 
 _LONGEST = 100_000
@@ -147,7 +148,8 @@ def _execute(
                 f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}{said}"
             )
         _check_sources(spec, loaded)
-        return Done(values, _as_text(run.outputs), _seen(values, job.device), _unplanned(spec, loaded))
+        kept = _examples(run, values)
+        return Done(values, _as_text(run.outputs), _seen(values, job.device), _unplanned(spec, loaded), kept)
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -158,6 +160,20 @@ def _execute(
         if told.asked:  # a loader whose workers were ended with it fails, too
             return Broken("lost", "the worker was told to end by SIGTERM", detail)
         return Broken(reason_of(error), _last_line(error), detail)
+
+
+def _examples(run: Run, values: Mapping[str, float]) -> str:
+    """The file in which the run's results example by example wait for the dispatcher; empty where there are none. What
+    does not fit together ends no run: it is refused, and that is a note of the run."""
+    if run.per_example is None:
+        return ""
+    try:
+        settled = examples.settled(run.per_example, values, (run.spec.metric, *run.spec.also))
+        return examples.write(settled, run.folder)
+    except (DataError, OSError) as error:
+        run.outputs["note:examples"] = f"refused: {error}"
+        print(f"the results for each example are not kept: {error}", file=sys.stderr)
+        return ""
 
 
 def _as_text(outputs: Mapping[Any, Any]) -> dict[str, str]:

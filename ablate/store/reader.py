@@ -386,13 +386,14 @@ class Reader:
         with self._reading() as connection:
             return {name: held for part in parts(fingerprints) for name, held in examples.sets(connection, part)}
 
-    def with_examples(self, keys: Iterable[str]) -> dict[str, set[tuple[str, str]]]:
-        """Of these runs those whose results are kept example by example: (metric, at) of what is kept."""
-        kept: dict[str, set[tuple[str, str]]] = {}
+    def with_examples(self, keys: Iterable[str]) -> dict[str, dict[tuple[str, str], str]]:
+        """What is kept example by example of these runs' counted attempts, without the values: by run, of each metric
+        and epoch (`last`, `best`) the fingerprint of the set. Runs that have nothing are left out."""
+        kept: dict[str, dict[tuple[str, str], str]] = {}
         with self._reading() as connection:
             for part in parts(keys):
-                for key, metric, at in examples.there(connection, part):
-                    kept.setdefault(key, set()).add((metric, at))
+                for key, metric, at, fingerprint in examples.there(connection, part):
+                    kept.setdefault(key, {})[metric, at] = fingerprint
         return kept
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:

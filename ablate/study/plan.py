@@ -180,6 +180,7 @@ class Plan:
             evaluates=run.evaluates,
             evaluates_in=evaluates_in,
             keep=keep,
+            best=self.study.metric.at == "best",
         )
 
 

@@ -16,7 +16,7 @@ import pickle
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,11 +33,13 @@ KEPT = 2
 
 @dataclass
 class Progress:
-    """How far a training is. history: each epoch's values; best: the best epoch's value and weights so far."""
+    """How far a training is. history: each epoch's values; best: the best epoch's value and weights so far, and
+    best_seen what it made of each dev image (`trainer.seen`), where that is asked for."""
 
     history: list[dict[str, float]] = field(default_factory=list)
     best_value: float = float("-inf")
     best: dict[str, torch.Tensor] = field(default_factory=dict)
+    best_seen: dict[str, torch.Tensor] = field(default_factory=dict)
 
 
 class Checkpoints:
@@ -58,7 +60,7 @@ class Checkpoints:
             else:
                 _restore(training, state)
                 print(f"going on after epoch {len(state['history'])}, from {path.name}")
-                return Progress(state["history"], state["best_value"], state["best"])
+                return Progress(**{part.name: state[part.name] for part in fields(Progress)})
         return Progress()
 
     def offer(self, training: Training, progress: Progress) -> None:

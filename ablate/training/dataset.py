@@ -25,6 +25,7 @@ from ablate.records import Json
 from ablate.registry import Count, Plugin, Size
 from ablate.rng import seed_for
 from ablate.text import did_you_mean, one_of
+from ablate.training.examples import Examples, of_images
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,8 @@ if TYPE_CHECKING:
 class Arrays:
     """Images (n, height, width, channels) uint8; labels (n,) int64 from 0; test labels are nobody's business.
 
-    mean, std: per channel over the training images only, in 0..255; a constant channel has std 1.
+    mean, std: per channel over the training images only, in 0..255; a constant channel has std 1. folder: where they
+    are kept; None: nowhere.
     """
 
     train_images: Images
@@ -50,6 +52,12 @@ class Arrays:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    folder: Path | None = None
+
+    @property
+    def dev_examples(self) -> Examples:
+        """The dev images as a set of examples, without any run's results."""
+        return of_images(self.dev_images, self.dev_labels, self.class_names, self.folder)
 
     @classmethod
     def of(
@@ -326,7 +334,7 @@ def _map(folder: Path) -> Arrays:
     facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
     facts = {key: tuple(value) for key, value in facts.items()}
     maps: dict[str, Any] = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _FILES}
-    return Arrays(**maps, **facts)
+    return Arrays(**maps, **facts, folder=folder)
 
 
 def _check(name: str, images: Images, labels: Labels, classes: int) -> None:

@@ -197,12 +197,17 @@ class Given:
     groups: Any = None
 
 
-def settled(given: Given, values: Mapping[str, float], asked: Sequence[str]) -> Examples:
+def settled(given: Given | Examples, values: Mapping[str, float], asked: Sequence[str]) -> Examples:
     """The same, checked and packed. values: the run's metrics; asked: those that the study asks for, its own first.
 
-    Whose mean `correct` is, in the same unit or in percent, and whose `loss`, is found among the metrics. DataError
-    where the arrays do not fit together, or a mean is no metric of the run.
+    Whose mean `correct` is, in the same unit or in percent, and whose `loss`, is found among the metrics; what is
+    packed already is of its own. DataError where the arrays do not fit together, or a mean is no metric of the run.
     """
+    if isinstance(given, Examples):
+        wrong = [far(column, values[column.metric]) for column in given.columns if column.at == "last"]
+        if any(wrong):
+            raise DataError(f"of the examples: {next(filter(None, wrong))}.")
+        return given
     ids = _names("ids", given.ids, None)
     groups = () if given.groups is None else _names("groups", given.groups, len(ids))
     if len(set(ids)) < len(ids):

@@ -16,6 +16,7 @@ from ablate.errors import AblateError
 from ablate.records import Json, Meaning, Parent, RunSpec, Start, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
+from ablate.training.examples import Examples, Given
 
 Values = Mapping[str, float]
 """Metrics by name. A value that is NaN or infinite makes the run `diverged`."""
@@ -95,6 +96,8 @@ class Run:
     outputs: dict[str, str] = field(default_factory=dict)
     """Hashes of what the run made (final weights, dev predictions); equal ones are how a trick is found inert. And
     `dev_images`, how many an accuracy is measured on."""
+    per_example: Given | Examples | None = None
+    """What it got right, example by example: `examples` has it from a function, `classify` packs its own."""
 
     @property
     def config(self) -> Mapping[str, Json]:
@@ -112,6 +115,16 @@ class Run:
     def folder(self) -> Path:
         """Made before the run starts; a retry finds what an earlier attempt left."""
         return Path(self.spec.folder)
+
+    def examples(self, *, ids: Any, correct: Any = None, loss: Any = None, groups: Any = None) -> None:
+        """Tell what the run got right, for each example it is measured on, so that verdicts speak of other examples
+        too. The last call counts; it is looked at when the run is over.
+
+        ids: a name for each, the same in every run. correct: 0 or 1, or any number; loss: any number. The mean of each
+        must be a metric of the run (that of `correct` as it is, or in percent). groups: what each belongs to, where
+        several are no independent draws, such as images of one patient.
+        """
+        self.per_example = Given(ids, correct, loss, groups)
 
     def seed_for(self, *name: str | int) -> int:
         """The seed of this run's stream called `name`: an integer in [0, 2**63)."""

@@ -317,6 +317,12 @@ def dev_metrics(training: Training, logits: Tensor) -> dict[str, float]:
     }
 
 
+def seen(training: Training, logits: Tensor) -> dict[str, Tensor]:
+    """What the logits make of each dev image, on the CPU: `predicted`, its class, and `loss`, its cross-entropy."""
+    losses = F.cross_entropy(logits, training.dev_labels, reduction="none")
+    return {"predicted": logits.argmax(1).cpu(), "loss": losses.cpu()}
+
+
 def batch_order(training: Training, epoch: int) -> Tensor:
     """The order of the training images in an epoch: from the run's seed and the epoch, whatever tricks are on."""
     # On the CPU and moved: a CUDA generator would give the same seed another order.

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from ablate.store.store import Store
+
 STUDY = """
 task: ordinary:main
 base: {x: 0}
@@ -25,6 +27,34 @@ def run(folder, task, *, threads=1, at="last"):
     ended = subprocess.run([*command, "run", "s.yaml"], cwd=folder, capture_output=True, text=True)
     told = subprocess.run([*command, "export", "--format", "json"], cwd=folder, capture_output=True, text=True).stdout
     return (json.loads(told) or [{}])[0] if told else {}, ended.stderr
+
+
+TELLING = """
+import numpy as np
+def main(config, run):
+    right = np.array([True, True, False, True])
+    run.examples(ids=["a", "b", "c", "d"], correct=right, loss=[0.5, 0.25, 3.0, 0.25], groups=[1, 1, 2, 2])
+    return {"score": SCORE, "loss": 1.0}
+"""
+
+
+def test_what_a_function_tells_of_its_examples_is_kept_with_the_run(tmp_path):
+    told, _ = run(tmp_path, TELLING.replace("SCORE", "75"))
+    with Store.open(tmp_path / "a.db") as store:
+        (kept,) = store.examples([told["key"]], "score")
+        of_set = store.example_sets([kept.examples])[kept.examples]
+    assert [100.0, 100.0, 0.0, 100.0] == kept.column.values().tolist()
+    assert (("a", "b", "c", "d"), ("1", "1", "2", "2")) == (of_set.ids, of_set.groups)
+    assert [] == list((tmp_path / "s/runs" / told["key"]).glob(".examples*"))
+
+
+def test_examples_whose_mean_is_no_metric_are_refused_by_name_and_the_run_counts(tmp_path):
+    told, _ = run(tmp_path, TELLING.replace("SCORE", "74"))
+    assert told["state"] == "done"
+    with Store.open(tmp_path / "a.db") as store:
+        assert {} == store.with_examples([told["key"]])
+        (attempt,) = store.attempts(told["key"])
+    assert attempt.outputs["note:examples"].startswith("refused: the mean of `correct` over 4 examples is 0.75")
 
 
 def test_an_operation_of_torch_at_import_does_not_hang_runs_of_two_threads(tmp_path):

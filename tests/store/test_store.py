@@ -270,5 +270,5 @@ def test_examples_found_out_later_belong_to_the_counted_attempt_and_replace_what
     store.finish("t", {}, {}, {})
     store.keep_examples({"k0": Examples(of_set.fingerprint, of_set.text, (column,))})
     store.keep_examples({"k0": Examples(of_set.fingerprint, of_set.text, (of_numbers("loss", np.array([3.0, 4.0])),))})
-    assert {"k0": {("loss", "last")}} == store.with_examples(["k0"])
+    assert {"k0": {("loss", "last"): of_set.fingerprint}} == store.with_examples(["k0"])
     assert [3.0, 4.0] == next(store.examples(["k0"], "loss")).column.values().tolist()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
@@ -61,6 +62,21 @@ def test_a_resumed_training_ends_with_the_bits_and_the_curve_of_an_unbroken_one(
         ours, theirs = (torch.load(tmp_path / folder / name, weights_only=True) for folder in "ab")
         assert all(torch.equal(ours[key], theirs[key]) for key in {*ours, *theirs})
     assert [] == checkpoints(tmp_path / "b")
+
+
+def test_a_resumed_training_tells_of_its_best_epoch_what_an_unbroken_one_tells(tmp_path):
+    unbroken, cut, resumed = (run_of(tmp_path / name) for name in "abb")
+    for run in (unbroken, cut, resumed):
+        run.spec = replace(run.spec, best=True)
+    _, told = execute(unbroken)
+    execute(cut, epochs=5)
+    execute(resumed)
+    assert unbroken.per_example == resumed.per_example
+    at_best = max(values["dev_accuracy"] for values in told)
+    assert {
+        ("dev_accuracy", "last"): told[-1]["dev_accuracy"],
+        ("dev_accuracy", "best"): at_best,
+    } == {(c.metric, c.at): c.values().mean() for c in resumed.per_example.columns if c.metric == "dev_accuracy"}
 
 
 def test_a_run_that_is_asked_to_pause_leaves_a_checkpoint_and_goes_on_bit_for_bit(tmp_path, monkeypatch):

@@ -253,7 +253,7 @@ def _ending(child: _Child) -> Event:
     last = child.last
     if isinstance(last, Done):
         executed = {"executed": dict(last.executed)} if last.executed else {}
-        return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen) | executed)
+        return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen) | executed, last.examples)
     # Before what it says itself: a task that is stopped in the midst of its work may fail of that.
     if child.stopped:
         detail = last.detail if last is not None else ""

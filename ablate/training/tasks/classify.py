@@ -8,22 +8,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, PluginError
 from ablate.identity import sha256_file
 from ablate.records import Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.dataset import warnings
+from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import Init, Recipe, changes, filled_in, parse, plain
 from ablate.training.task import Completed, Predicted, Run, Task, Values
 from ablate.training.trick import Trick, has_hook
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from ablate.training.dataset import Arrays
     from ablate.training.trainer import Training
@@ -138,7 +139,7 @@ class Classify(Task):
         finished = _trained(run)
         if finished is not None:
             return (yield from _measured_anew(run, finished))
-        training, _ = _prepared(run)
+        training, arrays = _prepared(run)
         checkpoints = checkpoint.Checkpoints(run.folder)
         so_far = checkpoints.resume(training)
         yield from so_far.history
@@ -147,6 +148,7 @@ class Classify(Task):
         for epoch in trainer.train(training, len(so_far.history)):
             if not so_far.best or sign * epoch.values[by] > so_far.best_value:
                 so_far.best_value, so_far.best = sign * epoch.values[by], checkpoint.state_of(epoch.model)
+                so_far.best_seen = trainer.seen(training, epoch.logits) if run.spec.best else {}
             so_far.history.append(dict(epoch.values))
             if training.recipe.loop.epochs > len(so_far.history):
                 checkpoints.offer(training, so_far)
@@ -160,6 +162,7 @@ class Classify(Task):
         run.outputs["weights"] = checkpoint.tensors_sha256(last)
         run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": epoch.logits})
         run.outputs["dev_images"] = str(len(training.dev_images))
+        run.per_example = _packed(arrays, last=trainer.seen(training, epoch.logits), best=so_far.best_seen)
         costs = {
             "train_seconds": training.train_seconds,
             "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
@@ -300,7 +303,7 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     from ablate.training import checkpoint, trainer
 
     source = Path(run.spec.evaluates_in) / "last.pt"
-    training, _ = _restored(run, source)
+    training, arrays = _restored(run, source)
     digest = checkpoint.tensors_sha256(checkpoint.state_of(training.model))
     if digest != finished.weights:
         raise AblateError(f"{source} is damaged: it is not what run {run.spec.evaluates[:8]} ended with. Remove it.")
@@ -315,7 +318,22 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": logits})
     run.outputs["dev_images"] = str(len(training.dev_images))
     run.outputs["evaluates"] = run.spec.evaluates
+    seen = trainer.seen(training, logits)
+    run.per_example = _packed(arrays, last=seen, best=seen if run.spec.best else {})
     return {**values, **finished.costs}
+
+
+def _packed(arrays: Arrays, **seen: Mapping[str, Tensor]) -> Examples:
+    """The dev images as a run saw them at its last and its best epoch (`trainer.seen`; empty: not asked for)."""
+    columns: list[Column] = []
+    for at, held in seen.items():
+        if held:
+            predicted, count = held["predicted"].numpy(), len(arrays.class_names)
+            columns += [
+                of_classes("dev_accuracy", predicted, arrays.dev_labels, count, 100.0, cast(At, at)),
+                of_numbers("dev_loss", held["loss"].double().numpy(), at=cast(At, at)),
+            ]
+    return replace(arrays.dev_examples, columns=tuple(columns))
 
 
 def _load(run: Run, init: Init, model: nn.Module) -> frozenset[str]:
