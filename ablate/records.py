@@ -104,15 +104,17 @@ class StudyTrick:
 
 @dataclass(frozen=True)
 class HandVariant:
-    """A variant listed by hand: tricks of the study, on the base changed by `set` (empty: the base as it is)."""
+    """A variant listed by hand: tricks of the study, on the base changed by `set` (empty: the base as it is); `tuned`:
+    what it has on top of them all, by the keys of a search."""
 
     name: str
     tricks: tuple[Choice, ...]
     set: Mapping[str, Json] = field(default_factory=dict)
+    tuned: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def cell(self) -> Cell:
-        return Cell(self.tricks, self.name if self.set else "")
+        return Cell(self.tricks, self.name if self.set or self.tuned else "")
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,8 @@ def _answer(of: Material, comparisons: Sequence[Claim]) -> Line:
             if named:
                 sentences.append(line(f"What {verdict}: ", text if lopsided else strong(text), "."))
     if of.best is not None:
-        best = f"Best mean of the variants with every planned seed done: {of.best.variant}, {of.table.metric} "
+        which = "untuned " * bool(of.found.tuned_rows)
+        best = f"Best mean of the {which}variants with every planned seed done: {of.best.variant}, {of.table.metric} "
         sentences.append(line(best, strong(_mean(of, of.best)), "."))
     return tuple(span for i, one in enumerate(sentences) for span in (line(" ") if i else ()) + one)
 

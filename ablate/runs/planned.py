@@ -11,10 +11,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import get_args
 
 from ablate import identity
 from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
-from ablate.records import Json, Parent, RunSpec, Start, Study
+from ablate.records import Json, Parent, Role, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.runs import executed
 from ablate.store.reader import Reader, is_path
@@ -248,7 +249,7 @@ def find_run(store: Reader, name: str) -> str:
         )
     variant, _, seed = name.rpartition(":")
     stored = store.study(None)
-    cells = store.cells(stored.name) if stored else []
+    cells = store.cells(stored.name, get_args(Role)) if stored else []
     for cell in cells:
         if (cell.variant, str(cell.seed)) == (variant, seed):
             return cell.run

@@ -18,6 +18,7 @@ from ablate.analysis.results import Results
 from ablate.errors import AblateError, DataError
 from ablate.identity import sha256
 from ablate.registry import Registry
+from ablate.runs import winners
 from ablate.runs.planned import Planned, find, specs
 from ablate.store.store import Store
 from ablate.text import did_you_mean, one_of
@@ -91,7 +92,7 @@ def choose(loaded: Results, variant: str) -> str:
                 "no variant has all its planned seeds done, so none is best yet; name one with --variant."
             )
         return loaded.best.variant
-    names = list(dict.fromkeys(row.variant for row in loaded.rows))
+    names = list(dict.fromkeys(row.variant for row in (*loaded.rows, *loaded.tuned_rows)))
     if variant not in names:
         raise AblateError(f"no variant is called {variant!r}; there is {one_of(names)}.{did_you_mean(variant, names)}")
     return variant
@@ -117,6 +118,8 @@ def predict(
         raise AblateError(
             f"metric.at is epoch {at}, whose weights are not kept; predict needs `at: last` or `at: best`."
         )
+    if variant not in {one.name for one in planned.plan.variants}:
+        planned = winners.confirmation(planned, store)
     chosen = _finished(planned, store, variant, seed)
     registry = Registry(planned.registry.folders, planned.registry.beside)
     total: dict[str, list[float]] = {}
@@ -144,7 +147,7 @@ def predict(
 
 def _finished(planned: Planned, store: Store, variant: str, seed: int | None) -> dict[int, str]:
     """The keys of the variant's finished runs, by seed."""
-    cells = [cell for cell in store.cells(planned.study.name) if cell.variant == variant]
+    cells = [cell for cell in store.cells(planned.study.name, ("ablation", "confirm")) if cell.variant == variant]
     wanted = [cell for cell in cells if seed is None or cell.seed == seed]
     done = {cell.seed: cell.run for cell in wanted if cell.state == "done"}
     if seed is not None and not done:

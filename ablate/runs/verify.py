@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, get_args
 
 from ablate.analysis import reruns
 from ablate.errors import AblateError
 from ablate.pool.executor import Failed, Finished, Progressed
-from ablate.records import COSTS, Json, RunSpec
-from ablate.runs import execute
+from ablate.records import COSTS, Json, Role, RunSpec
+from ablate.runs import execute, winners
 from ablate.runs import planned as planner
 from ablate.store.store import Store
 from ablate.study.changes import differences
@@ -69,10 +69,14 @@ def verify(key: str, db: str) -> Comparison:
         if not cells:
             raise AblateError(f"run {key[:12]} belongs to no study any more, so its study file cannot be found.")
         study, variant, seed = cells[0]
-        curve = {(row[2], row[3]): row[4] for row in store.curve_values(study) if row[:2] == (variant, seed)}
+        steps = store.curve_values(study, roles=get_args(Role))
+        curve = {(row[2], row[3]): row[4] for row in steps if row[:2] == (variant, seed)}
         folder, config, database = store.folder, store.run_config(key), store.identity
     stored = Result({n: v for n, v in counted.metrics.items() if v is not None}, curve, counted.outputs)
     planned = planner.find(study, db)
+    if variant not in {one.name for one in planned.plan.variants}:
+        with Store.open(db) as store:
+            planned = winners.confirmation(planned, store)
     spec = planner.specs(planned, folder).get(key)
     if spec is None:
         now = next((run for run in planned.plan.runs if (run.variant, run.seed) == (variant, seed)), None)

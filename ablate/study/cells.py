@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ablate.errors import ConfigError
-from ablate.records import Cell, Choice, Json, Study, StudyTrick, TrickUse
+from ablate.records import Cell, Choice, HandVariant, Json, Study, StudyTrick, TrickUse
 from ablate.study.structure import said
 from ablate.study.yaml_file import LIMIT_DEPTH, Trail
 
@@ -152,17 +152,44 @@ def configuration(study: Study, cell: Cell) -> tuple[dict[str, Json], tuple[Tric
     config: dict[str, Json] = copied(study.base)
     for _, changes in layers(study, cell):
         config = patched(config, changes)
-    return config, tuple(TrickUse(level.use, level.params) for _, level in study.on(cell) if level.use)
+    return config, uses_of(study, cell)
 
 
 def layers(study: Study, cell: Cell) -> Iterator[Layer]:
     """The patches that make a cell of the base, in the order of application."""
-    for variant in study.variants:
-        if cell.of and variant.name == cell.of:
-            yield ("variants", variant.name, "set"), variant.set
+    changed = _changed_base(study, cell)
+    if changed is not None:
+        yield ("variants", changed.name, "set"), changed.set
     for path, level in study.on(cell):
         if level.set:
             yield (*path, "set"), level.set
+    of_config = {} if changed is None else {k: v for k, v in changed.tuned.items() if trick_of(study, k) is None}
+    if changed is not None and of_config:
+        yield ("variants", changed.name, "tuned"), of_config
+
+
+def uses_of(study: Study, cell: Cell) -> tuple[TrickUse, ...]:
+    """The trick files of a cell with their parameters, in the file's order."""
+    changed = _changed_base(study, cell)
+    tuned: dict[str, dict[str, Json]] = {}
+    for key, value in {} if changed is None else changed.tuned.items():
+        if (of_trick := trick_of(study, key)) is not None:
+            tuned.setdefault(of_trick[0], {})[of_trick[1]] = value
+    on = ((path[1], level) for path, level in study.on(cell) if level.use)
+    return tuple(TrickUse(level.use or "", {**level.params, **tuned.get(trick, {})}) for trick, level in on)
+
+
+def _changed_base(study: Study, cell: Cell) -> HandVariant | None:
+    return next((variant for variant in study.variants if cell.of and variant.name == cell.of), None)
+
+
+def trick_of(study: Study, key: str) -> tuple[str, str] | None:
+    """(trick, parameter) of `tricks.NAME.PARAMETER`; a trick's name may hold dots."""
+    if not key.startswith("tricks."):
+        return None
+    rest = key.removeprefix("tricks.")
+    name = next((trick.name for trick in study.tricks if rest.startswith(f"{trick.name}.")), None)
+    return (name, rest.removeprefix(f"{name}.")) if name is not None else None
 
 
 def _traced(value: Json, path: Trail) -> Any:
@@ -182,6 +209,9 @@ def origin(study: Study, cell: Cell, key: str) -> Trail:
         return (key,)  # of the study itself, for example `task`
     uses = [path for path, level in study.on(cell) if level.use]
     if parts[:1] == ["tricks"] and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
+        changed, meant = _changed_base(study, cell), ".".join(["tricks", uses[int(parts[1])][1], *parts[2:]])
+        if changed is not None and meant in changed.tuned:
+            return ("variants", changed.name, "tuned", meant)
         return (*uses[int(parts[1])], *(("with", *parts[2:]) if len(parts) > 2 else ("use",)))
     places = patched({}, _traced(study.base, ("base",)))
     for path, changes in layers(study, cell):

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
-from ablate.records import Cell, Choice, Json, Study, TaskUse, TrickUse
+from ablate.records import Cell, Choice, Json, Study, TaskUse
 from ablate.registry import Registry, unknown
-from ablate.study.cells import closure, copied, layers, origin, patched
+from ablate.study.cells import closure, copied, layers, origin, patched, uses_of
 from ablate.study.form import StudyForm
 from ablate.study.lookup import Lookup
 from ablate.study.structure import Finding, keys, said
@@ -244,7 +244,7 @@ class _Trial:
                 config = patched(config, changes)
             except ConfigError as error:
                 return None, [Finding((*path, key), message, True) for key, message in error.problems]
-        uses = [TrickUse(level.use, level.params) for _, level in self.study.on(cell) if level.use]
+        uses = uses_of(self.study, cell)
         try:
             return self.task.completed(config, uses, self.reader.registry), []
         except ConfigError as error:

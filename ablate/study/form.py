@@ -147,6 +147,11 @@ class VariantForm(Form):
         description="Tricks that are on: `name`, `name=level` or {name: level}.",
         examples=["[batchnorm, optimizer=adamw]"],
     )
+    tuned: Mapped = Field(
+        default={},
+        description="Values on top of all that, by the keys of `tune.space`: what `tune --apply` cannot say by `set`.",
+        examples=["{tricks.mixup.alpha: 0.3}"],
+    )
 
     @model_validator(mode="before")
     @classmethod

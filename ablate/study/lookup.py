@@ -367,18 +367,26 @@ class Lookup:
                     is_whole = False
                 elif choices.setdefault(choice.trick, choice) is not choice:
                     self.wrong(at, f"is the trick {choice.trick!r} again; a variant has it once.")
-            variant = HandVariant(name, tuple(choices[trick] for trick in tricks if trick in choices), form.set)
+            on = tuple(choices[trick] for trick in tricks if trick in choices)
+            variant = HandVariant(name, on, form.set, form.tuned)
             if is_whole:
+                self._check_tuned(variant, tricks)
                 self._check_variant(variant, space, seen)
             variants.append(variant)
         return tuple(variants)
+
+    def _check_tuned(self, variant: HandVariant, tricks: Mapping[str, StudyTrick]) -> None:
+        for key in variant.tuned:
+            named = max((name for name in tricks if key.startswith(f"tricks.{name}.")), key=len, default=None)
+            if named is not None and named not in variant.cell.tricks:
+                self.wrong(("variants", variant.name, "tuned", key), f"is of {named!r}, which is off here.", True)
 
     def _check_variant(self, variant: HandVariant, space: Space, seen: dict[str, str]) -> None:
         path: Trail = ("variants", variant.name)
         cells = {"base": ("no trick", space.base), "full": ("every trick at its first level", space.full)}
         what, meant = cells.get(variant.name, ("", variant.cell))
         why, names = space.forbidden(variant.cell), variant.cell.tricks
-        first = seen.setdefault(repr((variant.tricks, variant.set)), variant.name)
+        first = seen.setdefault(repr((variant.tricks, variant.set, variant.tuned)), variant.name)
         if why:
             missing = [name for on in variant.tricks for name in space.trick(on.trick).requires if name not in names]
             remedy = f"list {missing[0]} too, or leave the other out" if missing else "leave one of them out"

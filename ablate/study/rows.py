@@ -113,7 +113,7 @@ def rows_of(
 def _differs(cell: Cell, other: Cell, study: Study) -> tuple[str, ...]:
     changed = {choice.trick for choice in {*cell.on} ^ {*other.on}}
     tricks = [trick.name for trick in study.tricks if trick.name in changed]
-    sets = {variant.name: variant.set for variant in study.variants}
+    sets = {variant.name: {**variant.set, **variant.tuned} for variant in study.variants}
     ours, theirs = sets.get(cell.of, {}), sets.get(other.of, {})
     # By their text, for 1 == True and 1 == 1.0 in Python but not in a configuration.
     one, another = ({key: canonical_json(value) for key, value in side.items()} for side in (ours, theirs))

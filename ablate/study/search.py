@@ -16,7 +16,7 @@ from ablate.errors import ConfigError, Problem
 from ablate.identity import canonical_json, sha256
 from ablate.records import Cell, Json, Study, TrickUse
 from ablate.registry import Registry
-from ablate.study.cells import configuration, patched
+from ablate.study.cells import configuration, patched, trick_of
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import Completed, Task
 
@@ -164,15 +164,6 @@ def identity_of(study: Study, search: Search, space: Sequence[Dimension], done: 
 
 
 # ------------------------------------------------------------------------------------------------------------ the keys
-
-
-def trick_of(study: Study, key: str) -> tuple[str, str] | None:
-    """(trick, parameter) of `tricks.NAME.PARAMETER`; a trick's name may hold dots."""
-    if not key.startswith("tricks."):
-        return None
-    rest = key.removeprefix("tricks.")
-    name = next((trick.name for trick in study.tricks if rest.startswith(f"{trick.name}.")), None)
-    return (name, rest.removeprefix(f"{name}.")) if name is not None else None
 
 
 def _uses(study: Study, cell: Cell) -> list[str]:

@@ -21,6 +21,7 @@ from ablate.analysis.comparisons import (
 )
 from ablate.analysis.inert import ENOUGH
 from ablate.analysis.results import NO_VALUE, PROVENANCE
+from ablate.analysis.tuned import split
 from ablate.analysis.verdicts import Measured, best, direction
 from ablate.records import COSTS, Row
 from ablate.study import changes
@@ -56,7 +57,7 @@ def notes(
         *_without_spread(once, measured),
         *collapsed(once, measured),
         *unpaired(measured),
-        *_best(once, measured),
+        *_best(once, measured, "untuned " * bool(split(record)[0])),
         *_costs(measured),
         *_mixed(provenance),
         *_registered(record, cells),
@@ -370,7 +371,7 @@ def _registered(record: PlanRecord, cells: Sequence[StoredCell]) -> list[str]:
     return [Note(said, changes.line(record.registered))] if said else []
 
 
-def _best(rows: Sequence[Row], measured: Measured) -> list[str]:
+def _best(rows: Sequence[Row], measured: Measured, which: str) -> list[str]:
     if measured.degenerate is not None:
         return []
     leading = best(rows, measured.metric.better)
@@ -379,7 +380,7 @@ def _best(rows: Sequence[Row], measured: Measured) -> list[str]:
         return []
     return [
         Note(
-            f"Best mean of the rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, "
+            f"Best mean of the {which}rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, "
             f"n={leading.n}).",
             f"  best mean: {_spoken(leading)}, {leading.mean:.5g} (of {of}: optimistic)",
         )

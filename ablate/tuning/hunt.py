@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from statistics import fmean
 
 from ablate.errors import ConfigError
@@ -18,13 +17,12 @@ from ablate.identity import canonical_json
 from ablate.pool import scheduler
 from ablate.pool.feed import Seen
 from ablate.records import Metric, Reason, Role, RunSpec
-from ablate.runs import executed
 from ablate.runs import planned as planner
 from ablate.runs.planned import Planned
 from ablate.runs.progress import Watcher
+from ablate.runs.winners import of_variants, settled
 from ablate.store.reader import Reader
 from ablate.store.store import Store
-from ablate.study import plan as planning
 from ablate.study import search
 from ablate.study.plan import Plan, PlannedVariant
 from ablate.study.search import Dimension, Search
@@ -345,20 +343,6 @@ def _origin(hunt: Hunt, trial: Trial) -> int:
 
 
 # -------------------------------------------------------------------------------------------------- variants and runs
-
-
-def settled(planned: Planned, variant: PlannedVariant, settings: search.Settings, name: str) -> PlannedVariant:
-    """A variant with these settings, under another name. ConfigError where the task refuses them."""
-    before = variant.completed
-    done = search.complete(planned.study, variant.cell, settings, planned.task, planned.registry, before)
-    return replace(variant, name=name, designs=(), completed=done, placebo=False)
-
-
-def of_variants(planned: Planned, variants: Sequence[PlannedVariant], seeds: Sequence[int], store: Reader) -> Plan:
-    """A plan of these variants and seeds alone, seed by seed."""
-    runs = tuple(planning.run_of(planned.study, variant, seed) for seed in seeds for variant in variants)
-    plan = replace(planned.plan, variants=tuple(variants), rows=(), runs=runs)
-    return executed.current(plan, Path(planned.path[0]), store)
 
 
 def add_runs(planned: Planned, store: Store, role: Role, *, afresh: bool = False) -> dict[str, RunSpec]:

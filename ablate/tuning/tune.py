@@ -13,19 +13,20 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ablate.analysis import results, tuned
 from ablate.errors import AblateError
 from ablate.pool import scheduler
 from ablate.pool.dispatcher import Ended
 from ablate.pool.executor import Executor, Slot
-from ablate.records import Cell, Json, Reason, Row, Study
+from ablate.records import Cell, HandVariant, Json, Reason, Row, Study
 from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
 from ablate.runs.planned import Planned
 from ablate.runs.progress import Watcher
+from ablate.runs.winners import confirmation, of_variants, rivals
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.study import cells, search
@@ -34,7 +35,7 @@ from ablate.study.record import Tuned, Untuned
 from ablate.study.search import BEST, Search, search_of
 from ablate.study.yaml_file import Trail, edited
 from ablate.text import did_you_mean, one_of
-from ablate.tuning.hunt import Hunt, Searching, add_runs, of_variants, settled
+from ablate.tuning.hunt import Hunt, Searching, add_runs
 from ablate.tuning.journal import Journal, check_sampler
 
 if TYPE_CHECKING:
@@ -160,12 +161,10 @@ def _executed(store: Reader, hunt: Hunt) -> int:
 
 
 def _rivals(planned: Planned, hunts: Sequence[Hunt]) -> Iterator[PlannedVariant]:
-    """Of every searched variant: as it is untuned, and with the settings that won."""
     for hunt in hunts:
         best = hunt.best(planned.study.metric)
         assert best is not None, "a search without a value was refused"
-        yield replace(hunt.variant, name=tuned.untuned_name(hunt.variant.name), designs=())
-        yield settled(planned, hunt.variant, best.settings, tuned.tuned_name(hunt.variant.name))
+        yield from rivals(planned, hunt.variant, best.settings)
 
 
 def chosen(store: Reader, planned: Planned, request: Search) -> tuple[str, ...]:
@@ -249,9 +248,36 @@ def entry(plan: Plan, request: Search, hunt: Hunt, runs: int, earlier: Tuned | N
     )
 
 
-def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
-    """The text of the study as it was tuned, and what fresh seeds say of these settings. variant: whose search, where
-    there are several. AblateError where nothing was tuned."""
+def retried(planned: Planned, db: str, options: Options, watcher: Watcher) -> Ended:
+    """Execute again the runs on fresh seeds that failed, of what was tuned; nothing where none did."""
+    with Store.open(db, write=True) as store:
+        asked = confirmation(planned, store)
+        states = store.states({run.key for run in asked.plan.runs})
+        failed = {key: (state.reason, state.attempts) for key, state in states.items() if state.state == "failed"}
+        again = get_args(Reason) if options.retry_failed else options.retry_reasons
+        keys = scheduler.to_requeue(failed, planned.study.limits, retried=again)
+        if not keys:
+            return Ended(0, None)
+        store.requeue(keys)
+        database = store.identity
+        specs = {key: spec for key, spec in planner.specs(asked, store.folder).items() if key in keys}
+    slots = execute.slots_for(planned.study, options)
+    executor = execute.executor_of(planned, options).open(execute.setup_of(planned, database))
+    try:
+        with Store.open(db, write=True) as store:
+            watcher.naming({run.key: (run.variant, run.seed) for run in asked.plan.runs})
+            places = execute.places_for(planned.study, slots, options)
+            return execute.dispatch(planned, store, executor, specs, places, len(slots), watcher)
+    finally:
+        executor.close()
+
+
+def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, list[str]]:
+    """The text of the study as it was tuned, and what fresh seeds say of each winner's settings. variant: whose search
+    alone; None: all. AblateError where nothing was tuned.
+
+    A winner's settings are written into its variant: no run of another one, unless it is made from it, is another then.
+    """
     study = planned.study
     with Store.open(db) as store:
         stored = store.study(study.name)
@@ -264,16 +290,14 @@ def applied(planned: Planned, db: str, variant: str | None) -> tuple[str, str]:
         raise AblateError(
             f"{study.name}: {why}; `ablate tune` searches.{did_you_mean(variant or '', names)}", page="tuning"
         )
-    if len(chosen) > 1:
-        raise AblateError(f"{one_of(names)} were tuned; say with --variant whose settings to write.", page="tuning")
-    (entry,) = chosen
-    cell = planned.plan.variant(entry.variant).cell
     changes: dict[Trail, Json] = {("study",): f"{study.name[:58]}-tuned"}
-    for key, value in entry.settings.items():
-        changes[_place(study, cell, key)] = value
+    for entry in chosen:
+        changes |= _written(planned, entry)
     given = f", with --set {' --set '.join(planned.overrides)}" if planned.overrides else ""
-    note = f"As tuned: trial {entry.trial} of {entry.trials} on {entry.variant} of {study.name}{given}."
-    return edited(study.text, changes, "base", note), _verdict(rows, entry.variant, study.metric.name)
+    what = "; ".join(f"{entry.variant} by trial {entry.trial} of {entry.trials}" for entry in chosen)
+    where = next((place for place, *_ in changes if place in ("variants", "base")), "base")
+    text = edited(study.text, changes, where, f"As tuned in {study.name}{given}: {what}.")
+    return text, [_verdict(rows, entry.variant, study.metric.name) for entry in chosen]
 
 
 def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:
@@ -286,13 +310,49 @@ def _verdict(rows: Sequence[Row], variant: str, metric: str) -> str:
     return f"On fresh seeds {ours.variant} has {metric} {ours.mean:.5g}, untuned {own.mean:.5g} (n={ours.n}){verdict}."
 
 
-def _place(study: Study, cell: Cell, key: str) -> Trail:
-    """Where the study sets a key of the space for this variant: in the last trick that writes it, else in the base."""
-    of_trick = search.trick_of(study, key)
-    for place, level in reversed(list(study.on(cell))):
-        if of_trick is not None and of_trick[0] == place[1]:
-            return (*place, "with", of_trick[1])
-        if of_trick is None and cells.writes_to(level.set, key):
-            return (*place, "set", key)
-    changed = next((v for v in study.variants if cell.of == v.name and cells.writes_to(v.set, key)), None)
-    return ("variants", changed.name, "set", key) if changed is not None else ("base", key)
+def _written(planned: Planned, found: Tuned) -> dict[Trail, Json]:
+    """The changes of the study's text that give one variant the settings that its search found."""
+    study, cell = planned.study, planned.plan.variant(found.variant).cell
+    settings = {key: value for key, value in found.settings.items() if value != found.untuned.settings[key]}
+    if not settings:
+        return {}
+    if cell == Cell() and len(planned.plan.variants) == 1 and not study.variants:
+        return {("base", key): value for key, value in settings.items()}
+    hand = next((one for one in study.variants if one.name == found.variant), None)
+    like = hand or next((one for one in study.variants if one.name == cell.of), HandVariant("", ()))
+    covered = [*(level.set for _, level in study.on(cell)), like.tuned]
+    above = [
+        key
+        for key in settings
+        if cells.trick_of(study, key) or any(cells.writes_to(changes, key) for changes in covered)
+    ]
+    parts: dict[str, dict[str, Json]] = {}
+    for key, value in settings.items():
+        parts.setdefault("tuned" if key in above else "set", {})[key] = value
+    places = [f"variants.{found.variant}.{key}" for key in ("set", "tricks", "tuned")]
+    if hand is not None and any(place in study.positions for place in places):
+        return {("variants", hand.name, part, key): v for part, of in parts.items() for key, v in of.items()}
+    own = {"set": {**like.set, **parts.get("set", {})}, "tuned": {**like.tuned, **parts.get("tuned", {})}}
+    whole = {**{part: of for part, of in own.items() if of}, "tricks": [str(choice) for choice in cell.on]}
+    if hand is not None:
+        return {("variants", hand.name): whole}
+    return {("variants", _new_name(planned, found.variant)): whole, **_as_planned(planned)}
+
+
+def _new_name(planned: Planned, variant: str) -> str:
+    """`full-tuned`: a name that no variant of the plan and no trick's removal has."""
+    taken = {one.name for one in planned.plan.variants} | {f"{variant}-{trick.name}" for trick in planned.study.tricks}
+    names = (f"{variant[:56]}-tuned{number}" for number in ("", *range(2, 100)))
+    return next(name for name in names if name not in taken)
+
+
+def _as_planned(planned: Planned) -> dict[Trail, Json]:
+    """What must be written once a variant is listed by hand, so that what else is planned stays: a design that was
+    there because nothing was listed, and the comparison that was the first variant."""
+    study = planned.study
+    changes: dict[Trail, Json] = {}
+    if not study.variants and "designs" not in study.positions:
+        changes["designs",] = [use.name for use in study.designs]
+    if planned.plan.baseline != "base" and "baseline" not in study.positions:
+        changes["baseline",] = planned.plan.baseline
+    return changes

@@ -16,12 +16,16 @@ from contextlib import closing
 import pytest
 
 from ablate.analysis import results
-from ablate.errors import AblateError
-from ablate.runs import execute
+from ablate.errors import AblateError, StudyError
+from ablate.runs import execute, submission, winners
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
+from ablate.runs.planned import find_run
 from ablate.runs.progress import standing
+from ablate.runs.verify import verify
 from ablate.store.store import Store
+from ablate.study.cells import configuration
+from ablate.study.file import parse
 from ablate.tables import views
 from ablate.tuning import tune as tuning
 from ablate.tuning.journal import Journal
@@ -236,9 +240,9 @@ def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
     _, (found,) = tune(trials=6)
     planned = planner.find("hill.yaml", "a.db")
     text, said = applied(planned, "a.db", None)
-    assert re.fullmatch(r"On fresh seeds A \(tuned\) has score -0\.\d+, untuned -0\.\d+ \(n=5\): helps\.", said)
+    assert re.fullmatch(r"On fresh seeds A \(tuned\) has score -0\.\d+, untuned -0\.\d+ \(n=5\): helps\.", *said)
     assert "# far off" in text
-    assert "# As tuned: trial" in text
+    assert "# As tuned in hill: A by trial" in text
     (folder / "again.yaml").write_text(text)
     again = planner.find("again.yaml", "a.db")
     assert "hill-tuned" == again.study.name
@@ -248,15 +252,73 @@ def test_what_is_applied_is_the_tuned_variant_with_the_comments_kept(folder):
         applied(planned, "a.db", "B")
 
 
-def test_a_setting_that_a_trick_set_is_applied_in_the_trick(folder):
-    tune(variant="B", trials=6)
-    planned = planner.find("hill.yaml", "a.db")
-    text, _ = applied(planned, "a.db", "B")
-    (folder / "again.yaml").write_text(text)
-    again = planner.find("again.yaml", "a.db").study
-    (entry,) = (e for e in stored().tuned if e.variant == "B")
-    assert {"y": entry.settings["y"]} == dict(again.tricks[0].levels[0].set)
-    assert (entry.settings["x"], 0.1) == (again.base["x"], again.base["y"])
+def keys_of(name):
+    """The keys of a study file's runs, by variant."""
+    runs = planner.find(name, "a.db").plan.runs
+    return {variant: [run.key for run in runs if run.variant == variant] for variant in {run.variant for run in runs}}
+
+
+@pytest.mark.parametrize("form", ["[higher]", "{tricks: [higher]}", "{set: {y: 0.2}, tricks: [higher]}"])
+def test_settings_are_written_into_the_variant_that_was_tuned_and_no_other_run_is_asked_anew(folder, form):
+    text = STUDY.replace("B: [higher]", f"B: {form}, C: [other]").replace(
+        "variants:", "  other: {set: {x: 0.6}}\nvariants:"
+    )
+    (folder / "hill.yaml").write_text(text)
+    before = keys_of("hill.yaml")
+    tune(variant="B", trials=4)
+    tune(variant="C", trials=4)
+    (folder / "again.yaml").write_text(applied(planner.find("hill.yaml", "a.db"), "a.db", None)[0])
+    again, after = planner.find("again.yaml", "a.db"), keys_of("again.yaml")
+    assert (before["A"], {"A", "B", "C"}) == (after["A"], after.keys())
+    for entry in stored().tuned:
+        config = again.plan.variant(entry.variant).completed.config
+        assert entry.settings == {key: config[key] for key in ("x", "y")}
+        assert not set(before[entry.variant]) & set(after[entry.variant])
+
+
+def test_a_tuned_variant_of_a_design_is_listed_by_hand_beside_what_was_planned(folder):
+    (folder / "hill.yaml").write_text(
+        STUDY.replace("variants: {A: [], B: [higher]}\n", "").replace("variant: A", "variant: base")
+    )
+    before = keys_of("hill.yaml")
+    tune(trials=2)
+    (folder / "again.yaml").write_text(applied(planner.find("hill.yaml", "a.db"), "a.db", None)[0])
+    after = keys_of("again.yaml")
+    assert after.pop("base-tuned")
+    assert before == after
+
+
+def test_what_is_tuned_stands_above_the_tricks_of_one_variant_alone():
+    text = (
+        "base: {model: {name: vgg}, data: {name: synthetic}, epochs: 1}\n"
+        "tricks: {mixup: , slow: {set: {optimizer.lr: 0.01}}, ema: }\n"
+        "variants: {A: {tricks: [mixup, slow], tuned: {tricks.mixup.alpha: 0.3, optimizer.lr: 0.5}}, B: [mixup, slow]}\n"
+    )
+    a, b = (configuration(parse(text, "s.yaml"), variant.cell) for variant in parse(text, "s.yaml").variants)
+    assert (0.5, 0.01) == (a[0]["optimizer"]["lr"], b[0]["optimizer"]["lr"])
+    assert (0.3, {}) == (a[1][0].params["alpha"], b[1][0].params)
+    with pytest.raises(StudyError, match=r"3:47: variants\.A\.tuned\.tricks\.ema\.x: is of 'ema', which is off here"):
+        parse(text.replace("mixup.alpha", "ema.x"), "s.yaml")
+    with pytest.raises(StudyError, match=r"3:67: variants\.A\.tuned\.tricks\.mixup\.alpha: "):
+        parse(text.replace("alpha: 0.3", "alpha: -1"), "s.yaml")
+
+
+def test_a_winner_is_named_like_any_variant_by_whoever_looks_at_runs_verifies_or_retries(folder):
+    tune(trials=2, run=True)
+    with Store.open("a.db") as store:
+        key = find_run(store, "A (tuned):2000")
+        planned = planner.find("hill.yaml", "a.db")
+        ours = winners.confirmation(planned, store)
+        assert key == next(run.key for run in ours.plan.runs if (run.variant, run.seed) == ("A (tuned)", 2000))
+        assert "A (tuned)" == submission.choose(results.load(store, "hill"), "A (tuned)")
+        assert {2000: key} == submission._finished(ours, store, "A (tuned)", 2000)
+        assert any("Best mean of the untuned rows" in note for note in table().notes)
+    assert "bit-identical" == verify(key, "a.db").verdict
+    with closing(sqlite3.connect("a.db")) as connection, connection:
+        connection.execute("UPDATE run SET state = 'failed', reason = 'error' WHERE key = ?", [key])
+    options = Options(1, retry_failed=True)
+    assert 1 == tuning.retried(planned, "a.db", options, Deaf()).executed
+    assert 0 == tuning.retried(planned, "a.db", options, Deaf()).executed
 
 
 def stored():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -169,11 +170,16 @@ def retry(
     options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons, executor=executor)
     with View(quiet=terminal.quiet) as view:
         ended = execute.execute(planned, terminal.db, options, view)
+        if ended.stopped_by is None and not ended.alike and planned.study.tune:
+            from ablate.tuning import tune  # it loads Optuna
+
+            of_tuned = tune.retried(planned, terminal.db, options, view)
+            ended = replace(of_tuned, executed=ended.executed + of_tuned.executed)
     if ended.stopped_by is not None:
         raise KeyboardInterrupt
     with Store.open(terminal.db) as store:
         states, _, saved = progress.known_states(planned.plan, store)
-        cells = store.cells(planned.study.name)
+        cells = store.cells(planned.study.name, ("ablation", "confirm"))
     counts = progress.count(planned.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{planned.study.name}: {ended.executed} executed; {so_far}.")

@@ -10,7 +10,7 @@ import typer
 from ablate.errors import AblateError
 from ablate.records import Better
 from ablate.terminal.options import Output, Set, StudyArgument, Terminal, check_choice
-from ablate.text import many
+from ablate.text import many, one_of
 
 app = typer.Typer()
 
@@ -215,6 +215,7 @@ def predict(
         print(f"{output} fits {check}{'' if classes else '; no study says which classes there are'}")
         return
     from ablate.analysis import results
+    from ablate.analysis.tuned import TUNED
     from ablate.runs.planned import find
     from ablate.store.store import Store
 
@@ -222,7 +223,8 @@ def predict(
     planned = find(study, terminal.db, set_ or ())
     expected = submission.read_sample(sample) if sample else None
     with Store.open(terminal.db, write=True) as store:
-        chosen = submission.choose(results.load(store, planned.study.name), variant)
+        loaded = results.load(store, planned.study.name)
+        chosen = submission.choose(loaded, variant)
         submitted = submission.predict(planned, store, chosen, seed, expected, ids, labels)
         terminal.write(submitted.text, output)
         before = store.save_test_use(planned.study.name, submitted.variant, submitted.seeds, submitted.sha)
@@ -231,6 +233,9 @@ def predict(
         if len(submitted.seeds) == 1
         else f"the mean of seeds {', '.join(map(str, submitted.seeds))}"
     )
+    if variant == "best" and loaded.tuned_rows:
+        tuned = one_of(row.variant for row in loaded.tuned_rows if row.design == TUNED and row.compared_with)
+        terminal.say(f"best looks at untuned rows only; --variant also takes {tuned}.")
     terminal.say(f"{submitted.rows} rows by {submitted.variant}, {seeds}, {submitted.weights} weights.")
     if before:
         terminal.say(

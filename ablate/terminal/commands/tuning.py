@@ -53,9 +53,9 @@ def tune(
     terminal.before_writing()
     planned = find(study, terminal.db, set_ or ())
     if apply is not None:
-        text, sentence = tune.applied(planned, terminal.db, variant)
+        text, sentences = tune.applied(planned, terminal.db, variant)
         terminal.write(text, apply)
-        terminal.say(sentence)
+        terminal.say("\n".join(sentences))
         return
     try:
         budget_s = None if budget is None else seconds_of(budget)
