@@ -3,8 +3,8 @@
     from ablate.plugins import Step, Trick
 
 These names stay where rooms move; nothing else of ablate is promised to plug-ins. A name is fetched when it is asked
-for, so that a data set that a plan looks at loads no torch. This is the one file at the root that is no word: it may
-import every room, and nothing in ablate imports it.
+for, so that a data set that a plan looks at loads no torch. This file and `surgery` are the two at the root that are no
+words: they may import every room, and nothing in ablate imports them.
 """
 
 from __future__ import annotations

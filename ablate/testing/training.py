@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from ablate.errors import ConfigError
 from ablate.records import CATEGORIES, Json, RunSpec, TaskUse, TrickUse
 from ablate.registry import Registry, parameters
-from ablate.training import checkpoint, trainer
+from ablate.training import checkpoint, initial, trainer
 from ablate.training.dataset import Arrays, Dataset
 from ablate.training.model import Model
 from ablate.training.recipe import parse, plain
@@ -286,7 +286,7 @@ def _settings(registry: Registry, name: str, params: Mapping[str, Json]) -> list
 
 def _network(model: Model, image: tuple[int, int, int], seed: int = 0) -> nn.Module:
     network = model.build(image, CLASSES)
-    trainer.initialise(network, seed, set())
+    initial.initialise(network, seed, set())
     return network
 
 

@@ -17,7 +17,7 @@ from ablate.study.file import parse as study
 from ablate.study.file import task_of
 from ablate.study.plan import make_plan
 from ablate.testing.training import TINY, trained
-from ablate.training import checkpoint, trainer, transfer
+from ablate.training import checkpoint, initial, trainer, transfer
 from ablate.training.recipe import parse
 from ablate.training.task import Completed
 from ablate.training.tasks.classify import Classify
@@ -28,7 +28,7 @@ from ablate.training.tricks.freeze import Freeze
 def net(norm="batch", classes=4, seed=0, width=4):
     config = {"model": {"name": "vgg", "width": width, "depth": 1, "norm": norm}}
     model = parse(config, Registry()).model.build((1, 8, 8), classes)
-    trainer.initialise(model, seed, set())
+    initial.initialise(model, seed, set())
     return model
 
 

@@ -1,0 +1,188 @@
+"""One part and what comes in its place: asked for, found to fit, put there. Tried is it by surgery.py."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, get_args
+
+import torch
+from torch import nn
+
+from ablate.text import did_you_mean, listed, many, one_of
+from ablate.training.initial import initialise
+from ablate.training.layers import activation
+from ablate.training.model import Activation
+from ablate.training.parts import SurgeryError
+from ablate.training.rule import Decision
+from ablate.training.standins import Constant, Input, Instead, StandIn, hold_constant, projection, take_heads
+from ablate.training.trace import Trace, is_product
+
+Replacement = str | Mapping[str, int] | nn.Module
+"""What stands there instead: "identity", "zero", "one", "linear", an activation's name, {"input": 1}, or a module."""
+
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+WORDS = ("identity", "zero", "one", "linear", *ACTIVATIONS)
+_COUNTS = ("num_heads", "n_heads", "heads", "num_attention_heads", "n_head", "nhead")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """One part, and what comes in its place. layer: of the user's. heads: only these of it, counted from 0."""
+
+    decision: Decision
+    off: str
+    layer: nn.Module | None = None
+    heads: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        if self.heads:
+            return f"{self.decision.path}: {many(len(self.heads), 'head')} ({listed(map(str, self.heads))})"
+        return f"{self.decision.path} ({self.decision.kind}): {self.off}"
+
+
+def cut_of(decision: Decision, instead: Replacement | None) -> Cut:
+    """What stands there instead of a part, by the rule or as asked. SurgeryError where it cannot."""
+    if instead is None:
+        if decision.off is None:
+            raise SurgeryError(f"{decision.path} ({decision.kind}): {decision.reason}")
+        return _callable(Cut(decision, decision.off))
+    if isinstance(instead, Mapping):
+        return _of_input(decision, dict(instead))
+    if isinstance(instead, str) and instead not in WORDS:
+        raise SurgeryError(f"instead is {instead!r}; it may be {one_of(WORDS)}.{did_you_mean(instead, WORDS)}")
+    if decision.off is None and decision.why in ("list", "uncalled", "unused", "past its call", "outputs", "roles"):
+        raise SurgeryError(f"{decision.path} ({decision.kind}): {decision.reason}")
+    if isinstance(instead, nn.Module):
+        return _callable(Cut(decision, "instead", instead))
+    if decision.kind == "Parameter" and instead not in ("zero", "one"):
+        raise SurgeryError(f"{decision.path} is a parameter: instead may be zero or one, not {instead}.")
+    if instead == "identity" and decision.why == "inputs":
+        raise SurgeryError(f"{decision.path} ({decision.kind}): {decision.reason}")
+    if instead in ("identity", "linear", *ACTIVATIONS) and not decision.given:
+        raise SurgeryError(f"{decision.path} ({decision.kind}) gets no tensor that {instead} could use.")
+    if instead == "linear" and projection(_given(decision), decision.made, torch.empty(0)) is None:
+        shapes = f"{tuple(_given(decision))} to {decision.made}"
+        raise SurgeryError(f"{decision.path} ({decision.kind}): no linear map of the channels leads from {shapes}.")
+    return _callable(Cut(decision, instead))
+
+
+def _of_input(decision: Decision, instead: dict[str, Any]) -> Cut:
+    number = instead.get("input")
+    if list(instead) != ["input"] or not isinstance(number, int) or not 0 <= number < len(decision.given):
+        places = (
+            f"{{input: N}} with N from 0 to {len(decision.given) - 1}" if decision.given else "nothing of that kind"
+        )
+        raise SurgeryError(f"{decision.path} ({decision.kind}): instead is {instead}; it may be {places}.")
+    return _callable(Cut(replace(decision, input=number), "identity"))
+
+
+def _callable(cut: Cut) -> Cut:
+    """SurgeryError where two calls of a part give its input in two ways, so that one stand-in cannot find it."""
+    decision = cut.decision
+    ways = {call.arguments[decision.input] for call in decision.calls if call.arguments}
+    if len(ways) > 1:
+        raise SurgeryError(
+            f"{decision.path} ({decision.kind}): it is called in different ways: {sorted(map(str, ways))}."
+        )
+    return cut
+
+
+def _given(decision: Decision) -> tuple[int, ...]:
+    return decision.given[decision.input]
+
+
+def operate(model: nn.Module, cuts: Sequence[Cut], seed: int) -> None:
+    """Put the stand-ins in. A layer put instead is drawn from the names of its parameters, as every other one is."""
+    done = {id(parameter) for parameter in model.parameters()}
+    done |= {id(parameter) for cut in cuts if cut.layer is not None for parameter in cut.layer.parameters()}
+    for cut in cuts:
+        stand_in: StandIn | None = None
+        for place in cut.decision.places:
+            above, _, name = place.rpartition(".")
+            owner = model.get_submodule(above)
+            if cut.heads:
+                layer = owner.get_submodule(name)
+                take_heads(layer, cut.heads, head_count(model.get_submodule(cut.decision.path)), _columns(layer))
+            elif cut.decision.kind == "Parameter":
+                hold_constant(owner, name, float(cut.off == "one"))
+            else:
+                original = owner.get_submodule(name)
+                stand_in = stand_in or _stand_in(cut, original).train(original.training)
+                # Into the dictionary, where it keeps its place in the order of the parts.
+                owner._modules[name] = stand_in
+            _take_the_long_way(model, place)
+    if any(cut.off == "linear" for cut in cuts):
+        initialise(model, seed, done)
+
+
+def _stand_in(cut: Cut, original: nn.Module) -> StandIn:
+    decision = cut.decision
+    if cut.off == "identity":
+        return Input(decision, original)
+    if cut.off in ("zero", "one"):
+        return Constant(decision, original, float(cut.off == "one"))
+    like = next(original.parameters(), torch.empty(0))
+    layer = cut.layer or (
+        projection(_given(decision), decision.made, like) if cut.off == "linear" else activation(cut.off)  # type: ignore[arg-type]
+    )
+    assert layer is not None, "that it fits was asked before"
+    return Instead(decision, original, layer)
+
+
+def _take_the_long_way(model: nn.Module, place: str) -> None:
+    """torch's fused encoder layer reads its children's weights in evaluation and calls none; here it must call them.
+
+    Not by a hook, which also would: this is what the layer itself looks at.
+    """
+    names = place.split(".")
+    for depth in range(len(names)):
+        around = model.get_submodule(".".join(names[:depth]))
+        if isinstance(around, nn.TransformerEncoderLayer):
+            around.activation_relu_or_gelu = 0
+        elif isinstance(around, nn.TransformerEncoder):
+            around.enable_nested_tensor = around.use_nested_tensor = False
+
+
+# --------------------------------------------------------------------------------------------------------------- heads
+
+
+def _projection_of(trace: Trace, decision: Decision) -> tuple[str, int]:
+    """The path of the last layer whose weight makes an attention's output, and how many columns it has."""
+    for call in decision.calls:
+        output = call.made[decision.output]
+        for number in range(call.end - 1, call.start - 1, -1):
+            value = trace.values[number]
+            if not is_product(value.op) or output is None or not trace.ancestors[output] >> number & 1:
+                continue
+            for source in value.inputs:
+                while trace.values[source].op != "parameter" and len(trace.values[source].inputs) == 1:
+                    source = trace.values[source].inputs[0]
+                weight = trace.values[source]
+                if weight.op == "parameter" and len(weight.shape) > 1 and weight.names[0].endswith(".weight"):
+                    return weight.names[0].removesuffix(".weight"), weight.shape[1]
+    return "", 0
+
+
+def head_count(module: nn.Module) -> int:
+    counts = (getattr(module, name, None) for name in _COUNTS)
+    return next((count for count in counts if isinstance(count, int)), 0)
+
+
+def _columns(layer: nn.Module) -> int:
+    weight = layer._parameters["weight"]
+    assert weight is not None, "it was found by its weight"
+    return weight.shape[1]
+
+
+def heads_of(trace: Trace, decision: Decision, heads: Sequence[int], count: int) -> Cut:
+    """Some heads of an attention. count: how many it has, 0 where it does not say."""
+    path, columns = _projection_of(trace, decision)
+    if not path or not count or columns % count:
+        lacking = f"no output projection of {count} equal heads was found" if count else "it has no num_heads"
+        raise SurgeryError(f"{decision.path} ({decision.kind}): its heads cannot be told apart, for {lacking}.")
+    wrong = [head for head in heads if not 0 <= head < count]
+    if wrong or len(set(heads)) == count:
+        problem = f"there is no head {wrong[0]}; they are 0 to {count - 1}" if wrong else "these are all its heads"
+        raise SurgeryError(f"{decision.path} ({decision.kind}): {problem}.")
+    return Cut(replace(decision, places=(path,)), "heads", heads=tuple(sorted(set(heads))))

@@ -1,0 +1,240 @@
+"""Take parts of a network away: `remove(model, "layer3.1", example=batch)`, in place, for any loop.
+
+What stands there afterwards is a stand-in at the same path (standins.py), chosen by the rule (rule.py) or by `instead`;
+every other name, bit and index stays. Before the network is touched a copy is tried without the part, in training and
+in evaluation: that it runs, gives the same shapes, goes through the stand-in both times, and still tells two inputs
+apart. Do it before the optimizer is made.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten, tree_map
+
+from ablate.text import listed, many, one_line
+from ablate.training.cuts import Cut, Replacement, cut_of, head_count, heads_of, operate
+from ablate.training.parts import Found, Kinds, SurgeryError, find
+from ablate.training.rule import Decision, decide, written_later
+from ablate.training.standins import StandIn
+from ablate.training.trace import Example, Trace, arguments_of, copied, follow, trace
+
+Counts = Mapping[str, list[int]]
+"""How often what stands at each path was called."""
+
+
+def remove(
+    model: nn.Module,
+    part: str | Sequence[str],
+    example: Example,
+    *,
+    kind: str | None = None,
+    instead: Replacement | None = None,
+    heads: Sequence[int] = (),
+    seed: int = 0,
+) -> nn.Module:
+    """The model, in place, without the parts that a path or pattern names (parts.py says how).
+
+    example: what the model is called with: a tensor, positional arguments, or a mapping of named ones. kind: of these
+    only modules of this class. heads: only these heads of an attention, counted from 0. seed: that a layer put instead
+    ("linear") is drawn from, each parameter by its own name. SurgeryError where a part cannot go; the model is then
+    as it was.
+    """
+    theatre = Theatre(model, example)
+    cuts, _ = theatre.cuts(part, kind=kind, instead=instead, heads=heads)
+    theatre.check(cuts)
+    operate(model, cuts, seed)
+    return model
+
+
+class Theatre:
+    """A network with an example, followed once and copied once: every question about its parts is asked here."""
+
+    def __init__(self, model: nn.Module, example: Example) -> None:
+        with _untouched(model):
+            self.trace: Trace = trace(model, example)
+            self.copy = copied(model)
+        self.model = model
+        self.kinds = kinds_of(model)
+        self.inputs = _two(example)
+        with _untouched(model):
+            _wake(self.copy)
+            # Evaluation may write in place where training makes a new tensor: dropout hands its input on.
+            self.evaluated = follow(copied(self.copy).eval(), *self.inputs[0])
+            self.shapes, results = self._tried(self.copy, {})
+        self.telling = [not torch.equal(a, b) for a, b in results]
+        if not any(self.telling):
+            raise SurgeryError("two inputs give one output as built, so no check would see what cuts the inputs off.")
+
+    def cuts(
+        self,
+        part: str | Sequence[str],
+        *,
+        kind: str | None = None,
+        instead: Replacement | None = None,
+        heads: Sequence[int] = (),
+    ) -> tuple[list[Cut], Found]:
+        """What taking away these parts means. SurgeryError names every one that is refused.
+
+        Of several parts that a pattern names, those that do nothing as built are left out.
+        """
+        found = find([part] if isinstance(part, str) else part, self.kinds, kind)
+        cuts: list[Cut] = []
+        refused: list[str] = []
+        idle: list[str] = []
+        for path in found.paths:
+            decision = decide(self.trace, path)
+            decision = replace(decision, copies=decision.copies or written_later(self.evaluated, decision.path))
+            try:
+                layer = copied(instead) if isinstance(instead, nn.Module) and len(found.paths) > 1 else instead
+                cuts.append(self._cut(decision, layer, heads))
+            except SurgeryError as error:
+                (idle if decision.why == "nothing" else refused).append(str(error))
+        if refused or not cuts:
+            raise SurgeryError("\n".join(refused or idle))
+        notes = [f"{many(len(idle), 'more')} would change nothing and is left out."] if idle else []
+        shared = [cut.decision for cut in cuts if len(cut.decision.places) > 1]
+        notes += [f"{one.path} is also {listed(one.places[1:])}; it goes in all places." for one in shared]
+        return cuts, replace(found, notes=(*found.notes, *notes))
+
+    def _cut(self, decision: Decision, instead: Replacement | None, heads: Sequence[int]) -> Cut:
+        if not heads:
+            return cut_of(decision, instead)
+        if decision.kind == "Parameter":
+            raise SurgeryError(f"{decision.path} is a parameter; heads are of an attention.")
+        return heads_of(self.trace, decision, heads, head_count(self.model.get_submodule(decision.path)))
+
+    def check(self, cuts: Sequence[Cut]) -> None:
+        """Try the network without these parts. SurgeryError says what goes wrong; nothing of the network is touched."""
+        names = listed((cut.decision.path for cut in cuts), most=4)
+        with _untouched(self.model):
+            network = copied(self.copy)
+            own = [replace(cut, layer=copied(cut.layer) if cut.layer is not None else None) for cut in cuts]
+            operate(network, own, 0)
+            counts = _counted(network)
+            try:
+                shapes, results = self._tried(network, counts)
+            except SurgeryError:
+                raise
+            except Exception as error:  # whatever the network's own code meets without its part
+                said = f"{type(error).__name__}: {one_line(str(error))}"
+                raise SurgeryError(f"without {names} the network does not run: {said}") from error
+        if shapes != self.shapes:
+            raise SurgeryError(f"without {names} the network gives {listed(shapes)} instead of {listed(self.shapes)}.")
+        for (a, b), told in zip(results, self.telling, strict=True):
+            if told and torch.equal(a, b):
+                raise SurgeryError(f"without {names} nothing of the inputs reaches the output: two inputs give one.")
+
+    def _tried(self, network: nn.Module, counts: Counts) -> tuple[list[str], list[tuple[Tensor, Tensor]]]:
+        """The shapes of a copy's results, and the results for two inputs, in evaluation. One pass trains before."""
+        (args, kwargs), (others, named) = self.inputs
+        with torch.no_grad():
+            modes = [network.train()(*args, **kwargs)]
+            _passed(counts, "training")
+            modes.append(network.eval()(*args, **kwargs))
+            _passed(counts, "evaluation")
+            other = network(*others, **named)
+        trained, first, second = (_tensors(result) for result in (*modes, other))
+        shapes = ["x".join(map(str, tensor.shape)) for tensor in (*trained, *first)]
+        return shapes, list(zip(first, second, strict=True))
+
+
+def kinds_of(model: nn.Module) -> Kinds:
+    """Every part by path: the classes of a module, none for a parameter. A parameter stands behind its module."""
+    kinds: dict[str, tuple[str, ...]] = {}
+    for path, module in model.named_modules():
+        bases = type(module).__mro__
+        if path:
+            kinds[path] = tuple(kind.__name__ for kind in bases[: bases.index(nn.Module)])
+        for name, _ in module.named_parameters(prefix=path, recurse=False):
+            kinds[name] = ()
+    return kinds
+
+
+# -------------------------------------------------------------------------------------------------------------- trying
+
+
+@contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Every generator goes back to where it was; AssertionError where a check wrote into the network itself."""
+    state = (random.getstate(), np.random.get_state())
+    written = [tensor._version for tensor in (*model.parameters(), *model.buffers())]
+    # CUDA's generators are read only where CUDA runs already: a check starts no device.
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            random.setstate(state[0])
+            np.random.set_state(state[1])
+    after = [tensor._version for tensor in (*model.parameters(), *model.buffers())]
+    assert written == after, "a check wrote into the network that it was to leave alone"
+
+
+@torch.no_grad()
+def _wake(network: nn.Module) -> None:
+    """Draw what starts at or near zero (heads, layer scales): behind it nothing would tell two inputs apart."""
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        if parameter.is_floating_point() and parameter.numel() and float(parameter.abs().max()) < 1e-3:
+            drawn = torch.empty(parameter.shape).normal_(0, 0.1, generator=generator)
+            parameter.copy_(drawn)
+
+
+def _two(example: Example) -> tuple[Any, Any]:
+    """Two inputs of at most two examples each: the given ones, and others like them."""
+    given = arguments_of(example)
+    batch = next((len(tensor) for tensor in _tensors(given) if tensor.dim()), 0)
+    few = tree_map(lambda leaf: leaf[:2].detach() if _is_of(leaf, batch) else leaf, given)
+    generator = torch.Generator().manual_seed(0)
+
+    def other(leaf: Any) -> Any:
+        if not isinstance(leaf, Tensor) or leaf.dtype == torch.bool or not leaf.numel():
+            return leaf
+        if leaf.is_floating_point():
+            noise = torch.empty(leaf.shape).normal_(generator=generator).to(leaf)
+            return leaf + noise * max(float(leaf.float().std(unbiased=False)), 1e-3)
+        highest = max(int(leaf.max()), 1)
+        return torch.randint(0, highest + 1, leaf.shape, generator=generator).to(leaf)
+
+    return few, tree_map(other, few)
+
+
+def _is_of(leaf: Any, batch: int) -> bool:
+    return isinstance(leaf, Tensor) and leaf.dim() > 0 and len(leaf) == batch
+
+
+def _tensors(nested: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_flatten(nested)[0] if isinstance(leaf, Tensor)]
+
+
+def _counted(network: nn.Module) -> Counts:
+    """Count the calls of every stand-in. Not by hooks: torch's fused layers look for them and take another way."""
+    counts: dict[str, list[int]] = {}
+    for path, module in network.named_modules():
+        if isinstance(module, StandIn):
+            counts[path] = [0]
+            module.forward = _counting(module.forward, counts[path])  # type: ignore[method-assign]
+    return counts
+
+
+def _counting(forward: Any, count: list[int]) -> Any:
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        count[0] += 1
+        return forward(*args, **kwargs)
+
+    return counted
+
+
+def _passed(counts: Counts, mode: Literal["training", "evaluation"]) -> None:
+    for path, count in counts.items():
+        if not count[0]:
+            raise SurgeryError(f"in {mode} the network goes past {path} without calling it, so it would not be gone.")
+        count[0] = 0
