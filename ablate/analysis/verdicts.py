@@ -117,6 +117,17 @@ class Measured:
         values = self.values[self.metric.name]
         return compare(values[list(of)], values[list(against)], alpha)
 
+    def judge(self, name: str, of: Sequence[int], against: Sequence[int]) -> tuple[Differences, Judged]:
+        """A metric of variants against that of as many others, by own pairs and the test that the study declares,
+        nothing corrected and nothing pooled."""
+        if name == self.metric.name:
+            tested = self.compare(of, against)
+        else:
+            tested = compare(self.values[name][list(of)], self.values[name][list(against)])
+        if self.flips:
+            return tested, by_sign_flip(tested, self.values[name][of], self.values[name][against], ALPHA, None)
+        return tested, by_t(tested, ALPHA, None)
+
     def fit(self, chosen: Sequence[int]) -> CellMeans:
         """The cell-means model of these variants, each of which has a value, with shared seeds as blocks."""
         if self.given is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ablate.analysis import factorial, reruns, tuned
-from ablate.analysis.comparisons import ALPHA, MINIMUM_N, compare, compare_summaries, summarise
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, summarise
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
@@ -74,18 +74,18 @@ def _compare(results: Results) -> ViewData:
     for i, factor in enumerate(factors):
         for level in range(1, max(len(factor.levels), 1) + 1):
             pairs = [(at[cell], at[_at(cell, i, 0)]) for cell in at if cell[i] == level and _at(cell, i, 0) in at]
-            tested = measured.compare([a for a, _ in pairs], [b for _, b in pairs])
+            tested, judged = measured.judge(measured.metric.name, [a for a, _ in pairs], [b for _, b in pairs])
             n = [
                 int(k) or int(min(measured.summary.n[a], measured.summary.n[b]))
                 for k, (a, b) in zip(tested.pairs, pairs, strict=True)
             ]
             seeds |= dict(zip(pairs, n, strict=True))
             seen = {
-                pair: Measure(_number(tested.estimate[j]), _number(tested.ci_low[j]), _number(tested.ci_high[j]))
+                pair: Measure(_number(tested.estimate[j]), _number(judged.ci_low[j]), _number(judged.ci_high[j]))
                 for j, pair in enumerate(pairs)
             }
             pairs_tested = [
-                (float(e), _number(p)) for e, p in zip(tested.estimate, tested.p, strict=True) if np.isfinite(e)
+                (float(e), _number(p)) for e, p in zip(tested.estimate, judged.p, strict=True) if np.isfinite(e)
             ]
             choice = factor.choice(level)
             flag = factorial.context(pairs_tested)
@@ -110,8 +110,9 @@ def _compare(results: Results) -> ViewData:
     sentences = [
         f"Every number is {metric.name} ({metric.better} is better) with the trick minus without it: with all others "
         "on, with none on, at its place in the file's order, and over all orders. Paired differences with their own "
-        "95 % t interval, not adjusted; Shapley values ± standard error. –: no result of these variants.",
-        *_n_of_differences(counted),
+        f"95 % {'sign-flip' if measured.flips else 't'} interval, not adjusted; Shapley values ± standard error. –: no "
+        "result of these variants.",
+        *_n_of_differences(counted, SIX if measured.flips else MINIMUM_N),
         "Sign depends on context: among all pairs of variants that differ by this trick alone, one says that it raises "
         "the metric and another that it lowers it, each with p < 0.05 by Holm over those pairs (a family per trick, "
         "exploratory). Signs differ: only the estimates do.",
@@ -141,13 +142,17 @@ def _pair(at: Mapping[tuple[int, ...], int], cell: tuple[int, ...], factor: int)
     return at.get(cell, -1), at.get(_at(cell, factor, 0), -1)
 
 
-def _n_of_differences(counted: Sequence[int]) -> list[str]:
+SIX = 6
+"""Seeds from which on the sign-flip test rejects anything at 5 %, so that its interval has ends."""
+
+
+def _n_of_differences(counted: Sequence[int], least: int) -> list[str]:
     """How many seeds the differences come from."""
     sizes = sorted({n for n in counted if n})
     if not sizes:
         return []
     n = f"{sizes[0]}" if len(sizes) == 1 else f"{sizes[0]} to {sizes[-1]}"
-    few = f" Fewer than {MINIMUM_N} give no interval." if sizes[0] < MINIMUM_N else ""
+    few = f" Fewer than {least} give no interval." if sizes[0] < least else ""
     return [f"n = {n} seeds for each difference.{few}"]
 
 
@@ -173,9 +178,10 @@ def _matrix(results: Results) -> TableData:
     named = {name: _established(results, name, better) for name, better in metrics.items()}
     best = {name: variant for name, variant in named.items() if variant is not None and variant not in placebos}
     count = len(results.measured.variants)
+    by = " of sign flips" if results.measured.flips else ""
     sentence = (
         "✓: the trick is on. Bold in a metric's column, in further ones too: the best mean, where it differs from that "
-        f"of every other variant (each p < {ALPHA} by Bonferroni over all {count * (count - 1) // 2} pairs of "
+        f"of every other variant (each p < {ALPHA}{by} by Bonferroni over all {count * (count - 1) // 2} pairs of "
         "variants, exploratory)."
     )
     return replace(data, matrix=True, best=best, notes=(sentence, *data.notes))
@@ -196,11 +202,8 @@ def _established(results: Results, name: str, better: Better) -> str | None:
         return None
     best = int(np.argmax(summary.mean * (1 if better == "higher" else -1)))
     others = [i for i in range(count) if i != best]
-    if given is None:
-        tested = compare(values[[best] * len(others)], values[others])
-    else:
-        tested = compare_summaries(given.take([best] * len(others)), given.take(others))
-    shown = (tested.p * count * (count - 1) / 2 < ALPHA).all()
+    _, judged = measured.judge(name, [best] * len(others), others)
+    shown = (judged.p * count * (count - 1) / 2 < ALPHA).all()
     return measured.variants[best] if shown and summary.n[best] == measured.planned[best] else None
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from plans import bare
 
+from ablate.analysis import sign_flip
 from ablate.analysis.results import Results
 from ablate.analysis.verdicts import Measured
 from ablate.errors import AblateError
@@ -201,6 +202,20 @@ def test_compare_says_the_n_of_its_differences_and_its_csv_has_the_same_columns_
     assert {len(lines[0])} == {len(line) for line in lines}, "c is the last cumulative step, a and b have none"
     a, c = (dict(zip(lines[0], line, strict=True)) for line in (lines[1], lines[3]))
     assert ("2", "", "3") == (a["leave_one_out_n"], a["cumulative_estimate"], c["cumulative_n"])
+
+
+def test_compare_and_matrix_use_the_test_that_the_study_declares():
+    values = np.array([[90.0] * 6, [91.0, 91, 91, 91, 91, 92]])
+    values[1, :5] += 0.01 * np.arange(5)
+    found = study([(), ("a",)], values, "a")
+    flipped = replace(found, measured=replace(found.measured, analysis={"test": "sign_flip"}))
+    low, high = sign_flip.interval(values[1] - values[0], 0.05)
+    (of_a,) = as_json(flipped, "compare")["compare"]
+    assert (low, high) == (of_a["add_one_in"]["ci_low"], of_a["add_one_in"]["ci_high"])
+    assert any("95 % sign-flip interval" in note for note in views.view(flipped, "compare").notes)
+    five = replace(flipped.measured, values={"acc": values[:, :5]}, seeds=tuple(range(5)), planned=(5, 5))
+    assert ("a", "a") == tuple(views.view(one, "matrix").best.get("acc") for one in (found, flipped))
+    assert {} == views.view(replace(flipped, measured=five), "matrix").best, "five pairs show nothing by their signs"
 
 
 def test_cumulative_has_the_rows_of_that_design_alone_and_their_p_of_the_whole_family():
