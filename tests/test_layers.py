@@ -20,7 +20,7 @@ ROOMS = {
     "analysis": "comparisons sign_flip components judge power looks verdicts inert lenth factorial tuned reruns results",
     "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",
-    "tables": "table adaptive grid cautions notes factorials views",
+    "tables": "table adaptive grid forest cautions notes factorials views",
     "figures": "figure screen paper source",
     "reports": "document author claims methods variants appendix report",
     "testing": "figures training planning suite skeletons",

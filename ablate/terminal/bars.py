@@ -6,12 +6,13 @@ Pure. Which rows and columns a table has is drawn.py's.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.text import Text
 
 from ablate.records import Row
+from ablate.tables.forest import Range
 from ablate.text import MINUS
 
 
@@ -75,44 +76,21 @@ COLOURS = {"helps": "color(32)", "hurts": "color(166)", "equivalent": "color(30)
 
 @dataclass(frozen=True)
 class Scale:
-    """Where on the bar a difference stands; low <= 0 <= high."""
+    """Where on a bar of so many cells a difference stands."""
 
-    low: float
-    high: float
+    range: Range
     cells: int
 
     def half(self, value: float) -> int:
         """Which half cell, from 0 to 2 * cells - 1; outside for what is outside."""
-        return math.floor((value - self.low) / (self.high - self.low) * 2 * self.cells)
+        return math.floor(self.range.share(value) * 2 * self.cells)
 
     def cell(self, value: float) -> int:
         return min(max(self.half(value) // 2, 0), self.cells - 1)
 
     @property
     def ticks(self) -> list[float]:
-        """Round values in steps of 1, 2 or 5, at most one in six cells, 0 among them."""
-        least = 6 * (self.high - self.low) / self.cells
-        power = 10.0 ** math.floor(math.log10(least))
-        step = next(power * by for by in (1, 2, 5, 10) if power * by >= least * (1 - 1e-9))
-        first, last = math.ceil(self.low / step), math.floor(self.high / step)
-        return [step * i for i in range(first, last + 1)]
-
-
-def scale_of(rows: Sequence[Row], margin: float | None, cells: int) -> Scale:
-    """The range of 0, the margin and every difference of rows that did not collapse; then intervals, the narrowest
-    first, while one is not wider than three times the range so far. One wild row does not squeeze the others."""
-    held = [0.0, *((-margin, margin) if margin else ())]
-    held += [row.delta for row in rows if row.delta is not None and not row.collapsed]
-    held += [row.delta for row in rows if row.delta is not None] if len(held) == 1 else []
-    intervals = [(row.delta_ci_low, row.delta_ci_high) for row in rows]
-    known = [(low, high) for low, high in intervals if low is not None and high is not None]
-    for low, high in sorted(known, key=lambda ends: ends[1] - ends[0]):
-        span = max(held) - min(held)
-        if span and high - low > 3 * span:
-            break
-        held += [low, high]
-    span = max(held) - min(held) or 1.0
-    return Scale(min(held) - 0.04 * span, max(held) + 0.04 * span, cells)
+        return self.range.ticks(self.cells / 6)
 
 
 def bar(row: Row, scale: Scale, glyphs: Glyphs) -> Text:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rich.cells import cell_len, set_cell_size
 from rich.console import Console
@@ -18,6 +19,8 @@ from rich.text import Text
 
 from ablate.analysis.results import Results
 from ablate.records import Row
+from ablate.tables import forest
+from ablate.tables.forest import decided
 from ablate.tables.grid import chance, further, no_chance
 from ablate.tables.table import TableData, arranged
 from ablate.tables.views import table_data
@@ -32,7 +35,6 @@ from ablate.terminal.bars import (
     labels,
     mark_of,
     ruler,
-    scale_of,
 )
 from ablate.text import MINUS, Note, decimals, fixed, one_line, percent
 
@@ -120,48 +122,23 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 @dataclass(frozen=True)
 class _Column:
+    """cells: of each row, by its place in the table; empty where it has nothing to say."""
+
     title: str
-    cell: Callable[[Row], Text]
+    cells: tuple[Text, ...]
     right: bool = True
 
-    def width(self, rows: Iterable[Row]) -> int:
-        return max([cell_len(self.title), *(self.cell(row).cell_len for row in rows)])
+    @cached_property
+    def width(self) -> int:
+        return max([cell_len(self.title), *(cell.cell_len for cell in self.cells)])
 
+    @property
+    def empty(self) -> bool:
+        return not any(cell.plain for cell in self.cells)
 
-@dataclass(frozen=True)
-class _Group:
-    """Rows under their base. base: None where a title says what they are held against, or where there is none."""
-
-    title: str
-    base: Row | None
-    rows: tuple[Row, ...]
-
-
-def groups(rows: Sequence[Row]) -> list[_Group]:
-    """Rows by design and by what they are compared with; a base that stands above already is only named."""
-    made: list[_Group] = []
-    shown: set[str] = set()
-    kinds = dict.fromkeys((row.design, row.compared_with or row.variant) for row in rows)
-    for design, against in kinds:
-        of = [row for row in rows if row.design == design]
-        base = next((row for row in of if row.variant == against and row.compared_with is None), None)
-        under = tuple(row for row in of if row.compared_with == against)
-        if base is not None and against not in shown:
-            made.append(_Group(against, base, under))
-        elif under and not (made and _chained(under, made[-1])):
-            made.append(_Group(f"{design} against {against}", None, under))
-        elif under:
-            made[-1] = _Group(made[-1].title, made[-1].base, (*made[-1].rows, *under))
-        shown.add(against)
-    return made
-
-
-def _chained(rows: Sequence[Row], before: _Group) -> bool:
-    """Whether each step of a design is compared with the step above."""
-    last = before.rows[-1] if before.rows else before.base
-    return (
-        last is not None and len(rows) == 1 and rows[0].compared_with == last.variant and rows[0].design == last.design
-    )
+    def padded(self, cell: Text) -> Text:
+        space = " " * (self.width - cell.cell_len)
+        return Text(space).append_text(cell) if self.right else cell.copy().append(space)
 
 
 class _Drawing:
@@ -169,26 +146,15 @@ class _Drawing:
         self.data, self.glyphs, self.rows = data, glyphs, data.rows
         spread = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
         self.digits = spread if digits is None else digits
-        self.groups = groups(data.rows)
-        self.pm = glyphs.spelled(" ± ")
-        counts = {row.n for row in data.rows if not row.failed and row.n == row.planned}
-        self.n = counts.pop() if len(counts) == 1 else None
-        self.mean_width = max((len(self._number(row.mean)) for row in data.rows), default=0)
-        self.std_width = max((len(self._number(row.std)) for row in data.rows if row.std is not None), default=0)
+        self.n = forest.shared_n(data.rows)
 
     def _number(self, value: float | None, *, sign: bool = False) -> str:
-        return (
-            self.glyphs.spelled("–")
-            if value is None
-            else fixed(value, self.digits, sign=sign, minus=self.glyphs.spelled(MINUS))
-        )
-
-    # ------------------------------------------------------------------------------------------------------- its head
+        spelled = self.glyphs.spelled
+        return spelled("–") if value is None else fixed(value, self.digits, sign=sign, minus=spelled(MINUS))
 
     def head(self, done: int, width: int) -> list[Text]:
         """`batchnorm · dev accuracy (%), higher is better · n = 10 · 70 runs done`."""
-        unit = f" ({self.data.units[self.data.metric]})" if self.data.units.get(self.data.metric) else ""
-        metric = f"{_words(self.data.metric)}{unit}, {self.data.better} is better"
+        metric = f"{self._titled(self.data.metric)}, {self.data.better} is better"
         n = f"n = {self.n}" if self.n is not None else ""
         parts = [metric, n, f"{done} run{'s' * (done != 1)} done"]
         line = _styled(one_line(self.data.study), "bold")
@@ -196,34 +162,33 @@ class _Drawing:
         line.truncate(width)
         return [line, Text()]
 
-    # ------------------------------------------------------------------------------------------------------ its cells
+    def _titled(self, metric: str) -> str:
+        unit = f" ({self.data.units[metric]})" if self.data.units.get(metric) else ""
+        return one_line(metric).replace("_", " ") + unit
+
+    # ------------------------------------------------------------------------------------------------------ its columns
 
     def _name(self, row: Row, most: int) -> Text:
         """Indented under its base; cut at the end, so that its marks stay."""
-        label = one_line(row.label or row.variant)
-        deep = row.compared_with is not None and label[:2] in ("- ", "+ ")
-        label = self.glyphs.spelled(MINUS) + label[1:] if label.startswith("- ") else label
-        marks = " ‡" * (len(row.differs) > 1) + " ▲" * bool(row.collapsed) + " §" * row.corrected_away
-        marks += f" {row.n}/{row.planned}" * (row.n != row.planned) + "†" * bool(row.failed) + "¶" * row.stopped_early
-        if row.n == row.planned and row.n != self.n and not row.failed:
-            marks += f" (n = {row.n})"
-        marks = self.glyphs.spelled(marks)
-        text = " " * deep + label
+        marks, label = self.glyphs.spelled(forest.marks(row, self.n)), forest.name(row)
+        text = " " * forest.indented(row) + self.glyphs.spelled(label[:1]) + label[1:]
         room = max(most - cell_len(marks), 4)
         text = text if cell_len(text) <= room else set_cell_size(text, room - 1).rstrip() + "…"
-        return _styled(text + marks, "bold" if row.compared_with is None or _decided(row) else "")
+        return _styled(text + marks, "bold" if row.compared_with is None or decided(row) else "")
 
-    def _mean(self, row: Row) -> Text:
-        text = Text(self._number(row.mean).rjust(self.mean_width))
-        if self.std_width:
-            spread = f"{self.pm}{self._number(row.std).rjust(self.std_width)}" if row.std is not None else ""
-            text.append(spread.ljust(self.std_width + len(self.pm)))
-        return text
+    def _means(self) -> _Column:
+        """Means aligned at the point, standard deviations after them."""
+        means = [self._number(row.mean) for row in self.rows]
+        spreads = [self._number(row.std) if row.std is not None else "" for row in self.rows]
+        wide, sd, sign = max(map(len, means), default=0), max(map(len, spreads), default=0), self.glyphs.spelled(" ± ")
+        after = [(sign + text.rjust(sd) if text else "").ljust(len(sign) + sd) if sd else "" for text in spreads]
+        cells = tuple(Text(mean.rjust(wide) + spread) for mean, spread in zip(means, after, strict=True))
+        title = self.glyphs.spelled("mean ± sd") if sd else "mean"
+        return _Column(title, cells)
 
     def _delta(self, row: Row) -> Text:
-        if row.compared_with is None:
-            return Text()
-        return _styled(self._number(row.delta, sign=True), "bold" if _decided(row) else "")
+        text = "" if row.compared_with is None else self._number(row.delta, sign=True)
+        return _styled(text, "bold" if decided(row) else "")
 
     def _interval(self, row: Row) -> Text:
         low, high, why = row.delta_ci_low, row.delta_ci_high, ""
@@ -232,82 +197,67 @@ class _Drawing:
         if low is None or high is None:
             return Text()
         text = f"{self._number(low, sign=True)} to {self._number(high, sign=True)}{why}"
-        return _styled(text, "" if _decided(row) else "dim")
+        return _styled(text, "" if decided(row) else "dim")
 
     def _chance(self, row: Row) -> Text:
-        if row.p_adjusted is None:
-            return _styled(no_chance(row), "dim")
-        return _styled(chance(row.p_adjusted), "" if _decided(row) else "dim")
+        text = no_chance(row) if row.p_adjusted is None else chance(row.p_adjusted)
+        return _styled(text, "" if decided(row) else "dim")
 
     def _verdict(self, row: Row) -> Text:
         if not row.verdict:
             return Text()
         text = _styled(mark_of(row, self.glyphs), COLOURS.get(row.verdict, "dim"))
-        return text.append(f" {row.judged}", style="bold" if _decided(row) else "dim")
-
-    def _seeds(self, row: Row) -> Text:
-        low, high = row.delta_ci_low, row.delta_ci_high
-        worth = row.more_seeds is not None and row.more_seeds < 100 and low is not None and high is not None
-        return _styled(f"+{row.more_seeds}" if worth and low <= 0 <= high else "", "dim")  # type: ignore[operator]
+        return text.append(f" {row.judged}", style="bold" if decided(row) else "dim")
 
     def _also(self, name: str) -> _Column:
         values = [row.also[name] for row in self.rows]
         places = decimals((value.std for value in values), (value.mean for value in values))
-        unit = f" ({self.data.units[name]})" if self.data.units.get(name) else ""
-        return _Column(f"{_words(name)}{unit}", lambda row: Text(further(row.also[name], row.n, places), style="dim"))
+        return self._column(self._titled(name), lambda row: Text(further(row.also[name], row.n, places), style="dim"))
+
+    def _column(self, title: str, cell: Callable[[Row], Text], *, right: bool = True) -> _Column:
+        return _Column(self.glyphs.spelled(title), tuple(map(cell, self.rows)), right)
+
+    def _fitting(self, room: int) -> tuple[list[_Column | None], int]:
+        """The columns that fit beside the name, None for the bar, and the bar's cells; no bar where nothing differs."""
+        sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
+        verdict = self._column("verdict", self._verdict, right=False)
+        always = [self._means(), self._column("Δ", self._delta)]
+        before = [self._column(f"{sure} interval", self._interval)]
+        after = [self._column("p Holm", self._chance)]
+        last = [self._column("seeds", lambda row: _styled(forest.more_seeds(row), "dim"))]
+        last += [self._also(name) for name in self.data.also]
+        least = ROOMY + len(GAP) if any(row.delta is not None for row in self.rows) else 0
+        left = room - sum(len(GAP) + column.width for column in (*always, verdict))
+        kept = []
+        for column in (*before, *after, *last):
+            needs = len(GAP) + column.width
+            if not column.empty and left - needs >= least:
+                kept.append(column)
+                left -= needs
+        cells = min(left - len(GAP), MOST_BAR) if least else 0
+        bar: list[_Column | None] = [None] if cells >= LEAST_BAR else []
+        chosen = [[column for column in part if column in kept] for part in (before, after, last)]
+        return [*always, *chosen[0], *bar, *chosen[1], verdict, *chosen[2]], cells if bar else 0
 
     # ------------------------------------------------------------------------------------------------------- together
 
     def table(self, width: int) -> list[Text]:
         """Header, ruler and rows."""
-        heads = [Text(group.title) for group in self.groups if group.base is None]
+        groups = forest.groups(self.rows)
         names = [self._name(row, 3 * width // 10) for row in self.rows]
-        first = max((text.cell_len for text in (*names, *heads)), default=0)
+        heads = [cell_len(group.title) for group in groups if group.base is None]
+        first = max([*(text.cell_len for text in names), *heads], default=0)
         columns, cells = self._fitting(width - first)
-        margin = self.data.minimum_effect
-        scale = scale_of([row for row in self.rows if row.compared_with is not None], margin, cells) if cells else None
-        made = self._header(first, columns, scale, margin)
-        for i, group in enumerate(self.groups):
+        scale = Scale(forest.range_of(self.rows, self.data.minimum_effect), cells) if cells else None
+        made = self._header(first, columns, scale)
+        place = {id(row): i for i, row in enumerate(self.rows)}
+        for i, group in enumerate(groups):
             made += [Text()] * (i > 0)
-            base = [group.base] if group.base is not None else []
             made += [Text(group.title, style="bold")] if group.base is None else []
-            made += [self._line(row, first, columns, scale, width) for row in (*base, *group.rows)]
+            made += [self._line(place[id(row)], names, first, columns, scale) for row in group.every]
         return made
 
-    def _fitting(self, room: int) -> tuple[list[_Column | None], int]:
-        """The columns that fit beside the name, None for the bar, and the bar's cells; no bar where nothing differs."""
-        sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
-        spelled = self.glyphs.spelled
-        title = spelled("mean ± sd") if self.std_width else "mean"
-        always = [
-            _Column(title.center(self.mean_width + 5 if self.std_width else 4).rstrip(), self._mean),
-            _Column(spelled("Δ"), self._delta),
-        ]
-        verdict = _Column("verdict", self._verdict, right=False)
-        wanted = [
-            ("interval", _Column(f"{sure} interval", self._interval)), ("p", _Column("p Holm", self._chance)),
-            ("seeds", _Column("seeds", self._seeds)), *((f"also {name}", self._also(name)) for name in self.data.also),
-        ]  # fmt: skip
-        compared = any(row.delta is not None for row in self.rows)
-        left = room - sum(len(GAP) + column.width(self.rows) for column in (*always, verdict))
-        chosen: dict[str, _Column] = {}
-        for name, column in wanted:
-            empty = all(not column.cell(row).plain for row in self.rows)
-            needs = len(GAP) + column.width(self.rows)
-            if not empty and left - needs >= (ROOMY + len(GAP) if compared else 0):
-                chosen[name] = column
-                left -= needs
-        cells = max(min(left - len(GAP), MOST_BAR), min(LEAST_BAR, left - len(GAP)), 0) if compared else 0
-        also = [column for name, column in chosen.items() if name.startswith("also ")]
-        kept = [chosen[name] for name in ("interval",) if name in chosen]
-        after = [chosen[name] for name in ("p",) if name in chosen]
-        seeds = [chosen[name] for name in ("seeds",) if name in chosen]
-        bar: list[_Column | None] = [None] if cells >= 8 else []
-        return [*always, *kept, *bar, *after, verdict, *seeds, *also], cells if bar else 0
-
-    def _header(
-        self, first: int, columns: Sequence[_Column | None], scale: Scale | None, margin: float | None
-    ) -> list[Text]:
+    def _header(self, first: int, columns: Sequence[_Column | None], scale: Scale | None) -> list[Text]:
         """The directions, the titles with the bar's ticks, and the ruler."""
         glyphs = self.glyphs
         titles, rule, before = " " * first, glyphs.rule * first, 0
@@ -316,26 +266,25 @@ class _Drawing:
             if column is None and scale is not None:
                 before = cell_len(titles)
                 titles += labels(scale, glyphs)
-                rule += ruler(scale, margin, glyphs)
+                rule += ruler(scale, self.data.minimum_effect, glyphs)
             elif column is not None:
-                wide = column.width(self.rows)
-                titles += column.title.rjust(wide) if column.right else column.title.ljust(wide)
-                rule += glyphs.rule * wide
+                titles += column.padded(Text(column.title)).plain
+                rule += glyphs.rule * column.width
         made = [Text(titles.rstrip()), Text(rule, style="dim")]
         if scale is None:
             return made
         sides = directions(scale, self.data.better == "higher", glyphs)
         return [Text(" " * before + sides, style="dim"), *made]
 
-    def _line(self, row: Row, first: int, columns: Sequence[_Column | None], scale: Scale | None, width: int) -> Text:
-        text = self._name(row, 3 * width // 10)
+    def _line(
+        self, i: int, names: Sequence[Text], first: int, columns: Sequence[_Column | None], scale: Scale | None
+    ) -> Text:
+        row, text = self.rows[i], names[i].copy()
         text.append(" " * (first - text.cell_len))
         for column in columns:
             text.append(GAP)
             if column is not None:
-                cell, wide = column.cell(row), column.width(self.rows)
-                space = " " * (wide - cell.cell_len)
-                text.append_text(Text(space).append_text(cell) if column.right else cell.append(space))
+                text.append_text(column.padded(column.cells[i]))
             elif scale is not None:
                 text.append_text(bar(row, scale, self.glyphs) if row.delta is not None else Text(" " * scale.cells))
         text.rstrip()
@@ -345,11 +294,3 @@ class _Drawing:
 def _styled(text: str, style: str) -> Text:
     """Text of a style that what is appended does not inherit."""
     return Text().append(text, style)
-
-
-def _decided(row: Row) -> bool:
-    return row.verdict in ("helps", "hurts") and not row.lopsided
-
-
-def _words(metric: str) -> str:
-    return one_line(metric).replace("_", " ")

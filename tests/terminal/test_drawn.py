@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.records import Row
+from ablate.tables.forest import groups, range_of
 from ablate.tables.table import TableData
-from ablate.terminal.bars import ASCII, scale_of
-from ablate.terminal.drawn import groups, lines
+from ablate.terminal.bars import ASCII
+from ablate.terminal.drawn import lines
 from ablate.text import Note
 
 
@@ -75,9 +76,9 @@ def test_steps_that_are_compared_with_the_step_above_stand_in_one_group():
 
 
 def test_a_wild_row_does_not_squeeze_the_others_and_no_difference_is_off_the_bar():
-    scale = scale_of([r for r in COURSE.rows if r.compared_with], 0.5, 30)
-    assert scale.high - scale.low < 12
-    assert all(0 <= scale.half(r.delta) < 60 for r in COURSE.rows if r.delta is not None and not r.collapsed)
+    shown = range_of(COURSE.rows, 0.5)
+    assert shown.high - shown.low < 12
+    assert all(0 < shown.share(r.delta) < 1 for r in COURSE.rows if r.delta is not None and not r.collapsed)
 
 
 def test_what_limits_a_claim_is_said_and_how_it_was_computed_may_go():
