@@ -21,8 +21,8 @@ ROOMS = {
     "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget execute verify why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid forest cautions notes factorials views",
-    "figures": "figure screen paper source",
-    "reports": "document author claims methods variants appendix report",
+    "figures": "figure screen paper inline source",
+    "reports": "document rows author claims methods variants appendix report",
     "testing": "figures training planning suite skeletons",
     "terminal": "options bars drawn printed manual live cli",
 }

@@ -60,11 +60,13 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list. numbered: 1., 2. and so on. minor: notes below a table, in smaller print where a format has it."""
+    """A list. numbered: 1., 2. and so on. minor: notes below a table, in smaller print where a format has it. folded:
+    what a page that can fold says in its place, for what the table beside it shows, too."""
 
     items: tuple[Line, ...]
     numbered: bool = False
     minor: bool = False
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,10 +144,12 @@ class Document:
 
 
 class ReportFormat(Plugin):
-    """One format of reports. ending: of its file. effects: the most rows that it has room for in the figure of them."""
+    """One format of reports. ending: of its file. effects: the most rows that it has room for in the figure of them.
+    roomy: whether it has room for every figure that the results allow."""
 
     ending: ClassVar[str]
     effects: ClassVar[int] = 60
+    roomy: ClassVar[bool] = False
 
     @abstractmethod
     def files(self, document: Document, name: str) -> Mapping[str, bytes]:

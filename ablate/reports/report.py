@@ -103,8 +103,9 @@ def methods_text(of: Material) -> str:
     )
 
 
-def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Document:
-    """The report. own: the author's own blocks. rows: the most that the figure of effects shows."""
+def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60, *, roomy: bool = False) -> Document:
+    """The report. own: the author's own blocks. rows: the most that the figure of effects shows. roomy: with every
+    figure that the results allow."""
     loaded = of.found
     sections = [
         _question(of),
@@ -112,6 +113,7 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60) -> Docum
         _table(of),
         _best(of),
         _effects(of, rows),
+        *(_further(of) if roomy else ()),
         _support(of),
         Section("notes", "Author's notes", own) if own else None,
         _methods(of),
@@ -237,6 +239,15 @@ def _effects(of: Material, rows: int) -> Section | None:
     return Section("effects", "Effects", tuple(blocks), tuple(blocks[:1])) if blocks else None
 
 
+def _further(of: Material) -> Iterator[Section]:
+    """Figures that only a page without an end has room for."""
+    titles = {"learning_curves": "Learning curves", "seeds": "Every run", "pareto": "Against cost"}
+    for name, title in titles.items():
+        picture = _picture(of, name)
+        if picture is not None:
+            yield Section(name, title, (picture,))
+
+
 FACTORIALS = frozenset({"factorial", "fractional", "import"})
 """Designs whose effects are a question of the study. Two tricks left out one by one make a factorial unasked."""
 
@@ -283,7 +294,8 @@ def _sentences(comparisons: Sequence[Claim]) -> Bullets:
         tuple(
             line(claim.text) if claim.lopsided else line(strong(f"{claim.head}:"), f" {claim.rest}")
             for claim in comparisons
-        )
+        ),
+        folded=f"{len(comparisons)} comparison{'s' * (len(comparisons) != 1)} in words",
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ablate.analysis import factorial, reruns, tuned
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, summarise
 from ablate.analysis.results import Results
+from ablate.analysis.verdicts import Measured
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
@@ -283,7 +284,21 @@ def table_data(results: Results) -> TableData:
     rows = results.tuned_rows
     entries, stale = tuned.split(results.record)
     sentences = tuned.notes(entries if rows else [], stale, rows, metric.name)
-    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *sentences))
+    of_seeds = {**data.differences, **(_differences(results.confirmed) if results.confirmed is not None else {})}
+    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *sentences), differences=of_seeds)
+
+
+def _differences(measured: Measured) -> dict[tuple[str, str], tuple[float, ...]]:
+    """Of each comparison the differences at shared seeds; none where only means are known."""
+    if measured.given is not None:
+        return {}
+    values = dict(zip(measured.variants, measured.values[measured.metric.name], strict=True))
+    made = {}
+    for asked in measured.asked:
+        if asked.compared_with is not None and asked.compared_with in values:
+            difference = values[asked.variant] - values[asked.compared_with]
+            made[asked.variant, asked.compared_with] = tuple(difference[np.isfinite(difference)].tolist())
+    return made
 
 
 def ablation(results: Results) -> TableData:
@@ -304,6 +319,7 @@ def ablation(results: Results) -> TableData:
             Switch(trick.name, trick.label, trick.category, trick.levels) for trick in results.record.tricks
         ),
         minimum_effect=measured.metric.minimum_effect,
+        differences=_differences(measured),
     )
 
 

@@ -1,0 +1,253 @@
+"""A scene inside a page: SVG that is as wide as its place, takes the page's colours, and needs no script.
+
+Lines live in a drawing that is stretched (`preserveAspectRatio="none"`, strokes that do not scale), markers and labels
+in one that is not, placed by percentages. So text and strokes keep their size on a phone and on paper, and light, dark
+and print are variables of the page's style (reports/page.css). What to show is decided elsewhere (`figures/`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from ablate.figures.figure import Axis, Colour, Label, Mark, Panel, Rule, Scene, Series, Stretch
+from ablate.tables.forest import round_values
+from ablate.text import MINUS, shortened
+
+Text = Callable[[str], str]
+"""Escapes a text for an element or a quoted attribute."""
+
+MOST_POINTS = 60
+"""Of a line: a screen shows no more of a curve, and 1,000 epochs of 40 rows would be a megabyte."""
+
+PIXELS = 96
+"""Of an inch of a scene."""
+
+MOST_NAME = 24
+"""Characters of a name at an axis."""
+
+_DASHES = {"dashed": "5 3", "dotted": "1.5 3", "dashdot": "6 3 1.5 3"}
+_SHAPES = {
+    "square": "M-1-1H1V1H-1Z", "hollow_square": "M-1-1H1V1H-1Z", "diamond": "M0-1.3 1.3 0 0 1.3-1.3 0Z",
+    "up": "M0-1.2 1.1 .9H-1.1Z", "down": "M0 1.2 1.1-.9H-1.1Z", "left": "M-1.2 0 .9-1.1V1.1Z",
+    "right": "M1.2 0-.9-1.1V1.1Z", "cross": "M-1-1 1 1M-1 1 1-1", "plus": "M-1.2 0H1.2M0-1.2V1.2", "bar": "M0-1.8V1.8",
+}  # fmt: skip
+_STROKED = frozenset({"cross", "plus", "bar", "hollow", "hollow_square"})
+
+
+def figure(scene: Scene, text: Text) -> str:
+    """The panels side by side as far as there is room, and the legend below."""
+    panels = "\n".join(_panel(panel, text) for row in scene.rows(scene.across) for panel in row)
+    keys = "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend if not isinstance(mark, Label))
+    legend = f'\n<ul class="legend">{keys}</ul>' if keys else ""
+    many = f" across{min(scene.across, 3)}"
+    return f'<div class="panels{many}" role="img" aria-label="{text(scene.alt)}">\n{panels}{legend}\n</div>'
+
+
+# ----------------------------------------------------------------------------------------------------------------- axes
+
+
+@dataclass(frozen=True)
+class _Scale:
+    low: float
+    high: float
+    log: bool
+    reverse: bool
+
+    def share(self, value: float) -> float:
+        """From 0 at the start of the axis to 1 at its end."""
+        low, high, at = (math.log10(v) if self.log else v for v in (self.low, self.high, value))
+        share = (at - low) / (high - low)
+        return 1 - share if self.reverse else share
+
+    def percent(self, value: float) -> str:
+        return f"{100 * self.share(value):.4g}%"
+
+
+def _scale(axis: Axis, values: Iterable[float | None], *, upright: bool) -> _Scale:
+    known = [v for v in values if v is not None and math.isfinite(v) and (v > 0 or not axis.log)]
+    low, high = min(known, default=0.0), max(known, default=1.0)
+    if axis.log:
+        pad = (high / low) ** 0.04 if high > low else 2.0
+        low, high = low / pad, high * pad
+    else:
+        pad = 0.04 * (high - low) or 0.5 * abs(high) or 1.0
+        low, high = low - pad, high + pad
+    low, high = (low if axis.low is None else axis.low), (high if axis.high is None else axis.high)
+    return _Scale(low, high if high > low else low + 1.0, axis.log, axis.reverse != upright)
+
+
+def _ticks(axis: Axis, scale: _Scale, most: float) -> list[tuple[float, str]]:
+    if axis.ticks:
+        names = shortened([name for _, name in axis.ticks], MOST_NAME)
+        return [(at, name) for (at, _), name in zip(axis.ticks, names, strict=True)]
+    if scale.log:
+        powers = range(math.floor(math.log10(scale.low)), math.ceil(math.log10(scale.high)) + 1)
+        each = (1, 2, 5) if scale.high < 50 * scale.low else (1,)
+        values = [by * 10.0**power for power in powers for by in each]
+    else:
+        values = round_values(scale.low, scale.high, most)
+    inside = [value for value in values if scale.low <= value <= scale.high]
+    return [(v, _number(v)) for v in inside if not axis.whole or v == round(v)]
+
+
+def _number(value: float) -> str:
+    text = f"{value:,.10g}" if abs(value) >= 10_000 else f"{value:.6g}"
+    return text.replace(",", "\u2009").replace("-", MINUS)
+
+
+# --------------------------------------------------------------------------------------------------------------- panels
+
+
+def _panel(panel: Panel, text: Text) -> str:
+    series = [mark for mark in panel.marks if isinstance(mark, Series)]
+    spread = {along: [v for s in series if s.along == along for v in (*s.low, *s.high)] for along in ("x", "y")}
+    x = _scale(panel.x, [*(v for s in series for v in s.x), *spread["x"], *_fixed(panel, "x")], upright=False)
+    y = _scale(panel.y, [*(v for s in series for v in s.y), *spread["y"], *_fixed(panel, "y")], upright=True)
+    upright, level = _ticks(panel.y, y, panel.height * 2), _ticks(panel.x, x, 6)
+    wide = min(max((len(name) for _, name in upright), default=1), MOST_NAME)
+    lines: list[str] = []
+    marks: list[str] = []
+    for mark in panel.marks:
+        lines += _lines(mark, x, y)
+        marks += _marks(mark, x, y, text)
+    grid = [f'<path class="gr" d="M0 {_at(y, v)}H1000"/>' for v, _ in upright] if panel.y.grid else []
+    grid += [f'<path class="gr" d="M{_at(x, v)} 0V1000"/>' for v, _ in level] if panel.x.grid else []
+    names = "".join(f'<span style="top:{y.percent(v)}">{text(name)}</span>' for v, name in upright)
+    below = "".join(f'<span style="left:{x.percent(v)}">{text(name)}</span>' for v, name in level)
+    title = f'<div class="pt">{text(panel.title)}</div>' if panel.title else ""
+    left = f'<div class="yl">{text(panel.y.label)}</div>' if panel.y.label else ""
+    right = f'<div class="xl">{text(panel.x.label)}</div>' if panel.x.label else ""
+    return (
+        f'<div class="panel" style="--yw:{wide}ch">{title}{left}'
+        f'<div class="plot" style="height:{panel.height * PIXELS:.0f}px"><div class="ys">{names}</div>'
+        f'<div class="area"><svg class="lines" viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
+        f'{"".join([*grid, *lines])}</svg><svg class="marks" aria-hidden="true">{"".join(marks)}</svg></div></div>'
+        f'<div class="xs">{below}</div>{right}</div>'
+    )
+
+
+def _fixed(panel: Panel, axis: str) -> Iterator[float]:
+    """Where the panel's rules, stretches and labels stand."""
+    for mark in panel.marks:
+        if isinstance(mark, Rule) and mark.axis == axis:
+            yield mark.at
+        elif isinstance(mark, Stretch) and mark.axis == axis:
+            yield from (value for value in (mark.low, mark.high) if math.isfinite(value))
+        elif isinstance(mark, Label):
+            yield mark.x if axis == "x" else mark.y
+
+
+def _at(scale: _Scale, value: float) -> str:
+    return f"{1000 * scale.share(value):.0f}"
+
+
+def _lines(mark: Mark, x: _Scale, y: _Scale) -> list[str]:
+    """What is stretched with the panel: areas, lines, intervals."""
+    if isinstance(mark, Stretch):
+        scale = x if mark.axis == "x" else y
+        ends = sorted(1000 * min(max(scale.share(v), 0.0), 1.0) for v in (mark.low, mark.high))
+        side = f"M{ends[0]:.0f} 0H{ends[1]:.0f}V1000H{ends[0]:.0f}Z"
+        flat = f"M0 {ends[0]:.0f}V{ends[1]:.0f}H1000V{ends[0]:.0f}Z"
+        return [f'<path class="st" d="{side if mark.axis == "x" else flat}"/>']
+    if isinstance(mark, Rule):
+        where = f"M{_at(x, mark.at)} 0V1000" if mark.axis == "x" else f"M0 {_at(y, mark.at)}H1000"
+        return [f'<path class="ru"{_dashed(mark.dash)} d="{where}"/>']
+    return _of_series(mark, x, y) if isinstance(mark, Series) else []
+
+
+def _of_series(mark: Series, x: _Scale, y: _Scale) -> list[str]:
+    made = []
+    kind = f"c-{mark.colour}{' faint' * mark.faint}"
+    if mark.low and mark.band:
+        for at, low, high in mark.stretches():
+            kept = _thinned(range(len(at)))
+            there = " ".join(f"{_at(x, at[i])} {_at(y, high[i])}" for i in kept)
+            back = " ".join(f"{_at(x, at[i])} {_at(y, low[i])}" for i in reversed(kept))
+            made.append(f'<path class="bd {kind}" d="M{there} {back}Z"/>')
+    elif mark.low:
+        ends = zip(mark.x, mark.y, mark.low, mark.high, strict=True)
+        across = mark.along == "x"
+        parts = [
+            f"M{_at(x, low)} {_at(y, b)}H{_at(x, high)}" if across else f"M{_at(x, a)} {_at(y, low)}V{_at(y, high)}"
+            for a, b, low, high in ends
+            if b is not None and low is not None and high is not None
+        ]
+        made += [f'<path class="iv {kind}" d="{"".join(parts)}"/>'] if parts else []
+    if mark.dash:
+        drawn = "".join(_run(run, x, y) for run in _unbroken(mark))
+        style = f' style="stroke-width:{1.3 * mark.width:.3g}"'
+        made.append(f'<path class="ln {kind}"{_dashed(mark.dash)}{style} d="{drawn}"/>')
+    return made
+
+
+def _unbroken(mark: Series) -> Iterator[list[tuple[float, float]]]:
+    run: list[tuple[float, float]] = []
+    for a, b in zip(mark.x, mark.y, strict=True):
+        if b is not None:
+            run.append((a, b))
+        elif run:
+            yield run
+            run = []
+    if run:
+        yield run
+
+
+def _run(points: Sequence[tuple[float, float]], x: _Scale, y: _Scale) -> str:
+    return "M" + " ".join(f"{_at(x, points[i][0])} {_at(y, points[i][1])}" for i in _thinned(range(len(points))))
+
+
+def _thinned(places: range) -> list[int]:
+    """At most MOST_POINTS of them, evenly, the first and the last among them."""
+    if len(places) <= MOST_POINTS:
+        return list(places)
+    step = (len(places) - 1) / (MOST_POINTS - 1)
+    return [round(i * step) for i in range(MOST_POINTS)]
+
+
+def _dashed(dash: str) -> str:
+    return f' stroke-dasharray="{_DASHES[dash]}"' if dash in _DASHES else ""
+
+
+# ---------------------------------------------------------------------------------------------------- markers and words
+
+
+def _marks(mark: Mark, x: _Scale, y: _Scale, text: Text) -> Iterator[str]:
+    """What keeps its shape: markers, each with its line of text, and words."""
+    if isinstance(mark, Label):
+        across, up = {"left": (-7, 4), "right": (7, 4), "above": (0, -7), "below": (0, 16)}[mark.side]
+        anchor = {"left": "end", "right": "start"}.get(mark.side, "middle")
+        place = f'x="{x.percent(mark.x)}" y="{y.percent(mark.y)}" dx="{across}" dy="{up}"'
+        yield f'<text {place} text-anchor="{anchor}">{text(mark.text)}</text>'
+    elif isinstance(mark, Series) and mark.marker:
+        for i in range(mark.first, len(mark.x), max(mark.every, 1)):
+            at = mark.y[i]
+            if at is not None:
+                told = f"<title>{text(mark.hover[i])}</title>" if mark.hover else ""
+                where = f'x="{x.percent(mark.x[i])}" y="{y.percent(at)}"'
+                yield f"<svg {where}>{_shape(mark, told)}</svg>"
+
+
+def _shape(mark: Series, inside: str = "") -> str:
+    size = 0.62 * mark.size
+    kind = f'class="{"mh" if mark.marker in _STROKED else "mk"} c-{mark.colour}{" faint" * mark.faint}"'
+    if mark.marker in ("circle", "hollow"):
+        return f'<circle {kind} r="{size:.3g}">{inside}</circle>'
+    return f'<path {kind} transform="scale({size:.3g})" d="{_SHAPES[mark.marker]}">{inside}</path>'
+
+
+def _key(mark: Mark) -> str:
+    """The sign in front of a name in the legend."""
+    if isinstance(mark, Series):
+        line = f'<path class="ln c-{mark.colour}"{_dashed(mark.dash)} d="M-11 0H11"/>' if mark.dash else ""
+        inside = line + (_shape(mark) if mark.marker else "")
+    elif isinstance(mark, Stretch):
+        inside = '<rect class="st" x="-11" y="-5" width="22" height="10"/>'
+    else:
+        inside = f'<path class="ru"{_dashed(mark.dash) if isinstance(mark, Rule) else ""} d="M-11 0H11"/>'
+    return f'<svg class="key" viewBox="-12 -6 24 12" aria-hidden="true">{inside}</svg>'
+
+
+COLOURS: tuple[Colour, ...] = ("ink", "grey", "blue", "orange", "green", "vermillion", "purple", "sky")
+"""A page's style has a class of each: `c-blue`."""

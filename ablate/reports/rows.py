@@ -1,0 +1,214 @@
+"""The ablation table of a report's page: each row with its interval as a bar, under its base.
+
+A table is a table: caption, scopes, a body per base; a bar is an image whose label says the row in words. Bars are SVG
+in percentages of their cell, so that they are as wide as the screen is. Markup only; the style is page.css.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ablate.records import Row
+from ablate.tables import forest
+from ablate.tables.forest import Group, Range, decided
+from ablate.tables.grid import chance, no_chance
+from ablate.tables.table import TableData
+from ablate.text import Note, decimals, number, one_line, percent, spoken, typeset
+
+Text = Callable[[str], str]
+
+_MARKS = {
+    "helps": '<circle r="5"/>', "hurts": '<rect x="-4.5" y="-4.5" width="9" height="9"/>',
+    "equivalent": '<path d="M0-6 6 0 0 6-6 0Z"/>', "inert": '<path class="hollow" d="M0-6 6 0 0 6-6 0Z"/>',
+}  # fmt: skip
+UNBROKEN = 12
+"""Rows of a base that stay on one page of print."""
+
+_OPEN = '<circle class="hollow" r="4.3"/>'
+"""By verdict a shape of its own: colour says it too, but nothing alone."""
+
+
+def table(data: TableData, caption: str, text: Text) -> str:
+    """The table element, notes aside."""
+    return _Page(data, text).table(caption)
+
+
+def limits(notes: Sequence[str], text: Text) -> str:
+    """What limits a claim, a line each with its mark; how the table was made is a click away."""
+    said = [note.line if isinstance(note, Note) else f"! {note}" for note in notes]
+    lines = [line for of in said for line in of.split("\n") if line.strip()]
+    marked = [f'<span class="lm">{text(line[:1])}</span><span>{text(_sentence(line))}</span>' for line in lines]
+    items = "".join(f"<li>{item}</li>" for item in marked)
+    listed = f'<ul class="limits">{items}</ul>\n' if items else ""
+    every = "".join(f"<li>{text(note)}</li>" for note in notes)
+    many = f"{len(notes)} note{'s' * (len(notes) != 1)}"
+    how = f'<details class="how"><summary>How the table was made: {many}</summary><ul>{every}</ul></details>'
+    return listed + (how if notes else "")
+
+
+def _sentence(line: str) -> str:
+    words = line[1:].strip()
+    return words[:1].upper() + words[1:] + "." * (not words.endswith("."))
+
+
+class _Page:
+    def __init__(self, data: TableData, text: Text) -> None:
+        self.data, self.text, self.rows = data, text, data.rows
+        self.digits = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
+        self.n = forest.shared_n(data.rows)
+        self.also = {
+            name: decimals((r.also[name].std for r in data.rows), (r.also[name].mean for r in data.rows))
+            for name in data.also
+        }
+        self.range = forest.range_of(data.rows, data.minimum_effect)
+        self.compared = any(row.delta is not None for row in data.rows)
+
+    def table(self, caption: str) -> str:
+        margin = self.data.minimum_effect or 0.0
+        ends = {"z": 0.0, "b0": -margin, "b1": margin}
+        style = ";".join(f"--{name}:{_percent(self.range, value)}" for name, value in ends.items())
+        bodies = "\n".join(self._body(group, i) for i, group in enumerate(forest.groups(self.rows)))
+        grey = f" Grey: within ±{number(margin)}, the smallest effect that matters." if margin else ""
+        told = f"{caption}. Each row against the bold one above it; small ticks: each seed.{grey}"
+        return (
+            f'<table class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
+            f"<thead><tr>{self._head()}</tr></thead>\n{bodies}\n</table>"
+        )
+
+    def _head(self) -> str:
+        unit = self.data.units.get(self.data.metric)
+        metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
+        sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
+        n = f", n = {self.n}" if self.n is not None else ""
+        more = "+k: seeds to see it" if any(forest.more_seeds(row) for row in self.rows) else ""
+        mean = self._title("mean", f"{metric} {_arrow(self.data.better)}", f"mean ± sd{n}")
+        cells = [self._title("n", "variant", ""), mean]
+        if self.compared:
+            cells += [
+                self._title("delta", "Δ", f"{sure} interval"), f'<th scope="col" class="bars">{self._axis()}</th>',
+                self._title("p", "p", "Holm"), self._title("v", "verdict", more),
+            ]  # fmt: skip
+        for name, better in self.data.also.items():
+            unit = self.data.units.get(name)
+            title = one_line(name).replace("_", " ") + (f" ({unit})" if unit else "")
+            cells.append(self._title("also", f"{title} {_arrow(better)}", ""))
+        return "".join(cells)
+
+    def _title(self, kind: str, title: str, below: str) -> str:
+        small = f"<small>{self.text(below)}</small>" if below else ""
+        return f'<th scope="col" class="{kind}"><button type="button">{self.text(title)}<i></i></button>{small}</th>'
+
+    def _axis(self) -> str:
+        """The directions and the numbers over the bars."""
+        left, right = ("◂ worse", "better ▸") if self.data.better == "higher" else ("◂ better", "worse ▸")
+        zero = self.range.share(0.0)
+        parts = [f'<text x="{100 * zero:.4g}%" dx="-7" y="11" text-anchor="end">{left}</text>'] * (zero > 0.25)
+        parts += [f'<text x="{100 * zero:.4g}%" dx="7" y="11">{right}</text>'] * (zero < 0.75)
+        for tick in self.range.ticks(6):
+            parts.append(f'<text x="{_percent(self.range, tick)}" y="29" text-anchor="middle">{number(tick)}</text>')
+        return f'<svg class="axis" aria-hidden="true">{"".join(parts)}</svg>'
+
+    # ------------------------------------------------------------------------------------------------------------ rows
+
+    def _body(self, group: Group, at: int) -> str:
+        lines = []
+        if group.base is None:
+            span = 2 + 4 * self.compared + len(self.also)
+            title = f'<th scope="rowgroup" colspan="{span}" class="n">{self.text(group.title)}</th>'
+            lines.append(f'<tr class="gh">{title}</tr>')
+        lines += [self._row(row, f"{at}-{i}") for i, row in enumerate(group.every)]
+        body = '<tbody class="short">' if len(lines) <= UNBROKEN else "<tbody>"
+        return f"{body}\n" + "\n".join(lines) + "\n</tbody>"
+
+    def _row(self, row: Row, at: str) -> str:
+        base = row.compared_with is None
+        kind = "base" if base else "dec" if decided(row) else ""
+        deep = " deep" if forest.indented(row) else ""
+        name = f'{self.text(forest.name(row))}<span class="flag">{self.text(forest.marks(row, self.n))}</span>'
+        spread = f' <span class="sd">± {self._number(row.std)}</span>' if row.std is not None else ""
+        value = "" if row.mean is None else f"{row.mean:.6g}"
+        cells = [
+            f'<th scope="row" class="n{deep}">{name}</th>',
+            f'<td class="mean" data-v="{value}">{self._number(row.mean)}{spread}</td>',
+        ]
+        if self.compared:
+            cells += self._compared(row)
+        for metric, places in self.also.items():
+            of = row.also[metric]
+            there = "–" if of.mean is None else typeset(of.mean, places)
+            sd = f' <span class="sd">± {typeset(of.std, places)}</span>' if of.std else ""
+            cells.append(f'<td class="also" data-v="{"" if of.mean is None else f"{of.mean:.6g}"}">{there}{sd}</td>')
+        return f'<tr class="{kind}" data-row="{at}">{"".join(cells)}</tr>'
+
+    def _compared(self, row: Row) -> list[str]:
+        if row.compared_with is None:
+            return ['<td class="delta"></td>', '<td class="bars"></td>', '<td class="p"></td>', '<td class="v"></td>']
+        low, high, n = row.delta_ci_low, row.delta_ci_high, ""
+        if low is None and row.pairs == 2:
+            low, high, n = row.delta_low, row.delta_high, " (n = 2)"
+        interval = ""
+        if low is not None and high is not None:
+            interval = f'<span class="ci">{self._number(low, True)} to {self._number(high, True)}{n}</span>'
+        delta = f'<span class="d">{self._number(row.delta, True)}</span>{interval}'
+        p = no_chance(row) if row.p_adjusted is None else _chance(row.p_adjusted)
+        more = f'<span class="more">{forest.more_seeds(row)}</span>'
+        word = f'<svg class="g {row.verdict}" viewBox="-7 -7 14 14" aria-hidden="true">{_mark(row)}</svg>'
+        verdict = f'{word}<span class="w">{self.text(row.judged)}</span>{more}' if row.verdict else ""
+        return [
+            f'<td class="delta" data-v="{"" if row.delta is None else f"{row.delta:.6g}"}">{delta}</td>',
+            f'<td class="bars">{self._bar(row)}</td>',
+            f'<td class="p" data-v="{"" if row.p_adjusted is None else f"{row.p_adjusted:.6g}"}">{p}</td>',
+            f'<td class="v">{verdict}</td>',
+        ]
+
+    def _number(self, value: float | None, sign: bool = False) -> str:
+        return "–" if value is None else typeset(value, self.digits, sign=sign)
+
+    def _bar(self, row: Row) -> str:
+        if row.delta is None:
+            return ""
+        parts = []
+        if row.delta_ci_low is not None and row.delta_ci_high is not None:
+            parts += _interval(self.range, row.delta_ci_low, row.delta_ci_high)
+        for difference in self.data.differences.get((row.variant, row.compared_with or ""), ()):
+            if 0 <= self.range.share(difference) <= 1:
+                x = _percent(self.range, difference)
+                parts.append(f'<line class="t" x1="{x}" x2="{x}" y1="78%" y2="97%"/>')
+        if 0 <= self.range.share(row.delta) <= 1:
+            parts.append(f'<svg class="m" x="{_percent(self.range, row.delta)}" y="50%">{_mark(row)}</svg>')
+        label = self.text(self._in_words(row))
+        return f'<svg class="bar {row.verdict or "open"}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
+
+    def _in_words(self, row: Row) -> str:
+        text = f"{spoken(row.variant, row.label, row.compared_with)}: {self._number(row.delta, True)}"
+        if row.delta_ci_low is not None and row.delta_ci_high is not None:
+            text += f" ({self._number(row.delta_ci_low, True)} to {self._number(row.delta_ci_high, True)})"
+        return f"{text} against {row.compared_with}, n = {row.n}, {row.judged or 'not judged yet'}"
+
+
+def _interval(range_: Range, low: float, high: float) -> list[str]:
+    """A line with caps; an end that is outside becomes an open arrow."""
+    ends = [min(max(range_.share(value), 0.0), 1.0) for value in (low, high)]
+    first, last = (f"{100 * end:.4g}%" for end in ends)
+    parts = [f'<line class="i" x1="{first}" x2="{last}" y1="50%" y2="50%"/>']
+    for value, at, arrow in ((low, first, "M5-4 0 0 5 4"), (high, last, "M-5-4 0 0-5 4")):
+        inside = 0 <= range_.share(value) <= 1
+        parts.append(f'<svg x="{at}" y="50%"><path class="cap" d="{"M0-3.5V3.5" if inside else arrow}"/></svg>')
+    return parts
+
+
+def _mark(row: Row) -> str:
+    return _MARKS.get(row.verdict or "", _OPEN)
+
+
+def _percent(range_: Range, value: float) -> str:
+    return f"{100 * range_.share(value):.4g}%"
+
+
+def _chance(p: float) -> str:
+    """Three decimals below 0.1, else two."""
+    return f"{p:.2f}" if p >= 0.1 else chance(p).replace("<", "&lt;")
+
+
+def _arrow(better: str) -> str:
+    return "↑" if better == "higher" else "↓"
