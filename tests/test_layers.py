@@ -13,7 +13,7 @@ DOORS = ("plugins", "surgery")
 nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "examples task model dataset unpickle datafile sources script style provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
+    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults style provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
     "pool": "messages executor feed host ending scheduler seeding worker warm dispatcher",

@@ -28,8 +28,9 @@ Kind = Literal["flag", "no", "value", "equals", "hydra", "globals", "count", "re
     position  an argument without a name; its place among those is Option.place
 """
 
-Type = Literal["int", "float", "bool", "text", ""]
-"""What a value is turned into; empty where that could not be read, and then nothing is checked."""
+Type = Literal["int", "float", "bool", "text", "truthy", ""]
+"""What a value is turned into; empty where that could not be read, and then nothing is checked. truthy: Python's `bool`
+of a text, true of all but the empty one."""
 
 SEEDS = ("seed", "random_seed", "manual_seed", "rng_seed", "global_seed", "seed_everything", "torch_seed")
 OUTPUTS = (
@@ -46,10 +47,11 @@ class Option:
 
     name: as it is typed, without its leading dashes (`model-ema`, `optim.lr`), which is how a study calls it; typed:
     with them. aliases: other ways to type it, with dashes. negation: what switches it off, where something does.
-    default: what a run without the option gets, lists for tuples; where `computed` is not empty it is that expression's
-    value, which only a run can know, and `default` is null. choices: empty where any value is taken. nargs: how many
-    values it takes (None: one; a number, `?`, `*`, `+`). const: what its name alone stands for, where that is a value.
-    command: the subcommand that takes it; empty for the script's own. place: of a `position`, from 0. line: in `file`.
+    default: what a run without the option gets, lists for tuples; of a flag, whether that is as if it were given. Where
+    `computed` is not empty it is that expression's value, which only a run can know, and `default` is null. choices:
+    empty where any value is taken. nargs: how many values it takes (None: one; a number, `?`, `*`, `+`). const: what
+    its name alone stands for, where that is a value. command: the subcommand that takes it; empty for the script's own.
+    place: of a `position`, from 0. line: in `file`.
     """
 
     name: str
@@ -93,8 +95,13 @@ class Option:
         """What is wrong with a value; empty where nothing is, or where that cannot be known. null leaves it out."""
         if value is None or (self.kind == "count" and isinstance(value, int)):
             return ""
-        if self.switch:
-            return "" if isinstance(value, bool) else f"is {_shown(value)}; {key} is a switch: true or false."
+        if self.switch and not isinstance(value, bool):
+            return f"is {_shown(value)}; {key} is a switch: true or false."
+        if self.kind == "flag":
+            stays = value is False and self.default is True
+            return f"is false, but {key} is on by default and nothing of the script's turns it off." if stays else ""
+        if self.type == "truthy" and value is False:
+            return f"is false, but the script takes any text for true there (type=bool); null leaves {key} out."
         several = self.kind == "repeat" or self.nargs in ("*", "+") or (isinstance(self.nargs, int) and self.nargs > 1)
         if isinstance(value, list) and not several and self.kind in ("value", "no", "flag", "position"):
             return f"is {_shown(value)}; {key} takes one value, not a list." if self.type else ""
@@ -107,7 +114,9 @@ class Option:
             near = did_you_mean(_text(value), map(_text, self.choices))
             return f"is {_shown(value)}; it must be {one_of(map(_text, self.choices))}.{near}"
         if isinstance(value, bool):
-            return "" if self.type in ("bool", "") else f"is {_shown(value)}; {key} takes {_KINDS[self.type]}."
+            return (
+                "" if self.type in ("bool", "truthy", "") else f"is {_shown(value)}; {key} takes {_KINDS[self.type]}."
+            )
         number = value if isinstance(value, int | float) else _number(value)
         if self.type == "int" and not (isinstance(number, int) or (number is None and "${" in _text(value))):
             return f"is {_shown(value)}; {key} takes a whole number."

@@ -46,7 +46,7 @@ def closure(start: Path, folders: Sequence[Path]) -> set[Path]:
             tree = ast.parse(path.read_bytes())
         except SyntaxError:
             continue  # executing it will say so, with its place
-        root, package = _package(path, folders)
+        root, package = package_of(path, folders)
         places = (*folders, root) if package else tuple(folders)
         for name in _imported(tree, package):
             waiting += find(name, places)
@@ -73,7 +73,7 @@ def located(name: str, folders: Sequence[Path]) -> tuple[Path, ...]:
         if any(files):
             return tuple(file for file in files if file is not None)
     top, places = _found(parts[0])
-    if any(_foreign(path) for path in (*places, top) if path is not None):
+    if any(is_foreign(path) for path in (*places, top) if path is not None):
         return ()
     below = [module_file(".".join(parts[1:depth]), place) for place in places for depth in depths[1:]]
     return tuple(file for file in (top, *below) if file is not None)
@@ -119,7 +119,7 @@ def note_executed() -> dict[str, str]:
         if not file.endswith(".py") or file.startswith(others):
             return
         real = os.path.realpath(file)
-        if not _foreign(Path(real)):
+        if not is_foreign(Path(real)):
             with suppress(OSError):  # a name that code was compiled under, and no file
                 hashes[file] = hashes[real] = sha256_file(Path(real))
 
@@ -127,7 +127,8 @@ def note_executed() -> dict[str, str]:
     return hashes
 
 
-def _foreign(path: Path) -> bool:
+def is_foreign(path: Path) -> bool:
+    """Whether a file is Python's own, installed, or ablate's."""
     if not _INSTALLED.isdisjoint(path.parts):
         return True
     return any(path.is_relative_to(folder) for folder in _others())
@@ -145,7 +146,7 @@ def _others() -> tuple[Path, ...]:
     return (*(Path(name).resolve() for name in named), Path(__file__).resolve().parents[1])
 
 
-def _package(path: Path, folders: Sequence[Path]) -> tuple[Path, list[str]]:
+def package_of(path: Path, folders: Sequence[Path]) -> tuple[Path, list[str]]:
     """The folder that a module's imports start from, and the package that it is in."""
     package: list[str] = []
     folder = path.parent

@@ -1,19 +1,22 @@
 """The contract of a style: one way in which scripts declare options, read from their source.
 
-`read` is what everybody calls: it parses the script and what it imports of the user's, and executes none of it.
+`read` is what everybody calls. It follows the script and what it imports of the user's (`interpreter.py`), and executes
+none of it: what a library would be told, it is told by way of the styles' stand-ins.
 """
 
 from __future__ import annotations
 
 import ast
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, cast
 
 from ablate.errors import AblateError
 from ablate.registry import Plugin, Registry
+from ablate.training.interpreter import Program
+from ablate.training.modules import StandIn
 from ablate.training.script import Option, Script
 
 
@@ -26,48 +29,60 @@ class Found:
     files: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Source:
-    """A script as text and tree. folders: where its modules are looked for after its own folder."""
+class Reader:
+    """A style at work on one script."""
 
-    path: Path
-    text: str
-    tree: ast.Module
-    folders: tuple[Path, ...] = ()
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    @property
+    def stand_ins(self) -> Mapping[str, StandIn]:
+        """What calls of the style's library come to, by dotted name."""
+        return {}
+
+    @abstractmethod
+    def found(self) -> Found | None:
+        """What there is after the script was followed; None where it declares no option in this way."""
 
 
 class Style(Plugin):
-    """One way to declare options. last: whether only a script of no other style is looked at."""
+    """One way to declare options.
 
+    words: the text of every function that declares options in this way has one of them. last: whether only a
+    script of no other style is looked at.
+    """
+
+    words: ClassVar[tuple[str, ...]] = ()
     last: ClassVar[bool] = False
 
     @abstractmethod
-    def read(self, source: Source) -> Found | None:
-        """The options of a script, None where it declares none in this way. Executes nothing."""
+    def reader(self, program: Program) -> Reader:
+        """Reads one script."""
 
 
 def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
-    """The options of the script at `path`. style: the one that is meant, where a study names it; else the first that
-    finds any. AblateError where the file cannot be read."""
+    """The options of the script at `path`. folders: where its modules are looked for after its own. style: the one that
+    is meant, where a study names it; else the first that finds any. AblateError where the file cannot be read."""
     try:
-        source = Source(path, *_parsed(path), tuple(folders))
-    except (OSError, UnicodeError) as error:
+        data = path.read_bytes()
+        text, tree = data.decode("utf-8", "replace"), ast.parse(data)
+    except OSError as error:
         raise AblateError(f"the script {str(path)!r} cannot be read: {error}.") from None
-    except SyntaxError as error:
-        return Script(str(path), unread=(f"{path}:{error.lineno}: {error.msg}",), files=(str(path),))
+    except (SyntaxError, ValueError) as error:
+        return Script(str(path), unread=(f"{path}: {error}",), files=(str(path),))
     registry = Registry()
-    styles = [
-        cast(Style, registry.make("styles", name, {})) for name in ([style] if style else registry.names("styles"))
-    ]
-    for known in sorted(styles, key=lambda s: s.last):
-        found = known.read(source)
+    names = [style] if style else list(registry.names("styles"))
+    styles = {name: cast(Style, registry.make("styles", name, {})) for name in names}
+    words = [word for known in styles.values() for word in known.words]
+    program = Program(path, text, tree, folders, words)
+    readers = {name: styles[name].reader(program) for name in sorted(styles, key=lambda name: styles[name].last)}
+    for reader in readers.values():
+        program.stand_ins.update(reader.stand_ins)
+    program.follow()
+    for name, reader in readers.items():
+        found = reader.found()
         if found is not None:
-            name = type(known).__module__.rpartition(".")[2]
-            files = tuple(dict.fromkeys([str(path), *found.files]))
-            return Script(str(path), name, tuple(found.options), tuple(dict.fromkeys(found.unread)), files)
-    return Script(str(path), files=(str(path),))
-
-
-def _parsed(path: Path) -> tuple[str, ast.Module]:
-    data = path.read_bytes()
-    return data.decode("utf-8", "replace"), ast.parse(data)
+            files = dict.fromkeys([*program.files, *found.files])
+            unread = dict.fromkeys([*program.unread, *found.unread] if not styles[name].last else found.unread)
+            return Script(str(path), name, tuple(found.options), tuple(unread), tuple(files))
+    return Script(str(path), unread=tuple(program.unread), files=tuple(program.files))

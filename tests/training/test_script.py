@@ -10,13 +10,19 @@ OPT = Option("opt", "--opt", "value", "text", "sgd", choices=("sgd", "adamw"))
 EMA = Option("model-ema", "--model-ema", "flag", "bool", False)
 BETAS = Option("betas", "--betas", "value", "float", None, nargs=2)
 EPOCHS = Option("epochs", "--epochs", "value", "int", 3)
-SCRIPT = Script("train.py", "argparse", (LR, OPT, EMA, BETAS, EPOCHS))
+ON = Option("pretrained", "--pretrained", "flag", "bool", True)
+AMP = Option("amp", "--amp", "value", "truthy", False)
+SCRIPT = Script("train.py", "argparse", (LR, OPT, EMA, BETAS, EPOCHS, ON, AMP))
 
 
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("lrr", 0.1, "has no option 'lrr'; it has lr, opt, model-ema, betas, epochs. Did you mean 'lr'?"),
+        (
+            "lrr",
+            0.1,
+            "has no option 'lrr'; it has lr, opt, model-ema, betas, epochs, pretrained, amp. Did you mean 'lr'?",
+        ),
         ("lr", "high", "is 'high'; lr takes a number."),
         ("lr", True, "is true; lr takes a number."),
         ("lr", [0.1, 0.2], "one value, not a list"),
@@ -24,6 +30,8 @@ SCRIPT = Script("train.py", "argparse", (LR, OPT, EMA, BETAS, EPOCHS))
         ("model-ema", 0.9, "is 0.9; model-ema is a switch: true or false."),
         ("betas", [0.9], "takes a list of 2 values, not 1."),
         ("epochs", 1.5, "takes a whole number"),
+        ("pretrained", False, "is false, but pretrained is on by default and nothing of the script's turns it off."),
+        ("amp", False, "is false, but the script takes any text for true there (type=bool); null leaves amp out."),
     ],
 )
 def test_a_value_that_the_script_would_refuse_is_a_mistake_of_the_study(key, value, says):

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.records import Json
+from ablate.training.interpreter import Program
 from ablate.training.script import Option, Type
-from ablate.training.style import Found, Source, Style
+from ablate.training.style import Found, Reader, Style
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,18 @@ class Constants(Style):
 
     last: ClassVar[bool] = True
 
-    def read(self, source: Source) -> Found | None:
+    def reader(self, program: Program) -> Reader:
+        return _Reader(program)
+
+
+class _Reader(Reader):
+    def found(self) -> Found | None:
+        script = self.program.script
         options: dict[str, Option] = {}
-        for name, value in _assigned(source.tree):
+        for name, value in _assigned(script.tree) if script.tree else ():
             default, computed = _literal(value)
             options[name] = Option(
-                name, name, "globals", _type(default), default, computed, file=str(source.path), line=value.lineno
+                name, name, "globals", _type(default), default, computed, file=str(script.path), line=value.lineno
             )
         return Found(list(options.values())) if options else None
 
