@@ -21,14 +21,15 @@ UNBOUNDED: Final = frozenset({"nan", "inf", "infinity"})
 OVER: Final = frozenset({"finished", "done", "complete", "completed", "succeeded", "success"})
 UNDER_WAY: Final = frozenset({"running", "pending", "queued", "scheduled", "waiting", "todo", "staged", "preempting"})
 FAILED: Final[Mapping[str, Reason]] = {
-    **dict.fromkeys(("crashed", "failed", "failure", "fail", "error", "killed", "aborted", "interrupted"), "error"),
-    **dict.fromkeys(("cancelled", "canceled", "pruned", "stopped"), "error"),
+    **dict.fromkeys(("crashed", "failed", "failure", "fail", "error"), "error"),
+    # Not our `cancelled` and `pruned`, which go on with the next run: what was stopped elsewhere has failed for good.
+    **dict.fromkeys(("killed", "aborted", "interrupted", "cancelled", "canceled", "pruned", "stopped"), "error"),
     **dict.fromkeys(("preempted", "node_fail", "lost"), "lost"),
     **dict.fromkeys(("out_of_memory", "oom"), "oom"),
     "timeout": "timeout",
     "diverged": "diverged",
 }
-"""What wandb, MLflow, Optuna, seml, Slurm and ablate call the end of a run."""
+"""What wandb, MLflow, Optuna, seml, Slurm and ablate call the end of a run. The word itself is kept as the message."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?", re.ASCII)
 _WITH_SPREAD = re.compile(r"(?P<mean>[^±(\[]+?)\s*(?:(?:±|\+/-|\+-|\\pm)\s*(?P<after>.+)|[(\[](?P<within>.+)[)\]])")

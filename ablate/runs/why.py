@@ -100,6 +100,9 @@ def because(
             return [f"running on {place} for {live.seconds:.0f} s; its dispatcher holds the lease."]
         gone = "its worker and its dispatcher are gone" if fate == "gone" else "its lease ended without a sign of life"
         return [f"lost on {place}: {gone}.", "The next `ablate run` takes it up again."]
+    if state.state == "failed" and last is not None and "imported" in last.provenance:
+        file, line = last.provenance["imported"], last.provenance.get("line")
+        return [f"failed elsewhere: {file}, line {line}: {last.message}.", "A mended file can be imported again."]
     if state.state == "failed" and state.reason is not None:
         if state.reason == "pruned":
             goes_on = "It goes on where it stopped when `ablate tune` finds it among the best of its step after all."

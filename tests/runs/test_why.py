@@ -37,3 +37,10 @@ def test_a_running_run_is_told_from_a_lost_one():
     assert "holds the lease" in because(running, [], LIVE, "held")[0]
     assert "are gone" in because(running, [], LIVE, "gone")[0]
     assert "its lease ended" in because(running, [], LIVE, "expired")[0]
+
+
+def test_a_run_that_failed_elsewhere_names_the_line_of_its_file_and_no_retry():
+    imported = replace(LOST, message="State is crashed", provenance={"imported": "w.csv", "line": 7})
+    said = because(RunState("failed", "error", 1), [imported])
+    assert "failed elsewhere: w.csv, line 7: State is crashed." == said[0]
+    assert not any("retry" in line for line in said)
