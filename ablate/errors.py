@@ -7,6 +7,7 @@ AblateError             exit code 2, a message without a traceback
 ├── DataError           data files that are missing or broken
 ├── FigureError         a figure that these results do not allow
 ├── ChangedError        the user's code or data are no longer what the plan was made from
+├── NoResultError       a command that ended well and left no number that the study asks for
 ├── GarbledError        something else than a message came from another process of ours
 ├── PausedError         no mistake: a run is asked to leave a checkpoint and to stop
 └── StoreError          the database
@@ -55,6 +56,12 @@ class FigureError(AblateError):
 
 class ChangedError(AblateError):
     """A run meets other code or data than the plan was made from; its failure is called `code_changed`."""
+
+
+class NoResultError(AblateError):
+    """A command that ended well and left no number that the study asks for; its failure is called `bad_result`."""
+
+    page = "own-code"
 
 
 class GarbledError(AblateError):

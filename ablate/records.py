@@ -138,11 +138,16 @@ class TrickUse:
     params: Mapping[str, Json] = field(default_factory=dict)
 
 
+COMMAND = "command"
+"""The task that a mapping without a `name` means, and the parameter by which it is told."""
+
+
 @dataclass(frozen=True)
 class TaskUse:
     """A file of the tasks' shelf with the parameters that a study gives it: what each of its runs executes.
 
-    A study file writes a name, a mapping with a `name`, or `package.module:function`, short for the task `function`.
+    A study file writes a name, a mapping with a `name`, `package.module:function`, short for the task `function`, or a
+    mapping with a `command`, short for the task `command`.
     """
 
     name: str
@@ -150,11 +155,11 @@ class TaskUse:
 
     @staticmethod
     def of(written: Json) -> TaskUse:
-        """What a study file writes. KeyError, TypeError or ValueError where it is none of the three."""
+        """What a study file writes. KeyError, TypeError or ValueError where it is none of these."""
         if isinstance(written, str):
             return TaskUse("function", {"target": written}) if ":" in written else TaskUse(written)
         params = dict(written)
-        name = params.pop("name")
+        name = params.pop("name", COMMAND if COMMAND in params else None)
         if not isinstance(name, str):
             raise TypeError(name)
         return TaskUse(name, params)
@@ -165,6 +170,8 @@ class TaskUse:
         target = self.params.get("target")
         if self.params and isinstance(target, str) and TaskUse.of(target) == self:
             return target
+        if COMMAND in self.params and TaskUse.of(self.params) == self:
+            return dict(self.params)
         return {"name": self.name, **self.params} if self.params else self.name
 
     def __str__(self) -> str:
@@ -393,6 +400,8 @@ class Study:
     text: the file as it was. question: its opening comment. path: the file as it was named; modules and plug-ins are
     found beside it. `designs` is empty only where every variant is listed by hand.
     positions: where each dotted place of the file was written, (line, column) from 1, for messages.
+    flat: whether a key of the base is one name, dots and all, as it is for a command's options. written_base: the base
+    as it was written.
     """
 
     name: str
@@ -417,6 +426,8 @@ class Study:
     weights: Literal["all", "best", "none"] = "all"
     notes: tuple[str, ...] = ()
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    flat: bool = False
+    written_base: Mapping[str, Json] = field(default_factory=dict)
 
     def on(self, cell: Cell) -> Iterator[tuple[tuple[str, ...], TrickLevel]]:
         """What is on in a cell, in the file's order: the path at which it was written, and what it does."""

@@ -32,7 +32,7 @@ HOMES = {
     "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",
     "datasets": "training.datasets", "tasks": "training.tasks", "executors": "pool.executors",
     "tables": "tables.formats", "figures": "figures.kinds", "reports": "reports.formats",
-    "styles": "training.styles",
+    "styles": "training.styles", "captures": "training.captures",
 }  # fmt: skip
 """Every shelf, and the folder of ablate in which ours lie; a private one lies in `folder/SHELF`."""
 
@@ -187,7 +187,8 @@ def parameters(cls: type[Any]) -> tuple[Parameter, ...]:
     for item in dataclasses.fields(cls):
         default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         required = default is dataclasses.MISSING
-        listed.append(Parameter(item.name, str(item.type), None if required else default, required))
+        name = item.name.removesuffix("_")  # `pass_` is written `pass`
+        listed.append(Parameter(name, str(item.type), None if required else default, required))
     return tuple(listed)
 
 
@@ -196,7 +197,8 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
     import pydantic
 
     prefix = f"{at}." if at else ""
-    names = [p.name for p in parameters(cls)]
+    fields = {item.name.removesuffix("_"): item.name for item in dataclasses.fields(cls)}
+    names = list(fields)
     problems = [
         (
             f"{prefix}{key}",
@@ -207,11 +209,11 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
     ]
     plugin = None
     try:
-        text = json.dumps({key: value for key, value in params.items() if key in names})
+        text = json.dumps({fields[key]: value for key, value in params.items() if key in names})
         plugin = _adapter(cls).validate_json(text, strict=True)  # type: ignore[arg-type]  # mypy: a class is hashable
     except pydantic.ValidationError as error:
         problems += [
-            (prefix + ".".join(str(part) for part in item["loc"]) if item["loc"] else at, _says(item))
+            (prefix + ".".join(str(part).removesuffix("_") for part in item["loc"]) if item["loc"] else at, _says(item))
             for item in error.errors()
         ]
     if problems:

@@ -18,7 +18,7 @@ from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
 
 from ablate.errors import GarbledError
-from ablate.records import GRACE_S, Reason, RunSpec, TaskUse
+from ablate.records import GRACE_S, Json, Reason, RunSpec, TaskUse
 from ablate.text import one_of
 
 # ---------------------------------------------------------------------------------------------------- with the server
@@ -126,7 +126,8 @@ class Said(_Storable):
 
 @dataclass(frozen=True)
 class Done(_Storable):
-    """The task returned. outputs: hashes of what it made. seen: what it took of its device, as far as it can tell.
+    """The task returned. outputs: hashes of what it made. seen: how it ran: what it took of its device, as far as it
+    can tell, and what the task says.
 
     executed: the user's files that it executed and that its plan did not know, path from the study's folder to SHA-256.
     examples: the file in the run's folder with its results example by example; empty where there are none.
@@ -134,7 +135,7 @@ class Done(_Storable):
 
     values: Mapping[str, float]
     outputs: Mapping[str, str]
-    seen: Mapping[str, float] = field(default_factory=dict)
+    seen: Mapping[str, Json] = field(default_factory=dict)
     executed: Mapping[str, str] = field(default_factory=dict)
     examples: str = ""
 

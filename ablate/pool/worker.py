@@ -23,13 +23,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, ChangedError, DataError, PausedError
+from ablate.errors import AblateError, ChangedError, DataError, NoResultError, PausedError
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.records import Reason, RunSpec
 from ablate.registry import Registry
 from ablate.training import examples
-from ablate.training.task import Run, Task, resolve
+from ablate.training.task import Report, Run, Task, resolve
 
 _LONGEST = 100_000
 """Characters of a traceback that are kept, the last ones."""
@@ -148,8 +148,8 @@ def _execute(
                 f"the study's metric {spec.metric!r} is not among the metrics that came back: {has}{said}"
             )
         _check_sources(spec, loaded)
-        kept = _examples(run, values)
-        return Done(values, _as_text(run.outputs), _seen(values, job.device), _unplanned(spec, loaded), kept)
+        seen = {**_seen(values, job.device), **run.provenance}
+        return Done(values, _as_text(run.outputs), seen, _unplanned(spec, loaded), _examples(run, values))
     except BrokenPipeError:
         raise
     except BaseException as error:
@@ -183,7 +183,7 @@ def _as_text(outputs: Mapping[Any, Any]) -> dict[str, str]:
 
 def reason_of(error: BaseException) -> Reason:
     """Why the run failed, told from what the task raised."""
-    if isinstance(error, BadResultError):
+    if isinstance(error, BadResultError | NoResultError):
         return "bad_result"
     if isinstance(error, DivergedError):
         return "diverged"
@@ -229,9 +229,11 @@ def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str], told
             given = next(result)
         except StopIteration as end:
             return values | (_heard(task, end.value, run) if end.value is not None else {})
-        step += 1
-        reported = _heard(task, given, run)
-        values |= reported
+        if isinstance(given, Report):
+            step, reported = given.number, _heard(task, given.values, run)
+        else:
+            step, reported = step + 1, _heard(task, given, run)
+            values |= reported
         say(Said(step, reported))
         why = pause_asked() or ("told to end by SIGTERM" if told.asked else "")
         if why:

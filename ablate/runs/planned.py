@@ -195,7 +195,8 @@ def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
     """What a run is asked, as the database keeps it for people and for changes.py."""
     done = plan.variant(run.variant).completed
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
-    said = {"task": plan.study.task.written, "config": done.config, "tricks": tricks, "seed": run.draws}
+    task = plan.study.task.written if done.task is None else done.task
+    said = {"task": task, "config": done.config, "tricks": tricks, "seed": run.draws}
     said |= {"threads": plan.study.resources.threads, "data": done.data}
     said |= {"code": planning.with_edits(done.code, run.edited)}
     return {**said, **done.kept_start}

@@ -110,14 +110,47 @@ Layer = tuple[Trail, Mapping[str, Json]]
 """A patch of the base, and where it was written."""
 
 
-def patched(config: Mapping[str, Json], changes: Mapping[str, Json]) -> dict[str, Json]:
+def patched(config: Mapping[str, Json], changes: Mapping[str, Json], flat: bool = False) -> dict[str, Json]:
     """`set:` applied: a new configuration; both arguments stay as they are.
 
     A mapping with `name` replaces the whole subtree, other mappings merge, anything else replaces what is there. A
     dotted key is a path, at any depth; longer paths are applied after shorter ones. ConfigError where a path leads
-    through something that is no mapping.
+    through something that is no mapping. flat: a dotted key is a key, and a mapping is several of them.
     """
+    if flat:
+        return {**copied(config), **{key: copied(value) for key, value in flattened(changes).items()}}
     return _patched(config, changes, "")
+
+
+def flattened(written: Mapping[str, Json]) -> dict[str, Json]:
+    """A mapping with nested ones written out with dots. ConfigError where a key is then there twice."""
+    flat: dict[str, Json] = {}
+    for _, key, value in leaves(written):
+        if key in flat:
+            raise ConfigError([(key, "is written twice, with dots and as a mapping; write it once.")])
+        flat[key] = value
+    return flat
+
+
+def leaves(written: Mapping[str, Json], path: Trail = (), above: str = "") -> Iterator[tuple[Trail, str, Json]]:
+    """Every value that is no mapping: where it was written, its dotted key, itself."""
+    for key, value in written.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*path, key), f"{above}{key}.")
+        else:
+            yield (*path, key), f"{above}{key}", value
+
+
+def value_of(config: Mapping[str, Json], key: str, flat: bool = False, default: Json = None) -> Json:
+    """What a configuration has at a dotted key; `default` where it has nothing."""
+    if flat:
+        return config.get(key, default)
+    inner: Json = config
+    for part in key.split("."):
+        if not isinstance(inner, Mapping) or part not in inner:
+            return default
+        inner = inner[part]
+    return inner
 
 
 def _patched(config: Mapping[str, Json], changes: Mapping[str, Json], above: str) -> dict[str, Json]:
@@ -151,7 +184,7 @@ def configuration(study: Study, cell: Cell) -> tuple[dict[str, Json], tuple[Tric
     """What a cell asks of the task: the base, changed as `cell.of` says, then as its tricks do, in the file's order."""
     config: dict[str, Json] = copied(study.base)
     for _, changes in layers(study, cell):
-        config = patched(config, changes)
+        config = patched(config, changes, study.flat)
     return config, uses_of(study, cell)
 
 
@@ -205,6 +238,8 @@ def origin(study: Study, cell: Cell, key: str) -> Trail:
     where it would stand. The configuration is made once more with places for values, so that it is patched alike.
     """
     parts = key.split(".") if key else []
+    if study.flat:
+        return _flat_origin(study, cell, key)
     if parts and parts[0] not in study.base and key in study.positions:
         return (key,)  # of the study itself, for example `task`
     uses = [path for path, level in study.on(cell) if level.use]
@@ -220,6 +255,14 @@ def origin(study: Study, cell: Cell, key: str) -> Trail:
         except ConfigError as error:  # a layer that leads through what another made no mapping: it is to blame
             return (*path, error.problems[0][0])
     return _origin(places, parts)
+
+
+def _flat_origin(study: Study, cell: Cell, key: str) -> Trail:
+    """`origin` where a key is one name: in the base, in what changes it, or else of the study itself."""
+    where: Trail = tuple(int(part) if part.isdecimal() else part for part in key.split("."))
+    for path, changes in ((("base",), study.written_base), *layers(study, cell)):
+        where = next((trail for trail, leaf, _ in leaves(changes, path) if leaf == key), where)
+    return where
 
 
 def _origin(origins: Any, parts: Sequence[str]) -> Trail:

@@ -17,9 +17,9 @@ from typing import Any
 from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
 from ablate.records import Cell, Choice, Json, Study, TaskUse
 from ablate.registry import Registry, unknown
-from ablate.study.cells import closure, copied, layers, origin, patched, uses_of
+from ablate.study.cells import closure, copied, layers, leaves, origin, patched, uses_of
 from ablate.study.form import StudyForm
-from ablate.study.lookup import Lookup
+from ablate.study.lookup import Lookup, parts
 from ablate.study.structure import Finding, keys, said
 from ablate.study.structure import schema as form_schema
 from ablate.study.yaml_file import (
@@ -70,7 +70,8 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
         again, _ = _checked(unfold(root, meant), text, file, folder)
         meant -= {finding.path for finding in again.findings}
         reader, study = _checked(unfold(root, meant), text, file, folder)
-    if reader.given.switches and _free_form(unfold(root), folder):
+    named = _named(unfold(root), folder) if reader.given.switches else None
+    if named is not None and named.free_form:
         _refuse_bare_words(reader)
     problems += wrong + reader.problems(problems)
     if problems:
@@ -93,14 +94,12 @@ def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tupl
     try:
         task = _task(reader.form.task, reader.registry, folder or Path.cwd())
     except ConfigError as error:
-        reader.findings += [
-            Finding(tuple(key.split(".")), message, _names_key(message)) for key, message in error.problems
-        ]
+        reader.findings += [Finding(parts(key), message, _names_key(message)) for key, message in error.problems]
     except PluginError as error:
         reader.wrong(("task",), str(error), page=error.page)
     study = reader.study(task)
     try:
-        study = replace(study, base=patched({}, study.base))
+        study = replace(study, base=patched({}, study.base, study.flat), written_base=study.base)
     except ConfigError as error:
         reader.findings += [Finding(("base", key), message) for key, message in error.problems]
     else:
@@ -151,7 +150,10 @@ def _overridden(root: Node, overrides: Sequence[str], folder: Path | None) -> tu
 def _absent_from_base(root: Node, trail: Sequence[str], folder: Path | None) -> str:
     """What is wrong with setting a key that the base of a free-form task does not have; empty where nothing is."""
     given: Any = unfold(root).value
-    if trail[0] != "base" or len(trail) == 1 or not _free_form(unfold(root), folder):
+    if trail[0] != "base" or len(trail) == 1:
+        return ""
+    task = _named(unfold(root), folder)
+    if task is None or not (task.free_form or task.flat):
         return ""
     base = given.get("base") if isinstance(given.get("base"), dict) else {}
     key, paths = ".".join(trail[1:]), list(_flat(base))
@@ -162,13 +164,13 @@ def _absent_from_base(root: Node, trail: Sequence[str], folder: Path | None) -> 
     )
 
 
-def _free_form(given: Unfolded, folder: Path | None) -> bool:
-    """Whether the task of a study reads whatever its base holds; False where it cannot be told, which is said later."""
+def _named(given: Unfolded, folder: Path | None) -> Task | None:
+    """The task of a study; None where it cannot be told, which is said later."""
     reader = Lookup(given, "", "", folder)
     try:
-        return _task(reader.form.task, reader.registry, folder or Path.cwd()).free_form
+        return _task(reader.form.task, reader.registry, folder or Path.cwd())
     except AblateError:
-        return False
+        return None
 
 
 # ---------------------------------------------------------------------------------------------------------------- tasks
@@ -237,11 +239,15 @@ class _Trial:
         """What the task makes of a cell, or what is wrong with it, at the places where it was written."""
         config = copied(self.study.base)
         for path, changes in layers(self.study, cell):
-            absent = list(_absent(config, changes, path, self.reader.given.switches)) if self.task.free_form else []
+            switches = self.reader.given.switches
+            if self.task.flat:
+                absent = list(_absent_option(config, changes, path))
+            else:
+                absent = list(_absent(config, changes, path, switches)) if self.task.free_form else []
             if absent:
                 return None, absent
             try:
-                config = patched(config, changes)
+                config = patched(config, changes, self.study.flat)
             except ConfigError as error:
                 return None, [Finding((*path, key), message, True) for key, message in error.problems]
         uses = uses_of(self.study, cell)
@@ -285,6 +291,16 @@ def _absent(
             yield from _absent(inner, value, (*path, key), switches, f"{above}{key}.")
         elif isinstance(inner, bool) and (*path, key) in switches:
             yield Finding((*path, key), f"is {said(value)}; the base has {said(inner)} here.")
+
+
+def _absent_option(config: Mapping[str, Json], changes: Mapping[str, Json], path: Trail) -> Iterator[Finding]:
+    """Options that `set:` names and a command's base lacks: what a run without the trick has must be said."""
+    for trail, key, _ in leaves(changes, path):
+        if key not in config:
+            message = (
+                f"the base has no {key!r}; write it under `base:` too, as it is when the trick is off (null: left out)."
+            )
+            yield Finding(trail, message + did_you_mean(key, config), True, "own-code")
 
 
 def _flat(config: Mapping[str, Json]) -> Iterator[str]:

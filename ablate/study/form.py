@@ -81,7 +81,9 @@ def to_task(given: Any) -> TaskUse:
     try:
         return TaskUse.of(given)
     except (KeyError, TypeError, ValueError):
-        raise ValueError("it must be a name, package.module:function or {name: NAME, PARAMETER: ...}") from None
+        raise ValueError(
+            "it must be a name, package.module:function, a mapping with a command, or {name: NAME, PARAMETER: ...}"
+        ) from None
 
 
 def one_or_more(given: Any) -> Any:
@@ -355,7 +357,7 @@ class StudyForm(Form):
     task: Annotated[Any, AfterValidator(to_task)] = Field(
         default="classify",
         validate_default=True,
-        description="What a run executes: classify, a function of yours, or a task of your own in a plug-in folder.",
+        description="What a run executes: classify, a function or a command of yours, or a task in a plug-in folder.",
         examples=["mycode.train:main"],
     )
     base: Mapped = Field(

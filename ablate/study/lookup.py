@@ -83,7 +83,7 @@ class Lookup:
             tricks=tricks,
             variants=self._variants({trick.name: trick for trick in tricks}),
             designs=designs,
-            seeds=form.seeds.seeds,
+            seeds=form.seeds.seeds if task is None or task.seeded else form.seeds.seeds[:1],
             metric=metric,
             also=self._also(task, metric),
             baseline=self._baseline(designs),
@@ -95,6 +95,7 @@ class Lookup:
             tune=_asked(form.tune) if form.tune else {},
             weights=form.weights,
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
+            flat=task is not None and task.flat,
         )
 
     def _limits(self) -> Limits:
@@ -252,7 +253,7 @@ class Lookup:
             self.registry.make("designs", use.name, use.options)
         except ConfigError as error:
             for key, message in error.problems:
-                self.wrong((*path, *_parts(key)), message, " has no " in message)
+                self.wrong((*path, *parts(key)), message, " has no " in message)
             return False
         except PluginError as error:
             self.wrong(path, str(error), page=error.page)
@@ -324,7 +325,7 @@ class Lookup:
                 self.registry.make("tricks", use, form.with_)
         except ConfigError as error:
             for key, message in error.problems:
-                self.wrong((*path, "with", *_parts(key)), message, " has no " in message)
+                self.wrong((*path, "with", *parts(key)), message, " has no " in message)
             return None
         except PluginError as error:
             self.wrong((*path, "use"), str(error), page=error.page)
@@ -450,7 +451,7 @@ def _asked(tune: TuneForm) -> dict[str, Json]:
     return {**tune.model_dump(exclude_none=True), "space": space}
 
 
-def _parts(key: str) -> Trail:
+def parts(key: str) -> Trail:
     """A dotted key of a plug-in's parameters as a trail; numbers are indices."""
     return tuple(int(part) if part.isdecimal() else part for part in key.split(".")) if key else ()
 

@@ -113,7 +113,10 @@ def _overlap(one: Mapping[str, Json], other: Mapping[str, Json]) -> bool:
 def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> Problem | None:
     start, _ = configuration(study, Cell((), cell.of))
     (_, first), (place, second) = _level(study, one), _level(study, other)
-    forwards, backwards = _both(start, first.set, second.set), _both(start, second.set, first.set)
+    forwards, backwards = (
+        _both(start, first.set, second.set, study.flat),
+        _both(start, second.set, first.set, study.flat),
+    )
     differing = [key for key in {**forwards, **backwards} if forwards.get(key) != backwards.get(key)]
     if not forwards or not differing:
         return None  # not forwards: nothing that a task could be asked about; `refusals` says so
@@ -131,10 +134,12 @@ def _clash(study: Study, name: str, cell: Cell, one: Choice, other: Choice) -> P
     return study.problem(f"{dotted(place)}.set.{key}", f"{clash}, and both are on in {name!r}. {advice}")
 
 
-def _both(start: Mapping[str, Json], first: Mapping[str, Json], second: Mapping[str, Json]) -> dict[str, str]:
+def _both(
+    start: Mapping[str, Json], first: Mapping[str, Json], second: Mapping[str, Json], flat: bool
+) -> dict[str, str]:
     """Every leaf after both changes. Nothing where they do not fit: `second` patches what `first` made no mapping."""
     try:
-        return _flat(patched(patched(start, first), second))
+        return _flat(patched(patched(start, first, flat), second, flat))
     except ConfigError:
         return {}
 

@@ -328,7 +328,7 @@ def _key(
 
     def key(edited: Mapping[str, str]) -> str:
         return run_key(
-            task=study.task.written,
+            task=study.task.written if done.task is None else done.task,
             config={**done.asked_of_start, **({"evaluates": evaluates} if evaluates else {})},
             tricks=[(use.name, use.params) for use in done.tricks if use.name not in left_out],
             seed=draws,

@@ -16,11 +16,12 @@ from ablate.errors import ConfigError, Problem
 from ablate.identity import canonical_json, sha256
 from ablate.records import Cell, Json, Study, TrickUse
 from ablate.registry import Registry
-from ablate.study.cells import configuration, patched, trick_of
+from ablate.study.cells import configuration, patched, trick_of, value_of
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import Completed, Task
 
 BEST = "best"
+_NOTHING = object()
 FIRST_SEED = 1000
 """Searches train on seeds 1000 and up (CONTRACT, "Values"), confirmations on fresh ones from 2000."""
 FRESH_SEED = 2000
@@ -132,7 +133,7 @@ def complete(
     whose start is kept."""
     config, uses = configuration(study, cell)
     of_tricks = {key: value for key, value in settings.items() if trick_of(study, key)}
-    config = patched(config, {key: value for key, value in settings.items() if key not in of_tricks})
+    config = patched(config, {key: value for key, value in settings.items() if key not in of_tricks}, study.flat)
     places, changed = _uses(study, cell), list(uses)
     for key, value in of_tricks.items():
         trick, parameter = cast(tuple[str, str], trick_of(study, key))
@@ -158,7 +159,8 @@ def identity_of(study: Study, search: Search, space: Sequence[Dimension], done: 
         "data": done.data, "start": done.start.sha256 if done.start else None,
         "space": [[p.key, p.kind, p.low, p.high, p.log, p.step, list(p.choices)] for p in space],
         "sampler": [search.sampler, search.sampler_seed], "pruner": search.pruner, "seeds": list(search.seeds),
-        "metric": [metric.name, metric.better, metric.at], "task": study.task.written,
+        "metric": [metric.name, metric.better, metric.at],
+        "task": study.task.written if done.task is None else done.task,
     }  # fmt: skip
     return sha256(canonical_json(content))[:8]
 
@@ -185,12 +187,7 @@ def _has(study: Study, cell: Cell, done: Completed, key: str) -> bool:
     of_trick = trick_of(study, key)
     if of_trick is not None:
         return of_trick[1] in _params(study, cell, done, of_trick[0])
-    inner: Json = done.config
-    for part in key.split("."):
-        if not isinstance(inner, Mapping) or part not in inner:
-            return False
-        inner = inner[part]
-    return True
+    return value_of(done.config, key, study.flat, _NOTHING) is not _NOTHING
 
 
 def value_at(study: Study, cell: Cell, done: Completed, key: str) -> Json:
@@ -198,10 +195,7 @@ def value_at(study: Study, cell: Cell, done: Completed, key: str) -> Json:
     of_trick = trick_of(study, key)
     if of_trick is not None:
         return _params(study, cell, done, of_trick[0])[of_trick[1]]
-    inner: Json = done.config
-    for part in key.split("."):
-        inner = inner[part]
-    return inner
+    return value_of(done.config, key, study.flat)
 
 
 def _parameter(key: str, given: Mapping[str, Json], value: Json) -> Dimension:

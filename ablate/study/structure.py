@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from ablate.records import Json
+from ablate.records import COMMAND, Json
 from ablate.registry import Registry
 from ablate.study.form import (
     LARGEST_SEED,
@@ -156,6 +156,7 @@ def schema(registry: Registry) -> dict[str, Any]:
 
     nothing, text = {"type": "null"}, {"type": "string"}
     tricks, tasks = registry.names("tricks"), registry.names("tasks")
+    command = [parameter.name for parameter in registry.parameters("tasks", COMMAND)]
     trick = either({"$ref": "#/$defs/TrickForm"}, nothing)
     design = either(
         offered(registry.names("designs")),
@@ -191,6 +192,7 @@ def schema(registry: Registry) -> dict[str, Any]:
         "task": either(
             offered(plain_names(registry)),
             {"type": "object", "required": ["name"], "properties": {"name": offered(tasks)}},
+            {"type": "object", "required": [COMMAND], "properties": {name: {} for name in command}},
         ),
         "base": {"type": ["object", "null"]},
         "tricks": {

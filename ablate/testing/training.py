@@ -21,7 +21,7 @@ from ablate.training import checkpoint, initial, trainer
 from ablate.training.dataset import Arrays, Dataset
 from ablate.training.model import Model
 from ablate.training.recipe import parse, plain
-from ablate.training.task import Run, Task, resolve
+from ablate.training.task import Report, Run, Task, resolve
 from ablate.training.trick import Step, Trick
 
 TINY: Mapping[str, Json] = {
@@ -73,7 +73,8 @@ def trained(
         curve: list[Mapping[str, float]] = []
         while True:
             try:
-                curve.append(next(steps))
+                given = next(steps)
+                curve.append(given.values if isinstance(given, Report) else given)
             except StopIteration as end:
                 return Trained(tuple(curve), end.value, dict(run.outputs))
 

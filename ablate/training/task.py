@@ -23,6 +23,15 @@ Values = Mapping[str, float]
 
 
 @dataclass(frozen=True)
+class Report:
+    """Metrics of a step that has a number of its own. They make curves; the result is what the task returns at its end.
+    A mapping that is yielded bare is the next step, and a result as far as it goes."""
+
+    number: int
+    values: Values
+
+
+@dataclass(frozen=True)
 class Completed:
     """A configuration that a task accepted.
 
@@ -31,7 +40,8 @@ class Completed:
     data: the data fingerprint, or None for a task that names no data. start: the weights that it starts from, if any;
     parent: whose weights those will be, where another study makes them: the plan then finds the start.
     evaluation_only: the trick files among `tricks` that change predictions and no weight: a run of the same without
-    them has the weights already. notes: what whoever reads the plan must know of it.
+    them has the weights already. notes: what whoever reads the plan must know of it. task: what a key hashes of the
+    task where that is not all that the study writes of it.
     """
 
     config: Mapping[str, Json]
@@ -43,6 +53,7 @@ class Completed:
     parent: Parent | None = None
     evaluation_only: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    task: Json = None
 
     def started(self, starts: Starts) -> Completed:
         """The configuration with the weights that it waits for, where they are there."""
@@ -98,6 +109,8 @@ class Run:
     `dev_images`, how many an accuracy is measured on."""
     per_example: Given | Examples | None = None
     """What it got right, example by example: `examples` has it from a function, `classify` packs its own."""
+    provenance: dict[str, Json] = field(default_factory=dict)
+    """What is worth knowing of how it ran: no comparison looks at it."""
 
     @property
     def config(self) -> Mapping[str, Json]:
@@ -157,6 +170,9 @@ class Task(Plugin):
     """Whether the configuration is whatever `base:` holds. Then a key that only `set:` names is a mistake, for what
     nothing reads changes nothing."""
 
+    flat: ClassVar[bool] = False
+    """Whether a key of the configuration is one name, dots and all. Then, too, what `set:` names stands in the base."""
+
     has_canary: ClassVar[bool] = False
 
     folders: tuple[str, ...] = ()
@@ -164,6 +180,11 @@ class Task(Plugin):
 
     own_code: Mapping[str, Json] = {}  # never changed in place
     """`task:NAME` and the hash of its file where that is the user's own; set by `resolve`."""
+
+    @property
+    def seeded(self) -> bool:
+        """Whether the seed of a run reaches it. Else one seed is planned, whatever the study says."""
+        return True
 
     @property
     def facts(self) -> TaskFacts:
@@ -181,7 +202,7 @@ class Task(Plugin):
         parameters of trick `i` as `tricks.{i}.NAME`)."""
 
     @abstractmethod
-    def execute(self, run: Run) -> Values | Iterator[Values]:
+    def execute(self, run: Run) -> Values | Iterator[Values] | Iterator[Values | Report]:
         """Execute one run: return its metrics, or yield one mapping per step (the last one is the result; a generator's
         return value, where there is one, is added to it)."""
 

@@ -85,8 +85,8 @@ def test_a_study_names_a_task_as_one_word_as_a_function_or_with_parameters(folde
         ("{name: fall, cuont: 3}", "3:20: task.cuont: task 'fall' has no parameter 'cuont'; it has count or deep. Did you mean 'count'?"),
         ("{name: fall, count: 0}", "3:27: task.count: is 0; it must be at least 1."),
         ("{name: fal}", "3:7: task: no task is called 'fal'; there is classify or fall. Did you mean 'fall'? A function is written package.module:function."),
-        ("{count: 3}", '3:7: task: is {"count": 3}; it must be a name, package.module:function or {name: NAME, PARAMETER: ...}.'),
-        ("[fall]", '3:7: task: is ["fall"]; it must be a name, package.module:function or {name: NAME, PARAMETER: ...}.'),
+        ("{count: 3}", '3:7: task: is {"count": 3}; it must be a name, package.module:function, a mapping with a command, or {name: NAME, PARAMETER: ...}.'),
+        ("[fall]", '3:7: task: is ["fall"]; it must be a name, package.module:function, a mapping with a command, or {name: NAME, PARAMETER: ...}.'),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_task_is_told_at_its_place(task, told, folder):
