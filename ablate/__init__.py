@@ -24,3 +24,19 @@ in an order too; `tests/test_layers.py` lists it, and a room is read from left t
     DATABASE -> pool.scheduler.decide -> pool.dispatcher -> pool.executors -> one child a run -> training -> DATABASE
     DATABASE -> analysis.results -> analysis.verdicts -> tables | figures | reports -> terminal
 """
+
+
+def log(step: "int | None" = None, **values: float) -> None:
+    """Report numbers from a training script: `ablate.log(step=3, accuracy=0.9)`. Outside a run it does nothing.
+
+    A step that is left out is the next one. Called from any process of a command's run; costs no import.
+    """
+    import os
+
+    file = os.environ.get("ABLATE_METRICS")
+    if file and values:
+        import json
+
+        line = {**({} if step is None else {"step": int(step)}), **{name: float(v) for name, v in values.items()}}
+        with open(file, "a", encoding="utf-8") as opened:
+            opened.write(json.dumps(line) + "\n")

@@ -13,7 +13,7 @@ DOORS = ("plugins", "surgery")
 nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults style provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
+    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults style template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
     "pool": "messages executor feed host ending scheduler seeding worker warm dispatcher",
@@ -28,7 +28,7 @@ ROOMS = {
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {
-    "training": ("tasks", "tricks", "models", "datasets", "styles"),
+    "training": ("tasks", "tricks", "models", "datasets", "styles", "captures"),
     "study": ("designs",),
     "store": ("migrations",),
     "pool": ("executors",),
@@ -107,7 +107,8 @@ def test_a_library_is_imported_by_its_owners_only(path):
 
 def test_a_door_plate_is_a_docstring_and_nothing_else():
     for path in ROOT.rglob("__init__.py"):
-        assert [type(node) for node in ast.parse(path.read_text()).body] == [ast.Expr], path
+        named = [ast.FunctionDef] if path.parent == ROOT else []  # ablate.log, which scripts call
+        assert [type(node) for node in ast.parse(path.read_text()).body] == [ast.Expr, *named], path
 
 
 def test_no_file_stands_outside_the_house():

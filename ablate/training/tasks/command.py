@@ -1,0 +1,123 @@
+"""A program as the task: `task: {command: python train.py {flags}}`, any script as it lies there.
+
+Its configuration is flat: a key of `base:` is an option of the program. The plan reads sources and executes nothing; a
+run starts the program in a process of its own, and takes its numbers from the files and lines that it leaves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+from ablate.errors import ChangedError, ConfigError, NoResultError
+from ablate.identity import canonical_json, sha256, sha256_file
+from ablate.records import Json, TrickUse
+from ablate.registry import Registry
+from ablate.training import started
+from ablate.training.attribution import Trace, living
+from ablate.training.capturing import Capturing
+from ablate.training.commanded import Command, globbed, hashed
+from ablate.training.launch import Log, executed
+from ablate.training.task import Completed, Report, Run, Task, Values
+
+
+@dataclass(frozen=True)
+class CommandTask(Command, Task):
+    """A command with its keys; see `Command`."""
+
+    flat: ClassVar[bool] = True
+
+    @property
+    def seeded(self) -> bool:
+        return self.seed != "none"
+
+    def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
+        """The configuration as it is. ConfigError for what the command cannot be given, below `task` for what is wrong
+        with the command itself."""
+        del registry
+        if tricks:
+            raise ConfigError(
+                (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a command is changed by `set:`.")
+                for i, use in enumerate(tricks)
+            )
+        self.check(config)
+        files = self.program.code(self.words(config, {"seed": "0"})) | self._named
+        names = sorted([self.program.called(path), self._hash(path)] for path in files)
+        return Completed(
+            config=dict(config), asked=dict(config), tricks=(), code={"task": names}, data=self._data, task=self.asked
+        )
+
+    @cached_property
+    def _named(self) -> set[Path]:
+        """Files of `sources:`."""
+        return set(globbed(self.sources_, self.home, "sources"))
+
+    @cached_property
+    def _hashes(self) -> dict[Path, str]:
+        return {}
+
+    def _hash(self, path: Path) -> str:
+        """Read once: a plan is of one moment."""
+        if path not in self._hashes:
+            self._hashes[path] = sha256_file(path)
+        return self._hashes[path]
+
+    @cached_property
+    def _data(self) -> str | None:
+        hashes = hashed(sorted(globbed(self.data, self.home, "data")))
+        told = sorted([self.program.called(path), sha] for path, sha in hashes.items())
+        return sha256(canonical_json(told)) if told else None
+
+    def sources(self) -> Mapping[str, str]:
+        if self.mistakes:  # `complete` says so, each at its place
+            return {}
+        return {str(path): self._hash(path) for path in sorted(self.program.code(self.program.words) | self._named)}
+
+    def execute(self, run: Run) -> Generator[Values | Report, None, Values]:
+        _check_sources(run)
+        folder = run.folder.resolve()
+        cwd = started.working_folder(self, folder)
+        shared = Path(run.spec.cache).resolve() / "writers"
+        names = tuple(dict.fromkeys(name for name in (run.spec.metric, *run.spec.also) if name))
+        log = Log(folder / "log.txt")
+        try:
+            with living(folder, cwd, log.start, shared) as life:
+                trace = Trace(folder, life, shared)
+                capturing = Capturing(self.wanted(names), run.registry, folder, life, trace)
+                program = executed(started.launch(self, run, folder, cwd, life, shared), log)
+                try:
+                    for data in program:
+                        capturing.printed(data)
+                        capturing.look()
+                        yield from (Report(step, values) for step, values in capturing.fresh())
+                finally:
+                    program.close()
+                capturing.printed(b"\n", last=True)
+                capturing.look(last=True)
+                yield from (Report(step, values) for step, values in capturing.fresh())
+                values, places, problems = capturing.result()
+                capturing.keep()
+        finally:
+            log.close()
+        _check_sources(run)
+        run.provenance |= {"captured": places, **_made_with(trace)}
+        if run.spec.metric and run.spec.metric not in values:
+            why = started.without(run.spec.metric, values, problems, capturing.wanted, trace, folder)
+            raise NoResultError(why)
+        started.discard(self.discard, folder)
+        return values
+
+
+def _made_with(trace: Trace) -> dict[str, Json]:
+    told = trace.python
+    return {"script_python": told["python"], "packages": sha256(canonical_json(told["packages"]))} if told else {}
+
+
+def _check_sources(run: Run) -> None:
+    for name, planned in run.spec.sources.items():
+        path = Path(name)
+        if not path.is_file() or sha256_file(path) != planned:
+            raise ChangedError(f"{name} changed since the plan was made; run the same command again to plan anew")
