@@ -18,7 +18,7 @@ ROOMS = {
     "store": "schema migrate stored examples reader store",
     "pool": "messages executor feed host ending scheduler seeding worker warm dispatcher",
     "analysis": "comparisons sign_flip components judge power looks verdicts inert lenth factorial tuned reruns results",
-    "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget execute verify why doctor",
+    "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget execute examples verify why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid forest cautions notes factorials views",
     "figures": "figure screen paper inline source",

@@ -76,6 +76,7 @@ ORDER = (
     "show",
     "why",
     "verify",
+    "examples",
     "retry",
     "init",
     "new",

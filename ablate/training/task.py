@@ -16,7 +16,7 @@ from ablate.errors import AblateError
 from ablate.records import Json, Meaning, Parent, RunSpec, Start, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
-from ablate.training.examples import Examples, Given
+from ablate.training.examples import At, Examples, Given
 
 Values = Mapping[str, float]
 """Metrics by name. A value that is NaN or infinite makes the run `diverged`."""
@@ -175,6 +175,9 @@ class Task(Plugin):
 
     has_canary: ClassVar[bool] = False
 
+    has_examples: ClassVar[bool] = False
+    """Whether `examine` finds out what stored weights get right."""
+
     folders: tuple[str, ...] = ()
     """The study's folder and the one where ablate was started, for what the task looks for; set by `resolve`."""
 
@@ -224,6 +227,11 @@ class Task(Plugin):
     def class_names(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """What the data's classes are called, by number; empty where the task has none. Loads the data."""
         return ()
+
+    def examine(self, run: Run, weights: Mapping[At, Path]) -> Examples:
+        """What stored weights, of the last epoch or of the best, get right for each example that a run is measured on.
+        Only tasks with `has_examples` can."""
+        raise NotImplementedError
 
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test set of a run's data set, predicted with stored weights. Only tasks that have a test set can."""

@@ -136,6 +136,33 @@ def verify(context: typer.Context, run: RunArgument) -> None:
 
 
 @app.command()
+def examples(context: typer.Context, study: StudyArgument = None, set_: Set = None) -> None:
+    """Find out what finished runs got right for each dev image.
+
+    From the weights that they left, for runs of before it was kept; nothing is trained. `run` does it by itself. What
+    does not come to the run's own numbers is refused by name.
+
+    ablate examples batchnorm
+    """
+    from ablate.runs.examples import fill
+    from ablate.runs.planned import find
+
+    terminal = Terminal.of(context)
+    terminal.before_writing()
+    planned = find(study, terminal.db, set_ or ())
+    if not planned.task.has_examples:
+        raise AblateError(
+            f"the task {str(planned.study.task)!r} has no weights that ablate could measure; its runs tell their "
+            "examples by `run.examples(...)`.",
+            page="own-code",
+        )
+    found = fill(planned, terminal.db)
+    print(found)
+    if found.refused:
+        raise typer.Exit(1)
+
+
+@app.command()
 def retry(
     context: typer.Context,
     study: StudyArgument = None,

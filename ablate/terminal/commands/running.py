@@ -32,7 +32,7 @@ def run(
 
     ablate run studies/batchnorm.yaml
     """
-    from ablate.runs import execute, weights
+    from ablate.runs import examples, execute, weights
     from ablate.runs.planned import find
     from ablate.terminal.live import View
     from ablate.terminal.printed import print_table
@@ -49,6 +49,9 @@ def run(
         sys.exit(130)
     if ended.alike:
         raise typer.Exit(1)
+    found = examples.fill(planned, terminal.db)
+    if found.found or found.refused:
+        terminal.say(str(found))
     freed = weights.prune(planned, terminal.db)
     if freed:
         terminal.say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")

@@ -62,6 +62,7 @@ class Classify(Task):
     pairs: ClassVar[bool] = True
     loop: ClassVar[str] = "ablate/training/trainer.py"
     has_canary: ClassVar[bool] = True
+    has_examples: ClassVar[bool] = True
 
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
         problems: list[tuple[str, str]] = []
@@ -196,6 +197,19 @@ class Classify(Task):
             "steps": str(training.facts.steps),
         }
 
+    def examine(self, run: Run, weights: Mapping[At, Path]) -> Examples:
+        """The dev images, through the stored weights and the tricks that act on a prediction."""
+        import torch
+
+        from ablate.training import trainer
+
+        torch.set_num_threads(run.spec.threads)
+        seen: dict[str, Mapping[str, Tensor]] = {}
+        for at, file in weights.items():
+            training, arrays = _restored(run, file)
+            seen[at] = trainer.seen(training, trainer.evaluate(training, training.dev_images)[1])
+        return _packed(arrays, **seen)
+
     def predict(self, run: Run, weights: Path) -> Predicted:
         """The test images, through the stored weights and the tricks that act on a prediction (several views, say)."""
         import torch
@@ -318,8 +332,7 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": logits})
     run.outputs["dev_images"] = str(len(training.dev_images))
     run.outputs["evaluates"] = run.spec.evaluates
-    seen = trainer.seen(training, logits)
-    run.per_example = _packed(arrays, last=seen, best=seen if run.spec.best else {})
+    run.per_example = _packed(arrays, last=trainer.seen(training, logits))
     return {**values, **finished.costs}
 
 
