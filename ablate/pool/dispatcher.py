@@ -20,7 +20,8 @@ from typing import Protocol
 
 from ablate.errors import DataError
 from ablate.pool import ending, host, scheduler
-from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
+from ablate.pool.backoff import Backoff
+from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
 from ablate.pool.host import fate, owner_of, sees
 from ablate.pool.scheduler import (
@@ -129,7 +130,7 @@ class Dispatcher:
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
         self._sizes = sizes
-        self._workers = workers
+        self._backoff = Backoff(len(self.slots) if workers is None else workers)
         self._excused = {*INTERRUPTED, *excused}
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
@@ -164,6 +165,7 @@ class Dispatcher:
     # ------------------------------------------------------------------------------------------------------- seeing
 
     def _snapshot(self) -> Snapshot:
+        now_s = time.monotonic()
         working = tuple(Working(w.token, w.slot, w.since_s, w.stopping, w.key) for w in self.working.values())
         wanted = sum(other.run in self.specs for other in self.elsewhere)
         return Snapshot(
@@ -174,14 +176,14 @@ class Dispatcher:
             taken=self._taken,
             alone=self._alone,
             memory=self._memory,
-            blocked=self._blocked,
+            blocked=self._blocked | self._backoff.early(now_s),
             wanted_elsewhere=wanted,
             unwanted=self._unwanted,
             stopping=self._stops,
             why_stopping=STOPPED if self.stopped_by is not None else ALIKE,
             renewed_s=self._renewed_s,
             lease_s=self._lease_s,
-            workers=self._workers,
+            workers=self._backoff.workers(now_s),
             limits=self.limits,
         )
 
@@ -192,7 +194,10 @@ class Dispatcher:
     @property
     def waits_for(self) -> str:
         """What keeps this dispatcher from executing another run now; empty where nothing does."""
-        return scheduler.waits_for(self._snapshot())
+        early = self._backoff.early(time.monotonic())
+        if early and self._blocked.union(early).issuperset(self.waiting) and not self._stops:
+            return "a moment, for a run got lost and is tried again after a delay"
+        return scheduler.waits_for(self._snapshot()) or ("" if self._stops else self._backoff.awaited)
 
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
@@ -339,6 +344,13 @@ class Dispatcher:
                     # With the time at which it started: when somebody asks, the pid may be another process's.
                     case Started(token, pid, pid_started):
                         self.store.started(token, pid, pid_started)
+                        self._backoff.started(len(self.working), time.monotonic())
+                    case Refused(token, message):
+                        work = self.working.pop(token)
+                        # Costs no attempt, and other runs go on: nothing is against them.
+                        if self.store.fail(token, "cancelled", message, again=True):
+                            self.waiting.appendleft(work.key)
+                        self._backoff.refused(message, len(self.working), time.monotonic())
                     case Progressed(token, step, values):
                         self.store.progress(token, step, values)
                         self.working[token].step, self.working[token].values = step, values
@@ -385,6 +397,8 @@ class Dispatcher:
             if again and self.stopped_by is None and work.key in self.specs:
                 # First in the queue: it stood before all that wait now, and its comparisons wait for it.
                 self.waiting.appendleft(work.key)
+                if ended.reason == "lost":
+                    self._backoff.lost(work.key, self._attempts[work.key], time.monotonic())
                 # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
                 if ended.reason == "oom":
                     self._alone.add(work.key)
@@ -414,7 +428,8 @@ class Dispatcher:
                 raise KeyboardInterrupt
             self.stopped_by = number
 
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        # One that is ignored already was to be: `nohup` says so of SIGHUP, a shell of SIGINT where `&` ends the line.
+        numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
         before = {number: signal.signal(number, heard) for number in numbers}
         try:
             yield

@@ -64,11 +64,19 @@ class Failed:
     provenance: Mapping[str, Json] = field(default_factory=dict)
 
 
-Event = Started | Progressed | Finished | Failed
+@dataclass(frozen=True)
+class Refused:
+    """This host had no room for the attempt (no process, no open file), and why. Nothing of the run was executed."""
+
+    token: str
+    message: str
+
+
+Event = Started | Progressed | Finished | Failed | Refused
 
 
 class Executor(Plugin, ABC):
-    """Starts runs. Every token that was started ends in one Finished or Failed, whatever becomes of the worker.
+    """Starts runs. Every token that was started ends in a Finished, Failed or Refused, whatever becomes of the worker.
 
     Found by name, as `ablate run --executor NAME`. Unlike other plug-ins it has a state, so subclasses are dataclasses
     that are not frozen: fields are parameters, and what `open` makes is no field.

@@ -7,6 +7,7 @@ Slots on several GPUs at once are not made: a run takes one GPU or none.
 from __future__ import annotations
 
 import os
+import resource
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -127,6 +128,21 @@ def slots(
     else:
         places = [Slot("cpu", index) for index in range(workers or max(1, processors() // threads))]
     return tuple(places[:workers] if workers else places)
+
+
+KEPT_FILES = 48
+"""Open files that a dispatcher needs beside one for each run: database, server, modules, terminal."""
+
+
+def most_runs(wanted: int) -> int:
+    """How many of these runs this process may execute at a time by the files that it may open, one at least. Its limit
+    is raised as far as they need and the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + KEPT_FILES
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return wanted if soft == resource.RLIM_INFINITY else max(1, min(wanted, soft - KEPT_FILES))
 
 
 def environment(slot: Slot) -> dict[str, str]:

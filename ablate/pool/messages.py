@@ -4,7 +4,7 @@ How the bytes travel is the executor's business: through a socket (executors/loc
 one JSON object without a line break, `{"Said": {"step": 3, "values": {"accuracy": 97.2}}}`. `decode` believes nothing:
 code of the user's own may write to a worker's channel.
 
-    to a server      Setup, once; Fork                  from a server   Ready or Unable, once; Forked, Exited
+    to a server      Setup, once; Fork                  from a server   Ready or Unable, once; Forked, Unforked, Exited
     to a worker      Job, once; Pause                   from a worker   Said any number of times; Done or Broken
 """
 
@@ -72,6 +72,14 @@ class Forked:
     token: str
     pid: int
     started: int
+
+
+@dataclass(frozen=True)
+class Unforked:
+    """The system refused a child for this attempt, and why."""
+
+    token: str
+    why: str
 
 
 @dataclass(frozen=True)
@@ -159,7 +167,7 @@ def _storable(value: Any) -> Any:
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON
 
-Message = Setup | Fork | Ready | Unable | Forked | Exited | Job | Pause | Said | Done | Broken
+Message = Setup | Fork | Ready | Unable | Forked | Unforked | Exited | Job | Pause | Said | Done | Broken
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")

@@ -16,6 +16,7 @@ Fork has the child's channel with it, as a descriptor).
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import importlib
 import os
@@ -26,6 +27,7 @@ import subprocess
 import sys
 import time
 import traceback
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +36,7 @@ import psutil
 
 from ablate.errors import AblateError
 from ablate.pool import ending, host
-from ablate.pool.messages import Exited, Fork, Forked, Ready, Setup, Unable, decode, encode
+from ablate.pool.messages import Exited, Fork, Forked, Ready, Setup, Unable, Unforked, decode, encode
 
 _PACKET = 1 << 17
 _LONGEST = _PACKET // 8
@@ -104,20 +106,21 @@ class WarmServer:
         return server
 
     def fork(self, token: str, child_end: socket.socket) -> None:
-        """Ask for a child whose channel is `child_end` (closed here afterwards)."""
-        with child_end:
-            socket.send_fds(self.channel, [encode(Fork(token))], [child_end.fileno()])
+        """Ask for a child whose channel is `child_end`. BlockingIOError where the server has no ear for it now."""
+        # Not send_fds, which before Python 3.13 forgets the flags.
+        passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [child_end.fileno()]))]
+        self.channel.sendmsg([encode(Fork(token))], passed, socket.MSG_DONTWAIT)
 
-    def receive(self) -> Forked | Exited | None:
-        """What became of a child; None where the server is gone."""
-        packet = self._packet()
-        return decode(packet, Forked, Exited) if packet else None
+    def receive(self) -> Forked | Unforked | Exited | None:
+        """What became of a child; None where the server is gone. BlockingIOError where it has said nothing more."""
+        packet = self._packet(socket.MSG_DONTWAIT)
+        return decode(packet, Forked, Unforked, Exited) if packet else None
 
-    def _packet(self) -> bytes:
+    def _packet(self, flags: int = 0) -> bytes:
         try:
-            return self.channel.recv(_PACKET)
+            return self.channel.recv(_PACKET, flags)
         except ConnectionResetError:
-            return self.channel.recv(_PACKET)  # said once; what it had sent before it died comes now
+            return self.channel.recv(_PACKET, flags)  # said once; what it had sent before it died comes now
 
     def close(self) -> None:
         """End the server and with it every child. Returns when the server is gone."""
@@ -189,7 +192,11 @@ def serve(channel: socket.socket, setup: Setup) -> None:
                 if not packet:
                     break
                 token = decode(packet, Fork).token
-                pid = _fork([channel.fileno(), wake, woken], descriptors[0], loaded, setup, token)
+                try:
+                    pid = _fork([channel.fileno(), wake, woken], descriptors, loaded, setup, token)
+                except OSError as error:  # no process, no memory, no open file: of this host, not of the run
+                    channel.send(encode(Unforked(token, error.strerror or str(error))))
+                    continue
                 # Forked is sent before the loop comes round to _reap, so before Exited, however short the run.
                 children[pid] = token
                 channel.send(encode(Forked(token, pid, host.process_started(pid) or 0)))
@@ -244,10 +251,17 @@ def _import_all(setup: Setup) -> dict[str, str]:
     return loaded
 
 
-def _fork(ours: Sequence[int], channel: int, loaded: Mapping[str, str], setup: Setup, token: str) -> int:
-    """Fork a child that runs one run on `channel` and never returns; gives its pid."""
-    server = os.getpid()
-    pid = os.fork()
+def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str], setup: Setup, token: str) -> int:
+    """Fork a child that runs one run on the one channel and never returns; gives its pid. OSError where the system
+    refuses it, the channel among it: a descriptor for which there is no room is dropped on its way."""
+    if not channels:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    server, (channel,) = os.getpid(), channels
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(channel)
+        raise
     if pid:
         os.close(channel)
         return pid

@@ -7,6 +7,7 @@ or is raised.
 from __future__ import annotations
 
 import shutil
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +18,9 @@ from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import ending, scheduler
 from ablate.pool import host as devices
+from ablate.pool.backoff import FIRST_S
 from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended
-from ablate.pool.executor import Executor, Failed, Finished, Slot
+from ablate.pool.executor import Executor, Failed, Finished, Refused, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
@@ -76,6 +78,16 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
     return slots
 
 
+def fitting(slots: tuple[Slot, ...], watcher: Watcher) -> tuple[Slot, ...]:
+    """As many of them as this process may hold files open for, having raised its limit where it may; told if fewer."""
+    most = devices.most_runs(len(slots))
+    if most < len(slots):
+        watcher.warn(
+            f"{many(most, 'run')} at a time, not {len(slots)}: this process may open no more files (`ulimit -Hn`)."
+        )
+    return slots[:most]
+
+
 def places_for(study: Study, slots: Sequence[Slot], options: Options) -> tuple[Slot, ...]:
     """Every slot of this host in which one of so many runs may execute: --workers says how many, not where."""
     every = slots_for(study, replace(options, workers=None))
@@ -102,7 +114,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
             return ended
     if planned.parents:
         planned = again(planned, db)
-    slots = slots_for(planned.study, options)
+    slots = fitting(slots_for(planned.study, options), watcher)
     with Store.open(db, write=True) as store:
         begin(store, watcher)
         changes = save(planned, store, options)
@@ -327,6 +339,12 @@ def canaries(
             running[name] = free.popleft()
             executor.start(name, spec, running[name], canary=True)
         for event in executor.poll(POLL_S):
+            if isinstance(event, Refused):
+                # This host has no room for as many at once: with one place less, and never without any.
+                place = running.pop(event.token)
+                free.extend([] if running or free else [place])
+                waiting.append((event.token, specs[event.token]))
+                time.sleep(FIRST_S)
             if isinstance(event, (Finished, Failed)):
                 free.append(running.pop(event.token))
                 ended[event.token] = event

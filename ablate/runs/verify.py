@@ -16,7 +16,7 @@ from typing import Literal, TypeVar, get_args
 
 from ablate.analysis import reruns
 from ablate.errors import AblateError
-from ablate.pool.executor import Failed, Finished, Progressed
+from ablate.pool.executor import Failed, Finished, Progressed, Refused
 from ablate.records import COSTS, Json, Role, RunSpec
 from ablate.runs import execute, winners
 from ablate.runs import planned as planner
@@ -115,6 +115,8 @@ def _executed(planned: planner.Planned, spec: RunSpec, database: str) -> tuple[R
                         curve |= {(name, step): value for name, value in values.items()}
                     case Finished(_, values, outputs, executed_with):
                         return Result(values, curve, outputs), executed_with
+                    case Refused(_, message):
+                        raise AblateError(f"it could not be executed now: {message}.")
                     case Failed(_, reason, message, detail):
                         raise AblateError(f"it failed this time: {reason}: {message}\n{detail}".rstrip())
     finally:

@@ -85,7 +85,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
             return Told(ended, ())
     if planned.parents:
         planned = planner.again(planned, db)
-    slots = execute.slots_for(planned.study, options)
+    slots = execute.fitting(execute.slots_for(planned.study, options), watcher)
     with Store.open(db, write=True) as store:
         execute.begin(store, watcher)
         execute.save(planned, store, options)

@@ -488,7 +488,7 @@ def test_a_stopped_dispatcher_finds_its_leases_taken_and_stops_its_workers(folde
     assert [("done", None)] * 2 == states(folder)
     with Store.open(folder / "a.db") as store:
         assert [4.0, 4.0] == [value for *_, value in store.values("s")]
-        assert "another dispatcher took the run over" in store.attempts("forever0")[0].late
+        assert "a failure that came late: lost" in store.attempts("forever0")[0].late
 
 
 def test_a_stopped_worker_keeps_its_lease_and_counts_once_when_it_goes_on(folder, monkeypatch):

@@ -125,6 +125,29 @@ def test_a_closed_terminal_stops_the_runs_and_releases_their_leases(folder):
     goes_on_and_finishes(folder)
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT])
+def test_a_signal_that_was_to_be_ignored_is_left_alone_as_nohup_and_a_shells_ampersand_mean_it(folder, number):
+    ignored = {"preexec_fn": lambda: signal.signal(number, signal.SIG_IGN)}
+    process = subprocess.Popen(RUN, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **ignored)
+    while len(workers(folder)) < 2:
+        time.sleep(0.01)
+    process.send_signal(number)
+    (folder / "go").touch()
+    assert 0 == process.wait()
+
+
+def test_sigterm_to_every_process_stops_the_runs_and_costs_them_no_attempt(folder):
+    process = subprocess.Popen(RUN, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while len(workers(folder)) < 2:
+        time.sleep(0.01)
+    for each in [*reversed(family_of(process.pid, folder)), psutil.Process(process.pid)]:
+        each.send_signal(signal.SIGTERM)
+    assert 130 == process.wait()
+    with closing(sqlite3.connect(folder / "results/ablate.db")) as connection:
+        assert [("cancelled",)] == connection.execute("SELECT DISTINCT reason FROM attempt").fetchall()
+    goes_on_and_finishes(folder)
+
+
 def test_a_killed_parent_leaves_no_process_and_its_runs_are_taken_up_again(folder):
     process = subprocess.Popen(RUN, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while len(workers(folder)) < 2:

@@ -12,6 +12,7 @@ import selectors
 import signal
 import socket
 import time
+from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,8 +20,8 @@ from typing import Self
 
 from ablate.errors import GarbledError
 from ablate.pool import ending, host
-from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Slot, Started
-from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, decode, encode
+from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
+from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, Unforked, decode, encode
 from ablate.pool.warm import WarmServer
 from ablate.records import Json, Reason, RunSpec
 
@@ -39,11 +40,12 @@ systemctl stop) reaches the dispatcher, too: then the run was stopped, and nothi
 @dataclass
 class _Child:
     """A child as this executor knows it. stopped: why it is to end; asked_s, killed_s: when it got SIGTERM and SIGKILL;
-    last: the final message it sent, at said_s; exited: it is gone."""
+    last: the final message it sent, at said_s; exited: it is gone. unsent: what it is still to be told."""
 
     token: str
-    channel: socket.socket
     slot: Slot
+    unsent: bytes
+    channel: socket.socket | None = None
     process: host.Process | None = None
     pending: bytes = b""
     stopped: tuple[Reason, str] | None = None
@@ -63,6 +65,7 @@ class LocalExecutor(Executor):
         self._setup = setup
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, _Child] = {}
+        self._outbox: deque[_Child] = deque()
         self._events: list[Event] = []
         self._dying: list[_Child] = []
         self._unasked: list[tuple[float, _Child]] = []
@@ -77,31 +80,92 @@ class LocalExecutor(Executor):
         return self._server
 
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:
-        server = self._serve()
-        ours, theirs = socket.socketpair()
-        child = _Child(token, ours, slot)
-        self._children[token] = child
         job = Job(token, spec, _inside(slot), host.environment(slot), canary, self._setup.grace_s)
-        try:
-            server.fork(token, theirs)
-        except (BrokenPipeError, ConnectionResetError):
-            self._server_died()
-            return
-        self._selector.register(ours, selectors.EVENT_READ, token)
-        with suppress(BrokenPipeError, ConnectionResetError):  # the child is gone already; its exit is on its way
-            ours.sendall(encode(job) + b"\n")
+        child = self._children[token] = _Child(token, slot, encode(job) + b"\n")
+        self._outbox.append(child)
+        self._ask_for_children()
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         self._go_on()
+        self._ask_for_children()
         if not self._events:
             waits = self._dying or self._unasked or any(child.asked_s for child in self._children.values())
-            for key, _ in self._selector.select(min(timeout_s, 0.05) if waits else timeout_s):
+            for key, mask in self._selector.select(min(timeout_s, 0.05) if waits else timeout_s):
                 if key.data is None:
                     self._hear_server()
                 elif key.data in self._children:
-                    self._hear(self._children[key.data])
+                    child = self._children[key.data]
+                    if mask & selectors.EVENT_WRITE:
+                        self._tell(child)
+                    if mask & selectors.EVENT_READ:
+                        self._hear(child)
         events, self._events = self._events, []
         return events
+
+    # ----------------------------------------------------------------------------------------------------- starting
+
+    def _ask_for_children(self) -> None:
+        """Ask the server for as many children as it takes now. It may be busy telling of others, and who waited for it
+        here would not hear it: at 500 runs both would wait for ever."""
+        while self._outbox:
+            child = self._outbox[0]
+            try:
+                server = self._serve()
+                asked = self._ask_for(child, server)
+            except (BrokenPipeError, ConnectionResetError):
+                self._server_died()
+                continue
+            except OSError as error:
+                self._refuse(child, error.strerror or str(error))
+                continue
+            if not asked:
+                break
+            self._outbox.popleft()
+            self._tell(child)
+        if self._server is not None:
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._outbox else 0)
+            self._selector.modify(self._server.channel, wanted, None)
+
+    def _ask_for(self, child: _Child, server: WarmServer) -> bool:
+        """Whether the server took it."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                server.fork(child.token, theirs)
+        except BlockingIOError:
+            ours.close()
+            return False
+        except OSError:
+            ours.close()
+            raise
+        ours.setblocking(False)
+        child.channel = ours
+        self._selector.register(ours, selectors.EVENT_READ, child.token)
+        return True
+
+    def _refuse(self, child: _Child, why: str) -> None:
+        with suppress(ValueError):
+            self._outbox.remove(child)
+        self._forget(child)
+        if child.stopped:
+            self._events.append(Failed(child.token, *child.stopped))
+        else:
+            self._events.append(Refused(child.token, f"no process could be started: {why}"))
+
+    def _tell(self, child: _Child) -> None:
+        """Send as much as its channel takes now; the rest when there is room."""
+        if child.channel is None:
+            return
+        try:
+            while child.unsent:
+                child.unsent = child.unsent[child.channel.send(child.unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it has ended; its exit is on its way, and its last word counts
+            child.unsent = b""
+        with suppress(KeyError, ValueError):  # it closed its end
+            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if child.unsent else 0)
+            self._selector.modify(child.channel, wanted, child.token)
 
     def _go_on(self) -> None:
         """What is due by now: a kill after the grace, the end of who was not asked to end, and burials."""
@@ -119,11 +183,13 @@ class LocalExecutor(Executor):
     def stop(self, token: str, reason: Reason, message: str) -> None:
         child = self._children.get(token) or next((c for _, c in self._unasked if c.token == token), None)
         if child is not None and reason == "pruned" and child.process is not None:
-            with suppress(OSError):  # it has ended, and its last word counts
-                child.channel.sendall(encode(Pause(message)) + b"\n")
+            child.unsent += encode(Pause(message)) + b"\n"
+            self._tell(child)
         elif child is not None:
             child.stopped = child.stopped or (reason, message)
             self._ask_to_end(child)
+            if child in self._outbox:
+                self._refuse(child, message)
 
     def close(self) -> None:
         """End the server; its children end with it."""
@@ -132,29 +198,36 @@ class LocalExecutor(Executor):
             self._server.close()
             self._server = None
             ending.end_attempts(self._children, host.this_process())
-        for child in self._children.values():
-            child.channel.close()
-        self._children.clear()
+        for child in list(self._children.values()):
+            self._forget(child)
+        self._outbox.clear()
         self._selector.close()
 
     # ------------------------------------------------------------------------------------------------------ hearing
 
     def _hear_server(self) -> None:
-        assert self._server is not None
-        message = self._server.receive()
-        if message is None:
-            self._server_died()
-        elif isinstance(message, Forked):
-            child = self._children[message.token]
-            child.process = host.Process(message.pid, message.started)
-            self._events.append(Started(child.token, child.process.pid, child.process.started))
-            if child.stopped:
-                self._ask_to_end(child)
-        else:
-            self._end(self._children[message.token], message)
+        """Everything that the server has said by now."""
+        with suppress(BlockingIOError):
+            while self._server is not None:
+                message = self._server.receive()
+                if message is None:
+                    self._server_died()
+                elif isinstance(message, Forked):
+                    self._forked(self._children[message.token], host.Process(message.pid, message.started))
+                elif isinstance(message, Unforked):
+                    self._refuse(self._children[message.token], message.why)
+                else:
+                    self._end(self._children[message.token], message)
+
+    def _forked(self, child: _Child, process: host.Process) -> None:
+        child.process = process
+        self._events.append(Started(child.token, process.pid, process.started))
+        if child.stopped:
+            self._ask_to_end(child)
 
     def _hear(self, child: _Child) -> None:
         """Read what a child said; an empty read means that it closed its end, and its exit will be told."""
+        assert child.channel is not None
         try:
             data = child.channel.recv(1 << 16)
         except ConnectionResetError:
@@ -176,10 +249,7 @@ class LocalExecutor(Executor):
 
     def _end(self, child: _Child, exited: Exited) -> None:
         """The process is gone: read what it still had said, then pass on its last word."""
-        child.channel.setblocking(False)
-        with suppress(BlockingIOError, ValueError, KeyError):  # nothing more is there, or its end was heard before
-            while child.channel in self._selector.get_map():
-                self._hear(child)
+        self._hear_all(child)
         self._forget(child)
         child.exited = exited
         if child.stopped is None and _was_asked(child):
@@ -187,16 +257,23 @@ class LocalExecutor(Executor):
         else:
             self._events.append(_ending(child))
 
+    def _hear_all(self, child: _Child) -> None:
+        with suppress(BlockingIOError, ValueError, KeyError):  # nothing more is there, or its end was heard before
+            while child.channel is not None and child.channel in self._selector.get_map():
+                self._hear(child)
+
     def _server_died(self) -> None:
         """Its children die with it (or are killed here, where the system does not do that). What they started does
-        not, and nobody is left to adopt it."""
+        not, and nobody is left to adopt it. Who was only to be asked for a child asks the next one."""
         assert self._server is not None
         self._selector.unregister(self._server.channel)
         self._server.close()
         self._server = None
-        ending.end_attempts(self._children, host.this_process())
-        for child in list(self._children.values()):
+        asked = [child for child in self._children.values() if child not in self._outbox]
+        ending.end_attempts([child.token for child in asked], host.this_process())
+        for child in asked:
             self._kill(child)
+            self._hear_all(child)
             self._forget(child)
             self._dying.append(child)
         self._bury()
@@ -206,17 +283,18 @@ class LocalExecutor(Executor):
         slot, but nobody waits for it. A server that does not tell of a killed child is stuck, and is killed itself."""
         for child in [child for child in self._dying if child.process is None or not child.process.lives]:
             self._dying.remove(child)
-            reason, message = child.stopped or ("lost", "the process that starts runs was killed")
-            self._events.append(Failed(child.token, reason, message))
+            child.stopped = child.stopped or ("lost", "the process that starts runs was killed")
+            self._events.append(_ending(child))
         late = time.monotonic() - STUCK_S
         stuck = [child for child in self._children.values() if child.killed_s is not None and child.killed_s < late]
         if self._server is not None and any(child.process is None or not child.process.lives for child in stuck):
             self._server.process.kill()
 
     def _forget(self, child: _Child) -> None:
-        with suppress(KeyError, ValueError):
-            self._selector.unregister(child.channel)
-        child.channel.close()
+        if child.channel is not None:
+            with suppress(KeyError, ValueError):
+                self._selector.unregister(child.channel)
+            child.channel.close()
         del self._children[child.token]
 
     @staticmethod
@@ -248,8 +326,10 @@ def _was_asked(child: _Child) -> bool:
 
 def _ending(child: _Child) -> Event:
     exited = child.exited
-    assert exited is not None
-    provenance: dict[str, Json] = {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
+    # Of one that died with its server nobody knows what it took.
+    provenance: dict[str, Json] = (
+        {} if exited is None else {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
+    )
     last = child.last
     if isinstance(last, Done):
         executed = {"executed": dict(last.executed)} if last.executed else {}
@@ -260,6 +340,7 @@ def _ending(child: _Child) -> Event:
         return Failed(child.token, *child.stopped, detail, provenance)
     if last is not None:
         return Failed(child.token, last.reason, last.message, last.detail, provenance)
+    assert exited is not None, "who dies with its server is stopped"
     return Failed(child.token, *_death(child, exited.status), provenance=provenance)
 
 
