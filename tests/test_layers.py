@@ -13,7 +13,7 @@ DOORS = ("plugins", "surgery")
 nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults style template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
+    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults fields style template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
     "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
     "pool": "messages executor feed host ending scheduler backoff seeding worker warm dispatcher",
@@ -48,7 +48,7 @@ OWNERS = {
     "markdown_it": {"reports.author"},
     "torch": {"training", "testing"},
     "pandas": {"analysis.results", "tables.table", "tables.formats"},
-    "ruamel": {"study.yaml_file"},
+    "ruamel": {"study.yaml_file", "training.styles.hydra"},
     "PIL": {"training.datasets"},
 }
 """Outside libraries that only some files or rooms import."""

@@ -14,8 +14,8 @@ from typing import Any
 from ablate.training.evaluator import Evaluator
 from ablate.training.operations import external
 from ablate.training.slices import bindings, marked
-from ablate.training.sources import is_foreign, located, module_file, package_of
-from ablate.training.values import Call, Frame, Reference, Space, Unknown
+from ablate.training.sources import is_foreign, located, module_at, module_file, package_of
+from ablate.training.values import Call, External, Frame, Reference, Space, Unknown
 
 StandIn = Callable[[Call], Any]
 
@@ -150,6 +150,29 @@ class Modules(Evaluator):
                     self._far and any(map(self._declares_text, _modules_named(text, module)))
                 )
         return self._declaring[module]
+
+    def frame_of(self, file: str) -> Frame | None:
+        """The top level of a module that was read."""
+        space = self.spaces.get(Path(file))
+        return space.frame if space is not None else None
+
+    def installed(self, value: Any) -> Any:
+        """A library's class, read from its source, for its fields may be options. `value` itself where that fails."""
+        if not isinstance(value, External):
+            return value
+        module, _, name = value.name.rpartition(".")
+        for _ in range(3):  # a package's name for it, the module that it is from
+            path = module_at(module, ())
+            if path is None:
+                return value
+            self._found[module] = path
+            space = self.space(module)
+            statements = bindings(space.tree.body).get(name, ()) if space is not None and space.tree is not None else ()
+            source = next((n for s in statements for n in ast.walk(s) if isinstance(n, ast.ImportFrom)), None)
+            if space is None or source is None:
+                return self.top_level(space, name) if space is not None and statements else value
+            module = self.absolute(source, space)
+        return value
 
     def names_of(self, module: Reference) -> Any:
         space = self.space(f"{module.module}.{module.name}" if module.name else module.module)
