@@ -9,8 +9,10 @@ a store or computes a statistic (source.py).
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any, Literal
 
@@ -85,8 +87,19 @@ class Source:
 
     def label(self, variant: str) -> str:
         """What the table calls a variant, where all its rows call it the same; else its name."""
-        labels = {row.label or row.variant for row in self.rows if row.variant == variant}
+        labels = {self.named(row) for row in self.rows if row.variant == variant}
         return labels.pop() if len(labels) == 1 else variant
+
+    def named(self, row: Row) -> str:
+        """A row as it is called where it stands alone: `- batch norm`, and `B - batch norm` where A has one, too."""
+        label = row.label or row.variant
+        alone = self._called.get(label, 0) < 2 or row.compared_with is None or label == row.variant
+        return label if alone else f"{row.compared_with} {label}"
+
+    @cached_property
+    def _called(self) -> Counter[str]:
+        """How many variants have a label."""
+        return Counter(label for label, _ in {(row.label or row.variant, row.variant) for row in self.rows})
 
     def find(self, variant: str) -> str:
         """A variant by its name or by what the table calls it. FigureError with the nearest name."""

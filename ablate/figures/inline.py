@@ -162,7 +162,7 @@ def _of_series(mark: Series, x: _Scale, y: _Scale) -> list[str]:
     kind = f"c-{mark.colour}{' faint' * mark.faint}"
     if mark.low and mark.band:
         for at, low, high in mark.stretches():
-            kept = _thinned(range(len(at)))
+            kept = thinned(range(len(at)))
             there = " ".join(f"{_at(x, at[i])} {_at(y, high[i])}" for i in kept)
             back = " ".join(f"{_at(x, at[i])} {_at(y, low[i])}" for i in reversed(kept))
             made.append(f'<path class="bd {kind}" d="M{there} {back}Z"/>')
@@ -195,10 +195,10 @@ def _unbroken(mark: Series) -> Iterator[list[tuple[float, float]]]:
 
 
 def _run(points: Sequence[tuple[float, float]], x: _Scale, y: _Scale) -> str:
-    return "M" + " ".join(f"{_at(x, points[i][0])} {_at(y, points[i][1])}" for i in _thinned(range(len(points))))
+    return "M" + " ".join(f"{_at(x, points[i][0])} {_at(y, points[i][1])}" for i in thinned(range(len(points))))
 
 
-def _thinned(places: range) -> list[int]:
+def thinned(places: range) -> list[int]:
     """At most MOST_POINTS of them, evenly, the first and the last among them."""
     if len(places) <= MOST_POINTS:
         return list(places)

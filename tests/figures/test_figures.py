@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from test_views import YIELD, factorial
 
 from ablate.analysis import results
 from ablate.errors import FigureError
-from ablate.figures import paper, screen
+from ablate.figures import inline, paper, screen
 from ablate.figures import source as plots
 from ablate.figures.figure import Curve, Label, SeedCurve, Series, Source
 from ablate.figures.source import curve
@@ -230,6 +231,33 @@ def test_plotly_knows_every_property_that_is_set():
     for name in Registry().names("figures"):
         for narrow in (False, True):
             Figure(screen.figure(plots.draw(SOURCE, name), narrow=narrow))  # raises on an unknown one
+
+
+@pytest.mark.parametrize("name", Registry().names("figures"))
+def test_a_page_draws_every_figure_well_formed_inside_its_panels_and_no_name_as_markup(name):
+    made = inline.figure(plots.draw(SOURCE, name), Registry().make("tables", "html", {}).text)
+    drawing = ElementTree.fromstring(made)
+    assert drawing.get("aria-label")
+    assert {"div", "svg", "path", "circle", "line", "rect", "text", "title", "span", "ul", "li"} >= {
+        element.tag for element in drawing.iter()
+    }
+    for path in drawing.iter("path"):
+        points = [float(number) for number in re.findall(r"-?[\d.]+", path.get("d"))]
+        assert all(-1500 < number < 2500 for number in points), "an interval may leave its panel, but not far"
+
+
+def test_a_long_curve_has_its_ends_and_no_more_points_than_a_screen_shows():
+    kept = inline.thinned(range(1000))
+    assert (0, 999, 60) == (kept[0], kept[-1], len(kept))
+    assert [0, 1, 2] == inline.thinned(range(3))
+
+
+def test_rows_of_different_bases_have_different_names():
+    rows = (row("A"), row("B"), *(row(f"{of}-bn", of, label="- batch norm", delta=1.0) for of in "AB"))
+    found = source(*rows, row("A-crop", "A", label="- crops", delta=1.0))
+    assert ["A", "B", "A - batch norm", "B - batch norm", "- crops"] == [found.label(name) for name in found.variants]
+    assert "B-bn" == found.find("B - batch norm")
+    assert ["A - batch norm", "B - batch norm", "- crops"] == [of.label for of in info("effects", found).rows]
 
 
 def test_a_pdf_holds_its_fonts_as_truetype():

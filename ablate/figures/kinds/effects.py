@@ -87,7 +87,7 @@ class EffectsFigure(Figure):
             better=source.better,
             minimum_effect=source.minimum_effect,
             seeds=source.seeds,
-            rows=tuple(map(_effect, kept)),
+            rows=tuple(_effect(row, source.named(row)) for row in kept),
             digits=decimals(
                 [
                     row.delta_ci_high - row.delta
@@ -95,7 +95,7 @@ class EffectsFigure(Figure):
                     if row.delta_ci_high is not None and row.delta is not None
                 ]
             ),
-            missing=tuple(row.label or row.variant for row in compared if row.delta is None),
+            missing=tuple(source.named(row) for row in compared if row.delta is None),
             left_out=len(measured) - len(kept),
             covers=percent(kept[0].confidence),
         )
@@ -141,11 +141,11 @@ def _most_telling(rows: Sequence[Row], limit: int) -> list[Row]:
     return [row for row in rows if id(row) in chosen]
 
 
-def _effect(row: Row) -> EffectRow:
+def _effect(row: Row, label: str) -> EffectRow:
     assert row.delta is not None
     assert row.compared_with is not None
     return EffectRow(
-        label=(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""),
+        label=label + (" ‡" if len(row.differs) > 1 else ""),
         design=row.design, compared_with=row.compared_with, delta=row.delta,
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
         verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else _SMALL,

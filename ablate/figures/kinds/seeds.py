@@ -66,7 +66,7 @@ class SeedsFigure(Figure):
             of = [value for value in own if value is not None]
             rows.append(
                 SeedRow(
-                    label=row.label or row.variant, compared_with=row.compared_with or "", values=own,
+                    label=source.named(row), compared_with=row.compared_with or "", values=own,
                     against=values.get(row.compared_with or "", ()),
                     mean=statistics.fmean(of) if of else None,
                     collapsed=row.collapsed if name == source.metric else (),
