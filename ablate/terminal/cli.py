@@ -57,7 +57,9 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
     ] = False,
 ) -> None:
-    context.obj = Terminal(db or os.environ.get("ABLATE_DB") or "results/ablate.db", quiet)
+    place = db or os.environ.get("ABLATE_DB") or "results/ablate.db"
+    # A shell expands `--db ~/a.db`, and neither `--db=~/a.db` nor a variable's value.
+    context.obj = Terminal(place if "://" in place else os.path.expanduser(place), quiet)
 
 
 # --------------------------------------------------------------------------------------------------------- commands
@@ -139,6 +141,9 @@ def _exit_code(command: Callable[[], Any]) -> int:
         return 2
     except _UsageMistake as error:
         error.show()
+        option = getattr(error, "option_name", None)
+        if option in ("-q", "--quiet", "--db", "--version"):
+            print(f"{option} stands before the command: ablate {option} ...", file=sys.stderr)
         return 2
     except typer.Exit as end:
         return end.exit_code

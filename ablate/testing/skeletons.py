@@ -213,6 +213,11 @@ _USE = {
 _GIVEN = {"dataset": ', {{"datasets/{name}": {{"root": "FOLDER", "dev_fraction": 0.2}}}}'}
 """What the suite needs to try a plug-in that has no defaults for all."""
 
+_NEEDS = {
+    "dataset": "FOLDER is yours: as written, images.npy (n x height x width x channels, bytes) and labels.npy.\n\n"
+}
+"""What must lie there before a plug-in can be tried."""
+
 
 def write(kind: str, name: str, folder: Path) -> tuple[Path, str]:
     """Write `folder`/SHELF/`name`.py; where it lies, and what to do next. AblateError where the name will not do."""
@@ -238,7 +243,9 @@ def write(kind: str, name: str, folder: Path) -> tuple[Path, str]:
     return path, (
         f"Change it into yours. In a study beside {folder}:\n\n    plugins: [{folder}]\n    "
         + _USE[kind].format(name=name)
-        + "\n\nAnd a test that comparisons with it can be trusted:\n\n    import pytest\n"
+        + "\n\n"
+        + _NEEDS.get(kind, "")
+        + "And a test that comparisons with it can be trusted:\n\n    import pytest\n"
         "    from ablate.plugins import cases\n\n"
         f'    @pytest.mark.parametrize("case", cases("{folder}"{given}), ids=str)\n'
         "    def test_my_plugins_conform(case):\n        case.check()"

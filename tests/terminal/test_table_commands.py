@@ -36,6 +36,25 @@ def test_a_file_that_table_wrote_is_what_the_database_gives(ablate, ending):
     assert (0, f"demo.{ending} is what the database gives for demo.\n") == (code, out)
 
 
+def test_a_file_whose_ending_is_no_formats_is_not_written_as_markdown(ablate, tmp_path):
+    code, _, err = ablate("table", "demo", "-o", "t.docx")
+    assert (2, False) == (code, (tmp_path / "t.docx").exists())
+    assert "the ending of t.docx says no format; it may be .csv, " in err
+    assert 0 == ablate("table", "demo", "-f", "markdown", "-o", "t.docx")[0]
+
+
+def test_a_database_in_ones_home_is_found_however_it_is_given(ablate, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert 0 == ablate("--db=~/a.db", "table", "demo")[0]
+    assert not (tmp_path / "~").exists()
+
+
+def test_an_option_that_stands_after_the_command_is_shown_its_place(ablate):
+    code, _, err = ablate("table", "demo", "--quiet")
+    assert 2 == code
+    assert "--quiet stands before the command: ablate --quiet ..." in err
+
+
 def test_a_file_that_differs_is_shown_with_the_difference(ablate, tmp_path):
     ablate("table", "demo", "-o", "results/demo.md")
     file = tmp_path / "results/demo.md"

@@ -121,7 +121,7 @@ def _format_of(file: Path | None, *, must: bool) -> str:
     shelf = Registry()
     endings = {ending: name for name in shelf.names("tables") for ending in shelf.make("tables", name, {}).endings}
     known = endings.get(file.suffix.lower()) if file is not None else None
-    if must and known is None:
+    if known is None and (must or (file is not None and file.suffix)):
         raise AblateError(
             f"the ending of {file} says no format; it may be {one_of(endings)}, or give --format.",
             page="figures-and-reports",
