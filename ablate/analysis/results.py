@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ablate.analysis import tuned, verdicts
+from ablate.analysis.classes import Predictions, predictions
 from ablate.analysis.comparisons import Array, summary_of
 from ablate.analysis.inert import Logged, Point, inert
 from ablate.analysis.looks import Numbers
@@ -43,6 +44,8 @@ class Results:
     """The keys of runs of the full plan that adaptive seeds did not need; their cells are not among `cells`."""
     confirmed: Measured | None = None
     """What was tuned, on fresh seeds, beside the same untuned; None where nothing was."""
+    predictions: Callable[[], Predictions | None] = lambda: None
+    """What runs said of each example, looked up when it is asked for; None where no run told."""
 
     @functools.cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -100,7 +103,8 @@ def load(store: Reader, study: str | None = None) -> Results:
     asked_for = tuple(cell for cell in cells if cell.run not in saved)
     confirmed = _confirmed(store, record, measured)
     reruns = _reruns(attempts)
-    return Results(stored.name, record, measured, asked_for, _provenance(attempts), reruns, saved, confirmed)
+    said = functools.partial(predictions, store, asked_for, metric)
+    return Results(stored.name, record, measured, asked_for, _provenance(attempts), reruns, saved, confirmed, said)
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays

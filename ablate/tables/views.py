@@ -18,12 +18,12 @@ from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
 from ablate.study.record import RowRecord
-from ablate.tables import adaptive, factorials, notes
+from ablate.tables import adaptive, classes, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
 from ablate.text import did_you_mean, listed, one_of
 
-VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage")
+VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage", "classes")
 """What `--view` may name; the first is the table itself."""
 
 
@@ -38,6 +38,7 @@ def view(results: Results, name: str) -> TableData | ViewData:
         "shapley": factorials.shapley_view,
         "compare": _compare,
         "coverage": _coverage,
+        "classes": classes.classes_view,
     }
     if name not in views:
         raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
