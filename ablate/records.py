@@ -284,6 +284,44 @@ class AlsoValue:
 
 
 @dataclass(frozen=True)
+class Here:
+    """What the seeds alone show of a row: what holds on the examples that it was measured on."""
+
+    delta_ci_low: float | None
+    delta_ci_high: float | None
+    p: float | None
+    p_adjusted: float | None
+    p_equivalent: float | None
+    verdict: Verdict | None
+
+
+@dataclass(frozen=True)
+class OverExamples:
+    """What the examples say of a row and its comparison.
+
+    ids: the fingerprint of the set of examples; empty where runs share a part of their sets. n: examples that every run
+    has, in so many groups (0: none are told). se_seeds, se_examples, se_noise: the standard errors over seeds, over
+    examples, and of the noise that both hold. share: of the variance, what is due to seeds. helped, broken, both,
+    neither: examples on which the row alone, its comparison alone, both or none are right, on average over seeds.
+    ci_low, ci_high: with one or two seeds, the difference of these very weights on other examples.
+    """
+
+    ids: str
+    n: int
+    groups: int
+    se_seeds: float | None = None
+    se_examples: float | None = None
+    se_noise: float | None = None
+    share: float | None = None
+    helped: float | None = None
+    broken: float | None = None
+    both: float | None = None
+    neither: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+
+
+@dataclass(frozen=True)
 class Row:
     """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines the fields down to `also`).
 
@@ -294,6 +332,7 @@ class Row:
     placebo: it changes nothing against its comparison but the random streams.
     p_equivalent: of two one-sided tests within the minimum effect, adjusted; equivalence_ci: the interval that they
     speak of, of 90 % where `confidence` is 95 %. qualifier: what the verdict holds for, or by how much.
+    here, examples: where the verdict speaks of other examples too, what seeds alone show, and what the examples are.
     confidence: what the intervals cover. look: with adaptive seeds, the look that judged the row last, from 1, and 0
     before the first is over; None without. stopped_early: settled there, so it gets no further seeds.
     """
@@ -339,12 +378,23 @@ class Row:
     confidence: float = 0.95
     look: int | None = None
     stopped_early: bool = False
+    here: Here | None = None
+    examples: OverExamples | None = None
 
     @property
     def judged(self) -> str:
-        """The verdict with its qualifier: `helps among finished runs, by less than 0.5`; empty where there is none."""
+        """The verdict with its qualifier: `helps among finished runs, by less than 0.5`, `inconclusive (here: helps)`;
+        empty where there is none."""
+        if self.only_here:
+            return f"{self.verdict} (here: {self.only_here})"
         between = " " if (self.qualifier or "").startswith("among") else ", "
         return (self.verdict or "") + (between + self.qualifier if self.qualifier else "")
+
+    @property
+    def only_here(self) -> str:
+        """The verdict over seeds on these examples, of a row that is open beyond them; else empty."""
+        here = self.here.verdict if self.here is not None and self.verdict == "inconclusive" else None
+        return here if here in ("helps", "hurts", "equivalent") else ""
 
     @property
     def lopsided(self) -> bool:

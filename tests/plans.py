@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ablate.analysis.verdicts import Measured
+from ablate.analysis.measured import Measured
 from ablate.records import Metric, TaskUse
 from ablate.study.record import PlanRecord, RowRecord
 

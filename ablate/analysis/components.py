@@ -66,8 +66,7 @@ class Components:
 def of_layout(difference: Array) -> Components:
     """Of one comparison's paired differences: (seeds, units), none of them missing."""
     seeds, units = difference.shape
-    v_seeds, v_examples, v_noise = _components(difference)
-    return _one(seeds, units, v_seeds, v_examples, v_noise, int((difference != 0).any(axis=0).sum()))
+    return _one(seeds, units, *_components(difference), int((difference != 0).any(axis=0).sum()))
 
 
 def of_two(row: Array, reference: Array) -> Components:

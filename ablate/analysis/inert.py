@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablate.analysis.verdicts import Measured
+from ablate.analysis.measured import Measured
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredAttempt

@@ -54,6 +54,8 @@ class Look:
 
     p: two-sided, raw; p_equivalent: of two one-sided tests; NaN where there is none. inert: outputs are bit-identical.
     over: whether each run of the row and of its comparison, of these seeds, is done or has failed for good.
+    here_p, here_equivalent: the same over seeds alone, None where p speaks of nothing else. beyond: whether the
+    examples alone leave more than the difference, so that no number of seeds can settle the row.
     """
 
     seeds: int
@@ -61,6 +63,9 @@ class Look:
     p_equivalent: Array
     inert: Flags
     over: Flags
+    here_p: Array | None = None
+    here_equivalent: Array | None = None
+    beyond: Flags | None = None
 
 
 @dataclass(frozen=True)
@@ -68,39 +73,49 @@ class Course:
     """Where each comparison stands; arrays (comparisons,).
 
     at: the last look (from 0) that judged it, -1 where none did yet. settled: it gets no further seeds. p_adjusted,
-    p_equivalent: at that look, by Holm and by the look's share of ALPHA. current: the look under way; None: nothing
-    more is to be run.
+    p_equivalent: at that look, by Holm and by the look's share of ALPHA; here_adjusted, here_equivalent: the same over
+    seeds alone. stuck: it stands over seeds on these examples, and no number of seeds can settle it beyond them.
+    current: the look under way; None: nothing more is to be run.
     """
 
     at: Numbers
     settled: Flags
     p_adjusted: Array
     p_equivalent: Array
+    here_adjusted: Array
+    here_equivalent: Array
+    stuck: Flags
     current: int | None
 
 
 def follow(looks: Sequence[Look], spending: float = SPENDING) -> Course:
     """The course of a study, from its looks in order."""
     size, shares = len(looks[0].p), levels([look.seeds for look in looks], spending) / ALPHA
-    at, settled = np.full(size, -1), np.zeros(size, dtype=bool)
-    adjusted, within = np.full(size, np.nan), np.full(size, np.nan)
-    different = same = 0
+    at, settled, stuck = np.full(size, -1), np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
+    kept = np.full((4, size), np.nan)  # p, p_equivalent, and both over seeds alone
+    rejected = [0, 0]
+    current: int | None = None
     for k, look in enumerate(looks):
         still = ~settled
         if k and not still.any():
-            return Course(at, settled, adjusted, within, None)
+            break
         if not look.over[still].all():
-            return Course(at, settled, adjusted, within, k)
+            current = k
+            break
         tested = still & ~look.inert
-        here, near = (
+        here_p = look.p if look.here_p is None else look.here_p
+        here_equivalent = look.p_equivalent if look.here_equivalent is None else look.here_equivalent
+        adjusted = [
             np.minimum(holm(np.where(tested, p, np.nan), size - before) / shares[k], 1.0)
-            for p, before in ((look.p, different), (look.p_equivalent, same))
-        )
-        at[still], adjusted[still], within[still] = k, here[still], near[still]
-        apart, alike = still & (here < ALPHA), still & (near < ALPHA)
-        different, same = different + int(apart.sum()), same + int(alike.sum())
-        settled |= apart | alike | (still & look.inert)
-    return Course(at, settled, adjusted, within, None)
+            for p, before in zip((look.p, look.p_equivalent, here_p, here_equivalent), 2 * rejected, strict=True)
+        ]
+        at[still], kept[:, still] = k, np.stack(adjusted)[:, still]
+        apart, alike, apart_here = (still & (p < ALPHA) for p in adjusted[:3])
+        rejected = [rejected[0] + int(apart.sum()), rejected[1] + int(alike.sum())]
+        # Such a row stopped without a rejection, so it stays in Holm's number, and the proof above is the same.
+        stuck |= apart_here & ~apart & ~alike & (False if look.beyond is None else look.beyond)
+        settled |= apart | alike | stuck | (still & look.inert)
+    return Course(at, settled, kept[0], kept[1], kept[2], kept[3], stuck, current)
 
 
 @dataclass(frozen=True)

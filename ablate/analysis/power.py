@@ -9,13 +9,14 @@ import heapq
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
 from scipy import special
 
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array
+from ablate.analysis.components import Components, both
 
 POWER = 0.80
 """The power at which seeds are counted (Cohen's convention)."""
@@ -59,6 +60,32 @@ def seeds_needed(effect: Array, df_per_seed: Array | float = 1.0, alpha: float =
         low, high = np.where(reached, low, middle + 1), np.where(reached, middle, high)
     needed = np.where(usable & (high <= MOST_SEEDS), high, np.inf)
     return np.where(np.isfinite(effect) & (effect > 0), needed, np.nan)
+
+
+def seeds_beyond(effect: float, std: Array, df_per_seed: Array, parts: Components, alpha: float = ALPHA) -> Array:
+    """The smallest n whose power, about other seeds and other examples, is POWER for a true `effect`.
+
+    std: of one difference over seeds; parts: what examples add, whatever n is. The power of the least powerful of the
+    three tests (judge.by_both). inf where these examples alone leave too much, NaN where nothing is known.
+    """
+    low, high = np.full(std.shape, 2.0), np.full(std.shape, MOST_SEEDS + 1.0)
+    beyond = parts.v_beyond
+    noise = np.nan_to_num(parts.v_noise) * parts.seeds
+    while np.any(low < high):
+        middle = np.floor((low + high) / 2)
+        v, df = std**2 / middle, df_per_seed * (middle - 1)
+        there = replace(parts, v_examples=beyond + noise / middle, v_noise=noise / middle)
+        enough = _power_beyond(effect, v, df, there, alpha) >= POWER
+        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+    return np.where(np.isfinite(std + beyond), np.where(high <= MOST_SEEDS, high, np.inf), np.nan)
+
+
+def _power_beyond(effect: float, v_seeds: Array, df_seeds: Array, parts: Components, alpha: float) -> Array:
+    """At most the power of the test of both sources: that of the least powerful of its three."""
+    sources = ((v_seeds, df_seeds), (parts.v_examples, parts.units - 1), both(v_seeds, df_seeds, parts))
+    one = np.ones_like(v_seeds)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.min([power(effect / np.sqrt(v), one, df, alpha) for v, df in sources], axis=0))
 
 
 def visible_effect(n: int, alpha: float = ALPHA) -> float:

@@ -17,15 +17,17 @@ import numpy as np
 from ablate.analysis import tuned, verdicts
 from ablate.analysis.classes import Predictions, predictions
 from ablate.analysis.comparisons import Array, summary_of
+from ablate.analysis.examples import Source
 from ablate.analysis.inert import Logged, Point, inert
 from ablate.analysis.looks import Numbers
-from ablate.analysis.verdicts import Measured
+from ablate.analysis.measured import Measured
 from ablate.records import COSTS, Json, Metric, Role, Row
 from ablate.study.record import PlanRecord
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
     from ablate.store.stored import StoredAttempt, StoredCell
+    from ablate.training.examples import At, Column
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def load(store: Reader, study: str | None = None) -> Results:
         metric=metric,
         also=also,
         analysis=record.analysis,
+        source=_source(store, record, cells),
     )
     if record.imported is not None:
         measured = _imported(store, stored.name, measured)
@@ -135,9 +138,35 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
         planned=tuple(_planned(names, ours)),
         failures=tuple(_failures(names, seeds, ours, values[measured.metric.name])),
         asked=rows_asked,
-        analysis={},
+        analysis={key: value for key, value in measured.analysis.items() if key == "generalise"},
         looks=(),
+        source=_source(store, record, ours),
         inert=frozenset((one, other) for one, other in pairs if keys.get(one) == keys.get(other)),
+    )
+
+
+def _source(store: Reader, record: PlanRecord, cells: Sequence[StoredCell]) -> Source | None:
+    """The metric of these cells' runs example by example, to be read when it is asked for; None: nothing is kept."""
+    metric = record.metric
+    at: At = "best" if metric.at == "best" else "last"
+    runs = {(cell.variant, cell.seed): cell.run for cell in cells if cell.state == "done"}
+    kept = store.with_examples(set(runs.values()))
+    if not kept:
+        return None
+    measured_on = {run: of[metric.name, at] for run, of in kept.items() if (metric.name, at) in of}
+    why = "" if metric.at in ("last", "best") else f"nothing is kept for each of them at epoch {metric.at}"
+    why = why if measured_on else f"{metric.name} is no mean over them"
+
+    def read(variant: str) -> dict[int, Column]:
+        seeds = {run: seed for (name, seed), run in runs.items() if name == variant}
+        return {seeds[one.run]: one.column for one in store.examples(list(seeds), metric.name, at)}
+
+    return Source(
+        "image" if record.task.name == "classify" else "example",
+        store.example_sets(set(measured_on.values())),
+        {point: measured_on[run] for point, run in runs.items() if run in measured_on},
+        read,
+        why,
     )
 
 

@@ -7,167 +7,37 @@ residual is pooled, so one row that sometimes collapses spoils only itself, unle
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ablate.analysis import comparisons
-from ablate.analysis.comparisons import (  # fmt: skip
-    ALPHA,
-    Array,
-    CellMeans,
-    Differences,
-    Summary,
-    at_chance,
-    collapsed,
-    compare,
-    compare_summaries,
-    holm,
-    pool,
-    pooled_error,
-    summarise,
-)
-from ablate.analysis.judge import Judged, by_sign_flip, by_t
-from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, levels, wanted
-from ablate.analysis.power import seeds_needed, upper_std
-from ablate.records import AlsoValue, Better, Metric, Row, Verdict
-from ablate.study.record import RowRecord
+from ablate.analysis.comparisons import ALPHA, Array, at_chance, collapsed, holm, summarise
+from ablate.analysis.components import these_weights
+from ablate.analysis.measured import Measured, Tested
+from ablate.analysis.power import seeds_beyond, seeds_needed, upper_std
+from ablate.records import AlsoValue, Better, Here, OverExamples, Row, Verdict
 
 # ----------------------------------------------------------------------------------------------------------------- rows
 
 
 @dataclass(frozen=True)
-class Measured:
-    """All that the analysis sees of a study.
+class _Corrected:
+    """p and p_equivalent of a family after correction; arrays (comparisons,). here: over seeds alone."""
 
-    tricks: of each variant, the tricks that are on. values: metric -> (variants, seeds), NaN where a run is not
-    counted. planned: runs asked of each variant. failures: of each variant, reason -> runs. inert: comparisons
-    (variant, compared_with) whose outputs are bit-identical for every shared seed; alike: those whose every logged
-    number is equal, and these are too few to show it. given: mean, standard deviation and n of each variant where no
-    single value is known; `values` then holds the means. declared: whether the study asked for these rows, or a view
-    did afterwards. looks: of adaptive seeds, the same by the seeds of each look alone, with `over`: (variants, seeds),
-    whether a run is done or has failed for good.
-    """
-
-    variants: tuple[str, ...]
-    tricks: tuple[tuple[str, ...], ...]
-    seeds: tuple[int, ...]
-    values: Mapping[str, Array]
-    planned: tuple[int, ...]
-    failures: tuple[Mapping[str, int], ...]
-    asked: tuple[RowRecord, ...]
-    metric: Metric
-    also: Mapping[str, Better] = field(default_factory=dict)
-    inert: frozenset[tuple[str, str]] = frozenset()
-    alike: frozenset[tuple[str, str]] = frozenset()
-    analysis: Mapping[str, Any] = field(default_factory=dict)
-    given: Summary | None = None
-    declared: bool = True
-    looks: tuple[Measured, ...] = ()
-    over: Flags | None = None
-
-    @property
-    def summary(self) -> Summary:
-        """Of the primary metric, by variant."""
-        return summarise(self.values[self.metric.name], self.alpha) if self.given is None else self.given
-
-    @property
-    def alpha(self) -> float:
-        """The level of one test; ALPHA, but for adaptive seeds the look's that has these seeds, else the last one's.
-
-        The rows' intervals cover 1 - alpha.
-        """
-        sizes = self.analysis.get("looks") or []
-        k = sizes.index(len(self.seeds)) if len(self.seeds) in sizes else -1
-        return float(levels(sizes)[k]) if sizes else ALPHA
-
-    @property
-    def last_alpha(self) -> float:
-        """The level of one test with all seeds: of adaptive seeds, at the last look."""
-        sizes = self.analysis.get("looks") or []
-        return float(levels(sizes)[-1]) if sizes else ALPHA
-
-    def open_rows(self, p_adjusted: Array) -> int:
-        """How many comparisons Holm's next step counts: all that are not found yet."""
-        return max(len(self.family) - int((p_adjusted < ALPHA).sum()), 1)
-
-    @cached_property
-    def sides(self) -> tuple[list[int], list[int]]:
-        """Of each comparison of the family the place of its variant, and of what it is compared with."""
-        index = {name: i for i, name in enumerate(self.variants)}
-        return [index[variant] for variant, _ in self.family], [index[reference] for _, reference in self.family]
-
-    @cached_property
-    def course(self) -> Course:
-        """What the looks of adaptive seeds settled so far."""
-        return follow([_look(part) for part in self.looks])
-
-    @cached_property
-    def wanted(self) -> Wanted:
-        """How many seeds adaptive seeds ask of each variant."""
-        sizes = [len(part.seeds) for part in self.looks]
-        return wanted(self.course, sizes, *self.sides, len(self.variants))
-
-    def compare(self, of: Sequence[int], against: Sequence[int], alpha: float = ALPHA) -> Differences:
-        """The primary metric of variants against that of as many others, each by its own pairs."""
-        if self.given is not None:
-            return compare_summaries(self.given.take(of), self.given.take(against))
-        values = self.values[self.metric.name]
-        return compare(values[list(of)], values[list(against)], alpha)
-
-    def judge(self, name: str, of: Sequence[int], against: Sequence[int]) -> tuple[Differences, Judged]:
-        """A metric of variants against that of as many others, by own pairs and the test that the study declares,
-        nothing corrected and nothing pooled."""
-        if name == self.metric.name:
-            tested = self.compare(of, against)
-        else:
-            tested = compare(self.values[name][list(of)], self.values[name][list(against)])
-        if self.flips:
-            return tested, by_sign_flip(tested, self.values[name][of], self.values[name][against], ALPHA, None)
-        return tested, by_t(tested, ALPHA, None)
-
-    def fit(self, chosen: Sequence[int]) -> CellMeans:
-        """The cell-means model of these variants, each of which has a value, with shared seeds as blocks."""
-        if self.given is not None:
-            part = self.given.take(chosen)
-            return comparisons.from_summaries(part.mean, part.std, part.n)
-        return comparisons.fit(self.values[self.metric.name][list(chosen)])
-
-    @property
-    def family(self) -> tuple[tuple[str, str], ...]:
-        """Every comparison that the study declares, once, in the plan's order: (variant, compared_with)."""
-        return tuple(dict.fromkeys((a.variant, a.compared_with) for a in self.asked if a.compared_with is not None))
-
-    @property
-    def pools(self) -> bool:
-        """Whether the study declares one pooled error."""
-        return self.analysis.get("error") == "pooled"
-
-    @property
-    def flips(self) -> bool:
-        """Whether the study declares the sign-flip test."""
-        return self.analysis.get("test") == "sign_flip" and self.given is None
-
-    @property
-    def degenerate(self) -> float | None:
-        """The value that every counted run reports, where two variants and three runs report nothing else."""
-        values = self.values[self.metric.name]
-        if self.given is not None:
-            return None
-        counted = values[np.isfinite(values)]
-        rows = int(np.isfinite(values).any(axis=1).sum())
-        return float(counted[0]) if rows >= 2 and len(counted) >= 3 and bool((counted == counted[0]).all()) else None
+    p: Array
+    p_equivalent: Array
+    here_p: Array
+    here_equivalent: Array
 
 
 def rows(measured: Measured) -> tuple[Row, ...]:
     """The rows of the table in the plan's order. With adaptive seeds each row stands as at the look that judged it."""
     if measured.looks:
         return _rows_by_look(measured)
-    tested, judged = _tested(measured)
-    size = len(measured.family)
-    return tuple(_rows(measured, tested, judged, holm(judged.p, size), holm(judged.p_equivalent, size)))
+    size, tested = len(measured.family), measured.tested
+    pairs = ((judged.p, judged.p_equivalent) for judged in (tested.judged, tested.here))
+    return tuple(_rows(measured, _Corrected(*(holm(p, size) for pair in pairs for p in pair))))
 
 
 def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
@@ -179,9 +49,8 @@ def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
     course, seeds, count = measured.course, measured.wanted, len(measured.looks)
     place = {pair: i for i, pair in enumerate(measured.family)}
     index = {name: i for i, name in enumerate(measured.variants)}
-    at_look = []
-    for part in measured.looks:
-        at_look.append(_rows(part, *_tested(part), course.p_adjusted, course.p_equivalent))
+    corrected = _Corrected(course.p_adjusted, course.p_equivalent, course.here_adjusted, course.here_equivalent)
+    at_look = [_rows(part, corrected) for part in measured.looks]
     sizes = [len(part.seeds) for part in measured.looks]
     rows = []
     for i, row in enumerate(measured.asked):
@@ -202,38 +71,15 @@ def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
 _NOT_TESTED: Mapping[str, Any] = {
     "delta_ci_low": None, "delta_ci_high": None, "p": None, "p_adjusted": None, "p_equivalent": None,
     "equivalence_ci_low": None, "equivalence_ci_high": None, "test": "", "verdict": None, "qualifier": None,
-    "more_seeds": None,
+    "more_seeds": None, "here": None,
 }  # fmt: skip
 
 
-def _look(part: Measured) -> Look:
-    """What one look shows."""
-    _, judged = _tested(part)
-    assert part.over is not None, "a look knows which runs are over"
-    over: Flags = np.all(part.over, axis=1)
-    of, against = part.sides
-    inert = np.array([pair in part.inert for pair in part.family], dtype=bool)
-    return Look(len(part.seeds), judged.p, judged.p_equivalent, inert, over[of] & over[against])
-
-
-def _tested(measured: Measured) -> tuple[Differences, Judged]:
-    """Every comparison of the family, and what its verdict speaks of: by its own pairs or as the study declares."""
-    values, margin = measured.values[measured.metric.name], measured.metric.minimum_effect
-    of, against = measured.sides
-    tested = measured.compare(of, against, measured.alpha)
-    error = pooled_error(values) if measured.pools else None
-    if error is not None:
-        tested = pool(tested, values[of], values[against], error)
-    if measured.flips:
-        return tested, by_sign_flip(tested, values[of], values[against], measured.alpha, margin)
-    return tested, by_t(tested, measured.alpha, margin)
-
-
-def _rows(measured: Measured, tested: Differences, judged: Judged, adjusted: Array, equivalent: Array) -> list[Row]:
-    """The rows by the seeds of `measured`. adjusted, equivalent: of `judged`, p and p_equivalent after correction."""
+def _rows(measured: Measured, corrected: _Corrected) -> list[Row]:
+    """The rows by the seeds of `measured`."""
     index = {name: i for i, name in enumerate(measured.variants)}
     summary = measured.summary
-    effects = _effects(measured, tested, judged, adjusted, equivalent)
+    effects = _effects(measured, corrected)
     also = _also(measured)
     values = measured.values[measured.metric.name]
     fallen = collapsed(values, measured.metric.better)
@@ -263,14 +109,15 @@ _NO_EFFECT: Mapping[str, Any] = {
 }  # fmt: skip
 
 
-def _effects(
-    measured: Measured, tested: Differences, judged: Judged, adjusted: Array, equivalent: Array
-) -> dict[tuple[str, str], dict[str, Any]]:
+def _effects(measured: Measured, corrected: _Corrected) -> dict[tuple[str, str], dict[str, Any]]:
     """The fields of a row that come from its comparison, by (variant, compared_with)."""
+    tested, judged = measured.tested.differences, measured.tested.judged
+    adjusted, equivalent = corrected.p, corrected.p_equivalent
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
     metric = measured.metric
     better = 1 if metric.better == "higher" else -1
-    needed = _more_seeds(measured, tested, adjusted)
+    needed = _more_seeds(measured, adjusted)
+    over = _over_examples(measured.tested)
     differs = {(row.variant, row.compared_with): row.differs for row in measured.asked}
     failed = {name: sum(why.values()) for name, why in zip(measured.variants, measured.failures, strict=True)}
     effects = {}
@@ -300,10 +147,44 @@ def _effects(
             "more_seeds": needed[i] if decided == "inconclusive" else None,
             "identical": bool(tested.identical[i]),
             "no_spread": bool(tested.no_spread[i]),
+            "here": _here(measured.tested, corrected, i, sign, inert) if measured.tested.evidence.of_both else None,
+            "examples": over[i] if over else None,
             "seeds_better": more if better > 0 else less,
             "seeds_worse": less if better > 0 else more,
         }
     return effects
+
+
+def _here(tested: Tested, corrected: _Corrected, i: int, sign: int, inert: bool) -> Here | None:
+    """What seeds alone show of a comparison; None where they show nothing."""
+    here, estimate = tested.here, float(tested.differences.estimate[i])
+    if not np.isfinite(estimate):
+        return None
+    p, within = corrected.here_p[i], corrected.here_equivalent[i]
+    return Here(
+        _number(here.ci_low[i]), _number(here.ci_high[i]), _number(here.p[i]), _number(p), _number(within),
+        verdict(sign * estimate, p, within, inert),
+    )  # fmt: skip
+
+
+def _over_examples(tested: Tested) -> list[OverExamples]:
+    """Of each comparison what its examples say; [] where the table speaks of seeds alone."""
+    evidence, differences = tested.evidence, tested.differences
+    if not evidence.of_both:
+        return []
+    parts = evidence.parts
+    low, high = these_weights(differences.estimate, parts)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = differences.se**2 / (differences.se**2 + parts.v_beyond)
+    v = {"se_seeds": differences.se**2, "se_examples": parts.v_examples, "se_noise": parts.v_noise}
+    errors = {**{name: np.sqrt(of) for name, of in v.items()}, "share": share}
+    return [
+        OverExamples(
+            evidence.ids, evidence.n, evidence.groups, **{name: _number(of[i]) for name, of in errors.items()},
+            **({} if tally is None else vars(tally)), ci_low=_number(low[i]), ci_high=_number(high[i]),
+        )
+        for i, tally in enumerate(evidence.tallies)
+    ]  # fmt: skip
 
 
 def direction(row: Sequence[str], reference: Sequence[str], differs: Sequence[str] = ()) -> int:
@@ -343,26 +224,30 @@ def qualifier(decided: Verdict | None, lopsided: bool, p_equivalent: float, marg
     return ", ".join(parts) or None
 
 
-def _more_seeds(measured: Measured, tested: Differences, adjusted: Array) -> list[int | None]:
+def _more_seeds(measured: Measured, adjusted: Array) -> list[int | None]:
     """Of each comparison, the further seeds with which its verdict would find an effect of `minimum_effect`.
 
     At the level that an open row needs, Holm's over all open rows, and by the upper limit of the spread, which few
-    seeds underestimate. None without a `minimum_effect`: an effect as large as the one seen is no aim.
+    seeds underestimate. None without a `minimum_effect`: an effect as large as the one seen is no aim; and where these
+    examples alone leave more than that.
     """
-    effect = measured.metric.minimum_effect
+    effect, tested = measured.metric.minimum_effect, measured.tested.differences
     if not effect:
         return [None] * len(measured.family)
     summary = measured.summary
     one, other = measured.sides
     v1, v2 = summary.std[one] ** 2, summary.std[other] ** 2
     have = np.where(tested.paired, tested.pairs, np.minimum(summary.n[one], summary.n[other]))
+    level = measured.last_alpha / measured.open_rows(adjusted)
     with np.errstate(invalid="ignore", divide="ignore"):
         welch = (v1 + v2) ** 2 / (v1**2 + v2**2)
         own = np.where(tested.paired, 1.0, welch)
         pooled = tested.df / np.maximum(np.where(tested.paired, tested.pairs, 2) - 1, 1)
         df_per_seed = np.where(tested.pooled, np.maximum(pooled, own), own)
-        standardized = np.where(np.isfinite(tested.se), effect / upper_std(tested.std, tested.df), np.nan)
-    needed = seeds_needed(standardized, df_per_seed, measured.last_alpha / measured.open_rows(adjusted))
+        std = np.where(np.isfinite(tested.se), upper_std(tested.std, tested.df), np.nan)
+        needed = seeds_needed(effect / std, df_per_seed, level)
+    if measured.tested.evidence.of_both:
+        needed = np.maximum(needed, seeds_beyond(effect, std, df_per_seed, measured.tested.evidence.parts, level))
     # Where that many seeds are there and the row is still open, one more.
     return [int(max(n - h, 1)) if np.isfinite(n) else None for n, h in zip(needed, have, strict=True)]
 

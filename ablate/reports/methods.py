@@ -13,7 +13,8 @@ import numpy as np
 
 from ablate.analysis import results
 from ablate.analysis.comparisons import MINIMUM_N
-from ablate.analysis.verdicts import Measured, best
+from ablate.analysis.measured import Measured
+from ablate.analysis.verdicts import best
 from ablate.records import Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord

@@ -272,6 +272,12 @@ class AnalysisForm(Form):
         description="Of paired differences: t, or the exact sign-flip test, which holds where a seed collapses.",
         examples=["sign_flip"],
     )
+    generalise: Literal["seeds", "seeds_and_examples"] = Field(
+        default="seeds_and_examples",
+        description="What verdicts speak of where per-example results are kept: other seeds and other examples like "
+        "these, or other seeds on these examples alone.",
+        examples=["seeds"],
+    )
 
 
 class RangeForm(Form):

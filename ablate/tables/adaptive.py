@@ -13,7 +13,7 @@ from ablate.records import Row
 from ablate.text import in_words, joined, listed, percent
 
 if TYPE_CHECKING:
-    from ablate.analysis.verdicts import Measured
+    from ablate.analysis.measured import Measured
 
 
 def level(measured: Measured) -> str:

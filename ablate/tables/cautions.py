@@ -18,7 +18,7 @@ from ablate.analysis.comparisons import (
     seed_correlation,
     spread_ratio_limit,
 )
-from ablate.analysis.verdicts import Measured
+from ablate.analysis.measured import Measured
 from ablate.records import Row
 from ablate.text import Note, listed, many, spoken
 

@@ -20,13 +20,14 @@ from ablate.analysis.comparisons import (
     pooled_error,
 )
 from ablate.analysis.inert import ENOUGH
+from ablate.analysis.measured import Measured
 from ablate.analysis.results import NO_VALUE, PROVENANCE
 from ablate.analysis.tuned import split
-from ablate.analysis.verdicts import Measured, best, direction
+from ablate.analysis.verdicts import best, direction
 from ablate.records import COSTS, Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
-from ablate.tables import adaptive
+from ablate.tables import adaptive, beyond
 from ablate.tables.cautions import collapsed, spreads, unpaired
 from ablate.text import Note, joined, listed, many, spoken
 
@@ -49,6 +50,7 @@ def notes(
         *adaptive.under_table(once, measured, saved, saved + len({cell.run for cell in cells})),
         _numbers(once, measured),
         *_verdicts(once, measured),
+        *beyond.under_table(once, measured),
         *_failures(cells, measured),
         *_lopsided(once),
         *_unfinished(cells),

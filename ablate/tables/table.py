@@ -47,6 +47,8 @@ class TableData:
     switches: the study's tricks. matrix: they are columns with ticks. best: of a metric, the variant whose mean is the
     best and is known to be. minimum_effect: the study's smallest effect that matters, in the metric's unit.
     differences: of a comparison (variant, compared_with) each shared seed's, where single runs are known.
+    speaks_of: what verdicts, p and intervals speak of, `seeds` or `seeds_and_examples`; speaks_of_why: why of seeds
+    alone.
     """
 
     study: str
@@ -61,6 +63,8 @@ class TableData:
     best: Mapping[str, str] = field(default_factory=dict)
     minimum_effect: float | None = None
     differences: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
+    speaks_of: str = "seeds"
+    speaks_of_why: str = ""
 
     @property
     def title(self) -> str:
@@ -160,6 +164,7 @@ def as_json(data: TableData | ViewData) -> dict[str, Json]:
         "metric": data.metric,
         "better": data.better,
         "rows" if isinstance(data, TableData) else data.view: records(data),
+        **({"speaks_of": data.speaks_of, "speaks_of_why": data.speaks_of_why} if isinstance(data, TableData) else {}),
         "notes": list(data.notes),
     }
 
@@ -174,6 +179,8 @@ def records(data: TableData | ViewData) -> list[dict[str, Json]]:
 def _record(row: Row) -> dict[str, Json]:
     """A row as JSON can hold it (dataclasses.asdict copies deeply: a third of the time of a table of 1,000 rows)."""
     record: dict[str, Json] = {item.name: getattr(row, item.name) for item in fields(row)}
+    for name in ("here", "examples"):
+        record[name] = None if record[name] is None else dict(vars(record[name]))
     for name in ("tricks", "collapsed", "differs"):
         record[name] = list(record[name])
     record["also"] = {

@@ -12,13 +12,13 @@ import numpy as np
 
 from ablate.analysis import factorial, reruns, tuned
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, summarise
+from ablate.analysis.measured import Measured
 from ablate.analysis.results import Results
-from ablate.analysis.verdicts import Measured
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
 from ablate.study.record import RowRecord
-from ablate.tables import adaptive, classes, factorials, notes
+from ablate.tables import adaptive, beyond, classes, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
 from ablate.text import did_you_mean, listed, one_of
@@ -308,6 +308,7 @@ def ablation(results: Results) -> TableData:
     rows = results.rows
     sentences = told(results, rows)
     names = (measured.metric.name, *measured.also)
+    evidence = measured.tested.evidence
     return TableData(
         study=results.study,
         metric=measured.metric.name,
@@ -321,6 +322,8 @@ def ablation(results: Results) -> TableData:
         ),
         minimum_effect=measured.metric.minimum_effect,
         differences=_differences(measured),
+        speaks_of=beyond.speaks_of(evidence),
+        speaks_of_why=evidence.why,
     )
 
 

@@ -386,7 +386,7 @@ def test_html_has_a_caption_and_scopes():
 def test_json_and_csv_have_full_precision_and_null_where_n_forbids():
     data = table(row("a", "base", delta=-3.5000000000000004, p=None, also={"loss": AlsoValue(0.1, None, "lower")}))
     found = json.loads(render("json", data))
-    assert {"study", "metric", "better", "rows", "notes"} == set(found)
+    assert {"study", "metric", "better", "rows", "speaks_of", "speaks_of_why", "notes"} == set(found)
     assert (-3.5000000000000004, None) == (found["rows"][0]["delta"], found["rows"][0]["p"])
     assert {"mean": 0.1, "std": None, "better": "lower"} == found["rows"][0]["also"]["loss"]
     (record,) = csv.DictReader(io.StringIO(render("csv", data)))

@@ -14,8 +14,8 @@ import pytest
 from plans import bare
 
 from ablate.analysis import sign_flip
+from ablate.analysis.measured import Measured
 from ablate.analysis.results import Results
-from ablate.analysis.verdicts import Measured
 from ablate.errors import AblateError
 from ablate.records import Metric
 from ablate.registry import Registry

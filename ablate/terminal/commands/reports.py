@@ -62,11 +62,11 @@ def report(
         name = terminal.found(store, study).name
         material = report.material(store, name)
         folder = store.folder / folder_name(name)
-    if methods:
-        text = report.methods_text(material)
-        terminal.write(f"{text if bare else chosen.paragraph(text)}\n", output)
-        return
-    document = report.document(material, own, chosen.effects, roomy=chosen.roomy)
+        if methods:
+            text = report.methods_text(material)
+            terminal.write(f"{text if bare else chosen.paragraph(text)}\n", output)
+            return
+        document = report.document(material, own, chosen.effects, roomy=chosen.roomy)
     output = output or folder / f"report{chosen.ending}"
     for file, content in chosen.files(document, output.name).items():
         terminal.write(content, output.parent / file)

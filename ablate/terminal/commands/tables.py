@@ -94,11 +94,11 @@ def table(
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study or _named_like(check, store)).name
-        loaded = results.load(store, name)
-    if plain and (sys.stdout.isatty() or ascii_ or all_notes):
-        drawn.show(loaded, sort=sort, digits=digits, ascii_=ascii_, notes=all_notes)
-        return
-    text = views.text(loaded, format_, view, sort, options)
+        loaded = results.load(store, name)  # what each example says is read when a table asks for it
+        if plain and (sys.stdout.isatty() or ascii_ or all_notes):
+            drawn.show(loaded, sort=sort, digits=digits, ascii_=ascii_, notes=all_notes)
+            return
+        text = views.text(loaded, format_, view, sort, options)
     if check is None:
         terminal.write(text, output)
     elif not _same(check, text, name):
