@@ -235,18 +235,30 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Left:
+    """What an earlier attempt of a run left. gone: its process is known to have ended, so its files are nobody's."""
+
+    folder: str
+    gone: bool
+
+
+@dataclass(frozen=True)
 class RunSpec:
     """Everything that a child process needs to execute a run; JSON-able by `dataclasses.asdict`.
 
     sources: the user's files (path to SHA-256) that the plan was made from; edited: others that earlier executions of
-    it were found to execute and that were edited since. folder: where log, checkpoints and weights
-    go. plugins: folders of private plug-ins. metric, also: what the study asks for; a value of these that is not finite
-    ends the run as diverged. path: folders in which a task's modules are found, before all others.
+    it were found to execute and that were edited since. folder: where log, checkpoints and weights go, which each
+    attempt has for itself; earlier: what attempts before it left, the newest first. plugins: folders of private
+    plug-ins. metric, also: what the study asks for; a value of these that is not finite ends the run as diverged. path:
+    folders in which a task's modules are found, before all others.
     data: the fingerprint of the data that the plan was made from. start: the weights that it starts from; None: those
     that its seed draws. evaluates: the key of the run whose final weights it measures anew, by tricks that only act on
-    predictions, and evaluates_in: that run's folder; where nothing lies there it trains those weights itself and comes
-    to the same numbers. Empty for a run that trains anyway. keep: whether it leaves its weights in its folder. best:
-    whether the study takes its metric at the best epoch, so that the examples are kept as they were then, too.
+    predictions, evaluates_in: that run's folder, and evaluates_weights: their hash; where they do not lie there it
+    trains them itself and comes to the same numbers. Empty for a run that trains anyway. keep: whether it leaves its
+    weights in its folder. best: whether the study takes its metric at the best epoch, so that the examples are kept as
+    they were then, too.
+
+    What attempts left (earlier, evaluates_in, evaluates_weights) no plan knows; the dispatcher asks the database.
     """
 
     key: str
@@ -266,6 +278,8 @@ class RunSpec:
     start: Start | None = None
     evaluates: str = ""
     evaluates_in: str = ""
+    evaluates_weights: str = ""
+    earlier: tuple[Left, ...] = ()
     keep: bool = True
     edited: Mapping[str, str] = field(default_factory=dict)
     best: bool = False

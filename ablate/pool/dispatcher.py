@@ -23,6 +23,7 @@ from ablate.pool import ending, host, scheduler
 from ablate.pool.backoff import Backoff
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
+from ablate.pool.folders import of_attempt
 from ablate.pool.host import fate, owner_of, sees
 from ablate.pool.scheduler import (
     ALIKE,
@@ -316,6 +317,7 @@ class Dispatcher:
     def _claim(self, key: str, slot: Slot) -> Work | None:
         # Drawn, not counted: it fences off whoever held the run before, and no two dispatchers can agree on a count.
         token = secrets.token_hex(8)
+        spec = of_attempt(self.specs[key], token, self.store)
         claimed = self.store.claim(
             key,
             token,
@@ -325,9 +327,9 @@ class Dispatcher:
             device=slot.device,
             slot=slot.index,
             lease_s=self._lease_s,
-            log=self.specs[key].folder,
+            log=self.store.log_of(Path(spec.folder)),
         )
-        return Work(key, token, slot, time.monotonic(), self.specs[key]) if claimed else None
+        return Work(key, token, slot, time.monotonic(), spec) if claimed else None
 
     def _commit(self, events: Sequence[Event]) -> None:
         """Store what happened, in one commit; only then is anything told to feed and listener. What the store refuses

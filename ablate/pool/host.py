@@ -251,6 +251,11 @@ def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
     return "expired" if attempt.expired else "held"
 
 
+def is_over(attempt: LiveAttempt) -> bool:
+    """Whether an attempt's worker is known to be gone, so that its files are nobody's."""
+    return sees(attempt) and not _worker(attempt).lives
+
+
 def owner_of(attempt: LiveAttempt) -> Process:
     """The dispatcher that claimed it."""
     pid, _, started = attempt.owner.partition(":")

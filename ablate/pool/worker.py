@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ChangedError, DataError, NoResultError, PausedError
+from ablate.pool.folders import take_over
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.records import Reason, RunSpec
@@ -73,6 +74,7 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
         last: Done | Broken
         told = False
         try:
+            take_over(job.spec)
             with _logged(Path(job.spec.folder)):
                 last = _execute(job, loaded, threads, say, pause_asked)
                 # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
@@ -328,7 +330,6 @@ def _unplanned(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
 @contextlib.contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """What the task prints goes to `log.txt` in the run's folder, not to the terminal."""
-    folder.mkdir(parents=True, exist_ok=True)
     log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)

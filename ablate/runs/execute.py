@@ -30,7 +30,6 @@ from ablate.runs.progress import Watcher, count, saved_of
 from ablate.store.store import Store
 from ablate.store.stored import RunState
 from ablate.study import changes as registration
-from ablate.study import plan as planning
 from ablate.text import many, one_of
 from ablate.training.provenance import provenance
 
@@ -120,7 +119,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
         changes = save(planned, store, options)
         seconds = [took for _, took in store.durations(planned.study.name)]
         states = store.states({run.key for run in planned.plan.runs})
-        database, folder, trained = store.identity, store.folder, _trained_elsewhere(planned.plan, store)
+        database, folder = store.identity, store.folder
         saved = saved_of(planned.plan, store)
     counts = count(planned.plan, states, seconds, len(slots), saved)
     if awaited_by and counts.todo:
@@ -128,7 +127,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)
-    wanted = specs(planned, folder, trained)
+    wanted = specs(planned, folder)
     executor.open(setup_of(planned, database))
     try:
         if options.canary and planned.task.has_canary:
@@ -258,13 +257,6 @@ def setup_of(planned: Planned, database: str) -> Setup:
         database=database,
         grace_s=planned.study.limits.grace_s,
     )
-
-
-def _trained_elsewhere(plan: planning.Plan, store: Store) -> dict[str, str]:
-    """Folders of finished runs that this plan does not hold and whose weights its runs measure anew, by key."""
-    wanted = {run.evaluates for run in plan.runs} - {run.key for run in plan.runs} - {""}
-    finished = [key for key, found in store.states(wanted).items() if found.state == "done"]
-    return {key: attempt.log for key in finished for attempt in store.attempts(key) if attempt.counted}
 
 
 def _one_each(study: Study, slots: Sequence[Slot]) -> Sequence[Slot]:

@@ -49,12 +49,18 @@ def start(plan: Plan, store: Store, wanted: Parent) -> Start | str:
     if states[key].state == "failed":
         raise AblateError(f"seed {seed} of {variant} of study {name} failed, so it has no weights; name another seed.")
     called = f"{variant} (best)" if wanted.variant == "best" else variant
-    path = next(Path(attempt.log) for attempt in store.attempts(key) if attempt.counted) / f"{at}.pt"
-    if not path.is_file():
-        raise AblateError(
-            f"the weights of {called} of study {name} are not at {path}; they were removed, or trained elsewhere."
-        )
+    path = _weights(store, key, at, f"{called} of study {name}")
     return Start(str(path.resolve()), sha256_file(path), f"{called} of study {name}, seed {seed} (run {key[:8]})", key)
+
+
+def _weights(store: Store, key: str, at: str, called: str) -> Path:
+    """Where the weights of a run lie, under whatever study's name it was trained. AblateError where they do not."""
+    kept = store.kept([key]).get(key)
+    path = kept.folder / f"{at}.pt" if kept else None
+    if path is None or not path.is_file():
+        where = f"at {path}" if path else "here"
+        raise AblateError(f"the weights of {called} are not {where}; they were removed, or trained elsewhere.")
+    return path
 
 
 def _changed(plan: Plan, was: PlanRecord, store: Store) -> bool:

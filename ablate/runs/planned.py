@@ -6,11 +6,10 @@ What every command that reads a study file has in common. Nothing is executed he
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import get_args
 
 from ablate import identity
@@ -209,27 +208,17 @@ def folder_name(study: str) -> str:
     return plain if clear else f"{plain[:40]}-{identity.sha256(study)[:8]}"
 
 
-def run_folder(planned: Planned, folder: Path, key: str) -> Path:
-    """A run's own folder below `folder`, where the database lies."""
-    return folder / folder_name(planned.study.name) / "runs" / key
-
-
-def specs(planned: Planned, folder: Path, trained: Mapping[str, str] = MappingProxyType({})) -> dict[str, RunSpec]:
-    """The specification of each run, by key, in the plan's order.
-
-    trained: folders of finished runs of other studies that runs of this plan measure anew.
-    """
+def specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:
+    """The specification of each run, by key, in the plan's order. folder: where the database lies."""
     by_key: dict[str, RunSpec] = {}
+    runs = folder / folder_name(planned.study.name) / "runs"
     plugins, sources = tuple(map(str, planned.registry.folders)), planned.sources
     measured = {run.evaluates for run in planned.plan.runs} - {""}
     for run in planned.plan.runs:
         if run.key not in by_key:
-            weights = trained.get(run.evaluates, "")
-            if run.evaluates and not weights:
-                weights = str(run_folder(planned, folder, run.evaluates))
-            own, cache = str(run_folder(planned, folder, run.key)), str(folder / ".cache")
+            own, cache = str(runs / run.key), str(folder / ".cache")
             keep = planned.study.weights != "none" or run.key in measured
-            spec = planned.plan.spec(run, own, cache, plugins, planned.path, weights, keep)
+            spec = planned.plan.spec(run, own, cache, plugins, planned.path, keep)
             edited = {str(Path(planned.path[0], name).resolve()): sha for name, sha in run.edited.items()}
             by_key[run.key] = replace(spec, sources=sources, edited=edited)
     return by_key

@@ -124,14 +124,15 @@ def predict(
     registry = Registry(planned.registry.folders, planned.registry.beside)
     total: dict[str, list[float]] = {}
     classes: tuple[str, ...] = ()
-    for spec in (specs(planned, store.folder)[key] for key in chosen.values()):
-        weights = Path(spec.folder) / f"{at}.pt"
-        if not weights.is_file():
+    specs_of, kept = specs(planned, store.folder), store.kept(chosen.values())
+    for key in chosen.values():
+        weights = kept[key].folder / f"{at}.pt" if key in kept else None
+        if weights is None or not weights.is_file():
             raise AblateError(
-                f"the weights of {variant} are not at {weights}: the study says `weights: {planned.study.weights}`, "
-                "or they were removed, or trained elsewhere."
+                f"the weights of {variant} are not {f'at {weights}' if weights else 'here'}: the study says `weights: "
+                f"{planned.study.weights}`, or they were removed, or trained elsewhere."
             )
-        predicted = planned.task.predict(Run(spec, registry), weights)
+        predicted = planned.task.predict(Run(specs_of[key], registry, outputs=dict(kept[key].outputs)), weights)
         classes = predicted.class_names
         for name, row in zip(predicted.ids, predicted.probabilities, strict=True):
             total[name] = [a + b for a, b in zip(total.get(name, [0.0] * len(row)), row, strict=True)]

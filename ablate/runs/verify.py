@@ -17,6 +17,7 @@ from typing import Literal, TypeVar, get_args
 from ablate.analysis import reruns
 from ablate.errors import AblateError
 from ablate.pool.executor import Failed, Finished, Progressed, Refused
+from ablate.pool.folders import measuring
 from ablate.records import COSTS, Json, Role, RunSpec
 from ablate.runs import execute, winners
 from ablate.runs import planned as planner
@@ -83,6 +84,8 @@ def verify(key: str, db: str) -> Comparison:
         changes = [] if now is None else differences(config, planner.described(planned.plan, now))
         why = "; ".join(changes) or "the study no longer asks for it"
         raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {why}.")
+    with Store.open(db) as store:
+        spec = measuring(spec, store)
     repeated, executed_with = _executed(planned, spec, database)
     now_made = provenance() | dict(executed_with)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]

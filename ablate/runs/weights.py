@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablate.runs.planned import Planned, run_folder
+from ablate.runs.planned import Planned
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.text import file_size
@@ -22,7 +22,7 @@ def told(planned: Planned, store: Reader | None) -> list[str]:
     if store is None:
         return []
     keys = {run.key for run in planned.plan.runs if run.key}
-    sizes = [size for key in keys if (size := _size(run_folder(planned, store.folder, key)))]
+    sizes = [size for kept in store.kept(keys).values() if (size := _size(kept.folder))]
     if not sizes:
         return []
     least = sum(sizes)
@@ -50,11 +50,10 @@ def prune(planned: Planned, db: str) -> float:
         kept = {cell.run for cell in cells if cell.variant == best.variant}
         kept |= {cell.run for other in store.studies() if other != name for cell in store.cells(other)}
         freed = 0
-        for key in {cell.run for cell in cells} - kept:
-            folder = run_folder(planned, store.folder, key)
-            freed += _size(folder)
+        for left in store.kept({cell.run for cell in cells} - kept).values():
+            freed += _size(left.folder)
             for file in FILES:
-                (folder / file).unlink(missing_ok=True)
+                (left.folder / file).unlink(missing_ok=True)
         return freed
 
 

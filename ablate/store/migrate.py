@@ -8,6 +8,7 @@ when a database is older, and at no other time.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -82,6 +83,7 @@ def _create(engine: Engine) -> None:
         if not sa.inspect(connection).has_table("schema_version"):
             schema.tables.create_all(connection, checkfirst=False)
             connection.execute(schema.version.insert().values(version=schema.SCHEMA_VERSION))
+            connection.execute(schema.identity.insert().values(id=secrets.token_hex(4)))
 
 
 def _migrate(engine: Engine, shown: str) -> None:

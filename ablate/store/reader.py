@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from ablate.errors import AblateError, StoreError
-from ablate.identity import sha256
 from ablate.records import INTERRUPTED, Json, Role
 from ablate.store import examples, schema
 from ablate.store.stored import (
     AttemptRecord,
+    Kept,
     LiveAttempt,
     RunExamples,
     RunState,
@@ -66,20 +66,45 @@ class Reader:
     @cached_property
     def identity(self) -> str:
         """What tells this database from another in the same folder: 8 hexadecimal digits."""
-        return sha256(f"{self.folder} {self.shown}")[:8]
+        with self._reading() as connection:
+            return str(connection.execute(sa.select(schema.identity.c.id)).scalar_one())
+
+    def log_of(self, folder: Path) -> str:
+        """A folder as attempts keep it: from the database's own, so that both may be moved together. A server has none,
+        so there it is a whole path."""
+        inside = self._is_sqlite and folder.is_relative_to(self.folder)
+        return folder.relative_to(self.folder).as_posix() if inside else str(folder)
+
+    def path_of(self, log: str) -> Path:
+        """The folder that an attempt keeps. Databases of 0.1.0 hold whole paths, whose end is found after a move."""
+        path = self.folder / log
+        moved = self.folder.joinpath(*path.parts[-3:])  # STUDY/runs/KEY
+        return moved if Path(log).is_absolute() and not path.exists() and moved.exists() else path
 
     def _now(self) -> sa.ColumnElement[float]:
         return schema.clock(self._engine)
 
     def live(self) -> list[LiveAttempt]:
         """Every attempt of the database that has not ended, whoever owns it."""
+        query = self._whose().where(schema.attempt.c.outcome.is_(None)).order_by(schema.attempt.c.id)
+        with self._reading() as connection:
+            return [LiveAttempt(*row) for row in connection.execute(query)]
+
+    def ended(self, run: str) -> list[tuple[LiveAttempt, Path]]:
+        """Every attempt of a run that has ended, the newest first: whose it was, and its folder."""
+        a = schema.attempt.c
+        query = self._whose().add_columns(a.log).where(a.run == run, a.outcome.is_not(None), a.log != "")
+        with self._reading() as connection:
+            rows = [tuple(row) for row in connection.execute(query.order_by(a.id.desc()))]
+        return [(LiveAttempt(*whose), self.path_of(log)) for *whose, log in rows]
+
+    def _whose(self) -> sa.Select[Any]:
+        """Who executes an attempt, where, and since when: the fields of LiveAttempt."""
         a, now = schema.attempt.c, self._now()
-        query = sa.select(
+        return sa.select(
             a.token, a.run, a.host, a.boot, a.pid, a.pid_started, a.owner, a.device, a.slot,
             (a.lease_until < now).label("expired"), (now - a.started_at).label("seconds"),
-        ).where(a.outcome.is_(None))  # fmt: skip
-        with self._reading() as connection:
-            return [LiveAttempt(*row) for row in connection.execute(query.order_by(a.id))]
+        )  # fmt: skip
 
     def out_of_memory(self) -> set[str]:
         """The runs that ran out of memory at least once and are not done: they get their device to themselves."""
@@ -366,7 +391,8 @@ class Reader:
                 AttemptRecord(
                     row.token, row.device, row.slot, row.host,
                     None if row.ended_at is None else row.ended_at - row.started_at,
-                    row.outcome, row.reason, row.message, row.detail, row.late, row.log,
+                    row.outcome, row.reason, row.message, row.detail, row.late,
+                    str(self.path_of(row.log)) if row.log else "",
                     _object(row.outputs), _object(row.provenance),
                     row.id == row.counted_attempt, metrics.get(row.id, {}),
                 )
@@ -395,6 +421,15 @@ class Reader:
                 for key, metric, at, fingerprint in examples.there(connection, part):
                     kept.setdefault(key, {})[metric, at] = fingerprint
         return kept
+
+    def kept(self, keys: Iterable[str]) -> dict[str, Kept]:
+        """What each finished run left, whichever study it was trained for; nothing of runs executed elsewhere."""
+        a = schema.attempt.c
+        query = sa.select(schema.run.c.key, a.log, a.outputs).join(schema.attempt, a.id == schema.run.c.counted_attempt)
+        query = query.where(a.log != "")
+        with self._reading() as connection:
+            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
+        return {key: Kept(self.path_of(log), _object(outputs)) for key, log, outputs in rows}
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
         """The last step that each live attempt reported, with its values."""

@@ -18,7 +18,7 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 
 from ablate.errors import StoreError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The last revision of migrations/."""
 BUSY_TIMEOUT_S = 60.0
 STOPPED_S = 30.0
@@ -28,6 +28,7 @@ WRITERS = 7283
 
 tables = sa.MetaData()
 version = sa.Table("schema_version", tables, sa.Column("version", sa.Integer, primary_key=True))
+identity = sa.Table("identity", tables, sa.Column("id", sa.Text, primary_key=True))  # one row
 study = sa.Table(
     "study",
     tables,
@@ -77,7 +78,7 @@ attempt = sa.Table(
     sa.Column("message", sa.Text),
     sa.Column("detail", sa.Text),
     sa.Column("late", sa.Text),  # what a fenced writer still wanted to say
-    sa.Column("log", sa.Text, nullable=False),  # the run's folder
+    sa.Column("log", sa.Text, nullable=False),  # its folder, from the database's
     sa.Column("outputs", sa.Text),
     sa.Column("provenance", sa.Text),
 )

@@ -77,6 +77,14 @@ class RunExamples:
 
 
 @dataclass(frozen=True)
+class Kept:
+    """What a finished run left: the folder of the attempt that counts, and the hashes of what it made."""
+
+    folder: Path
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class LiveAttempt:
     """An attempt that has not ended. seconds: since its claim. expired: its lease is over, by the database's clock."""
 
@@ -107,7 +115,7 @@ class Elsewhere:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """One attempt as `ablate show` and `why` print it."""
+    """One attempt as `ablate show` and `why` print it. log: its folder's path; empty for one from elsewhere."""
 
     token: str
     device: str

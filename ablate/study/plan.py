@@ -156,10 +156,10 @@ class Plan:
         cache: str,
         plugins: Sequence[str] = (),
         path: Sequence[str] = (),
-        evaluates_in: str = "",
         keep: bool = True,
     ) -> RunSpec:
-        """What a child needs to execute `run`. folder: the run's own; cache: what runs share; the rest: RunSpec."""
+        """What a child needs to execute `run`. folder: beside it each attempt has its own; cache: what runs share; the
+        rest: RunSpec."""
         completed = self.variant(run.variant).completed
         return RunSpec(
             key=run.key,
@@ -178,7 +178,6 @@ class Plan:
             data=completed.data,
             start=completed.start,
             evaluates=run.evaluates,
-            evaluates_in=evaluates_in,
             keep=keep,
             best=self.study.metric.at == "best",
         )

@@ -9,6 +9,7 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
@@ -125,7 +126,7 @@ def run_text(store: Store, key: str) -> str:
         for kind in (attempt.metrics, attempt.outputs, kept | executed):
             rows = [[name, value] for name, value in sorted(kind.items())]
             lines += [_indented(tabulate(rows, tablefmt="plain", disable_numparse=True))] if rows else []
-        lines += [f"  files: {attempt.log}"]
+        lines += [f"  files: {attempt.log}"] if attempt.log and Path(attempt.log).is_dir() else []
     return "\n".join(lines)
 
 

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor, nn
 
+from ablate.errors import DataError
 from ablate.training.provenance import provenance
 from ablate.training.trainer import Training
 
@@ -149,6 +150,36 @@ def tensors_sha256(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def weights(path: Path, expected: str = "", device: torch.device | None = None) -> dict[str, Tensor]:
+    """The weights that a run left in a file. DataError where they are not there, damaged, or not those `expected`.
+
+    expected: their hash (tensors_sha256), which the database has; empty for weights of before it took one.
+    """
+    try:
+        state: dict[str, Tensor] = torch.load(path, map_location=device or "cpu", weights_only=True)
+        found = tensors_sha256(state)
+    except FileNotFoundError:
+        raise DataError(f"there are no weights at {path}: {_AGAIN}.") from None
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        first = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path} is damaged ({first:.120}): {_AGAIN}.") from None
+    if expected and found != expected:
+        raise DataError(f"{path} holds other weights than those that were trained: {_AGAIN}.")
+    return state
+
+
+_AGAIN = "`ablate retry --weights` trains them again"
 
 
 def save(state: Mapping[str, Tensor], path: Path) -> None:

@@ -160,6 +160,11 @@ def dispatch(folder, wanted, slots=2, limits=Limits(), function="good", feed=Non
     return listener.heard
 
 
+def attempt_folder(folder, key, number=-1):
+    with Store.open(folder / "a.db") as store:
+        return Path(store.attempts(key)[number].log)
+
+
 def states(folder):
     with Store.open(folder / "a.db") as store:
         return [(cell.state, cell.reason) for cell in store.cells("s")]
@@ -213,11 +218,13 @@ def test_a_metric_may_have_any_name_and_a_worker_may_say_what_is_no_message(fold
 
 
 def test_a_run_whose_folder_cannot_be_made_says_so(folder):
-    (folder / "good0").write_text("a file where the folder is to be")
-    dispatch(folder, specs(folder, "good"))
+    (folder / "runs").write_text("a file where the folder is to be")
+    dispatch(
+        folder, {key: replace(spec, folder=str(folder / "runs" / key)) for key, spec in specs(folder, "good").items()}
+    )
     assert [("failed", "error")] == states(folder)
     with Store.open(folder / "a.db") as store:
-        assert "FileExistsError" in store.attempts("good0")[0].message
+        assert "NotADirectoryError" in store.attempts("good0")[0].message
 
 
 def test_a_server_that_is_stuck_is_replaced_and_keeps_nobody_waiting(folder, monkeypatch):
@@ -252,7 +259,7 @@ def test_a_run_whose_worker_was_killed_once_is_done_at_the_second_attempt(folder
 def test_a_run_past_its_timeout_is_killed_and_not_retried(folder):
     dispatch(folder, specs(folder, "forever"), limits=Limits(timeout_s=0.2), function="forever")
     assert [("failed", "timeout")] == states(folder)
-    assert not psutil.pid_exists(int((folder / "forever0" / "pid").read_text()))
+    assert not psutil.pid_exists(int((attempt_folder(folder, "forever0") / "pid").read_text()))
 
 
 def test_a_child_leads_its_group_sees_no_gpu_and_writes_to_its_log(folder):
@@ -261,7 +268,7 @@ def test_a_child_leads_its_group_sees_no_gpu_and_writes_to_its_log(folder):
         values = {(seed, name): value for _, seed, name, value in store.values("s")}
     assert (0.0, 1.0) == (values[0, "score"], values[0, "leader"])
     assert values[0, "pid"] != values[1, "pid"]
-    assert "said\n" == (folder / "sees0" / "log.txt").read_text()
+    assert "said\n" == (attempt_folder(folder, "sees0") / "log.txt").read_text()
 
 
 def test_a_task_that_cannot_be_imported_is_an_error_before_anything_runs(folder):
@@ -406,11 +413,10 @@ def test_a_dispatcher_that_waits_says_for_what(folder):
 def start_forever(folder):
     """A dispatcher in a process of its own, with two runs under way; gives it and the children's processes."""
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(folder), *map(str, Path(__file__).parents[:2])])
-    pids = [folder / f"forever{i}" / "pid" for i in range(2)]
-    while not all(path.exists() and path.read_text() for path in pids):
+    while len(pids := [path.read_text() for path in folder.glob("forever*/pid")]) < 2 or not all(pids):
         assert process.poll() is None
         time.sleep(0.01)
-    return process, [psutil.Process(int(path.read_text())) for path in pids]
+    return process, [psutil.Process(int(pid)) for pid in pids]
 
 
 def test_nothing_of_a_killed_dispatcher_stays_alive_and_its_runs_are_taken_up_at_once(folder):
@@ -529,9 +535,9 @@ def test_a_run_of_another_host_is_taken_up_when_its_lease_ends_and_not_before(fo
 @pytest.mark.parametrize(("x", "ended"), [(0.5, "done"), (-1, "error")])
 def test_a_run_that_needs_what_another_one_leaves_is_started_when_that_has_ended(x, ended, folder):
     (first,) = specs(folder, "leaves_a_file", config={"x": x}).values()
-    needing = specs(folder, "needs_it", 3, evaluates=first.key, evaluates_in=first.folder)
+    needing = specs(folder, "needs_it", 3, evaluates=first.key)
     heard = dispatch(folder, {**needing, first.key: first}, slots=4)
     assert heard[0] == (first.key, ended, False)
     with Store.open(folder / "a.db") as store:
         found = [value for variant, seed, name, value in store.values("s", ["score"]) if seed < 3]
-    assert found == [1.0, 1.0, 1.0], "one was started before there was anything to measure"
+    assert found == [ended == "done"] * 3, "one was started before there was anything to measure, or was given failures"

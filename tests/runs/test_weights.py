@@ -33,7 +33,11 @@ def ablate(folder, *words, code=0):
 def with_weights(folder):
     """(variant, seed) of the runs that have weights."""
     runs = json.loads(ablate(folder, "plan", "mine", "--format", "json"))["runs"]
-    kept = {path.parent.name for path in folder.rglob("last.pt")}
+    with Store.open(folder / "results" / "ablate.db") as store:
+        kept = [
+            key for key, left in store.kept(run["key"] for run in runs).items() if (left.folder / "last.pt").exists()
+        ]
+    assert len(kept) == len(list(folder.rglob("last.pt"))), "weights that no counted attempt has"
     return {(run["variant"], run["seed"]) for run in runs if run["key"] in kept}
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from ablate.errors import AblateError, ChangedError, ConfigError
+from ablate.errors import ChangedError, ConfigError
 from ablate.records import RunSpec, TaskUse, TrickUse
 from ablate.registry import Registry
 from ablate.testing.training import TINY, base_for, trained
@@ -225,14 +225,22 @@ def test_where_nothing_was_left_to_measure_the_run_trains_and_says_so(tmp_path, 
     assert (tmp_path / "run" / "training.json").is_file()
 
 
-def test_damaged_weights_are_no_result(tmp_path):
+def test_damaged_weights_are_told_and_trained_anew(tmp_path, capsys):
     (tmp_path / "plain").mkdir()
     values_of(run_of(tmp_path / "plain", TINY))
     state = torch.load(tmp_path / "plain" / "last.pt", weights_only=True)
     first = next(iter(state))
     checkpoint.save({**state, first: state[first] + 1}, tmp_path / "plain" / "last.pt")
-    with pytest.raises(AblateError, match="is damaged: it is not what run kkkkkkkk ended with"):
-        values_of(measuring(tmp_path / "run", [TTA], tmp_path / "plain"))
+    right = values_of(measuring(tmp_path / "right", [TTA], tmp_path / "nowhere"))
+    for data in (None, b"", (tmp_path / "plain" / "last.pt").read_bytes()[:-50]):
+        if data is not None:
+            (tmp_path / "plain" / "last.pt").write_bytes(data)
+        capsys.readouterr()
+        without_cost = values_of(measuring(tmp_path / "run", [TTA], tmp_path / "plain"))[0]
+        assert right[0] == without_cost
+        said = capsys.readouterr().out
+        assert ("holds other weights" if data is None else "is damaged") in said
+        assert "training anew" in said
 
 
 # --------------------------------------------------------------------------------------------------- data and compiling

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from ablate.errors import AblateError, ChangedError, ConfigError, PausedError, PluginError
+from ablate.errors import AblateError, ChangedError, ConfigError, DataError, PausedError, PluginError
 from ablate.identity import sha256_file
 from ablate.records import Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
@@ -161,6 +161,7 @@ class Classify(Task):
                 raise
         last = checkpoint.state_of(epoch.model)
         run.outputs["weights"] = checkpoint.tensors_sha256(last)
+        run.outputs["best_weights"] = checkpoint.tensors_sha256(so_far.best)
         run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": epoch.logits})
         run.outputs["dev_images"] = str(len(training.dev_images))
         run.per_example = _packed(arrays, last=trainer.seen(training, epoch.logits), best=so_far.best_seen)
@@ -217,7 +218,7 @@ class Classify(Task):
         from ablate.training import trainer
 
         torch.set_num_threads(run.spec.threads)
-        training, arrays = _restored(run, weights)
+        training, arrays = _restored(run, weights, run.outputs.get(_HASHES.get(weights.name, ""), ""))
         if not len(arrays.test_images):
             return Predicted((), (), arrays.class_names)
         images = torch.from_numpy(arrays.test_images).to(training.facts.device)
@@ -274,13 +275,16 @@ def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
     return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device, load), arrays
 
 
-def _restored(run: Run, weights: Path) -> tuple[Training, Arrays]:
+_HASHES = {"last.pt": "weights", "best.pt": "best_weights"}
+"""Under which name a run's outputs hold the hash of the weights in a file."""
+
+
+def _restored(run: Run, weights: Path, expected: str) -> tuple[Training, Arrays]:
     """A finished training with its stored weights, ready to be evaluated, and its data."""
-    import torch
+    from ablate.training import checkpoint
 
     training, arrays = _prepared(run, trained=True)
-    state = torch.load(weights, map_location=training.facts.device, weights_only=True)
-    training.model.load_state_dict(state)
+    training.model.load_state_dict(checkpoint.weights(weights, expected, training.facts.device))
     # The stored weights are those of the network that was evaluated: what averages weights has done its work.
     training.hooks = {**training.hooks, "eval_model": ()}
     return training, arrays
@@ -288,24 +292,28 @@ def _restored(run: Run, weights: Path) -> tuple[Training, Arrays]:
 
 @dataclass(frozen=True)
 class _Finished:
-    """What a training left for runs that measure its weights anew. history: the metrics of every epoch."""
+    """What a training left for runs that measure its weights anew. weights: their hash; history: the metrics of every
+    epoch; training, arrays: with those weights in it, and its data."""
 
     weights: str
     history: tuple[Mapping[str, float], ...]
     costs: Mapping[str, float]
+    training: Training
+    arrays: Arrays
 
 
 def _trained(run: Run) -> _Finished | None:
     """The training whose weights this run measures anew; None where it must train them itself."""
     if not run.spec.evaluates:
         return None
-    folder = Path(run.spec.evaluates_in)
+    folder = Path(run.spec.evaluates_in or "nowhere")
     try:
         weights, history, costs = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        print(f"run {run.spec.evaluates[:8]} left no training to measure in {folder} ({error}); training anew")
+        training, arrays = _restored(run, folder / "last.pt", run.spec.evaluates_weights or weights)
+    except (OSError, ValueError, DataError) as error:
+        print(f"run {run.spec.evaluates[:8]} left no training to measure ({error}); training anew")
         return None
-    return _Finished(weights, tuple(history), costs) if (folder / "last.pt").is_file() else None
+    return _Finished(weights, tuple(history), costs, training, arrays)
 
 
 def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Values]:
@@ -316,11 +324,7 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     """
     from ablate.training import checkpoint, trainer
 
-    source = Path(run.spec.evaluates_in) / "last.pt"
-    training, arrays = _restored(run, source)
-    digest = checkpoint.tensors_sha256(checkpoint.state_of(training.model))
-    if digest != finished.weights:
-        raise AblateError(f"{source} is damaged: it is not what run {run.spec.evaluates[:8]} ended with. Remove it.")
+    training, arrays = finished.training, finished.arrays
     for values in finished.history[:-1]:
         yield {name: values[name] for name in ("train_loss", "lr")}
     _, logits = trainer.evaluate(training, training.dev_images)

@@ -1,0 +1,61 @@
+"""The folder of an attempt: how it is called, and how it takes over what an attempt before it left.
+
+Each attempt has one for itself, for a worker that was fenced off may go on writing until it hears of it: a dispatcher
+that slept, another host that was given up. It becomes the run's own in the moment in which its result is counted, by
+the database alone.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablate.pool import host
+from ablate.records import Left, RunSpec
+
+if TYPE_CHECKING:  # a worker never opens the database, and must not load what does
+    from ablate.store.reader import Reader
+
+
+def of_attempt(spec: RunSpec, token: str, store: Reader) -> RunSpec:
+    """A run's specification for one attempt: its folder, what is there to take over, and the weights that it measures.
+
+    The folder stands beside the one that the plan names, which was that of every attempt before 0.2. Its name holds the
+    database's identity: two databases in one folder may execute the same run.
+    """
+    folder = Path(spec.folder).with_name(f"{spec.key[:16]}-{store.identity}-{token}")
+    earlier = tuple(_left(path, host.is_over(attempt), store) for attempt, path in store.ended(spec.key))
+    return replace(measuring(spec, store), folder=str(folder), earlier=earlier)
+
+
+def measuring(spec: RunSpec, store: Reader) -> RunSpec:
+    """A run's specification with the weights that it measures anew, where it does and where they were left."""
+    left = store.kept([spec.evaluates]).get(spec.evaluates) if spec.evaluates else None
+    if left is None:
+        return spec
+    return replace(spec, evaluates_in=str(left.folder), evaluates_weights=left.outputs.get("weights", ""))
+
+
+def _left(path: Path, over: bool, store: Reader) -> Left:
+    # A folder without this database's identity may be another one's as well: of it only a copy is ours to take.
+    return Left(str(path), over and f"-{store.identity}-" in path.name)
+
+
+def take_over(spec: RunSpec) -> None:
+    """Make the attempt's folder, with what the newest attempt before it left. OSError where that cannot be.
+
+    A rename, where nobody writes there any more. Else a copy: who is fenced off may have files open, and would write
+    into those that this attempt goes on with. Either appears whole or not at all, so a kill loses nothing.
+    """
+    folder = Path(spec.folder)
+    earlier = next((left for left in spec.earlier if Path(left.folder).is_dir()), None)
+    if earlier is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif earlier.gone:
+        Path(earlier.folder).rename(folder)
+    else:
+        copy = folder.with_name(f".{folder.name}")
+        shutil.copytree(earlier.folder, copy, symlinks=True)
+        copy.rename(folder)
