@@ -213,14 +213,16 @@ def check_hosts(store: Store, watcher: Watcher) -> None:
 def save(planned: Planned, store: Store, options: Options) -> list[str]:
     """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
     plan = planned.plan
-    before = store.study(plan.study.name)
     record = planned.record
-    changes = [] if before is None else registration.diff(before.record, record)
-    if before is not None and before.record.file not in ("", record.file) and before.text != plan.study.text:
-        changes.insert(0, f"the study was run from {before.record.file} before, which is gone.")
     asked = {run.key: run for run in plan.runs}
     configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
     with store.transaction():
+        # Read in here: another `run` of the edited study may have registered its change a moment ago, and what we
+        # would write from an earlier reading would drop it.
+        before = store.study(plan.study.name)
+        changes = [] if before is None else registration.diff(before.record, record)
+        if before is not None and before.record.file not in ("", record.file) and before.text != plan.study.text:
+            changes.insert(0, f"the study was run from {before.record.file} before, which is gone.")
         seen = any(cell.state == "done" for cell in store.cells(plan.study.name))
         known = sum(state.state == "done" for state in store.states(asked).values())
         earlier = None if before is None else before.record
