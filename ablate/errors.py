@@ -11,7 +11,8 @@ AblateError             exit code 2, a message without a traceback
 ├── GarbledError        something else than a message came from another process of ours
 ├── PausedError         no mistake: a run is asked to leave a checkpoint and to stop
 └── StoreError          the database
-    └── NoDatabaseError there is none yet
+    ├── NoDatabaseError there is none yet
+    └── AwayError       it cannot be used now, and may be soon: a server that restarts, a full disk, a lock
 """
 
 from __future__ import annotations
@@ -82,6 +83,12 @@ class NoDatabaseError(StoreError):
     """There is no database yet, which for some questions is an answer."""
 
     page = "quickstart"
+
+
+class AwayError(StoreError):
+    """A database that cannot be used now, and may be soon, so that trying again is worth it."""
+
+    page = "reliability"
 
 
 @dataclass(frozen=True, order=True)

@@ -13,9 +13,12 @@ Json = Any
 
 Better = Literal["higher", "lower"]
 State = Literal["todo", "running", "done", "failed"]
-Reason = Literal["error", "oom", "diverged", "timeout", "lost", "cancelled", "bad_result", "code_changed", "pruned"]
-INTERRUPTED: tuple[Reason, ...] = ("cancelled", "pruned")
-"""Ends of an attempt that say nothing of the run: it was stopped, and counts against no limit of attempts."""
+Reason = Literal[
+    "error", "oom", "diverged", "timeout", "lost", "cancelled", "bad_result", "code_changed", "pruned", "infrastructure"
+]
+INTERRUPTED: tuple[Reason, ...] = ("cancelled", "pruned", "infrastructure")
+"""Ends of an attempt that say nothing of the run: it was stopped, or the disk was full, and counts against no limit of
+attempts."""
 
 Role = Literal["ablation", "tune", "confirm", "pretrain"]
 Verdict = Literal["helps", "hurts", "equivalent", "inconclusive", "inert"]
@@ -449,12 +452,15 @@ class Resources:
 class Limits:
     """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None;
     stop_after: runs that fail alike, while none is done, before all the others are left alone; grace_s: seconds from
-    SIGTERM to SIGKILL for a run that is to end."""
+    SIGTERM to SIGKILL for a run that is to end; database_s: how long a database that is away is waited for; log_mib: of
+    a run's log that are kept."""
 
     attempts: int = 3
     timeout_s: float | None = None
     stop_after: int = 3
     grace_s: float = GRACE_S
+    database_s: float = 900.0
+    log_mib: float = 64.0
 
 
 @dataclass(frozen=True)

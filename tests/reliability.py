@@ -62,6 +62,9 @@ class Reports:
     def changed(self, dispatcher: Dispatcher) -> None:
         pass
 
+    def warn(self, text: str) -> None:
+        pass
+
     def ended(self, work, event, *, again) -> None:
         if isinstance(event, Finished):
             os.write(self.file, f"{work.key} {work.token}\n".encode())

@@ -1,7 +1,9 @@
-"""How long to wait after what is not a run's fault: a host without room for one more process, an attempt that got lost.
+"""How long to wait after what is not a run's fault: a host without room for one more process, an attempt that got lost,
+a disk that is full.
 
 Pure: the time comes in. A host that refuses is asked for one run more at a time, ever later while it refuses; a run
-that got lost waits twice as long each time, for what took its worker may still be about.
+that got lost waits twice as long each time, for what took its worker may still be about. After a run that met a full
+disk, or the like, none is started for a while, for it would fare alike.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from ablate.text import duration
 
 FIRST_S = 1.0
 LONGEST_S = 60.0
+LONGEST_TROUBLE_S = 300.0
 
 
 @dataclass
@@ -26,6 +29,8 @@ class Backoff:
     _wait_s: float = 0.0
     _until_s: float = 0.0
     _later: dict[str, float] = field(default_factory=dict)
+    _trouble_s: float = 0.0
+    _from_s: float = 0.0
 
     def refused(self, why: str, working: int, now_s: float) -> None:
         """The host had no room beside so many runs. Many that were asked for at once are refused at once: one reason to
@@ -45,9 +50,23 @@ class Backoff:
 
     def workers(self, now_s: float) -> int:
         """How many runs may be at work now."""
+        if now_s < self._from_s:
+            return 0
         if self.most is None:
             return self.asked
         return min(self.asked, self.most + (now_s >= self._until_s))
+
+    def troubled(self, now_s: float) -> float:
+        """A run met a full disk, or the like: how many seconds none is started; 0 where that was known."""
+        if now_s < self._from_s:
+            return 0.0
+        self._trouble_s = min(2 * self._trouble_s, LONGEST_TROUBLE_S) if self._trouble_s else FIRST_S
+        self._from_s = now_s + self._trouble_s
+        return self._trouble_s
+
+    def worked(self) -> None:
+        """A run has finished, so the next trouble is a new one."""
+        self._trouble_s = 0.0
 
     def lost(self, key: str, times: int, now_s: float) -> None:
         """A run's attempt got lost, so many in all."""
@@ -58,9 +77,10 @@ class Backoff:
         self._later = {key: until_s for key, until_s in self._later.items() if until_s > now_s}
         return self._later.keys()
 
-    @property
-    def awaited(self) -> str:
+    def awaited(self, now_s: float) -> str:
         """What the host refuses; empty where it does not."""
+        if now_s < self._from_s:
+            return f"{duration(self._from_s - now_s)}, for a run met a full disk or the like"
         if self.most is None:
             return ""
         return (

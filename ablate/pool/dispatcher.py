@@ -11,20 +11,22 @@ import secrets
 import signal
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
+from typing import Literal, Protocol, TypeVar
 
-from ablate.errors import DataError
+from ablate.errors import AwayError
 from ablate.pool import ending, host, scheduler
 from ablate.pool.backoff import Backoff
+from ablate.pool.books import Ended, Work, written
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
-from ablate.pool.folders import of_attempt
+from ablate.pool.folders import LOG, of_attempt, shorten
 from ablate.pool.host import fate, owner_of, sees
+from ablate.pool.patience import Patience
 from ablate.pool.scheduler import (
     ALIKE,
     STOPPED,
@@ -42,32 +44,21 @@ from ablate.pool.scheduler import (
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import LiveAttempt
-from ablate.training import examples
-from ablate.training.examples import Examples
 
 # Chosen, not measured: events end the wait at once, so this is only how late a signal or a timeout is noticed.
 POLL_S = 0.5
+CHECKPOINT_S = 60.0
+"""How long runs may take to leave a checkpoint when the database stays away: a step of theirs and a file."""
 LOOK_AROUND_S = 2.0
 """How often an idle dispatcher reads what others did; a busy one every fifth time."""
+
+
+T = TypeVar("T")
 
 
 def lease_s() -> float:
     """Seconds that a lease lasts without a sign of life ($ABLATE_LEASE_S; 30)."""
     return float(os.environ.get("ABLATE_LEASE_S", "30"))
-
-
-@dataclass
-class Work:
-    """A run that is executing here: since when, and what it reported last."""
-
-    key: str
-    token: str
-    slot: Slot
-    since_s: float
-    spec: RunSpec
-    stopping: bool = False
-    step: int = 0
-    values: Mapping[str, float] = field(default_factory=dict)
 
 
 class Listener(Protocol):
@@ -77,15 +68,7 @@ class Listener(Protocol):
 
     def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None: ...
 
-
-@dataclass(frozen=True)
-class Ended:
-    """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did. alike: what runs
-    failed of, all alike, so that the others were not begun; empty where that is not so."""
-
-    executed: int
-    stopped_by: int | None
-    alike: str = ""
+    def warn(self, text: str) -> None: ...
 
 
 class Dispatcher:
@@ -136,15 +119,22 @@ class Dispatcher:
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = time.monotonic()
+        self._trusts_s = float("-inf")
+        self._patience = Patience(limits.database_s, listener.warn, lambda: self.stopped_by is not None)
         self._lease_s = lease_s()
         self._owner = str(host.this_process())
 
     def run(self) -> Ended:
-        """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases."""
-        self.look_around()
+        """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases.
+        AwayError where the database stays away for longer than the study allows."""
         with self._signals():
-            while not self.step(POLL_S):
-                pass
+            try:
+                self.look_around()
+                while not self.step(POLL_S):
+                    pass
+            except AwayError:
+                self._leave_checkpoints()
+                raise
         return Ended(self.executed, self.stopped_by, self.alike)
 
     def step(self, wait_s: float) -> bool:
@@ -156,11 +146,13 @@ class Dispatcher:
         self._do(actions)
         events = self.executor.poll(wait_s)
         self._commit(events)
+        self._shorten_logs(self.working.values())
         seen_s = time.monotonic() - self._looked_s
         idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
         if idle or seen_s > 5 * LOOK_AROUND_S:
             self.look_around()
-        self.listener.changed(self)
+        with suppress(AwayError):  # the next commit says it, and waits
+            self.listener.changed(self)
         return False
 
     # ------------------------------------------------------------------------------------------------------- seeing
@@ -198,10 +190,14 @@ class Dispatcher:
         early = self._backoff.early(time.monotonic())
         if early and self._blocked.union(early).issuperset(self.waiting) and not self._stops:
             return "a moment, for a run got lost and is tried again after a delay"
-        return scheduler.waits_for(self._snapshot()) or ("" if self._stops else self._backoff.awaited)
+        return scheduler.waits_for(self._snapshot()) or ("" if self._stops else self._backoff.awaited(time.monotonic()))
 
     def look_around(self) -> None:
         """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
+        self._patiently(self._look)
+        self._looked_s = time.monotonic()
+
+    def _look(self) -> None:
         # States first, live attempts second: a run that another dispatcher claims in between is then in both, and our
         # claim of it is refused. The other way round it would be in neither, and this dispatcher might leave while
         # work is left.
@@ -215,10 +211,15 @@ class Dispatcher:
                 ending.end_attempts([attempt.token], owner_of(attempt))
         # A run of another study is not ours to give up, whatever our limits are.
         self.elsewhere = [
-            Elsewhere(a.token, a.run, fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
+            Elsewhere(a.token, a.run, self._fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
             for a in others
         ]
-        self._looked_s = time.monotonic()
+
+    def _fate(self, attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
+        """What became of another's attempt. While the database was away nobody could renew a lease: whoever lives does
+        it within one lease from then on."""
+        seen = fate(attempt)
+        return "held" if seen == "expired" and time.monotonic() < self._trusts_s else seen
 
     def _see_others(self) -> list[LiveAttempt]:
         """What others execute, where, and which runs need a device to themselves, whoever executes them."""
@@ -267,10 +268,24 @@ class Dispatcher:
 
     def _do(self, actions: Sequence[scheduler.Action]) -> None:
         """Carry out actions: claims in one commit, and only then their processes."""
-        claimed: list[Work] = []
-        refused = False
         if not actions:
             return
+        (claimed, refused), away_s = self._patience.over(lambda: self._written(actions))
+        # Only after the commit: nobody could end a process that the database does not know. Killed right here, this
+        # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
+        for work in claimed:
+            self.working[work.token] = work
+            self.executor.start(work.token, work.spec, work.slot)
+        self._no_longer_waiting({work.key for work in claimed})
+        if away_s:
+            self._back(away_s)
+        if refused or away_s:
+            self.look_around()
+
+    def _written(self, actions: Sequence[scheduler.Action]) -> tuple[list[Work], bool]:
+        """Actions as the database is to have them, in one commit: what was claimed, and whether to look around."""
+        claimed: list[Work] = []
+        refused = False
         with self.store.transaction():
             if (self._memory or self._alone) and any(isinstance(action, Launch) for action in actions):
                 # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
@@ -298,14 +313,40 @@ class Dispatcher:
                         self.executor.stop(token, reason, message)
                     case Finish():
                         pass
-        # Only after the commit: nobody could end a process that the database does not know. Killed right here, this
-        # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
-        for work in claimed:
-            self.working[work.token] = work
-            self.executor.start(work.token, work.spec, work.slot)
-        self._no_longer_waiting({work.key for work in claimed})
-        if refused:
-            self.look_around()
+        return claimed, refused
+
+    # --------------------------------------------------------------------------------------- a database that was away
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """What `act` gives, tried again while the database is away. It may be called more than once."""
+        given, away_s = self._patience.over(act)
+        if away_s:
+            self._back(away_s)
+        return given
+
+    def _back(self, away_s: float) -> None:
+        """The database is there again. What it heard last, before it went, nobody told us: a claim may have been
+        written that we know nothing of, and its run would be held for as long as this process lives."""
+        self._trusts_s = time.monotonic() + self._lease_s
+        for work in self.working.values():  # it waited as well, which is not its time
+            work.since_s += away_s
+        mine = [a.token for a in self._patiently(self.store.live) if a.owner == self._owner and sees(a)]
+        for token in set(mine) - self.working.keys():
+            why = "the database went away when it was claimed"
+            self._patiently(partial(self.store.fail, token, "cancelled", why, again=True))
+
+    def _leave_checkpoints(self) -> None:
+        """The database stays away, so no result can be kept: let runs that can leave a checkpoint do so, then end."""
+        left, until_s = set(self.working), time.monotonic() + CHECKPOINT_S
+        for token in left:
+            self.executor.stop(token, "pruned", "the database is away")
+        while left and time.monotonic() < until_s and self.stopped_by is None:
+            left -= {event.token for event in self.executor.poll(POLL_S) if isinstance(event, Finished | Failed)}
+
+    def _shorten_logs(self, works: Iterable[Work]) -> None:
+        for work in works:
+            most = int(self.limits.log_mib * 2**20)
+            work.cut = shorten(Path(work.spec.folder) / LOG, most, work.cut)
 
     def _no_longer_waiting(self, keys: set[str]) -> None:
         """Claims take from the front, so this costs nothing however long the queue is; seldom one is further back."""
@@ -334,41 +375,16 @@ class Dispatcher:
     def _commit(self, events: Sequence[Event]) -> None:
         """Store what happened, in one commit; only then is anything told to feed and listener. What the store refuses
         came from an attempt that another dispatcher took over: the run is no longer ours to speak of."""
-        ended: list[tuple[Work, Finished | Failed, bool]] = []
         if not events:
             return
         # Taken now, for a run may end in the same batch: its feed must judge every step, however slow this loop is.
         steps = [(event, self.working[event.token].key) for event in events if isinstance(event, Progressed)]
-        per_example = {event.token: self._examples(event) for event in events if isinstance(event, Finished)}
-        with self.store.transaction():
-            for event in events:
-                match event:
-                    # With the time at which it started: when somebody asks, the pid may be another process's.
-                    case Started(token, pid, pid_started):
-                        self.store.started(token, pid, pid_started)
-                        self._backoff.started(len(self.working), time.monotonic())
-                    case Refused(token, message):
-                        work = self.working.pop(token)
-                        # Costs no attempt, and other runs go on: nothing is against them.
-                        if self.store.fail(token, "cancelled", message, again=True):
-                            self.waiting.appendleft(work.key)
-                        self._backoff.refused(message, len(self.working), time.monotonic())
-                    case Progressed(token, step, values):
-                        self.store.progress(token, step, values)
-                        self.working[token].step, self.working[token].values = step, values
-                    case Finished(token, values, outputs, provenance):
-                        work = self.working.pop(token)
-                        made_with = self.provenance | dict(provenance)
-                        # False: the lease was over and another took the run up. Its result counts, this is noted.
-                        if self.store.finish(token, values, outputs, made_with, per_example[token]):
-                            ended.append((work, event, False))
-                    case Failed(token, reason, message, detail, provenance):
-                        work = self.working.pop(token)
-                        executions = self._attempts.get(work.key, 0) + (reason not in INTERRUPTED)
-                        again = scheduler.try_again(reason, executions, self.limits)
-                        made_with = self.provenance | dict(provenance)
-                        if self.store.fail(token, reason, message, detail, made_with, again=again):
-                            ended.append((work, event, again))
+        write = partial(
+            written, self.store, events, self.working, attempts=self._attempts, limits=self.limits, made=self.provenance
+        )
+        ended = self._patiently(write)
+        for event in events:
+            self._take_in(event)
         for progressed, key in steps:
             why = self.feed.progressed(key, progressed.step, progressed.values)
             if why is not None and progressed.token in self.working:
@@ -376,31 +392,36 @@ class Dispatcher:
         for work, event, again in ended:
             self._note(work, event, again)
         if any(not again for _, _, again in ended):
-            self._ask()
+            self._patiently(self._ask)
 
-    def _examples(self, event: Finished) -> Examples | None:
-        """What the run left of its results example by example, read before the database is locked. Where the file is
-        not there any more the result counts as it is."""
-        if not event.examples:
-            return None
-        with suppress(DataError):
-            return examples.read(Path(self.working[event.token].spec.folder), event.examples)
-        return None
+    def _take_in(self, event: Event) -> None:
+        """What was written is so, here, too."""
+        now_s = time.monotonic()
+        match event:
+            case Started():
+                self._backoff.started(len(self.working), now_s)
+            case Refused(token, message):  # that costs no attempt, and other runs go on: nothing is against them
+                self.waiting.appendleft(self.working.pop(token).key)
+                self._backoff.refused(message, len(self.working), now_s)
+            case Progressed(token, step, values):
+                self.working[token].step, self.working[token].values = step, values
+            case Finished() | Failed():
+                self._shorten_logs([self.working.pop(event.token)])
 
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         self.executed += 1
         self._unwanted.pop(work.token, None)
         if isinstance(ended, Finished):
+            self._backoff.worked()
             self.done.add(work.key)
             if self._sizes is not None and self._sizes.learn(work.spec, ended.provenance):
                 self._memory = self._sizes.memory(self.specs)
         else:
             self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)
+            self._hold_back(work.key, ended)
             if again and self.stopped_by is None and work.key in self.specs:
                 # First in the queue: it stood before all that wait now, and its comparisons wait for it.
                 self.waiting.appendleft(work.key)
-                if ended.reason == "lost":
-                    self._backoff.lost(work.key, self._attempts[work.key], time.monotonic())
                 # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
                 if ended.reason == "oom":
                     self._alone.add(work.key)
@@ -410,6 +431,16 @@ class Dispatcher:
         if work.key in self.done or work.key in self.failed:
             self._blocked.difference_update(self._needing.get(work.key, ()))
         self.listener.ended(work, ended, again=again)
+
+    def _hold_back(self, key: str, failed: Failed) -> None:
+        """What was not the run's fault happens again where it is tried again at once."""
+        if failed.reason == "lost":
+            self._backoff.lost(key, self._attempts[key], time.monotonic())
+        elif failed.reason == "infrastructure" and (pause_s := self._backoff.troubled(time.monotonic())):
+            self.listener.warn(
+                f"{failed.message}. That is not the run's fault and costs no attempt; it is tried again, and nothing "
+                f"else is started for {pause_s:g} s."
+            )
 
     def _count(self, failed: Failed) -> None:
         """Runs that fail alike while none is done are a mistake in what they have in common: the others would, too."""

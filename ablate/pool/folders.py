@@ -7,6 +7,7 @@ the database alone.
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ablate.pool import host
 from ablate.records import Left, RunSpec
+from ablate.text import file_size
 
 if TYPE_CHECKING:  # a worker never opens the database, and must not load what does
     from ablate.store.reader import Reader
@@ -59,3 +61,29 @@ def take_over(spec: RunSpec) -> None:
         copy = folder.with_name(f".{folder.name}")
         shutil.copytree(earlier.folder, copy, symlinks=True)
         copy.rename(folder)
+
+
+LOG = "log.txt"
+
+
+def shorten(log: Path, most: int, cut: int = 0) -> int:
+    """Cut a log that is longer than `most` bytes in the middle: its first half stays, and the last quarter. Returns how
+    many bytes of it are gone, `cut` of them since before.
+
+    It may be written meanwhile: who does appends, so what comes next follows. What comes between the reading of the end
+    and the cut is lost with the rest.
+    """
+    try:
+        if log.stat().st_size <= most:
+            return cut
+        with log.open("r+b") as file:
+            size = file.seek(0, os.SEEK_END)
+            end = file.seek(size - most // 4)
+            kept = file.read()
+            file.truncate(most // 2)
+        cut += end - most // 2
+        with log.open("ab") as file:
+            file.write(f"\n[{file_size(cut)} of output are cut out here: limits.log]\n".encode() + kept)
+    except OSError:  # it is gone, or a full disk has no room: the next look tries again
+        pass
+    return cut

@@ -333,11 +333,11 @@ def _memory_awaited(key: str, held: Mapping[Slot, str], free: Set[str], memory: 
 def try_again(reason: Reason, attempts: int, limits: Limits) -> bool:
     """Whether a run whose latest attempt failed for `reason` is to do again after `attempts` executions.
 
-    A cancelled attempt costs nothing; a pruned one neither, but who stopped it decides when it goes on. An error, a
-    divergence or a bad result would only repeat itself; a timeout too.
+    A cancelled attempt costs nothing, nor does one that met a full disk; a pruned one neither, but who stopped it
+    decides when it goes on. An error, a divergence or a bad result would only repeat itself; a timeout too.
     """
     # `attempts` counts executions that the infrastructure did not interrupt, so a cancelled one is not among them.
-    return reason == "cancelled" or (reason in RETRIED and attempts < limits.attempts)
+    return reason in ("cancelled", "infrastructure") or (reason in RETRIED and attempts < limits.attempts)
 
 
 def to_requeue(

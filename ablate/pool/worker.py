@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import gc
 import io
 import math
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ChangedError, DataError, NoResultError, PausedError
-from ablate.pool.folders import take_over
+from ablate.pool.folders import LOG, take_over
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.records import Reason, RunSpec
@@ -34,6 +35,12 @@ from ablate.training.task import Report, Run, Task, resolve
 
 _LONGEST = 100_000
 """Characters of a traceback that are kept, the last ones."""
+
+_NOT_ITS_FAULT = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ESTALE}
+)
+"""A disk that is full, broken or gone, or a host without files left: another run would fare alike, and this one better
+later."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 
@@ -85,7 +92,7 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
             return 1  # the dispatcher is gone, and nobody else may be told
         except OSError as error:  # the run's folder or its log: a full disk, say
             if not told:
-                say(Broken("error", _last_line(error), traceback.format_exc()))
+                say(Broken(reason_of(error), _last_line(error), traceback.format_exc()))
     return 0
 
 
@@ -195,7 +202,21 @@ def reason_of(error: BaseException) -> Reason:
         return "pruned"
     if isinstance(error, MemoryError) or any(text in _text(error) for text in _OUT_OF_MEMORY):
         return "oom"
+    if _not_its_fault(error):
+        return "infrastructure"
     return "error"
+
+
+def _not_its_fault(error: BaseException) -> bool:
+    """Whether this, or what it was raised for, came from the host. Libraries that write files say it in their words."""
+    seen: BaseException | None = error
+    for _ in range(20):
+        if seen is None:
+            break
+        if isinstance(seen, OSError) and seen.errno in _NOT_ITS_FAULT:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return os.strerror(errno.ENOSPC) in _text(error)
 
 
 def _last_line(error: BaseException) -> str:
@@ -330,7 +351,7 @@ def _unplanned(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
 @contextlib.contextmanager
 def _logged(folder: Path) -> Iterator[None]:
     """What the task prints goes to `log.txt` in the run's folder, not to the terminal."""
-    log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

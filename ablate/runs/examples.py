@@ -89,7 +89,8 @@ def _files(store: Reader, key: str, ats: list[At]) -> dict[At, Path]:
 
 def _find_out(planned: Planned, registry: Registry, spec: RunSpec, files: Mapping[At, Path], store: Store) -> None:
     """Keep what a run's weights make of the examples. DataError where that is not what the run had."""
-    examples = planned.task.examine(Run(spec, registry), files)
+    outputs = dict(store.kept([spec.key])[spec.key].outputs)
+    examples = planned.task.examine(Run(spec, registry, outputs=outputs), files)
     for column in examples.columns:
         value = _metric_of(store, spec.key, column, planned.study.metric)
         wrong = f"the run has no {column.metric}" if value is None else far(column, value)

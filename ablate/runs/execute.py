@@ -19,7 +19,8 @@ from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import ending, scheduler
 from ablate.pool import host as devices
 from ablate.pool.backoff import FIRST_S
-from ablate.pool.dispatcher import POLL_S, Dispatcher, Ended
+from ablate.pool.books import Ended
+from ablate.pool.dispatcher import POLL_S, Dispatcher
 from ablate.pool.executor import Executor, Failed, Finished, Refused, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup

@@ -22,6 +22,7 @@ _MEANINGS: dict[Reason, str] = {
     "diverged": "a metric was NaN or infinite",
     "timeout": "it took longer than limits.timeout",
     "lost": "its worker or its dispatcher was gone before it had a result",
+    "infrastructure": "a disk that was full or broken, or the like, which costs no attempt",
     "cancelled": "it was stopped by a signal, which costs no attempt",
     "bad_result": "the task gave something that is no set of metrics, or not the study's metric",
     "code_changed": "a file that it executes was edited after the plan was made",

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, Engine, make_url
 
-from ablate.errors import StoreError
+from ablate.errors import AwayError, StoreError
 
 SCHEMA_VERSION = 3
 """The last revision of migrations/."""
@@ -319,12 +319,13 @@ def explained(shown: str) -> Iterator[None]:
     """The database's refusals in the user's words; whatever else goes wrong stays a traceback."""
     try:
         yield
-    except (sa.exc.OperationalError, sa.exc.DatabaseError, sqlite3.Error) as error:
-        text = str(getattr(error, "orig", None) or error)
-        for pattern, advice in _REFUSALS.items():
-            if re.search(pattern, text):
-                who = _who_holds(shown) if pattern.startswith("locked") else ""
-                raise StoreError(f"{shown}: {advice} ({text}{who})") from error
+    except (sa.exc.DatabaseError, sa.exc.InterfaceError, sqlite3.Error) as error:
+        text = str(getattr(error, "orig", None) or error).strip()
+        for kind, refusals in ((StoreError, _LASTING), (AwayError, _PASSING)):
+            for pattern, advice in refusals.items():
+                if re.search(pattern, text):
+                    who = _who_holds(shown) if pattern.startswith("locked") else ""
+                    raise kind(f"{shown}: {advice} ({text}{who})") from error
         raise
 
 
@@ -337,19 +338,26 @@ def _who_holds(shown: str) -> str:
     return f"; process {' and '.join(map(str, pids))} holds it" if pids else ""
 
 
-_REFUSALS = {
+_LASTING = {
     "not a database": "this file is no SQLite database; name another with --db",
     "malformed": "the database is damaged; restore a copy, or `sqlite3 FILE .recover` saves what is readable",
     "read-only transaction": "it was opened to be read",
     "readonly|read-only": "the database may not be written; check the file's and its folder's permissions",
-    "unable to open": "the database cannot be opened; check that the path is a file you may read and write; with a "
-    "file of its name and -wal beside it, copy both into a folder that you may write",
-    "disk is full|disk I/O error": "the disk refused a write; free some space and run the same command again: "
-    "what was reported done is kept",
-    "locked|lock timeout": f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; stop it and try again",
     "no such table|no such column": "the database is not one of this ablate's; name another with --db",
     "permission denied": "this user of the database server may not do that",
-    "terminating connection|closed the connection|connection is lost|EOF detected": "the database server ended the "
-    "connection; run the same command again: what was reported done is kept",
-    "connection (to server )?.*failed|could not connect|refused": "the database server cannot be reached",
 }
+"""What a database refuses whoever asks again."""
+
+_PASSING = {
+    "unable to open": "the database cannot be opened; check that the path is a file you may read and write; with a "
+    "file of its name and -wal beside it, copy both into a folder that you may write",
+    "disk is full|disk I/O error|No space left": "the disk refused a write; free some space and run the same command "
+    "again: what was reported done is kept",
+    "locked|lock timeout": f"another program has held the database for {BUSY_TIMEOUT_S:.0f} s; stop it and try again",
+    "terminating connection|closed the connection|closed unexpectedly|connection is (lost|closed|bad)|EOF detected|"
+    "consuming input failed": "the database server ended the connection; run the same command again: what was reported "
+    "done is kept",
+    "connection (to server )?.*failed|could not connect|refused|starting up|shutting down|recovery mode|too many "
+    "clients": "the database server cannot be reached",
+}
+"""What it may grant a while later."""

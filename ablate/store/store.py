@@ -273,19 +273,27 @@ class Store(Reader):
             connection.execute(schema.attempt.update().where(held).values(lease_until=self._now() + lease_s))
             return set(connection.execute(sa.select(schema.attempt.c.token).where(held)).scalars())
 
-    def progress(self, token: str, step: int, values: Mapping[str, float]) -> None:
-        """One step's values. A step reported again (a resumed run) replaces the earlier one."""
+    def progress(self, steps: Sequence[tuple[str, int, Mapping[str, float]]]) -> None:
+        """Values of steps: (token, step, values), many in one statement. A step reported again (a resumed run) replaces
+        the earlier one; what a fenced token says is passed over."""
+        if not any(values for _, _, values in steps):
+            return
         with self.transaction() as connection:
-            attempt = _id(connection, token)
-            if attempt is None or not values:
-                return
+            of = _ids(connection, {token for token, _, _ in steps})
+            rows = {
+                (of[token], name, step): value
+                for token, step, values in steps
+                if token in of
+                for name, value in values.items()
+            }
+            # One statement must not name a row twice, and PostgreSQL's would refuse to.
             insert = self._insert(schema.curve)
-            connection.execute(
-                insert.on_conflict_do_update(
-                    index_elements=["attempt", "name", "step"], set_={"value": insert.excluded.value}
-                ),
-                [{"attempt": attempt, "name": name, "step": step, "value": value} for name, value in values.items()],
+            upsert = insert.on_conflict_do_update(
+                index_elements=["attempt", "name", "step"], set_={"value": insert.excluded.value}
             )
+            if rows:
+                named = [{"attempt": a, "name": n, "step": s, "value": value} for (a, n, s), value in rows.items()]
+                connection.execute(upsert, named)
 
     def finish(
         self,
@@ -300,6 +308,9 @@ class Store(Reader):
         with self.transaction() as connection:
             attempt = _id(connection, token)
             if attempt is None:
+                # It may have been written, and only the answer lost, when the database went away.
+                if _outcome(connection, token) == ("done", None, None):
+                    return True
                 return self._note_late(connection, token, f"a result that came late: {json.dumps(dict(values))}")
             connection.execute(
                 _live(token).values(
@@ -337,6 +348,8 @@ class Store(Reader):
         with self.transaction() as connection:
             attempt = _id(connection, token)
             if attempt is None:
+                if _outcome(connection, token) == ("failed", reason, message):
+                    return True
                 return self._note_late(connection, token, f"a failure that came late: {reason}: {message}")
             connection.execute(
                 _live(token).values(
@@ -410,6 +423,23 @@ def _attempt_elsewhere(token: str, run: Elsewhere) -> dict[str, Json]:
 
 def _live(token: str) -> sa.Update:
     return schema.attempt.update().where(schema.attempt.c.token == token, schema.attempt.c.outcome.is_(None))
+
+
+def _outcome(connection: Connection, token: str) -> tuple[str | None, ...]:
+    """How an attempt ended: outcome, reason and message."""
+    a = schema.attempt.c
+    row = connection.execute(sa.select(a.outcome, a.reason, a.message).where(a.token == token)).first()
+    return tuple(row) if row is not None else ()
+
+
+def _ids(connection: Connection, tokens: Iterable[str]) -> dict[str, int]:
+    """The ids of those attempts whose tokens hold."""
+    a = schema.attempt.c
+    held: dict[str, int] = {}
+    for part in parts(tokens):
+        query = sa.select(a.token, a.id).where(a.token.in_(part), a.outcome.is_(None))
+        held |= {row.token: row.id for row in connection.execute(query)}
+    return held
 
 
 def _id(connection: Connection, token: str) -> int | None:

@@ -258,6 +258,16 @@ class LimitsForm(Form):
         description="From SIGTERM to SIGKILL for a run that is stopped or takes too long: 10 (seconds), 30s or 2m.",
         examples=["30s"],
     )
+    database: Annotated[float, BeforeValidator(to_seconds)] = Field(
+        default=900.0,
+        description="How long a database that is away is waited for: 900 (seconds), 90s, 15m or 2h.",
+        examples=["2h"],
+    )
+    log: Annotated[float, Field(ge=1)] = Field(
+        default=64.0,
+        description="MiB of a run's log.txt that are kept: a longer one is cut in the middle.",
+        examples=["256"],
+    )
 
 
 class AnalysisForm(Form):

@@ -100,7 +100,10 @@ class Lookup:
 
     def _limits(self) -> Limits:
         given = self.form.limits
-        return Limits(given.attempts, given.timeout, given.stop_after, given.grace)
+        return Limits(
+            attempts=given.attempts, timeout_s=given.timeout, stop_after=given.stop_after, grace_s=given.grace,
+            database_s=given.database, log_mib=given.log,
+        )  # fmt: skip
 
     def _resources(self) -> Resources:
         given = self.form.resources.model_dump()

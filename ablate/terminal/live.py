@@ -26,7 +26,8 @@ from ablate.terminal.printed import standing_line, summary
 from ablate.text import duration
 
 if TYPE_CHECKING:
-    from ablate.pool.dispatcher import Dispatcher, Work
+    from ablate.pool.books import Work
+    from ablate.pool.dispatcher import Dispatcher
     from ablate.runs.planned import Planned
     from ablate.runs.progress import Counts
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, get_args
 from ablate.analysis import results, tuned
 from ablate.errors import AblateError
 from ablate.pool import scheduler
-from ablate.pool.dispatcher import Ended
+from ablate.pool.books import Ended
 from ablate.pool.executor import Executor, Slot
 from ablate.records import Cell, HandVariant, Json, Reason, Row, Study
 from ablate.runs import execute

@@ -52,7 +52,7 @@ def run(store, key, result, curve=(), outputs=(), provenance=()):
     """Execute a run: metrics, or the reason why there are none."""
     store.claim(key, f"t-{key}", **HERE)
     for step, values in enumerate(curve, 1):
-        store.progress(f"t-{key}", step, values)
+        store.progress([(f"t-{key}", step, values)])
     if isinstance(result, str):
         store.fail(f"t-{key}", result, "said", again=False)
     else:

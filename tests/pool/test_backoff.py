@@ -49,10 +49,10 @@ def test_a_host_that_refuses_is_asked_later_each_time_and_for_one_more_at_a_time
     assert [4, 5] == [backoff.workers(at) for at in (12.9, 13.2)]
     backoff.started(5, 13.2)
     assert [5, 6] == [backoff.workers(at) for at in (14.1, 14.3)]
-    assert "no process" in backoff.awaited
+    assert "no process" in backoff.awaited(200.0)
     for working in (6, 7, 8):
         backoff.started(working, 100.0 + working)
-    assert (8, "") == (backoff.workers(200.0), backoff.awaited)
+    assert (8, "") == (backoff.workers(200.0), backoff.awaited(200.0))
 
 
 def test_a_lost_run_waits_twice_as_long_each_time():
@@ -138,3 +138,12 @@ def test_the_limit_of_open_files_is_raised_or_fewer_runs_are_executed():
         assert hard - host.KEPT_FILES == host.most_runs(hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_after_a_full_disk_none_starts_for_ever_longer_until_a_run_has_worked():
+    backoff = Backoff(8)
+    assert (1, 0, 2) == (backoff.troubled(10.0), backoff.troubled(10.5), backoff.troubled(11.0))
+    assert (0, 8) == (backoff.workers(12.9), backoff.workers(13.0))
+    assert "a full disk" in backoff.awaited(12.0)
+    backoff.worked()
+    assert 1 == backoff.troubled(14.0)

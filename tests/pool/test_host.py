@@ -72,6 +72,9 @@ class Deaf:
     def changed(self, dispatcher):
         pass
 
+    def warn(self, text):
+        pass
+
     def ended(self, work, event, *, again):
         pass
 

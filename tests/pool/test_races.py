@@ -134,6 +134,9 @@ class Actor:
     def changed(self, dispatcher):
         self.tick()
 
+    def warn(self, text):
+        pass
+
     def ended(self, work, event, *, again):
         if isinstance(event, Finished):
             self.reported.append((work.key, work.token, event.values["score"]))

@@ -103,7 +103,7 @@ def fill(path, plan=None, values=VALUES, host="h", text="# Does it help?\nstudy:
                 store.fail(token, value, "out of <i>memory</i> at step 3", again=False)
                 continue
             for step in range(1, 5):
-                store.progress(token, step, {"dev_accuracy": value * step / 4, "dev_loss": 1 / step})
+                store.progress([(token, step, {"dev_accuracy": value * step / 4, "dev_loss": 1 / step})])
             store.finish(token, {"dev_accuracy": value, "dev_loss": 0.25}, {"weights": key}, MADE_WITH)
     return path
 

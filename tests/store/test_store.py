@@ -67,7 +67,7 @@ def test_a_damaged_plan_stands_in_the_way_of_its_own_study_only(store, tmp_path)
 def test_a_finished_run_is_counted_with_its_metrics(store):
     assert claim(store, "k0", "t")
     store.started("t", 7, 8)
-    store.progress("t", 1, {"acc": 0.5})
+    store.progress([("t", 1, {"acc": 0.5})])
     assert store.finish("t", {"acc": 0.75}, {"weights": "ab"}, {"torch": "2"})
     assert [("full", 0, "acc", 0.75)] == store.values("s")
     assert [("full", 0, "acc", 1, 0.5)] == store.curve_values("s")

@@ -50,7 +50,7 @@ def start(store, key, slot=0):
 def finish(store, key, *values):
     start(store, key)
     for step, value in enumerate(values, 1):
-        store.progress(f"t-{key}", step, {"acc": value})
+        store.progress([(f"t-{key}", step, {"acc": value})])
     store.finish(f"t-{key}", {"acc": values[-1]}, {}, {})
 
 
@@ -63,7 +63,7 @@ def text(seen):
 def test_a_running_run_is_held_against_its_comparison_at_the_same_epoch_and_seed(store):
     finish(store, "full0", 40.0, 60.0, 80.0)
     start(store, "full-a0")
-    store.progress("t-full-a0", 2, {"acc": 57.5})
+    store.progress([("t-full-a0", 2, {"acc": 57.5})])
     seen = text(moment(store, "s"))
     assert "epoch 2/10  acc 57.5  -2.5 vs full (same seed)" in seen
     assert "1 of 4 runs" in seen
@@ -73,7 +73,7 @@ def test_a_running_run_is_held_against_its_comparison_at_the_same_epoch_and_seed
 def test_where_the_comparisons_seed_has_not_finished_the_mean_of_the_others_stands_in_and_says_so(store):
     finish(store, "full0", 40.0, 60.0)
     start(store, "full-a1")
-    store.progress("t-full-a1", 1, {"acc": 41.0})
+    store.progress([("t-full-a1", 1, {"acc": 41.0})])
     assert "+1 vs full (mean of 1)" in text(moment(store, "s"))
 
 
@@ -89,7 +89,7 @@ def _running(difference):
 def test_before_anything_has_finished_the_epochs_tell_how_long_it_takes(store):
     start(store, "full0")
     assert moment(store, "s").left_s is None
-    store.progress("t-full0", 5, {"acc": 1.0})
+    store.progress([("t-full0", 5, {"acc": 1.0})])
     seen = moment(store, "s")
     assert seen.basis == "by the epochs so far"
     assert seen.left_s is not None

@@ -207,7 +207,7 @@ class Classify(Task):
         torch.set_num_threads(run.spec.threads)
         seen: dict[str, Mapping[str, Tensor]] = {}
         for at, file in weights.items():
-            training, arrays = _restored(run, file)
+            training, arrays = _restored(run, file, _expected(run, file))
             seen[at] = trainer.seen(training, trainer.evaluate(training, training.dev_images)[1])
         return _packed(arrays, **seen)
 
@@ -218,7 +218,7 @@ class Classify(Task):
         from ablate.training import trainer
 
         torch.set_num_threads(run.spec.threads)
-        training, arrays = _restored(run, weights, run.outputs.get(_HASHES.get(weights.name, ""), ""))
+        training, arrays = _restored(run, weights, _expected(run, weights))
         if not len(arrays.test_images):
             return Predicted((), (), arrays.class_names)
         images = torch.from_numpy(arrays.test_images).to(training.facts.device)
@@ -277,6 +277,10 @@ def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
 
 _HASHES = {"last.pt": "weights", "best.pt": "best_weights"}
 """Under which name a run's outputs hold the hash of the weights in a file."""
+
+
+def _expected(run: Run, weights: Path) -> str:
+    return run.outputs.get(_HASHES.get(weights.name, ""), "")
 
 
 def _restored(run: Run, weights: Path, expected: str) -> tuple[Training, Arrays]:
