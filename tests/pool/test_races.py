@@ -49,6 +49,7 @@ class World:
 
         class Process(SimpleNamespace):
             lives = property(lambda self: world.alive.get(self.pid) == world.me.host)
+            stopped = False
 
             def __str__(self):
                 return f"{self.pid}:{self.started}"
