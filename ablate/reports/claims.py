@@ -123,7 +123,7 @@ def _claim(row: Row, named: Names, digits: int) -> Claim:
     stopped = [f"settled at look {row.look}, so it got no further seeds"] if row.stopped_early else []
     parts = [rest, *_open(row, named), *stopped, *_collapsed(row)]
     head = _head(row, subject, where, named) + _qualified(row, named)
-    brief = f"{subject}{where}{_qualified(row, named)} {amount}"
+    brief = f"{subject}{where}{_qualified(row, named)}, {how} {amount}"
     text = f"{'; '.join(parts)}."
     return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta, row.lopsided)
 

@@ -366,6 +366,15 @@ def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_pa
     assert "A paragraph of an author" in setter.text(layout)
 
 
+def test_no_note_that_limits_a_claim_is_ever_cut_and_the_last_line_names_what_is(tmp_path, made):
+    tightest = report_pdf.layout_of(range(len(report_pdf.STEPS)))
+    text = report_pdf.Setter(report.document(made), tmp_path).text(tightest)
+    for note in views.table_data(made.found).notes:
+        for said in report_pdf.in_lines(note):
+            assert said.split(":")[0].split("‡")[-1].strip() in text
+    assert re.search(r"Not printed: .*\d+ notes? on how the tables were made", text)
+
+
 def test_notes_that_leave_no_room_are_refused_with_how_much_is_too_much(made):
     notes = author.parse("word " * 4000)
     with pytest.raises(AblateError, match=r"takes \d\.\d pages, and it may have 2.* 4000 words are about \d+ too many"):
@@ -381,7 +390,7 @@ def test_what_was_not_needed_to_fit_is_taken_back():
 
     found = report_pdf.fitting(length)
     assert found is not None
-    assert (9.0, False, 3) == (found.text, found.also, found.minors)
+    assert (9.0, False, False) == (found.text, found.also, found.lines)
     assert report_pdf.fitting(lambda _: 2.1) is None
 
 

@@ -41,7 +41,7 @@ from ablate.reports.document import (
 )
 from ablate.tables.grid import grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
-from ablate.text import in_words
+from ablate.text import Note, in_words, many
 
 PAGES = 2
 VIEW_ROWS = 20
@@ -57,7 +57,7 @@ class Layout:
 
     picture: width of figures, in percent of what there is.
     brief: sections in their short form; without: sections left out; also: whether further metrics have columns;
-    minors: how many notes below a table are kept, None for all.
+    lines: whether of the notes below a table only those stay that limit a claim, each in a line.
     """
 
     text: float = 9.0
@@ -69,7 +69,7 @@ class Layout:
     brief: frozenset[str] = frozenset()
     without: frozenset[str] = frozenset()
     also: bool = True
-    minors: int | None = None
+    lines: bool = False
 
 
 STEPS: tuple[Mapping[str, Any], ...] = (
@@ -79,11 +79,11 @@ STEPS: tuple[Mapping[str, Any], ...] = (
     {"brief": {"support", "failures"}},
     {"text": 8.0, "table": 7.0, "minor": 6.5, "margin_mm": 13.0},
     {"brief": {"effects", "question"}, "picture": 75},
-    {"minors": 6, "rows": 20},
+    {"lines": True},
     {"brief": {"papers", "reproduce"}},
-    {"also": False, "minors": 3},
+    {"also": False, "rows": 20},
     {"without": {"variants"}, "rows": 15},
-    {"without": {"effects"}, "minors": 1},
+    {"without": {"effects"}},
     {"without": {"papers"}, "rows": 10},
 )
 """What is given up, one after the other: what matters least of what is left comes first."""
@@ -174,6 +174,8 @@ class Setter:
         self.document = document
         self._folder = folder
         self._table: Format = Registry().make("tables", "typst", {})
+        self._cut: list[str] = []
+        """What the layout that is being set gives up, in words."""
 
     def pdf(self, layout: Layout) -> bytes:
         return typst.compile(self._written(layout), root=self._folder, format="pdf", ignore_system_fonts=True)
@@ -197,6 +199,7 @@ class Setter:
         """The document in Typst's language; its figures lie in the folder."""
         parts = [_page(self.document, layout, self._table)]
         shortened, left_out = [], []
+        self._cut = []
         for section in self.document.sections:
             if section.key in layout.without:
                 left_out.append(section.title)
@@ -214,6 +217,7 @@ class Setter:
     def _rest(self, left_out: Sequence[str], shortened: Sequence[str], layout: Layout) -> str:
         sentences = [f"Left out: {in_words(left_out, 20)}."] * bool(left_out)
         sentences += [f"Shortened: {in_words(shortened, 20)}."] * bool(shortened)
+        sentences += [f"Not printed: {in_words(list(dict.fromkeys(self._cut)), 20)}."] * bool(self._cut)
         if not sentences or not self.document.more:
             return ""
         text = line(f"For two pages. {' '.join(sentences)} In full: ", code(self.document.more), ".")
@@ -243,7 +247,12 @@ class Setter:
                 return self._picture(block, layout)
 
     def _bullets(self, block: Bullets, layout: Layout) -> str:
-        items = block.items[: layout.minors] if block.minor else block.items
+        items = block.items
+        if block.minor and layout.lines:
+            kept = [in_lines(item[0].text) for item in items]
+            items = tuple(line(text) for lines in kept for text in lines)
+            gone = sum(not lines for lines in kept)
+            self._cut += [f"{many(gone, 'note')} on how the tables were made"] * bool(gone)
         bullets = f"#{'enum' if block.numbered else 'list'}({', '.join(map(self._line, items))})"
         return f"#text(size: {layout.minor}pt)[{bullets}]" if block.minor else bullets
 
@@ -251,6 +260,8 @@ class Setter:
         data = block.data if layout.also or isinstance(block.data, ViewData) else replace(block.data, also={})
         cut = shortened(data, layout.rows if isinstance(data, TableData) else min(layout.rows, VIEW_ROWS))
         gone = len(data.rows) - len(cut.rows)
+        self._cut += ["columns of further metrics"] * (data is not block.data and bool(_also(block.data)))
+        self._cut += ["some rows of tables"] * bool(gone)
         why = "" if isinstance(data, ViewData) else ": those decided first, then the largest differences"
         caption = f"{block.caption}. {len(cut.rows)} of {len(data.rows)} rows{why}" if gone else block.caption
         rendered = self._table.render(cut, TableOptions(caption=caption, label=block.label))
@@ -278,6 +289,18 @@ class Setter:
         function = {"strong": "strong", "emphasis": "emph", "code": "raw"}.get(span.style)
         text = f"{function}({text})" if function else text
         return before + (f"link({self._table.text(span.href)}, {text})" if span.href else text) + after
+
+
+def _also(data: TableData | ViewData) -> Mapping[str, Any]:
+    return {} if isinstance(data, ViewData) else data.also
+
+
+def in_lines(note: str) -> list[str]:
+    """What stays of a note where only what limits a claim does: its lines, and all of one that is not known to have
+    any."""
+    if not isinstance(note, Note):
+        return [note]
+    return [text.strip() for text in note.line.split("\n") if text]
 
 
 def _string(text: str) -> str:
