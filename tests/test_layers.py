@@ -14,7 +14,7 @@ nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
     "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults fields style template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
-    "study": "yaml_file form structure reference cells record design lookup file mistakes search rows changes plan",
+    "study": "yaml_file candidates draft form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
     "pool": "messages executor feed host ending folders patience scheduler backoff seeding worker warm books dispatcher",
     "analysis": "comparisons sign_flip components examples judge power looks measured verdicts inert lenth factorial tuned reruns classes results",

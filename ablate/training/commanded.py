@@ -161,6 +161,16 @@ class Command:
         if problems:
             raise ConfigError(problems)
 
+    @property
+    def unchecked(self) -> tuple[str, ...]:
+        """What whoever reads the plan must know: that options of a script of Python were not read."""
+        read = self.read
+        if not self.known_only or self.style not in ON_THE_LINE or read.complete or not read.path.endswith(".py"):
+            return ()
+        why = f" ({read.unread[0]})" if read.unread else ""
+        name = Path(read.path).name
+        return (f"Not every option of {name} was read{why}: a name that it does not know is no mistake here.",)
+
     def _unknown(self, config: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         listed = isinstance(self.command, list)
         texts = [(f"task.command.{i}" if listed else "task.command", word) for i, word in enumerate(self.program.words)]

@@ -14,22 +14,39 @@ app = typer.Typer()
 
 
 @app.command()
-def init(file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")]) -> None:
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
+    script: Annotated[
+        Path | None, typer.Option("--from", metavar="SCRIPT", help="A training script, whose options it is about.")
+    ] = None,
+    tricks: Annotated[
+        str, typer.Option(metavar="A,B=VALUE", help="With --from: options to make tricks of; a switch needs no value.")
+    ] = "",
+    metric: Annotated[str, typer.Option(metavar="NAME", help="With --from: the number that decides.")] = "accuracy",
+) -> None:
     """Write a commented starter study. Refuses to replace a file.
+
+    With --from it is about a training script of your own: its command, and every option that may be a trick with its
+    help text and its default, as comments. The script is read, not executed.
 
     ablate init studies/mine.yaml
     """
-    from ablate.study.file import starter
+    from ablate.study import draft
+    from ablate.study import file as studies
 
     if file.suffix not in (".yaml", ".yml"):
         raise AblateError(f"a study file ends in .yaml; did you mean {file.name}.yaml?")
+    if script is None and tricks:
+        raise AblateError("--tricks are options of a script; name it with --from.")
+    text = studies.starter(file.stem) if script is None else draft.of_script(script, file, tricks, metric)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with file.open("x", encoding="utf-8") as stream:
-            stream.write(starter(file.stem))
+            stream.write(text)
     except FileExistsError:
         raise AblateError(f"{file} exists already; choose another name or remove it.") from None
-    print(f"wrote {file}; see what it would train with\n\n    ablate plan {file}")
+    first = "take the # away before the tricks that you mean, then " if script is not None and not tricks else ""
+    print(f"wrote {file}; {first}see what it would train with\n\n    ablate plan {file}")
 
 
 @app.command()

@@ -47,8 +47,9 @@ class CommandTask(Command, Task):
         files = self.program.code(self.words(config, {"seed": "0"})) | self._named
         names = sorted([self.program.called(path), self._hash(path)] for path in files)
         return Completed(
-            config=dict(config), asked=dict(config), tricks=(), code={"task": names}, data=self._data, task=self.asked
-        )
+            config=dict(config), asked=dict(config), tricks=(), code={"task": names}, data=self._data, task=self.asked,
+            notes=self.unchecked,
+        )  # fmt: skip
 
     @cached_property
     def _named(self) -> set[Path]:

@@ -1,0 +1,197 @@
+"""Which options of a script may be tricks, and which of a command line are: what leaving each out would mean. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablate.errors import AblateError
+from ablate.records import Json
+from ablate.text import did_you_mean, one_of
+from ablate.training.script import Option, Script
+
+_OFF = (None, False, 0, "", "none", "None", "off", "no")
+"""Defaults that mean that an option does nothing; an empty list, too."""
+
+_PLACES = {
+    "dir", "path", "file", "folder", "root", "log", "logs", "logging", "logger", "print", "verbose", "quiet", "wandb",
+    "tensorboard", "workers", "worker", "port", "host", "rank", "resume", "checkpoint", "checkpoints", "ckpt", "save",
+    "project", "experiment", "entity", "interval", "freq", "frequency", "every", "download", "debug", "profile",
+    "profiler", "cache", "url", "pin", "track", "video", "progress", "output", "csv", "json",
+}  # fmt: skip
+"""Parts of names of options that say where and how, not what is learnt."""
+
+_RUN = {
+    "data", "dataset", "task", "env_id", "num_classes", "device", "gpu", "gpus", "cuda", "no_cuda", "name", "run_name",
+    "tag", "config", "eval", "evaluate", "test", "train", "version", "threads", "world_size", "v", "q",
+}  # fmt: skip
+"""Names of options that say what is run."""
+
+_SETTINGS = {
+    "model", "arch", "architecture", "network", "backbone", "lr", "learning_rate", "epochs", "num_epochs", "max_epochs",
+    "steps", "max_steps", "max_iters", "iterations", "total_timesteps", "batch_size", "optimizer", "opt",
+}  # fmt: skip
+"""Names of options of which every run has some value: left out is not off."""
+
+
+def off(value: Json) -> bool:
+    """Whether a default means that the option does nothing."""
+    return value == [] or any(value is none or (value == none and type(value) is type(none)) for none in (*_OFF, 0.0))
+
+
+def plumbing(option: Option) -> str:
+    """Why an option is no candidate for a trick; empty where it is one."""
+    bare = _bare(option)
+    if option.kind == "position":
+        return "an argument without a name"
+    if option.required:
+        return "the script asks for it"
+    if bare in _RUN or _PLACES & set(re.split(r"[._]", bare)):
+        return "it says where or how, not what is learnt"
+    return ""
+
+
+def _bare(option: Option) -> str:
+    return option.name.replace("-", "_").lower()
+
+
+def shown(option: Option) -> str:
+    """An option's default in words: `0.0`, `off`, `os.cpu_count()`."""
+    if option.computed:
+        return option.computed
+    if option.switch:
+        return "on" if option.default else "off"
+    return "nothing" if option.default is None else str(option.default)
+
+
+# --------------------------------------------------------------------------------------------------- a typed command
+
+
+@dataclass(frozen=True)
+class Given:
+    """An option as a command line has it, with its words. option: None for one that was not read."""
+
+    words: tuple[str, ...]
+    key: str = ""
+    value: Json = None
+    option: Option | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a command line: a trick, or what stays and why. left_out: what a run without it has."""
+
+    given: Given
+    trick: bool
+    why: str = ""
+    left_out: str = ""
+
+    @property
+    def words(self) -> str:
+        return " ".join(self.given.words)
+
+
+def split(words: Sequence[str], script: Script) -> list[Given]:
+    """A script's arguments, one option after the other."""
+    found: list[Given] = []
+    rest = list(words)
+    while rest:
+        word = rest.pop(0)
+        if script.style == "hydra" and "=" in word and not word.startswith("-"):
+            key, _, text = word.partition("=")
+            option = script.option(key)
+            found.append(Given((word,), key, _value(text, option), option))
+        elif not word.startswith("-") or re.fullmatch(r"-[\d.].*|-", word):
+            found.append(Given((word,)))
+        else:
+            found.append(_named(word, rest, script))
+    return found
+
+
+def _named(word: str, rest: list[str], script: Script) -> Given:
+    """An option that begins with `word`; what belongs to it is taken from `rest`."""
+    typed, equals, text = word.partition("=")
+    key = typed.lstrip("-")
+    option = next((o for o in script.options if typed in (*o.names, o.negation) and o.kind != "position"), None)
+    if option is None:
+        values = [] if equals else _taken(rest, len(rest))
+        return Given((word, *values), key)
+    if typed == option.negation:
+        return Given((word,), option.name, False, option)
+    if option.switch or option.kind == "count":
+        return Given((word,), key, True if option.switch else 1, option)
+    if equals:
+        return Given((word,), key, _value(text, option), option)
+    if isinstance(option.nargs, str):
+        values = _taken(rest, 1 if option.nargs == "?" else len(rest))
+    else:
+        values = _taken(rest, option.nargs or 1, dashed=True)
+    listed = option.nargs not in (None, "?") or option.kind == "repeat"
+    items = [_value(value, option) for value in values]
+    value = items if listed else items[0] if items else option.const
+    return Given((word, *values), key, value, option)
+
+
+def _taken(rest: list[str], most: int, dashed: bool = False) -> list[str]:
+    """The next words that are values. dashed: also such as look like an option."""
+    taken: list[str] = []
+    while rest and len(taken) < most and (dashed or not re.match(r"-(?![\d.])", rest[0])):
+        taken.append(rest.pop(0))
+    return taken
+
+
+def _value(text: str, option: Option | None) -> Json:
+    """A word as the value that it is: a number where the option takes one."""
+    kind = option.type if option is not None else ""
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text) if not re.fullmatch(r"[-+]?\d+", text) else int(text)
+    except ValueError:
+        return text
+    if kind == "bool" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    return text
+
+
+def parts(given: Sequence[Given], script: Script, tricks: Sequence[str], keep: Sequence[str]) -> list[Part]:
+    """What is a trick and what stays. tricks, keep: named by the caller. AblateError for names that were not given."""
+    names = {name: one for one in given for name in (one.key, *(one.words[:1] if one.key else ()))}
+    for asked, option in ((tricks, "--trick"), (keep, "--keep")):
+        for name in asked:
+            if name not in names:
+                has = one_of(dict.fromkeys(one.key for one in given if one.key)) or "no option"
+                raise AblateError(
+                    f"{option} is {name!r}, which the command does not have; it has {has}.{did_you_mean(name, names)}"
+                )
+    forced = {names[name].key for name in tricks}
+    kept = {names[name].key for name in keep}
+    return [_part(one, script, forced, kept) for one in given]
+
+
+def _part(one: Given, script: Script, forced: set[str], kept: set[str]) -> Part:
+    option = one.option
+    if not one.key:
+        return Part(one, False, "an argument without a name")
+    left_out = shown(option) if option is not None else "what the script then does, which was not read"
+    if one.key in kept:
+        return Part(one, False, "kept, as asked", left_out)
+    if option is not None and option is script.seed:
+        return Part(one, False, "the seed: every run gets its own")
+    if option is not None and option is script.output:
+        return Part(one, False, "where it writes: every run gets a folder of its own")
+    if option is not None and option.known and option.default == one.value:
+        return Part(one, False, f"given at its default ({left_out}), so leaving it out changes nothing", left_out)
+    if one.key in forced:
+        return Part(one, True, "a trick, as asked", left_out)
+    if option is None:
+        return Part(one, False, f"not read from {script.path.rpartition('/')[2]}; --trick {one.key} makes it one")
+    why = plumbing(option) or ("a setting that every run has" if _bare(option) in _SETTINGS else "")
+    if why:
+        return Part(one, False, f"{why}; --trick {one.key} makes it one", left_out)
+    if option.computed or not off(option.default):
+        why = f"left out it is {left_out}, another setting and not off; --trick {one.key} makes it one"
+        return Part(one, False, why, left_out)
+    return Part(one, True, "", left_out)
