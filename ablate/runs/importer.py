@@ -166,13 +166,19 @@ def _repeated(runs: Sequence[ImportedRun], rows: Sequence[Cells], columns: Colum
             row, other = by_line[run.line], by_line[line]
             what = f"variant {run.variant}" + ("" if columns.mean is not None else f" with seed {run.seed}")
             differ = [name for name in further if row[name] != other[name]][:1]
-            hint = [
-                f" Their {name} differs; one at a time: --where {name}={shlex.quote(other[name])}" for name in differ
-            ]
-            problems.append(
-                (run.line, f"{row.file}, line {run.line}: {what} stands in line {line} already.{''.join(hint)}")
-            )
+            hint = "Remove one of them; where each line is a run of its own, leave out --seed."
+            for name in differ:
+                hint = f"Their {name} differs; one at a time: --where {name}={shlex.quote(_last(further[name]))}"
+            problems.append((run.line, f"{row.file}, line {run.line}: {what} stands in line {line} already. {hint}"))
     return problems
+
+
+def _last(words: Sequence[str]) -> str:
+    """Of numbers the largest, for a history is judged by its last epoch; else the first."""
+    try:
+        return max(words, key=float)
+    except ValueError:
+        return words[0]
 
 
 def _further(rows: Sequence[Cells], columns: Columns) -> dict[str, list[str]]:

@@ -70,7 +70,8 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
         again, _ = _checked(unfold(root, meant), text, file, folder)
         meant -= {finding.path for finding in again.findings}
         reader, study = _checked(unfold(root, meant), text, file, folder)
-    named = _named(unfold(root), folder) if reader.given.switches else None
+    worded = reader.given.switches or reader.given.numerals
+    named = _named(unfold(root), folder) if worded else None
     if named is not None and named.free_form:
         _refuse_bare_words(reader)
     problems += wrong + reader.problems(problems)
@@ -80,9 +81,17 @@ def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | No
 
 
 def _refuse_bare_words(reader: Lookup) -> None:
-    """A bare yes or no that reaches a function: in Python both texts are true, so the trick would change nothing."""
+    """A bare yes or no that reaches a function: in Python both texts are true, so the trick would change nothing. A
+    bare 1_000, which is no number in YAML 1.2: twice that text is 1_0001_000."""
+    of_function = ("base", "tricks", "variants", "tune")
+    for path in reader.given.numerals:
+        if path[0] in of_function:
+            word = str(reader.given.get(path))
+            plain = str(int(word, 0)) if word[:1] == "0" and word[1:2].isalpha() else re.sub("[_,]", "", word)
+            message = f"is a bare {word}, which a function gets as text; write {plain} for the number, {word!r} in "
+            reader.wrong(path, f"{message}quotes for text.", page="own-code")
     for path in reader.given.switches:
-        if path[0] in ("base", "tricks", "variants", "tune"):
+        if path[0] in of_function:
             word = reader.given.get(path)
             message = f"is a bare {word}, which a function gets as text, and any text is true in Python; write true or "
             reader.wrong(path, f"{message}false for a boolean, {word!r} in quotes for text.", page="own-code")

@@ -47,6 +47,11 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: Mapping[str, Json] = dict.fromkeys(("", "~", "null", "Null", "NULL")) | {
     word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
+_NUMERAL = re.compile(
+    r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?|[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?)"
+    r"|0[bB][01_]+|0[oO][0-7_]+|0[xX][0-9a-fA-F_]+"
+)
+"""What people and Python read as a number (1_000, 1,000, 0b101), and YAML 1.2 as text."""
 SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
 
 
@@ -66,24 +71,27 @@ class Place:
 class Node:
     """A value and its place. value: a JSON scalar, a list of nodes, or a mapping of keys to (key's place, node).
 
-    switch: what a bare on, off, yes or no means where a boolean is wanted (its value is text). weight: nodes below and
-    including this one, aliases expanded.
+    switch: what a bare on, off, yes or no means where a boolean is wanted (its value is text). numeral: whether it is a
+    bare text such as 1_000. weight: nodes below and including this one, aliases expanded.
     """
 
     place: Place
     value: Any
     switch: bool | None = None
+    numeral: bool = False
     weight: int = 1
 
 
 @dataclass(frozen=True)
 class Unfolded:
-    """A tree as plain values, with the place of each path. switches: bare words and the booleans they may mean."""
+    """A tree as plain values, with the place of each path. switches: bare words and the booleans they may mean;
+    numerals: bare texts that read like numbers."""
 
     value: Json
     keys: Mapping[Trail, Place]
     values: Mapping[Trail, Place]
     switches: Mapping[Trail, bool]
+    numerals: tuple[Trail, ...] = ()
 
     def at(self, path: Trail, on_key: bool = False) -> Place:
         """Where `path` was written, or the nearest thing above it that was."""
@@ -160,9 +168,12 @@ def unfold(root: Node, booleans: Collection[Trail] = ()) -> Unfolded:
     keys: dict[Trail, Place] = {}
     values: dict[Trail, Place] = {}
     switches: dict[Trail, bool] = {}
+    numerals: list[Trail] = []
 
     def plain(node: Node, path: Trail) -> Json:
         values[path] = node.place
+        if node.numeral:
+            numerals.append(path)
         if node.switch is not None:
             if path in booleans:
                 return node.switch
@@ -174,7 +185,8 @@ def unfold(root: Node, booleans: Collection[Trail] = ()) -> Unfolded:
             return [plain(child, (*path, index)) for index, child in enumerate(node.value)]
         return node.value
 
-    return Unfolded(plain(root, ()), keys, values, switches)
+    value = plain(root, ())
+    return Unfolded(value, keys, values, switches, tuple(numerals))
 
 
 def replaced(node: Node, parts: Sequence[str], new: Node) -> Node:
@@ -194,7 +206,12 @@ def replaced(node: Node, parts: Sequence[str], new: Node) -> Node:
         changed = replaced(child, parts[length:], new)
     except KeyError as error:
         raise KeyError(f"{key}.{error.args[0]}".rstrip(".")) from None
-    return replace(node, value={**entries, key: (new.place if length == len(parts) else place, changed)}, switch=None)
+    return replace(
+        node,
+        value={**entries, key: (new.place if length == len(parts) else place, changed)},
+        switch=None,
+        numeral=False,
+    )
 
 
 def edited(text: str, changes: Mapping[Trail, Json], noted: str, note: str) -> str:
@@ -348,7 +365,9 @@ class _Builder:
         if _NOT_FINITE.fullmatch(text) or (number is not None and math.isinf(number)):
             self.wrong(event, path, f"is {_short(text)}; a number must be finite (at most about 1.8e308).")
             number = 0.0
-        return Node(place, self.text(event, path) if number is None else number)
+        if number is None:
+            return Node(place, self.text(event, path), numeral=_NUMERAL.fullmatch(text) is not None)
+        return Node(place, number)
 
     def text(self, event: Any, path: Trail) -> str:
         text: str = event.value

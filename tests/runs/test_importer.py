@@ -162,7 +162,7 @@ GOOD = "v,s,acc\nbase,0,90.5\na,0,91\n"
         (GOOD.replace("a,0", "a,0.5"), "line 3, column s: '0.5' is no whole number"),
         (GOOD.replace("a,0", ",0"), "line 3, column v: the cell is empty"),
         (GOOD.replace("a,0", "a\x1b[31m,0"), "column v:"),
-        (GOOD + "a,0,92\n", "line 4: variant a with seed 0 stands in line 3 already"),
+        (GOOD + "a,0,92\n", "line 4: variant a with seed 0 stands in line 3 already. Remove one of them; where"),
         (GOOD + "a,1\n", "line 4: 2 cells, but the header names 3"),
         ("# one\n\n# two\n" + GOOD.replace("90.5", "x"), "line 5, column acc"),
         (GOOD.replace("acc", "ac"), "no column is called 'acc'; there is v, s or ac. Did you mean 'ac'?"),

@@ -258,6 +258,14 @@ def test_a_bare_on_that_would_reach_a_function_as_text_is_refused():
     assert [{"a": "on", "c": True}] == [level.set for level in asked.tricks[0].levels], "as the base's boolean"
 
 
+@pytest.mark.parametrize(("word", "number"), [("1_000", "1000"), ("0b101", "5"), ("1_0.5e-3", "10.5e-3")])
+def test_a_bare_number_of_another_language_that_would_reach_a_function_as_text_is_refused(word, number):
+    text = f"task: json:dumps\nmetric: accuracy\nbase: {{n: {word}, s: '{word}', h: 0bad}}\ntricks: {{t: {{set: {{s: x}}}}}}\n"
+    said = f"s.yaml:3:11: base.n: is a bare {word}, which a function gets as text; write {number} for the number, "
+    assert [f"{said}'{word}' in quotes for text."] == told(text)
+    assert word == parse(text.replace(f"n: {word}", "n: 1"), "s.yaml").base["s"]
+
+
 def test_small_aliases_are_values():
     asked = parse(
         "base: {optimizer: &o {name: sgd, lr: 0.2}}\ntricks: {t: {set: {optimizer: *o, epochs: 3}}}", "s.yaml"
