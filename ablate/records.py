@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -36,6 +37,18 @@ GRACE_S = 10.0
 
 COSTS = ("train_seconds", "peak_mib")
 """Measured costs: they belong to the attempt, so tables that show them are not byte-identical."""
+
+_COSTS = re.compile(
+    r"(.*[/_. ])?(time|(run|wall|elapsed|epoch|step|batch|train|eval|data)[_ ]?time(_?s)?|runtime|\w*seconds?|sps|"
+    r"\w*_per_second|fps|mfu|it/s|(samples|images|tokens|steps)[_/]?(per_)?(s|sec)|(peak|max|gpu|cuda|cpu)?_?mem(ory)?(_\w+)?|\w*_mi?b|"
+    r"\w*_gi?b)",
+    re.IGNORECASE,
+)
+
+
+def is_cost(name: str) -> bool:
+    """Whether a number is a measured cost by its name: a time, a rate, memory. No comparison of bits looks at one."""
+    return name in COSTS or _COSTS.fullmatch(name) is not None
 
 
 # ---------------------------------------------------------------------------------------------------- what a study asks

@@ -21,7 +21,7 @@ from ablate.analysis.examples import Source
 from ablate.analysis.inert import Logged, Point, inert
 from ablate.analysis.looks import Numbers
 from ablate.analysis.measured import Measured
-from ablate.records import COSTS, Json, Metric, Role, Row
+from ablate.records import Json, Metric, Role, Row, is_cost
 from ablate.study.record import PlanRecord
 
 if TYPE_CHECKING:
@@ -278,10 +278,10 @@ def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None
     """Everything that each counted run logged, by metric and step (None: at the end)."""
     logged: dict[Point, dict[tuple[str, int | None], float]] = {}
     for variant, seed, name, value in store.values(study, None):
-        if name not in COSTS:
+        if not is_cost(name):
             logged.setdefault((variant, seed), {})[name, None] = value
     for variant, seed, name, step, value in store.curve_values(study, None):
-        if name not in COSTS:
+        if not is_cost(name):
             logged.setdefault((variant, seed), {})[name, step] = value
     return logged
 

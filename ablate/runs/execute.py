@@ -26,6 +26,7 @@ from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
 from ablate.records import Reason, Role, RunSpec, Study
+from ablate.runs.heeded import Heeding
 from ablate.runs.planned import Planned, again, described, folder_name, specs
 from ablate.runs.progress import Watcher, count, saved_of
 from ablate.store.store import Store
@@ -41,7 +42,8 @@ LOCAL = "local"
 @dataclass(frozen=True)
 class Options:
     """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time; retry_reasons:
-    of failures to take up although they would only repeat themselves (retry_failed: all); executor: who executes.
+    of failures to take up although they would only repeat themselves (retry_failed: all); executor: who executes;
+    only: keys of the runs to execute, all where empty.
     """
 
     workers: int | None = None
@@ -50,6 +52,7 @@ class Options:
     canary: bool = True
     retry_reasons: tuple[Reason, ...] = ()
     executor: str = LOCAL
+    only: tuple[str, ...] = ()
 
 
 def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
@@ -129,6 +132,10 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
     if counts.todo == 0:
         return Ended(0, None)
     wanted = specs(planned, folder)
+    if options.only:
+        wanted = {key: wanted[key] for key in options.only}
+        if all(key in states and states[key].state == "done" for key in wanted):
+            return Ended(0, None)
     executor.open(setup_of(planned, database))
     try:
         if options.canary and planned.task.has_canary:
@@ -136,8 +143,9 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
         with Store.open(db, write=True) as store:
             places = places_for(planned.study, slots, options)
             sizes = _sizes(planned, store, wanted, places)
-            feed = _feed(planned, store, wanted)
-            return dispatch(planned, store, executor, feed, places, len(slots), watcher, sizes=sizes)
+            feed = wanted if options.only else _feed(planned, store, wanted)
+            ended = dispatch(planned, store, executor, feed, places, len(slots), watcher, sizes=sizes)
+            return _heeded(ended, feed, watcher)
     finally:
         executor.close()
 
@@ -181,11 +189,20 @@ def _sizes(planned: Planned, store: Store, wanted: Mapping[str, RunSpec], slots:
 
 
 def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapping[str, RunSpec] | Feed:
-    if "looks" not in planned.study.analysis:
-        return wanted
-    from ablate.runs import adaptive  # it loads numpy and scipy, which no other run needs
+    feed: Mapping[str, RunSpec] | Feed = wanted
+    if "looks" in planned.study.analysis:
+        from ablate.runs import adaptive  # it loads numpy and scipy, which no other run needs
 
-    return adaptive.ByLook(store, planned.study.name, wanted)
+        feed = adaptive.ByLook(store, planned.study.name, wanted)
+    return Heeding(feed, store, planned.plan) if planned.task.flat and planned.task.seeded else feed
+
+
+def _heeded(ended: Ended, feed: Mapping[str, RunSpec] | Feed, watcher: Watcher) -> Ended:
+    """How it ended, where it did so because seeds are ignored."""
+    if not isinstance(feed, Heeding) or not feed.said:
+        return ended
+    watcher.warn(feed.said)
+    return replace(ended, alike=feed.said)
 
 
 def begin(store: Store, watcher: Watcher) -> None:

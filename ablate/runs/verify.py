@@ -18,10 +18,11 @@ from ablate.analysis import reruns
 from ablate.errors import AblateError
 from ablate.pool.executor import Failed, Finished, Progressed, Refused
 from ablate.pool.folders import measuring
-from ablate.records import COSTS, Json, Role, RunSpec
+from ablate.records import Json, Role, RunSpec, is_cost
 from ablate.runs import execute, winners
 from ablate.runs import planned as planner
 from ablate.store.store import Store
+from ablate.store.stored import AttemptRecord
 from ablate.study.changes import differences
 from ablate.training.provenance import provenance
 
@@ -57,11 +58,23 @@ class Comparison:
     any_step: Mapping[str, float] = field(default_factory=dict)
 
 
-def verify(key: str, db: str) -> Comparison:
-    """Execute the run once more, compare, and keep how far the two are apart.
+@dataclass(frozen=True)
+class _Asked:
+    """A run with a result, and how it is executed once more."""
 
-    AblateError where it has no result, or is no longer asked as it was.
-    """
+    counted: AttemptRecord
+    stored: Result
+    planned: planner.Planned
+    spec: RunSpec
+    database: str
+
+    def executed(self, seed: int | None = None) -> tuple[Result, Mapping[str, Json]]:
+        spec = self.spec if seed is None else replace(self.spec, seed=seed)
+        return _executed(self.planned, spec, self.database)
+
+
+def _asked(key: str, db: str) -> _Asked:
+    """AblateError where the run has no result, or is no longer asked as it was."""
     with Store.open(db) as store:
         counted = next((attempt for attempt in store.attempts(key) if attempt.counted), None)
         cells = store.cells_of(key)
@@ -86,7 +99,17 @@ def verify(key: str, db: str) -> Comparison:
         raise AblateError(f"run {key[:12]} ({variant}, seed {seed}) cannot be executed as it was: {why}.")
     with Store.open(db) as store:
         spec = measuring(spec, store)
-    repeated, executed_with = _executed(planned, spec, database)
+    return _Asked(counted, stored, planned, spec, database)
+
+
+def verify(key: str, db: str) -> Comparison:
+    """Execute the run once more, compare, and keep how far the two are apart.
+
+    AblateError where it has no result, or is no longer asked as it was.
+    """
+    asked = _asked(key, db)
+    counted, stored = asked.counted, asked.stored
+    repeated, executed_with = asked.executed()
     now_made = provenance() | dict(executed_with)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
     comparison = replace(compare(stored, repeated), machine=tuple(one for one in machine if one[1] != one[2]))
@@ -98,6 +121,58 @@ def verify(key: str, db: str) -> Comparison:
             ),
         )
     return comparison
+
+
+SeedVerdict = Literal["reproducible", "noisy", "seed ignored", "seed ignored and noisy"]
+
+NOISE = 3.0
+"""How much farther than a repetition another seed must lead before it is more than noise."""
+
+
+@dataclass(frozen=True)
+class Seeding:
+    """What a seed does to a run. same, other: how far its numbers are apart from those of the same seed once more, and
+    of another seed, by name."""
+
+    key: str
+    verdict: SeedVerdict
+    seed: int
+    same: Mapping[str, float]
+    other: Mapping[str, float]
+
+    @property
+    def text(self) -> str:
+        what = {
+            "reproducible": f"the same seed gives the same numbers to the last bit, and seed {self.seed} gives others.",
+            "noisy": f"the same seed gives other numbers, so pairs are no pairs; seed {self.seed} goes farther.",
+            "seed ignored": f"seed {self.seed} gives the same numbers to the last bit.",
+            "seed ignored and noisy": f"seed {self.seed} leads no farther than the same seed once more.",
+        }
+        lines = [f"run {self.key[:12]}: {self.verdict}: {what[self.verdict]}"]
+        for name in sorted({*self.same, *self.other}):
+            same, other = self.same.get(name, 0.0), self.other.get(name, 0.0)
+            lines.append(f"  {name}: {same:.3g} apart once more, {other:.3g} with seed {self.seed}")
+        return "\n".join(lines)
+
+
+def seeds(key: str, db: str) -> Seeding:
+    """Execute the run with its seed once more, and with another one: what tells runs apart? Nothing is kept."""
+    asked = _asked(key, db)
+    others = [seed for seed in asked.planned.study.seeds if seed != asked.spec.seed]
+    seed = others[0] if others else asked.spec.seed + 1
+    again, other = asked.executed()[0], asked.executed(seed)[0]
+    same, far = (
+        {name: d for name, d in _distances(asked.stored.values, one.values).items() if not is_cost(name)}
+        for one in (again, other)
+    )
+    equal = compare(asked.stored, again).verdict == "bit-identical"
+    ignored = compare(again if equal else asked.stored, other).verdict == "bit-identical"
+    verdict: SeedVerdict = "reproducible" if equal else "noisy"
+    if ignored:
+        verdict = "seed ignored"
+    elif not equal and all(far.get(name, 0.0) <= NOISE * same.get(name, 0.0) for name in {*same, *far}):
+        verdict = "seed ignored and noisy"
+    return Seeding(key, verdict, seed, same, far)
 
 
 _MACHINE = ("processor", "system", "torch", "numpy", "python", "ablate")
@@ -146,7 +221,7 @@ def compare(stored: Result, repeated: Result) -> Comparison:
     any_step = dict(end)
     for (name, _), far in _distances(stored.curve, repeated.curve).items():
         any_step[name] = max(any_step.get(name, 0.0), far)
-    end, any_step = ({name: far for name, far in each.items() if name not in COSTS} for each in (end, any_step))
+    end, any_step = ({name: far for name, far in each.items() if not is_cost(name)} for each in (end, any_step))
     texts = tuple(text for _, text in lines)
     return Comparison(verdict, len(then) + len(hashed), texts, outputs, end=end, any_step=any_step)
 
@@ -157,8 +232,8 @@ def _distances(then: Mapping[_Name, float], now: Mapping[_Name, float]) -> dict[
 
 
 def _numbers(result: Result) -> dict[str, float]:
-    values = {name: value for name, value in result.values.items() if name not in COSTS}
-    return values | {f"{name} at step {step}": v for (name, step), v in result.curve.items() if name not in COSTS}
+    values = {name: value for name, value in result.values.items() if not is_cost(name)}
+    return values | {f"{name} at step {step}": v for (name, step), v in result.curve.items() if not is_cost(name)}
 
 
 def _apart(then: float | None, now: float | None) -> float:

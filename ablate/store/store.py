@@ -334,6 +334,35 @@ class Store(Reader):
             connection.execute(done.values(state="done", reason=None, counted_attempt=attempt))
             return True
 
+    def recaptured(
+        self,
+        token: str,
+        values: Mapping[str, float],
+        curve: Mapping[int, Mapping[str, float]],
+        told: Mapping[str, Json],
+    ) -> None:
+        """An attempt's numbers in place of those that it had, or of none: it counts now. told: of its provenance."""
+        with self.transaction() as connection:
+            found = schema.attempt.c.token == token
+            columns = (schema.attempt.c.id, schema.attempt.c.run, schema.attempt.c.provenance)
+            attempt, run, made_with = connection.execute(sa.select(*columns).where(found)).one()
+            known = json.loads(made_with or "{}") | dict(told)
+            done = {"outcome": "done", "reason": None, "message": None, "detail": None}
+            connection.execute(schema.attempt.update().where(found).values(**done, provenance=json.dumps(known)))
+            for table in (schema.metric, schema.curve):
+                connection.execute(table.delete().where(table.c.attempt == attempt))
+            ends = [{"attempt": attempt, "name": name, "value": value} for name, value in values.items()]
+            steps = [
+                {"attempt": attempt, "name": name, "step": step, "value": value}
+                for step, at in curve.items()
+                for name, value in at.items()
+            ]
+            for table, rows in ((schema.metric, ends), (schema.curve, steps)):
+                if rows:
+                    connection.execute(table.insert(), rows)
+            counted = {"state": "done", "reason": None, "counted_attempt": attempt}
+            connection.execute(schema.run.update().where(schema.run.c.key == run).values(**counted))
+
     def fail(
         self,
         token: str,

@@ -35,6 +35,8 @@ _SHARE = 20
 
 Values = dict[str, float]
 Rank = tuple[int, int]
+_SAID: Rank = (-1, 0)
+"""What a program said by `ablate.log`, or to W&B: before all else."""
 
 
 @dataclass
@@ -43,7 +45,6 @@ class _Taken:
 
     rank: Rank
     ways: dict[str, float] = field(default_factory=dict)
-    count: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -58,7 +59,11 @@ class _File:
 class Capturing:
     """Collects; `fresh` gives steps as they come, `result` what is there at the end."""
 
-    def __init__(self, wanted: Wanted, registry: Registry, folder: Path, life: Life, trace: Trace) -> None:
+    def __init__(
+        self, wanted: Wanted, registry: Registry, folder: Path, life: Life, trace: Trace, *, again: bool = False
+    ) -> None:
+        """again: the run is over, and files elsewhere are read from the copies that it left."""
+        self._again = again
         self.wanted, self.folder, self.life, self.trace = wanted, folder, life, trace
         self.cwd = Path(life.cwd)
         self._kinds = [registry.make("captures", name, {}) for name in registry.names("captures")]
@@ -69,7 +74,10 @@ class Capturing:
         self._stream = Stream(list(printed.values()))
         self._files: dict[str, _File] = {}
         self._taken: dict[str, _Taken] = {}
+        self._count: dict[tuple[str, str], int] = {}
         self._steps: dict[int, Values] = {}
+        self._by_rank: dict[str, dict[Rank, dict[int, float]]] = {}
+        self._owner: dict[str, Rank] = {}
         self._curves: dict[int, Values] = {}
         self._normal = {normal(name): name for name in wanted.looked_for}
         self._next_look_s = 0.0
@@ -126,7 +134,7 @@ class Capturing:
 
     def _check_again(self) -> None:
         """Files elsewhere are asked for once more: who writes one says so before, so what was read before was ours."""
-        for name, kept in self.trace.written().items():
+        for name, kept in self.trace.written().items() if not self._again else ():
             why = self.trace.refused(name, kept) if name in self._files else ""
             if why and not Path(name).is_relative_to(self.folder):
                 self._refuse(name, why)
@@ -162,17 +170,29 @@ class Capturing:
         asked = self._normal.get(normal(name))
         if self.wanted.automatic and asked is not None and name not in self.wanted.looked_for:
             name, rank, where = asked, (rank[0], 1), f"{where} as {reading.name}"
+        self._count[name, where] = count = self._count.get((name, where), 0) + 1
+        step = count if reading.step is None and where.startswith("stdout") else reading.step
+        if step is not None:
+            self._step(name, rank, step, reading.value)
         taken = self._taken.get(name)
         if taken is None or rank < taken.rank:
             taken = self._taken[name] = _Taken(rank)
-        if rank > taken.rank:
-            return
-        taken.ways[where] = reading.value
-        taken.count[where] = taken.count.get(where, 0) + 1
-        printed = where.startswith("stdout")
-        step = taken.count[where] if reading.step is None and printed else reading.step
-        if step is not None and next(iter(taken.ways)) == where:
-            self._steps.setdefault(step, {})[name] = reading.value
+        if rank == taken.rank:
+            taken.ways[where] = reading.value
+
+    def _step(self, name: str, rank: Rank, step: int, value: float) -> None:
+        """Whoever had steps first has the curve; a better place takes it over where it has all of them, for one that
+        counts otherwise would mix epochs with iterations."""
+        ranks = self._by_rank.setdefault(name, {})
+        mine = ranks.setdefault(rank, {})
+        mine[step] = value
+        owner = self._owner.setdefault(name, rank)
+        if rank == owner:
+            self._steps.setdefault(step, {})[name] = value
+        elif rank < owner and (rank == _SAID or ranks[owner].keys() <= mine.keys()):
+            self._owner[name] = rank
+            for at, known in mine.items():
+                self._steps.setdefault(at, {})[name] = known
 
     def _read(self, rank: int, path: Path, shown: str, *, last: bool) -> None:
         try:
@@ -213,7 +233,7 @@ class Capturing:
     def _candidates(self) -> Iterator[tuple[int, Path, str]]:
         """(rank, file, as it is called) of files that count as this attempt's."""
         said = self.folder / KEPT / SAID
-        yield -1, said, "ablate.log"
+        yield _SAID[0], said, "ablate.log"
         own = [(path, path.relative_to(self.folder).as_posix()) for path in self._inside()]
         own += [(path, self._relative(path)) for path in self._outside()]
         if self.wanted.automatic:
@@ -254,6 +274,9 @@ class Capturing:
 
     def _outside(self) -> Iterator[Path]:
         """Files elsewhere that this attempt's own processes opened for writing, and no other run's."""
+        if self._again:
+            yield from sorted(path for path in (self.folder / KEPT / ELSEWHERE).rglob("*") if path.is_file())
+            return
         for name, kept in sorted(self.trace.written().items()):
             path = Path(name)
             if path.is_relative_to(self.folder) or not path.is_file() or path.name.endswith((".pyc", ".lock")):

@@ -57,13 +57,13 @@ class Stream:
         """Numbers of the lines that are now complete: the reader's number, the reading, where it was taken from."""
         text = self._rest + data.decode("utf-8", "replace")
         end = len(text) if last else max(text.rfind("\n"), text.rfind("\r")) + 1
-        done, self._rest = text[:end], text[end:][-_LONGEST_LINE:]
+        done, self._rest = plain(text[:end]), text[end:][-_LONGEST_LINE:]
         lowered = done.lower()
         wanted = [i for i, reader in enumerate(self.readers) if reader.may_have(lowered)]
         if wanted:
             position = 0
             for raw in re.split(r"[\n\r]", done):
-                line = plain(raw)[:_LONGEST_LINE]
+                line = raw[:_LONGEST_LINE]
                 if line.strip():
                     before = self._before + done[max(0, position - _BACK) : position]
                     for i in wanted:
@@ -75,7 +75,7 @@ class Stream:
 
 def step_in(line: str, before: str) -> int | None:
     """The step that a line says, or the last that was said above it."""
-    for text in (line, plain(before)):
+    for text in (line, before):
         found = _STEP.findall(text)
         if found:
             named = [count for word, count in found if word.lower().startswith("epoch")] if text is line else []

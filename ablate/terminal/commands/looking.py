@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast, get_args
@@ -79,20 +80,32 @@ def _watch(terminal: Terminal, store: Reader, study: str, idle_s: float) -> None
 
 
 @app.command()
-def show(context: typer.Context, run: RunArgument) -> None:
+def show(
+    context: typer.Context,
+    run: RunArgument,
+    log: Annotated[bool, typer.Option("--log", help="What it printed, and nothing else.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="With --log: go on while it runs.")] = False,
+) -> None:
     """Print one run: what was asked and what came of it.
 
-    The configuration, every attempt, its metrics, and the traceback of a failure.
+    The configuration, every attempt, its metrics and what they were taken from, and the traceback of a failure.
 
     ablate show full:300
     """
+    from ablate.runs import logs
     from ablate.runs.planned import find_run
     from ablate.store.store import Store
     from ablate.terminal.printed import run_text
 
     terminal = Terminal.of(context)
     with Store.open(terminal.db) as store:
-        print(run_text(store, find_run(store, run)))
+        key = find_run(store, run)
+        if not (log or follow):
+            print(run_text(store, key))
+            return
+        with suppress(KeyboardInterrupt):
+            for line in logs.of_run(store, key, coloured=sys.stdout.isatty(), follow=follow):
+                print(line, flush=follow)
 
 
 @app.command()
@@ -113,11 +126,18 @@ def why(context: typer.Context, run: RunArgument) -> None:
 
 
 @app.command()
-def verify(context: typer.Context, run: RunArgument) -> None:
+def verify(
+    context: typer.Context,
+    run: RunArgument,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="Also with another seed: is it heeded, is it all that differs?")
+    ] = False,
+) -> None:
     """Execute one run again and compare the numbers.
 
     It is held against the result that counts, which stays; the table's notes tell how far reruns are apart.
     Bit-identical, rounding-level (each number within 1e-5 of itself) or different, which is exit code 1.
+    With --seeds: reproducible, noisy, seed ignored, or seed ignored and noisy.
 
     ablate verify full:300
     """
@@ -129,6 +149,12 @@ def verify(context: typer.Context, run: RunArgument) -> None:
     terminal.before_writing()
     with Store.open(terminal.db) as store:
         key = find_run(store, run)
+    if seeds:
+        told = verify.seeds(key, terminal.db)
+        print(told.text)
+        if told.verdict != "reproducible":
+            raise typer.Exit(1)
+        return
     comparison = verify.verify(key, terminal.db)
     print(verify.comparison_text(key, comparison))
     if comparison.verdict == "different":

@@ -1,0 +1,119 @@
+"""`ablate recapture`: the numbers of a command's runs, read anew from what they left. Nothing is executed.
+
+Where numbers are (`metrics:`, `derive:`) is no part of a run's key, so a wrong pattern costs no training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ablate.errors import AblateError
+from ablate.runs.planned import Planned
+from ablate.store.store import Store
+from ablate.store.stored import AttemptRecord
+from ablate.text import listed, many
+from ablate.training.attribution import Life, Trace
+from ablate.training.capturing import Capturing, Values
+from ablate.training.commanded import Command
+from ablate.training.launch import output_of
+from ablate.training.wanted import Wanted
+
+
+@dataclass(frozen=True)
+class Again:
+    """What a run's remains say. curve: step to values. places: where each number was taken from."""
+
+    values: Values
+    curve: dict[int, Values]
+    places: dict[str, str]
+    problems: tuple[str, ...]
+    read: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+
+
+@dataclass
+class Recaptured:
+    """What came of it. changed, same: runs; without: runs that still lack the study's metric, and why."""
+
+    study: str
+    changed: int = 0
+    same: int = 0
+    mended: int = 0
+    without: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        total = self.changed + self.same + self.mended
+        lines = [
+            f"{self.study}: {many(total, 'run')} read anew: {self.mended} had no result before, "
+            f"{self.changed} changed, {self.same} as they were."
+        ]
+        lines += [f"  {run}: {why}" for run, why in list(self.without.items())[:5]]
+        lines += [f"  and {len(self.without) - 5} more"] * (len(self.without) > 5)
+        return "\n".join(lines)
+
+
+def read_again(planned: Planned, folder: Path, wanted: Wanted) -> Again:
+    """The numbers in a run's folder. AblateError where it is of no command's run."""
+    try:
+        life = Life.load(folder)
+    except (OSError, ValueError, TypeError):
+        raise AblateError(f"{folder} holds no run of a command; what it left was removed.") from None
+    trace = Trace(folder, life, Path("/nonexistent"))
+    capturing = Capturing(wanted, planned.registry, folder, life, trace, again=True)
+    capturing.printed(output_of(folder / "log.txt", life.log_from) + b"\n", last=True)
+    capturing.look(last=True)
+    curve = dict(capturing.fresh())
+    values, places, problems = capturing.result()
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    curve = {step: {n: v for n, v in at.items() if math.isfinite(v)} for step, at in curve.items()}
+    return Again(finite, curve, places, tuple(problems), trace.read(), tuple(trace.written()))
+
+
+def recapture(planned: Planned, db: str) -> Recaptured:
+    """Read every finished run of the study anew, and those that ended as `bad_result`; AblateError where its task is no
+    command."""
+    task, study = planned.task, planned.study
+    if not isinstance(task, Command):
+        raise AblateError(
+            f"{study.name} is no study of a command: a function gives its numbers back itself, and nothing is read.",
+            page="own-code",
+        )
+    names = (study.metric.name, *study.also)
+    wanted = task.wanted(names)
+    told = Recaptured(study.name)
+    with Store.open(db, write=True) as store:
+        for run in planned.plan.runs:
+            attempt = _readable(store.attempts(run.key)) if run.key else None
+            if attempt is None:
+                continue
+            called = f"{run.variant}:{run.seed}"
+            try:
+                again = read_again(planned, Path(attempt.log), wanted)
+            except AblateError as error:
+                told.without[called] = str(error)
+                continue
+            if study.metric.name not in again.values:
+                why = "; ".join(again.problems) or f"there is {listed(sorted(again.values)) or 'no number'}"
+                told.without[called] = f"{study.metric.name} is not found: {why}."
+                continue
+            before = {name: value for name, value in attempt.metrics.items() if value is not None}
+            if attempt.counted and before == again.values and attempt.provenance.get("captured") == again.places:
+                told.same += 1
+                continue
+            store.recaptured(attempt.token, again.values, again.curve, {"captured": again.places})
+            told.changed += attempt.counted
+            told.mended += not attempt.counted
+    return told
+
+
+def _readable(attempts: Sequence[AttemptRecord]) -> AttemptRecord | None:
+    """The attempt that counts, or the last where it came to no result that could be read."""
+    counted = next((attempt for attempt in attempts if attempt.counted), None)
+    if counted is not None:
+        return counted
+    last = attempts[-1] if attempts else None
+    return last if last is not None and last.reason == "bad_result" else None

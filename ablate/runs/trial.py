@@ -1,0 +1,144 @@
+"""`ablate try`: one run of a command, traced: which numbers are found and where, what is read, what is written.
+
+Where nothing is changed the run is an ordinary one of the study and counts; with --set it is executed apart.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ablate.errors import AblateError
+from ablate.records import Json
+from ablate.runs import execute
+from ablate.runs.planned import Planned
+from ablate.runs.progress import Watcher
+from ablate.runs.recapture import Again, read_again
+from ablate.store.store import Store
+from ablate.study.yaml_file import edited
+from ablate.text import duration, listed, many
+from ablate.training.commanded import Command, globbed
+
+_NUMBER = r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?"
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What one run showed. apart: it counts nowhere. unkeyed: files that it read and that no key holds; outside: files
+    that it wrote elsewhere than in its folder. wrong: why it failed, where it did."""
+
+    variant: str
+    seed: int
+    apart: bool
+    again: Again
+    asked: tuple[str, ...]
+    unkeyed: tuple[str, ...]
+    outside: tuple[str, ...]
+    seconds: float | None
+    peak_mib: float | None
+    wrong: str = ""
+
+    @property
+    def text(self) -> str:
+        how = "it counts" if not self.apart else "it counts nowhere, for --set changed it"
+        peak = "" if self.peak_mib is None else f", {self.peak_mib:.0f} MiB"
+        took = "" if self.seconds is None else f" in {duration(self.seconds)}{peak}"
+        lines = [f"{self.variant}, seed {self.seed}: {self.wrong or f'done{took}; {how}.'}"]
+        steps = Counter(name for at in self.again.curve.values() for name in at)
+        width = max((len(name) for name in self.again.values), default=0)
+        for name, value in sorted(self.again.values.items(), key=lambda item: item[0] not in self.asked):
+            curve = f", {many(steps[name], 'step')}" if steps[name] else ""
+            lines.append(f"  {name:<{width}}  {value:<12.8g}  {self.again.places[name]}{curve}")
+        lines += [f"  {name} is not found." for name in self.asked if name not in self.again.values]
+        lines += [f"  {problem}." for problem in self.again.problems]
+        if self.unkeyed:
+            lines.append(f"Read and not in the key: {listed(self.unkeyed)}; add them to task.sources, or say --write.")
+        if self.outside:
+            lines.append(f"Written outside the run's folder: {listed(self.outside)}.")
+        return "\n".join(lines)
+
+
+def attempt(planned: Planned, db: str, watcher: Watcher) -> Tried:
+    """Execute the comparison's first run, or read what it left where it is done. AblateError where the task is no
+    command."""
+    task, study = planned.task, planned.study
+    if not isinstance(task, Command):
+        raise AblateError(f"{study.name} is no study of a command; `ablate try` traces one.", page="own-code")
+    run, apart = planned.plan.runs[0], bool(planned.overrides)
+    with ExitStack() as stack:
+        if apart:
+            db = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ablate-try-"))) / "try.db")
+        ended = execute.execute(planned, db, execute.Options(workers=1, only=(run.key,)), watcher)
+        if ended.stopped_by is not None:
+            raise KeyboardInterrupt
+        with Store.open(db) as store:
+            attempts = store.attempts(run.key)
+        last = next((one for one in attempts if one.counted), attempts[-1])
+        folder = Path(last.log).resolve()
+        again = read_again(planned, folder, task.wanted((study.metric.name, *study.also)))
+    peak = last.provenance.get("process_peak_mib")
+    home = task.home.resolve()
+    keyed = {os.path.realpath(path) for path in planned.sources} | _data(task)
+    kept = str(folder.parent) + os.sep  # of all runs of the study
+    unkeyed = [path for path in again.read if os.path.realpath(path) not in keyed and not path.startswith(kept)]
+    outside = [path for path in again.written if not Path(path).is_relative_to(folder)]
+    return Tried(
+        variant=run.variant, seed=run.seed, apart=apart, again=again, asked=(study.metric.name, *study.also),
+        unkeyed=_relative(unkeyed, home), outside=_relative(outside, home), seconds=last.seconds,
+        peak_mib=peak if isinstance(peak, float) else None,
+        wrong="" if last.counted else f"{last.reason}: {last.message}",
+    )  # fmt: skip
+
+
+def _data(task: Command) -> set[str]:
+    return {str(path) for path in globbed(task.data, task.home, "data")}
+
+
+def _relative(paths: Iterable[str], home: Path) -> tuple[str, ...]:
+    return tuple(sorted({os.path.relpath(path, home) for path in paths}))
+
+
+def write(planned: Planned, tried: Tried) -> list[str]:
+    """Put where the numbers are, and what was read, into the study's file; what was written, as sentences."""
+    file = Path(planned.study.path)
+    text, params = file.read_text(encoding="utf-8-sig"), planned.study.task.params
+    changes: dict[tuple[str | int, ...], Json] = {}
+    told = []
+    if not params.get("metrics") and tried.again.values:
+        places = _pinned(tried)
+        changes["task", "metrics"] = places
+        told.append(f"task.metrics: {listed(next(iter(place.values())) for place in places)}")
+    inside = [path for path in tried.unkeyed if not path.startswith("..")]
+    if inside:
+        before = params.get("sources", [])
+        changes["task", "sources"] = [*([before] if isinstance(before, str) else before), *inside]
+        told.append(f"task.sources: {listed(inside)}")
+    if changes:
+        file.write_text(edited(text, changes, "", ""), encoding="utf-8")
+    return [f"{file}: {one}" for one in told] or [f"{file}: nothing to write."]
+
+
+def _pinned(tried: Tried) -> list[dict[str, str]]:
+    """Places of `metrics:` at which every number that was found is found again, files before what is printed."""
+    files: dict[str, None] = {}
+    printed: list[dict[str, str]] = []
+    for name, place in tried.again.places.items():
+        kind, _, rest = place.partition(" ")
+        if place.startswith("stdout ") and re.fullmatch(r"[A-Za-z_]\w*", name):
+            words = re.escape(rest.partition(" as ")[0].strip("'")).replace(r"\ ", r"[ _/.-]")
+            printed.append({"regex": rf"(?i)\b{words}(?:\W|\bis\b){{1,12}}?(?P<{name}>{_NUMBER})"})
+        elif kind not in ("stdout", "derived:") and not rest.startswith("ablate.log"):
+            files[_glob(re.sub(r"^(lines )", "", rest).partition(" as ")[0])] = None
+    return [*({"file": glob} for glob in files), *printed]
+
+
+def _glob(path: str) -> str:
+    """A file as another run calls it: in whatever folder, with other numbers in its name."""
+    name = re.sub(r"\d{3,}[\d.]*", "*", path.rpartition("/")[2])
+    return f"**/{name}" if "/" in path else name
