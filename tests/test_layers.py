@@ -16,7 +16,7 @@ ROOMS = {
     "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults fields style template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts surgery trainer checkpoint",
     "study": "yaml_file candidates draft form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
-    "pool": "messages executor feed host ending folders patience scheduler backoff seeding worker warm books dispatcher",
+    "pool": "messages words executor feed host ending folders patience scheduler backoff leases seeding worker warm books dispatcher",
     "analysis": "comparisons sign_flip components examples judge power looks measured verdicts inert lenth factorial tuned reruns classes results",
     "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget heeded execute examples verify recapture trial logs why doctor",
     "tuning": "pruning journal hunt tune",

@@ -5,14 +5,16 @@ Everything that an executor reported at once is one commit, and nothing is told 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate.errors import DataError
-from ablate.pool import scheduler
-from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Slot, Started
+from ablate.pool import host, scheduler, words
+from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Slot, Started, finished
+from ablate.pool.messages import Done
 from ablate.records import INTERRUPTED, Json, Limits, RunSpec
 from ablate.store.store import Store
 from ablate.training import examples
@@ -32,6 +34,10 @@ class Work:
     step: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
     cut: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.since_s
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,8 @@ def written(
     attempts: of each run, those so far. made: with what every result here was made.
     """
     ended: list[tuple[Work, Finished | Failed, bool]] = []
-    per_example = {one.token: _examples(one, working) for one in events if isinstance(one, Finished)}
+    done = [one for one in events if isinstance(one, Finished)]
+    per_example = {one.token: _examples(one, working[one.token].spec.folder) for one in done}
     with store.transaction():
         store.progress([(said.token, said.step, said.values) for said in events if isinstance(said, Progressed)])
         for event in events:
@@ -72,21 +79,35 @@ def written(
                     store.fail(token, "cancelled", message, again=True)
                 case Finished(token, values, outputs, provenance):
                     # False: the lease was over and another took the run up. Its result counts, this is noted.
-                    if store.finish(token, values, outputs, {**made, **provenance}, per_example[token]):
-                        ended.append((working[token], event, False))
+                    work, made_with = working[token], {**made, **provenance}
+                    if store.finish(token, values, outputs, made_with, per_example[token], seconds=work.seconds):
+                        ended.append((work, event, False))
                 case Failed(token, reason, message, detail, provenance):
                     work = working[token]
                     executions = attempts.get(work.key, 0) + (reason not in INTERRUPTED)
                     again = scheduler.try_again(reason, executions, limits)
-                    if store.fail(token, reason, message, detail, {**made, **provenance}, again=again):
+                    made_with = {**made, **provenance}
+                    if store.fail(token, reason, message, detail, made_with, again=again, seconds=work.seconds):
                         ended.append((work, event, again))
     return ended
 
 
-def _examples(event: Finished, working: Mapping[str, Work]) -> Examples | None:
+def finished_unheard(store: Store, run: str, token: str, made: Mapping[str, Json]) -> bool:
+    """Whether an attempt whose dispatcher is gone had a result for it, which counts from now on. Only of this host, for
+    of another one nobody here knows what its runs are made with."""
+    attempt = next(one for one in store.attempts(run) if one.token == token)
+    word = words.kept(Path(attempt.log), token) if attempt.host == host.host() else None
+    if not isinstance(word, Done):
+        return False
+    told = finished(token, word)
+    made_with = {**made, **told.provenance}
+    return store.finish(token, told.values, told.outputs, made_with, _examples(told, attempt.log))
+
+
+def _examples(event: Finished, folder: str) -> Examples | None:
     """What the run left of its results example by example, read before the database is locked. Where the file is not
     there any more the result counts as it is."""
     if event.examples:
         with suppress(DataError):
-            return examples.read(Path(working[event.token].spec.folder), event.examples)
+            return examples.read(Path(folder), event.examples)
     return None

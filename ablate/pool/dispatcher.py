@@ -13,6 +13,7 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -21,11 +22,12 @@ from typing import Literal, Protocol, TypeVar
 from ablate.errors import AwayError
 from ablate.pool import ending, host, scheduler
 from ablate.pool.backoff import Backoff
-from ablate.pool.books import Ended, Work, written
+from ablate.pool.books import Ended, Work, finished_unheard, written
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
 from ablate.pool.folders import LOG, of_attempt, shorten
 from ablate.pool.host import fate, owner_of, sees
+from ablate.pool.leases import Leases
 from ablate.pool.patience import Patience
 from ablate.pool.scheduler import (
     ALIKE,
@@ -122,6 +124,7 @@ class Dispatcher:
         self._trusts_s = float("-inf")
         self._patience = Patience(limits.database_s, listener.warn, lambda: self.stopped_by is not None)
         self._lease_s = lease_s()
+        self._leases = Leases(self._lease_s)
         self._owner = str(host.this_process())
 
     def run(self) -> Ended:
@@ -139,6 +142,7 @@ class Dispatcher:
 
     def step(self, wait_s: float) -> bool:
         """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
+        self._leases.turn(time.monotonic())
         actions = scheduler.decide(self._snapshot(), time.monotonic())
         # By what was last seen. Since then another dispatcher may have given a run back, or died in the midst of one.
         if any(isinstance(action, Finish) for action in actions):
@@ -203,6 +207,8 @@ class Dispatcher:
         # work is left.
         self._read(self.specs)
         others = self._see_others()
+        over = self._leases.over(others, time.monotonic())
+        others = [replace(attempt, expired=attempt.token in over) for attempt in others]
         self._ask()
         # Before their fates: what a dead dispatcher's run started may live on, and so does a stopped one's whole run;
         # it must not start a second time beside them. One that is not gone yet counts as held until the next look.
@@ -305,7 +311,9 @@ class Dispatcher:
                         for token in set(tokens) - held:
                             self.executor.stop(token, "lost", "another dispatcher took the run over")
                     case Rescue(token, message, again):
-                        self.store.fail(token, "lost", message, again=again)
+                        run = next(other.run for other in self.elsewhere if other.token == token)
+                        if not finished_unheard(self.store, run, token, self.provenance):
+                            self.store.fail(token, "lost", message, again=again)
                         refused = True
                     case Stop(token, reason, message):
                         self._unwanted.pop(token, None)

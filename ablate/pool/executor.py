@@ -8,9 +8,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Self
 
-from ablate.pool.messages import Setup
+from ablate.pool.messages import Done, Setup
 from ablate.records import Json, Reason, RunSpec
 from ablate.registry import Plugin
 
@@ -73,6 +74,12 @@ class Refused:
 
 
 Event = Started | Progressed | Finished | Failed | Refused
+
+
+def finished(token: str, word: Done, provenance: Mapping[str, Json] = MappingProxyType({})) -> Finished:
+    """A worker's last word as an event. provenance: what the system says of its process."""
+    executed = {"executed": dict(word.executed)} if word.executed else {}
+    return Finished(token, word.values, word.outputs, {**provenance, **word.seen, **executed}, word.examples)
 
 
 class Executor(Plugin, ABC):

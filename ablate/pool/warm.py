@@ -282,6 +282,8 @@ def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str
         from ablate.pool import worker
 
         status = worker.main(channel, loaded, setup.threads)
+    except BaseException:  # a mistake of ours: the run's log has it
+        traceback.print_exc()
     finally:
         # Not by return or exception: those would lead into serve(), whose `finally` kills this child's siblings.
         os._exit(status)

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError, ChangedError, DataError, NoResultError, PausedError
+from ablate.pool import words
 from ablate.pool.folders import LOG, take_over
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
@@ -84,6 +85,8 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
             take_over(job.spec)
             with _logged(Path(job.spec.folder)):
                 last = _execute(job, loaded, threads, say, pause_asked)
+                with contextlib.suppress(OSError):  # a full disk: then it is only said
+                    words.keep(Path(job.spec.folder), job.token, last)
                 # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
                 say(last)
                 told = True

@@ -103,7 +103,7 @@ class Reader:
         a, now = schema.attempt.c, self._now()
         return sa.select(
             a.token, a.run, a.host, a.boot, a.pid, a.pid_started, a.owner, a.device, a.slot,
-            (a.lease_until < now).label("expired"), (now - a.started_at).label("seconds"),
+            a.lease_until, (a.lease_until < now).label("expired"), _not_negative(now - a.started_at).label("seconds"),
         )  # fmt: skip
 
     def out_of_memory(self) -> set[str]:
@@ -502,6 +502,11 @@ def _object(text: str | None) -> dict[str, Json]:
             "another with --db"
         )
     return value
+
+
+def _not_negative(seconds: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
+    """A duration by a clock that may have been set back."""
+    return sa.case((seconds > 0, seconds), else_=0.0)
 
 
 def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) -> dict[str, int]:

@@ -302,9 +302,11 @@ class Store(Reader):
         outputs: Mapping[str, str],
         provenance: Mapping[str, Json],
         per_example: Examples | None = None,
+        *,
+        seconds: float | None = None,
     ) -> bool:
         """Count a result: attempt, metrics, examples and run in one commit. False, and a note, where the token is
-        fenced off."""
+        fenced off. seconds: what it took, by a clock that never jumps; None: by the database's."""
         with self.transaction() as connection:
             attempt = _id(connection, token)
             if attempt is None:
@@ -315,7 +317,7 @@ class Store(Reader):
             connection.execute(
                 _live(token).values(
                     outcome="done",
-                    ended_at=self._now(),
+                    ended_at=self._end(seconds),
                     outputs=json.dumps(dict(outputs)),
                     provenance=json.dumps(dict(provenance)),
                 )
@@ -372,8 +374,10 @@ class Store(Reader):
         provenance: Mapping[str, Json] | None = None,
         *,
         again: bool,
+        seconds: float | None = None,
     ) -> bool:
-        """End an attempt without a result; its run is to do again or failed. False where the token is fenced off."""
+        """End an attempt without a result; its run is to do again or failed. False where the token is fenced off.
+        seconds: as for `finish`."""
         with self.transaction() as connection:
             attempt = _id(connection, token)
             if attempt is None:
@@ -386,7 +390,7 @@ class Store(Reader):
                     reason=reason,
                     message=message,
                     detail=detail,
-                    ended_at=self._now(),
+                    ended_at=self._end(seconds),
                     provenance=json.dumps(dict(provenance or {})),
                 )
             )
@@ -394,6 +398,11 @@ class Store(Reader):
             state = {"state": "todo", "reason": None} if again else {"state": "failed", "reason": reason}
             connection.execute(schema.run.update().where(schema.run.c.key == key).values(**state))
             return True
+
+    def _end(self, seconds: float | None) -> sa.ColumnElement[float]:
+        """When an attempt ended: never before it began, for clocks are set back."""
+        began, now = schema.attempt.c.started_at, self._now()
+        return began + seconds if seconds is not None else sa.case((now > began, now), else_=began)
 
     def keep_elsewhere(self, runs: Sequence[Elsewhere]) -> None:
         """Keep what became of runs that were executed elsewhere, many in one go; one that is known has its result."""

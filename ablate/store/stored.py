@@ -86,7 +86,8 @@ class Kept:
 
 @dataclass(frozen=True)
 class LiveAttempt:
-    """An attempt that has not ended. seconds: since its claim. expired: its lease is over, by the database's clock."""
+    """An attempt that has not ended. seconds: since its claim. expired: its lease, until `lease_until`, is over by the
+    database's clock."""
 
     token: str
     run: str
@@ -97,6 +98,7 @@ class LiveAttempt:
     owner: str
     device: str
     slot: int
+    lease_until: float
     expired: bool
     seconds: float
 

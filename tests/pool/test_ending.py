@@ -65,6 +65,10 @@ def steps(config, run):
         (run.folder / "told").write_text(type(error).__name__)
         raise
 
+def closes_everything(config, run):
+    os.closerange(3, 256)
+    return {"score": 1.0}
+
 def hangs_at_exit(config, run):
     import atexit
     (run.folder / "started").write_text("")
@@ -179,8 +183,9 @@ def test_a_run_whose_worker_alone_is_told_to_end_is_lost(runs):
     assert "lost" == run.ended().reason
 
 
-def test_what_comes_after_the_result_takes_nothing_back(runs):
-    assert isinstance(runs("hangs_at_exit").ended(), Finished)
+@pytest.mark.parametrize("function", ["hangs_at_exit", "closes_everything"])
+def test_neither_what_comes_after_the_result_nor_a_closed_channel_takes_it_back(runs, function):
+    assert isinstance(runs(function).ended(), Finished)
 
 
 DIES = """

@@ -7,7 +7,7 @@ from ablate.store.stored import AttemptRecord, LiveAttempt, RunState
 
 LOST = AttemptRecord("t", "cpu", 0, "h", 2.0, "failed", "lost", "killed", "", None, "", {}, {}, False, {})
 DONE = replace(LOST, outcome="done", reason=None, counted=True)
-LIVE = LiveAttempt("t", "k", "h", "b", 1, 1, "1:1", "cpu", 0, False, 3.0)
+LIVE = LiveAttempt("t", "k", "h", "b", 1, 1, "1:1", "cpu", 0, 0.0, False, 3.0)
 
 
 def test_a_done_run_names_the_attempt_that_counts():

@@ -16,11 +16,12 @@ from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 
 from ablate.errors import GarbledError
-from ablate.pool import ending, host
-from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
+from ablate.pool import ending, host, words
+from ablate.pool.executor import Event, Executor, Failed, Progressed, Refused, Slot, Started, finished
 from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, Unforked, decode, encode
 from ablate.pool.warm import WarmServer
 from ablate.records import Json, Reason, RunSpec
@@ -43,7 +44,7 @@ class _Child:
     last: the final message it sent, at said_s; exited: it is gone. unsent: what it is still to be told."""
 
     token: str
-    slot: Slot
+    folder: str
     unsent: bytes
     channel: socket.socket | None = None
     process: host.Process | None = None
@@ -81,7 +82,7 @@ class LocalExecutor(Executor):
 
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:
         job = Job(token, spec, _inside(slot), host.environment(slot), canary, self._setup.grace_s)
-        child = self._children[token] = _Child(token, slot, encode(job) + b"\n")
+        child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n")
         self._outbox.append(child)
         self._ask_for_children()
 
@@ -326,14 +327,14 @@ def _was_asked(child: _Child) -> bool:
 
 def _ending(child: _Child) -> Event:
     exited = child.exited
+    # A task that closed its channel, or wrote something else to it, has left its result all the same.
+    last = child.last if isinstance(child.last, Done) else words.kept(Path(child.folder), child.token) or child.last
     # Of one that died with its server nobody knows what it took.
     provenance: dict[str, Json] = (
         {} if exited is None else {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
     )
-    last = child.last
     if isinstance(last, Done):
-        executed = {"executed": dict(last.executed)} if last.executed else {}
-        return Finished(child.token, last.values, last.outputs, provenance | dict(last.seen) | executed, last.examples)
+        return finished(child.token, last, provenance)
     # Before what it says itself: a task that is stopped in the midst of its work may fail of that.
     if child.stopped:
         detail = last.detail if last is not None else ""
