@@ -8,6 +8,7 @@ anything left running. The hooks are installed in the driver only; ablate knows 
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import signal
@@ -273,7 +274,7 @@ def faults(folder: Path) -> Iterator[Trial]:
     yield from random_trials(folder, 200, seed=0)
 
 
-def main() -> None:
+def kills() -> None:
     """Print the figures: kills tried, results lost, counted twice, recovery time. Progress goes to standard error."""
     made: list[Trial] = []
     with tempfile.TemporaryDirectory() as name:
@@ -293,6 +294,38 @@ def main() -> None:
     inputs, missed = hostile_corpus.tried()
     rows |= {"bad inputs tried": inputs, "told wrongly": missed}
     print("\n".join(f"{name:<32}{value}" for name, value in rows.items()))
+
+
+def outside(name: str, times: int) -> bool:
+    """Print what one fault of the world outside did, so often tried; whether every promise was kept."""
+    import outside
+
+    made = []
+    with tempfile.TemporaryDirectory() as folder:
+        for one in outside.tried(name, times, Path(folder)):
+            made.append(one)
+            print(f"{name} {len(made)} {'kept' if one.promises_kept else one}", file=sys.stderr, flush=True)
+    sums = [f"{field} {sum(getattr(one, field) for one in made)}" for field in outside.COUNTED]
+    print(
+        f"{name:<12}tried {len(made)}, {', '.join(sums)}, longest {max(one.seconds for one in made):.1f} s", flush=True
+    )
+    return all(one.promises_kept for one in made)
+
+
+def main() -> None:
+    """Every fault, or the one that is named: `--only processes --times 20`; `--only kills` are those of ablate's own
+    processes at every third tick."""
+    import outside as world
+
+    words = argparse.ArgumentParser(description=main.__doc__)
+    words.add_argument("--only", choices=["kills", *world.FAULTS])
+    words.add_argument("--times", type=int, default=20)
+    asked = words.parse_args()
+    if asked.only in (None, "kills"):
+        kills()
+    names = [name for name in world.FAULTS if asked.only in (None, name)]
+    kept = [outside(name, asked.times) for name in names]
+    sys.exit(0 if all(kept) else 1)
 
 
 if __name__ == "__main__":
