@@ -21,7 +21,7 @@ ROOMS = {
     "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget heeded execute examples verify recapture trial logs why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid forest cautions beyond notes factorials classes views",
-    "figures": "figure screen paper inline source",
+    "figures": "figure pixels screen paper inline said source",
     "reports": "document rows author claims methods variants appendix report",
     "testing": "figures training planning suite skeletons",
     "terminal": "options bars drawn printed manual live cli",

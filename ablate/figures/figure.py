@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from ablate.analysis.tuned import TuningHistory
 from ablate.errors import FigureError
@@ -53,6 +56,40 @@ class Curve:
 
 
 @dataclass(frozen=True)
+class Confusion:
+    """Which class a variant's runs took for which. examples: the fingerprint of what they were measured on; n: of each
+    class how many. counts: by seed, true class, then class that was said."""
+
+    examples: str
+    classes: tuple[str, ...]
+    n: tuple[int, ...]
+    counts: Mapping[int, NDArray[np.float64]]
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        return tuple(self.counts)
+
+    def shares(self, seeds: Sequence[int]) -> NDArray[np.float64]:
+        """(true, said) percent of each true class, mean over these seeds; 0 for a class without examples."""
+        mean = np.mean([self.counts[seed] for seed in seeds], axis=0)
+        return np.asarray(100 * mean / np.maximum(np.array(self.n), 1)[:, None])
+
+
+@dataclass(frozen=True)
+class WrongImage:
+    """An image that runs got wrong, as a PNG in base64. said: most often, of the times that it was got wrong."""
+
+    png: str
+    true: str
+    said: str
+    times: int
+
+
+def _untold(variant: str, *_: object) -> Any:
+    raise FigureError(f"no run of {variant} told which class it gives each example.")
+
+
+@dataclass(frozen=True)
 class Source:
     """Everything of a study that a figure may show, as plain data.
 
@@ -60,7 +97,9 @@ class Source:
     where the run is not counted. units, directions: of metrics, where known. failed: variant -> seed -> reason.
     curves: metric -> variant -> curve, of the metrics that have any. interactions: of a factorial; where there is
     none, `no_interactions` says why. best: the variant that the table calls best. measures: of a variant that trains
-    nothing, whose final weights it evaluates; what happened epoch by epoch is known of that one.
+    nothing, whose final weights it evaluates; what happened epoch by epoch is known of that one. confusion: of a
+    variant. mistakes: of a variant the images that most of its seeds get wrong, at most so many; how many any seed got
+    wrong; how many there are; and how many seeds looked. Both read when they are called, and raise FigureError.
     """
 
     study: str
@@ -79,6 +118,8 @@ class Source:
     tuning: TuningHistory | None = None
     best: str | None = None
     measures: Mapping[str, str] = field(default_factory=dict)
+    confusion: Callable[[str], Confusion] = _untold
+    mistakes: Callable[[str, int], tuple[tuple[WrongImage, ...], int, int, int]] = _untold
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -239,17 +280,33 @@ class Label:
     x: float
     y: float
     text: str
-    side: Literal["left", "right", "above", "below"] = "right"
+    side: Literal["left", "right", "above", "below", "centre"] = "right"
+    room: float = 0.0
+    """Of the x axis, that the text may take before its middle is left out; 0: as much as it needs."""
 
 
-Mark = Series | Rule | Stretch | Label
+@dataclass(frozen=True)
+class Picture:
+    """Pixels (a PNG in base64) in a rectangle of the panel. x, y: its upper left corner; width, height: in the units of
+    the axes, neither of which is reversed."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    png: str
+
+
+Mark = Series | Rule | Stretch | Label | Picture
+Named = Series | Rule | Stretch
+"""Marks that may stand in the legend."""
 
 
 @dataclass(frozen=True)
 class Panel:
     """One pair of axes. height: in inches on paper. side: text at the right, by place on the y axis.
 
-    Only wide paper has room for `side`; hover tells the same on screen.
+    Only wide paper has room for `side`; hover tells the same on screen. bare: no axes, and their units equally long.
     """
 
     x: Axis
@@ -258,6 +315,7 @@ class Panel:
     title: str = ""
     height: float = 2.2
     side: tuple[tuple[float, str], ...] = ()
+    bare: bool = False
 
 
 @dataclass(frozen=True)
@@ -274,9 +332,9 @@ class Scene:
     across_narrow: int = 1
 
     @property
-    def legend(self) -> tuple[Mark, ...]:
+    def legend(self) -> tuple[Named, ...]:
         """The marks that the legend names, each label once: what was measured, then what it is held against."""
-        marks = (mark for panel in self.panels for mark in panel.marks if not isinstance(mark, Label) and mark.label)
+        marks = (mark for panel in self.panels for mark in panel.marks if isinstance(mark, Named) and mark.label)
         once = {mark.label: mark for mark in marks}
         return tuple(sorted(once.values(), key=lambda mark: not isinstance(mark, Series)))
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import Axis, Colour, Label, Mark, Panel, Rule, Scene, Series, Stretch
+from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Rule, Scene, Series, Stretch
 from ablate.tables.forest import round_values
 from ablate.text import MINUS, shortened
 
@@ -39,7 +39,7 @@ _STROKED = frozenset({"cross", "plus", "bar", "hollow", "hollow_square"})
 def figure(scene: Scene, text: Text) -> str:
     """The panels side by side as far as there is room, and the legend below."""
     panels = "\n".join(_panel(panel, text) for row in scene.rows(scene.across) for panel in row)
-    keys = "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend if not isinstance(mark, Label))
+    keys = "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend)
     legend = f'\n<ul class="legend">{keys}</ul>' if keys else ""
     many = f" across{min(scene.across, 3)}"
     return f'<div class="panels{many}" role="img" aria-label="{text(scene.alt)}">\n{panels}{legend}\n</div>'
@@ -216,7 +216,7 @@ def _dashed(dash: str) -> str:
 def _marks(mark: Mark, x: _Scale, y: _Scale, text: Text) -> Iterator[str]:
     """What keeps its shape: markers, each with its line of text, and words."""
     if isinstance(mark, Label):
-        across, up = {"left": (-7, 4), "right": (7, 4), "above": (0, -7), "below": (0, 16)}[mark.side]
+        across, up = {"left": (-7, 4), "right": (7, 4), "above": (0, -7), "below": (0, 16), "centre": (0, 4)}[mark.side]
         anchor = {"left": "end", "right": "start"}.get(mark.side, "middle")
         place = f'x="{x.percent(mark.x)}" y="{y.percent(mark.y)}" dx="{across}" dy="{up}"'
         yield f'<text {place} text-anchor="{anchor}">{text(mark.text)}</text>'
@@ -237,7 +237,7 @@ def _shape(mark: Series, inside: str = "") -> str:
     return f'<path {kind} transform="scale({size:.3g})" d="{_SHAPES[mark.marker]}">{inside}</path>'
 
 
-def _key(mark: Mark) -> str:
+def _key(mark: Named) -> str:
     """The sign in front of a name in the legend."""
     if isinstance(mark, Series):
         line = f'<path class="ln c-{mark.colour}"{_dashed(mark.dash)} d="M-11 0H11"/>' if mark.dash else ""

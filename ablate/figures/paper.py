@@ -6,6 +6,7 @@ gives the same bytes: no date, no random id, and nobody's matplotlibrc. What to 
 
 from __future__ import annotations
 
+import base64
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
+import matplotlib.image
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from ablate.figures.figure import Axis, Colour, Label, Mark, Panel, Rule, Scene, Series, Stretch
+from ablate.figures.figure import Axis, Colour, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.text import one_line, shortened
 
 FAMILY = "DejaVu Sans"
@@ -171,7 +173,7 @@ def laid_out(scene: Scene, columns: int) -> Figure:
     across = min(scene.across if columns == 2 else scene.across_narrow, len(scene.panels))
     rows = scene.rows(across)
     heights = [max(panel.height + 0.2 * bool(panel.title) for panel in row) for row in rows]
-    labels = [mark.label for mark in scene.legend if not isinstance(mark, Label)]
+    labels = [mark.label for mark in scene.legend]
     labels = fitted(labels, width * 72 - _HANDLE, 7)
     ncols = _legend_columns(labels, width)
     lines = -(-len(labels) // ncols) if labels else 0
@@ -215,11 +217,15 @@ def _beside(panel: Panel, width: float) -> float:
 
 
 def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
-    for mark in panel.marks:
-        _mark(axes, mark)
     room = width * 72 - beside
+    across = (panel.x.high or 1.0) - (panel.x.low or 0.0)
+    for mark in panel.marks:
+        _mark(axes, mark, room / across)
     if panel.side and columns == 2:
         room -= max(text_width(drawable(text), 7) for _, text in panel.side) + 8
+    if panel.bare:
+        axes.set_axis_off()
+        axes.set_aspect("equal")
     if panel.title:
         axes.set_title(fitted([panel.title], room / 1.15, 8)[0])  # bold is wider
     columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
@@ -262,7 +268,8 @@ def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str]
 # ---------------------------------------------------------------------------------------------------------------- marks
 
 
-def _mark(axes: Axes, mark: Mark) -> None:
+def _mark(axes: Axes, mark: Mark, room: float) -> None:
+    """room: points of a unit of the x axis."""
     if isinstance(mark, Series):
         _series(axes, mark)
     elif isinstance(mark, Rule):
@@ -271,6 +278,15 @@ def _mark(axes: Axes, mark: Mark) -> None:
     elif isinstance(mark, Stretch):
         area = axes.axvspan if mark.axis == "x" else axes.axhspan
         area(mark.low, mark.high, color="#ececec", linewidth=0, zorder=0)
+    elif isinstance(mark, Picture):
+        pixels = mpl.image.imread(io.BytesIO(base64.b64decode(mark.png)), format="png")
+        corners = (mark.x, mark.x + mark.width, mark.y - mark.height, mark.y)
+        axes.imshow(
+            pixels, cmap="gray", vmin=0, vmax=1, extent=corners, interpolation="nearest", aspect="auto", zorder=1
+        )
+    elif mark.side == "centre":
+        points = mark.room * room if mark.room else 1e9
+        axes.text(mark.x, mark.y, fitted([mark.text], points, 7)[0], fontsize=7, ha="center", va="center", zorder=5)
     else:
         offset, horizontal, vertical = {
             "right": ((4, 0), "left", "center"), "left": ((-4, 0), "right", "center"),
@@ -317,10 +333,9 @@ def _line(series: Series, x: list[float], y: list[float], over: float) -> Line2D
     )  # fmt: skip
 
 
-def _handle(mark: Mark) -> Line2D | Patch:
+def _handle(mark: Named) -> Line2D | Patch:
     if isinstance(mark, Stretch):
         return Patch(facecolor="#ececec", edgecolor="#cccccc", linewidth=0.5)
     if isinstance(mark, Rule):
         return Line2D([], [], color="#444444", linewidth=0.8, linestyle=_DASHES[mark.dash])
-    assert isinstance(mark, Series), mark
     return _line(mark, [], [], 3.0)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ablate.figures.figure import Axis, Colour, Label, Mark, Rule, Scene, Series, Stretch
+from ablate.figures.figure import Axis, Colour, Label, Mark, Picture, Rule, Scene, Series, Stretch
 from ablate.records import Json
 from ablate.text import one_line, shortened
 
@@ -42,7 +42,7 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
     across = 1 if narrow else min(scene.across, len(scene.panels))
     seen: set[str] = set()
     data: list[dict[str, Json]] = []
-    layout: dict[str, Json] = {"shapes": [], "annotations": []}
+    layout: dict[str, Json] = {"shapes": [], "annotations": [], "images": []}
     domains, height = _domains(scene, across)
     panels = [panel for row in scene.rows(across) for panel in row]
     for i, (panel, (x_domain, y_domain)) in enumerate(zip(panels, domains, strict=True)):
@@ -52,11 +52,16 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
                 data += _traces(mark, key, seen)
             elif isinstance(mark, Label):
                 layout["annotations"].append(_words(mark, key))
+            elif isinstance(mark, Picture):
+                layout["images"].append(_picture(mark, key))
             else:
                 layout["shapes"].append(_shape(mark, key, seen))
         most = 18 if narrow else 44
         layout[f"xaxis{key}"] = {**_axis(panel.x, most), "domain": x_domain, "anchor": f"y{key}"}
         layout[f"yaxis{key}"] = {**_axis(panel.y, most), "domain": y_domain, "anchor": f"x{key}"}
+        if panel.bare:
+            layout[f"xaxis{key}"] |= {"visible": False}
+            layout[f"yaxis{key}"] |= {"visible": False, "scaleanchor": f"x{key}"}
         if panel.title:
             layout["annotations"].append(_title(panel.title, key))
     layout |= {
@@ -243,12 +248,20 @@ def _words(mark: Label, key: str) -> dict[str, Json]:
     x, y, shift = {
         "right": ("left", "middle", {"xshift": 7}), "left": ("right", "middle", {"xshift": -7}),
         "above": ("center", "bottom", {"yshift": 6}), "below": ("center", "top", {"yshift": -6}),
+        "centre": ("center", "middle", {}),
     }[mark.side]  # fmt: skip
     annotation: dict[str, Any] = {
         "x": mark.x, "y": mark.y, "xref": f"x{key}", "yref": f"y{key}", "text": text(mark.text), "showarrow": False,
         "xanchor": x, "yanchor": y, **shift,
     }  # fmt: skip
     return annotation
+
+
+def _picture(mark: Picture, key: str) -> dict[str, Json]:
+    return {
+        "source": f"data:image/png;base64,{mark.png}", "xref": f"x{key}", "yref": f"y{key}", "x": mark.x, "y": mark.y,
+        "sizex": mark.width, "sizey": mark.height, "sizing": "stretch", "layer": "below",
+    }  # fmt: skip
 
 
 def _title(title: str, key: str) -> dict[str, Json]:

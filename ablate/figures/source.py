@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,7 @@ from ablate.analysis.comparisons import Array, summarise
 from ablate.analysis.results import Results
 from ablate.analysis.tuned import TuningHistory
 from ablate.errors import AblateError
+from ablate.figures import said
 from ablate.figures.figure import Curve, Scene, SeedCurve, Source
 from ablate.records import Json
 from ablate.registry import Registry
@@ -66,6 +68,8 @@ def source_of(
         tuning=tuning,
         best=None if best is None else best.variant,
         measures=_measures(store, loaded),
+        confusion=partial(said.confusion, loaded),
+        mistakes=partial(said.mistakes, loaded, store.folder / ".cache"),
     )
 
 

@@ -13,9 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
+
 from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.figures import paper, screen
-from ablate.figures.figure import Curve, Scene, SeedCurve, Series, Source
+from ablate.figures.figure import Confusion, Curve, Scene, SeedCurve, Series, Source, WrongImage
+from ablate.figures.pixels import png
 from ablate.records import Interaction, Json, Quarter, Row
 from ablate.registry import Registry
 
@@ -93,8 +96,21 @@ def _source() -> Source:
         tuning=TuningHistory(
             first, HOSTILE[2], "higher", tuple(trials), {first: 0.7, others[0]: 0.2, others[1]: 0.1}, (first,), 82.0
         ),
-        best=others[3],
+        best=others[3], confusion=_confusion, mistakes=_mistakes,
     )  # fmt: skip
+
+
+def _confusion(variant: str) -> Confusion:
+    """Of a variant that takes some of each class for the one before it; the others are never taken for others."""
+    most = 30 - len(variant) % 7
+    counts = np.diag([most, 40.0, 0.0, *(20.0,) * 5]) + np.diag([30.0 - most, *(0.0,) * 6], 1)
+    return Confusion("same", HOSTILE, (30, 40, 0, 20, 20, 20, 20, 20), dict.fromkeys(_SEEDS, counts))
+
+
+def _mistakes(variant: str, limit: int) -> tuple[tuple[WrongImage, ...], int, int, int]:
+    image = np.arange(5 * 4 * 3, dtype=np.uint8).reshape(5, 4, 3)
+    wrong = tuple(WrongImage(png(image), name, variant, 5 - i % 5) for i, name in enumerate(HOSTILE))
+    return wrong[:limit], 9, 170, 5
 
 
 SOURCE = _source()

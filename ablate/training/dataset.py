@@ -79,7 +79,8 @@ class Dataset(Plugin):
     """A data set. Its fields are what `data: {name: ..., train_size: 400}` may give."""
 
     infrastructure: ClassVar[frozenset[str]] = frozenset()
-    """Fields that say where the data lie or how they are read, not what they are: no part of a run's key."""
+    """Fields that say where the data lie or how they are read, not what they are: no part of a run's key, as `private`
+    is none."""
 
     @abstractmethod
     def fingerprint(self) -> str:
@@ -99,7 +100,8 @@ class Dataset(Plugin):
 
     def asked(self) -> dict[str, Json]:
         """The options without infrastructure."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.infrastructure}  # type: ignore[arg-type]
+        left_out = {*self.infrastructure, "private"}
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in left_out}  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,15 @@ class Subset(Dataset):
 
     classes: the classes to keep, by number or name, renumbered in this order; all if empty. per_class: training images
     kept of each class; a larger number adds images and moves none. dev_fraction: dev images are this share of every
-    class of the training images. split_seed: fixes both choices; a run's seed never does.
+    class of the training images. split_seed: fixes both choices; a run's seed never does. private: the images are
+    nobody else's business, so no figure shows one.
     """
 
     classes: tuple[int | str, ...] = ()
     per_class: Count | None = None
     dev_fraction: Annotated[float, Gt(0), Lt(1)] | None = None
     split_seed: Size = 0
+    private: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) != len(self.classes) or len(self.classes) == 1:
