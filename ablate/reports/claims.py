@@ -218,6 +218,9 @@ def _open(row: Row, named: Names) -> list[str]:
         return [f"with fewer than {MINIMUM_N} seeds nothing is tested"]
     uncorrected = "the interval alone leaves out 0, but the difference does not survive correction"
     parts = [uncorrected if row.corrected_away else "the interval holds gains and losses"]
+    if row.only_here:
+        said = "the two are equivalent" if row.only_here == "equivalent" else f"it {row.only_here}"
+        parts.append(f"on these examples alone {said}, which other examples may not show")
     if row.more_seeds is not None:
         size = f"an effect of {number(named.minimum_effect or 0.0)}"
         parts.append(f"about {row.more_seeds} more seed{'s' * (row.more_seeds > 1)} would show {size}")

@@ -114,6 +114,20 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
         *adaptive.in_methods(measured),
         f"Intervals are {adaptive.interval(measured)} {'sign-flip' if 'sign flip' in tests else 't'} intervals of the "
         "mean difference, not adjusted for the number of comparisons.",
+        *_examples(measured),
+    ]
+
+
+def _examples(measured: Measured) -> list[str]:
+    """How other examples enter; nothing where the verdicts speak of seeds alone."""
+    evidence = measured.tested.evidence
+    if not evidence.of_both:
+        return []
+    groups = " (counted by their groups)" if evidence.groups else ""
+    return [
+        f"Every difference is judged over seeds and over the {evidence.n} {evidence.word}s{groups}, by the components of "
+        "its two-way layout (Cornfield and Tukey 1956; degrees of freedom by Satterthwaite 1946): p is the largest and "
+        f"the interval the widest of three, over seeds, over {evidence.word}s, and over both."
     ]
 
 
@@ -278,7 +292,9 @@ def _dev(record: PlanRecord, measured: Measured, uses: Sequence[TestUse]) -> lis
 def _scope(record: PlanRecord, measured: Measured, tuned: bool) -> list[str]:
     if measured.given is not None or record.imported:
         return ["Nothing is shown for other data, models or budgets than those of the runs."]
-    said = ["The intervals are about seeds: other data, another split, model or budget may show other effects."]
+    evidence = measured.tested.evidence
+    about = f"seeds and {evidence.word}s like these" if evidence.of_both else "seeds"
+    said = [f"The intervals are about {about}: other data, another split, model or budget may show other effects."]
     if not tuned and record.facts.epochs and len(record.variants) > 1:
         said.append("No variant was tuned for itself; one that wants another learning rate is shown at a disadvantage.")
     return said

@@ -32,7 +32,8 @@ _WILD = 4.0
 
 @dataclass(frozen=True)
 class EffectRow:
-    """A row of the table as the figure shows it. ran: `10`, or `9/10` where runs failed."""
+    """A row of the table as the figure shows it. ran: `10`, or `9/10` where runs failed. here: the interval over seeds
+    alone, where the other one is about other examples, too."""
 
     label: str
     design: str
@@ -46,6 +47,7 @@ class EffectRow:
     ran: str
     failed: int
     collapsed: tuple[int, ...]
+    here: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,15 @@ def _effect(row: Row, label: str) -> EffectRow:
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
         verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else _SMALL,
         pairs=row.pairs, ran=str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}",
-        failed=row.failed, collapsed=row.collapsed,
+        failed=row.failed, collapsed=row.collapsed, here=_here(row),
     )  # fmt: skip
+
+
+def _here(row: Row) -> tuple[float, float] | None:
+    """The interval over seeds alone."""
+    if row.here is None or row.here.delta_ci_low is None or row.here.delta_ci_high is None:
+        return None
+    return row.here.delta_ci_low, row.here.delta_ci_high
 
 
 def _range(info: Effects) -> tuple[float, float]:
@@ -184,6 +193,7 @@ def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> 
     for verdict, (colour, _) in _DRAWN.items():
         of = [(i, row) for i, row in enumerate(rows) if row.verdict == verdict]
         if of:
+            marks += _thick(colour, of, axis.low, axis.high)
             marks.append(_points(verdict, of, info.digits, axis.low, axis.high))
             marks += _arrows(colour, of, axis.low, axis.high)
     planned = {row.ran for row in rows}
@@ -220,6 +230,14 @@ def _points(verdict: str, rows: Sequence[tuple[int, EffectRow]], digits: int, lo
             for _, row in rows
         ),
     )
+
+
+def _thick(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, high: float) -> list[Mark]:
+    """The intervals over seeds alone, as one broken line: none of it where nothing is said of other examples."""
+    parts = [(i, max(row.here[0], low), min(row.here[1], high)) for i, row in rows if row.here is not None]
+    x = tuple(end for _, left, right in parts for end in (left, right, right))
+    y = tuple(place for i, *_ in parts for place in (float(i), float(i), None))
+    return [Series(x, y, colour=colour, dash="solid", width=2.6)] if parts else []
 
 
 def _arrows(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, high: float) -> list[Mark]:
@@ -267,6 +285,8 @@ def _caption(info: Effects) -> str:
         f"Differences in {info.metric} ({info.better} is better), each row minus its comparison: {_of_what(info)} "
         f"{interval}"
     ]
+    if any(row.here is not None for row in info.rows):
+        sentences.append("Thin bars speak of other seeds and other examples, thick ones of other seeds on these alone.")
     if info.minimum_effect:
         sentences.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
     if any(bound is not None and not low <= bound <= high for row in info.rows for bound in (row.low, row.high)):
