@@ -7,14 +7,14 @@ Cases: (a) equal spreads; (b) one row with 6 x the spread; (c) a baseline with 2
 seed effect as large as the noise. `pooled` is `analysis: {error: pooled}`. Exit code 1 where a promise does not hold.
 Then the same spreads with adaptive seeds, looks at 3, 5 and 10, against equal levels (as before) and against peeking: Holm
 at 5 % at each look; equivalence with and without Holm; effects of factorials by their own values and by a pooled error;
-Lenth's limits.
+Lenth's limits; then what two_sources.py has.
 tests/analysis/test_simulation.py runs a small part of it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -277,7 +277,8 @@ def broken_looks(found: Adaptive) -> list[str]:
     return wrong + [f"the intervals of adaptive seeds cover {found.covered:.1%}"] * (found.covered < 0.95)
 
 
-def main(studies: int) -> int:
+def main(studies: int, further: Sequence[Callable[[int], list[str]]] = ()) -> int:
+    """further: other reports, which print and come back with the promises that do not hold."""
     print(
         f"How often each analysis is wrong (`make bench`): {studies:,} simulated studies per line, in which no trick does "
         "anything.\nOwn pairs are the default; pooled is `analysis: {error: pooled}`, which is right only where all "
@@ -303,6 +304,8 @@ def main(studies: int) -> int:
     wrong += _print_equivalence(studies)
     wrong += _print_factorials(studies)
     _print_lenth(studies)
+    for report in further:
+        wrong += report(studies)
     print("\n".join(["", *wrong]) if wrong else "\nevery promise holds")
     return bool(wrong)
 
@@ -377,4 +380,6 @@ def _print_looks(studies: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000))
+    import two_sources  # beside this file, where a script finds it
+
+    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, [two_sources.report]))
