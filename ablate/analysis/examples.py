@@ -215,3 +215,31 @@ def _tally(row: _Values, reference: _Values, sides: Sides) -> Tally | None:
         alone, without = int(one.sum()) - together, int(other.sum()) - together
         counts += (alone, without, together, len(one) - alone - without - together)
     return Tally(*(counts / len(sides.row)).tolist())
+
+
+# ------------------------------------------------------------------------------------------------------------ contrasts
+
+_AT_A_TIME = 16
+"""Cells that are multiplied in one go: 13 MB of 10 seeds and 10,000 examples."""
+
+
+def contrasts(source: Source, names: Sequence[str], seeds: Sequence[int]) -> Callable[[Array], Components] | None:
+    """What the examples say of contrasts of these variants over seeds that all of them have, from their weights
+    (contrasts, variants); None where a run has no examples, or they cannot be paired."""
+    runs = {(name, seed) for name in names for seed in seeds}
+    common = None if source.why or _missing(source, runs) else _common({source.of[run] for run in runs}, source)
+    if not isinstance(common, _Common):
+        return None
+
+    def of(weights: Array) -> Components:
+        tables = np.zeros((len(weights), len(seeds) * len(common.ids)))
+        for start in range(0, len(names), _AT_A_TIME):
+            some = names[start : start + _AT_A_TIME]
+            columns = [_columns(source, common, name).values for name in some]
+            cells = np.stack([np.concatenate([column[seed] for seed in seeds]) for column in columns])
+            tables += weights[:, start : start + _AT_A_TIME] @ cells
+        each = (table.reshape(len(seeds), -1) for table in tables)
+        grouped = each if common.groups is None else (by_groups(table, common.groups) for table in each)
+        return Components.stacked([of_layout(table) for table in grouped])
+
+    return of

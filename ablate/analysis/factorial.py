@@ -26,7 +26,8 @@ from numpy.typing import NDArray
 from scipy import special
 
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, CellMeans, compare, holm
-from ablate.analysis.judge import by_sign_flip, by_t
+from ablate.analysis.components import Components, both
+from ablate.analysis.judge import by_both, by_sign_flip, by_t
 from ablate.analysis.lenth import LEAST_CONTRASTS, by_lenth
 
 Signs = NDArray[np.int64]
@@ -196,14 +197,25 @@ def shared_by_all(values: Array) -> Array | None:
     return whole if whole.shape[1] >= MINIMUM_N else None
 
 
-def estimate(design: Factorial, fitted: CellMeans, shared: Array | None = None, *, flips: bool = False) -> Estimated:
+Beyond = Callable[[Array], Components]
+"""What the examples say of contrasts, from their weights (contrasts, cells)."""
+
+
+def estimate(
+    design: Factorial,
+    fitted: CellMeans,
+    shared: Array | None = None,
+    *,
+    flips: bool = False,
+    beyond: Beyond | None = None,
+) -> Estimated:
     """Main effects and interactions of two tricks. fitted: the means of `design.cells`, in their order.
 
     shared: (cells, seeds) without gaps, by which each term is tested for itself; None: by one pooled error. flips: by
-    sign flips in t's place.
+    sign flips in t's place. beyond: of the shared seeds, so that each term speaks of other examples, too.
     """
     named, weights, aliases, confounded = _contrasts(design)
-    judged = _pooled(design, fitted, weights) if shared is None else _own(shared, weights, flips)
+    judged = _pooled(design, fitted, weights) if shared is None else _own(shared, weights, flips, beyond)
     terms = [
         Term(
             tricks, float(judged.values[i]), _number(judged.se[i]), _number(judged.low[i]), _number(judged.high[i]),
@@ -327,14 +339,17 @@ class _Judged:
     limit: float = math.nan
 
 
-def _own(shared: Array, weights: Array, flips: bool) -> _Judged:
-    """Each contrast by its own values, one of each seed."""
+def _own(shared: Array, weights: Array, flips: bool, beyond: Beyond | None = None) -> _Judged:
+    """Each contrast by its own values, one of each seed, and by its examples."""
     level = shared.mean(axis=0)
     row, reference = level + weights @ shared, np.broadcast_to(level, (len(weights), len(level)))
     tested = compare(row, reference)
-    judged = by_sign_flip(tested, row, reference, ALPHA, None) if flips else by_t(tested, ALPHA, None)
+    judged, se = by_sign_flip(tested, row, reference, ALPHA, None) if flips else by_t(tested, ALPHA, None), tested.se
+    if beyond is not None:
+        parts = beyond(weights)
+        judged, se = by_both(judged, tested, parts, ALPHA, None), np.sqrt(both(se**2, tested.df, parts)[0])
     return _Judged(
-        weights @ shared.mean(axis=1), tested.se, judged.ci_low, judged.ci_high, judged.p,
+        weights @ shared.mean(axis=1), se, judged.ci_low, judged.ci_high, judged.p,
         "sign flip" if flips else "own", shared.shape[1] - 1.0,
     )  # fmt: skip
 
@@ -404,11 +419,13 @@ def shapley_weights(k: int) -> Array:
     return weights
 
 
-def shapley(design: Factorial, fitted: CellMeans, shared: Array | None = None) -> tuple[Share, ...]:
+def shapley(
+    design: Factorial, fitted: CellMeans, shared: Array | None = None, beyond: Beyond | None = None
+) -> tuple[Share, ...]:
     """Exact Shapley values; they sum to full minus base. design: a full two-level factorial.
 
     shared: (cells, seeds) without gaps, whose own spread over seeds gives each its standard error; None: the model's,
-    or none where it has too little error to judge by.
+    or none where it has too little error to judge by. beyond: as in `estimate`.
     """
     assert design.full, "Shapley values need every combination"
     assert design.two_level, "a player is in or out"
@@ -417,7 +434,7 @@ def shapley(design: Factorial, fitted: CellMeans, shared: Array | None = None) -
     # Linear in the cells' means, so the model gives their standard errors as it gives those of any contrast.
     weights = shapley_weights(bits.shape[1])[:, mask]
     if shared is not None:
-        judged = _own(shared, weights, False)
+        judged = _own(shared, weights, False, beyond)
         values, se = judged.values, judged.se
     else:
         values = weights @ fitted.mean

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ablate.analysis import factorial as effects
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, CellMeans, summarise
+from ablate.analysis.examples import contrasts
 from ablate.analysis.factorial import Estimated, Factor, Factorial, Term
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
@@ -53,6 +54,7 @@ class Measured:
     """The variants of a study that form a factorial, and their means. names: in the order of design.cells.
 
     shared: their values at the seeds that all of them have, by which each term is tested; None: by one pooled error.
+    beyond: what their examples say of contrasts, where the table's verdicts speak of other examples.
     """
 
     design: Factorial
@@ -61,10 +63,11 @@ class Measured:
     shared: Array | None
     flips: bool
     notes: tuple[str, ...]
+    beyond: effects.Beyond | None = None
 
     @property
     def estimated(self) -> Estimated:
-        return effects.estimate(self.design, self.fitted, self.shared, flips=self.flips)
+        return effects.estimate(self.design, self.fitted, self.shared, flips=self.flips, beyond=self.beyond)
 
     @property
     def mean(self) -> Array:
@@ -125,8 +128,26 @@ def _factorial(results: Results, view: str) -> Measured:
             "with them. Finish the study's missing runs first.",
             page="how-the-table-is-made",
         )
-    told = tuple(_factorial_notes(results, design, chosen, fitted, shared))
-    return Measured(design, names, fitted, shared, measured.flips, told)
+    beyond = None if shared is None else _beyond(results, names, values)
+    told = (*_factorial_notes(results, design, chosen, fitted, shared), *_speaks(results, beyond))
+    return Measured(design, names, fitted, shared, measured.flips, told, beyond)
+
+
+def _beyond(results: Results, names: Sequence[str], values: Array) -> effects.Beyond | None:
+    """What the examples say of these variants at the seeds that all of them have."""
+    measured = results.measured
+    if measured.source is None or not measured.tested.evidence.of_both:
+        return None
+    whole = np.flatnonzero(np.isfinite(values).all(axis=0))
+    return contrasts(measured.source, names, [measured.seeds[i] for i in whole])
+
+
+def _speaks(results: Results, beyond: effects.Beyond | None) -> list[str]:
+    evidence = results.measured.tested.evidence
+    return [
+        f"Intervals and p speak of other seeds and of other {evidence.word}s like these {evidence.counted}: the widest "
+        f"and the largest of three, over seeds, over {evidence.word}s, and over both."
+    ] * (beyond is not None)
 
 
 def _shared(results: Results, values: Array) -> Array | None:
@@ -374,9 +395,10 @@ def shapley_of(results: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
             f"Shapley values need a result of every combination; missing: {missing}.", page="how-the-table-is-made"
         )
     shared = _shared(results, values)
-    sentences = _factorial_notes(results, design, first, fitted, shared)
+    beyond = None if shared is None else _beyond(results, [measured.variants[i] for i in first], values)
+    sentences = [*_factorial_notes(results, design, first, fitted, shared), *_speaks(results, beyond)]
     if any(len(factor.levels) > 1 for factor in factors):
         sentences.append("Tricks of several levels stand at their first level.")
     if shared is None and fitted.df < effects.MINIMUM_DF:
         sentences.append("One run per variant, or too few: no standard errors.")
-    return effects.shapley(design, fitted, shared), sentences
+    return effects.shapley(design, fitted, shared, beyond), sentences

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from plans import measured as study
 
-from ablate.analysis import components, verdicts
-from ablate.analysis.examples import Source
+from ablate.analysis import comparisons, components, factorial, verdicts
+from ablate.analysis.examples import Source, contrasts
 from ablate.tables import beyond
 from ablate.training.examples import ExampleSet, of_numbers
 
@@ -222,3 +222,15 @@ def test_a_row_that_stands_here_and_that_no_seed_can_settle_gets_no_further_seed
     assert any(
         text.startswith("More seeds cannot settle it, so these rows get none: trick.") for text in sentences(measured)
     )
+
+
+def test_an_effect_of_a_factorial_goes_by_its_own_contrast_of_the_examples():
+    columns = drawn(5, noise=0.03)
+    design = factorial.layout([factorial.Factor("trick")], np.array([[0], [1]]))
+    values = np.array([[column.values().mean() for column in columns[name]] for name in columns])
+    beyond = contrasts(told(columns).source, list(columns), range(5))
+    effect = factorial.estimate(design, comparisons.fit(values), values, beyond=beyond).effects[0]
+    row = row_of(told(columns))
+    assert (row.p, row.delta_ci_low) == pytest.approx((effect.p, effect.ci_low))
+    share = factorial.shapley(design, comparisons.fit(values), values, beyond)[0]
+    assert effect.se == pytest.approx(share.se)
