@@ -54,6 +54,10 @@ class Components:
         """V_x: what examples add to what seeds show; with one seed, which tells no noise, all of V_e."""
         return np.maximum(self.v_examples - np.nan_to_num(self.v_noise), 0.0)
 
+    def at(self, i: int) -> Components:
+        """Of one comparison."""
+        return Components(*(getattr(self, f.name)[i : i + 1] for f in fields(self)))
+
     @staticmethod
     def stacked(each: Sequence[Components]) -> Components:
         """One after the other."""

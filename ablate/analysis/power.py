@@ -120,6 +120,7 @@ class Visible:
 
     alone: the smallest effect visible in a single test; corrected: where Holm is at its strictest (0.05 / family).
     seeds, seeds_corrected: how many the `minimum_effect` needs; None where the study has none, or beyond MOST_SEEDS.
+    floor: what stays invisible on these examples whatever the number of seeds; None where nothing is known of examples.
     """
 
     variant: str
@@ -130,6 +131,7 @@ class Visible:
     corrected: float
     seeds: int | None
     seeds_corrected: int | None
+    floor: float | None = None
 
 
 def visible(
@@ -159,6 +161,32 @@ def visible(
             Visible(variant, reference, std, pairs if own else 0, alone * std, corrected * std, needed[0], needed[1])
         )
     return effects
+
+
+def visible_beyond(
+    row: Visible, parts: Components, seeds: int, minimum_effect: float | None, family: int, alpha: float = ALPHA
+) -> Visible:
+    """The same about other examples, too. parts: of this one comparison; family: of how many it is one."""
+    std, one = np.array([row.std]), np.ones(1)
+    noise = np.nan_to_num(parts.v_noise) * parts.seeds
+    there = replace(parts, v_examples=parts.v_beyond + noise / seeds, v_noise=noise / seeds)
+    found, needed = [], []
+    for level, over_seeds in ((alpha, row.alone), (alpha / family, row.corrected)):
+        low, high = over_seeds, over_seeds
+        while high < math.inf and _power_beyond(high, std**2 / seeds, one * (seeds - 1), there, level)[0] < POWER:
+            low, high = high, 2 * high
+        while high < math.inf and high - low > 1e-6 * high:
+            middle = (low + high) / 2
+            enough = _power_beyond(middle, std**2 / seeds, one * (seeds - 1), there, level)[0] >= POWER
+            low, high = (low, middle) if enough else (middle, high)
+        found.append(high)
+        needed.append(_whole(seeds_beyond(minimum_effect, std, one, parts, level)[0]) if minimum_effect else None)
+    # At 0.05 and a power of 80 %: 1.96 + 0.84 standard errors.
+    normal = float(special.ndtri(1 - alpha / 2) + special.ndtri(POWER))
+    floor = normal * float(np.sqrt(parts.v_beyond[0]))
+    return replace(
+        row, alone=found[0], corrected=found[1], seeds=needed[0], seeds_corrected=needed[1], floor=floor
+    )  # fmt: skip
 
 
 def _whole(n: float) -> int | None:

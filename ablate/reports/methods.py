@@ -126,8 +126,8 @@ def _examples(measured: Measured) -> list[str]:
     over = f"{evidence.n} {evidence.word}s" + " (counted by their groups)" * bool(evidence.groups)
     return [
         f"Every difference is judged over seeds and over the {over}, by the components of its two-way layout "
-        "(Cornfield and Tukey 1956; degrees of freedom by Satterthwaite 1946): p is the largest and the interval the widest of "
-        f"three, over seeds, over {evidence.word}s, and over both."
+        "(Cornfield and Tukey 1956; degrees of freedom by Satterthwaite 1946): p is the largest and the interval the "
+        f"widest of three, over seeds, over {evidence.word}s, and over both."
     ]
 
 

@@ -11,12 +11,23 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from statistics import median
 
+import numpy as np
 from tabulate import tabulate
 
 from ablate.analysis import results
 from ablate.analysis.comparisons import ALPHA
 from ablate.analysis.looks import levels
-from ablate.analysis.power import MOST_SEEDS, Proposal, Visible, least_s, proposals, proposed, visible
+from ablate.analysis.measured import Measured
+from ablate.analysis.power import (
+    MOST_SEEDS,
+    Proposal,
+    Visible,
+    least_s,
+    proposals,
+    proposed,
+    visible,
+    visible_beyond,
+)
 from ablate.errors import AblateError, StudyError
 from ablate.records import DesignUse, Json
 from ablate.runs.planned import Planned
@@ -54,13 +65,16 @@ def power_of(planned: Planned, store: Reader | None, sd: float | None = None) ->
     if not pairs:
         raise AblateError(f"{planned.study.name} compares nothing with anything, so there is no effect to see.")
     spreads: list[tuple[str, str, float | None, int]]
+    measured = None if sd is not None else _measured(planned.study.name, store)
     if sd is not None:
         spreads, source = [(v, r, sd, 0) for v, r in pairs], "as given by --sd"
     else:
-        measured = _measured(planned.study.name, store)
-        spreads, source = [(v, r, *measured.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
+        known = {} if measured is None else _spreads(measured)
+        spreads, source = [(v, r, *known.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
     level = _level(planned)
     rows = visible(spreads, seeds, metric.minimum_effect, level)
+    if measured is not None and planned.study.analysis.get("generalise") != "seeds":
+        rows = _beyond(rows, measured, seeds, metric.minimum_effect, level)
     if not rows:
         raise AblateError(
             f"the database holds no spread of {planned.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), "
@@ -76,25 +90,44 @@ def _level(found: Planned) -> float:
     return float(levels(looks)[-1]) if looks else ALPHA
 
 
-def _measured(study: str, store: Reader | None) -> dict[tuple[str, str], tuple[float | None, int]]:
+def _measured(study: str, store: Reader | None) -> Measured | None:
+    """What is stored of a study; None: nothing."""
+    return None if store is None or store.study(study) is None else results.load(store, study).measured
+
+
+def _spreads(measured: Measured) -> dict[tuple[str, str], tuple[float | None, int]]:
     """Of every stored comparison the standard deviation of a difference, and the pairs that it comes from."""
-    if store is None or store.study(study) is None:
-        return {}
-    measured = results.load(store, study).measured
     index = {name: i for i, name in enumerate(measured.variants)}
     differences = measured.compare([index[v] for v, _ in measured.family], [index[r] for _, r in measured.family])
     counted = zip(measured.family, differences.std, differences.pairs, strict=True)
     return {pair: (float(std) if std > 0 and n > 1 else None, int(n)) for pair, std, n in counted}
 
 
+def _beyond(
+    rows: Sequence[Visible], measured: Measured, seeds: int, minimum: float | None, level: float
+) -> list[Visible]:
+    """The same about other examples, of comparisons whose components are known."""
+    evidence, place = measured.tested.evidence, {pair: i for i, pair in enumerate(measured.family)}
+    found = []
+    for row in rows:
+        i = place.get((row.variant, row.compared_with))
+        parts = None if i is None or not evidence.of_both else evidence.parts.at(i)
+        known = parts is not None and bool(np.isfinite(parts.v_noise[0])) and row.pairs > 0
+        found.append(visible_beyond(row, parts, seeds, minimum, len(rows), level) if known and parts else row)
+    return found
+
+
 def _power_text(rows: Sequence[Visible], seeds: int, minimum: float | None) -> str:
     header = ["variant", "compared with", "sd of Δ", "pairs", f"visible with {seeds} seeds", "after Holm, at worst"]
     header += [f"seeds for {minimum:g}", "after Holm, at worst"] if minimum else []
+    floors = any(row.floor is not None for row in rows)
+    header += ["no number of seeds"] * floors
     body = []
     for row in rows:
         line = [row.variant, row.compared_with, f"{row.std:.3g}", str(row.pairs or "–"), _effect(row.alone)]
         line.append(_effect(row.corrected))
         line += [_seeds(row.seeds), _seeds(row.seeds_corrected)] if minimum else []
+        line += ["–" if row.floor is None else _effect(row.floor)] * floors
         body.append(line)
     align = ["left", "left", *["right"] * (len(header) - 2)]
     return tabulate(body, header, disable_numparse=True, colalign=align)
@@ -118,6 +151,11 @@ def _power_notes(rows: Sequence[Visible], planned: Planned, source: str) -> tupl
         + ("; –: not measured, the median of the others." if any(not row.pairs for row in rows) and "--sd" not in source
            else "."),
     ]  # fmt: skip
+    if any(row.floor is not None for row in rows):
+        notes.append(
+            "Where results are kept for each example, all of this speaks of other examples, too; no number of seeds: "
+            "what stays invisible on these examples, 2.8 standard errors over examples alone."
+        )
     if any(0 < row.pairs < 10 for row in rows):
         notes.append("A spread from few pairs is rough; expect to need more seeds rather than fewer.")
     if len(looks) > 1:

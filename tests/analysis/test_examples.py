@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from plans import measured as study
 
-from ablate.analysis import comparisons, components, factorial, verdicts
+from ablate.analysis import comparisons, components, factorial, power, verdicts
 from ablate.analysis.examples import Source, contrasts
 from ablate.tables import beyond
 from ablate.training.examples import ExampleSet, of_numbers
@@ -234,3 +234,15 @@ def test_an_effect_of_a_factorial_goes_by_its_own_contrast_of_the_examples():
     assert (row.p, row.delta_ci_low) == pytest.approx((effect.p, effect.ci_low))
     share = factorial.shapley(design, comparisons.fit(values), values, beyond)[0]
     assert effect.se == pytest.approx(share.se)
+
+
+def test_what_stays_invisible_on_these_images_no_number_of_seeds_shows():
+    parts = components.of_layout(
+        np.stack([a.values() - b.values() for a, b in zip(*reversed(drawn(6, noise=0.02).values()), strict=True)])
+    )
+    std = float(np.sqrt(6 * parts.v_seeds[0]))
+    alone = power.visible([("trick", "base", std, 6)], 900, None)[0]
+    found = power.visible_beyond(alone, parts, 900, alone.alone, 1)
+    assert found.floor == pytest.approx(2.8 * np.sqrt(parts.v_beyond[0]), rel=0.001)
+    assert found.alone == pytest.approx(found.floor, rel=0.05)
+    assert (None, True) == (found.seeds, alone.alone < 0.2 * found.alone)
