@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ablate.errors import AblateError
 from ablate.records import Json
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, listed, many, one_of
 from ablate.training.script import Option, Script
 
 _OFF = (None, False, 0, "", "none", "None", "off", "no")
@@ -195,3 +195,15 @@ def _part(one: Given, script: Script, forced: set[str], kept: set[str]) -> Part:
         why = f"left out it is {left_out}, another setting and not off; --trick {one.key} makes it one"
         return Part(one, False, why, left_out)
     return Part(one, True, "", left_out)
+
+
+def parts_in_words(parts: Sequence[Part], seeds: int) -> str:
+    """What is a trick, what stays and why, and how many runs that makes."""
+    tricks = [part for part in parts if part.trick]
+    width = max((len(part.words) for part in parts), default=0)
+    lines = [f"  {part.words:<{width}}  trick: left out it is {part.left_out}" for part in tricks]
+    lines += [f"  {part.words:<{width}}  stays: {part.why}" for part in parts if not part.trick]
+    variants = len(tricks) + 1
+    names = listed(f"without {part.words}" for part in tricks)
+    runs = f"{many(variants, 'variant')} x {many(seeds, 'seed')}: as typed, {names}."
+    return "\n".join([*lines, runs])

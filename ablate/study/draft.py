@@ -116,18 +116,6 @@ def quick(draft: Draft, parts: Sequence[Part]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def told(parts: Sequence[Part], seeds: int) -> str:
-    """What is a trick, what stays and why, and how many runs that makes."""
-    tricks = [part for part in parts if part.trick]
-    width = max((len(part.words) for part in parts), default=0)
-    lines = [f"  {part.words:<{width}}  trick: left out it is {part.left_out}" for part in tricks]
-    lines += [f"  {part.words:<{width}}  stays: {part.why}" for part in parts if not part.trick]
-    variants = len(tricks) + 1
-    names = listed(f"without {part.words}" for part in tricks)
-    runs = f"{many(variants, 'variant')} x {many(seeds, 'seed')}: as typed, {names}."
-    return "\n".join([*lines, runs])
-
-
 # ------------------------------------------------------------------------------------------------------ to begin with
 
 

@@ -15,6 +15,9 @@ EXAMPLES = {
 NOT_RUN = {
     "run": "the demo study whole; a part of it is what the others are tried on",
     "tune": "forty CPU seconds",
+    "quick": "needs a script",
+    "try": "needs a script",
+    "recapture": "needs a script",
     "predict": "needs the images of a course",
 }
 SMALL = ("--set", "seeds=[300, 301]", "--set", "epochs=1", "--set", "data.train_size=100")
