@@ -189,6 +189,7 @@ def rows_of(table: Table, problems: list[Problem]) -> list[Cells]:
 
 def refuse(problems: Sequence[Problem]) -> None:
     if problems:
+        problems = list(dict.fromkeys(problems))  # a cell that is read twice is wrong once
         more = len(problems) - MOST_PROBLEMS
         rest = [f"... and {more} more."] if more > 0 else []
         raise AblateError(

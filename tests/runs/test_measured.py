@@ -72,6 +72,14 @@ def test_a_state_decides_whether_a_number_counts():
     )
 
 
+def test_a_history_is_asked_for_its_last_epoch_and_a_bad_cell_is_told_once():
+    lines = [f"{v},0,{epoch},{90 + epoch}" for v in "ab" for epoch in (1, 2)]
+    assert "one at a time: --where epoch=2" in refusal("\n".join(["v,s,epoch,acc", *lines]), seed="s")
+    assert 1 == refusal("v,drop,s,acc\n,,0,1\n,0.1,0,1\n", variant=None, factors=("drop",), seed="s").count(
+        "line 2, column drop: the cell is empty"
+    )
+
+
 @pytest.mark.parametrize("order", [("a,1,", "a,1,91"), ("a,1,91", "a,1,")])
 def test_a_run_that_crashed_and_was_trained_again_is_one_run(order):
     found = read("\n".join(["v,s,acc", "base,1,90", *order]), seed="s")
