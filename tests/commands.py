@@ -18,7 +18,19 @@ class Ran:
         own = folder / "runs" / name
         own.mkdir(parents=True, exist_ok=True)
         use, cache = TaskUse("command", {}), str(folder / "cache")
-        spec = RunSpec("k", use, config or {}, (), seed, 1, str(own), cache, metric=metric, also=tuple(also))
+        spec = RunSpec(
+            "k",
+            use,
+            config or {},
+            (),
+            seed,
+            1,
+            str(own),
+            cache,
+            metric=metric,
+            also=tuple(also),
+            sources=task.sources(),
+        )
         self.run, self.folder, self.curve = Run(spec, Registry()), own, {}
         steps = task.execute(self.run)
         try:

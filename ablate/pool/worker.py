@@ -161,7 +161,9 @@ def _execute(
             )
         _check_sources(spec, loaded)
         seen = {**_seen(values, job.device), **run.provenance}
-        return Done(values, _as_text(run.outputs), seen, _unplanned(spec, loaded), _examples(run, values))
+        return Done(
+            values, _as_text(run.outputs), seen, {**_unplanned(spec, loaded), **run.executed}, _examples(run, values)
+        )
     except BrokenPipeError:
         raise
     except BaseException as error:

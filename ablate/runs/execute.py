@@ -32,7 +32,7 @@ from ablate.runs.progress import Watcher, count, saved_of
 from ablate.store.store import Store
 from ablate.store.stored import RunState
 from ablate.study import changes as registration
-from ablate.text import many, one_of
+from ablate.text import listed, many, one_of
 from ablate.training.provenance import provenance
 
 LOCAL = "local"
@@ -145,6 +145,7 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
             sizes = _sizes(planned, store, wanted, places)
             feed = wanted if options.only else _feed(planned, store, wanted)
             ended = dispatch(planned, store, executor, feed, places, len(slots), watcher, sizes=sizes)
+            _name_read(planned, store, watcher)
             return _heeded(ended, feed, watcher)
     finally:
         executor.close()
@@ -195,6 +196,17 @@ def _feed(planned: Planned, store: Store, wanted: Mapping[str, RunSpec]) -> Mapp
 
         feed = adaptive.ByLook(store, planned.study.name, wanted)
     return Heeding(feed, store, planned.plan) if planned.task.flat and planned.task.seeded else feed
+
+
+def _name_read(planned: Planned, store: Store, watcher: Watcher) -> None:
+    """What programs read and no key holds, by name."""
+    counted = store.counted(planned.study.name) if planned.task.flat else []
+    read = sorted({str(name) for attempt in counted for name in attempt.provenance.get("read") or ()})
+    if read:
+        watcher.warn(
+            f"the command read {listed(read)}, which {'are' if len(read) > 1 else 'is'} not in the key; add to "
+            "task.sources what decides a run (`ablate try --write` does), to task.data what it learns from."
+        )
 
 
 def _heeded(ended: Ended, feed: Mapping[str, RunSpec] | Feed, watcher: Watcher) -> Ended:

@@ -88,7 +88,8 @@ class Capturing:
     def printed(self, data: bytes, *, last: bool = False) -> None:
         """A piece of the program's output."""
         for i, reading, where in self._stream.feed(data, last=last):
-            self._take((self._ranks[i], 0), reading, where)
+            exact = not self.wanted.automatic or normal(where.partition(" ")[2].strip("'")) == normal(reading.name)
+            self._take((self._ranks[i], not exact), reading, where)
 
     def look(self, *, last: bool = False) -> None:
         """Read files that changed. last: the program is over, so what is there is all."""

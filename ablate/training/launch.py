@@ -13,25 +13,18 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ablate.errors import AblateError
+from ablate.records import GRACE_S
 from ablate.training.printed import plain
 
-GRACE_S = 10.0
-"""How long a program that is asked to end may take."""
-
-MOST_BYTES = 64 << 20
-"""Of a run's output that are kept: the first half, and what came last."""
-
-_HEAD, _TAIL = MOST_BYTES // 2, MOST_BYTES // 4
 _PIPE_BYTES = 1 << 20
 _BUSY_S = 0.02
 """How long output is left to gather: a program that prints line by line would else wake us for every line."""
 
 LOOK_S = 0.5
 """How often whoever reads is asked to look around where nothing is printed."""
-
-_CUT = b"\n[... %15d bytes of output were cut out here ...]\n"
 
 
 @dataclass(frozen=True)
@@ -43,43 +36,15 @@ class Launch:
     environment: Mapping[str, str]
 
 
-class Log:
-    """A run's log. Beyond MOST_BYTES of one attempt it is cut in the middle, and says so."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.start = self.size = path.stat().st_size if path.exists() else 0
-        self.cut = 0
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-
-    def write(self, data: bytes) -> None:
-        os.write(self._file, data)
-        self.size += len(data)
-        if self.size - self.start > MOST_BYTES:
-            self._shorten()
-
-    def _shorten(self) -> None:
-        head = self.start + _HEAD
-        tail = os.pread(self._file, _TAIL, self.size - _TAIL)
-        self.cut += self.size - head - len(tail) - (len(_CUT % 0) if self.cut else 0)
-        os.ftruncate(self._file, head)
-        mark = _CUT % self.cut
-        os.write(self._file, mark + tail)
-        self.size = head + len(mark) + len(tail)
-
-    def close(self) -> None:
-        os.close(self._file)
-
-
 def output_of(log: Path, start: int) -> bytes:
-    """What one attempt printed, from where its output begins."""
+    """What one attempt printed. start: where its output begins, unless the log was cut since."""
     with log.open("rb") as file:
-        file.seek(start)
+        file.seek(start if log.stat().st_size >= start else 0)
         return file.read()
 
 
-def executed(launch: Launch, log: Log) -> Generator[bytes, None, None]:
-    """What the program prints, as it comes; nothing (b"") every LOOK_S where it prints nothing. Ends with the program.
+def executed(launch: Launch, log: BinaryIO) -> Generator[bytes, None, None]:
+    """What the program prints, as it comes, and into the log; b"" every LOOK_S where it prints nothing.
 
     Closing the iterator ends the program: SIGTERM, then SIGKILL after GRACE_S. AblateError where it cannot be started
     or fails.

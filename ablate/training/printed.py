@@ -22,7 +22,7 @@ _LONGEST_LINE = 20_000
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan|inf|-inf"
 _STEP = re.compile(
-    r"\b(epoch|(?:global[ _]?)?step|iter(?:ation)?s?|update|round)s?\b\W{0,4}(\d{1,12})(?![\d.]*\d)", re.IGNORECASE
+    r"(?<!/)\b(epoch|(?:global[ _]?)?step|iter(?:ation)?|update|round)s?\b\W{0,12}(\d{1,12})(?![\d.]*\d)", re.IGNORECASE
 )
 _BACK = 4000
 """Characters before a line in which the step that it belongs to may be said: `Epoch 3` as a heading."""
@@ -204,7 +204,7 @@ def _by_name(name: str) -> re.Pattern[str]:
     parts = [re.escape(part) for part in re.split(r"[\s_/.-]+", name) if part] or [re.escape(name)]
     joined = r"[ _/.-]{0,2}".join(parts)
     return re.compile(
-        rf"(?<![\w@])(?P<before>(?:[A-Za-z][A-Za-z0-9]*[ _/.-])*)(?P<name>{joined})(?![A-Za-z0-9_@-])"
+        rf"(?<!\w')(?<![\w@])(?P<before>(?:[A-Za-z][A-Za-z0-9]*[ _/.-])*)(?P<name>{joined})(?![A-Za-z0-9_@-])"
         r"""(?:["'\])]?\s{0,20}(?:=>|->|[:=|│┃]|\bis\b|\bof\b)?\s{0,20}(?:tensor\()?["'\[(]?)"""
         rf"(?<![\d.-])(?P<value>{_NUMBER})(?![\w/\\:]|[.,]\d|\.[A-Za-z]|\s*/\s*\d)",
         re.IGNORECASE,

@@ -111,6 +111,9 @@ class Run:
     """What it got right, example by example: `examples` has it from a function, `classify` packs its own."""
     provenance: dict[str, Json] = field(default_factory=dict)
     """What is worth knowing of how it ran: no comparison looks at it."""
+    executed: dict[str, str] = field(default_factory=dict)
+    """Files of the user's that it was made of and that its plan did not know, by their path from the study's folder,
+    with their SHA-256: an edit of one asks anew."""
 
     @property
     def config(self) -> Mapping[str, Json]:

@@ -79,6 +79,13 @@ def test_a_key_is_one_option_dots_and_all(project):
         ("{flags} --out {folder}", "--out {folder}", "5:12: base.lr:", "reaches no argument"),
         ("{set: {ema: true}}", "{set: {emma: true}}", "6:22: tricks.ema.set.emma:", "Did you mean 'ema'?"),
         ("lr: 0.1, ema", "lr: 0.1, seed: 1, ema", "5:23: base.seed:", "is the seed"),
+        (
+            "flags: argparse\nbase: {lr: 0.1, ema",
+            "flags: auto\nbase: {lr: 0.1, lrr: 1, ema",
+            "base.lrr:",
+            "Did you mean 'lr'?",
+        ),
+        ("lr: 0.1", "lr: fast", "5:12: base.lr:", "takes a number"),
         ("  command", "  cwd: nowhere\n  command", "3:8: task.cwd:", "is no folder"),
         ("  command", "  metrics: [{fil: x}]\n  command", "3:19: task.metrics.0.fil:", "Did you mean 'file'?"),
         ("  command", "  metrics: [{stdout: none}]\n  command", "3:22: task.metrics.0.stdout:", "names no number"),

@@ -8,6 +8,7 @@ import pytest
 from commands import PYTHON, Ran, task_of
 
 from ablate.errors import AblateError, NoResultError
+from ablate.identity import sha256_file
 
 ECHO = "import json, os, sys\nprint(json.dumps({'score': 1, 'words': sys.argv[1:]}))\n"
 
@@ -42,6 +43,11 @@ def test_a_name_that_is_printed_in_two_ways_is_refused_with_both(tmp_path):
     script(tmp_path, "print('train score: 0.9, val score: 0.7')\n")
     with pytest.raises(NoResultError, match=r"2 ways: stdout 'train score' \(0.9\), stdout 'val score' \(0.7\)"):
         Ran(tmp_path, task_of(tmp_path, "python train.py", seed="none"))
+
+
+def test_a_name_that_stands_alone_is_meant_before_one_with_another_word(tmp_path):
+    script(tmp_path, "print('epoch 1: score 0.5 | best score 0.6')\n")
+    assert Ran(tmp_path, task_of(tmp_path, "python train.py", seed="none")).values == {"score": 0.5}
 
 
 def test_patterns_expressions_and_arithmetic_say_where_numbers_are(tmp_path):
@@ -225,7 +231,30 @@ def test_the_preload_lets_another_sitecustomize_do_its_work_and_names_what_was_r
     script(tmp_path, "import os\nopen('extra.txt').read()\nprint('score:', os.environ['CHAINED'])\n")
     ran = Ran(tmp_path, task_of(tmp_path, "python train.py", seed="none"))
     assert ran.values == {"score": 1}
-    assert "extra.txt" in (ran.folder / ".capture" / "trace.jsonl").read_text()
+    assert "extra.txt" in ran.told["read"]
+
+
+def test_code_and_configuration_that_only_the_run_reads_are_noted_with_their_hashes(tmp_path):
+    (tmp_path / "options.py").write_text("WIDTH = 2\n")
+    script(tmp_path, "exec(open('options.py').read())\nprint('score:', WIDTH)\n")
+    ran = Ran(tmp_path, task_of(tmp_path, "python train.py", seed="none"))
+    assert ran.run.executed == {"options.py": sha256_file(tmp_path / "options.py")}
+
+
+def test_what_wandb_is_told_is_heard_offline(tmp_path):
+    package = tmp_path / "wandb" / "sdk"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    (package.parent / "__init__.py").write_text("from wandb.sdk.wandb_run import Run\nrun = Run()\nlog = run.log\n")
+    run = "class Run:\n    step = 0\n    def log(self, data, step=None, commit=None):\n        self.step += 1\n"
+    (package / "wandb_run.py").write_text(run)
+    script(
+        tmp_path,
+        "import wandb\nwandb.log({'score': 0.5, 'deep': {'f1': 1}, 'text': 'x'})\nwandb.log({'score': 0.75})\n",
+    )
+    ran = Ran(tmp_path, task_of(tmp_path, "python train.py", seed="none"))
+    assert ran.values == {"score": 0.75, "deep.f1": 1.0}
+    assert {step: value for (name, step), value in ran.curve.items() if name == "score"} == {0: 0.5, 1: 0.75}
 
 
 def test_a_program_that_is_no_python_runs_as_well(tmp_path):

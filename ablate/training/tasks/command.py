@@ -6,7 +6,9 @@ run starts the program in a process of its own, and takes its numbers from the f
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +22,7 @@ from ablate.training import started
 from ablate.training.attribution import Trace, living
 from ablate.training.capturing import Capturing
 from ablate.training.commanded import Command, globbed, hashed
-from ablate.training.launch import Log, executed
+from ablate.training.launch import executed
 from ablate.training.task import Completed, Report, Run, Task, Values
 
 
@@ -83,33 +85,50 @@ class CommandTask(Command, Task):
         cwd = started.working_folder(self, folder)
         shared = Path(run.spec.cache).resolve() / "writers"
         names = tuple(dict.fromkeys(name for name in (run.spec.metric, *run.spec.also) if name))
-        log = Log(folder / "log.txt")
-        try:
-            with living(folder, cwd, log.start, shared) as life:
-                trace = Trace(folder, life, shared)
-                capturing = Capturing(self.wanted(names), run.registry, folder, life, trace)
-                program = executed(started.launch(self, run, folder, cwd, life, shared), log)
-                try:
-                    for data in program:
-                        capturing.printed(data)
-                        capturing.look()
-                        yield from (Report(step, values) for step, values in capturing.fresh())
-                finally:
-                    program.close()
-                capturing.printed(b"\n", last=True)
-                capturing.look(last=True)
-                yield from (Report(step, values) for step, values in capturing.fresh())
-                values, places, problems = capturing.result()
-                capturing.keep()
-        finally:
-            log.close()
+        with ExitStack() as stack:
+            log = stack.enter_context((folder / "log.txt").open("ab", buffering=0))
+            life = stack.enter_context(living(folder, cwd, log.tell(), shared))
+            trace = Trace(folder, life, shared)
+            capturing = Capturing(self.wanted(names), run.registry, folder, life, trace)
+            program = executed(started.launch(self, run, folder, cwd, life, shared), log)
+            try:
+                for data in program:
+                    capturing.printed(data)
+                    capturing.look()
+                    yield from (Report(step, values) for step, values in capturing.fresh())
+            finally:
+                program.close()
+            capturing.printed(b"\n", last=True)
+            capturing.look(last=True)
+            yield from (Report(step, values) for step, values in capturing.fresh())
+            values, places, problems = capturing.result()
+            capturing.keep()
         _check_sources(run)
         run.provenance |= {"captured": places, **_made_with(trace)}
+        self._note_read(run, trace)
         if run.spec.metric and run.spec.metric not in values:
             why = started.without(run.spec.metric, values, problems, capturing.wanted, trace, folder)
             raise NoResultError(why)
         started.discard(self.discard, folder)
         return values
+
+    def _note_read(self, run: Run, trace: Trace) -> None:
+        """What was read below the study's folder and is not in the key: code and configuration by their hashes."""
+        home, runs = self.home.resolve(), run.folder.resolve().parent
+        known = {*map(os.path.realpath, run.spec.sources), *map(str, globbed(self.data, self.home, "data"))}
+        read = [path for name in trace.read() if (path := Path(name)).is_file() and os.path.realpath(path) not in known]
+        read = [path for path in read if not path.is_relative_to(runs)]
+        for path in read[:_MOST_READ]:
+            if path.suffix in _CODE and path.stat().st_size <= _LARGEST:
+                run.executed[os.path.relpath(path, home)] = sha256_file(path)
+        if read:
+            run.provenance["read"] = sorted(os.path.relpath(path, home) for path in read)[:_MOST_READ]
+
+
+_CODE = (".py", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ".sh")
+_LARGEST = 1 << 20
+"""Bytes of a file that is taken for code or configuration, not data."""
+_MOST_READ = 200
 
 
 def _made_with(trace: Trace) -> dict[str, Json]:
