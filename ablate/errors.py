@@ -3,6 +3,7 @@
 AblateError             exit code 2, a message without a traceback
 ├── StudyError          the study file: all its problems, each `file:line:column: path: message`
 ├── ConfigError         a configuration that a task or plug-in refuses; study/file.py turns it into a StudyError
+│   └── TogetherError   each of its parts may be, and not all of them at once
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
 ├── DataError           data files that are missing or broken
 ├── FigureError         a figure that these results do not allow
@@ -139,3 +140,7 @@ class ConfigError(AblateError):
     def __init__(self, problems: Iterable[tuple[str, str]]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(f"{key}: {message}" if key else message for key, message in self.problems))
+
+
+class TogetherError(ConfigError):
+    """A configuration of which each part may be, and not all of them at once: a design leaves such a cell out."""

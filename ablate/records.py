@@ -92,18 +92,22 @@ class Cell:
 class TrickLevel:
     """What switching a trick on does: a patch of the base (`set`), a file of the shelf (`use`, `params`), or both.
 
-    `name` is None for a trick without levels.
+    `name` is None for a trick without levels. part: what is taken away from the network while the trick is off.
     """
 
     name: str | None = None
     set: Mapping[str, Json] = field(default_factory=dict)
     use: str | None = None
     params: Mapping[str, Json] = field(default_factory=dict)
+    part: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StudyTrick:
-    """A trick as a study lists it. `levels` has one unnamed entry for a plain trick."""
+    """A trick as a study lists it. `levels` has one unnamed entry for a plain trick.
+
+    written: the entry of the file that it comes from, where that is called otherwise (`each` makes several of one).
+    """
 
     name: str
     levels: tuple[TrickLevel, ...]
@@ -111,6 +115,12 @@ class StudyTrick:
     category: str = ""
     requires: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
+    written: str = ""
+
+    @property
+    def part(self) -> Mapping[str, Json]:
+        """The part of the network that is there while the trick is on; nothing for any other trick."""
+        return self.levels[0].part
 
     @property
     def choices(self) -> tuple[Choice, ...]:
@@ -519,6 +529,12 @@ class Study:
             for level in trick.levels:
                 if trick.name in on and on[trick.name] == level.name:
                     yield ("tricks", trick.name, *(() if level.name is None else ("levels", level.name))), level
+
+    def without(self, cell: Cell) -> Iterator[tuple[tuple[str, ...], Mapping[str, Json]]]:
+        """The parts of the network that a cell goes without: the place of each trick that is off, and its part."""
+        for trick in self.tricks:
+            if trick.part and cell.level(trick.name) is False:
+                yield ("tricks", trick.written or trick.name), trick.part
 
     def problem(self, path: str, message: str, page: str = "") -> Problem:
         """A problem at the dotted place `path` or, where there is none, at the nearest around it."""

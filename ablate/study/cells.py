@@ -101,6 +101,9 @@ def _token(choice: Choice) -> str:
     return quoted(choice.trick) if choice.level is None else f"{quoted(choice.trick)}={quoted(choice.level)}"
 
 
+WITHOUT = "without"
+"""The file of the tricks' shelf that takes parts of the network away: those whose tricks are off."""
+
 _DEEPEST = 2 * LIMIT_DEPTH
 
 _WHERE = "\0"
@@ -202,14 +205,16 @@ def layers(study: Study, cell: Cell) -> Iterator[Layer]:
 
 
 def uses_of(study: Study, cell: Cell) -> tuple[TrickUse, ...]:
-    """The trick files of a cell with their parameters, in the file's order."""
+    """The trick files of a cell with their parameters, in the file's order; last, what it goes without."""
     changed = _changed_base(study, cell)
     tuned: dict[str, dict[str, Json]] = {}
     for key, value in {} if changed is None else changed.tuned.items():
         if (of_trick := trick_of(study, key)) is not None:
             tuned.setdefault(of_trick[0], {})[of_trick[1]] = value
     on = ((path[1], level) for path, level in study.on(cell) if level.use)
-    return tuple(TrickUse(level.use or "", {**level.params, **tuned.get(trick, {})}) for trick, level in on)
+    uses = tuple(TrickUse(level.use or "", {**level.params, **tuned.get(trick, {})}) for trick, level in on)
+    gone = [dict(part) for _, part in study.without(cell)]
+    return (*uses, TrickUse(WITHOUT, {"parts": gone})) if gone else uses
 
 
 def _changed_base(study: Study, cell: Cell) -> HandVariant | None:
@@ -238,11 +243,15 @@ def origin(study: Study, cell: Cell, key: str) -> Trail:
     where it would stand. The configuration is made once more with places for values, so that it is patched alike.
     """
     parts = key.split(".") if key else []
+    uses = [path for path, level in study.on(cell) if level.use]
+    gone = [path for path, _ in study.without(cell)]
+    if parts[:2] == ["tricks", str(len(uses))] and gone:
+        number = int(parts[3]) if parts[2:3] == ["parts"] else 0
+        return (*gone[number], *_key_of(study, gone[number]))
     if study.flat:
         return _flat_origin(study, cell, key)
     if parts and parts[0] not in study.base and key in study.positions:
         return (key,)  # of the study itself, for example `task`
-    uses = [path for path, level in study.on(cell) if level.use]
     if parts[:1] == ["tricks"] and len(parts) > 1 and parts[1].isdecimal() and int(parts[1]) < len(uses):
         changed, meant = _changed_base(study, cell), ".".join(["tricks", uses[int(parts[1])][1], *parts[2:]])
         if changed is not None and meant in changed.tuned:
@@ -263,6 +272,11 @@ def _flat_origin(study: Study, cell: Cell, key: str) -> Trail:
     for path, changes in ((("base",), study.written_base), *layers(study, cell)):
         where = next((trail for trail, leaf, _ in leaves(changes, path) if leaf == key), where)
     return where
+
+
+def _key_of(study: Study, trick: Trail) -> Trail:
+    """Which of its two keys names the part of a trick."""
+    return next(((key,) for key in ("part", "each") if ".".join(map(str, (*trick, key))) in study.positions), ())
 
 
 def _origin(origins: Any, parts: Sequence[str]) -> Trail:

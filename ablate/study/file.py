@@ -209,7 +209,9 @@ class _Trial:
         self.seen: set[Finding] = set()
 
     def everything(self) -> None:
-        base = self.attempt(Cell(), "")
+        # Of parts of the network each is tried alone: which of them may be away at once is the plan's matter.
+        whole = tuple(trick.choices[0] for trick in self.study.tricks if trick.part)
+        base = self.attempt(Cell(whole), "")
         if base is not None and self.task.epochs:
             self.check_epoch(base)
         tricks = {trick.name: trick for trick in self.study.tricks}
@@ -217,14 +219,19 @@ class _Trial:
             needed = closure(trick.name, tricks)
             if not self.reader.broken.isdisjoint(needed):
                 continue
+            if trick.part:
+                rest = tuple(choice for choice in whole if choice.trick != trick.name)
+                self.attempt(Cell(rest), f"with {trick.name!r} off", ("tricks", trick.written))
+                continue
             others = tuple(tricks[name].choices[0] for name in needed if name != trick.name)
             for choice in trick.choices:
                 on = tuple(choice if name == trick.name else tricks[name].choices[0] for name in needed)
+                on += tuple(other for other in whole if other not in on)
                 if self.on_another_base(choice) and self.complete(Cell(on))[1]:
                     continue  # it is meant for another architecture, say, and is tried there below
                 done = self.attempt(Cell(on), f"with {str(choice)!r} on", ("tricks", trick.name))
                 if done is not None and base is not None:
-                    before = base if not others else self.complete(Cell(others))[0]
+                    before = base if not others else self.complete(Cell((*others, *whole)))[0]
                     if before is not None and (before.asked, before.tricks) == (done.asked, done.tricks):
                         self.reader.notes.append(f"{choice} changes nothing: the base is so already.")
         for variant in self.study.variants:

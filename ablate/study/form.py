@@ -86,6 +86,29 @@ def to_task(given: Any) -> TaskUse:
         ) from None
 
 
+def to_part(given: Any) -> Any:
+    """A path or pattern, or a list of them. YAML reads `3.10` as 3.1 and `0` as a number."""
+    for one in given if isinstance(given, list) else [given]:
+        if not isinstance(one, str) or not one:
+            written = f'"{one}"' + (" or as you wrote it, for YAML reads 3.10 as 3.1" if isinstance(one, float) else "")
+            raise ValueError(f"it must be text; put the path in quotes, {written}")
+    if given == []:
+        raise ValueError("it must name a part")
+    return given
+
+
+def to_instead(given: Any) -> Any:
+    if not isinstance(given, str) and not (isinstance(given, dict) and list(given) == ["input"]):
+        raise ValueError("it must be identity, zero, one, linear, an activation such as relu, or {input: 1}")
+    return given
+
+
+def to_heads(given: list[int]) -> list[int]:
+    if not given or len(set(given)) < len(given) or min(given) < 0:
+        raise ValueError("it must list heads of an attention, counted from 0, each once, such as [0, 2]")
+    return given
+
+
 def one_or_more(given: Any) -> Any:
     return given if isinstance(given, list) else [given]
 
@@ -118,6 +141,28 @@ class LevelForm(Form):
 
 class TrickForm(LevelForm):
     what = "a trick"
+    hint = (
+        LevelForm.hint
+        + " What stands there while a part is off goes under `instead:` (many readers take off for false)."
+    )
+
+    part: Annotated[Any, AfterValidator(to_part)] = Field(
+        default=None,
+        description="A part of the network, by its path or a pattern, or several: there while the trick is on.",
+        examples=["layer3.1"],
+    )
+    each: Annotated[Any, AfterValidator(to_part)] = Field(
+        default=None,
+        description="In place of part: one trick for every part that it names.",
+        examples=['"layer*.*"'],
+    )
+    kind: str | None = Field(default=None, description="Of these only modules of this class.", examples=["BatchNorm2d"])
+    instead: Annotated[Any, AfterValidator(to_instead)] = Field(
+        default=None, description="What stands there while the trick is off.", examples=["linear"]
+    )
+    heads: Annotated[list[int], AfterValidator(to_heads)] | None = Field(
+        default=None, description="Only these heads of an attention, counted from 0.", examples=["[0, 2]"]
+    )
 
     levels: dict[str, Annotated[LevelForm, BeforeValidator(or_empty)]] | None = Field(
         default=None,

@@ -28,7 +28,7 @@ from ablate.records import (  # fmt: skip
     TrickLevel,
 )
 from ablate.registry import Registry, unknown
-from ablate.study.cells import Space, closure
+from ablate.study.cells import Space, closure, patched
 from ablate.study.form import LevelForm, StudyForm, TrickForm, TuneForm
 from ablate.study.structure import Finding, check, keys, said
 from ablate.study.yaml_file import Trail, Unfolded, dotted
@@ -49,6 +49,7 @@ class Lookup:
         self.damaged = {finding.path[:2] for finding in self.findings}
         self.broken: set[str] = set()
         self.notes: list[str] = []
+        self.task: Task | None = None
         self.registry = self._registry()
 
     def wrong(self, path: Trail, message: str, on_key: bool = False, page: str = "") -> None:
@@ -72,6 +73,7 @@ class Lookup:
 
     def study(self, task: Task | None) -> Study:
         """The study as far as it can be read; complete where nothing was found. task: None where it is unknown."""
+        self.task = task
         form, tricks, designs, metric = self.form, self._tricks(), self._designs(), self._metric(task)
         return Study(
             name=self._study_name(),
@@ -271,7 +273,12 @@ class Lookup:
     # tricks
 
     def _tricks(self) -> tuple[StudyTrick, ...]:
-        read = [trick for name, form in self.form.tricks.items() if (trick := self._trick(name, form)) is not None]
+        read: list[StudyTrick] = []
+        for name, form in self.form.tricks.items():
+            if form.part is not None or form.each is not None:
+                read += self._parts(name, form)
+            elif (trick := self._trick(name, form)) is not None:
+                read.append(trick)
         by_name = {trick.name: trick for trick in read}
         for trick in read:
             needed = closure(trick.name, by_name)
@@ -306,6 +313,43 @@ class Lookup:
         label = form.label or (str(getattr(used[0], "label", "")) if used and len(levels) == 1 else "")
         category = form.category or (str(getattr(used[0], "category", "")) if used else "")
         return StudyTrick(name, tuple(whole), label, category, requires, conflicts)
+
+    def _parts(self, name: str, form: TrickForm) -> list[StudyTrick]:
+        """The trick of a part, or those of `each`: on, the network is as built; off, the part is away."""
+        path: Trail = ("tricks", name)
+        self._check_name(path, name, "a trick")
+        beside = {"set", "use", "with_", "levels"} | ({"each"} if form.part is not None else set())
+        for key in sorted(beside & form.model_fields_set):
+            other = "part" if form.part is not None else "each"
+            self.wrong((*path, key.strip("_")), f"stands beside `{other}:`, which is a change by itself.", True)
+        if beside & form.model_fields_set:
+            self.broken.add(name)
+            return []
+        asked = {key: value for key in ("kind", "instead", "heads") if (value := getattr(form, key)) is not None}
+        asked = {"part": form.part if form.part is not None else form.each, **asked}
+        named = {name: asked} if form.part is not None else self._each(name, asked)
+        requires, conflicts = self._others(name, "requires", form), self._others(name, "conflicts", form)
+        return [
+            StudyTrick(one, (TrickLevel(part=part),), form.label, form.category or "", requires, conflicts, name)
+            for one, part in named.items()
+        ]
+
+    def _each(self, name: str, asked: Mapping[str, Json]) -> dict[str, Json]:
+        """A part for every path that a pattern names; those that cannot go are left out and noted."""
+        if self.task is None:
+            return {}
+        path: Trail = ("tricks", name, "each")
+        try:
+            paths, refused = self.task.parts(patched({}, self.form.base), asked, self.registry)
+        except ConfigError as error:
+            for key, message in error.problems:
+                self.wrong(path if key == "0" else ("base", *parts(key)), message, page="parts" if key == "0" else "")
+            return {}
+        taken = [one for one in paths if one in self.form.tricks and one != name]
+        for one in taken:
+            self.wrong(path, f"makes a trick {one!r}, and the study has one already; rename that.")
+        self.notes += [f"{name}: left out is {why}" for why in refused]
+        return {one: {**asked, "part": one} for one in paths if one not in taken}
 
     def _level(self, form: LevelForm, level: str | None, stem: str, path: Trail) -> TrickLevel | None:
         """What `set`, `use` and `with` at `path` do; where none is there, the shelf's file called `stem` is meant."""

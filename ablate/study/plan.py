@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 
-from ablate.errors import ConfigError, StudyError
+from ablate.errors import ConfigError, StudyError, TogetherError
 from ablate.identity import canonical_json, run_key
 from ablate.records import Cell, Json, Parent, RunSpec, Study, TaskFacts
 from ablate.registry import Registry
@@ -201,13 +201,19 @@ def make_plan(
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
+    completed, refused, apart = _complete(study, registry, task, cells)
+    left_out += [f"{name}: {why}" for name, why in apart.items()]
+    drafts = [draft for draft in drafts if (draft.given or names[draft.row.cell]) not in apart]
+    names = {cell: name for cell, name in names.items() if name not in apart}
+    cells = {name: cell for name, cell in cells.items() if name not in apart}
+    if not cells:
+        raise StudyError([*problems, study.problem("designs", f"leave no variant: {listed(left_out, '; ')}")])
     baseline = baseline_of(study, drafts, names, cells)
     if baseline not in cells:
         allowed = listed(cells, most=8)
         message = f"no variant of this plan is called {baseline!r}; there is {allowed}.{did_you_mean(baseline, cells)}"
         problems.append(study.problem("baseline", message))
     problems += mistakes.clashes(study, cells)
-    completed, refused = _complete(study, registry, task, cells)
     problems += mistakes.refusals(study, refused, len(cells))
     problems += search.problems(study, registry, task, {name: (cells[name], done) for name, done in completed.items()})
     judged, rule_notes = mistakes.rules(study, registry, {name: done.config for name, done in completed.items()})
@@ -238,10 +244,12 @@ def make_plan(
 
 def _complete(
     study: Study, registry: Registry, task: Task, cells: Mapping[str, Cell]
-) -> tuple[dict[str, Completed], list[mistakes.Refused]]:
-    """Each variant's configuration as the task completes it, and what the task refused; equal ones are asked once."""
+) -> tuple[dict[str, Completed], list[mistakes.Refused], dict[str, str]]:
+    """Each variant's configuration as the task completes it, what the task refused, and why variants are left out whose
+    parts may each go and not all at once. Equal configurations are asked once."""
     done: dict[str, Completed] = {}
     refused: list[mistakes.Refused] = []
+    apart: dict[str, str] = {}
     known: dict[str, Completed] = {}
     for name, cell in cells.items():
         try:
@@ -250,9 +258,11 @@ def _complete(
             if asked not in known:
                 known[asked] = task.completed(config, uses, registry)
             done[name] = known[asked]
+        except TogetherError as error:
+            apart[name] = error.problems[0][1]
         except ConfigError as error:
             refused.append((name, cell, error.problems))
-    return done, refused
+    return done, refused, apart
 
 
 # ---------------------------------------------------------------------------------------------------------------- rows

@@ -333,7 +333,10 @@ class _Builder:
         if name in self.open:
             self.wrong(event, path, f"the alias *{name} stands inside the value that it names, which has no end.")
         elif name not in self.anchors:
-            self.wrong(event, path, f"the alias *{name} names nothing; `&{name}` must stand before a value above.")
+            quoted = f' A pattern goes in quotes: "*{name}".' if name[0] in "*." else ""
+            self.wrong(
+                event, path, f"the alias *{name} names nothing; `&{name}` must stand before a value above.{quoted}"
+            )
         else:
             self.count(self.anchors[name].weight, event, path)
             return self.anchors[name]

@@ -287,7 +287,7 @@ def _settings(registry: Registry, name: str, params: Mapping[str, Json]) -> list
 
 def _network(model: Model, image: tuple[int, int, int], seed: int = 0) -> nn.Module:
     network = model.build(image, CLASSES)
-    initial.initialise(network, seed, set())
+    initial.initialise(network, seed, {})
     return network
 
 

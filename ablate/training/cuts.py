@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from ablate.text import did_you_mean, listed, many, one_of
+from ablate.text import did_you_mean, one_of
 from ablate.training.initial import initialise
 from ablate.training.layers import activation
 from ablate.training.model import Activation
@@ -28,17 +28,13 @@ _COUNTS = ("num_heads", "n_heads", "heads", "num_attention_heads", "n_head", "nh
 
 @dataclass(frozen=True)
 class Cut:
-    """One part, and what comes in its place. layer: of the user's. heads: only these of it, counted from 0."""
+    """One part, and what comes in its place. layer: of the user's. heads: only these of `count`, counted from 0."""
 
     decision: Decision
     off: str
     layer: nn.Module | None = None
     heads: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        if self.heads:
-            return f"{self.decision.path}: {many(len(self.heads), 'head')} ({listed(map(str, self.heads))})"
-        return f"{self.decision.path} ({self.decision.kind}): {self.off}"
+    count: int = 0
 
 
 def cut_of(decision: Decision, instead: Replacement | None) -> Cut:
@@ -94,8 +90,8 @@ def _given(decision: Decision) -> tuple[int, ...]:
 
 def operate(model: nn.Module, cuts: Sequence[Cut], seed: int) -> None:
     """Put the stand-ins in. A layer put instead is drawn from the names of its parameters, as every other one is."""
-    done = {id(parameter) for parameter in model.parameters()}
-    done |= {id(parameter) for cut in cuts if cut.layer is not None for parameter in cut.layer.parameters()}
+    own = [cut.layer for cut in cuts if cut.layer is not None]
+    done = {id(parameter): parameter for module in (model, *own) for parameter in module.parameters()}
     for cut in cuts:
         stand_in: StandIn | None = None
         for place in cut.decision.places:
@@ -103,7 +99,7 @@ def operate(model: nn.Module, cuts: Sequence[Cut], seed: int) -> None:
             owner = model.get_submodule(above)
             if cut.heads:
                 layer = owner.get_submodule(name)
-                take_heads(layer, cut.heads, head_count(model.get_submodule(cut.decision.path)), _columns(layer))
+                take_heads(layer, cut.heads, cut.count, _columns(layer))
             elif cut.decision.kind == "Parameter":
                 hold_constant(owner, name, float(cut.off == "one"))
             else:
@@ -185,4 +181,4 @@ def heads_of(trace: Trace, decision: Decision, heads: Sequence[int], count: int)
     if wrong or len(set(heads)) == count:
         problem = f"there is no head {wrong[0]}; they are 0 to {count - 1}" if wrong else "these are all its heads"
         raise SurgeryError(f"{decision.path} ({decision.kind}): {problem}.")
-    return Cut(replace(decision, places=(path,)), "heads", heads=tuple(sorted(set(heads))))
+    return Cut(replace(decision, places=(path,)), "heads", heads=tuple(sorted(set(heads))), count=count)

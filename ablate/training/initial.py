@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from ablate.rng import seed_for
+from ablate.training.recipe import Recipe
+from ablate.training.trick import Facts, Trick
 
 
-def initialise(model: nn.Module, seed: int, done: set[int]) -> None:
+def drawn(recipe: Recipe, tricks: Sequence[tuple[str, Trick]], facts: Facts, seed: int) -> nn.Module:
+    """A recipe's network, built and drawn, as the tricks change it; what they add is drawn when they are done."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "build"))
+        model = recipe.model.build(facts.image, facts.classes)
+        done: dict[int, nn.Parameter] = {}
+        initialise(model, seed, done)
+        for _, trick in tricks:
+            model = trick.model(model, facts)
+            initialise(model, seed, done)
+    return model
+
+
+def initialise(model: nn.Module, seed: int, done: dict[int, nn.Parameter]) -> None:
     """Draw every parameter whose id is not in `done` from the stream of its own name, and add it there.
+
+    `done` holds the parameters, too: the id of one that a trick threw away would be given to the next.
 
     Distributions are torch's: convolutions and linear layers uniform within 1/sqrt(fan_in), embeddings normal, norms
     one and zero. Another module's `reset_parameters` runs under its own seed; where there is none, a parameter keeps
@@ -22,7 +41,7 @@ def initialise(model: nn.Module, seed: int, done: set[int]) -> None:
             # By id, not by name: a trick may wrap a layer, and what was drawn under its old name stays as it is.
             if id(parameter) not in done
         }
-        done.update(map(id, own.values()))
+        done.update((id(parameter), parameter) for parameter in own.values())
         drawn = [_draw(module, name, parameter, seed) for name, parameter in own.items()]
         if not all(drawn):
             reset = getattr(module, "reset_parameters", None)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import _disable_current_modes
 from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
 
 from ablate.training.model import Draws
@@ -132,18 +133,13 @@ def projection(given: Shape, made: Shape, like: Tensor) -> nn.Module | None:
     """
     if len(given) != len(made) or len(made) < 2:
         return None
-    kind: dict[str, Any] = {"device": "meta", "dtype": like.dtype}
-    layer: nn.Module
-    if len(made) == 4:
-        down, across = (-(-a // max(b, 1)) for a, b in zip(given[2:], made[2:], strict=True))
-        if given[0] != made[0] or (-(-given[2] // down), -(-given[3] // across)) != made[2:]:
-            return None
-        layer = nn.Conv2d(given[1], made[1], 1, (down, across), **kind)
-    elif given[:-1] == made[:-1]:
-        layer = nn.Linear(given[-1], made[-1], **kind)
-    else:
-        return None
-    return layer.to_empty(device=like.device)
+    kind: dict[str, Any] = {"device": like.device, "dtype": like.dtype}
+    with torch.random.fork_rng(devices=[]):  # torch draws what the caller draws again
+        if len(made) == 4:
+            down, across = (-(-a // max(b, 1)) for a, b in zip(given[2:], made[2:], strict=True))
+            fits = given[0] == made[0] and (-(-given[2] // down), -(-given[3] // across)) == made[2:]
+            return nn.Conv2d(given[1], made[1], 1, (down, across), **kind) if fits else None
+        return nn.Linear(given[-1], made[-1], **kind) if given[:-1] == made[:-1] else None
 
 
 class Headless:
@@ -200,10 +196,11 @@ def _without_storage(module: nn.Module) -> nn.Module:
 
 @torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _shape_of(part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: int) -> Shape:
-    with torch.no_grad():
+    # Whoever counts operations just now is not to see these.
+    with torch.no_grad(), _disable_current_modes():
         given, named = tree_map(_on_meta, (args, kwargs))
         return tuple(tree_flatten(part(*given, **named))[0][output].shape)
 
 
 def _on_meta(leaf: Any) -> Any:
-    return torch.empty_like(leaf, device="meta") if isinstance(leaf, Tensor) else leaf
+    return torch.empty(leaf.shape, dtype=leaf.dtype, device="meta") if isinstance(leaf, Tensor) else leaf

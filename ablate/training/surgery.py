@@ -61,7 +61,7 @@ class Theatre:
         with _untouched(model):
             self.trace: Trace = trace(model, example)
             self.copy = copied(model)
-        self.model = model
+        self.model, self.example = model, example
         self.kinds = kinds_of(model)
         self.inputs = _two(example)
         with _untouched(model):
@@ -72,6 +72,10 @@ class Theatre:
         self.telling = [not torch.equal(a, b) for a, b in results]
         if not any(self.telling):
             raise SurgeryError("two inputs give one output as built, so no check would see what cuts the inputs off.")
+
+    def found(self, part: str | Sequence[str], kind: str | None) -> tuple[str, ...]:
+        """The paths that a pattern names."""
+        return find([part] if isinstance(part, str) else part, self.kinds, kind).paths
 
     def cuts(
         self,
@@ -110,6 +114,13 @@ class Theatre:
         if decision.kind == "Parameter":
             raise SurgeryError(f"{decision.path} is a parameter; heads are of an attention.")
         return heads_of(self.trace, decision, heads, head_count(self.model.get_submodule(decision.path)))
+
+    def after(self, cuts: Sequence[Cut]) -> Trace:
+        """The network without these parts, followed as the whole one was."""
+        network = copied(self.model)
+        operate(network, cuts, 0)
+        with _untouched(self.model):
+            return trace(network, self.example)
 
     def check(self, cuts: Sequence[Cut]) -> None:
         """Try the network without these parts. SurgeryError says what goes wrong; nothing of the network is touched."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, cast
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, ConfigError
 from ablate.records import Json, Meaning, Parent, RunSpec, Start, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
@@ -115,9 +115,19 @@ class Run:
     """Files of the user's that it was made of and that its plan did not know, by their path from the study's folder,
     with their SHA-256: an edit of one asks anew."""
 
+    remover: Callable[[Any, Any], Any] | None = None
+    """What `model` does where parts of the network are to go; set by the task."""
+
     @property
     def config(self) -> Mapping[str, Json]:
         return self.spec.config
+
+    def model(self, model: Any, example: Any) -> Any:
+        """The network without the parts that this run is asked to leave out; call it before the optimizer is made.
+
+        example: what the network is called with: a tensor, a list of arguments, or a mapping of named ones.
+        """
+        return model if self.remover is None else self.remover(model, example)
 
     @property
     def tricks(self) -> Sequence[TrickUse]:
@@ -222,6 +232,17 @@ class Task(Plugin):
     def canary(self, run: Run) -> Mapping[str, str]:
         """Two steps on one batch: hashes of what came out (equal hashes: the variants do not differ). May raise."""
         raise NotImplementedError
+
+    def parts(
+        self, config: Mapping[str, Json], asked: Mapping[str, Json], registry: Registry
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        """The paths of the parts of a network that a pattern names and that can go, and why others cannot.
+
+        ConfigError, with the key `0`, where there is none, or no network that a plan could look at.
+        """
+        raise ConfigError(
+            [("0", "needs a network that the plan can make: the task classify has one; list parts by name.")]
+        )
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """What a person should know of the data before trusting a result: sentences. Loads the data."""

@@ -72,7 +72,8 @@ class Call:
 
 @dataclass(frozen=True)
 class Trace:
-    """What a network did with one example. inputs, outputs: values. places: every path of each module, by its id.
+    """What a network did with one example. inputs, outputs: values. places: every path of each module, by its
+    first. parameters: shapes, each once, by the first name.
 
     writes: (value, storage) of every write in place. The masks below are integers with a bit for each value.
     """
@@ -83,6 +84,7 @@ class Trace:
     outputs: tuple[int, ...]
     places: Mapping[str, tuple[str, ...]]
     kinds: Mapping[str, str]
+    parameters: Mapping[str, Shape]
     writes: Sequence[tuple[int, int]] = ()
     decided: dict[str, Any] = field(default_factory=dict, repr=False)
     """What the rule found, by path: parts ask for one another."""
@@ -247,7 +249,8 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         with self:
             result = self.network(*args, **kwargs)
         outputs = tuple(self._read(leaf) for leaf in tree_flatten(result)[0] if isinstance(leaf, Tensor))
-        return Trace(self.values, self.calls, numbers, outputs, self.places, self.kinds, self.writes)
+        shapes = {name: tuple(parameter.shape) for name, parameter in self.network.named_parameters()}
+        return Trace(self.values, self.calls, numbers, outputs, self.places, self.kinds, shapes, self.writes)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

@@ -32,7 +32,7 @@ from torch.nn import functional as F
 
 from ablate.rng import seed_for
 from ablate.training.dataset import Arrays
-from ablate.training.initial import initialise
+from ablate.training.initial import drawn
 from ablate.training.model import Draws
 from ablate.training.recipe import SGD, Adam, AdamW, Recipe, RMSprop, plain
 from ablate.training.trick import Facts, Step, Trick, has_hook
@@ -194,14 +194,7 @@ def _model(
 
     Trained weights come last, so what the tricks added can be among them; what they lack keeps what was drawn.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed_for(seed, "build"))
-        model = recipe.model.build(facts.image, facts.classes)
-        done: set[int] = set()
-        initialise(model, seed, done)
-        for _, trick in tricks:
-            model = trick.model(model, facts)
-            initialise(model, seed, done)
+    model = drawn(recipe, tricks, facts, seed)
     # Last, so that layers that the tricks put in draw from streams of their own, too.
     streams = Streams(seed)
     connect(model, streams)

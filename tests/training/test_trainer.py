@@ -98,7 +98,7 @@ def test_a_parameter_starts_from_its_name_whatever_else_there_is():
     bare = torch.nn.Sequential(torch.nn.Linear(3, 4))
     named = torch.nn.ModuleDict({"other": torch.nn.Linear(9, 9), "0": torch.nn.Linear(3, 4)})
     for model in (bare, named):
-        initial.initialise(model, 7, set())
+        initial.initialise(model, 7, {})
     assert torch.equal(bare[0].weight, named["0"].weight)
     assert torch.equal(bare[0].bias, named["0"].bias)
 
@@ -106,7 +106,7 @@ def test_a_parameter_starts_from_its_name_whatever_else_there_is():
 def test_first_weights_have_the_spread_that_torch_gives_them():
     layer = torch.nn.Conv2d(16, 64, 3)
     theirs = float(layer.weight.detach().std())
-    initial.initialise(layer, 0, set())
+    initial.initialise(layer, 0, {})
     assert layer.weight.abs().max() <= 1 / 12  # 1 / sqrt(16 * 3 * 3)
     assert float(layer.weight.detach().std()) == pytest.approx(theirs, rel=0.05)
 
@@ -114,7 +114,7 @@ def test_first_weights_have_the_spread_that_torch_gives_them():
 def test_a_module_that_only_resets_itself_is_drawn_from_its_name():
     first, second = (torch.nn.ModuleDict({"cell": torch.nn.LSTMCell(3, 4)}) for _ in range(2))
     for model in (first, second):
-        initial.initialise(model, 0, set())
+        initial.initialise(model, 0, {})
     assert torch.equal(first["cell"].weight_ih, second["cell"].weight_ih)
 
 

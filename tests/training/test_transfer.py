@@ -28,7 +28,7 @@ from ablate.training.tricks.freeze import Freeze
 def net(norm="batch", classes=4, seed=0, width=4):
     config = {"model": {"name": "vgg", "width": width, "depth": 1, "norm": norm}}
     model = parse(config, Registry()).model.build((1, 8, 8), classes)
-    initial.initialise(model, seed, set())
+    initial.initialise(model, seed, {})
     return model
 
 

@@ -13,7 +13,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from ablate.errors import AblateError, ChangedError, ConfigError, DataError, PausedError, PluginError
+from ablate.errors import AblateError, ChangedError, ConfigError, DataError, PausedError, PluginError, TogetherError
 from ablate.identity import sha256_file
 from ablate.records import Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
@@ -47,6 +47,7 @@ class Classify(Task):
         "ablate.training.trainer",
         "ablate.training.checkpoint",
         "ablate.training.transfer",
+        "ablate.training.removal",
     )
     """Whatever a training would import later. torch._dynamo: an optimizer imports it at its first step (2.2 CPU s)."""
 
@@ -91,6 +92,7 @@ class Classify(Task):
         places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(parts)}
         parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
         _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
+        parts, told = _with_decided(recipe, parts, places)
         full = filled_in(config, recipe)
         names = {"model": full["model"]["name"], "data": full["data"]["name"]}
         code = {
@@ -114,8 +116,15 @@ class Classify(Task):
             start=start,
             parent=parent,
             evaluation_only=tuple(use.name for use, trick in parts if trick.evaluation_only),
-            notes=recipe.data.passed_over(),
+            notes=(*recipe.data.passed_over(), *told),
         )
+
+    def parts(
+        self, config: Mapping[str, Json], asked: Mapping[str, Json], registry: Registry
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        from ablate.training import removal
+
+        return removal.able(*_network(parse(config, registry), []), asked)
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """Exact duplicates between train and dev or test, and classes of very different sizes."""
@@ -255,6 +264,44 @@ def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) ->
         recipe = after
     if problems:
         raise ConfigError(problems)
+
+
+Parts = list[tuple[TrickUse, Trick]]
+WITHOUT = "without"
+
+
+def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tuple[Parts, tuple[str, ...]]:
+    """The tricks, those that take parts of the network away as one that says what stands in their place; and notes.
+
+    Only then is torch imported, the network made and followed. ConfigError at the part that cannot go.
+    """
+    going = [(use, trick) for use, trick in parts if use.name == WITHOUT]
+    asked = [
+        (f"{places[id(trick)]}.parts.{i}", part) for use, trick in going for i, part in enumerate(use.params["parts"])
+    ]
+    if not asked:
+        return parts, ()
+    from ablate.training import removal
+
+    others = [(use, trick) for use, trick in parts if use.name != WITHOUT]
+    named = _network(recipe, others)
+    try:
+        decided = removal.of_recipe(*named, [part for _, part in asked])
+    except TogetherError:
+        raise
+    except ConfigError as error:
+        raise ConfigError((asked[int(key)][0], message) for key, message in error.problems) from None
+    one = TrickUse(WITHOUT, {"parts": list(decided.parts)})
+    return [*others, (one, going[0][1])], decided.notes
+
+
+def _network(recipe: Recipe, tricks: Parts) -> tuple[Recipe, Json, list[Trick]]:
+    """What makes a network: the recipe as tricks leave it, its name among others, and the tricks that change it."""
+    for _, trick in tricks:
+        recipe = trick.recipe(recipe)
+    model = [type(recipe.model).__module__, plain(recipe.model)]
+    changing = [(use, trick) for use, trick in tricks if has_hook(trick, "model")]
+    return recipe, [model, [[use.name, use.params] for use, _ in changing]], [trick for _, trick in changing]
 
 
 def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from ablate.errors import ConfigError
+from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
@@ -47,19 +47,22 @@ class FunctionTask(Task):
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
         """The configuration as it is. ConfigError (key `task`) where there is no such function, or for a trick with
         `use:`, which belongs to `classify`."""
-        del registry
-        if tricks:
+        strange = [(i, use) for i, use in enumerate(tricks) if use.name != WITHOUT]
+        if strange:
             raise ConfigError(
                 (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a function task is changed by `set:`.")
-                for i, use in enumerate(tricks)
+                for i, use in strange
             )
         hashes = self.sources()
         root = {path: Path(path).name for path in hashes}
         return Completed(
             config=deepcopy(dict(config)),
             asked=deepcopy(dict(config)),
-            tricks=(),
-            code={"task": sorted([root[path], sha] for path, sha in hashes.items())},
+            tricks=tuple(tricks),
+            code={
+                "task": sorted([root[path], sha] for path, sha in hashes.items()),
+                **({f"trick:{WITHOUT}": registry.code("tricks", WITHOUT)} if tricks else {}),
+            },
         )
 
     def sources(self) -> dict[str, str]:
@@ -92,7 +95,9 @@ class FunctionTask(Task):
         self._load()
 
     def execute(self, run: Run) -> Values | Iterator[Values]:
-        return self._load()(run.config, run)
+        function = self._load()
+        parts = [part for use in run.tricks for part in use.params["parts"]]
+        return _without(parts, function, run) if parts else function(run.config, run)
 
     def _load(self) -> Function:
         # Only now, when ablate and torch are imported: a random.py beside a study is the task's own, not torch's.
@@ -100,6 +105,43 @@ class FunctionTask(Task):
             sys.path[:0] = self.folders
         function: Function = getattr(importlib.import_module(self.module), self.function)
         return function
+
+
+WITHOUT = "without"
+"""The one trick that a function can take: parts of the network that it hands to `run.model`."""
+
+
+def _without(parts: Sequence[Mapping[str, Json]], function: Function, run: Run) -> Values | Iterator[Values]:
+    """The function, whose network goes without parts. AblateError where it never hands one over."""
+    taken: list[bool] = []
+
+    def remove(model: Any, example: Any) -> Any:
+        from ablate.training import removal
+
+        taken.append(True)
+        return removal.take_tried(model, parts, example)
+
+    run.remover = remove
+    made = function(run.config, run)
+    if not isinstance(made, Mapping):
+        return _followed(made, taken)
+    _check_taken(taken)
+    return made
+
+
+def _followed(made: Any, taken: Sequence[bool]) -> Generator[Values, Any, Any]:
+    result = yield from made
+    _check_taken(taken)
+    return result  # of a generator: further metrics
+
+
+def _check_taken(taken: Sequence[bool]) -> None:
+    if not taken:
+        raise AblateError(
+            "this run is asked for a network without some parts, and the function never called "
+            "`model = run.model(model, example)`, so nothing was taken away.",
+            page="parts",
+        )
 
 
 def _check_function(path: Path, function: str, target: str) -> None:

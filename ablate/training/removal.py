@@ -1,0 +1,188 @@
+"""What runs ask of a network's parts: `{part: layer3.1, instead: linear}`, decided on the network and put into words.
+
+The decision, a path and what stands there for each part, is what a run's key holds and what its child executes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from ablate.errors import AblateError, ConfigError, TogetherError
+from ablate.identity import canonical_json
+from ablate.records import Json
+from ablate.text import in_words, many
+from ablate.training.cuts import Cut, operate
+from ablate.training.initial import drawn
+from ablate.training.parts import SurgeryError
+from ablate.training.recipe import Recipe
+from ablate.training.sizes import sizes, taken
+from ablate.training.surgery import Theatre
+from ablate.training.trace import Example
+from ablate.training.trick import Facts, Trick
+
+KEYS = ("part", "kind", "instead", "heads")
+"""What a study may say of parts that go."""
+
+
+@dataclass(frozen=True)
+class Decided:
+    """parts: a path and what stands there, of each. notes: the same for people, and what they would not expect."""
+
+    parts: tuple[Mapping[str, Json], ...]
+    notes: tuple[str, ...]
+
+
+def cuts_of(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> tuple[list[Cut], list[str]]:
+    """The cuts that are asked for, and what each means. ConfigError (keys `0`, `1`): which of them cannot be made."""
+    cuts: dict[str, Cut] = {}
+    notes: list[str] = []
+    problems: list[tuple[str, str]] = []
+    for i, one in enumerate(asked):
+        try:
+            made, found = theatre.cuts(
+                one["part"], kind=one.get("kind"), instead=one.get("instead"), heads=one.get("heads") or ()
+            )
+        except SurgeryError as error:
+            problems += [(str(i), line) for line in str(error).splitlines()]
+            continue
+        notes += (*_told(made), *_sizes(theatre, made), *found.notes)
+        cuts |= {cut.decision.path: cut for cut in made}
+    if problems:
+        raise ConfigError(problems)
+    # What lies inside of another part goes with it, whichever of the two was asked for first.
+    return [cut for path, cut in cuts.items() if not any(path.startswith(f"{outer}.") for outer in cuts)], notes
+
+
+def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> Decided:
+    """Decide and try. ConfigError where a part cannot go, TogetherError where each can alone and not all at once."""
+    cuts, notes = cuts_of(theatre, asked)
+    try:
+        theatre.check(cuts)
+    except SurgeryError as error:
+        raise ConfigError([("0", str(error))]) if len(asked) == 1 else TogetherError([("", str(error))]) from None
+    return Decided(tuple(map(_resolved, cuts)), tuple(notes))
+
+
+def _resolved(cut: Cut) -> dict[str, Json]:
+    if cut.heads:
+        return {"part": cut.decision.path, "heads": list(cut.heads)}
+    # Which input identity hands on matters only where there are several.
+    several = cut.off == "identity" and len(cut.decision.given) > 1
+    return {"part": cut.decision.path, "instead": {"input": cut.decision.input} if several else cut.off}
+
+
+def _told(cuts: Sequence[Cut]) -> list[str]:
+    """What goes, those of a class that go alike in one line."""
+    groups: dict[tuple[str, str, str], list[str]] = {}
+    for cut in cuts:
+        heads = f"heads {in_words([str(head) for head in cut.heads])}" if cut.heads else ""
+        groups.setdefault((cut.decision.kind, heads or cut.off, cut.decision.reason), []).append(cut.decision.path)
+    lines = []
+    for (kind, off, reason), paths in groups.items():
+        because = f", for {reason}" if reason and len(paths) == 1 and off in ("identity", "zero", "one") else ""
+        what = (
+            f"{in_words(paths, most=3)} ({kind})"
+            if len(paths) == 1
+            else f"{in_words(paths, most=3)} ({many(len(paths), kind)})"
+        )
+        lines.append(f"taken away: {what}: {off}{because}.")
+    return lines
+
+
+def _sizes(theatre: Theatre, cuts: Sequence[Cut]) -> list[str]:
+    """How much goes. Where other shapes come out, what is behind computes more or less, which is counted anew."""
+    which = in_words([cut.decision.path for cut in cuts], most=3)
+    if all(
+        cut.off in ("zero", "one", "linear", "heads") or cut.decision.given[cut.decision.input] == cut.decision.made
+        for cut in cuts
+    ):
+        return [f"with {which} {'goes' if len(cuts) == 1 else 'go'} {taken(theatre.trace, cuts)}."]
+    before, after = (next(sizes(one)).flops for one in (theatre.trace, theatre.after(cuts)))
+    return [f"without {which} the network takes {after / before:.3g} times the FLOPs."]
+
+
+# ------------------------------------------------------------------------------------------------------------ classify
+
+_known: dict[str, tuple[Theatre, dict[str, Decided | ConfigError]]] = {}
+"""Networks of this process's plan, each followed once, and what was decided on it; a plan asks for a cell twice."""
+
+
+def of_recipe(recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Sequence[Mapping[str, Json]]) -> Decided:
+    """What taking parts of a recipe's network away means, with the tricks that change it. named: both, as JSON."""
+    theatre, answers = _theatre(recipe, named, tricks)
+    key = canonical_json(list(asked))
+    if key not in answers:
+        try:
+            answers[key] = decide(theatre, asked)
+        except ConfigError as error:
+            answers[key] = error
+    answer = answers[key]
+    if isinstance(answer, ConfigError):
+        raise answer
+    return answer
+
+
+def able(
+    recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Mapping[str, Json]
+) -> tuple[list[str], list[str]]:
+    """The paths of the parts that a pattern names and that can go, each by itself; and why others cannot."""
+    theatre, _ = _theatre(recipe, named, tricks)
+    paths, refused = [], []
+    try:
+        found = theatre.found(asked["part"], asked.get("kind"))
+    except SurgeryError as error:
+        raise ConfigError([("0", str(error))]) from None
+    for path in found:
+        try:
+            of_recipe(recipe, named, tricks, [{**asked, "part": path}])
+        except ConfigError as error:
+            refused.append(error.problems[0][1])
+        else:
+            paths.append(path)
+    if not paths:
+        raise ConfigError([("0", f"none of these can go: {' '.join(refused[:3])}")])
+    return paths, refused
+
+
+def _theatre(recipe: Recipe, named: Json, tricks: Sequence[Trick]) -> tuple[Theatre, dict[str, Decided | ConfigError]]:
+    arrays = recipe.data.arrays()
+    height, width, channels = arrays.train_images.shape[1:]
+    key = canonical_json([named, height, width, channels, len(arrays.class_names)])
+    if key not in _known:
+        pixel = torch.zeros(1, channels, 1, 1)
+        image = (channels, height, width)
+        facts = Facts(image, len(arrays.class_names), 1, 1, pixel, pixel, len(arrays.train_images), torch.device("cpu"))
+        model = drawn(recipe, [("", trick) for trick in tricks], facts, 0)
+        if len(_known) > 3:  # networks of several bases; what a search plans is not kept for good
+            _known.clear()
+        try:
+            _known[key] = Theatre(model, example_of(image)), {}
+        except AblateError as error:
+            raise ConfigError([("0", str(error))]) from None
+    return _known[key]
+
+
+def example_of(image: tuple[int, int, int]) -> torch.Tensor:
+    return torch.randn(2, *image, generator=torch.Generator().manual_seed(0))
+
+
+def take(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:
+    """The network, in place, without parts that were decided and tried before."""
+    cuts, _ = cuts_of(Theatre(model, example), parts)
+    operate(model, cuts, 0)
+    return model
+
+
+def take_tried(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:
+    """The same for a network that no plan has seen: SurgeryError or ConfigError where a part cannot go."""
+    theatre = Theatre(model, example)
+    cuts, notes = cuts_of(theatre, parts)
+    theatre.check(cuts)
+    operate(model, cuts, 0)
+    for line in notes:
+        print(line)
+    return model

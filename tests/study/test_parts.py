@@ -1,0 +1,122 @@
+"""Tricks that are parts of the network: on, it is as built; off, they are away. What the plan decides and refuses."""
+
+import pytest
+
+from ablate.errors import AblateError, StudyError
+from ablate.records import RunSpec, TaskUse, TrickUse
+from ablate.registry import Registry
+from ablate.study.file import parse, task_of
+from ablate.study.plan import make_plan
+from ablate.testing.training import trained
+from ablate.training.task import Run, resolve
+
+BASE = "base: {model: {name: resnet, depth: 8, width: 8}, data: {name: digits, train_size: 60}, epochs: 1}\n"
+
+
+def plan(tricks, rest=""):
+    study = parse(f"{BASE}tricks:\n{tricks}{rest}", "s.yaml")
+    return make_plan(study, Registry(), task_of(study))
+
+
+def told(tricks, base=BASE):
+    with pytest.raises(StudyError) as refused:
+        parse(f"{base}tricks:\n{tricks}", "s.yaml")
+    return str(refused.value)
+
+
+def gone(plan, variant):
+    uses = {use.name: use.params for use in plan.variant(variant).completed.tricks}
+    return uses["without"]["parts"] if "without" in uses else []
+
+
+def test_a_part_that_is_off_is_away_and_the_plan_says_what_stands_there():
+    made = plan("  block: {part: stage1_block1}\n  shortcut: {part: stage2_block1.shortcut}\n  mixup:\n")
+    assert gone(made, "full") == []
+    assert gone(made, "full-block") == [{"part": "stage1_block1", "instead": "identity"}]
+    assert gone(made, "base") == [*gone(made, "full-block"), {"part": "stage2_block1.shortcut", "instead": "zero"}]
+    assert (
+        "taken away: stage2_block1.shortcut (PadShortcut): zero, for it is a summand beside another path." in made.notes
+    )
+
+
+def test_the_decision_is_what_the_key_holds_not_how_the_part_was_written():
+    one, other = (plan(f"  a: {{part: {part}}}\n") for part in ('"stage1_*"', "[stage1_block1]"))
+    keys = [{run.variant: run.key for run in made.runs} for made in (one, other)]
+    assert keys[0] == keys[1]
+    third = plan("  a: {part: stage1_block1, instead: relu}\n")
+    assert {run.key for run in third.runs if run.variant == "base"}.isdisjoint(keys[0].values())
+
+
+def test_each_makes_a_trick_of_every_part_that_can_go_and_names_the_others():
+    study = parse(f'{BASE}tricks:\n  blocks: {{each: "stage*_block1"}}\n', "s.yaml")
+    assert [trick.name for trick in study.tricks] == ["stage1_block1"]
+    assert any(
+        note.startswith("blocks: left out is stage2_block1 (Residual): it makes 2x16x4x4") for note in study.notes
+    )
+
+
+def test_a_cell_whose_parts_cannot_all_go_is_left_out_and_the_rest_stays():
+    made = plan(
+        "  a: {part: stage3_block1.branch}\n  b: {part: stage3_block1.shortcut}\n  mixup:\n",
+        "designs: [leave_one_out, add_one_in]\n",
+    )
+    assert any(
+        "base: without stage3_block1.branch, stage3_block1.shortcut nothing of the inputs reaches" in why
+        for why in made.left_out
+    )
+    assert {"full", "full-a", "full-b", "base+a", "base+b"} <= {variant.name for variant in made.variants}
+    assert "base" not in {variant.name for variant in made.variants}
+    assert any("is compared with nothing: base is left out" in note for note in made.notes)
+
+
+def test_every_way_in_which_yaml_misreads_a_part_is_refused_with_the_form_in_quotes():
+    assert 's.yaml:3:13: tricks.a.part: is 3.1; it must be text; put the path in quotes, "3.1"' in told(
+        "  a: {part: 3.10}\n"
+    )
+    assert 'is 0; it must be text; put the path in quotes, "0".' in told("  a: {part: 0}\n")
+    assert 'A pattern goes in quotes: "**.norm".' in told("  a: {part: **.norm}\n")
+    assert "tricks.a.off: is no key of a trick" in told("  a: {part: stem, off: zero}\n")
+    assert "goes under `instead:`" in told("  a: {part: stem, off: zero}\n")
+
+
+def test_a_part_stands_alone_and_what_cannot_go_is_a_mistake_at_its_line():
+    assert "tricks.a.use: stands beside `part:`" in told("  a: {part: stem.act, use: mixup}\n")
+    assert "tricks.a.each: stands beside `part:`" in told("  a: {part: stem.act, each: stem.norm}\n")
+    said = told("  a: {part: stage2_block1}\n  b: {part: stage1_blok1}\n  c: {part: stem.norm, instead: zero}\n")
+    assert "s.yaml:3:13: tricks.a.part: stage2_block1 (Residual): it makes 2x16x4x4 of 2x8x8x8." in said
+    assert "s.yaml:4:13: tricks.b.part: no part is called 'stage1_blok1'. Did you mean 'stage1_block1'?" in said
+    assert "s.yaml:5:13: tricks.c.part: without stem.norm nothing of the inputs reaches the output" in said
+
+
+def test_a_run_trains_the_network_that_is_left_from_the_same_first_values():
+    config = parse(f"{BASE}tricks: {{mixup: }}\n", "s.yaml").base
+    whole = trained(config)
+    without = trained(config, [TrickUse("without", {"parts": [{"part": "stage2_block1", "instead": "linear"}]})])
+    assert without.values["parameters"] < whole.values["parameters"]
+    assert without.values["train_loss"] != whole.values["train_loss"]
+
+
+FUNCTION = """
+import torch
+def train(config, run):
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+    if config["asks"]:
+        model = run.model(model, torch.randn(3, 4))
+    return {"kept": float(isinstance(model[1], torch.nn.ReLU)), "other": 1.0}
+"""
+
+
+def test_a_function_hands_its_network_over_and_a_run_that_never_does_fails(tmp_path):
+    (tmp_path / "handing.py").write_text(FUNCTION)
+    use = TaskUse("function", {"target": "handing:train"})
+    task = resolve(use, Registry(), (str(tmp_path),))
+    parts = (TrickUse("without", {"parts": [{"part": "1"}]}),)
+
+    def run(asks, tricks):
+        done = task.complete({"asks": asks}, tricks, Registry())
+        return task.execute(Run(RunSpec("", use, done.config, done.tricks, 0, 1, str(tmp_path), ""), Registry()))
+
+    assert run(True, ())["kept"] == 1
+    assert run(True, parts)["kept"] == 0
+    with pytest.raises(AblateError, match="never called"):
+        run(False, parts)
