@@ -351,8 +351,10 @@ def canaries(
     specs: Mapping[str, RunSpec],
     *,
     progress: Callable[[int], None] | None = None,
+    whole: bool = False,
 ) -> dict[str, Finished | Failed]:
-    """Two steps of each specification (name -> spec), as many at a time as there are slots; nothing is stored."""
+    """Two steps of each specification (name -> spec), or (whole) all of it, as many at a time as there are slots;
+    nothing is stored."""
     waiting = deque(specs.items())
     free = deque(slots)
     running: dict[str, Slot] = {}
@@ -361,7 +363,7 @@ def canaries(
         while waiting and free:
             name, spec = waiting.popleft()
             running[name] = free.popleft()
-            executor.start(name, spec, running[name], canary=True)
+            executor.start(name, spec, running[name], canary=not whole)
         for event in executor.poll(POLL_S):
             if isinstance(event, Refused):
                 # This host has no room for as many at once: with one place less, and never without any.

@@ -218,7 +218,8 @@ def _notes(rows: Sequence[Cells], columns: Columns) -> tuple[str, ...]:
 
 
 def save(imported: Imported, store: Store, study: str, columns: Columns, *, replace: bool = False) -> None:
-    """Store a file that was read as a study, in one transaction: all or nothing."""
+    """Store a file that was read as a study. Its runs are written a few at a time, so that nobody waits for long; the
+    study appears at the end, with all of them or not at all."""
     if not re.fullmatch(r"[^\W_][\w.+ -]{0,63}", study):
         raise AblateError(
             f"--study is {study!r}; a study's name has 1 to 64 letters, digits and . _ + - or spaces, and begins with "
@@ -243,13 +244,21 @@ def save(imported: Imported, store: Store, study: str, columns: Columns, *, repl
                 run.outcome.message,
             )
         )
+    _refuse_known(store, study, replace=replace)
+    for start in range(0, len(ended), _AT_ONCE):
+        store.keep_elsewhere(ended[start : start + _AT_ONCE], configs)
     with store.transaction():
-        if store.study(study) is not None and not replace:
-            raise AblateError(
-                f"the database has a study called {study!r} already; choose another name, or --replace it."
-            )
-        store.save_plan(record, "", cells, configs)
-        store.keep_elsewhere(ended)
+        _refuse_known(store, study, replace=replace)
+        store.save_plan(record, "", cells, {})
+
+
+_AT_ONCE = 1000
+"""Runs that are written in one go: a tenth of a second."""
+
+
+def _refuse_known(store: Store, study: str, *, replace: bool) -> None:
+    if store.study(study) is not None and not replace:
+        raise AblateError(f"the database has a study called {study!r} already; choose another name, or --replace it.")
 
 
 def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:

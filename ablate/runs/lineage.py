@@ -59,7 +59,10 @@ def _weights(store: Store, key: str, at: str, called: str) -> Path:
     path = kept.folder / f"{at}.pt" if kept else None
     if path is None or not path.is_file():
         where = f"at {path}" if path else "here"
-        raise AblateError(f"the weights of {called} are not {where}; they were removed, or trained elsewhere.")
+        raise AblateError(
+            f"the weights of {called} are not {where}; they were removed, or trained elsewhere. `ablate retry "
+            "--weights` trains them again."
+        )
     return path
 
 

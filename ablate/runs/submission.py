@@ -130,7 +130,8 @@ def predict(
         if weights is None or not weights.is_file():
             raise AblateError(
                 f"the weights of {variant} are not {f'at {weights}' if weights else 'here'}: the study says `weights: "
-                f"{planned.study.weights}`, or they were removed, or trained elsewhere."
+                f"{planned.study.weights}`, or they were removed, or trained elsewhere. `ablate retry "
+                "--weights` trains them again."
             )
         predicted = planned.task.predict(Run(specs_of[key], registry, outputs=dict(kept[key].outputs)), weights)
         classes = predicted.class_names

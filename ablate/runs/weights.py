@@ -2,11 +2,12 @@
 
 With `none` a run writes none, unless another run measures them anew; with `best` every run writes them, for nobody can
 know the best before the end, and after a `run` that left nothing to do those of the other variants are removed. Runs
-that another study asks for, too, keep theirs.
+that another study asks for, too, keep theirs. What is missing or damaged is trained again in retrained.py.
 """
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 from ablate.runs.planned import Planned
@@ -14,7 +15,9 @@ from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.text import file_size
 
-FILES = ("best.pt", "last.pt")
+HASHES = {"best.pt": "best_weights", "last.pt": "weights"}
+"""Files of weights, and under which name the database has the hash of what is in them."""
+FILES = tuple(HASHES)
 
 
 def told(planned: Planned, store: Reader | None) -> list[str]:
@@ -59,3 +62,13 @@ def prune(planned: Planned, db: str) -> float:
 
 def _size(folder: Path) -> int:
     return sum((folder / file).stat().st_size for file in FILES if (folder / file).is_file())
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file of weights is there, and every byte as it was written, by the checksums in it; torch is not loaded
+    for that."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile, ValueError, EOFError, NotImplementedError):
+        return False

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import sqlalchemy as sa
@@ -404,9 +405,15 @@ class Store(Reader):
         began, now = schema.attempt.c.started_at, self._now()
         return began + seconds if seconds is not None else sa.case((now > began, now), else_=began)
 
-    def keep_elsewhere(self, runs: Sequence[Elsewhere]) -> None:
-        """Keep what became of runs that were executed elsewhere, many in one go; one that is known has its result."""
+    def keep_elsewhere(self, runs: Sequence[Elsewhere], configs: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Keep what became of runs that were executed elsewhere, many in one go; one that is known has its result.
+        configs: what each was asked, of those that the database does not know yet."""
         with self.transaction() as connection:
+            asked = [
+                {"key": run.key, "config": configs[run.key], "state": "todo"} for run in runs if run.key in configs
+            ]
+            if asked:
+                connection.execute(self._insert(schema.run).on_conflict_do_nothing(), asked)
             todo = set()
             for part in parts(run.key for run in runs):
                 of_part = sa.select(schema.run.c.key).where(schema.run.c.key.in_(part), schema.run.c.state == "todo")

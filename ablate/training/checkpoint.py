@@ -16,6 +16,7 @@ import pickle
 import random
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -49,6 +50,7 @@ class Checkpoints:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.written_s = time.monotonic()
+        self._told = False
 
     def resume(self, training: Training) -> Progress:
         """Put a training where the newest usable checkpoint was; from the start where there is none."""
@@ -71,6 +73,16 @@ class Checkpoints:
             self.written_s = time.monotonic()
 
     def write(self, training: Training, progress: Progress) -> None:
+        """One that cannot be written (a full disk) is told once, and costs no more than what it would have saved."""
+        try:
+            self._write(training, progress)
+        except OSError as error:
+            if not self._told:
+                with suppress(OSError):
+                    print(f"no checkpoint can be written: {error}; the training goes on")
+            self._told = True
+
+    def _write(self, training: Training, progress: Progress) -> None:
         buffer = io.BytesIO()
         torch.save({**_captured(training), **vars(progress), "made_with": provenance()}, buffer)
         data = buffer.getvalue()
@@ -190,8 +202,12 @@ def save(state: Mapping[str, Tensor], path: Path) -> None:
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write, flush to the disk, then rename: whoever finds the file finds it whole."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:  # half of it would only take room
+        temporary.unlink(missing_ok=True)
+        raise

@@ -297,20 +297,34 @@ def load_cached(dataset: Dataset, code: Json, folder: Path | None) -> Arrays:
     fingerprint = dataset.fingerprint()
     name = sha256(canonical_json([type(dataset).__name__, code, fingerprint]))[:32]
     entry = folder / name
-    if not entry.is_dir():
-        arrays = dataset.arrays()
-        if dataset.fingerprint() != fingerprint:
-            raise ChangedError("the data changed while they were read; run the same command again.")
+    if entry.is_dir():
+        try:
+            return _map(entry)
+        except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
+            print(f"the arrays in {entry} are damaged ({error}); they are made anew")
+            shutil.rmtree(entry, ignore_errors=True)  # who has mapped its files keeps them
+    arrays = dataset.arrays()
+    if dataset.fingerprint() != fingerprint:
+        raise ChangedError("the data changed while they were read; run the same command again.")
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder))
+    except OSError as error:
+        return _uncached(arrays, error)
+    try:
         _write(arrays, temporary)
-        try:
-            temporary.rename(entry)
-        except OSError:
-            if not entry.is_dir():
-                raise
-            shutil.rmtree(temporary)
+        temporary.rename(entry)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not entry.is_dir():
+            return _uncached(arrays, error)
     return _map(entry)
+
+
+def _uncached(arrays: Arrays, error: OSError) -> Arrays:
+    """A full disk has no room for the cache; it can be done without."""
+    print(f"the data cannot be cached ({error.strerror}); every run reads them anew")
+    return arrays
 
 
 _FILES = ("train_images", "train_labels", "dev_images", "dev_labels", "test_images")

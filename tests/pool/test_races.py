@@ -61,7 +61,13 @@ class World:
             "boot": lambda: f"boot{world.boots[world.me.host]}",
         }
         self.time = SimpleNamespace(monotonic=lambda: world.now)
-        self.os = SimpleNamespace(killpg=lambda pid, _: world.alive.pop(pid), environ={"ABLATE_LEASE_S": str(LEASE_S)})
+        self.os = SimpleNamespace(environ={"ABLATE_LEASE_S": str(LEASE_S)}, readlink=os.readlink)
+        self.workers = {}  # token -> pid
+        self.ending = SimpleNamespace(end_attempts=self.end_attempts)
+
+    def end_attempts(self, tokens, _):
+        for token in tokens:
+            self.alive.pop(self.workers.get(token), None)
 
     def spawn(self, host):
         pid = next(self.pids)
@@ -88,6 +94,7 @@ class Workers:
     def start(self, token, spec, slot, *, canary=False):
         self.actor.tick()
         self.pids[token], self.keys[token] = self.world.spawn(self.actor.host), spec.key
+        self.world.workers[token] = self.pids[token]
         self.events.append(Started(token, self.pids[token], 1))
         self.actor.tick()
 
@@ -158,7 +165,7 @@ class Races(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=shared if os.access(shared, os.W_OK) else None))
         self.world = WorldStore.world = World()
         self.patches = [
-            *(mock.patch.object(under_test, name, getattr(self.world, name)) for name in ("time", "os")),
+            *(mock.patch.object(under_test, name, getattr(self.world, name)) for name in ("time", "os", "ending")),
             *(mock.patch.object(host, name, by) for name, by in {**self.world.of_host, "os": self.world.os}.items()),
         ]
         for patch in self.patches:

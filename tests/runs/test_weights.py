@@ -1,12 +1,18 @@
 """What stays on the disk, as files."""
 
 import json
+import shutil
 import subprocess
 import sys
 
+import torch
+
 from ablate.figures import source as plots
 from ablate.figures.kinds.best_variant import BestVariantFigure
+from ablate.runs import retrained
 from ablate.store.store import Store
+from ablate.store.stored import Kept
+from ablate.training.checkpoint import save, tensors_sha256, weights
 
 STUDY = """
 base:
@@ -80,3 +86,23 @@ def test_the_curves_of_a_variant_that_trained_nothing_are_those_of_the_training_
     assert "The training is that of base, whose final weights base+views evaluates." in (
         plots.draw(source, "best_variant", {"variant": "base+views"}).caption
     )
+
+
+def test_weights_that_are_gone_or_damaged_are_trained_again_and_come_to_the_same_hash(tmp_path):
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    ablate(tmp_path, "run", "mine.yaml")
+    files = {path: tensors_sha256(weights(path)) for path in tmp_path.rglob("*.pt")}
+    last = [path for path in files if path.name == "last.pt"]
+    last[0].write_bytes(b"")
+    last[1].write_bytes(last[1].read_bytes()[:-100])
+    shutil.rmtree(last[2].parent)
+    assert "the weights of 3 runs are there again" in ablate(tmp_path, "retry", "mine", "--weights")
+    assert files == {path: tensors_sha256(weights(path)) for path in tmp_path.rglob("*.pt")}
+    assert "no finished run lacks its weights" in ablate(tmp_path, "retry", "mine", "--weights")
+
+
+def test_weights_that_come_to_another_hash_are_not_put_in_the_place_of_those_that_count(tmp_path):
+    (tmp_path / "new").mkdir()
+    save({"a": torch.zeros(2)}, tmp_path / "new" / "last.pt")
+    assert "another hash" in retrained._put_back(tmp_path / "new", Kept(tmp_path / "old", {"weights": "0" * 64}))
+    assert not (tmp_path / "old").exists()

@@ -222,3 +222,26 @@ def test_a_training_whose_dispatcher_was_killed_goes_on_in_the_next_run_and_ends
             curve = store.curve_values("study")
             found.append(json.dumps([attempt.outputs, curve], sort_keys=True))
     assert found[0] == found[1]
+
+
+def test_a_disk_without_room_costs_a_training_its_files_and_nothing_else(tmp_path, monkeypatch, capsys):
+    unbroken = execute(run_of(tmp_path / "a"))
+
+    def full(path, write):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "write_whole", full)
+    assert unbroken == execute(run_of(tmp_path / "b"))
+    said = capsys.readouterr().out
+    assert (1, 1) == (said.count("no checkpoint can be written"), said.count("the weights cannot be written"))
+    assert [] == list((tmp_path / "b").iterdir())
+
+
+def test_a_file_that_could_not_be_written_whole_leaves_nothing(tmp_path):
+    def half(file):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.write_whole(tmp_path / "x", half)
+    assert [] == list(tmp_path.iterdir())

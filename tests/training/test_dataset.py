@@ -116,3 +116,19 @@ def test_children_that_load_at_once_share_one_whole_entry(tmp_path):
         child.join()
         assert child.exitcode == 0
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("left", [b"", b"half of i"])
+def test_a_damaged_entry_of_the_cache_is_told_and_made_anew(tmp_path, capsys, left):
+    load_cached(Digits(), 1, tmp_path)
+    next(tmp_path.rglob("train_images.npy")).write_bytes(left)
+    assert same(load_cached(Digits(), 1, tmp_path), Digits().arrays())
+    assert "are made anew" in capsys.readouterr().out
+    assert same(load_cached(Digits(), 1, tmp_path), Digits().arrays())
+    assert not capsys.readouterr().out
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert same(load_cached(Digits(), 1, tmp_path / "file" / "cache"), Digits().arrays())
+    assert "the data cannot be cached" in capsys.readouterr().out

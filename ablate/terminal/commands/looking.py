@@ -23,6 +23,8 @@ from ablate.terminal.options import (
 )
 
 if TYPE_CHECKING:
+    from ablate.runs.execute import Options
+    from ablate.runs.planned import Planned
     from ablate.store.reader import Reader
 
 app = typer.Typer()
@@ -196,13 +198,16 @@ def retry(
     reason: Annotated[
         list[str] | None, typer.Option("--reason", metavar="REASON", help="Only these. May be given again.")
     ] = None,
+    weights: Annotated[
+        bool, typer.Option("--weights", help="Only finished runs whose weights are missing or damaged.")
+    ] = False,
     workers: Workers = None,
     executor: ExecutorName = "local",
     set_: Set = None,
 ) -> None:
-    """Execute failed runs again, and what else is to do.
+    """Execute failed runs again, and what else is to do; or train weights again that are gone.
 
-    Their earlier attempts stay on record.
+    Their earlier attempts stay on record. Weights are kept only where they come to the hash that they had.
 
     ablate retry batchnorm --failed --reason oom
     """
@@ -216,10 +221,16 @@ def retry(
     for given in reason or ():
         check_choice("--reason", given, get_args(Reason))
     reasons = cast(tuple[Reason, ...], tuple(reason or ()))
-    if not failed and not reasons:
-        raise AblateError("say what to retry: --failed takes up every failed run, --failed --reason oom only some.")
+    if not failed and not reasons and not weights:
+        raise AblateError(
+            "say what to retry: --failed takes up every failed run, --failed --reason oom only some, --weights trains "
+            "weights again that are gone."
+        )
     terminal.before_writing()
     planned = find(study, terminal.db, set_ or ())
+    if weights:
+        _retry_weights(planned, terminal, execute.Options(workers, executor=executor))
+        return
     options = execute.Options(workers, retry_failed=not reasons, retry_reasons=reasons, executor=executor)
     with View(quiet=terminal.quiet) as view:
         ended = execute.execute(planned, terminal.db, options, view)
@@ -237,4 +248,14 @@ def retry(
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{planned.study.name}: {ended.executed} executed; {so_far}.")
     if tell_failed(cells):
+        raise typer.Exit(1)
+
+
+def _retry_weights(planned: Planned, terminal: Terminal, options: Options) -> None:
+    from ablate.runs import retrained
+
+    again = retrained.restore(planned, terminal.db, options, terminal.say)
+    names = {run.key: f"{run.variant}, seed {run.seed}" for run in planned.plan.runs}
+    print(f"{planned.study.name}: {again.text(names)}")
+    if again.refused:
         raise typer.Exit(1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
@@ -180,11 +181,16 @@ class Classify(Task):
             "peak_mib": trainer.peak_mib(run.device),
         }
         if run.spec.keep:
-            checkpoint.save(so_far.best, run.folder / "best.pt")
-            checkpoint.save(last, run.folder / "last.pt")
             left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
-            checkpoint.write_whole(run.folder / TRAINED, lambda file: file.write(left))
-        checkpoints.remove()
+            try:
+                checkpoint.save(so_far.best, run.folder / "best.pt")
+                checkpoint.save(last, run.folder / "last.pt")
+                checkpoint.write_whole(run.folder / TRAINED, lambda file: file.write(left))
+            except (OSError, RuntimeError) as error:  # torch says it in its own words; the numbers need no file
+                with suppress(OSError):
+                    print(f"the weights cannot be written: {error}; `ablate retry --weights` trains them again")
+        with suppress(OSError):
+            checkpoints.remove()
         return {**epoch.values, **costs}
 
     def canary(self, run: Run) -> Mapping[str, str]:
