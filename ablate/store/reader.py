@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from ablate.errors import AblateError, StoreError
-from ablate.records import INTERRUPTED, Json, Role
+from ablate.records import INTERRUPTED, Json, Reason, Role, State
 from ablate.store import examples, schema
 from ablate.store.stored import (
     AttemptRecord,
@@ -128,8 +128,7 @@ class Reader:
             row = connection.execute(query).first()
         if row is None:
             return None
-        record = PlanRecord.of(_object(row.resolved), row.name)
-        return StoredStudy(row.name, row.text, record, row.sha, row.planned_at)
+        return StoredStudy(row.name, row.text, _plan_of(row.resolved, row.name), row.sha, row.planned_at)
 
     def find(self, name: str | None) -> StoredStudy:
         """The study of that name, or whose file lies at that path; None: the one last run. AblateError where there is
@@ -172,18 +171,15 @@ class Reader:
 
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
-        states = {}
+        states: dict[str, tuple[State, Reason | None]] = {}
         listed = list(keys)
+        query = sa.select(schema.run.c.key, schema.run.c.state, schema.run.c.reason)
         with self._reading() as connection:
-            for part in parts(listed):
-                for row in connection.execute(
-                    sa.select(schema.run.c.key, schema.run.c.state, schema.run.c.reason).where(
-                        schema.run.c.key.in_(part)
-                    )
-                ):
-                    states[row.key] = (row.state, row.reason)
+            for part in parts(listed) if len(listed) <= MANY else [None]:
+                rows = connection.execute(query if part is None else query.where(schema.run.c.key.in_(part))).all()
+                states |= {key: (state, reason) for key, state, reason in rows}
             attempts = _attempts_by_run(connection, listed if len(listed) <= FEW else None)
-        return {key: RunState(state, reason, attempts.get(key, 0)) for key, (state, reason) in states.items()}
+        return {key: RunState(*states[key], attempts.get(key, 0)) for key in listed if key in states}
 
     def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
         """The study's cells in the plan's order, each with the state of its run."""
@@ -202,7 +198,8 @@ class Reader:
         )
         with self._reading() as connection:
             attempts = _attempts_by_run(connection)
-            return [StoredCell(*row, attempts=attempts.get(row.run, 0)) for row in connection.execute(query)]
+            rows = connection.execute(query).all()
+        return [StoredCell(*row, attempts=attempts.get(row[3], 0)) for row in rows]
 
     def values(
         self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
@@ -212,9 +209,8 @@ class Reader:
         if names is not None:
             query = query.where(schema.metric.c.name.in_(names))
         with self._reading() as connection:
-            return [
-                tuple(row) for row in connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name))
-            ]
+            rows = connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name)).all()
+        return list(map(tuple, rows))
 
     def curve_values(
         self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
@@ -227,7 +223,8 @@ class Reader:
             query = query.where(schema.curve.c.name.in_(names))
         order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
         with self._reading() as connection:
-            return [tuple(row) for row in connection.execute(query.order_by(*order))]
+            rows = connection.execute(query.order_by(*order)).all()
+        return list(map(tuple, rows))
 
     def failed_curve_values(
         self, study: str, names: Sequence[str], roles: Sequence[Role] = ("ablation",)
@@ -248,7 +245,8 @@ class Reader:
         )  # fmt: skip
         order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
         with self._reading() as connection:
-            return [tuple(row) for row in connection.execute(query.order_by(*order))]
+            rows = connection.execute(query.order_by(*order)).all()
+        return list(map(tuple, rows))
 
     def values_of(self, keys: Sequence[str], name: str) -> dict[str, float]:
         """One metric of these runs, of those that have it: at the end."""
@@ -302,7 +300,7 @@ class Reader:
         with self._reading() as connection:
             return [
                 StoredAttempt(run, variant, seed, _object(outputs), _object(provenance), seconds)
-                for run, variant, seed, outputs, provenance, seconds in connection.execute(query)
+                for run, variant, seed, outputs, provenance, seconds in connection.execute(query).all()
             ]
 
     def executed(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
@@ -462,7 +460,7 @@ class Reader:
             .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
         )
         with self._reading() as connection:
-            return [tuple(row) for row in connection.execute(query)]
+            return list(map(tuple, connection.execute(query).all()))
 
     def at_step(self, runs: Iterable[str], name: str, step: int) -> dict[str, float]:
         """What a metric was at a step of counted attempts, by run."""
@@ -486,8 +484,13 @@ def is_path(name: str) -> bool:
     return name.endswith((".yaml", ".yml")) or "/" in name or Path(name).is_file()
 
 
-FEW = 500
-"""Up to so many runs are asked for by name; of more, everything is read."""
+FEW, MANY = 500, 5000
+"""Up to so many runs' attempts, and states, are asked for by name; of more, everything is read."""
+
+
+@lru_cache(maxsize=2)  # a command asks several times; of 2,048 variants a plan takes 0.2 CPU s to read
+def _plan_of(resolved: str, name: str) -> PlanRecord:
+    return PlanRecord.of(_object(resolved), name)
 
 
 def _object(text: str | None) -> dict[str, Json]:
@@ -518,7 +521,7 @@ def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) 
     )
     if keys is not None:
         query = query.where(schema.attempt.c.run.in_(keys))
-    return {row.run: row.executions for row in connection.execute(query.group_by(schema.attempt.c.run))}
+    return dict(map(tuple, connection.execute(query.group_by(schema.attempt.c.run)).all()))
 
 
 def _counted(*columns: sa.ColumnElement[Any], study: str, roles: Sequence[Role], of: sa.Table) -> sa.Select[Any]:
