@@ -11,6 +11,7 @@ code of the user's own may write to a worker's channel.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
@@ -116,8 +117,9 @@ class Pause:
 
 
 class _Storable:
-    """Every text of a worker's message is one that any database takes: no NUL, and no half of a character, as file
-    names that are no UTF-8 have them. One such text would end the dispatcher, and every run with it."""
+    """Every text of a worker's message is one that any database takes and any terminal may show: no NUL, and no half of
+    a character, as file names that are no UTF-8 have them, for one such text would end the dispatcher, and every run
+    with it; and no control characters but ends of lines and tabs, which would steer whose terminal shows it."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -159,10 +161,17 @@ class Broken(_Storable):
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()
+        return _CONTROL.sub(_escaped, value).encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
         return {_storable(name): _storable(held) for name, held in value.items()}
     return value
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return "\\0" if found.group() == "\0" else found.group().encode("unicode_escape").decode()
 
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON

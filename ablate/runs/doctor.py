@@ -16,6 +16,7 @@ from ablate.runs import execute, planned, progress
 from ablate.store import schema
 from ablate.store.store import Store
 from ablate.training.provenance import processor_kind
+from ablate.training.recipe import SAFE_TORCH, torch_version
 
 PACKAGES = ("torch", "torchvision", "sqlalchemy", "optuna", "pandas", "plotly", "scikit-learn")
 
@@ -25,6 +26,8 @@ def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str,
     lines = [_line("ablate", f"{__version__}, Python {platform.python_version()} on {platform.platform()}")]
     versions = [f"{name} {_version(name)}" for name in PACKAGES]
     lines.append(_line("packages", ", ".join(versions)))
+    if torch_version() < SAFE_TORCH:
+        lines.append(_line("torch", "below 2.10, which may execute files of weights: `init: {weights}` is refused"))
     cores = host.processors()
     lines.append(_line("processors", f"{cores} usable, {processor_kind()}"))
     gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in host.gpus()]

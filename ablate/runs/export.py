@@ -28,14 +28,19 @@ from ablate.study.form import one_or_more
 from ablate.training.task import resolve
 
 
-def text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
+def text(store: Reader, study: str | None = None, format_: str = "csv", *, spreadsheet: bool = False) -> str:
     """`export --format csv`: a header, then a line per (study, variant, seed); `json`: a list of the same records.
 
     A metric that a run does not report, and every metric of a run that is not done, is empty (null). Runs that adaptive
     seeds do not need any more are left out. What a run cost (train_seconds, peak_mib) differs from one execution to the
     next: it is there where the study asks for it.
+
+    spreadsheet: names that a spreadsheet would take for formulas are quoted for it. Not by default, for then what is
+    exported and imported again would not be the same.
     """
     names, records = _exported(store, store.find(study))
+    if spreadsheet:
+        names, records = [_quoted(name) for name in names], [[_quoted(cell) for cell in record] for record in records]
     if format_ == "json":
         named = [dict(zip(names, record, strict=True)) for record in records]
         return json.dumps(named, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -44,6 +49,11 @@ def text(store: Reader, study: str | None = None, format_: str = "csv") -> str:
     writer.writerow(names)
     writer.writerows(records)  # csv writes None as an empty field
     return out.getvalue()
+
+
+def _quoted(cell: Json) -> Json:
+    """A text that begins like a formula, behind the apostrophe by which spreadsheets mean text. Numbers stay."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
 def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:

@@ -7,8 +7,10 @@ schedule for (factor of the learning rate, momentum) at a step; tricks may chang
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from importlib import metadata
 from typing import Any, ClassVar, Literal
 
 from ablate.errors import ConfigError, PluginError
@@ -346,3 +348,12 @@ def _section(section: str, given: Json, registry: Registry) -> Any:
     if name not in choices:
         raise ConfigError([(f"{section}.name", unknown(section, name, list(choices)))])
     return build(choices[name], params, f"{section} {name!r}", at=section)
+
+
+SAFE_TORCH = (2, 10)
+"""Before it `torch.load(weights_only=True)` executed, or was corrupted by, files made to."""
+
+
+def torch_version() -> tuple[int, ...]:
+    """Which is installed, without loading it: major and minor."""
+    return tuple(int(part) for part in re.findall(r"\d+", metadata.version("torch"))[:2])

@@ -20,7 +20,7 @@ from ablate.errors import AblateError
 from ablate.pool import scheduler
 from ablate.pool.books import Ended
 from ablate.pool.executor import Executor, Slot
-from ablate.records import Cell, HandVariant, Json, Reason, Row, Study
+from ablate.records import Better, Cell, HandVariant, Json, Reason, Row, Study
 from ablate.runs import execute
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
@@ -32,7 +32,7 @@ from ablate.store.store import Store
 from ablate.study import cells, search
 from ablate.study.plan import PlannedVariant
 from ablate.study.record import Tuned, Untuned
-from ablate.study.search import BEST, Search, search_of
+from ablate.study.search import BEST, Dimension, Search, search_of
 from ablate.study.yaml_file import Trail, edited
 from ablate.text import did_you_mean, one_of
 from ablate.tuning.hunt import Hunt, Searching, add_runs
@@ -92,7 +92,8 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
         names, database = chosen(store, planned, request), store.identity
         place = home(store.folder, planned.study)
     with locked(place, planned.study.name):
-        hunts = [hunt_of(planned, request, name, place) for name in names]
+        with Store.open(db) as store:
+            hunts = [hunt_of(planned, request, name, place, store) for name in names]
         executor.open(execute.setup_of(planned, database))
         try:
             with Store.open(db, write=True) as store:
@@ -190,7 +191,7 @@ def home(folder: Path, study: Study) -> Path:
     return folder / planner.folder_name(study.name)
 
 
-def hunt_of(planned: Planned, asked: Search, name: str, place: Path) -> Hunt:
+def hunt_of(planned: Planned, asked: Search, name: str, place: Path, store: Reader) -> Hunt:
     study, variant = planned.study, planned.plan.variant(name)
     space = search.parameters(study, variant.cell, variant.completed)
     if not space:
@@ -198,11 +199,19 @@ def hunt_of(planned: Planned, asked: Search, name: str, place: Path) -> Hunt:
             f"nothing of `tune.space` applies to {name}; its configuration has none of the keys.", page="tuning"
         )
     called = f"{name} {search.identity_of(study, asked, space, variant.completed)}"
-    journal = Journal(place / "tune.journal", called, space, asked.sampler, asked.sampler_seed, study.metric.better)
+    journal = _journal(place, called, space, asked, study.metric.better)
+    runs = {run for trial in journal.trials() for run in trial.runs}
+    if runs - store.states(runs).keys():
+        # Another database's in the same folder, or one's that was deleted: what it says was never trained here.
+        journal = _journal(place, f"{called} {store.identity}", space, asked, study.metric.better)
     epochs, config = planned.task.epochs, variant.completed.config
     whole = config.get(epochs) if epochs and epochs not in [parameter.key for parameter in space] else None
     own = {p.key: search.value_at(study, variant.cell, variant.completed, p.key) for p in space}
     return Hunt(variant, space, own, journal, int(whole) if whole else None)
+
+
+def _journal(place: Path, called: str, space: Sequence[Dimension], asked: Search, better: Better) -> Journal:
+    return Journal(place / "tune.journal", called, space, asked.sampler, asked.sampler_seed, better)
 
 
 @contextmanager

@@ -129,6 +129,14 @@ def test_a_command_that_writes_brings_an_older_database_up_to_date_before_it_rea
     assert f"brought from schema {TODAY} to {TODAY + 1}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["run s", "verify k0"])
+def test_a_database_of_a_newer_ablate_is_refused_before_anything_is_trained(database, capsys, monkeypatch, command):
+    monkeypatch.setattr(schema, "SCHEMA_VERSION", TODAY - 1)
+    with pytest.raises(SystemExit):
+        cli.main(["--db", str(database), *command.split()])
+    assert f"written by a newer ablate (schema {TODAY}; this one: {TODAY - 1})" in capsys.readouterr().err
+
+
 @pytest.mark.usefixtures("as_later")
 def test_while_an_older_ablate_executes_runs_its_database_stays_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(schema, "SCHEMA_VERSION", later.NEXT - 1)

@@ -20,6 +20,7 @@ from ablate.testing.training import TINY, trained
 from ablate.training import checkpoint, initial, trainer, transfer
 from ablate.training.recipe import parse
 from ablate.training.task import Completed
+from ablate.training.tasks import classify
 from ablate.training.tasks.classify import Classify
 from ablate.training.tricks.backbone_lr import BackboneLR
 from ablate.training.tricks.freeze import Freeze
@@ -404,3 +405,9 @@ def test_a_broken_weights_file_stops_a_run_before_anything_is_trained(folder):
     (folder / "net.pt").write_text("no weights")
     (folder / "after.yaml").write_text(TRANSFER.replace("study: pre, variant: VARIANT", "weights: net.pt"))
     assert "no file of weights" in ablate(folder, "run", "after.yaml", code=2)
+
+
+def test_a_torch_that_executes_made_files_is_given_none_from_others(weights, monkeypatch):
+    monkeypatch.setattr(classify, "torch_version", lambda: (2, 9))
+    with pytest.raises(ConfigError, match=r"may execute what is in it; from 2\.10 on it does not"):
+        Classify().complete({**TINY, "init": {"weights": str(weights)}}, (), Registry())

@@ -122,7 +122,7 @@ def journal(*sets, variant="A"):
     planned = planner.find("hill.yaml", "a.db", sets)
     asked = tuning.search_of(planned.study)
     with Store.open("a.db") as store:
-        return tuning.hunt_of(planned, asked, variant, tuning.home(store.folder, planned.study)).journal
+        return tuning.hunt_of(planned, asked, variant, tuning.home(store.folder, planned.study), store).journal
 
 
 def test_trials_are_runs_and_the_winner_is_confirmed_beside_the_untuned_variant_on_fresh_seeds(folder):

@@ -147,6 +147,9 @@ def export(
         Path | None,
         typer.Option("--code", metavar="FILE.zip", help="Not the runs, but what makes them: see below."),
     ] = None,
+    spreadsheet: Annotated[
+        bool, typer.Option("--spreadsheet", help="Quote names that begin like a formula (= + - @).")
+    ] = False,
 ) -> None:
     """Print every run of a study, with all its metrics; or pack the study for others to run.
 
@@ -162,7 +165,9 @@ def export(
     check_choice("--format", format_, ("csv", "json"))
     with Store.open(terminal.db) as store:
         stored = terminal.found(store, study)
-        content = export.text(store, stored.name, format_) if code is None else export.packed(stored)
+        content = (
+            export.text(store, stored.name, format_, spreadsheet=spreadsheet) if code is None else export.packed(stored)
+        )
     terminal.write(content, output if code is None else code)
 
 

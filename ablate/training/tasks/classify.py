@@ -11,6 +11,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -20,7 +21,7 @@ from ablate.records import Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
-from ablate.training.recipe import Init, Recipe, changes, filled_in, parse, plain
+from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
 from ablate.training.task import Completed, Predicted, Run, Task, Values
 from ablate.training.trick import Trick, has_hook
 
@@ -434,6 +435,11 @@ def _start(init: Init) -> Start | None:
         digest = _digest(path)
         return Start(str(path.resolve()), digest, f"torchvision's {init.torchvision} (sha256 {digest[:8]})")
     path = Path(init.weights or "")
+    if torch_version() < SAFE_TORCH:
+        raise AblateError(
+            f"is a file that others may have made, and torch {metadata.version('torch')} may execute what is in "
+            f"it; from {SAFE_TORCH[0]}.{SAFE_TORCH[1]} on it does not: upgrade torch, or start from a run (`study:`)."
+        )
     try:
         digest = _digest(path)
     except OSError as error:
