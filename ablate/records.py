@@ -15,7 +15,17 @@ Json = Any
 Better = Literal["higher", "lower"]
 State = Literal["todo", "running", "done", "failed"]
 Reason = Literal[
-    "error", "oom", "diverged", "timeout", "lost", "cancelled", "bad_result", "code_changed", "pruned", "infrastructure"
+    "error",
+    "oom",
+    "diverged",
+    "timeout",
+    "lost",
+    "cancelled",
+    "bad_result",
+    "code_changed",
+    "pruned",
+    "infrastructure",
+    "stalled",
 ]
 INTERRUPTED: tuple[Reason, ...] = ("cancelled", "pruned", "infrastructure")
 """Ends of an attempt that say nothing of the run: it was stopped, or the disk was full, and counts against no limit of
@@ -463,12 +473,14 @@ class DesignUse:
 class Resources:
     """What one run takes. gpus: None means 1 where a GPU is visible, else 0. runs_per_gpu: the most runs that share one
     GPU. memory_gib: of the device; "auto": as much as the variant's first run took; None: devices are shared by count.
+    start: whether runs are forked from a process that has imported everything, or import it each.
     """
 
     gpus: int | None = None
     runs_per_gpu: int = 1
     threads: int = 1
     memory_gib: float | Literal["auto"] | None = None
+    start: Literal["fork", "spawn"] = "fork"
 
 
 @dataclass(frozen=True)
@@ -476,7 +488,7 @@ class Limits:
     """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None;
     stop_after: runs that fail alike, while none is done, before all the others are left alone; grace_s: seconds from
     SIGTERM to SIGKILL for a run that is to end; database_s: how long a database that is away is waited for; log_mib: of
-    a run's log that are kept."""
+    a run's log that are kept; silence_s: how long a run may report no step and print nothing, or None."""
 
     attempts: int = 3
     timeout_s: float | None = None
@@ -484,6 +496,7 @@ class Limits:
     grace_s: float = GRACE_S
     database_s: float = 900.0
     log_mib: float = 64.0
+    silence_s: float | None = None
 
 
 @dataclass(frozen=True)

@@ -216,6 +216,17 @@ def send(processes: list[psutil.Process], number: int) -> int:
     return hit
 
 
+def stopped(process: psutil.Process, db: Path) -> int:
+    """SIGSTOP at a moment at which it holds no lock of the file: one that does keeps everybody waiting, and `run` says
+    who it is."""
+    while True:
+        hit = send([process], signal.SIGSTOP)
+        if process.pid not in schema.lock_holders(db, Path("/proc/locks").read_text()):
+            return hit
+        send([process], signal.SIGCONT)
+        time.sleep(0.002)
+
+
 def executing(folder: Path, count: int = 1) -> None:
     """Return when so many runs are under way."""
     until_s = time.monotonic() + 60
@@ -234,8 +245,8 @@ def judged(folder: Path, hits: int, *, count: int = RUNS, files: bool = True, mi
     with Store.open(folder / "a.db") as store:
         attempts = [attempt for i in range(count) for attempt in store.attempts(f"k{i}")]
         counted = {f"k{i}": a.token for i in range(count) for a in store.attempts(f"k{i}") if a.counted}
-        made = [Path(a.log, "made") for a in attempts if a.counted]
-        wrong = sum(path.read_text() != counted_ for path, counted_ in zip(made, counted.values(), strict=True)) * files
+        made = [(Path(a.log, "made"), a.token) for a in attempts if a.counted and files]
+        wrong = sum(path.read_text() != token for path, token in made)
         right = {f"k{i}" for i in range(count) for a in store.attempts(f"k{i}") if a.metrics.get("score") == 0.5 + i}
         spent = sum(a.outcome == "failed" and a.reason not in ("cancelled", "infrastructure") for a in attempts)
         hours = sum(a.seconds is not None and not -0.001 <= a.seconds < 60 for a in attempts)
@@ -350,7 +361,7 @@ def taken(folder: Path, draw: random.Random) -> Outcome:
     executing(folder, 2)
     time.sleep(draw.uniform(0, 0.3))
     sleeper = psutil.Process(driver.pid)
-    hits = send([sleeper], signal.SIGSTOP)
+    hits = stopped(sleeper, folder / "a.db")
     other = Driver.start(folder, lease_s=1.0).ready()
     other.end()
     send([sleeper], signal.SIGCONT)

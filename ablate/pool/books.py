@@ -14,16 +14,21 @@ from pathlib import Path
 from ablate.errors import DataError
 from ablate.pool import host, scheduler, words
 from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Slot, Started, finished
+from ablate.pool.folders import LOG
 from ablate.pool.messages import Done
 from ablate.records import INTERRUPTED, Json, Limits, RunSpec
 from ablate.store.store import Store
+from ablate.text import duration
 from ablate.training import examples
 from ablate.training.examples import Examples
+
+ODD_S = 60.0
+"""A shorter silence is never odd."""
 
 
 @dataclass
 class Work:
-    """A run that is executing here: since when, and what it reported last."""
+    """A run that is executing here: since when, what it reported last, and when; silent: a note says how long ago."""
 
     key: str
     token: str
@@ -34,6 +39,26 @@ class Work:
     step: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
     cut: int = 0
+    heard_s: float = 0.0
+    log_bytes: int = 0
+    silent: bool = False
+
+    def __post_init__(self) -> None:
+        self.heard_s = self.heard_s or self.since_s
+
+    def hear(self, now_s: float) -> None:
+        """Take a log that has grown as a sign of life."""
+        with suppress(OSError):
+            size = (Path(self.spec.folder) / LOG).stat().st_size
+            if size != self.log_bytes:
+                self.log_bytes, self.heard_s = size, now_s
+
+    def silence(self, now_s: float) -> str:
+        """What is odd about how long it has been silent: ten times its usual step, a minute at least; else empty."""
+        usual_s = (self.heard_s - self.since_s) / self.step if self.step else 0.0
+        if not usual_s or now_s - self.heard_s < max(10 * usual_s, ODD_S):
+            return ""
+        return f"silent since {duration(self.heard_s - self.since_s)} after its start; a step took {duration(usual_s)}"
 
     @property
     def seconds(self) -> float:

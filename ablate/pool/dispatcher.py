@@ -120,7 +120,7 @@ class Dispatcher:
         self._excused = {*INTERRUPTED, *excused}
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
-        self._renewed_s = self._looked_s = time.monotonic()
+        self._renewed_s = self._looked_s = self._listened_s = time.monotonic()
         self._trusts_s = float("-inf")
         self._patience = Patience(limits.database_s, listener.warn, lambda: self.stopped_by is not None)
         self._lease_s = lease_s()
@@ -151,6 +151,7 @@ class Dispatcher:
         events = self.executor.poll(wait_s)
         self._commit(events)
         self._shorten_logs(self.working.values())
+        self._listen()
         seen_s = time.monotonic() - self._looked_s
         idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
         if idle or seen_s > 5 * LOOK_AROUND_S:
@@ -163,7 +164,9 @@ class Dispatcher:
 
     def _snapshot(self) -> Snapshot:
         now_s = time.monotonic()
-        working = tuple(Working(w.token, w.slot, w.since_s, w.stopping, w.key) for w in self.working.values())
+        working = tuple(
+            Working(w.token, w.slot, w.since_s, w.stopping, w.key, w.heard_s) for w in self.working.values()
+        )
         wanted = sum(other.run in self.specs for other in self.elsewhere)
         return Snapshot(
             slots=self.slots,
@@ -351,6 +354,19 @@ class Dispatcher:
         while left and time.monotonic() < until_s and self.stopped_by is None:
             left -= {event.token for event in self.executor.poll(POLL_S) if isinstance(event, Finished | Failed)}
 
+    def _listen(self) -> None:
+        """Note of which runs nothing is heard, for whoever asks how far they are, and that they are heard again."""
+        now_s = time.monotonic()
+        if now_s - self._listened_s < min(LOOK_AROUND_S, (self.limits.silence_s or LOOK_AROUND_S) / 4):
+            return
+        self._listened_s = now_s
+        for work in self.working.values():
+            work.hear(now_s)
+            note = work.silence(now_s)
+            if bool(note) != work.silent:
+                self._patiently(partial(self.store.note, work.token, note))
+                work.silent = bool(note)
+
     def _shorten_logs(self, works: Iterable[Work]) -> None:
         for work in works:
             most = int(self.limits.log_mib * 2**20)
@@ -412,7 +428,8 @@ class Dispatcher:
                 self.waiting.appendleft(self.working.pop(token).key)
                 self._backoff.refused(message, len(self.working), now_s)
             case Progressed(token, step, values):
-                self.working[token].step, self.working[token].values = step, values
+                work = self.working[token]
+                work.step, work.values, work.heard_s = step, values, now_s
             case Finished() | Failed():
                 self._shorten_logs([self.working.pop(event.token)])
 

@@ -32,6 +32,7 @@ class Setup:
     path: folders in which the task looks for modules. plugins: folders of private plug-ins; shelf_files: the (shelf,
     name) to load now. sources: the user's files that the plan was made from; the server's children report what it found
     instead. database: whose runs these are (`Store.identity`). grace_s: how long a run that is to end may take to.
+    spawn: every child imports by itself, for what the server imports may not be forked.
     """
 
     task: TaskUse
@@ -43,6 +44,7 @@ class Setup:
     threads: int = 1
     database: str = ""
     grace_s: float = GRACE_S
+    spawn: bool = False
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Sizes:
         return self._variants[spec.key]
 
 
-RETRIED: frozenset[Reason] = frozenset({"lost", "oom", "cancelled", "code_changed"})
+RETRIED: frozenset[Reason] = frozenset({"lost", "stalled", "oom", "cancelled", "code_changed"})
 """Failures that say nothing against the run itself: it is tried again within `limits.attempts`."""
 
 
@@ -164,13 +164,15 @@ ALIKE = "stopped because other runs failed all alike"
 
 @dataclass(frozen=True)
 class Working:
-    """A run that this dispatcher's executor is executing, since `since_s` on the dispatcher's clock."""
+    """A run that this dispatcher's executor is executing, since `since_s` on the dispatcher's clock. heard_s: when it
+    gave a sign of life; None where nobody listens."""
 
     token: str
     slot: Slot
     since_s: float
     stopping: bool = False
     key: str = ""
+    heard_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -274,13 +276,16 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
         # Asked once: its end comes as an event, perhaps a while later.
         if work.stopping:
             continue
-        limit = snapshot.limits.timeout_s
+        limit, silence = snapshot.limits.timeout_s, snapshot.limits.silence_s
         if snapshot.stopping:
             stops.append(Stop(work.token, "cancelled", snapshot.why_stopping))
         elif work.token in snapshot.unwanted:
             stops.append(Stop(work.token, *snapshot.unwanted[work.token]))
         elif limit is not None and now_s - work.since_s >= limit:
             stops.append(Stop(work.token, "timeout", f"took longer than limits.timeout, {limit:g} s"))
+        elif silence is not None and work.heard_s is not None and now_s - work.heard_s >= silence:
+            why = f"reported no step and printed nothing for limits.silence, {silence:g} s"
+            stops.append(Stop(work.token, "stalled", why))
     return stops
 
 

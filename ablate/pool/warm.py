@@ -25,6 +25,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from array import array
@@ -156,11 +157,13 @@ def main() -> None:
 
 def serve(channel: socket.socket, setup: Setup) -> None:
     """Import, say so, then fork on request until the dispatcher's end of `channel` is closed."""
-    try:
-        loaded = _import_all(setup)
-    except (Exception, SystemExit) as error:  # argparse at a module's top level exits
-        text = traceback.format_exc() if not isinstance(error, AblateError) else str(error)
-        channel.send(encode(Unable(f"the task {str(setup.task)!r} cannot be loaded:\n{text}"[-_LONGEST:])))
+    loaded: Mapping[str, str] = {}
+    if setup.spawn:
+        mistake = _tried(setup)
+    else:
+        loaded, mistake = _imported(setup)
+    if mistake:
+        channel.send(encode(Unable(mistake)))
         return
     gc.collect()
     gc.freeze()
@@ -227,6 +230,55 @@ def _all_gone(ended: dict[Exited, float], children: Mapping[int, str]) -> list[E
     return gone
 
 
+def _imported(setup: Setup) -> tuple[Mapping[str, str], str]:
+    """Import everything: hashes of the user's files as they were loaded, and why it cannot be or must not be forked."""
+    loaded: Mapping[str, str] = {}
+    try:
+        loaded = _import_all(setup)
+        text = "" if setup.spawn else _threads()
+    except (Exception, SystemExit) as error:  # argparse at a module's top level exits
+        text = traceback.format_exc() if not isinstance(error, AblateError) else str(error)
+    return loaded, f"the task {str(setup.task)!r} cannot be loaded:\n{text}"[-_LONGEST:] if text else ""
+
+
+def _tried(setup: Setup) -> str:
+    """Why the task cannot be loaded, found out in a child, for this process is to import nothing; empty if it can."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(reader)
+            with open(writer, "w") as said:
+                said.write(_imported(setup)[1])
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with open(reader) as said:
+        mistake = said.read()
+    os.waitpid(pid, 0)
+    return mistake
+
+
+def _threads() -> str:
+    """Which threads of Python run after importing, and whose they are; empty where none does. A forked child has none
+    of them, and waits for ever for the locks that they held."""
+    others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if not others:
+        return ""
+    started = ", ".join(f"{thread.name!r} ({_module_of(thread)})" for thread in others)
+    return (
+        f"importing it started {'a thread' if len(others) == 1 else 'threads'}: {started}. A process forked beside it "
+        "may wait for ever for what it holds. Start it in the task's function, or give each run a process that imports "
+        "everything itself: `resources: {start: spawn}`."
+    )
+
+
+def _module_of(thread: threading.Thread) -> str:
+    """The module whose code a thread runs."""
+    run = getattr(thread, "_target", None) or type(thread).run
+    return f"of module {getattr(run, '__module__', '?')}"
+
+
 def _import_all(setup: Setup) -> dict[str, str]:
     """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded, which
     each child goes on filling with what it loads itself."""
@@ -281,6 +333,8 @@ def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str
         die_with(server)
         from ablate.pool import worker
 
+        if setup.spawn:
+            loaded = _import_all(setup)
         status = worker.main(channel, loaded, setup.threads)
     except BaseException:  # a mistake of ours: the run's log has it
         traceback.print_exc()

@@ -288,6 +288,7 @@ def setup_of(planned: Planned, database: str) -> Setup:
         threads=planned.study.resources.threads,
         database=database,
         grace_s=planned.study.limits.grace_s,
+        spawn=planned.study.resources.start == "spawn",
     )
 
 

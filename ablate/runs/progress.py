@@ -56,6 +56,7 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
                     "device": f"{attempt.device}/{attempt.slot}",
                     "seconds": round(attempt.seconds, 1),
                     "progress": {"step": step, **values},
+                    **({"note": attempt.note} if attempt.note else {}),
                 }
             )
     todo = {key: f"{cell.variant}, seed {cell.seed}" for key, cell in cells.items() if cell.state == "todo"}
@@ -174,7 +175,8 @@ class Beside:
 
 @dataclass(frozen=True)
 class Running:
-    """One run that executes. since: seconds on this machine's clock; steps: of a whole run, where known."""
+    """One run that executes. since: seconds on this machine's clock; steps: of a whole run, where known;
+    note: what is odd about it."""
 
     device: str
     variant: str
@@ -184,6 +186,7 @@ class Running:
     value: float | None
     beside: Beside | None
     seconds: float
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -233,7 +236,17 @@ def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ab
         beside = _beside(store, cells, compared.get(variant), run["seed"], metric, step)
         value = progress.get(metric)
         running.append(
-            Running(run["device"], variant, run["seed"], step, whole.get(variant), value, beside, run["seconds"])
+            Running(
+                run["device"],
+                variant,
+                run["seed"],
+                step,
+                whole.get(variant),
+                value,
+                beside,
+                run["seconds"],
+                run.get("note", ""),
+            )
         )
     failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
     failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]

@@ -21,6 +21,7 @@ _MEANINGS: dict[Reason, str] = {
     "oom": "there was not enough memory; it was tried alone on its device, with the same batch",
     "diverged": "a metric was NaN or infinite",
     "timeout": "it took longer than limits.timeout",
+    "stalled": "it reported no step and printed nothing for limits.silence",
     "lost": "its worker or its dispatcher was gone before it had a result",
     "infrastructure": "a disk that was full or broken, or the like, which costs no attempt",
     "cancelled": "it was stopped by a signal, which costs no attempt",

@@ -104,6 +104,7 @@ class Reader:
         return sa.select(
             a.token, a.run, a.host, a.boot, a.pid, a.pid_started, a.owner, a.device, a.slot,
             a.lease_until, (a.lease_until < now).label("expired"), _not_negative(now - a.started_at).label("seconds"),
+            a.message,
         )  # fmt: skip
 
     def out_of_memory(self) -> set[str]:

@@ -267,6 +267,11 @@ class Store(Reader):
         with self.transaction() as connection:
             connection.execute(_live(token).values(pid=pid, pid_started=pid_started))
 
+    def note(self, token: str, text: str) -> None:
+        """What is to be said of an attempt while it is live; empty: nothing any more."""
+        with self.transaction() as connection:
+            connection.execute(_live(token).values(message=text or None))
+
     def renew(self, tokens: Sequence[str], lease_s: float) -> set[str]:
         """Extend leases; returns the tokens still held. A missing one was taken over: its worker must be stopped."""
         with self.transaction() as connection:
@@ -318,6 +323,7 @@ class Store(Reader):
             connection.execute(
                 _live(token).values(
                     outcome="done",
+                    message=None,
                     ended_at=self._end(seconds),
                     outputs=json.dumps(dict(outputs)),
                     provenance=json.dumps(dict(provenance)),

@@ -87,7 +87,7 @@ class Kept:
 @dataclass(frozen=True)
 class LiveAttempt:
     """An attempt that has not ended. seconds: since its claim. expired: its lease, until `lease_until`, is over by the
-    database's clock."""
+    database's clock. note: what is odd about it."""
 
     token: str
     run: str
@@ -101,6 +101,7 @@ class LiveAttempt:
     lease_until: float
     expired: bool
     seconds: float
+    note: str | None = None
 
 
 @dataclass(frozen=True)

@@ -281,6 +281,11 @@ class ResourcesForm(Form):
         description="Memory of one run on its device: GiB, or auto (learned from a variant's first run).",
         examples=["auto"],
     )
+    start: Literal["fork", "spawn"] = Field(
+        default="fork",
+        description="Runs are forked from one process that has imported everything, or import it each.",
+        examples=["spawn"],
+    )
 
 
 class LimitsForm(Form):
@@ -312,6 +317,11 @@ class LimitsForm(Form):
         default=64.0,
         description="MiB of a run's log.txt that are kept: a longer one is cut in the middle.",
         examples=["256"],
+    )
+    silence: Annotated[float | None, BeforeValidator(to_seconds)] = Field(
+        default=None,
+        description="How long a run may report no step and print nothing before it ends as stalled: 90s, 15m or 2h.",
+        examples=["30m"],
     )
 
 

@@ -104,7 +104,7 @@ class Lookup:
         given = self.form.limits
         return Limits(
             attempts=given.attempts, timeout_s=given.timeout, stop_after=given.stop_after, grace_s=given.grace,
-            database_s=given.database, log_mib=given.log,
+            database_s=given.database, log_mib=given.log, silence_s=given.silence,
         )  # fmt: skip
 
     def _resources(self) -> Resources:

@@ -51,6 +51,7 @@ DEFAULTS: Mapping[str, str] = {
     "resources.runs_per_gpu": "1; 8 where memory_gib is given",
     "resources.memory_gib": "none: runs share a GPU by count",
     "limits.timeout": "none",
+    "limits.silence": "none",
     "tune": "none",
     "tune.variants": "none",
     "tune.fresh_seeds": "as many as the study has seeds, 5 at least",

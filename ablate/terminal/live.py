@@ -55,6 +55,7 @@ def drawn(seen: Moment, *, stopping: bool = False, waits_for: str = "") -> Rende
             Text(run.device, style="dim"), Text(run.variant), Text(f"seed {run.seed}"),
             Text(_progress(run), style="dim"), Text("" if run.value is None else f"{seen.metric} {run.value:.4g}"),
             _against(run, seen.better), Text(f"since {_clock(run.seconds)}, {duration(run.seconds)}", style="dim"),
+            Text(run.note, style="yellow"),
         )  # fmt: skip
     parts: list[RenderableType] = [head, lines]
     if seen.failures:
