@@ -114,6 +114,8 @@ def written(
                     made_with = {**made, **provenance}
                     if store.fail(token, reason, message, detail, made_with, again=again, seconds=work.seconds):
                         ended.append((work, event, again))
+    for one in done:
+        examples.drop(Path(working[one.token].spec.folder), one.examples)
     return ended
 
 
@@ -126,7 +128,9 @@ def finished_unheard(store: Store, run: str, token: str, made: Mapping[str, Json
         return False
     told = finished(token, word)
     made_with = {**made, **told.provenance}
-    return store.finish(token, told.values, told.outputs, made_with, _examples(told, attempt.log))
+    counted = store.finish(token, told.values, told.outputs, made_with, _examples(told, attempt.log))
+    examples.drop(Path(attempt.log), told.examples)
+    return counted
 
 
 def _examples(event: Finished, folder: str) -> Examples | None:

@@ -161,9 +161,8 @@ def _execute(
             )
         _check_sources(spec, loaded)
         seen = {**_seen(values, job.device), **run.provenance}
-        return Done(
-            values, _as_text(run.outputs), seen, {**_unplanned(spec, loaded), **run.executed}, _examples(run, values)
-        )
+        kept = _examples(run, values)  # first, for what it refuses is a note among the outputs
+        return Done(values, _as_text(run.outputs), seen, {**_unplanned(spec, loaded), **run.executed}, kept)
     except BrokenPipeError:
         raise
     except BaseException as error:

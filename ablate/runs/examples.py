@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate.errors import AblateError, DataError
-from ablate.records import Metric, RunSpec
+from ablate.records import Metric
 from ablate.registry import Registry
 from ablate.runs.planned import Planned, specs
 from ablate.store.reader import Reader
 from ablate.store.store import Store
+from ablate.store.stored import Kept
 from ablate.text import listed, many
 from ablate.training.examples import At, Column, far
 from ablate.training.task import Run
@@ -55,7 +56,8 @@ def fill(planned: Planned, db: str, *, progress: Callable[[int, int], None] | No
     if not lacking:
         return Filled(there)
     with Store.open(db, write=True) as store:
-        files = {key: found for key, ats in lacking.items() if (found := _files(store, key, ats))}
+        left = store.kept(lacking)
+        files = {key: found for key, ats in lacking.items() if (found := _files(left.get(key), ats))}
         wanted = specs(planned, store.folder)
         names = {cell.run: f"{cell.variant}:{cell.seed}" for cell in store.cells(planned.study.name)}
         registry = Registry(planned.registry.folders, planned.registry.beside)
@@ -64,7 +66,8 @@ def fill(planned: Planned, db: str, *, progress: Callable[[int, int], None] | No
             if progress is not None:
                 progress(done, len(files))
             try:
-                _find_out(planned, registry, wanted[key], found, store)
+                run = Run(wanted[key], registry, outputs=dict(left[key].outputs))
+                _find_out(planned, run, found, store)
             except AblateError as error:
                 refused[names.get(key, key[:12])] = str(error)
     return Filled(there, len(files) - len(refused), len(lacking) - len(files), refused)
@@ -81,23 +84,21 @@ def _lacking(planned: Planned, store: Reader) -> tuple[dict[str, list[At]], int]
     return lacking, len(done) - len(lacking)
 
 
-def _files(store: Reader, key: str, ats: list[At]) -> dict[At, Path]:
-    """Those of these weights that a finished run left, whichever study it was trained for."""
-    folder = next((Path(attempt.log) for attempt in store.attempts(key) if attempt.counted and attempt.log), None)
-    return {} if folder is None else {at: file for at in ats if (file := folder / FILES[at]).is_file()}
+def _files(left: Kept | None, ats: list[At]) -> dict[At, Path]:
+    """Those of these weights that a finished run left."""
+    return {} if left is None else {at: file for at in ats if (file := left.folder / FILES[at]).is_file()}
 
 
-def _find_out(planned: Planned, registry: Registry, spec: RunSpec, files: Mapping[At, Path], store: Store) -> None:
+def _find_out(planned: Planned, run: Run, files: Mapping[At, Path], store: Store) -> None:
     """Keep what a run's weights make of the examples. DataError where that is not what the run had."""
-    outputs = dict(store.kept([spec.key])[spec.key].outputs)
-    examples = planned.task.examine(Run(spec, registry, outputs=outputs), files)
+    examples = planned.task.examine(run, files)
     for column in examples.columns:
-        value = _metric_of(store, spec.key, column, planned.study.metric)
+        value = _metric_of(store, run.spec.key, column, planned.study.metric)
         wrong = f"the run has no {column.metric}" if value is None else far(column, value)
         if wrong:
             file = files[column.at]
             raise DataError(f"{file} holds other weights than were measured, or the data are others now: {wrong}.")
-    store.keep_examples({spec.key: examples})
+    store.keep_examples({run.spec.key: examples})
 
 
 def _metric_of(store: Reader, key: str, column: Column, metric: Metric) -> float | None:

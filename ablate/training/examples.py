@@ -15,6 +15,7 @@ import math
 import secrets
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2b
@@ -306,11 +307,9 @@ def write(examples: Examples, folder: Path) -> str:
 
 
 def read(folder: Path, name: str) -> Examples:
-    """What `write` left, and the file is gone. DataError where it is no such file."""
-    path = folder / Path(name).name
+    """What `write` left. DataError where it is no such file."""
     try:
-        first, _, rest = path.read_bytes().partition(b"\n")
-        path.unlink()
+        first, _, rest = (folder / Path(name).name).read_bytes().partition(b"\n")
         head, at, columns = json.loads(first), 0, []
         for column in head["columns"]:
             columns.append(Column(**{**column, "data": rest[at : at + column["data"]]}))
@@ -318,3 +317,10 @@ def read(folder: Path, name: str) -> Examples:
         return Examples(head["fingerprint"], rest[at:], tuple(columns), head["kept"])
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(f"the run's results for each example cannot be read: {error}.") from None
+
+
+def drop(folder: Path, name: str) -> None:
+    """Remove what `write` left: it is in the database now. name: empty where nothing was left."""
+    if name:
+        with suppress(OSError):
+            (folder / Path(name).name).unlink()

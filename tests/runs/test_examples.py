@@ -50,7 +50,7 @@ def done(request, tmp_path):
                 slot=slot,
             )
             for step, values in enumerate(planned.task.execute(run), 1):
-                store.progress(spec.key, step, values)
+                store.progress([(spec.key, step, values)])
             store.finish(spec.key, values, {}, {})
             told[spec.key] = run.per_example
     return planned, db, told

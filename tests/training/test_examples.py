@@ -30,13 +30,15 @@ def test_a_loss_of_any_size_keeps_three_digits_from_its_largest_value_to_a_milli
     assert not examples.far(column, losses.mean())
 
 
-def test_a_file_of_examples_is_read_once_as_it_was_written(tmp_path):
+def test_a_file_of_examples_is_read_as_it_was_written_and_dropped(tmp_path):
     of_set = ExampleSet(("a", "b"), (0, 1), (), ("cat", "dog"))
     column = examples.of_numbers("loss", np.array([0.5, 2.0]))
     given = examples.Examples(of_set.fingerprint, of_set.text, (column,))
     name = examples.write(given, tmp_path)
     read = examples.read(tmp_path, name)
-    assert (given, of_set, []) == (read, read.whole(), list(tmp_path.iterdir()))
+    assert (given, of_set) == (read, read.whole())
+    examples.drop(tmp_path, name)
+    assert [] == list(tmp_path.iterdir())
     with pytest.raises(DataError, match="cannot be read"):
         examples.read(tmp_path, name)
 
