@@ -46,7 +46,7 @@ def inert(
 
     What was `logged` is read only for comparisons whose metric is identical already and whose task hashes nothing.
     """
-    outputs = {(attempt.variant, attempt.seed): attempt.outputs for attempt in attempts}
+    outputs = {(attempt.variant, attempt.seed): _hashes(attempt.outputs) for attempt in attempts}
     values = measured.values[measured.metric.name]
     row = {name: i for i, name in enumerate(measured.variants)}
     shown, unhashed = set(), {}
@@ -73,6 +73,11 @@ def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
     """Whether two runs made the same. Before 0.2 nobody took the hash of the best epoch's weights."""
     unknown = {"best_weights"} - (one.keys() & other.keys())
     return {**one, **dict.fromkeys(unknown)} == {**other, **dict.fromkeys(unknown)}
+
+
+def _hashes(outputs: Mapping[str, str]) -> dict[str, str]:
+    """Without the texts that a task logged beside its numbers: that they are equal shows nothing."""
+    return {name: value for name, value in outputs.items() if not name.startswith("note:")}
 
 
 def _tells(runs: Sequence[Numbers]) -> bool:

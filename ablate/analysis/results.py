@@ -107,7 +107,9 @@ def load(store: Reader, study: str | None = None) -> Results:
     confirmed = _confirmed(store, record, measured)
     reruns = _reruns(attempts)
     said = functools.partial(predictions, store, asked_for, metric)
-    return Results(stored.name, record, measured, asked_for, _provenance(attempts), reruns, saved, confirmed, said)
+    return Results(
+        stored.name, record, measured, asked_for, _provenance(attempts, metric), reruns, saved, confirmed, said
+    )
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays
@@ -286,13 +288,16 @@ def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None
     return logged
 
 
-def _provenance(attempts: Sequence[StoredAttempt]) -> dict[str, dict[str, int]]:
-    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in PROVENANCE if kind != "executed"}
+def _provenance(attempts: Sequence[StoredAttempt], metric: Metric) -> dict[str, dict[str, int]]:
+    plain = [kind for kind in PROVENANCE if kind not in ("executed", "captured")]
+    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in plain}
     for attempt in attempts:
         for kind, counts in kinds.items():
             value = attempt.provenance.get(kind)
             counts["unknown" if value is None else str(value)] += 1
     kinds["executed"] = Counter(_in_versions(attempts))
+    taken = [attempt.provenance.get("captured", {}).get(metric.name, "") for attempt in attempts]
+    kinds["captured"] = Counter(place.partition(" ")[0] for place in taken if place)
     return {kind: dict(sorted(counts.items())) for kind, counts in kinds.items()}
 
 
@@ -360,5 +365,6 @@ PROVENANCE = {
     "ablate": "versions of ablate's source",
     "git": "git commits",
     "executed": "versions of files that no import names",
+    "captured": "kinds of place for the metric",
 }
 """What a key does not hold but a table must not mix unsaid (CONTRACT, "Runs"), and how it is called."""

@@ -121,9 +121,11 @@ def run_text(store: Store, key: str) -> str:
         lines += [_indented(attempt.detail.rstrip())] if attempt.detail else []
         lines += [f"  late: {attempt.late}"] if attempt.late else []
         executed = {f"executed {file}": sha for file, sha in attempt.provenance.get("executed", {}).items()}
-        kept = {name: value for name, value in attempt.provenance.items() if name not in ("reruns", "executed")}
+        taken = {f"{name} from": place for name, place in attempt.provenance.get("captured", {}).items()}
+        apart = ("reruns", "executed", "captured")
+        kept = {name: value for name, value in attempt.provenance.items() if name not in apart}
         lines += [f"  {reruns.of_run(attempt.provenance['reruns'])}"] if "reruns" in attempt.provenance else []
-        for kind in (attempt.metrics, attempt.outputs, kept | executed):
+        for kind in (attempt.metrics, taken, attempt.outputs, kept | executed):
             rows = [[name, value] for name, value in sorted(kind.items())]
             lines += [_indented(tabulate(rows, tablefmt="plain", disable_numparse=True))] if rows else []
         lines += [f"  files: {attempt.log}"] if attempt.log and Path(attempt.log).is_dir() else []

@@ -282,8 +282,8 @@ class Capturing:
             path = Path(name)
             if path.is_relative_to(self.folder) or not path.is_file() or path.name.endswith((".pyc", ".lock")):
                 continue
-            if self._kind(path) is None:
-                continue
+            if self._kind(path) is None and path.stat().st_size:
+                continue  # an empty one may have been emptied by another run just now
             why = self.trace.refused(name, kept)
             if not why:
                 yield path

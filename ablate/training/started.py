@@ -167,6 +167,4 @@ def without(
     if not problems and not values:
         written = [path for path in trace.written() if not Path(path).is_relative_to(folder)]
         text += f" It wrote {many(len(written), 'file')} elsewhere." if written else ""
-    return (
-        f"{text} `ablate show RUN --log` has its output; after a change of `metrics:`, `ablate recapture` reads anew."
-    )
+    return f"{text} `ablate show RUN --log` has its output; after a change of `metrics:`, `ablate recapture` reads anew"
