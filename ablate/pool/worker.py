@@ -18,6 +18,7 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -341,10 +342,12 @@ def _check_sources(spec: RunSpec, loaded: Mapping[str, str]) -> None:
 
 def _unplanned(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
     """The user's files that this run executed and that its plan could not read from its imports, by their path from the
-    study's folder. What lies in the run's own folder it has written itself."""
+    study's folder. What lies in the run's own folder it has written itself, and in the temporary one a library (the
+    kernels of torch.compile, say), unless the study lies there, too."""
     planned = {os.path.realpath(path) for path in spec.sources}
-    written = tuple(os.path.realpath(folder) + os.sep for folder in (spec.folder, spec.cache))
     from_here = os.path.realpath(spec.path[0]) if spec.path else os.sep
+    folders = [os.path.realpath(folder) + os.sep for folder in (spec.folder, spec.cache, tempfile.gettempdir())]
+    written = tuple(folder for folder in folders if not from_here.startswith(folder))
     return {
         os.path.relpath(path, from_here): sha
         for path, sha in sorted(loaded.items())

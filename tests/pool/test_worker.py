@@ -1,7 +1,10 @@
 """What a child makes of what a task gives."""
 
+from types import SimpleNamespace
+
 import pytest
 
+from ablate.pool import worker
 from ablate.pool.worker import BadResultError, numbers, reason_of
 
 
@@ -33,3 +36,12 @@ def test_what_is_no_set_of_metrics_is_a_bad_result(result):
 )
 def test_the_reason_is_told_from_what_was_raised(error, reason):
     assert reason == reason_of(error)
+
+
+def test_what_a_run_executed_is_told_but_for_what_was_planned_and_what_was_written_on_the_way(monkeypatch):
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/tmp")
+    spec = SimpleNamespace(sources={"/w/s/mine.py": "a"}, folder="/w/s/run", cache="/w/s/cache", path=("/w/s",))
+    files = ("/w/s/mine.py", "/w/other/late.py", "/w/s/run/made.py", "/w/s/cache/x.py", "/tmp/torchinductor_me/k.py")
+    assert {"../other/late.py": "h"} == worker._unplanned(spec, dict.fromkeys(files, "h"))
+    spec.path = ("/tmp/s",)
+    assert "../torchinductor_me/k.py" in worker._unplanned(spec, dict.fromkeys(files, "h"))
