@@ -13,7 +13,6 @@ import os
 import random
 import resource
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -26,6 +25,7 @@ import psutil
 from plans import bare
 from reliability import Reports, children, kill
 
+from ablate.errors import AblateError
 from ablate.pool import ending
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Slot
@@ -103,6 +103,12 @@ COUNTED = ("hits", "lost", "twice", "wrong", "spent", "left", "orphans", "hours"
 # --------------------------------------------------------------------------------------------------------- dispatchers
 
 
+def database(folder: Path) -> str:
+    """The path of the folder's database, or the address that stands in it."""
+    address = folder / "address"
+    return address.read_text() if address.exists() else str(folder / "a.db")
+
+
 def specs(folder: Path, count: int, function: str) -> dict[str, RunSpec]:
     spec = RunSpec(
         key="", task=TaskUse.of(f"outside_task:{function}"), config={"x": 0.5}, tricks=(), seed=0,
@@ -114,7 +120,7 @@ def specs(folder: Path, count: int, function: str) -> dict[str, RunSpec]:
 def execute(folder: Path, count: int = RUNS, slots: int = 2, function: str = "main", *, say: bool = False) -> None:
     """What `ablate run` does, without a study file. `say`: that the server is there."""
     wanted = specs(folder, count, function)
-    with Store.open(folder / "a.db", write=True) as store:
+    with Store.open(database(folder), write=True) as store:
         ending.sweep(store.identity)
         cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
         store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
@@ -124,7 +130,7 @@ def execute(folder: Path, count: int = RUNS, slots: int = 2, function: str = "ma
     if say:
         print("ready", flush=True)
     try:
-        with Store.open(folder / "a.db", write=True) as store:
+        with Store.open(database(folder), write=True) as store:
             pool = [Slot("cpu", i) for i in range(slots)]
             Dispatcher(store, executor, pool, wanted, Limits(attempts=3), listener=Reports(folder / "reported")).run()
     finally:
@@ -231,9 +237,8 @@ def executing(folder: Path, count: int = 1) -> None:
     """Return when so many runs are under way."""
     until_s = time.monotonic() + 60
     while time.monotonic() < until_s:
-        with contextlib.suppress(sqlite3.Error), contextlib.closing(sqlite3.connect(folder / "a.db")) as connection:
-            query = "SELECT count(*) FROM attempt WHERE outcome IS NULL AND pid IS NOT NULL"
-            if connection.execute(query).fetchone()[0] >= count:
+        with contextlib.suppress(AblateError), Store.open(database(folder)) as store:
+            if sum(attempt.pid is not None for attempt in store.live()) >= count:
                 return
         time.sleep(0.01)
 
@@ -242,7 +247,7 @@ def judged(folder: Path, hits: int, *, count: int = RUNS, files: bool = True, mi
     """What is so after the last dispatcher. mine: attempts were killed, which count against their runs."""
     reported = folder / "reported"
     reports = [line.split() for line in reported.read_text().splitlines()] if reported.exists() else []
-    with Store.open(folder / "a.db") as store:
+    with Store.open(database(folder)) as store:
         attempts = [attempt for i in range(count) for attempt in store.attempts(f"k{i}")]
         counted = {f"k{i}": a.token for i in range(count) for a in store.attempts(f"k{i}") if a.counted}
         made = [(Path(a.log, "made"), a.token) for a in attempts if a.counted and files]

@@ -15,7 +15,9 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 PASSWORD = "hunter2:/@%"
 SHOWN = "hunter2%3A%2F%40%25"
@@ -55,9 +57,41 @@ def _program(name: str) -> str | None:
     return shutil.which(name) or (found[0] if found else None)
 
 
+@dataclass
+class Server:
+    """A server, and its address with its password, up to the name of a database: postgresql://...:port."""
+
+    address: str
+    _folder: Path
+    _command: list[str]
+    _as_user: dict[str, Any]
+    _process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, cwd=self._folder, **self._as_user)
+        _wait(self.address, self._process, self._folder / "log")
+
+    def stop(self) -> None:
+        """At once: it waits for nobody."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(5)
+            self._process.kill()
+            self._process.wait()
+
+
 @contextmanager
 def server() -> Iterator[str]:
-    """The address of a new server, with its password, up to the name of a database: postgresql://...:port."""
+    """The address of a new server."""
+    with running() as one:
+        yield one.address
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """A new server, to be stopped and started."""
     folder = Path(tempfile.mkdtemp(prefix="ablate-pg-"))
     as_user = {"user": "postgres", "group": "postgres", "extra_groups": []} if os.getuid() == 0 else {}
     if as_user:
@@ -73,20 +107,13 @@ def server() -> Iterator[str]:
     made = ["-D", data, "-U", "me", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--no-sync"]
     subprocess.run([str(_program("initdb")), *made], check=True, capture_output=True, cwd=folder, **as_user)
     settings = ["-h", "127.0.0.1", "-p", str(port), "-k", str(folder), "-F"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [str(_program("postgres")), "-D", data, *settings], stdout=log, stderr=log, cwd=folder, **as_user
-        )
-    address = f"postgresql://me:{SHOWN}@127.0.0.1:{port}"
+    command = [str(_program("postgres")), "-D", data, *settings]
+    one = Server(f"postgresql://me:{SHOWN}@127.0.0.1:{port}", folder, command, as_user)
     try:
-        _wait(address, process, folder / "log")
-        yield address
+        one.start()
+        yield one
     finally:
-        process.send_signal(signal.SIGINT)  # which waits for nobody
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-        process.kill()
-        process.wait()
+        one.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

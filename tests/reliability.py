@@ -302,12 +302,16 @@ def outside(name: str, times: int) -> bool:
 
     made = []
     with tempfile.TemporaryDirectory() as folder:
-        for one in outside.tried(name, times, Path(folder)):
-            made.append(one)
-            print(f"{name} {len(made)} {'kept' if one.promises_kept else one}", file=sys.stderr, flush=True)
+        try:
+            for one in outside.tried(name, times, Path(folder)):
+                made.append(one)
+                print(f"{name} {len(made)} {'kept' if one.promises_kept else one}", file=sys.stderr, flush=True)
+        except SystemExit as untried:  # this machine does not allow it: told, and the others go on
+            print(untried, flush=True)
+            return True
     sums = [f"{field} {sum(getattr(one, field) for one in made)}" for field in outside.COUNTED]
     print(
-        f"{name:<12}tried {len(made)}, {', '.join(sums)}, longest {max(one.seconds for one in made):.1f} s", flush=True
+        f"{name:<15}tried {len(made)}, {', '.join(sums)}, longest {max(one.seconds for one in made):.1f} s", flush=True
     )
     return all(one.promises_kept for one in made)
 
@@ -315,6 +319,7 @@ def outside(name: str, times: int) -> bool:
 def main() -> None:
     """Every fault, or the one that is named: `--only processes --times 20`; `--only kills` are those of ablate's own
     processes at every third tick."""
+    import disks  # noqa: F401  # which adds its faults to those of the world
     import outside as world
 
     words = argparse.ArgumentParser(description=main.__doc__)

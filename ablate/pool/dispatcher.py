@@ -338,9 +338,10 @@ class Dispatcher:
     def _back(self, away_s: float) -> None:
         """The database is there again. What it heard last, before it went, nobody told us: a claim may have been
         written that we know nothing of, and its run would be held for as long as this process lives."""
-        self._trusts_s = time.monotonic() + self._lease_s
+        now_s = time.monotonic()
+        self._trusts_s = now_s + self._lease_s
         for work in self.working.values():  # it waited as well, which is not its time
-            work.since_s += away_s
+            work.since_s = min(work.since_s + away_s, now_s)
         mine = [a.token for a in self._patiently(self.store.live) if a.owner == self._owner and sees(a)]
         for token in set(mine) - self.working.keys():
             why = "the database went away when it was claimed"
