@@ -204,6 +204,8 @@ class Differences:
     """Of the differences; for Welch the root of the two variances' sum: estimate / std is what a seed is worth."""
     pooled: NDArray[np.bool_]
     """Whether se and df are those of the error pooled over all variants."""
+    moderated: NDArray[np.bool_] | None = None
+    """Whether they are of a variance shrunken towards that of all rows; None: of none."""
 
 
 def compare(row: Array, reference: Array, alpha: float = ALPHA) -> Differences:

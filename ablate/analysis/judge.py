@@ -34,10 +34,12 @@ class Judged:
 
 
 def by_t(tested: Differences, alpha: float, margin: float | None) -> Judged:
-    """By t, of whatever error `tested` has: own pairs, Welch's, pooled."""
+    """By t, of whatever error `tested` has: own pairs, Welch's, pooled, shrunken."""
     names = tuple(
-        "pooled t" if pooled else "paired t" if paired else "Welch t"
-        for pooled, paired in zip(tested.pooled, tested.paired, strict=True)
+        "pooled t" if pooled else "moderated t" if moderated else "paired t" if paired else "Welch t"
+        for pooled, moderated, paired in zip(
+            tested.pooled, tested.pooled if tested.moderated is None else tested.moderated, tested.paired, strict=True
+        )
     )
     return _by_t(names, tested.estimate, tested.se, tested.df, alpha, margin)
 

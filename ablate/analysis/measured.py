@@ -30,6 +30,7 @@ from ablate.analysis.components import Spreads, spreads
 from ablate.analysis.examples import Evidence, Sides, Source, gather
 from ablate.analysis.judge import Judged, by_both, by_sign_flip, by_t
 from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, levels, wanted
+from ablate.analysis.shrunken import moderated
 from ablate.records import Better, Metric
 from ablate.study.record import RowRecord
 
@@ -148,6 +149,11 @@ class Measured:
         return self.analysis.get("error") == "pooled"
 
     @property
+    def shrinks(self) -> bool:
+        """Whether the study declares variances that are shrunken towards those of all rows."""
+        return self.analysis.get("error") == "shrunken" and self.given is None
+
+    @property
     def flips(self) -> bool:
         """Whether the study declares the sign-flip test."""
         return self.analysis.get("test") == "sign_flip" and self.given is None
@@ -188,6 +194,8 @@ def _tested(measured: Measured) -> Tested:
     error = pooled_error(values) if measured.pools else None
     if error is not None:
         tested = pool(tested, values[of], values[against], error)
+    elif measured.shrinks:
+        tested = moderated(tested)
     if measured.flips:
         here = by_sign_flip(tested, values[of], values[against], alpha, margin)
     else:

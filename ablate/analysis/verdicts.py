@@ -243,7 +243,8 @@ def _more_seeds(measured: Measured, adjusted: Array) -> list[int | None]:
         welch = (v1 + v2) ** 2 / (v1**2 + v2**2)
         own = np.where(tested.paired, 1.0, welch)
         pooled = tested.df / np.maximum(np.where(tested.paired, tested.pairs, 2) - 1, 1)
-        df_per_seed = np.where(tested.pooled, np.maximum(pooled, own), own)
+        shared = tested.pooled if tested.moderated is None else tested.moderated
+        df_per_seed = np.where(shared, np.maximum(pooled, own), own)
         std = np.where(np.isfinite(tested.se), upper_std(tested.std, tested.df), np.nan)
         needed = seeds_needed(effect / std, df_per_seed, level)
     if measured.tested.evidence.of_both:

@@ -329,8 +329,11 @@ class AnalysisForm(Form):
     what = "analysis"
     example = "{error: pooled}"
 
-    error: Literal["own", "pooled"] = Field(
-        default="own", description="Each row by its own pairs, or residuals of all rows.", examples=["pooled"]
+    error: Literal["own", "pooled", "shrunken"] = Field(
+        default="own",
+        description="Each row by its own pairs; residuals of all rows; or each row's variance shrunken towards that of "
+        "all rows, which finds more and errs more often.",
+        examples=["pooled"],
     )
     test: Literal["t", "sign_flip"] = Field(
         default="t",

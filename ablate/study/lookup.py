@@ -151,14 +151,14 @@ class Lookup:
 
     def _analysis(self) -> dict[str, Json]:
         analysis: dict[str, Json] = self.form.analysis.model_dump(exclude_unset=True)
-        pooled, looks = analysis.get("error") == "pooled", len(self.form.seeds.looks or ()) > 1
+        error, looks = analysis.get("error", "own"), len(self.form.seeds.looks or ()) > 1
         if looks:  # one look is a plan like any other
             analysis["looks"] = self.form.seeds.looks
-        if looks and pooled:
+        if looks and error != "own":
             self.wrong(
-                ("analysis", "error"), "is 'pooled', and `seeds.looks` needs 'own': rows that stop would choose."
+                ("analysis", "error"), f"is {error!r}, and `seeds.looks` needs 'own': rows that stop would choose."
             )
-        if analysis.get("test") == "sign_flip" and (looks or pooled):
+        if analysis.get("test") == "sign_flip" and (looks or error != "own"):
             self.wrong(("analysis", "test"), "is 'sign_flip', which goes by own pairs and by all seeds at once.")
         if self.form.placebo:
             analysis["placebo"] = True
