@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from benchmarks import error_rates as simulation
+from benchmarks import two_sources
 from scipy.special import ndtri
 
 from ablate.analysis import comparisons
+from ablate.analysis.components import of_layout
 
 CASES = {"equal spreads": "a", "one row of 6 x the spread": "b", "a baseline of 2 x the spread": "c"}
 
@@ -99,3 +101,17 @@ def test_adaptive_seeds_keep_their_promises_in_20000_studies(case, effect):
 @pytest.mark.parametrize("rows", simulation.ROWS)
 def test_every_case_keeps_its_promises_in_20000_studies(case, seeds, rows):
     assert [] == simulation.broken(case, simulation.simulate(case, seeds, rows, 20_000))
+
+
+def test_a_verdict_about_other_images_errs_in_one_study_of_twenty_where_seeds_alone_err_in_most():
+    found = two_sources.count(two_sources.binary(0.975, 0.04, 500, 400, seed=1))
+    assert [] == [what for n, one in found.items() for what in two_sources.broken(one, n, True)]
+    assert found[10].single["seeds"].value > 0.5
+
+
+def test_the_simulations_components_are_the_programs():
+    table = np.random.default_rng(3).normal(size=(4, 30))
+    means = table.mean(axis=1)[None]
+    sums = two_sources.components(means, (table**2).sum()[None], (table.mean(axis=0) ** 2).sum()[None], 30)
+    assert of_layout(table).v_noise == pytest.approx(sums.v_noise)
+    assert of_layout(table).v_examples == pytest.approx(sums.v_examples)

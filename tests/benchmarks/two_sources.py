@@ -110,7 +110,7 @@ def components(means: Array, squares: Array, columns: Array, units: int) -> Comp
     rest = np.maximum(squares - units * (means**2).sum(axis=1) - seeds * over_units, 0.0)
     ones = np.ones(len(c))
     return Components(
-        seeds * ones, units * ones, over_seeds / (seeds - 1) / seeds, over_units / (units - 1) / units,
+        seeds * ones, units * ones, over_seeds / (seeds - 1) / seeds, np.maximum(over_units, 0) / (units - 1) / units,
         rest / ((seeds - 1) * (units - 1)) / (seeds * units), ones,
     )  # fmt: skip
 
