@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 from tabulate import tabulate
 
 from ablate.analysis import reruns
-from ablate.errors import see
+from ablate.errors import AblateError, see
 from ablate.pool.executor import Slot
-from ablate.records import Role
+from ablate.records import Cell, Role
 from ablate.text import duration, many
 
 if TYPE_CHECKING:
@@ -175,3 +175,32 @@ def plugins_text(plugins: Sequence[Mapping[str, Any]]) -> str:
         lines += [f"    {one['paper']}"] if one["paper"] else []
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
+
+
+def network_text(planned: Planned, name: str) -> str:
+    """The parts of a variant's network, a line each, and what each trick that is a part takes."""
+    from ablate.registry import unknown
+    from ablate.study.cells import configuration
+
+    study, names = planned.study, [variant.name for variant in planned.plan.variants]
+    if name not in names:
+        raise AblateError(unknown("variant", name, names))
+    variant = planned.plan.variant(name)
+    parts = planned.task.network(variant.completed.config, variant.completed.tricks, planned.registry)
+    rows = [
+        (
+            part.path or "the network",
+            part.kind,
+            "x".join(map(str, part.made)),
+            f"{part.parameters:,}",
+            f"{part.flops:,}",
+        )
+        for part in parts
+    ]
+    heads, sides = ["part", "class", "makes", "parameters", "FLOPs"], ("left", "left", "left", "right", "right")
+    lines = [tabulate(rows, heads, tablefmt="simple", disable_numparse=True, colalign=sides)]
+    whole = Cell(tuple(trick.choices[0] for trick in study.tricks if trick.part))
+    for trick in (trick for trick in study.tricks if trick.part):
+        done = planned.task.completed(*configuration(study, whole.without(trick.name)), planned.registry)
+        lines += [f"{trick.name}: {note}" for note in done.notes]
+    return "\n".join(["FLOPs: of one forward pass of two images, in training mode.", *lines])

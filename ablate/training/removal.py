@@ -21,6 +21,7 @@ from ablate.training.parts import SurgeryError
 from ablate.training.recipe import Recipe
 from ablate.training.sizes import sizes, taken
 from ablate.training.surgery import Theatre
+from ablate.training.task import PartSize
 from ablate.training.trace import Example
 from ablate.training.trick import Facts, Trick
 
@@ -124,6 +125,14 @@ def of_recipe(recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Seque
     if isinstance(answer, ConfigError):
         raise answer
     return answer
+
+
+def network_of(
+    recipe: Recipe, named: Json, tricks: Sequence[Trick], parts: Sequence[Mapping[str, Json]]
+) -> list[PartSize]:
+    """The sizes of a recipe's network, without parts that were decided before."""
+    theatre, _ = _theatre(recipe, named, tricks)
+    return list(sizes(theatre.after(cuts_of(theatre, parts)[0]) if parts else theatre.trace))
 
 
 def able(

@@ -12,18 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ablate.training.cuts import Cut
-from ablate.training.trace import Shape, Trace, mask_of, numbers_of
-
-
-@dataclass(frozen=True)
-class Size:
-    """One part: its parameters, each counted once, and the FLOPs of its calls, parts inside of it included."""
-
-    path: str
-    kind: str
-    made: Shape
-    parameters: int
-    flops: int
+from ablate.training.task import PartSize
+from ablate.training.trace import Trace, mask_of, numbers_of
 
 
 @dataclass(frozen=True)
@@ -49,7 +39,7 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.3g} %" if whole else "none"
 
 
-def sizes(trace: Trace) -> Iterator[Size]:
+def sizes(trace: Trace) -> Iterator[PartSize]:
     """Every module in the order of the network, the whole of it first."""
     for path, kind in trace.kinds.items():
         calls = trace.calls_of.get(path, [])
@@ -57,7 +47,7 @@ def sizes(trace: Trace) -> Iterator[Size]:
         made = trace.values[last].shape if last is not None else ()
         flops = sum(trace.values[number].flops for number in numbers_of(trace.inside(calls)))
         own = [name for name in trace.parameters if not path or name.startswith(f"{path}.")]
-        yield Size(path, kind, made, _count(trace, own), flops)
+        yield PartSize(path, kind, made, _count(trace, own), flops)
 
 
 def _count(trace: Trace, names: Iterable[str]) -> int:

@@ -157,6 +157,18 @@ class Run:
         return seed_for(self.spec.seed, *name)
 
 
+@dataclass(frozen=True)
+class PartSize:
+    """One part of a network: the shape of what it makes, its parameters, each counted once, and the FLOPs of its calls
+    in one forward pass; parts inside of it included. path: empty for the whole network."""
+
+    path: str
+    kind: str
+    made: tuple[int, ...]
+    parameters: int
+    flops: int
+
+
 class Task(Plugin):
     """A task: how its configuration is completed and how one run of it is executed."""
 
@@ -243,6 +255,10 @@ class Task(Plugin):
         raise ConfigError(
             [("0", "needs a network that the plan can make: the task classify has one; list parts by name.")]
         )
+
+    def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
+        """The parts of the network of a completed configuration, the whole of it first."""
+        raise AblateError("only the task classify has a network that can be made without a run.", page="parts")
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """What a person should know of the data before trusting a result: sentences. Loads the data."""

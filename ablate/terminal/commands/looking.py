@@ -87,10 +87,14 @@ def show(
     run: RunArgument,
     log: Annotated[bool, typer.Option("--log", help="What it printed, and nothing else.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="With --log: go on while it runs.")] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="RUN is a VARIANT of the last study: the parts of its network.")
+    ] = False,
 ) -> None:
     """Print one run: what was asked and what came of it.
 
     The configuration, every attempt, its metrics and what they were taken from, and the traceback of a failure.
+    --model prints a variant's network instead: shapes, parameters and FLOPs of its parts, and what each trick takes.
 
     ablate show full:300
     """
@@ -100,6 +104,12 @@ def show(
     from ablate.terminal.printed import run_text
 
     terminal = Terminal.of(context)
+    if model:
+        from ablate.runs.planned import find
+        from ablate.terminal.printed import network_text
+
+        print(network_text(find(None, terminal.db), run))
+        return
     with Store.open(terminal.db) as store:
         key = find_run(store, run)
         if not (log or follow):

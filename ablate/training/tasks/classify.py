@@ -22,7 +22,7 @@ from ablate.registry import Registry
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
-from ablate.training.task import Completed, Predicted, Run, Task, Values
+from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
 from ablate.training.trick import Trick, has_hook
 
 if TYPE_CHECKING:
@@ -127,6 +127,13 @@ class Classify(Task):
         from ablate.training import removal
 
         return removal.able(*_network(parse(config, registry), []), asked)
+
+    def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
+        from ablate.training import removal
+
+        made = [(use, registry.make("tricks", use.name, use.params)) for use in tricks if use.name != WITHOUT]
+        parts = [part for use in tricks if use.name == WITHOUT for part in use.params["parts"]]
+        return removal.network_of(*_network(parse(config, registry), made), parts)
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """Exact duplicates between train and dev or test, and classes of very different sizes."""
