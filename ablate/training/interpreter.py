@@ -51,7 +51,7 @@ class Program(Modules):
         self._steps = 0
         self._within: list[int] = []
         self._entered: set[int] = set()
-        self._marked: dict[tuple[int, bool, frozenset[str]], set[int]] = {}
+        self._marked: dict[tuple[int, bool, frozenset[str]], dict[int, bool]] = {}
 
     def follow(self) -> None:
         """Read the script from its first line to its last, then what nobody called that declares options."""
@@ -99,9 +99,9 @@ class Program(Modules):
             follower = _FOLLOWERS.get(type(statement))
             if follower is None:
                 continue
-            depended_on = (
-                frame.marked is not None and isinstance(statement, _SIMPLE) and not frame.space.matters(statement)
-            )
+            depended_on = frame.marked is not None and frame.marked.get(id(statement), False)
+            if frame.marked is not None and frame is frame.space.frame:
+                frame.space.followed.add(id(statement))
             self.asked += depended_on
             end = follower(self, statement, frame)
             self.asked -= depended_on
@@ -193,8 +193,8 @@ class Program(Modules):
         return ""
 
     def _expression(self, node: ast.Expr, frame: Frame) -> str:
-        if isinstance(node.value, ast.Call | ast.Await | ast.NamedExpr | ast.YieldFrom):
-            value = node.value if isinstance(node.value, ast.Call | ast.NamedExpr) else node.value.value
+        if not isinstance(node.value, ast.Constant):
+            value = node.value.value if isinstance(node.value, ast.Await | ast.YieldFrom) else node.value
             called = self.evaluate(value, frame)
             if isinstance(called, External) and called.name in _ENDING:
                 return "raise"
@@ -356,7 +356,6 @@ class Program(Modules):
 
 _CHEAP = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.Global)
 """Statements that are always followed: they only bind a name."""
-_SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
 _ENDING = ("sys.exit", "os._exit", "os.abort")
 _HARMLESS = (
     "argcomplete.",

@@ -75,7 +75,8 @@ class Modules(Evaluator):
             space.bindings = bindings(space.tree.body)
         space.demanded[name] = None  # where it is bound by itself
         marked_before, space.frame.marked = space.frame.marked, None
-        self.block(space.bindings.get(name, space.bindings.get("*", ())), space.frame)
+        statements = space.bindings.get(name, space.bindings.get("*", ()))
+        self.block([each for each in statements if id(each) not in space.followed], space.frame)
         space.frame.marked = marked_before
         space.demanded[name] = space.frame.names.get(name)
         return space.demanded[name]

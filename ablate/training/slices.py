@@ -20,26 +20,29 @@ def marked(
     returns: bool = False,
     outermost: bool = False,
     given: frozenset[str] = frozenset(),
-) -> set[int]:
-    """The ids of the statements to follow: those that matter, those that bind what they use, and whatever holds one.
+) -> dict[int, bool]:
+    """The ids of the statements to follow: those that matter, those that bind what they use, and whatever holds one; of
+    each, whether somebody asks for the values that it binds.
 
     returns: whether what a function returns matters as well. outermost: whether it is a module, whose definitions ask
     for what they use when they are called. given: parameters that options are added to.
     """
     simple: list[tuple[ast.stmt, tuple[ast.stmt, ...]]] = list(_simple(body, ()))
-    found: set[int] = set()
+    found: dict[int, bool] = {}
     needed: set[str] = set()
     bound: dict[str, list[int]] = {}
+    besides: list[tuple[ast.stmt, tuple[ast.stmt, ...]]] = []
     for place, (statement, around) in enumerate(simple):
-        first = (returns and isinstance(statement, ast.Return)) or matters(statement) or _makes(statement)
-        first = first or (bool(given) and not given.isdisjoint(loaded(statement)))
         if outermost and isinstance(statement, _DEFINITIONS):
             continue
-        if first or isinstance(statement, _ALWAYS) or _of_an_object(statement):
-            _follow(statement, around, found, needed if first else set())
-        if not first:
-            for name in _bindings(statement):
-                bound.setdefault(name, []).append(place)
+        first = (returns and isinstance(statement, ast.Return)) or matters(statement) or _makes(statement)
+        if first or (given and not given.isdisjoint(loaded(statement))):
+            _follow(statement, around, found, needed, asked=False)
+            continue
+        for name in _bindings(statement):
+            bound.setdefault(name, []).append(place)
+        if isinstance(statement, _ALWAYS) or _of_an_object(statement):
+            besides.append((statement, around))
     done: set[str] = set()
     while needed - done:
         name = (needed - done).pop()
@@ -47,8 +50,23 @@ def marked(
         for place in bound.get(name, ()):
             statement, around = simple[place]
             if id(statement) not in found:
-                _follow(statement, around, found, needed)
+                _follow(statement, around, found, needed, asked=True)
+    for statement, around in besides:  # they end what is followed anyway, or keep what it made
+        if all(id(outer) in found for outer in around):
+            found.setdefault(id(statement), False)
     return found
+
+
+def _follow(
+    statement: ast.stmt, around: Sequence[ast.stmt], found: dict[int, bool], needed: set[str], asked: bool
+) -> None:
+    found[id(statement)] = asked
+    needed |= loaded(statement)
+    for outer in around:
+        if id(outer) not in found:
+            found[id(outer)] = False
+            for header in _headers(outer):
+                needed |= loaded(header)
 
 
 def _makes(statement: ast.stmt) -> bool:
@@ -60,16 +78,6 @@ def _makes(statement: ast.stmt) -> bool:
 def _of_an_object(statement: ast.stmt) -> bool:
     """Whether it sets an attribute, which other functions may ask for."""
     return isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Attribute)
-
-
-def _follow(statement: ast.stmt, around: Sequence[ast.stmt], found: set[int], needed: set[str]) -> None:
-    found.add(id(statement))
-    needed |= loaded(statement)
-    for outer in around:
-        if id(outer) not in found:
-            found.add(id(outer))
-            for header in _headers(outer):
-                needed |= loaded(header)
 
 
 def bindings(body: Sequence[ast.stmt]) -> dict[str, list[ast.stmt]]:
@@ -116,7 +124,8 @@ def loaded(node: ast.AST) -> set[str]:
         here = waiting.pop()
         kind = type(here)
         if kind is ast.Name:
-            found.add(here.id)
+            if type(here.ctx) is ast.Load:
+                found.add(here.id)
         elif kind is list:
             waiting += here
         elif kind is ast.Attribute:

@@ -63,8 +63,8 @@ class Frame:
         self.returned: list[Any] = []
         self.asked = False
         """Whether somebody asks for what the function returns."""
-        self.marked: set[int] | None = None
-        """Ids of the statements to follow; None: all."""
+        self.marked: dict[int, bool] | None = None
+        """Ids of the statements to follow, and whether what each binds is asked for; None: all."""
 
 
 @dataclass(eq=False)
@@ -196,6 +196,8 @@ class Space(Value):
         self.relevant: list[int] = []
         self.bindings: dict[str, list[ast.stmt]] | None = None
         self.demanded: dict[str, Any] = {}
+        self.followed: set[int] = set()
+        """Ids of the statements that were followed in their turn."""
 
     def find_relevant(self, words: Sequence[str], also: Mapping[str, bool]) -> None:
         """Note the lines that declare options, and those that call functions of this module which do. also: imported

@@ -159,8 +159,13 @@ class Args:
     betas: tuple[float, float] = (0.9, 0.999)
     limit: Optional[int] = None
 
+def main():
+    print(args.seed)
+
 if __name__ == "__main__":
     args = tyro.cli(Args)
+    for _ in range(args.seed):
+        main()
 ''',
     )
     assert script.style == "tyro"
@@ -174,6 +179,7 @@ if __name__ == "__main__":
         "--betas": ("value", "float", [0.9, 0.999]),
         "--limit": ("value", "int", None),
     }
+    assert len(script.options) == len(found)
     assert script.option("optim.use-ema").negation == "--optim.no-use-ema"
     assert script.option("optim.lr").help == "step size"
     assert script.option("env_id").help == "which"
