@@ -233,7 +233,9 @@ class Dispatcher:
     def _see_others(self) -> list[LiveAttempt]:
         """What others execute, where, and which runs need a device to themselves, whoever executes them."""
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
-        self._taken = {Slot(a.device, a.slot): a.run for a in others if a.host == host.host()}
+        here = [a for a in others if a.host == host.host()]
+        self._taken = {Slot(a.device, a.slot): a.run for a in here}
+        self._taken |= {slot: a.run for a in here for slot in self.slots if host.share(slot.device, a.device)}
         self._alone = self.store.out_of_memory()
         return others
 
@@ -296,7 +298,8 @@ class Dispatcher:
         claimed: list[Work] = []
         refused = False
         with self.store.transaction():
-            if (self._memory or self._alone) and any(isinstance(action, Launch) for action in actions):
+            several = any(host.JOINED in slot.device for slot in self.slots)  # no index keeps two such apart
+            if (self._memory or self._alone or several) and any(isinstance(action, Launch) for action in actions):
                 # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
                 self._see_others()
                 actions = scheduler.decide(self._snapshot(), time.monotonic())

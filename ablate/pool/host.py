@@ -1,7 +1,7 @@
 """What this host has: processors, GPUs, slots for runs, and which processes live.
 
 GPUs come from NVML, so that nobody but a child that trains ever touches CUDA. Nothing here starts or stops a run.
-Slots on several GPUs at once are not made: a run takes one GPU or none.
+A slot on several GPUs at once, for a command, is called by all of them: `cuda:0+cuda:1`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def visible(devices: Sequence[Device], setting: str | None) -> tuple[Device, ...
 def memory_mib(name: str) -> int:
     """The memory of a device: of the host (or what its control group leaves of it) for "cpu"."""
     if name != "cpu":
-        return next((device.memory_mib or 0 for device in gpus() if device.name == name), 0)
+        return sum(device.memory_mib or 0 for device in gpus() if device.name in name.split(JOINED))
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
     except OSError:
@@ -98,13 +98,29 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+JOINED = "+"
+"""Between the GPUs of a slot that has several."""
+
+
+def share(one: str, other: str) -> bool:
+    """Whether two slots' devices have a GPU in common, and are not the same."""
+    return one != other and not set(one.split(JOINED)).isdisjoint(other.split(JOINED))
+
+
 def slots(
-    *, gpus_per_run: int, runs_per_gpu: int, threads: int, workers: int | None, devices: Sequence[str] = ()
+    *,
+    gpus_per_run: int,
+    runs_per_gpu: int,
+    threads: int,
+    workers: int | None,
+    devices: Sequence[str] = (),
+    several: bool = False,
 ) -> tuple[Slot, ...]:
     """Where runs may execute: each GPU `runs_per_gpu` times, or one slot per `threads` processors.
 
-    devices: by name (--devices); all where empty. AblateError for a device that is not there, ConfigError
-    where a run wants more than there is.
+    devices: by name (--devices); all where empty. several: whether a run may take more than one GPU: then as many
+    together as it asks for, one run at a time. AblateError for a device that is not there, ConfigError where a run
+    wants more than there is.
     """
     present = gpus()
     names = [device.name for device in present]
@@ -120,10 +136,16 @@ def slots(
         raise ConfigError(
             [("resources.gpus", f"is {gpus_per_run}, but this host has {has}; set it to {len(present)}.")]
         )
-    if gpus_per_run > 1:
-        raise ConfigError([("resources.gpus", f"is {gpus_per_run}; a run of ablate takes one GPU or none.")])
-    if gpus_per_run == 1 and "cpu" not in devices:
-        chosen = [name for name in names if not devices or name in devices]
+    chosen = [name for name in names if not devices or name in devices]
+    if gpus_per_run > 1 and not several:
+        message = f"is {gpus_per_run}; a run takes one GPU or none, and only a command may take several."
+        raise ConfigError([("resources.gpus", message)])
+    if gpus_per_run > len(chosen) and "cpu" not in devices:
+        raise ConfigError([("resources.gpus", f"is {gpus_per_run}, and --devices names {len(chosen)}.")])
+    if gpus_per_run > 1 and "cpu" not in devices:
+        firsts = range(0, len(chosen) - gpus_per_run + 1, gpus_per_run)
+        places = [Slot(JOINED.join(chosen[first : first + gpus_per_run]), 0) for first in firsts]
+    elif gpus_per_run == 1 and "cpu" not in devices:
         places = [Slot(name, index) for index in range(runs_per_gpu) for name in chosen]
     else:
         places = [Slot("cpu", index) for index in range(workers or max(1, processors() // threads))]
@@ -146,9 +168,9 @@ def most_runs(wanted: int) -> int:
 
 
 def environment(slot: Slot) -> dict[str, str]:
-    """What a child in this slot sees: its own GPU and no other, or none."""
-    device = next((d for d in gpus() if d.name == slot.device), None)
-    return {"CUDA_VISIBLE_DEVICES": device.visible if device else ""}
+    """What a child in this slot sees: its own GPUs and no other, or none."""
+    mine = [device.visible for device in gpus() if device.name in slot.device.split(JOINED)]
+    return {"CUDA_VISIBLE_DEVICES": ",".join(mine)}
 
 
 # -------------------------------------------------------------------------------------------------------- processes

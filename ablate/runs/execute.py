@@ -68,6 +68,7 @@ def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
             threads=resources.threads,
             workers=options.workers,
             devices=options.devices,
+            several=study.flat,
         )
     except ConfigError as error:
         raise StudyError([study.problem(key, message) for key, message in error.problems]) from None

@@ -268,7 +268,7 @@ class ResourcesForm(Form):
     example = "{gpus: 1, runs_per_gpu: 2, threads: 1}"
 
     gpus: Annotated[int, Field(ge=0, le=1024)] | None = Field(
-        default=None, description="GPUs of one run.", examples=["1"]
+        default=None, description="GPUs of one run; more than one for a command only.", examples=["1"]
     )
     runs_per_gpu: Annotated[int, Field(ge=1, le=64)] | None = Field(
         default=None, description="The most runs that share one GPU: 1, or 8 where memory_gib is given.", examples=["2"]

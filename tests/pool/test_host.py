@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from plans import bare
 
-from ablate.errors import AblateError, StudyError
+from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import host
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Slot
@@ -121,6 +121,21 @@ def test_each_gpu_gives_as_many_slots_as_runs_share_it_and_takes_turns(monkeypat
     assert 4 == len(slots(**asked, workers=64)), "no device beyond capacity"
     with pytest.raises(AblateError, match="there is no device 'cuda:2'"):
         slots(**asked, workers=None, devices=["cuda:2"])
+
+
+def test_a_command_may_have_several_gpus_and_sees_them_all(monkeypatch):
+    three = (*GPUS, Device("cuda:2", "x", 8, "GPU-cc3"))
+    monkeypatch.setattr(host, "gpus", lambda: three)
+    asked = {"gpus_per_run": 2, "runs_per_gpu": 1, "threads": 1, "workers": None}
+    (pair,) = slots(**asked, several=True)
+    assert pair == Slot("cuda:0+cuda:1", 0)
+    assert host.environment(pair)["CUDA_VISIBLE_DEVICES"] == ",".join(device.visible for device in GPUS)
+    assert host.memory_mib(pair.device) == sum(device.memory_mib or 0 for device in GPUS)
+    assert [host.share(pair.device, other) for other in ("cuda:1", "cuda:2", pair.device)] == [True, False, False]
+    with pytest.raises(ConfigError, match="only a command may take several"):
+        slots(**asked)
+    with pytest.raises(ConfigError, match="--devices names 1"):
+        slots(**asked, several=True, devices=["cuda:2"])
 
 
 def test_more_gpus_than_there_are_is_refused(monkeypatch):
