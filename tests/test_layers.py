@@ -18,7 +18,7 @@ ROOMS = {
     "store": "schema migrate stored examples reader store",
     "pool": "messages words executor feed host ending folders patience scheduler backoff leases seeding worker warm books dispatcher",
     "analysis": "comparisons sign_flip shrunken components examples judge power looks measured verdicts inert lenth factorial tuned reruns classes results",
-    "runs": "csv_file columns factors measured importer export adaptive lineage executed planned winners progress weights submission budget heeded execute examples verify retrained recapture trial quick logs why doctor",
+    "runs": "csv_file columns factors measured importer example_files export adaptive lineage executed planned winners progress weights submission budget heeded execute examples verify retrained recapture trial quick logs why doctor",
     "tuning": "pruning journal hunt tune",
     "tables": "table adaptive grid forest cautions beyond notes factorials classes views",
     "figures": "figure pixels screen paper inline said source",

@@ -60,6 +60,11 @@ class Imported:
     file: Path = Path()
     sha: str = ""
 
+    @property
+    def results(self) -> dict[tuple[str, int], Mapping[str, float]]:
+        """The metrics of each run that has a result, by (variant, seed)."""
+        return {(run.variant, run.seed): run.values for run in self.runs if run.values}
+
     def summary(self, study: str) -> str:
         """What became of the file's lines, for whoever imports it."""
         failed, passed = sum(run.outcome.reason is not None for run in self.runs), sum(self.passed_over.values())

@@ -220,21 +220,22 @@ def settled(given: Given | Examples, values: Mapping[str, float], asked: Sequenc
         if array is not None:
             left = [metric for metric in dict.fromkeys((*asked, *values)) if metric in values]
             left = [metric for metric in left if metric not in {column.metric for column in columns}]
-            columns.append(_found(name, _array(name, array, len(ids)), {metric: values[metric] for metric in left}))
+            among = {metric: values[metric] for metric in left}
+            columns.append(found_metric(name, numbers(name, array, len(ids)), among, percent=name == "correct"))
     if not columns:
         raise DataError("neither `correct` nor `loss` of the examples is given.")
     return Examples(of_set.fingerprint, of_set.text, tuple(columns))
 
 
-def _found(name: str, array: Values, metrics: Mapping[str, float]) -> Column:
-    """The column of the first of these metrics that is the mean of an array."""
+def found_metric(name: str, array: Values, metrics: Mapping[str, float], *, percent: bool) -> Column:
+    """The column of the first of these metrics that is the mean of an array, or that in percent. DataError: none is."""
     for metric, value in metrics.items():
-        for factor in (1.0, 100.0) if name == "correct" else (1.0,):
+        for factor in (1.0, 100.0) if percent else (1.0,):
             column = of_numbers(metric, array, factor)
             if not far(column, value):
                 return column
     mean = float(array.mean())
-    shown = f"{mean:.6g} (in percent {100 * mean:.6g})" if name == "correct" else f"{mean:.6g}"
+    shown = f"{mean:.6g} (in percent {100 * mean:.6g})" if percent else f"{mean:.6g}"
     told = ", ".join(f"{metric} {value:.6g}" for metric, value in metrics.items()) or "no metric"
     raise DataError(f"the mean of `{name}` over {len(array)} examples is {shown}, and no metric is that: {told}.")
 
@@ -250,7 +251,8 @@ def _names(what: str, given: Any, count: int | None) -> tuple[str, ...]:
     return names
 
 
-def _array(what: str, given: Any, count: int) -> Values:
+def numbers(what: str, given: Any, count: int) -> Values:
+    """(count,) finite numbers. DataError where `given` is something else."""
     import numpy as np
 
     try:

@@ -85,6 +85,10 @@ def import_(
     comments: Annotated[
         bool, typer.Option("--comments", help="Lines that begin with # are comments below the header, too.")
     ] = False,
+    examples: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What each run made of each example: a line for each, named by `id`."),
+    ] = None,
     across: Annotated[str | None, typer.Option(hidden=True)] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
 ) -> None:
@@ -95,7 +99,7 @@ def import_(
 
     ablate import runs.csv --study mine --metric dev_accuracy --better higher --variant variant --seed seed
     """
-    from ablate.runs import importer
+    from ablate.runs import example_files, importer
     from ablate.runs.columns import Columns
     from ablate.store.store import Store
 
@@ -113,9 +117,13 @@ def import_(
         tuple(map(_condition, where or ())), empty, minimum_effect,
     )  # fmt: skip
     imported = importer.read_file(file, columns)
+    told = None if examples is None else example_files.read(examples, columns, imported.results)
     with Store.open(terminal.db, write=True) as store:
         importer.save(imported, store, study, columns, replace=replace)
+        example_files.keep(told or {}, store, study)
     terminal.say(imported.summary(study))
+    if told is not None:
+        terminal.say(f"{many(len(told), 'run')} of {len(imported.results)} with results for each example.")
 
 
 def _metrics(names: list[str], better: list[str]) -> list[tuple[str, Better]]:
@@ -150,6 +158,9 @@ def export(
     spreadsheet: Annotated[
         bool, typer.Option("--spreadsheet", help="Quote names that begin like a formula (= + - @).")
     ] = False,
+    examples: Annotated[
+        bool, typer.Option("--examples", help="As CSV a line for each run and example: what it said, right or wrong.")
+    ] = False,
 ) -> None:
     """Print every run of a study, with all its metrics; or pack the study for others to run.
 
@@ -158,16 +169,20 @@ def export(
 
     ablate export batchnorm --format csv -o runs.csv
     """
-    from ablate.runs import export
+    from ablate.runs import example_files, export
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("csv", "json"))
     with Store.open(terminal.db) as store:
         stored = terminal.found(store, study)
-        content = (
-            export.text(store, stored.name, format_, spreadsheet=spreadsheet) if code is None else export.packed(stored)
-        )
+        content: str | bytes
+        if code is not None:
+            content = export.packed(stored)
+        elif examples:
+            content = example_files.text(store, stored.name)
+        else:
+            content = export.text(store, stored.name, format_, spreadsheet=spreadsheet)
     terminal.write(content, output if code is None else code)
 
 
