@@ -67,16 +67,18 @@ class Components:
         return Components(**joined)
 
 
-def of_layout(difference: Array) -> Components:
+def of_layout(difference: Sequence[Array] | Array) -> Components:
     """Of one comparison's paired differences: (seeds, units), none of them missing."""
-    seeds, units = difference.shape
-    return _one(seeds, units, *_components(difference), int((difference != 0).any(axis=0).sum()))
+    discordant = np.zeros(len(difference[0]), dtype=bool)
+    for row in difference:
+        discordant |= row != 0
+    return _one(len(difference), len(difference[0]), *_components(difference), int(discordant.sum()))
 
 
-def of_two(row: Array, reference: Array) -> Components:
+def of_two(row: Sequence[Array], reference: Sequence[Array]) -> Components:
     """Of a comparison whose sides share no seeds: (seeds, units) each, over the same units."""
     (v_s, _, v_n), (w_s, _, w_n) = _components(row), _components(reference)
-    between = row.mean(axis=0) - reference.mean(axis=0)
+    between = np.mean(row, axis=0) - np.mean(reference, axis=0)
     units = len(between)
     # The sides' seeds and cells are drawn apart, so their parts add; an example is on both sides, so it is subtracted.
     v_examples = float(between.var(ddof=1)) / units if units > 1 else np.nan
@@ -91,30 +93,35 @@ NOTHING = _one(0, 0, np.nan, np.nan, np.nan, 0)
 """Of a comparison without a seed that both sides have."""
 
 
-def _components(table: Array) -> tuple[float, float, float]:
-    """V_s, V_e, V_n of one table (seeds, units)."""
-    seeds, units = table.shape
-    centred = table - table.mean()  # before anything is squared: small differences of large losses keep their digits
-    m, b = centred.mean(axis=1), centred.mean(axis=0)
+def _components(table: Sequence[Array] | Array) -> tuple[float, float, float]:
+    """V_s, V_e, V_n of one table (seeds, units), a seed at a time: tables of 10 seeds and 10,000 units in between would
+    be new pages each time, which took ten times as long."""
+    means = np.array([float(row.mean()) for row in table])
+    c, seeds, units = float(means.mean()), len(table), len(table[0])
+    summed, squares = np.zeros(units), 0.0
+    for row in table:
+        centred = row - c  # before anything is squared: small differences of large losses keep their digits
+        summed += centred
+        squares += float(centred @ centred)
+    m, b = means - c, summed / seeds
     over_seeds, over_units = float(m @ m), float(b @ b)
     v_examples = over_units / (units - 1) / units if units > 1 else np.nan
     if seeds < 2 or units < 2:
         return np.nan, v_examples, np.nan
-    flat = centred.ravel()
-    rest = max(float(flat @ flat) - units * over_seeds - seeds * over_units, 0.0)
+    rest = max(squares - units * over_seeds - seeds * over_units, 0.0)
     return over_seeds / (seeds - 1) / seeds, v_examples, rest / ((seeds - 1) * (units - 1)) / (seeds * units)
 
 
-def by_groups(table: Array, groups: NDArray[np.int64]) -> Array:
+def by_groups(table: Sequence[Array] | Array, groups: NDArray[np.int64]) -> Array:
     """(seeds, examples) into (seeds, groups), whose mean over groups is that over examples, large groups counting more.
 
     groups: of each example its group, 0 to G - 1. Examples of one group (several images of a patient) are no
     independent draws, so what is drawn is the group: c + G/N sum over its examples of (D - c).
     """
     count = int(groups.max()) + 1
-    c = table.mean()
-    sums = np.stack([np.bincount(groups, weights=row, minlength=count) for row in table - c])
-    return np.asarray(c + sums * (count / table.shape[1]))
+    c = float(np.mean([row.mean() for row in table]))
+    sums = np.stack([np.bincount(groups, weights=row - c, minlength=count) for row in table])
+    return np.asarray(c + sums * (count / len(groups)))
 
 
 # ------------------------------------------------------------------------------------------------------- both together

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.comparisons import Array
+from ablate.analysis.comparisons import MINIMUM_N, Array
 from ablate.analysis.components import LEAST_UNITS, NOTHING, Components, by_groups, of_layout, of_two
 from ablate.text import listed, many
 
@@ -184,9 +184,11 @@ def _columns(source: Source, common: _Common, variant: str) -> _Values:
     for seed, column in source.read(variant).items():
         places = common.places.get(source.of.get((variant, seed), ""))
         chosen = slice(None) if places is None else places
-        values[seed] = column.values()[chosen]
-        if column.kind != "numbers":
+        if column.kind == "numbers":
+            values[seed] = column.values()[chosen]
+        else:
             right[seed] = column.right()[chosen]
+            values[seed] = np.multiply(right[seed], column.factor, dtype=np.float64)
     return _Values(values, right)
 
 
@@ -194,15 +196,18 @@ def _compared(row: _Values, reference: _Values, sides: Sides, common: _Common) -
     """The components of one comparison."""
     if not sides.row or not sides.reference:
         return NOTHING
-    one, other = (
-        np.stack([side.values[seed] for seed in seeds])
-        for side, seeds in ((row, sides.row), (reference, sides.reference))
-    )
-    difference = one - other if sides.paired else one.mean(axis=0, keepdims=True) - other.mean(axis=0)
-    discordant = np.array([float((difference != 0).any(axis=0).sum())])
-    grouped = (lambda table: table) if common.groups is None else functools.partial(by_groups, groups=common.groups)
-    made = of_layout(grouped(difference)) if sides.paired else of_two(grouped(one), grouped(other))
-    return replace(made, discordant=discordant)
+    if not sides.paired:
+        tables = ([side.values[seed] for seed in of] for side, of in ((row, sides.row), (reference, sides.reference)))
+        return of_two(*(_grouped(table, common) for table in tables))
+    difference = [row.values[seed] - reference.values[seed] for seed in sides.row]
+    made = of_layout(_grouped(difference, common))
+    if common.groups is None or len(difference) >= MINIMUM_N:
+        return made
+    return replace(made, discordant=np.array([float(np.any([one != 0 for one in difference], axis=0).sum())]))
+
+
+def _grouped(table: list[Array], common: _Common) -> Sequence[Array]:
+    return table if common.groups is None else list(by_groups(table, common.groups))
 
 
 def _tally(row: _Values, reference: _Values, sides: Sides) -> Tally | None:
@@ -239,7 +244,6 @@ def contrasts(source: Source, names: Sequence[str], seeds: Sequence[int]) -> Cal
             cells = np.stack([np.concatenate([column[seed] for seed in seeds]) for column in columns])
             tables += weights[:, start : start + _AT_A_TIME] @ cells
         each = (table.reshape(len(seeds), -1) for table in tables)
-        grouped = each if common.groups is None else (by_groups(table, common.groups) for table in each)
-        return Components.stacked([of_layout(table) for table in grouped])
+        return Components.stacked([of_layout(_grouped(list(table), common)) for table in each])
 
     return of
