@@ -19,6 +19,7 @@ from ablate.study.record import PlanRecord
 from ablate.tables import cautions, views
 from ablate.tables.notes import listed
 from ablate.tables.table import TableOptions
+from ablate.training.examples import Examples, ExampleSet, of_numbers
 
 HERE = {"host": "h", "boot": "b", "owner": "1:1", "log": "l", "lease_s": 30.0, "device": "cpu", "slot": 0}
 SPREAD = (0.0, 0.3, -0.2, 0.1, -0.1)
@@ -104,6 +105,34 @@ def test_a_finished_study_becomes_rows_in_the_plans_order(fill):
     assert [("full", 5, None), ("full-bn", 5, "helps")] == [(r.variant, r.n, r.verdict) for r in data.rows]
     assert data.rows[1].delta == pytest.approx(-3.5)
     assert data.rows[1].p < 1e-4
+
+
+def test_verdicts_speak_of_other_examples_once_every_run_of_the_database_tells_what_it_made_of_them(fill):
+    rng = np.random.default_rng(0)
+    right = {(v, s): rng.random(200) < {"full": 0.95, "full-bn": 0.7}[v] for v in TWO for s in range(5)}
+    ran = {v: [{"acc": 100 * float(right[v, s].mean()), "seconds": 1.0} for s in range(5)] for v in TWO}
+    store = fill(plan(TWO), ran)
+    of_set = ExampleSet(tuple(map(str, range(200))))
+    kept = {
+        f"{v}:{s}": Examples(of_set.fingerprint, of_set.text, (of_numbers("acc", ones.astype(float), 100.0),))
+        for (v, s), ones in right.items()
+    }
+    last = "full-bn:4"
+    store.keep_examples({key: examples for key, examples in kept.items() if key != last})
+    assert note(store, "speak of other seeds").endswith(
+        "for 1 counted run without results for each of them: full-bn (seed 4)."
+    )
+    store.keep_examples({last: kept[last]})
+    data = json.loads(
+        Registry().make("tables", "json", {}).render(views.table_data(results.load(store)), TableOptions())
+    )
+    assert ("seeds_and_examples", "") == (data["speaks_of"], data["speaks_of_why"])
+    row = data["rows"][1]
+    assert ("helps", "helps", 200) == (row["verdict"], row["here"]["verdict"], row["examples"]["n"])
+    assert row["p"] >= row["here"]["p"]
+    other = fill(plan(TWO, metric={"name": "seconds", "better": "lower", "at": "last", "minimum_effect": None}), ran)
+    other.keep_examples(kept)
+    assert "seconds is no mean over them" == views.table_data(results.load(other)).speaks_of_why
 
 
 def test_an_unknown_study_names_the_nearest(fill):
