@@ -13,7 +13,7 @@ DOORS = ("plugins", "surgery")
 nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults fields style template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
+    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults fields style probe template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
     "study": "yaml_file candidates draft form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
     "pool": "messages words executor feed host ending folders patience scheduler backoff leases seeding worker warm books dispatcher",

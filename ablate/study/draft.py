@@ -19,6 +19,7 @@ from ablate.records import Json
 from ablate.study import yaml_file
 from ablate.study.candidates import Part, off, plumbing, shown
 from ablate.text import did_you_mean, listed, many, one_of
+from ablate.training.probe import probed
 from ablate.training.script import Option, Script
 from ablate.training.style import read
 
@@ -134,9 +135,12 @@ def asked_for(script: Script) -> list[str]:
     return words
 
 
-def of_script(path: Path, study: Path, tricks: str, metric: str) -> str:
-    """The commented study of a script, to be written to `study`. tricks: `a,b=0.2`."""
+def of_script(path: Path, study: Path, tricks: str, metric: str, probe: bool = False) -> str:
+    """The commented study of a script, to be written to `study`. tricks: `a,b=0.2`. probe: whether it may be executed
+    up to its parser where reading is not enough."""
     script = read(path)
+    if probe and not script.complete:
+        script = probed(script)
     name = os.path.relpath(path.resolve(), study.resolve().parent)
     words = ("bash" if path.suffix == ".sh" else "python", name, *asked_for(script))
     return commented(Draft(words, script, metric, 3), dict(_asked(tricks)))

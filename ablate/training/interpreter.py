@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ablate.training.expressions import READERS, bind
-from ablate.training.modules import Modules
+from ablate.training.modules import Modules, TooMuchError
 from ablate.training.operations import unknown_within
 from ablate.training.slices import bindings, marked
 from ablate.training.values import (
@@ -30,15 +30,11 @@ from ablate.training.values import (
     unknown,
 )  # fmt: skip
 
-STEPS = 60_000
-"""Expressions that are read of one program; about a quarter of a second."""
+STEPS = 40_000
+"""Expressions that are read of one program; about 0.2 CPU s."""
 
 DEPTH = 40
 """Calls within calls that are followed."""
-
-
-class _TooMuchError(Exception):
-    """The program is longer than what is read."""
 
 
 class Program(Modules):
@@ -68,7 +64,7 @@ class Program(Modules):
             for function in self._left_out():
                 if id(function.node) not in self._entered:
                     self.enter(function, [], {}, Call([], {}, function.node, self.script, unknown=True))
-        except (_TooMuchError, RecursionError):
+        except (TooMuchError, RecursionError):
             self.unread.append(f"{self.path.name}: it is too long to be read whole")
 
     def _left_out(self) -> list[Function]:
@@ -89,7 +85,7 @@ class Program(Modules):
     def step(self) -> None:
         self._steps += 1
         if self._steps > STEPS:
-            raise _TooMuchError
+            raise TooMuchError
 
     def block(self, statements: Sequence[ast.stmt], frame: Frame) -> str:
         """Follow statements; how they end: "", return, break, continue or raise."""

@@ -19,6 +19,13 @@ from ablate.training.values import Call, External, Frame, Reference, Space, Unkn
 
 StandIn = Callable[[Call], Any]
 
+MOST_FILES = 40
+"""Modules of a program that are read for its options; those that declare options in so many are not known."""
+
+
+class TooMuchError(Exception):
+    """The program is longer than what is read."""
+
 
 class Modules(Evaluator):
     """A script and those of its modules that are asked for.
@@ -115,11 +122,13 @@ class Modules(Evaluator):
         if path is None:
             return None
         if path not in self.spaces:
+            if len(self.spaces) >= MOST_FILES:
+                raise TooMuchError
             space = self.spaces[path] = Space(path, module, "")
             try:
                 data = path.read_bytes()
                 space.text, space.tree = data.decode("utf-8", "replace"), ast.parse(data)
-            except (OSError, SyntaxError) as error:
+            except (OSError, SyntaxError, ValueError, RecursionError) as error:
                 self.unread.append(f"{path.name}: {error}")
                 return space
             self.find_relevant(space)

@@ -68,7 +68,7 @@ def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
         text, tree = data.decode("utf-8", "replace"), ast.parse(data)
     except OSError as error:
         raise AblateError(f"the script {str(path)!r} cannot be read: {error}.") from None
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Script(str(path), unread=(f"{path}: {error}",), files=(str(path),))
     registry = Registry()
     names = [style] if style else list(registry.names("styles"))

@@ -90,3 +90,17 @@ def test_a_plan_says_that_options_were_not_read(script, tmp_path):
     (tmp_path / "s.yaml").write_text(text)
     notes = planned(load(tmp_path / "s.yaml"), str(tmp_path / "a.db")).plan.notes
     assert any(note.startswith("Not every option of train.py was read (train.py:13: lib.add") for note in notes), notes
+
+
+def test_a_probe_asks_the_parser_itself_where_reading_is_not_enough(script, tmp_path):
+    (script.parent / "lib.py").write_text(
+        "def add(parser):\n    parser.add_argument('--cutmix', type=float, default=0.0)\n"
+    )
+    text = SCRIPT.replace("parser.parse_args()", "__import__('lib').add(parser)\nparser.parse_args()\n1/0\n")
+    script.write_text(text)
+    told = draft.of_script(script, tmp_path / "s.yaml", "cutmix=1.0", "accuracy", probe=True)
+    assert "  cutmix: {set: {cutmix: 1.0}}" in told
+    assert "# mixup: {set: {mixup: ...}}" in told
+    script.write_text("raise ValueError('early')\n" + text)
+    with pytest.raises(AblateError, match="came to no parser of argparse: ValueError: early"):
+        draft.of_script(script, tmp_path / "s.yaml", "", "accuracy", probe=True)

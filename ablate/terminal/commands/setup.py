@@ -23,11 +23,14 @@ def init(
         str, typer.Option(metavar="A,B=VALUE", help="With --from: options to make tricks of; a switch needs no value.")
     ] = "",
     metric: Annotated[str, typer.Option(metavar="NAME", help="With --from: the number that decides.")] = "accuracy",
+    probe: Annotated[
+        bool, typer.Option("--probe", help="With --from: execute it up to its parser where reading is not enough.")
+    ] = False,
 ) -> None:
     """Write a commented starter study. Refuses to replace a file.
 
     With --from it is about a training script of your own: its command, and every option that may be a trick with its
-    help text and its default, as comments. The script is read, not executed.
+    help text and its default, as comments. The script is read; only --probe may execute it.
 
     ablate init studies/mine.yaml
     """
@@ -36,9 +39,9 @@ def init(
 
     if file.suffix not in (".yaml", ".yml"):
         raise AblateError(f"a study file ends in .yaml; did you mean {file.name}.yaml?")
-    if script is None and tricks:
-        raise AblateError("--tricks are options of a script; name it with --from.")
-    text = studies.starter(file.stem) if script is None else draft.of_script(script, file, tricks, metric)
+    if script is None and (tricks or probe):
+        raise AblateError("--tricks and --probe are about a script; name it with --from.")
+    text = studies.starter(file.stem) if script is None else draft.of_script(script, file, tricks, metric, probe)
     file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with file.open("x", encoding="utf-8") as stream:
