@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -25,13 +26,17 @@ def keep(connection: Connection, insert: Callable[[sa.Table], Any], attempt: int
         texts = {name: json.dumps(getattr(of_set, name), ensure_ascii=False) for name in PARTS}
         row = {"fingerprint": examples.fingerprint, **texts}
         connection.execute(insert(schema.example_set).on_conflict_do_nothing(), row)
-    statement = insert(schema.example)
-    new = {name: statement.excluded[name] for name in ("examples", "kind", "factor", "data")}
     rows = [{"attempt": attempt, "examples": examples.fingerprint, **vars(column)} for column in examples.columns]
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["attempt", "metric", "at"], set_=new),
-        rows,
-    )
+    kind: Any = type(insert(schema.example))
+    connection.execute(_replacing(kind), rows)
+
+
+@functools.cache
+def _replacing(kind: Any) -> Any:
+    """An insert of columns that replaces those that are there. Made once: it takes longer than its execution."""
+    statement = kind(schema.example)
+    new = {name: statement.excluded[name] for name in ("examples", "kind", "factor", "data")}
+    return statement.on_conflict_do_update(index_elements=["attempt", "metric", "at"], set_=new)
 
 
 def of_runs(connection: Connection, keys: Sequence[str], metric: str, at: str) -> list[RunExamples]:
