@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, overload
@@ -162,6 +162,8 @@ class Broken(_Storable):
 
 
 def _storable(value: Any) -> Any:
+    if type(value) is float:
+        return value
     if isinstance(value, str):
         return _CONTROL.sub(_escaped, value).encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):
@@ -207,27 +209,34 @@ def decode(data: bytes, *kinds: type[Any]) -> Any:
 
 
 @cache
-def _hints(kind: type[Any]) -> Mapping[str, Any]:
-    return get_type_hints(kind)
+def _hints(kind: Any) -> Mapping[str, Any] | None:
+    """The fields of a record and their types; None for what is no record."""
+    return get_type_hints(kind) if is_dataclass(kind) else None
+
+
+@cache  # asked for every number of every step: without it a step costs the dispatcher a third more
+def _form(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    return get_origin(kind), get_args(kind)
 
 
 def _read(kind: Any, value: Any) -> Any:
     """A value of JSON as what a field says that it is. TypeError where it is something else."""
-    origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
-    if origin in (Union, UnionType):  # `X | None`
-        return None if value is None else _read(inner[0], value)
-    if origin is Literal and value in inner:
-        return value
-    if is_dataclass(kind) and isinstance(value, dict) and value.keys() == {item.name for item in fields(kind)}:
-        return kind(**{name: _read(_hints(kind)[name], held) for name, held in value.items()})  # type: ignore[arg-type, operator]
-    if origin is tuple and isinstance(value, list):
-        return tuple(_read(inner[0], held) for held in value)
-    if origin is not None and origin not in (Literal, tuple) and isinstance(value, dict):
-        return {name: _read(inner[1], held) for name, held in value.items()}
     if kind is float and type(value) in (int, float):
         return float(value)
     if kind in (str, int, bool) and type(value) is kind:
         return value
+    origin, inner = _form(kind)
+    if origin in (Union, UnionType):  # `X | None`
+        return None if value is None else _read(inner[0], value)
+    if origin is Literal and value in inner:
+        return value
+    hints = _hints(kind)
+    if hints is not None and isinstance(value, dict) and value.keys() == hints.keys():
+        return kind(**{name: _read(hints[name], held) for name, held in value.items()})
+    if origin is tuple and isinstance(value, list):
+        return tuple(_read(inner[0], held) for held in value)
+    if origin is not None and origin not in (Literal, tuple) and isinstance(value, dict):
+        return {name: _read(inner[1], held) for name, held in value.items()}
     raise TypeError(f"{value!r:.80} is no {kind}")

@@ -298,11 +298,14 @@ class Reader:
             .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
             .order_by(schema.cell.c.position)
         )
+        # Runs of one study were mostly made with the same: such a text is read once.
+        read = lru_cache(maxsize=64)(_object)
         with self._reading() as connection:
-            return [
-                StoredAttempt(run, variant, seed, _object(outputs), _object(provenance), seconds)
-                for run, variant, seed, outputs, provenance, seconds in connection.execute(query).all()
-            ]
+            rows = connection.execute(query).all()
+        return [
+            StoredAttempt(run, variant, seed, _object(outputs), read(provenance), seconds)
+            for run, variant, seed, outputs, provenance, seconds in rows
+        ]
 
     def executed(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
         """Of runs whose counted attempt executed files that no import names: those, path to SHA-256."""

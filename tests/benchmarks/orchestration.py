@@ -34,6 +34,43 @@ with multiprocessing.get_context("fork").Pool(int(sys.argv[3]), maxtasksperchild
 """
 
 
+STUDY_OF_2048 = (
+    f"base: {{{', '.join(f't{i}: false' for i in range(11))}}}\n"
+    f"tricks:\n{''.join(f'  t{i}: {{set: {{t{i}: true}}}}' + chr(10) for i in range(11))}"
+    "designs: factorial\nseeds: 10\n"
+)
+STEPS = "def main(config, run):\n    for i in range(50_000):\n        yield {'loss': 1 / (i + 1)}\n"
+STEPPING = """
+import resource, sys
+from ablate.pool.dispatcher import Dispatcher
+from ablate.pool.executor import Slot
+from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.messages import Setup
+from ablate.records import Limits, RunSpec, TaskUse
+from ablate.store.store import Store
+from ablate.study.record import PlanRecord
+from ablate.terminal.live import View
+
+def used():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+class Deaf(View):
+    def changed(self, dispatcher): pass
+
+folder, task = sys.argv[1], TaskUse.of("steps:main")
+spec = RunSpec("k", task, {}, (), 0, 1, folder + "/k", "", path=(folder,), metric="loss")
+with Store.open(folder + "/steps.db", write=True) as store:
+    store.add_cells("s", [("v", 0, "ablation", "k")], {"k": "{}"})
+    executor = LocalExecutor().open(Setup(task, path=(folder,), database=store.identity))
+    before = used()
+    Dispatcher(store, executor, [Slot("cpu", 0)], {"k": spec}, Limits(), listener=Deaf(quiet=True)).run()
+    print(20 * (used() - before))
+executor.close()
+"""
+"""50,000 steps as fast as a task can say them; what a million would take of the dispatcher."""
+
+
 def cpu_s(command: list[str], folder: Path, **environment: str) -> float:
     """CPU seconds of a command and all that it started and waited for."""
     import resource
@@ -82,14 +119,23 @@ def main() -> None:
         many = study(folder, "many", f"base: {{{base}}}\ntricks:\n{toggles}designs: factorial\nseeds: 10\n")
         planned = cpu_s([*ABLATE, "plan", many, "--format", "json"], folder)
         report("plan of 1,024 variants x 10 seeds", planned, "CPU s")
-        enqueue = "from ablate.runs import planned as planner, runner; p = planner.find(sys.argv[1], 'q.db');"
-        enqueue += "s = runner.Store.open('q.db', write=True); runner.save(p, s, runner.Options()); s.close()"
+        enqueue = "from ablate.runs import execute, planned as planner; p = planner.find(sys.argv[1], 'q.db');"
+        enqueue += "s = execute.Store.open('q.db', write=True); execute.save(p, s, execute.Options()); s.close()"
         queued = cpu_s([sys.executable, "-c", f"import sys; {enqueue}", many], folder)
         report("plan and enqueue them in the database", queued, "CPU s", 5)
 
         fill(folder / "q.db")
         table = best_of(3, lambda: cpu_s([*ABLATE, "--db", "q.db", "table", "many"], folder))
         report("table of 1,024 variants x 10 seeds x 3 metrics", table, "CPU s", 3)
+        large = study(folder, "large", STUDY_OF_2048)
+        cpu_s([sys.executable, "-c", f"import sys; {enqueue.replace('q.db', 'l.db')}", large], folder)
+        fill(folder / "l.db")
+        for words in (["table", "large"], ["status", "large"], ["export", "large"], ["plan", large]):
+            took = cpu_s([*ABLATE, "--db", "l.db", *words], folder)
+            report(f"{words[0]} of 20,480 finished runs", took, "CPU s", 2.5)
+        (folder / "steps.py").write_text(STEPS)
+        told = subprocess.run([sys.executable, "-c", STEPPING, str(folder)], cwd=folder, capture_output=True, text=True)
+        report("a million steps of one number: the dispatcher alone", float(told.stdout.split()[-1]), "CPU s", 60)
         toggles = "".join(f"  t{i}: {{set: {{t{i}: true}}}}\n" for i in range(199))
         base = ", ".join(f"t{i}: false" for i in range(199))
         wide = study(folder, "wide", f"base: {{{base}}}\ntricks:\n{toggles}designs: add_one_in\nseeds: 10\n")
