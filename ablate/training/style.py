@@ -83,6 +83,6 @@ def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
         found = reader.found()
         if found is not None:
             files = dict.fromkeys([*program.files, *found.files])
-            unread = dict.fromkeys([*program.unread, *found.unread] if not styles[name].last else found.unread)
+            unread = dict.fromkeys([*program.unread, *found.unread])
             return Script(str(path), name, tuple(found.options), tuple(unread), tuple(files))
     return Script(str(path), unread=tuple(program.unread), files=tuple(program.files))
