@@ -285,6 +285,9 @@ def table_data(results: Results) -> TableData:
     rows = results.tuned_rows
     entries, stale = tuned.split(results.record)
     sentences = tuned.notes(entries if rows else [], stale, rows, metric.name)
+    why = "" if results.confirmed is None else results.confirmed.tested.evidence.why
+    if why and results.measured.tested.evidence.of_both:
+        sentences = [*sentences, f"{tuned.MARK} These rows speak of other seeds alone, for {why}."]
     of_seeds = {**data.differences, **(_differences(results.confirmed) if results.confirmed is not None else {})}
     return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *sentences), differences=of_seeds)
 
