@@ -255,6 +255,9 @@ class RulesForm(Form):
     tricks_per_variant: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="Least tricks of each variant.", examples=["2"]
     )
+    categories_per_variant: Annotated[int, Field(ge=0, le=len(CATEGORIES))] | None = Field(
+        default=None, description="Least categories of each variant.", examples=["2"]
+    )
     categories_overall: Annotated[int, Field(ge=0, le=len(CATEGORIES))] | None = Field(
         default=None, description="Least categories of all variants together.", examples=["5"]
     )

@@ -199,7 +199,16 @@ def rules(
         if count < least:
             message = f"has {count} trick{'s' if count > 1 else ''}; `rules` ask for {least} in every variant."
             problems.append(study.problem(f"variants.{variant.name}", message))
-    used = {categories[choice.trick] for variant in judged for choice in variant.tricks} - {""}
+    kinds = {variant.name: {categories[choice.trick] for choice in variant.tricks} - {""} for variant in judged}
+    least = brief.get("categories_per_variant", 0)
+    for listed, of in kinds.items():
+        if len(of) < least:
+            those = ", ".join(c for c in CATEGORIES if c in of) or "none"
+            message = (
+                f"has tricks of {len(of)} categor{'y' if len(of) == 1 else 'ies'} ({those}); `rules` ask for {least}."
+            )
+            problems.append(study.problem(f"variants.{listed}", message))
+    used = set().union(*kinds.values())
     if judged and len(used) < brief.get("categories_overall", 0):
         message = (
             f"is {brief['categories_overall']}, but the variants listed by hand have {len(used)}: "

@@ -147,6 +147,7 @@ class Plan:
             rows=self.rows,
             left_out=self.left_out,
             notes=self.notes,
+            rules=study.rules,
         )
 
     def spec(

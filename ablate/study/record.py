@@ -148,7 +148,7 @@ class PlanRecord:
     """A study's plan. file, overrides: where to read the study again, and the --set options that it was read with.
 
     facts: what its task says of its numbers. imported: where its runs came from; None where they are ablate's own.
-    registered: None where it cannot be told.
+    registered: None where it cannot be told. rules: what a brief asks of the variants listed by hand.
     """
 
     study: str
@@ -170,6 +170,7 @@ class PlanRecord:
     overrides: tuple[str, ...] = ()
     registered: Registered | None = None
     tuned: tuple[Tuned, ...] = ()
+    rules: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -210,7 +211,7 @@ def _facts_of(use: TaskUse) -> TaskFacts:
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON
 
-_NO_WORD = frozenset({"of", "placebo", "starts_from", "imported", "registered", "tuned"})
+_NO_WORD = frozenset({"of", "placebo", "starts_from", "imported", "registered", "tuned", "rules"})
 """Parts that are not written where they are empty: most plans have none of them."""
 
 _NEEDED = frozenset({(Metric, "better"), (RowRecord, "differs")})

@@ -45,6 +45,7 @@ DEFAULTS: Mapping[str, str] = {
     "tricks.NAME.heads": "the whole part",
     "seeds.looks": "none: every variant gets all seeds",
     "rules.tricks_per_variant": "none",
+    "rules.categories_per_variant": "none",
     "rules.categories_overall": "none",
     "rules.forbid_data": "none",
     "resources.gpus": "1 where a GPU is visible, else 0",

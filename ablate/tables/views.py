@@ -5,7 +5,7 @@ The views of a factorial are factorials.py's; here are those that any study has,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
-from ablate.study.record import RowRecord
+from ablate.study.record import PlanRecord, RowRecord
 from ablate.tables import adaptive, beyond, classes, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
@@ -275,7 +275,30 @@ def _coverage(results: Results) -> ViewData:
     planned = sorted(set(results.measured.planned))
     seeds = f"{planned[0]}" if len(planned) == 1 else f"{planned[0]} to {planned[-1]}" if planned else "0"
     counts.append(f"n: {seeds} seeds planned per variant; nothing is estimated or tested here.")
+    counts += _rules(results.record, kind)
     return made(results, "coverage", "which variant has which kind of trick", columns, rows, records, counts)
+
+
+def _rules(record: PlanRecord, kind: Mapping[str, str]) -> Iterator[str]:
+    """A line for each rule of the brief: what every variant listed by hand has, and whether that is enough."""
+    listed_by_hand = {row.variant for row in record.rows if row.design == "variants"}
+    judged = [variant for variant in record.variants if variant.name in listed_by_hand and variant.tricks]
+    kinds = {variant.name: {kind[choice] for choice in variant.tricks} for variant in judged}
+    each = {
+        "tricks_per_variant": ("tricks", {variant.name: len(variant.tricks) for variant in judged}),
+        "categories_per_variant": ("kinds of trick", {name: len(of) for name, of in kinds.items()}),
+        "categories_overall": ("kinds of trick overall", {"all": len(set().union(*kinds.values()))}),
+    }
+    for rule, (what, counts) in each.items():
+        least = record.rules.get(rule)
+        if least is not None:
+            kept = "kept" if all(count >= least for count in counts.values()) else "broken"
+            has = ", ".join(f"{name} {count}" for name, count in counts.items())
+            yield f"rules: at least {least} {what}: {kept} ({has})."
+    forbidden = record.rules.get("forbid_data") or ()
+    used = {str((v.config.get("data") or {}).get("name")) for v in record.variants if v.name in listed_by_hand}
+    if forbidden:
+        yield f"rules: no data of {one_of(forbidden)}: {'broken' if used & set(forbidden) else 'kept'}."
 
 
 def table_data(results: Results) -> TableData:

@@ -513,6 +513,12 @@ def test_too_few_tricks_in_a_variant_are_an_error_at_the_variant():
     ]
 
 
+def test_two_tricks_of_one_kind_are_too_few_categories_in_a_variant():
+    rules, norm = {"categories_per_variant": 2}, trick("ln", {"n": 1}, category="batchnorm")
+    found = problems(BN, norm, variants=(hand("A", "bn", "ln"),), rules=rules, positions={"variants.A": (12, 3)})
+    assert ["s.yaml:12:3: variants.A: has tricks of 1 category (batchnorm); `rules` ask for 2."] == found
+
+
 def test_too_few_categories_overall_are_an_error_that_lists_them():
     rules, positions = {"categories_overall": 3}, {"rules.categories_overall": (14, 9)}
     assert problems(BN, CUTOUT, variants=(hand("A", "bn", "cutout"),), rules=rules, positions=positions) == [

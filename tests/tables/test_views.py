@@ -248,6 +248,19 @@ def test_coverage_ticks_the_kinds_of_trick():
     assert "✓ bn" in text
 
 
+def test_coverage_ends_with_a_line_for_each_rule():
+    found = study([(), ("bn",), ("bn", "do")], np.ones((3, 3)), ("do", "bn"), categories=("dropout", "batchnorm"))
+    rules = {"tricks_per_variant": 1, "categories_per_variant": 2, "categories_overall": 2, "forbid_data": ["cifar10"]}
+    rows = tuple(RowRecord("variants", variant.name, None) for variant in found.record.variants)
+    found = replace(found, record=replace(found.record, rules=rules, rows=rows))
+    assert [
+        "rules: at least 1 tricks: kept (bn 1, bn+do 2).",
+        "rules: at least 2 kinds of trick: broken (bn 1, bn+do 2).",
+        "rules: at least 2 kinds of trick overall: kept (all 2).",
+        "rules: no data of cifar10: kept.",
+    ] == [note for note in as_json(found, "coverage")["notes"] if note.startswith("rules")]
+
+
 def test_what_failed_or_is_missing_stands_under_every_view():
     failed = SimpleNamespace(variant="a", seed=2, run="k", state="failed", reason="oom")
     found = study([(), ("a",)], [[1, 2, 3], [2, 3.5, NAN]], "a", cells_of=[failed])
