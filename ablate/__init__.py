@@ -3,6 +3,8 @@
 The house, in one order. A file beside this one is a word: everybody may import it, and it imports only other words.
 A folder is a room, and a room imports only rooms named before it:
 
+    scripts    what a program of the user's says, read and never executed
+    programs   any program as a task: what it is given, what it leaves
     training   what happens inside a run: a task executes one configuration
     study      what is asked: a file becomes a Study, a Study becomes a Plan
     store      what is kept: plans, runs, attempts, leases in one database

@@ -13,7 +13,9 @@ DOORS = ("plugins", "surgery")
 nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
-    "training": "examples task model dataset unpickle datafile sources script values operations evaluator expressions slices modules interpreter defaults fields style probe template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
+    "scripts": "sources script values operations evaluator expressions slices modules interpreter defaults fields style probe",
+    "programs": "template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded",
+    "training": "examples task model dataset unpickle datafile started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
     "study": "yaml_file candidates draft form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples reader store",
     "pool": "messages words executor feed host ending folders patience scheduler backoff leases seeding worker warm books dispatcher",
@@ -28,7 +30,9 @@ ROOMS = {
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {
-    "training": ("tasks", "tricks", "models", "datasets", "styles", "captures"),
+    "scripts": ("styles",),
+    "programs": ("captures",),
+    "training": ("tasks", "tricks", "models", "datasets"),
     "study": ("designs",),
     "store": ("migrations",),
     "pool": ("executors",),
@@ -48,7 +52,7 @@ OWNERS = {
     "markdown_it": {"reports.author"},
     "torch": {"training", "testing"},
     "pandas": {"analysis.results", "tables.table", "tables.formats"},
-    "ruamel": {"study.yaml_file", "training.styles.hydra"},
+    "ruamel": {"study.yaml_file", "scripts.styles.hydra"},
     "PIL": {"training.datasets"},
 }
 """Outside libraries that only some files or rooms import."""

@@ -286,7 +286,7 @@ def _import_all(setup: Setup) -> dict[str, str]:
     from ablate.pool import worker  # noqa: F401  # what every child runs: imported in each, it costs 10 CPU ms a run
     from ablate.pool.seeding import unseeded_in
     from ablate.registry import Registry
-    from ablate.training.sources import note_executed
+    from ablate.scripts.sources import note_executed
     from ablate.training.task import resolve
 
     for name in setup.imports:

@@ -10,11 +10,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from ablate.pool.feed import Feed, Fixed, Seen
+from ablate.programs.binding import REMEDIES
 from ablate.records import Reason, RunSpec, is_cost
 from ablate.store.reader import Reader
 from ablate.study.plan import Plan
 from ablate.text import many, seeds_in_words
-from ablate.training.binding import REMEDIES
 
 ENOUGH_SHARES = 3
 """Seeds that must tie where no logged number is a real one."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ablate.errors import AblateError
+from ablate.programs.printed import plain
 from ablate.store.reader import Reader
-from ablate.training.printed import plain
 
 _PIECE = 1 << 16
 LOOK_S = 0.3

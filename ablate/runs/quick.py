@@ -10,18 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.errors import AblateError, ConfigError, NoDatabaseError
+from ablate.programs.commanded import Command
+from ablate.programs.launch import output_of
+from ablate.programs.program import Program
 from ablate.runs import execute
 from ablate.runs.planned import Planned
 from ablate.runs.progress import Watcher
 from ablate.runs.recapture import read_again, recapture
+from ablate.scripts.script import Script
+from ablate.scripts.style import read
 from ablate.store.store import Store
 from ablate.study import draft
 from ablate.study.candidates import Part, parts, split
-from ablate.training.commanded import Command
-from ablate.training.launch import output_of
-from ablate.training.program import Program
-from ablate.training.script import Script
-from ablate.training.style import read
 
 NO_METRIC = "unknown"
 """What the study calls its metric before anybody has named one."""

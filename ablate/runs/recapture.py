@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate.errors import AblateError
+from ablate.programs.attribution import Life, Trace
+from ablate.programs.capturing import Capturing, Values
+from ablate.programs.commanded import Command
+from ablate.programs.launch import output_of
+from ablate.programs.wanted import Wanted
 from ablate.runs.planned import Planned
 from ablate.store.store import Store
 from ablate.store.stored import AttemptRecord
 from ablate.text import listed, many
-from ablate.training.attribution import Life, Trace
-from ablate.training.capturing import Capturing, Values
-from ablate.training.commanded import Command
-from ablate.training.launch import output_of
-from ablate.training.wanted import Wanted
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ablate.errors import AblateError
+from ablate.programs.commanded import Command, globbed
 from ablate.records import Json
 from ablate.runs import execute
 from ablate.runs.planned import Planned
@@ -23,7 +24,6 @@ from ablate.runs.recapture import Again, read_again
 from ablate.store.store import Store
 from ablate.study.yaml_file import edited
 from ablate.text import duration, listed, many
-from ablate.training.commanded import Command, globbed
 
 _NUMBER = r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?"
 

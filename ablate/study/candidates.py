@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ablate.errors import AblateError
 from ablate.records import Json
+from ablate.scripts.script import Option, Script
 from ablate.text import did_you_mean, listed, many, one_of
-from ablate.training.script import Option, Script
 
 _OFF = (None, False, 0, "", "none", "None", "off", "no")
 """Defaults that mean that an option does nothing; an empty list, too."""

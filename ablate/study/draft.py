@@ -16,12 +16,12 @@ from pathlib import Path
 
 from ablate.errors import AblateError, StudyError
 from ablate.records import Json
+from ablate.scripts.probe import probed
+from ablate.scripts.script import Option, Script
+from ablate.scripts.style import read
 from ablate.study import yaml_file
 from ablate.study.candidates import Part, off, plumbing, shown
 from ablate.text import did_you_mean, listed, many, one_of
-from ablate.training.probe import probed
-from ablate.training.script import Option, Script
-from ablate.training.style import read
 
 WRITTEN_BY_QUICK = "# Written by `ablate quick`"
 """How a study begins that quick may replace."""

@@ -10,17 +10,17 @@ from contextlib import suppress
 from pathlib import Path
 
 from ablate.identity import sha256
+from ablate.programs import preload, rendering
+from ablate.programs.attribution import KEPT, Life, Trace, trace_of
+from ablate.programs.capturing import SAID, matches, normal
+from ablate.programs.commanded import OF_RUN, Command
+from ablate.programs.launch import Launch
+from ablate.programs.program import Program
+from ablate.programs.template import filled
+from ablate.programs.wanted import Wanted
 from ablate.records import Json
 from ablate.text import did_you_mean, listed, many, one_of
-from ablate.training import preload, rendering
-from ablate.training.attribution import KEPT, Life, Trace, trace_of
-from ablate.training.capturing import SAID, matches, normal
-from ablate.training.commanded import OF_RUN, Command
-from ablate.training.launch import Launch
-from ablate.training.program import Program
 from ablate.training.task import Run
-from ablate.training.template import filled
-from ablate.training.wanted import Wanted
 
 _WORK = "work"
 

@@ -3,8 +3,8 @@
 import pytest
 
 from ablate.errors import AblateError
+from ablate.scripts.script import Option, Script
 from ablate.study.candidates import parts, parts_in_words, split
-from ablate.training.script import Option, Script
 
 SCRIPT = Script(
     "train.py",

@@ -9,7 +9,7 @@ from pathlib import Path
 import parser_truth
 import pytest
 
-from ablate.training.style import read
+from ablate.scripts.style import read
 
 STDLIB = Path(sysconfig.get_path("stdlib"))
 INSTALLED = Path(sysconfig.get_path("purelib"))

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from ablate.training.capture import number
-from ablate.training.printed import JsonReader, NameReader, PatternReader, Stream, plain
+from ablate.programs.capture import number
+from ablate.programs.printed import JsonReader, NameReader, PatternReader, Stream, plain
 
 CORPUS = r"""
 pytorch mnist | Train Epoch: 3 [25600/60000 (43%)]	Loss: 0.073412 | loss | Loss=0.073412@3

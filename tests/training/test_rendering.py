@@ -6,9 +6,9 @@ import tomllib
 import pytest
 
 from ablate.errors import ConfigError
-from ablate.training.rendering import rendered
-from ablate.training.script import Option, Script
-from ablate.training.template import filled, placeholders, unknown
+from ablate.programs.rendering import rendered
+from ablate.programs.template import filled, placeholders, unknown
+from ablate.scripts.script import Option, Script
 
 GIVEN = {"on": True, "off": False, "lr": 0.0, "n": 3, "name": "a b", "betas": [0.9, 0.99], "gone": None}
 

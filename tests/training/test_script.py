@@ -2,8 +2,8 @@
 
 import pytest
 
-from ablate.training.script import Option, Script
-from ablate.training.style import read
+from ablate.scripts.script import Option, Script
+from ablate.scripts.style import read
 
 LR = Option("lr", "--lr", "value", "float", 0.1, aliases=("-l",))
 OPT = Option("opt", "--opt", "value", "text", "sgd", choices=("sgd", "adamw"))

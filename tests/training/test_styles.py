@@ -1,6 +1,6 @@
 """Options of scripts of every style but argparse: a program each, every option."""
 
-from ablate.training.style import read
+from ablate.scripts.style import read
 
 
 def options(tmp_path, text, **files):

@@ -16,13 +16,13 @@ from typing import ClassVar
 
 from ablate.errors import ChangedError, ConfigError, NoResultError
 from ablate.identity import canonical_json, sha256, sha256_file
+from ablate.programs.attribution import Trace, living
+from ablate.programs.capturing import Capturing
+from ablate.programs.commanded import Command, globbed, hashed
+from ablate.programs.launch import executed
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
 from ablate.training import started
-from ablate.training.attribution import Trace, living
-from ablate.training.capturing import Capturing
-from ablate.training.commanded import Command, globbed, hashed
-from ablate.training.launch import executed
 from ablate.training.task import Completed, Report, Run, Task, Values
 
 

@@ -23,8 +23,8 @@ from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
+from ablate.scripts.sources import closure, module_at
 from ablate.text import did_you_mean, one_of
-from ablate.training.sources import closure, module_at
 from ablate.training.task import Completed, Function, Run, Task, Values
 
 

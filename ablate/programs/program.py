@@ -1,0 +1,213 @@
+"""The program that a command names: its script, the files of the project that it is made of, and their hashes.
+
+Nothing is executed or imported to learn this.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ablate.errors import ConfigError
+from ablate.programs.template import placeholders
+from ablate.records import Json
+from ablate.scripts.sources import closure, module_file
+from ablate.text import did_you_mean
+
+_PYTHON = re.compile(r"(?:.*/)?python[0-9.]*$|\{python\}$")
+_WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
+
+
+@dataclass(frozen=True)
+class Program:
+    """A command's words, before placeholders are filled. cwd: the folder that its paths start from, before it runs.
+
+    folder: the study's, by which files are called in keys. python: the interpreter that `python` means.
+    """
+
+    words: tuple[str, ...]
+    cwd: Path
+    folder: Path
+    python: Path
+
+    @property
+    def is_python(self) -> bool:
+        """Whether an interpreter of Python is called, directly or by a launcher such as torchrun."""
+        return bool(_PYTHON.match(self.words[0])) or (self.script or Path()).suffix == ".py"
+
+    @property
+    def called_python(self) -> bool:
+        """Whether the first word is the interpreter."""
+        return bool(_PYTHON.match(self.words[0]))
+
+    @cached_property
+    def script_at(self) -> int | None:
+        """The word that is the script, or the name of the module after `-m`; None where neither is seen."""
+        words = self.words
+        if self.called_python:
+            i = 1
+            while i < len(words) and words[i].startswith("-") and words[i] not in ("-m", "-c"):
+                i += 1 + (words[i] in _WITH_VALUE)
+            if i < len(words) and words[i] in ("-m", "-c"):
+                return i + 1 if words[i] == "-m" and i + 1 < len(words) else None
+            return i if i < len(words) else None
+        return next((i for i, word in enumerate(words) if word.endswith((".py", ".sh"))), None)
+
+    @property
+    def is_module(self) -> bool:
+        return self.script_at is not None and self.script_at > 0 and self.words[self.script_at - 1] == "-m"
+
+    @cached_property
+    def script(self) -> Path | None:
+        """The script's file, or the module's of `-m`."""
+        if self.script_at is None or placeholders(self.words[self.script_at]):
+            own = self.cwd / self.words[0]
+            return own if "/" in self.words[0] and own.is_file() else None
+        word = self.words[self.script_at]
+        if self.is_module:
+            return module_file(word, self.cwd) or module_file(f"{word}.__main__", self.cwd)
+        return self.cwd / word
+
+    def check(self) -> None:
+        """ConfigError (key `task.command`) where there is no such script or program."""
+        script = self.script
+        if script is not None and not script.is_file():
+            beside = [path.name for path in script.parent.glob("*.py")] if script.parent.is_dir() else []
+            name = self.words[self.script_at or 0]
+            raise ConfigError(
+                [("task.command", f"there is no file {name!r} in {self.cwd}.{did_you_mean(script.name, beside)}")]
+            )
+        first = self.words[0]
+        if self.called_python or placeholders(first):
+            return
+        of_path = "/" not in first
+        found = shutil.which(first, path=self.path) if of_path else os.access(self.cwd / first, os.X_OK)
+        if not found:
+            where = f"PATH or beside {self.python}" if of_path else f"{self.cwd}, or it cannot be executed"
+            raise ConfigError([("task.command", f"there is no program {first!r} in {where}.")])
+
+    @property
+    def path(self) -> str:
+        """PATH with the interpreter's programs first."""
+        return os.pathsep.join([str(self.python.parent), os.environ.get("PATH", os.defpath)])
+
+    # what it is made of
+
+    def named(self, words: Iterable[str]) -> Iterator[Path]:
+        """The project's files that words name, also as `--config=FILE`; none that lies outside the study's folder."""
+        root = self.folder.resolve()
+        for word in words:
+            for name in dict.fromkeys([word, word.partition("=")[2]]):
+                if not name or placeholders(name) or len(name) > 1000:
+                    continue
+                path = self.cwd / name
+                if path.is_file() and path.resolve().is_relative_to(root):
+                    yield path.resolve()
+
+    def code(self, words: Iterable[str]) -> set[Path]:
+        """The script with every module of the project's that it imports, the files that words name, and a Hydra
+        application's configuration."""
+        files = set(self.named(words))
+        if self.script is not None:
+            files.add(self.script.resolve())
+        for path in sorted(files):
+            if path.suffix == ".py":
+                files |= closure(path, [path.parent, self.cwd.resolve()])
+                files |= set(_hydra_files(path))
+        files |= set(self._hydra_words())
+        return files
+
+    def _hydra_words(self) -> Iterator[Path]:
+        """What --config-dir and --config-path name."""
+        for word, following in zip(self.words, (*self.words[1:], ""), strict=True):
+            option, _, value = word.partition("=")
+            if option in ("--config-dir", "--config-path", "-cd", "-cp"):
+                folder = self.cwd / (value or following)
+                yield from _yaml_below(folder) if folder.is_dir() else ()
+
+    def called(self, path: Path) -> str:
+        """A file as keys call it: by its path from the study's folder, or from the script's."""
+        homes = [self.folder.resolve(), *([self.script.resolve().parent] if self.script is not None else [])]
+        for home in homes:
+            if path.is_relative_to(home):
+                return path.relative_to(home).as_posix()
+        return os.path.relpath(path, homes[0]) if len(path.parts) < 40 else path.name
+
+    @cached_property
+    def constants(self) -> dict[str, Json]:
+        """Names that the script assigns at its top level, with their values where those are literals, else None."""
+        if self.script is None or self.script.suffix != ".py":
+            return {}
+        try:
+            tree = ast.parse(self.script.read_bytes())
+        except (SyntaxError, OSError):
+            return {}
+        return {name: _literal(value) for node in tree.body for name, value in _assigned(node)}
+
+
+def split(command: str | Sequence[str]) -> tuple[str, ...]:
+    """The words of a command. ConfigError (key `task.command`) where a quote is not closed, or there is none."""
+    try:
+        words = tuple(shlex.split(command)) if isinstance(command, str) else tuple(command)
+    except ValueError as error:
+        raise ConfigError([("task.command", f"cannot be split into words: {str(error).lower()}.")]) from None
+    if not words:
+        raise ConfigError([("task.command", "is empty; write what you type, such as python train.py {flags}.")])
+    return words
+
+
+def interpreter(given: str, folder: Path) -> Path:
+    """The interpreter of `python:`, ablate's own where it is empty. ConfigError (`task.python`) where there is none."""
+    if not given:
+        return Path(sys.executable)
+    found = str(folder / given) if "/" in given else shutil.which(given)
+    if found is None or not os.access(found, os.X_OK):
+        raise ConfigError([("task.python", f"is {given!r}, and there is no such program; name an interpreter.")])
+    return Path(os.path.abspath(found))  # not resolved: a virtual environment's is a link
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+        yield node.target.id, node.value
+
+
+def _literal(value: ast.expr | None) -> Json:
+    try:
+        found = None if value is None else ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError):
+        return None
+    return list(found) if isinstance(found, tuple) else found
+
+
+def _hydra_files(script: Path) -> Iterator[Path]:
+    """The configuration folder of `@hydra.main(config_path="conf")`."""
+    source = script.read_bytes()
+    if b"hydra" not in source:
+        return
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "main":
+            given = [word.value for word in node.keywords if word.arg == "config_path"] + node.args[:1]
+            for value in given[:1]:
+                name = _literal(value)
+                if isinstance(name, str) and (script.parent / name).is_dir():
+                    yield from _yaml_below(script.parent / name)
+
+
+def _yaml_below(folder: Path) -> Iterator[Path]:
+    yield from (path.resolve() for path in sorted(folder.rglob("*")) if path.suffix in (".yaml", ".yml"))

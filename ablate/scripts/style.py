@@ -1,0 +1,88 @@
+"""The contract of a style: one way in which scripts declare options, read from their source.
+
+`read` is what everybody calls. It follows the script and what it imports of the user's (`interpreter.py`), and executes
+none of it: what a library would be told, it is told by way of the styles' stand-ins.
+"""
+
+from __future__ import annotations
+
+import ast
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, cast
+
+from ablate.errors import AblateError
+from ablate.registry import Plugin, Registry
+from ablate.scripts.interpreter import Program
+from ablate.scripts.modules import StandIn
+from ablate.scripts.script import Option, Script
+
+
+@dataclass
+class Found:
+    """What a style found in a script: its options, and what it could not read."""
+
+    options: list[Option] = field(default_factory=list)
+    unread: list[str] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
+
+
+class Reader:
+    """A style at work on one script."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    @property
+    def stand_ins(self) -> Mapping[str, StandIn]:
+        """What calls of the style's library come to, by dotted name."""
+        return {}
+
+    @abstractmethod
+    def found(self) -> Found | None:
+        """What there is after the script was followed; None where it declares no option in this way."""
+
+
+class Style(Plugin):
+    """One way to declare options.
+
+    words: the text of every function that declares options in this way has one of them. last: whether only a
+    script of no other style is looked at.
+    """
+
+    words: ClassVar[tuple[str, ...]] = ()
+    last: ClassVar[bool] = False
+
+    @abstractmethod
+    def reader(self, program: Program) -> Reader:
+        """Reads one script."""
+
+
+def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
+    """The options of the script at `path`. folders: where its modules are looked for after its own. style: the one that
+    is meant, where a study names it; else the first that finds any. AblateError where the file cannot be read."""
+    try:
+        data = path.read_bytes()
+        text, tree = data.decode("utf-8", "replace"), ast.parse(data)
+    except OSError as error:
+        raise AblateError(f"the script {str(path)!r} cannot be read: {error}.") from None
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return Script(str(path), unread=(f"{path}: {error}",), files=(str(path),))
+    registry = Registry()
+    names = [style] if style else list(registry.names("styles"))
+    styles = {name: cast(Style, registry.make("styles", name, {})) for name in names}
+    words = [word for known in styles.values() for word in known.words]
+    program = Program(path, text, tree, folders, words)
+    readers = {name: styles[name].reader(program) for name in sorted(styles, key=lambda name: styles[name].last)}
+    for reader in readers.values():
+        program.stand_ins.update(reader.stand_ins)
+    program.follow()
+    for name, reader in readers.items():
+        found = reader.found()
+        if found is not None:
+            files = dict.fromkeys([*program.files, *found.files])
+            unread = dict.fromkeys([*program.unread, *found.unread])
+            return Script(str(path), name, tuple(found.options), tuple(unread), tuple(files))
+    return Script(str(path), unread=tuple(program.unread), files=tuple(program.files))

@@ -1,0 +1,1 @@
+"""The shelf of styles: how scripts declare their options, a file each. Contract: `ablate/scripts/style.py`."""

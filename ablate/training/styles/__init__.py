@@ -1,1 +1,0 @@
-"""The shelf of styles: how scripts declare their options, a file each. Contract: `ablate/training/style.py`."""
