@@ -152,7 +152,8 @@ def test_a_child_sees_its_slots_gpu_and_no_other_and_no_slot_is_used_twice(tmp_p
     assert ["done"] * 8 == [attempt[3] for attempt in attempts]
     names = {device.name: device.visible for device in GPUS}
     for run, device, *_ in attempts:
-        assert f"{names[device]} cuda:0" == (tmp_path / run / "sees").read_text()
+        (seen,) = tmp_path.glob(f"{run}-*/sees")  # in the attempt's folder
+        assert f"{names[device]} cuda:0" == seen.read_text()
     assert {"cuda:0", "cuda:1"} == {attempt[1] for attempt in attempts}
     assert 1 == overlapping(attempts, lambda attempt: attempt[1:3])
     assert 2 == overlapping(attempts, lambda attempt: attempt[1])
@@ -208,7 +209,7 @@ class Idle:
 def test_a_dispatcher_looks_again_as_it_claims_so_that_two_never_take_more_than_there_is(tmp_path):
     """Both have looked when nothing was started; the second one's slots and runs are free still, the memory is not."""
     one = RunSpec("", TaskUse.of("t:f"), {}, (), 0, 1, "", "")
-    specs = {f"k{i}": replace(one, key=f"k{i}", seed=i) for i in range(4)}
+    specs = {f"k{i}": replace(one, key=f"k{i}", seed=i, folder=str(tmp_path / f"k{i}")) for i in range(4)}
     pools = ([Slot("cuda:0", 0), Slot("cuda:0", 1)], [Slot("cuda:0", 2), Slot("cuda:0", 3)])
     with Store.open(tmp_path / "a.db", write=True) as first, Store.open(tmp_path / "a.db", write=True) as second:
         cells = [("v", i, "ablation", key) for i, key in enumerate(specs)]
