@@ -7,6 +7,7 @@ slot, and what came late is fenced off by its token. Nothing is decided here (sc
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import signal
 import time
@@ -475,7 +476,7 @@ class Dispatcher:
         """Runs that fail alike while none is done are a mistake in what they have in common: the others would, too."""
         if failed.reason in self._excused:
             return
-        same = (failed.reason, failed.message)
+        same = (failed.reason, re.sub(r"[0-9a-f]{8,}|\d+(\.\d+)?", "#", failed.message))  # a loss, a key, a pid
         self._failures[same] += 1
         if not self.done and self._failures[same] >= self.limits.stop_after:
             self.alike = f"{failed.reason}: {failed.message}"

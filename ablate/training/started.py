@@ -157,13 +157,14 @@ def without(
 ) -> str:
     """Why a run has no number of a name that the study asks for, and what to do."""
     text = f"the command ended well, and {name} was found nowhere"
-    if values:
+    if problems:
+        text = f"the command ended well, but {'; '.join(problems)}."
+    elif values:
         near = did_you_mean(name, values) or did_you_mean(normal(name), values)
         text += f"; there is {listed(sorted(values))}.{near}"
     else:
         places = one_of(source.where for source in wanted.sources) if wanted.sources else "its files, standard output"
         text += f", and no other number in {places}."
-    text += "".join(f" {problem[:1].upper()}{problem[1:]}." for problem in problems)
     if not problems and not values:
         written = [path for path in trace.written() if not Path(path).is_relative_to(folder)]
         text += f" It wrote {many(len(written), 'file')} elsewhere." if written else ""
