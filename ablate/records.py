@@ -234,6 +234,7 @@ class TaskFacts:
     epochs: str = ""
     pairs: bool = False
     loop: str = ""
+    example: str = ""
 
     def unit(self, metric: str) -> str:
         """The unit of a metric where its task or its name says it."""

@@ -79,14 +79,23 @@ def specs(folder: Path, runs: int = RUNS) -> dict[str, RunSpec]:
     return {f"k{i}": replace(spec, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(runs)}
 
 
-def dispatch(folder: Path, executor: LocalExecutor, runs: int = RUNS, database: str = "a.db") -> None:
-    """What `ablate run` does, without a study file."""
+def dispatch(
+    folder: Path, executor: LocalExecutor, runs: int = RUNS, database: str = "a.db", patience_s: float = 900.0
+) -> None:
+    """What `ablate run` does, without a study file. patience_s: for a database that is away."""
     wanted = specs(folder, runs)
     with Store.open(where(folder, database), write=True) as store:
         cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
         store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
         pool = [Slot("cpu", 0), Slot("cpu", 1)]
-        Dispatcher(store, executor, pool, wanted, Limits(attempts=20), listener=Reports(folder / "reported")).run()
+        Dispatcher(
+            store,
+            executor,
+            pool,
+            wanted,
+            Limits(attempts=20, database_s=patience_s),
+            listener=Reports(folder / "reported"),
+        ).run()
 
 
 def where(folder: Path, database: str) -> str:

@@ -152,12 +152,12 @@ def _source(store: Reader, record: PlanRecord, cells: Sequence[StoredCell]) -> S
     metric = record.metric
     at: At = "best" if metric.at == "best" else "last"
     runs = {(cell.variant, cell.seed): cell.run for cell in cells if cell.state == "done"}
-    kept, own = store.with_examples(set(runs.values())), record.task.name == "classify"
+    kept, own = store.with_examples(set(runs.values())), record.facts.example
     if not kept:
         hint = (
             f"no run has results for each of them (`ablate examples {record.study}` finds them out from kept weights)"
         )
-        return Source("image", {}, {}, lambda _: {}, hint) if own else None
+        return Source(own, {}, {}, lambda _: {}, hint) if own else None
     measured_on = {run: of[metric.name, at] for run, of in kept.items() if (metric.name, at) in of}
     why = "" if metric.at in ("last", "best") else f"nothing is kept for each of them at epoch {metric.at}"
     why = why if measured_on else f"{metric.name} is no mean over them"
@@ -167,7 +167,7 @@ def _source(store: Reader, record: PlanRecord, cells: Sequence[StoredCell]) -> S
         return {seeds[one.run]: one.column for one in store.examples(list(seeds), metric.name, at)}
 
     return Source(
-        "image" if own else "example",
+        own or "example",
         store.example_sets(set(measured_on.values())),
         {point: measured_on[run] for point, run in runs.items() if run in measured_on},
         read,

@@ -42,6 +42,8 @@ def closure(start: Path, folders: Sequence[Path]) -> set[Path]:
         if path in files:
             continue
         files.add(path)
+        if is_foreign(path):  # a task in an installed package: what that imports is installed, too
+            continue
         try:
             tree = ast.parse(path.read_bytes())
         except SyntaxError:

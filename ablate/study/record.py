@@ -211,7 +211,7 @@ def _facts_of(use: TaskUse) -> TaskFacts:
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON
 
-_NO_WORD = frozenset({"of", "placebo", "starts_from", "imported", "registered", "tuned", "rules"})
+_NO_WORD = frozenset({"of", "placebo", "starts_from", "imported", "registered", "tuned", "rules", "example"})
 """Parts that are not written where they are empty: most plans have none of them."""
 
 _NEEDED = frozenset({(Metric, "better"), (RowRecord, "differs")})

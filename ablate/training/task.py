@@ -191,6 +191,9 @@ class Task(Plugin):
     loop: ClassVar[str] = ""
     """The file of the loop, for people; empty: the task as the study names it."""
 
+    example: ClassVar[str] = ""
+    """What every run is measured on and keeps its results for, one by one (`image`); empty: what a task tells of."""
+
     free_form: ClassVar[bool] = False
     """Whether the configuration is whatever `base:` holds. Then a key that only `set:` names is a mistake, for what
     nothing reads changes nothing."""
@@ -217,7 +220,7 @@ class Task(Plugin):
     @property
     def facts(self) -> TaskFacts:
         """What readers of results need; a task whose parameters decide some of it says it here."""
-        return TaskFacts(self.metrics, self.epochs, self.pairs, self.loop)
+        return TaskFacts(self.metrics, self.epochs, self.pairs, self.loop, self.example)
 
     def completed(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
         """`complete`, with the task's own file among the code, so that no author can forget it."""

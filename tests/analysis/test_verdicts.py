@@ -28,7 +28,7 @@ DRUG_2 = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
 def one(row, reference):
     """The comparison of two lists of values as plain numbers."""
     found = comparisons.compare(np.array([row], float), np.array([reference], float))
-    return {name: value[0] for name, value in vars(found).items()}
+    return {name: value[0] for name, value in vars(found).items() if value is not None}
 
 
 def row(measured, variant):

@@ -15,6 +15,7 @@ def figures(seconds):
     return dict(line.rsplit(maxsplit=1) for line in done.stdout.splitlines()), done.stdout
 
 
+@pytest.mark.slow
 def test_twenty_dispatchers_at_once_share_a_new_file_with_readers_and_nobody_is_locked_out():
     told, text = figures(0)
     assert ("0", "0", "0") == (told['"database is locked"'], told["counted twice"], told["left over"]), text

@@ -517,6 +517,7 @@ def leases(folder):
         return dict(connection.execute("SELECT token, lease_until FROM attempt"))
 
 
+@pytest.mark.slow
 def test_a_run_of_another_host_is_taken_up_when_its_lease_ends_and_not_before(folder):
     wanted = specs(folder, "good", 2)
     with Store.open(folder / "a.db", write=True) as store:

@@ -31,6 +31,7 @@ def test_a_dispatcher_killed_at_any_tick_loses_nothing_and_repeats_nothing(tmp_p
     assert trial(tmp_path, "dispatcher", at).promises_kept
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp_path):
     assert [] == [made for made in random_trials(tmp_path, 15, seed=1) if not made.promises_kept]
 

@@ -118,6 +118,7 @@ def test_runs_go_on_while_the_database_is_away_and_each_counts_once(folder, monk
         assert [(12,)] == connection.execute("SELECT count(*) FROM curve").fetchall()
 
 
+@pytest.mark.slow
 def test_a_database_that_stays_away_ends_the_dispatcher(folder, monkeypatch):
     with pytest.raises(AwayError), flaky(monkeypatch, set(range(4, 1000)), unheard=1):
         dispatch(folder, specs(folder, "good", 2), limits=Limits(database_s=0.1))

@@ -342,7 +342,7 @@ quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), print_b
 
 
 class TestRaces(Races.TestCase):
-    settings = settings(quiet, max_examples=80, stateful_step_count=30)
+    settings = settings(quiet, max_examples=25, stateful_step_count=30)
 
 
 @pytest.mark.slow

@@ -162,6 +162,7 @@ def ablate(folder, *words, code=0):
     return done
 
 
+@pytest.mark.slow
 def test_the_best_variants_weights_predict_digits_they_never_saw(tmp_path):
     """The digits data set has 297 test images; its labels are scikit-learn's, so the prediction can be marked here."""
     (tmp_path / "s.yaml").write_text(STUDY)

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 import torch
 
 from ablate.figures import source as plots
@@ -47,6 +48,7 @@ def with_weights(folder):
     return {(run["variant"], run["seed"]) for run in runs if run["key"] in kept}
 
 
+@pytest.mark.slow
 def test_all_keep_their_weights_or_the_best_variant_alone_or_none(tmp_path):
     (tmp_path / "mine.yaml").write_text(STUDY)
     ablate(tmp_path, "run", "mine.yaml")

@@ -116,7 +116,7 @@ if database == "a.db":
 else:
     (folder / "disk/ballast").write_bytes(b"x" * (1_000_000 - size - room))
 try:
-    reliability.dispatch(folder, executor, runs=24, database=database)
+    reliability.dispatch(folder, executor, runs=24, database=database, patience_s=0.5)
 except StoreError as error:
     print(error)
 finally:
@@ -124,6 +124,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [1, 5000])
 def test_a_file_that_may_not_grow_is_a_message_and_what_was_reported_is_kept(tmp_path, room):
     check_full(tmp_path, "a.db", room)

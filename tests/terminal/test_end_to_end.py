@@ -91,7 +91,7 @@ def test_an_override_is_a_run_of_its_own_and_a_run_by_name_keeps_it(folder):
     assert not (folder / "log").exists()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_a_dispatcher_killed_half_way_loses_nothing_and_repeats_nothing_finished(folder, seed, tmp_path_factory):
     """SIGKILL at a random moment; then the same command. The table equals an unbroken run's, byte for byte."""
     other = tmp_path_factory.mktemp("unbroken")
@@ -296,5 +296,5 @@ def test_the_same_100_classes_train_to_the_same_numbers_from_cifar100_a_pickle_a
     assert official[1] != rows["seen"]["also"]["dev_loss"]["mean"]
     runs = {run["variant"]: run["key"] for run in json.loads(ablate(tmp_path, "plan", "--format", "json"))["runs"]}
     left = tmp_path / "results" / "course" / "runs"
-    assert (left / runs["official"] / "training.json").is_file()
-    assert not (left / runs["seen"] / "training.json").exists(), "several views of one network trained it anew"
+    assert list(left.glob(f"{runs['official'][:16]}-*/training.json"))
+    assert not list(left.glob(f"{runs['seen'][:16]}-*/training.json")), "several views of one network trained it anew"

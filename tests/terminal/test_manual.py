@@ -65,9 +65,9 @@ def test_every_file_that_a_page_names_exists(page):
 def test_the_readme_is_a_page_and_its_house_is_the_one_that_stands():
     text = (ROOT / "README.md").read_text()
     rooms = re.findall(r"^    (\w+   .+)$", (ROOT / "ablate/__init__.py").read_text(), re.MULTILINE)
-    assert 12 == len(rooms)
+    assert 14 == len(rooms)
     assert "\n".join(rooms) in text
-    assert len(text.splitlines()) <= 130
+    assert len(text.splitlines()) <= 135
 
 
 def test_what_is_shown_may_leave_things_out():

@@ -192,6 +192,7 @@ metric: {name: dev_accuracy}
 """
 
 
+@pytest.mark.slow
 def test_a_training_whose_dispatcher_was_killed_goes_on_in_the_next_run_and_ends_with_the_same_bits(tmp_path):
     (tmp_path / "plugs" / "tricks").mkdir(parents=True)
     (tmp_path / "plugs" / "tricks" / "halts.py").write_text(HALTS)

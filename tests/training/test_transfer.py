@@ -362,6 +362,7 @@ def test_the_other_study_is_trained_first_then_its_run_is_fixed_in_the_plan(ran)
     assert table == ablate(folder, "run", "after.yaml")  # nothing is trained again
 
 
+@pytest.mark.slow
 def test_a_pretraining_study_that_changes_makes_its_children_pending_and_their_runs_new(folder):
     ablate(folder, "run", "after.yaml")
     before, _ = planned(folder)

@@ -64,6 +64,7 @@ class Classify(Task):
     epochs: ClassVar[str] = "epochs"
     pairs: ClassVar[bool] = True
     loop: ClassVar[str] = "ablate/training/trainer.py"
+    example: ClassVar[str] = "image"
     has_canary: ClassVar[bool] = True
     has_examples: ClassVar[bool] = True
 
