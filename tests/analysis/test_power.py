@@ -143,6 +143,7 @@ def test_without_results_plan_says_to_run_a_pilot_and_takes_a_given_spread(folde
     assert not (folder / "results").exists(), "a plan leaves no database behind"
 
 
+@pytest.mark.slow
 def test_a_pilot_tells_what_more_seeds_show_and_what_fits(folder):
     assert 0 == ablate(folder, "run", "s.yaml").returncode
     done = ablate(folder, "plan", "s.yaml", "--set", "seeds=8", "--power", "--budget", "1h", "--format", "json")

@@ -311,6 +311,7 @@ def executed(folder, db="a.db"):
     return sorted((folder / f"{db}.log").read_text().splitlines())
 
 
+@pytest.mark.slow
 def test_two_dispatchers_one_killed_and_a_rerun_come_to_the_table_and_the_runs_of_one(folder):
     table = output(start(folder, "run", "noise.yaml", db="alone.db"))
     runs = executed(folder, "alone.db")

@@ -77,6 +77,7 @@ def test_the_archive_holds_what_the_study_names_and_nothing_else_of_the_folder(f
     assert first == (folder / "out.zip").read_bytes()
 
 
+@pytest.mark.slow
 def test_private_plug_ins_a_loading_snippet_and_a_parent_study_are_packed(tmp_path):
     (tmp_path / "plugs" / "tricks").mkdir(parents=True)
     (tmp_path / "plugs" / "tricks" / "quiet.py").write_text(

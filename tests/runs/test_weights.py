@@ -66,6 +66,7 @@ def test_all_keep_their_weights_or_the_best_variant_alone_or_none(tmp_path):
     assert "the study says `weights: none`" in refused
 
 
+@pytest.mark.slow
 def test_what_another_study_asks_for_too_stays(tmp_path):
     (tmp_path / "mine.yaml").write_text(STUDY)
     (tmp_path / "other.yaml").write_text(STUDY)
@@ -90,6 +91,7 @@ def test_the_curves_of_a_variant_that_trained_nothing_are_those_of_the_training_
     )
 
 
+@pytest.mark.slow
 def test_weights_that_are_gone_or_damaged_are_trained_again_and_come_to_the_same_hash(tmp_path):
     (tmp_path / "mine.yaml").write_text(STUDY)
     ablate(tmp_path, "run", "mine.yaml")

@@ -283,6 +283,7 @@ def write_cifar100(folder):
     (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [f"fine {k}" for k in range(100)]}))
 
 
+@pytest.mark.slow
 def test_the_same_100_classes_train_to_the_same_numbers_from_cifar100_a_pickle_and_a_snippet(tmp_path):
     write_cifar100(tmp_path / "files" / "cifar-100-python")
     (tmp_path / "mine").mkdir()
