@@ -129,9 +129,7 @@ class Capturing:
         for name, value in self._derived(values):
             values[name] = value
             places[name] = f"derived: {dict(self.wanted.derive)[name].text}"
-        problems += [f"{why}; let each run write into a folder of its own: `cwd: run`, or an option with {{folder}}"
-                     for why in dict.fromkeys(self.refused.values())]  # fmt: skip
-        return values, places, problems
+        return values, places, [*problems, *dict.fromkeys(self.refused.values())]
 
     def _check_again(self) -> None:
         """Files elsewhere are asked for once more: who writes one says so before, so what was read before was ours."""
@@ -292,7 +290,8 @@ class Capturing:
 
     def _refuse(self, name: str, why: str) -> None:
         """Take nothing from a file, and nothing that was taken from it."""
-        self.refused[name] = why
+        remedy = "let each run write into a folder of its own: `cwd: run`, or an option with {folder}"
+        self.refused[name] = f"{why}; {remedy}"
         file = self._files.pop(name, None)
         if file is None or file.kind is None:
             return

@@ -1,6 +1,7 @@
 """Commands as they run: what reaches a program, which numbers of it count, how it ends."""
 
 import os
+import sys
 import threading
 import time
 
@@ -152,6 +153,18 @@ def test_an_old_file_and_one_that_another_program_wrote_are_never_read(tmp_path)
     script(tmp_path, "import sys\n")
     with pytest.raises(NoResultError, match="score was found nowhere"):
         Ran(tmp_path, task_of(tmp_path, "python train.py", seed="none"))
+
+
+def test_a_file_that_cannot_be_read_stops_no_run_and_is_named_where_the_number_is_missing(tmp_path, monkeypatch):
+    """An event file, where there is no tensorboard: the run goes on, and what it prints counts."""
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    event = "open(sys.argv[1] + '/events.1', 'wb').write(bytes(9) + b'brain.Event:2')"
+    script(tmp_path, f"import sys\n{event}\nprint('score: 2')\n")
+    task = task_of(tmp_path, "python train.py {folder}", seed="none")
+    assert Ran(tmp_path, task, name="a").values == {"score": 2}
+    with pytest.raises(NoResultError, match=r"events.1 cannot be read as tensorboard: .*pip install") as refused:
+        Ran(tmp_path, task, name="b", metric="acc")
+    assert "cwd: run" not in str(refused.value)
 
 
 def test_a_file_in_the_working_folder_counts_where_this_run_alone_wrote_it(tmp_path):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from ablate.errors import AblateError
 from ablate.programs.capture import Capture, Reading
 
 
@@ -25,10 +24,9 @@ class TensorBoard(Capture):
             from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
             from tensorboard.util import tensor_util
         except ImportError:
-            raise AblateError(
-                f"{path.name} is an event file of TensorBoard, and reading it takes tensorboard, which is not there "
-                "beside ablate: pip install tensorboard, or 'ablate-studies[tensorboard]'.",
-                page="own-code",
+            raise ValueError(
+                "that takes tensorboard, which is not there beside ablate: pip install tensorboard, or "
+                "'ablate-studies[tensorboard]'"
             ) from None
         for event in EventFileLoader(str(path)).Load():
             for value in event.summary.value:
