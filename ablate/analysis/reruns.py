@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ablate.records import Json, Metric, Row
+from ablate.text import Note, listed
 
 VERDICTS = ("bit-identical", "rounding-level", "different")
 """How a rerun may come out, from best to worst."""
@@ -42,7 +43,7 @@ def sentences(reruns: Sequence[Mapping[str, Json]], metric: Metric, rows: Sequen
     same = sum(rerun["verdict"] == VERDICTS[0] for rerun in reruns)
     where = " (some on another machine or with other libraries)" if any(rerun["elsewhere"] for rerun in reruns) else ""
     if same == len(reruns):
-        return [f"Noise floor: {_runs(same)} executed again, and came out bit-identical{where}."]
+        return [Note(f"Noise floor: {_runs(same)} executed again, and came out bit-identical{where}.")]
     at = "end" if metric.at == "last" else "any_step"
     apart = max(float(rerun[at].get(metric.name, 0.0)) for rerun in reruns)
     far = f"by up to {apart:.3g}" if apart else "not at all"
@@ -50,11 +51,12 @@ def sentences(reruns: Sequence[Mapping[str, Json]], metric: Metric, rows: Sequen
         f"Noise floor: {_runs(len(reruns))} executed again{where}; {same} came out bit-identical, and {metric.name} "
         f"differed {far}{'' if at == 'end' else ' at any step'}."
     )
+    line = f"! noise floor: executed again, {metric.name} differed {far}"
     below = [row.variant for row in rows if row.delta is not None and not row.identical and abs(row.delta) < apart]
     if below:
-        more = f" and {len(below) - 6} more" if len(below) > 6 else ""
-        sentence += f" That is more than the difference of {', '.join(below[:6])}{more}."
-    return [sentence]
+        sentence += f" That is more than the difference of {listed(below, most=6)}."
+        line += f", more than the difference of {listed(below, most=3)}"
+    return [Note(sentence, line)]
 
 
 def of_run(rerun: Mapping[str, Json]) -> str:

@@ -14,7 +14,7 @@ from typing import Literal
 from ablate.identity import canonical_json
 from ablate.records import Better, Json, Row
 from ablate.study.record import PlanRecord, RowRecord, Tuned
-from ablate.text import many
+from ablate.text import Note, many
 
 MARK = "§"
 TUNED, BEFORE, AFTER = "tuned", "before tuning", "after tuning"
@@ -71,23 +71,27 @@ def asked_rows(entries: Sequence[Tuned], compared: Sequence[tuple[str, str, Sequ
 
 def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row], metric: str) -> list[str]:
     """What must be said of these rows, and of searches whose variant has changed since."""
-    sentences = []
+    sentences: list[str] = []
     if rows:
         family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
         fresh = entries[0].fresh
+        alone = f"{'this comparison' if family == 1 else f'these {family} comparisons'} alone"
         sentences.append(
-            f"{MARK} Trained anew on fresh seeds ({_span(fresh)}), which no search saw and no row above has; "
-            f"p is adjusted by Holm over {'this comparison' if family == 1 else f'these {family} comparisons'} alone. "
-            "In a tuned row the verdict speaks of the tuning."
+            Note(
+                f"{MARK} Trained anew on fresh seeds ({_span(fresh)}), which no search saw and no row above has; "
+                f"p is adjusted by Holm over {alone}. In a tuned row the verdict speaks of the tuning.",
+                f"{MARK} trained anew on fresh seeds; p by Holm over {alone}; the verdict is about the tuning",
+            )
         )
     sentences += [_search(e, metric) for e in entries]
     if len(entries) > 1:
         same = len({(e.trials, e.seeds) for e in entries}) == 1
         trials = ", ".join(f"{e.variant} {e.trials}" for e in entries)
+        unlike = f"hese variants did not get the same number of trials: {trials}"
         sentences.append(
-            f"Each of these variants got the same search budget: {entries[0].trials} trials."
+            Note(f"Each of these variants got the same search budget: {entries[0].trials} trials.")
             if same
-            else f"These variants did not get the same number of trials: {trials}."
+            else Note(f"T{unlike}.", f"! t{unlike}")
         )
     sentences += [
         f"{e.variant} was tuned, and has changed since: `ablate tune` again." for e in stale
@@ -95,7 +99,7 @@ def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row],
     return sentences
 
 
-def _search(e: Tuned, metric: str) -> str:
+def _search(e: Tuned, metric: str) -> Note:
     name, untuned, states = e.variant, e.untuned, e.states
     seeds = f"seed {e.seeds[0]}" if len(e.seeds) == 1 else f"seeds {_span(e.seeds)}"
     ended = ", ".join(f"{count} {state}" for state, count in states.items() if state != "done")
@@ -110,7 +114,7 @@ def _search(e: Tuned, metric: str) -> str:
             f" It is winner number {len(e.winners)}: the search was gone on with after a winner had been seen on "
             "these seeds."
         )
-    return text
+    return Note(text, f"! {tuned_name(name)}: the best of {many(e.trials, 'trial')}; the untuned variant got no search")
 
 
 def _changes(e: Tuned) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 from ablate.analysis.comparisons import ALPHA
 from ablate.analysis.looks import levels
 from ablate.records import Row
-from ablate.text import in_words, joined, listed, percent
+from ablate.text import Note, in_words, joined, listed, percent, spoken
 
 if TYPE_CHECKING:
     from ablate.analysis.measured import Measured
@@ -44,30 +44,38 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
         return []
     sizes = [len(part.seeds) for part in measured.looks]
     count, course = len(sizes), measured.course
-    sentences = [
-        f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
-        "stands as at that look; the others, and what they are compared with, go on to the next. The looks test at "
-        f"{level(measured)}, by the squares of their seeds: p is Holm's over the comparisons that no earlier look "
-        f"found different, divided by the look's share of {ALPHA:g}, and intervals cover {interval(measured)}, so that "
-        f"over all rows and looks the chance of any false helps or hurts is at most {percent(ALPHA)}, whatever stops a "
-        "row."
+    sentences: list[str] = [
+        Note(
+            f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
+            "stands as at that look; the others, and what they are compared with, go on to the next. The looks test at "
+            f"{level(measured)}, by the squares of their seeds: p is Holm's over the comparisons that no earlier look "
+            f"found different, divided by the look's share of {ALPHA:g}, and intervals cover {interval(measured)}, so "
+            f"that over all rows and looks the chance of any false helps or hurts is at most {percent(ALPHA)}, "
+            "whatever stops a row."
+        )
     ]
-    stopped = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in rows if row.stopped_early]
+    stopped = [row for row in rows if row.stopped_early]
     if stopped:
+        at = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in stopped]
+        names = listed((spoken(row.variant, row.label, row.compared_with) for row in stopped), most=4)
         sentences.append(
-            f"¶ stopped early: {listed(stopped)}. A difference that stopped its row is biased: outward where the "
-            "verdict is helps or hurts, towards zero where it is equivalent."
+            Note(
+                f"¶ stopped early: {listed(at)}. A difference that stopped its row is biased: outward where the "
+                "verdict is helps or hurts, towards zero where it is equivalent.",
+                f"¶ stopped early, so its difference is biased: {names}",
+            )
         )
     if course.current is not None:
         before = "nothing is tested before it is over" if course.current == 0 else "open rows show the look before"
-        sentences.append(
-            f"Look {course.current + 1} of {count} ({sizes[course.current]} seeds) is under way; {before}."
-        )
+        said = f"ook {course.current + 1} of {count} ({sizes[course.current]} seeds) is under way; {before}"
+        sentences.append(Note(f"L{said}.", f"! l{said}"))
     if saved:
         so_far = "" if course.current is None else " so far"
         sentences.append(
-            f"Seeds saved{so_far}: {saved} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
-            "are not needed."
+            Note(
+                f"Seeds saved{so_far}: {saved} of the {runs} runs of the full plan ({sizes[-1]} seeds per variant) "
+                "are not needed."
+            )
         )
     return [*sentences, *_beyond(rows, measured)]
 
@@ -80,8 +88,10 @@ def _beyond(rows: Sequence[Row], measured: Measured) -> list[str]:
         f"{row.variant} ({counted[row.variant]})" for row in rows if row.stopped_early and counted[row.variant] > row.n
     ]
     return [
-        "Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: "
-        f"{listed(more)}."
+        Note(
+            "Seeds run after the look that settled a row, for the sake of other rows, change nothing in it: "
+            f"{listed(more)}."
+        )
     ] * bool(more)
 
 

@@ -56,9 +56,12 @@ def _speaks(evidence: Evidence, measured: Measured) -> str:
 
 def _shared(evidence: Evidence) -> list[str]:
     less = evidence.of_both and evidence.n < evidence.most
+    sets = f"measured on different sets of up to {many(evidence.most, evidence.word)}"
     return [
-        f"The runs were measured on different sets of up to {many(evidence.most, evidence.word)}; they are paired on "
-        f"the {evidence.n} whose ids every run has."
+        Note(
+            f"The runs were {sets}; they are paired on the {evidence.n} whose ids every run has.",
+            f"! {sets}; paired on the {evidence.n} that every run has",
+        )
     ] * less
 
 

@@ -105,19 +105,20 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     ]
     if error is not None:
         uneven = _uneven(measured, error)
-        sentences += [f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone."] * bool(
-            uneven
-        )
+        sentences += [
+            Note(
+                f"{uneven} A pooled error is wrong then; without `error: pooled` each row stands alone.",
+                "! spreads differ by more than chance: the pooled error is wrong",
+            )
+        ] * bool(uneven)
     if measured.given is None:
         none = [row.variant for row in welch if not row.pairs] if not only else []
         few = [f"{row.variant} ({row.pairs})" for row in welch if row.pairs]
-        sentences += [
-            f"No seed shared with the comparison, so Welch's t test of the two means: {listed(none)}."
-        ] * bool(none)
-        sentences += [
-            f"Fewer than {MINIMUM_N} seeds shared with the comparison, so Welch's t test over all runs of both: "
-            f"{listed(few)}."
-        ] * bool(few)
+        how_few = f"ewer than {MINIMUM_N} seeds shared with the comparison, so Welch's t test over all runs of both: "
+        no_seed = "o seed shared with the comparison, so Welch's t test of the two means: "
+        for first, said, named in (("N", no_seed, none), ("F", how_few, few)):
+            short = f"! {first.lower()}{said}{listed(named, most=3)}"
+            sentences += [Note(f"{first}{said}{listed(named)}.", short)] * bool(named)
     return sentences
 
 
@@ -304,7 +305,8 @@ def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
     if missing:
         at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
         texts = [f"{variant} ({many(count, 'run')})" for variant, count in missing]
-        sentences.append(f"† Done, but without {measured.metric.name}{at}, so not in n: {listed(texts)}.")
+        said = f"one, but without {measured.metric.name}{at}, so not in n: "
+        sentences.append(Note(f"† D{said}{listed(texts)}.", f"† d{said}{listed(texts, most=3)}"))
     return sentences
 
 

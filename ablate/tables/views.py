@@ -21,7 +21,7 @@ from ablate.study.record import PlanRecord, RowRecord
 from ablate.tables import adaptive, beyond, classes, factorials, notes
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
-from ablate.text import did_you_mean, listed, one_of
+from ablate.text import Note, did_you_mean, listed, one_of
 
 VIEWS = ("variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage", "classes")
 """What `--view` may name; the first is the table itself."""
@@ -310,7 +310,8 @@ def table_data(results: Results) -> TableData:
     sentences = tuned.notes(entries if rows else [], stale, rows, metric.name)
     why = "" if results.confirmed is None else results.confirmed.tested.evidence.why
     if why and results.measured.tested.evidence.of_both:
-        sentences = [*sentences, f"{tuned.MARK} These rows speak of other seeds alone, for {why}."]
+        said = "hese rows speak of other seeds alone"
+        sentences.append(Note(f"{tuned.MARK} T{said}, for {why}.", f"{tuned.MARK} t{said}"))
     of_seeds = {**data.differences, **(_differences(results.confirmed) if results.confirmed is not None else {})}
     return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *sentences), differences=of_seeds)
 
