@@ -14,7 +14,7 @@ from pathlib import Path
 from ablate.errors import DataError
 from ablate.pool import host, scheduler, words
 from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Slot, Started, finished
-from ablate.pool.folders import LOG
+from ablate.pool.folders import LOG, shorten
 from ablate.pool.messages import Done
 from ablate.records import INTERRUPTED, Json, Limits, RunSpec
 from ablate.store.store import Store
@@ -28,7 +28,8 @@ ODD_S = 60.0
 
 @dataclass
 class Work:
-    """A run that is executing here: since when, what it reported last, and when; silent: a note says how long ago."""
+    """A run that is executing here: since when, what it reported last, and when; silent: a note says how long ago.
+    cut: bytes of its log that are gone."""
 
     key: str
     token: str
@@ -46,10 +47,17 @@ class Work:
     def __post_init__(self) -> None:
         self.heard_s = self.heard_s or self.since_s
 
+    @property
+    def _log(self) -> Path:
+        return Path(self.spec.folder) / LOG
+
+    def shorten_log(self, limits: Limits) -> None:
+        self.cut = shorten(self._log, int(limits.log_mib * 2**20), self.cut)
+
     def hear(self, now_s: float) -> None:
         """Take a log that has grown as a sign of life."""
         with suppress(OSError):
-            size = (Path(self.spec.folder) / LOG).stat().st_size
+            size = self._log.stat().st_size
             if size != self.log_bytes:
                 self.log_bytes, self.heard_s = size, now_s
 

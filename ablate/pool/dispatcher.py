@@ -7,26 +7,24 @@ slot, and what came late is fenced off by its token. Nothing is decided here (sc
 from __future__ import annotations
 
 import os
-import re
 import secrets
-import signal
 import time
-from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import FrameType
 from typing import Literal, Protocol, TypeVar
 
 from ablate.errors import AwayError
-from ablate.pool import ending, host, scheduler
+from ablate.pool import ending, host, scheduler, signals
+from ablate.pool.alike import Alike
 from ablate.pool.backoff import Backoff
 from ablate.pool.books import Ended, Work, finished_unheard, written
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
-from ablate.pool.folders import LOG, of_attempt, shorten
+from ablate.pool.folders import of_attempt
 from ablate.pool.host import fate, owner_of, sees
 from ablate.pool.leases import Leases
 from ablate.pool.patience import Patience
@@ -110,7 +108,7 @@ class Dispatcher:
         self.stopped_by: int | None = None
         self.executed = 0
         self.alike = ""
-        self._failures: Counter[tuple[str, str]] = Counter()
+        self._alike = Alike(limits.stop_after, {*INTERRUPTED, *excused})
         self._taken: dict[Slot, str] = {}
         self._attempts: dict[str, int] = {}
         self._alone: set[str] = set()
@@ -118,7 +116,6 @@ class Dispatcher:
         self._needing = _needing(self.specs)
         self._sizes = sizes
         self._backoff = Backoff(len(self.slots) if workers is None else workers)
-        self._excused = {*INTERRUPTED, *excused}
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = self._listened_s = time.monotonic()
@@ -131,7 +128,7 @@ class Dispatcher:
     def run(self) -> Ended:
         """Execute everything. Signals: the first SIGINT, SIGTERM or SIGHUP stops the runs and releases their leases.
         AwayError where the database stays away for longer than the study allows."""
-        with self._signals():
+        with signals.told_to(self._stop):
             try:
                 self.look_around()
                 while not self.step(POLL_S):
@@ -151,7 +148,8 @@ class Dispatcher:
         self._do(actions)
         events = self.executor.poll(wait_s)
         self._commit(events)
-        self._shorten_logs(self.working.values())
+        for work in self.working.values():
+            work.shorten_log(self.limits)
         self._listen()
         seen_s = time.monotonic() - self._looked_s
         idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
@@ -160,6 +158,10 @@ class Dispatcher:
         with suppress(AwayError):  # the next commit says it, and waits
             self.listener.changed(self)
         return False
+
+    def _stop(self, number: int) -> None:
+        """Somebody asks the loop to end by this signal."""
+        self.stopped_by = number
 
     # ------------------------------------------------------------------------------------------------------- seeing
 
@@ -372,11 +374,6 @@ class Dispatcher:
                 self._patiently(partial(self.store.note, work.token, note))
                 work.silent = bool(note)
 
-    def _shorten_logs(self, works: Iterable[Work]) -> None:
-        for work in works:
-            most = int(self.limits.log_mib * 2**20)
-            work.cut = shorten(Path(work.spec.folder) / LOG, most, work.cut)
-
     def _no_longer_waiting(self, keys: set[str]) -> None:
         """Claims take from the front, so this costs nothing however long the queue is; seldom one is further back."""
         while self.waiting and self.waiting[0] in keys:
@@ -436,7 +433,7 @@ class Dispatcher:
                 work = self.working[token]
                 work.step, work.values, work.heard_s = step, values, now_s
             case Finished() | Failed():
-                self._shorten_logs([self.working.pop(event.token)])
+                self.working.pop(event.token).shorten_log(self.limits)
 
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         self.executed += 1
@@ -457,7 +454,8 @@ class Dispatcher:
                     self._alone.add(work.key)
             elif not again:
                 self.failed[work.key] = ended.reason
-                self._count(ended)
+                if self._alike.counted(ended) and not self.done:
+                    self.alike = f"{ended.reason}: {ended.message}"
         if work.key in self.done or work.key in self.failed:
             self._blocked.difference_update(self._needing.get(work.key, ()))
         self.listener.ended(work, ended, again=again)
@@ -471,34 +469,6 @@ class Dispatcher:
                 f"{failed.message}. That is not the run's fault and costs no attempt; it is tried again, and nothing "
                 f"else is started for {pause_s:g} s."
             )
-
-    def _count(self, failed: Failed) -> None:
-        """Runs that fail alike while none is done are a mistake in what they have in common: the others would, too."""
-        if failed.reason in self._excused:
-            return
-        same = (failed.reason, re.sub(r"[0-9a-f]{8,}|\d+(\.\d+)?", "#", failed.message))  # a loss, a key, a pid
-        self._failures[same] += 1
-        if not self.done and self._failures[same] >= self.limits.stop_after:
-            self.alike = f"{failed.reason}: {failed.message}"
-
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """The first signal asks the loop to stop; a second one ends the program at once (its children end with the
-        warm server, its leases with the next `run`)."""
-
-        def heard(number: int, _: FrameType | None) -> None:
-            if self.stopped_by is not None:
-                raise KeyboardInterrupt
-            self.stopped_by = number
-
-        # One that is ignored already was to be: `nohup` says so of SIGHUP, a shell of SIGINT where `&` ends the line.
-        numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
-        before = {number: signal.signal(number, heard) for number in numbers}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _holds(attempt: LiveAttempt) -> bool:

@@ -1,0 +1,31 @@
+"""What a signal means to `ablate run`: the first one asks its loop to stop, a second one ends the program at once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def told_to(stop: Callable[[int], None]) -> Iterator[None]:
+    """Tell `stop` of the first SIGINT, SIGTERM or SIGHUP, by number. A second one is a KeyboardInterrupt (children end
+    with the warm server, leases with the next `run`)."""
+    told = False
+
+    def heard(number: int, _: FrameType | None) -> None:
+        nonlocal told
+        if told:
+            raise KeyboardInterrupt
+        told = True
+        stop(number)
+
+    # One that is ignored already was to be: `nohup` says so of SIGHUP, a shell of SIGINT where `&` ends the line.
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, heard) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
