@@ -126,10 +126,10 @@ class Evaluator:
             return type(value)(map(self.settled, value))
         return self.resolved(value) if isinstance(value, Reference) else value
 
-    def attribute(self, value: Any, name: str, shown: str = "") -> Any:
+    def attribute(self, value: Any, name: str) -> Any:
         if isinstance(value, Reference):
             below = self.below(value, name)
-            return below if below is not None else self.attribute(self.resolved(value), name, shown)
+            return below if below is not None else self.attribute(self.resolved(value), name)
         if isinstance(value, External):
             if name in ("__name__", "__module__"):
                 return value.name.rpartition(".")[2 if name == "__name__" else 0]
@@ -137,20 +137,20 @@ class Evaluator:
         if isinstance(value, Stand):
             return value.attribute(name)
         if isinstance(value, Instance):
-            return self._of_instance(value, name, shown)
+            return self._of_instance(value, name)
         if isinstance(value, Class):
-            return self._of_class(value, name, shown)
+            return self._of_class(value, name)
         if isinstance(value, Above):
-            return self._above(value, name, shown)
+            return self._above(value, name)
         if isinstance(value, Member):
-            return value.value if name == "value" else value.name if name == "name" else Unknown(shown or name)
+            return value.value if name == "value" else value.name if name == "name" else Unknown(name)
         if isinstance(value, Function):
             return _of_function(value, name)
         if isinstance(value, PurePath) and name in PATH_PARTS:
             return getattr(value, name)
-        return Unknown(shown or name)
+        return Unknown(name)
 
-    def _of_class(self, cls: Class, name: str, shown: str) -> Any:
+    def _of_class(self, cls: Class, name: str) -> Any:
         if name == "__name__":
             return cls.name
         for each in cls.ancestry():
@@ -162,9 +162,9 @@ class Evaluator:
                 if isinstance(value, Function) and "classmethod" in value.marks:
                     return Function(value.node, value.frame, (cls,), each, value.marks)
                 return value
-        return External(f"{cls.outside()}.{name}") if cls.outside() else Unknown(shown or name)
+        return External(f"{cls.outside()}.{name}") if cls.outside() else Unknown(name)
 
-    def _of_instance(self, instance: Instance, name: str, shown: str) -> Any:
+    def _of_instance(self, instance: Instance, name: str) -> Any:
         if name in instance.attributes:
             return instance.attributes[name]
         if name == "__class__":
@@ -185,9 +185,9 @@ class Evaluator:
                 return value
         if instance.native is not None:
             return instance.native.attribute(name)
-        return Unknown(shown or name)
+        return Unknown(name)
 
-    def _above(self, value: Above, name: str, shown: str) -> Any:
+    def _above(self, value: Above, name: str) -> Any:
         instance = value.instance
         for each in value.cls.ancestry()[1:]:
             found = self.body(each).names.get(name)
@@ -198,7 +198,7 @@ class Evaluator:
                 return _Making(self, instance)
             if instance.native is not None:
                 return instance.native.attribute(name)
-        return Unknown(shown or name)
+        return Unknown(name)
 
     def called(self, function: Any, call: Call) -> Any:
         """The value of a call."""

@@ -105,21 +105,21 @@ class Program(Modules):
                 return end
         return ""
 
-    def either(self, branches: Sequence[tuple[Sequence[ast.stmt], str]], frame: Frame) -> str:
+    def either(self, branches: Sequence[Sequence[ast.stmt]], frame: Frame) -> str:
         """Follow each of several blocks of which only running would tell which is taken. Names that they leave with
         different values are unknown."""
         before = dict(frame.names)
         ends, after = [], []
-        for statements, text in branches:
+        for statements in branches:
             frame.names = dict(before)
             if frame is frame.space.frame:
                 frame.names |= {k: v for k, v in frame.space.demanded.items() if v is not None}
             self.unsure += 1
             ends.append(self.block(statements, frame))
             self.unsure -= 1
-            after.append((frame.names, text))
-        going_on = [names for (names, _), end in zip(after, ends, strict=True) if end in ("", "continue", "break")]
-        frame.names = _merged(going_on or [names for names, _ in after])
+            after.append(frame.names)
+        going_on = [names for names, end in zip(after, ends, strict=True) if end in ("", "continue", "break")]
+        frame.names = _merged(going_on or after)
         if all(ends):
             return ends[0] if len(set(ends)) == 1 else "return" if "return" in ends else ends[0]
         return ""
@@ -127,14 +127,14 @@ class Program(Modules):
     def _if(self, node: ast.If, frame: Frame) -> str:
         truth = self.truth(self.evaluate(node.test, frame))
         if truth is None:
-            return self.either([(node.body, ""), (node.orelse, "")], frame)
+            return self.either([node.body, node.orelse], frame)
         return self.block(node.body if truth else node.orelse, frame)
 
     def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> str:
         items = self.items(self.evaluate(node.iter, frame))
         if items is None:
             bind(self, node.target, unknown(node.target), frame)
-            self.either([(node.body, ""), ([], "")], frame)
+            self.either([node.body, []], frame)
             return self.block(node.orelse, frame)
         for item in items:
             bind(self, node.target, item, frame)
@@ -148,17 +148,17 @@ class Program(Modules):
     def _while(self, node: ast.While, frame: Frame) -> str:
         truth = self.truth(self.evaluate(node.test, frame))
         if truth is not False:
-            self.either([(node.body, ""), ([], "")], frame)
+            self.either([node.body, []], frame)
         return ""
 
     def _try(self, node: Any, frame: Frame) -> str:
         end = self.block(node.body, frame)
-        handlers = [(handler.body, "") for handler in node.handlers]
+        handlers = [handler.body for handler in node.handlers]
         if end == "raise":
             end = self.either(handlers, frame) if handlers else end
         elif handlers and not end:
             end = self.block(node.orelse, frame)
-            self.either([([], ""), *handlers], frame)
+            self.either([[], *handlers], frame)
         return self.block(node.finalbody, frame) or end
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> str:
@@ -169,7 +169,7 @@ class Program(Modules):
         return self.block(node.body, frame)
 
     def _match(self, node: ast.Match, frame: Frame) -> str:
-        return self.either([*((case.body, "") for case in node.cases), ([], "")], frame)
+        return self.either([*(case.body for case in node.cases), []], frame)
 
     def _assign(self, node: ast.Assign, frame: Frame) -> str:
         value = self.evaluate(node.value, frame)
