@@ -68,7 +68,8 @@ def waits_for(store: Reader, todo: Mapping[str, str], of_study: Collection[str])
     tells. of_study: the keys of all runs of their study."""
     theirs = [a for a in store.live() if a.run not in of_study and fate(a) == "held"] if todo else []
     others = {f"{a.device}/{a.slot} of {a.host} ({_called(store, a.run)})" for a in theirs}
-    alone = [name for key, name in todo.items() if key in store.out_of_memory()] if todo else []
+    lonely = store.out_of_memory() if todo else set()
+    alone = [name for key, name in todo.items() if key in lonely]
     return [
         *[f"Slots that runs of other studies use: {listed(sorted(others), most=4)}."] * bool(others),
         *[f"Waiting for a device that nothing else uses, after they ran out of memory: {listed(alone, '; ')}."]
