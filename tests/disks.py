@@ -67,9 +67,9 @@ int rename(const char *a, const char *b) { REAL(int, "rename"); return inside(a)
 """
 
 
-def preload() -> Path:
-    """The library that refuses, compiled once a process."""
-    made = Path(f"/tmp/ablate-refuses-{os.getpid()}.so")
+def preload(folder: Path) -> Path:
+    """The library that refuses, compiled into this folder once."""
+    made = folder / "refuses.so"
     if not made.exists():
         if shutil.which("cc") is None:
             raise SystemExit("refused_writes: not tried, for there is no C compiler")
@@ -81,7 +81,7 @@ def preload() -> Path:
 def refused_writes(folder: Path, draw: random.Random) -> Outcome:
     """ENOSPC or EIO in some of the writes to the database, its journal, logs and run folders, wherever they come."""
     fault = {
-        "LD_PRELOAD": preload(), "FAULT_FOLDER": folder, "FAULT_ERRNO": draw.choice([5, 28]),
+        "LD_PRELOAD": preload(folder.parent), "FAULT_FOLDER": folder, "FAULT_ERRNO": draw.choice([5, 28]),
         "FAULT_FROM": draw.randrange(1, 260), "FAULT_COUNT": draw.randrange(1, 12),
     }  # fmt: skip
     driver = Driver.start(folder, inside=("env", *(f"{name}={value}" for name, value in fault.items())))
