@@ -38,11 +38,10 @@ from ablate.training.task import Report, Run, Task, resolve
 _LONGEST = 100_000
 """Characters of a traceback that are kept, the last ones."""
 
-_NOT_ITS_FAULT = frozenset(
-    {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE, errno.EROFS, errno.ESTALE}
-)
+_NOT_ITS_FAULT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENFILE, errno.ESTALE})
 """A disk that is full, broken or gone, or a host without files left: another run would fare alike, and this one better
-later."""
+later. Not EMFILE and EROFS: files that a task never closes and a folder that it may not write are so next time, too,
+and it would be tried again for ever."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 

@@ -1,6 +1,7 @@
 """What is nobody's fault is tried again, ever less often: a database that is away, a disk that is full, a killed run."""
 
 import errno
+import os
 import sqlite3
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -138,6 +139,11 @@ def test_a_full_disk_is_found_in_what_a_library_makes_of_it():
     error.__context__ = OSError(errno.ENOSPC, "No space left on device")
     assert "infrastructure" == reason_of(error)
     assert "error" == reason_of(FileNotFoundError(errno.ENOENT, "No such file"))
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EROFS])
+def test_what_a_task_would_meet_again_is_an_error_and_not_tried_for_ever(number):
+    assert "error" == reason_of(OSError(number, os.strerror(number)))
 
 
 def test_a_long_log_keeps_its_beginning_and_its_end_and_says_what_is_gone(folder):
