@@ -9,7 +9,6 @@ from pathlib import PurePath
 from typing import Any
 
 from ablate.records import Json
-from ablate.scripts.operations import unknown_within
 from ablate.scripts.values import Member, Value
 
 
@@ -31,8 +30,9 @@ def as_json(value: Any, type_: str = "") -> tuple[Json, str]:
         items = [as_json(item) for item in value]
         text = next((text for _, text in items if text), "")
         return (None, text) if text else ([item for item, _ in items], "")
-    if isinstance(value, dict) and not unknown_within(value) and all(isinstance(key, str) for key in value):
-        return value, ""
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        values, text = as_json(list(value.values()))
+        return (None, text) if text or not isinstance(values, list) else (dict(zip(value, values, strict=True)), "")
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and abs(value) < float("inf")):
         return value, ""
     return None, repr(value)

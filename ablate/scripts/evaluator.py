@@ -13,7 +13,7 @@ from pathlib import PurePath
 from types import MethodType
 from typing import Any, ClassVar
 
-from ablate.scripts.operations import EXTERNAL_CALLS, MOST, PATH_PARTS, PURE, any_unknown, external
+from ablate.scripts.operations import EXTERNAL_CALLS, MOST, PATH_PARTS, PURE, REFUSALS, any_unknown, external
 from ablate.scripts.values import (
     Above,
     Call,
@@ -88,7 +88,7 @@ class Evaluator:
             return unknown(node)
         try:
             return reader(self, node, frame)
-        except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError):
+        except REFUSALS:
             return unknown(node)
 
     def truth(self, value: Any) -> bool | None:

@@ -18,6 +18,9 @@ from ablate.scripts.values import Class, External, Function, Member, Value
 MOST = 2000
 """Items that a loop is followed through, and characters or items that an operator may make times 50."""
 
+REFUSALS = (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, MemoryError)
+"""What Python raises where an operation does not take the values that it is given."""
+
 OPERATORS: dict[type[ast.AST], Callable[..., Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.LShift: operator.lshift,

@@ -17,6 +17,7 @@ from ablate.errors import AblateError
 from ablate.registry import Plugin, Registry
 from ablate.scripts.interpreter import Program
 from ablate.scripts.modules import StandIn
+from ablate.scripts.operations import REFUSALS
 from ablate.scripts.script import Option, Script
 
 
@@ -80,7 +81,10 @@ def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
         program.stand_ins.update(reader.stand_ins)
     program.follow()
     for name, reader in readers.items():
-        found = reader.found()
+        try:
+            found = reader.found()
+        except REFUSALS as error:  # an argument of a kind that the library would not take either
+            found = Found([], [f"{path.name}: its options in the style of {name}: {error}"])
         if found is not None:
             files = dict.fromkeys([*program.files, *found.files])
             unread = dict.fromkeys([*program.unread, *found.unread])

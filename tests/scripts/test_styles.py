@@ -1,5 +1,7 @@
 """Options of scripts of every style but argparse: a program each, every option."""
 
+import pytest
+
 from ablate.scripts.style import read
 
 
@@ -357,3 +359,32 @@ main()
 """,
     )
     assert found == {"lr": ("hydra", "float", 0.1), "ema": ("hydra", "bool", False)}
+
+
+HYDRA = "import hydra\n@hydra.main(config_path={}, config_name='c')\ndef main(cfg): pass\nmain()\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "config"),
+    [
+        (HYDRA.format("lib.FOLDER"), b""),
+        (HYDRA.format("'.'"), b"lr: \xff"),
+        (HYDRA.format("'.'"), b"defaults: {optim: sgd}"),
+        (
+            "import argparse, enum\nclass E(enum.Enum):\n  a = [1]\np = argparse.ArgumentParser()\n"
+            "p.add_argument('--lr', type=E.a)\np.parse_args()\n",
+            b"",
+        ),
+    ],
+)
+def test_a_script_whose_library_would_not_take_what_it_is_given_is_not_read_whole(tmp_path, text, config):
+    (tmp_path / "t.py").write_text(text)
+    (tmp_path / "c.yaml").write_bytes(config)
+    script = read(tmp_path / "t.py")
+    assert script.style
+    assert script.unread
+
+
+def test_a_configuration_with_an_empty_defaults_list_is_read(tmp_path):
+    _, found = options(tmp_path, HYDRA.format("'conf'"), conf__c_yaml="defaults:\nlr: 0.1\n")
+    assert found == {"lr": ("hydra", "float", 0.1)}

@@ -145,7 +145,8 @@ class _Reader(Reader):
                     options.setdefault((option.command, option.typed), option)
         if not self.parsers and not unread:
             return None
-        return Found([_with_twin(o, list(options.values())) for o in options.values()], unread)
+        every = list(options.values())
+        return Found([_with_twin(option, every) for option in every], unread)
 
     def _passed_over(self) -> Iterator[str]:
         """Lines of the script that add options and were not come by: nobody may be told that there are none."""

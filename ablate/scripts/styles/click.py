@@ -45,7 +45,7 @@ class _Reader(Reader):
             "click.argument": lambda call: _Marking(self, call, named=False),
             "click.Choice": _Choice,
         }
-        return found | {name: _Typed for name in _TYPES if name[6:].capitalize() != name[6:].lower()}
+        return found | dict.fromkeys(_TYPES, _Typed)
 
     def found(self) -> Found | None:
         options = [option for command in self.commands for option in self._of(command)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from ablate.records import Json
@@ -53,14 +53,14 @@ class _Folder:
         try:
             text = path.read_text(encoding="utf-8")
             values = YAML(typ="safe", pure=True).load(text) or {}
-        except (OSError, YAMLError) as error:
+        except (OSError, UnicodeDecodeError, YAMLError) as error:
             self.unread.append(f"{path}: {str(error).splitlines()[0]}")
             return
         if str(path) in self.files:
             return
         self.files.append(str(path))
         package = _package(text, package)
-        defaults = values.pop("defaults", []) if isinstance(values, dict) else []
+        defaults = (values.pop("defaults", None) if isinstance(values, dict) else None) or []
         own_last = "_self_" in defaults[-1:] or "_self_" not in defaults
         if not own_last:
             self._keys(values, package, path)
@@ -133,7 +133,7 @@ class _Reader(Reader):
             return None
         call = self.mains[0]
         given, name = call.argument(0, "config_path"), call.argument(1, "config_name")
-        if isinstance(given, Unknown) or not isinstance(name, str):
+        if not isinstance(given, str | PurePath | None) or not isinstance(name, str):
             where = f"{call.space.path.name}:{call.line}"
             return Found([], [f"{where}: {ast.unparse(call.node)[:80]}: its configuration is not known before it runs"])
         root = (call.space.path.parent / (given or ".")).resolve()
