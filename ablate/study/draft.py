@@ -1,6 +1,6 @@
 """Studies written for a script: a commented one to begin with, and one of a command line that leaves each option out.
 
-Text only; nothing is read or executed here.
+A script is read for it, and executed only where `probe` asks for that.
 """
 
 from __future__ import annotations
