@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ablate.errors import ConfigError
 from ablate.programs.template import placeholders
-from ablate.records import Json
+from ablate.scripts.slices import assigned
 from ablate.scripts.sources import closure, module_file
 from ablate.text import did_you_mean
 
@@ -142,15 +142,15 @@ class Program:
         return os.path.relpath(path, homes[0]) if len(path.parts) < 40 else path.name
 
     @cached_property
-    def constants(self) -> dict[str, Json]:
-        """Names that the script assigns at its top level, with their values where those are literals, else None."""
+    def constants(self) -> frozenset[str]:
+        """Names that the script assigns at its top level."""
         if self.script is None or self.script.suffix != ".py":
-            return {}
+            return frozenset()
         try:
             tree = ast.parse(self.script.read_bytes())
         except (SyntaxError, OSError):
-            return {}
-        return {name: _literal(value) for node in tree.body for name, value in _assigned(node)}
+            return frozenset()
+        return frozenset(name for name, _ in assigned(tree))
 
 
 def split(command: str | Sequence[str]) -> tuple[str, ...]:
@@ -174,23 +174,6 @@ def interpreter(given: str, folder: Path) -> Path:
     return Path(os.path.abspath(found))  # not resolved: a virtual environment's is a link
 
 
-def _assigned(node: ast.stmt) -> Iterator[tuple[str, ast.expr | None]]:
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                yield target.id, node.value
-    elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-        yield node.target.id, node.value
-
-
-def _literal(value: ast.expr | None) -> Json:
-    try:
-        found = None if value is None else ast.literal_eval(value)
-    except (ValueError, TypeError, SyntaxError):
-        return None
-    return list(found) if isinstance(found, tuple) else found
-
-
 def _hydra_files(script: Path) -> Iterator[Path]:
     """The configuration folder of `@hydra.main(config_path="conf")`."""
     source = script.read_bytes()
@@ -204,7 +187,7 @@ def _hydra_files(script: Path) -> Iterator[Path]:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "main":
             given = [word.value for word in node.keywords if word.arg == "config_path"] + node.args[:1]
             for value in given[:1]:
-                name = _literal(value)
+                name = value.value if isinstance(value, ast.Constant) else None
                 if isinstance(name, str) and (script.parent / name).is_dir():
                     yield from _yaml_below(script.parent / name)
 

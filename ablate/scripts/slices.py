@@ -92,6 +92,15 @@ def bindings(body: Sequence[ast.stmt]) -> dict[str, list[ast.stmt]]:
     return found
 
 
+def assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
+    """Names that a module assigns at its top level, outside of loops and conditions, each with what it is assigned."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                if isinstance(target, ast.Name):
+                    yield target.id, node.value
+
+
 def _simple(body: Sequence[ast.stmt], around: tuple[ast.stmt, ...]) -> Iterator[tuple[ast.stmt, tuple[ast.stmt, ...]]]:
     """Statements that hold no others (definitions count as such), each with those around it, in order."""
     for statement in body:

@@ -62,6 +62,7 @@ def test_seed_and_output_are_found_by_the_names_that_scripts_give_them():
 def test_constants_at_the_top_level_are_options(tmp_path):
     (tmp_path / "t.py").write_text(
         "LR = 0.1\nlayers: int = 3\nname = 'a'\nsizes = (1, 2)\ndevice = pick()\n_private = 1\nif LR:\n    inside = 1\n"
+        "top = {'at': (1, 2)}\nraw = [b'1']\n"
     )
     script = read(tmp_path / "t.py")
     assert script.style == "constants"
@@ -71,4 +72,6 @@ def test_constants_at_the_top_level_are_options(tmp_path):
         ("name", "text", "a", ""),
         ("sizes", "", [1, 2], ""),
         ("device", "", None, "pick()"),
+        ("top", "", {"at": [1, 2]}, ""),
+        ("raw", "", None, "[b'1']"),
     ]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.records import Json
+from ablate.scripts.defaults import as_json
 from ablate.scripts.interpreter import Program
 from ablate.scripts.script import Option, Type
+from ablate.scripts.slices import assigned
 from ablate.scripts.style import Found, Reader, Style
 
 
 @dataclass(frozen=True)
 class Constants(Style):
-    """A name that is assigned once, outside of every function, class, loop and condition."""
+    """A name that is assigned outside of every function, class, loop and condition, and begins with no underscore."""
 
     last: ClassVar[bool] = True
 
@@ -27,24 +28,14 @@ class _Reader(Reader):
     def found(self) -> Found | None:
         script = self.program.script
         options: dict[str, Option] = {}
-        for name, value in _assigned(script.tree) if script.tree else ():
+        for name, value in assigned(script.tree) if script.tree else ():
+            if name.startswith("_"):
+                continue
             default, computed = _literal(value)
             options[name] = Option(
                 name, name, "globals", _type(default), default, computed, file=str(script.path), line=value.lineno
             )
         return Found(list(options.values())) if options else None
-
-
-def _assigned(tree: ast.Module) -> Iterator[tuple[str, ast.expr]]:
-    for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        if value is not None and len(targets) == 1 and isinstance(targets[0], ast.Name):
-            name = targets[0].id
-            if not name.startswith("_"):
-                yield name, value
 
 
 def _literal(node: ast.expr) -> tuple[Json, str]:
@@ -53,10 +44,8 @@ def _literal(node: ast.expr) -> tuple[Json, str]:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return None, ast.unparse(node)
-    value = list(value) if isinstance(value, tuple) else value
-    if value is None or isinstance(value, bool | int | float | str | list | dict):
-        return value, ""
-    return None, ast.unparse(node)
+    found, computed = as_json(value)
+    return (None, ast.unparse(node)) if computed or isinstance(value, set) else (found, "")
 
 
 def _type(value: Json) -> Type:
