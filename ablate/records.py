@@ -448,6 +448,13 @@ class Row:
         return here if here in ("helps", "hurts", "equivalent") else ""
 
     @property
+    def interval_here(self) -> tuple[float, float] | None:
+        """The interval over seeds alone, of a row whose own speaks of other examples too."""
+        if self.here is None or self.here.delta_ci_low is None or self.here.delta_ci_high is None:
+            return None
+        return self.here.delta_ci_low, self.here.delta_ci_high
+
+    @property
     def lopsided(self) -> bool:
         """Whether the verdict holds among finished runs only, for the sides differ in failures: it is never bold."""
         return (self.qualifier or "").startswith("among")

@@ -48,7 +48,7 @@ def limits(notes: Sequence[str], text: Text) -> str:
 
 def _sentence(line: str) -> str:
     words = line[1:].strip()
-    return words[:1].upper() + words[1:] + "." * (not words.endswith("."))
+    return words + "." * (not words.endswith("."))
 
 
 class _Page:
@@ -69,7 +69,9 @@ class _Page:
         style = ";".join(f"--{name}:{_percent(self.range, value)}" for name, value in ends.items())
         bodies = "\n".join(self._body(group, i) for i, group in enumerate(forest.groups(self.rows)))
         grey = f" Grey: within ±{number(margin)}, the smallest effect that matters." if margin else ""
-        told = f"{caption}. Each row against the bold one above it; small ticks: each seed.{grey}"
+        thick = " Thick bars: other seeds on these examples alone, thin ones: other examples too."
+        both = thick * any(row.interval_here for row in self.rows)
+        told = f"{caption}. Each row against the bold one above it; small ticks: each seed.{both}{grey}"
         return (
             f'<table class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
             f"<thead><tr>{self._head()}</tr></thead>\n{bodies}\n</table>"
@@ -170,6 +172,7 @@ class _Page:
         parts = []
         if row.delta_ci_low is not None and row.delta_ci_high is not None:
             parts += _interval(self.range, row.delta_ci_low, row.delta_ci_high)
+        parts += [_line(self.range, "h", *row.interval_here)] if row.interval_here else []
         for difference in self.data.differences.get((row.variant, row.compared_with or ""), ()):
             if 0 <= self.range.share(difference) <= 1:
                 x = _percent(self.range, difference)
@@ -188,13 +191,21 @@ class _Page:
 
 def _interval(range_: Range, low: float, high: float) -> list[str]:
     """A line with caps; an end that is outside becomes an open arrow."""
-    ends = [min(max(range_.share(value), 0.0), 1.0) for value in (low, high)]
-    first, last = (f"{100 * end:.4g}%" for end in ends)
-    parts = [f'<line class="i" x1="{first}" x2="{last}" y1="50%" y2="50%"/>']
-    for value, at, arrow in ((low, first, "M5-4 0 0 5 4"), (high, last, "M-5-4 0 0-5 4")):
-        inside = 0 <= range_.share(value) <= 1
-        parts.append(f'<svg x="{at}" y="50%"><path class="cap" d="{"M0-3.5V3.5" if inside else arrow}"/></svg>')
+    parts = [_line(range_, "i", low, high)]
+    for value, arrow in ((low, "M5-4 0 0 5 4"), (high, "M-5-4 0 0-5 4")):
+        cap = "M0-3.5V3.5" if 0 <= range_.share(value) <= 1 else arrow
+        parts.append(f'<svg x="{_held(range_, value)}" y="50%"><path class="cap" d="{cap}"/></svg>')
     return parts
+
+
+def _line(range_: Range, kind: str, low: float, high: float) -> str:
+    first, last = _held(range_, low), _held(range_, high)
+    return f'<line class="{kind}" x1="{first}" x2="{last}" y1="50%" y2="50%"/>'
+
+
+def _held(range_: Range, value: float) -> str:
+    """Where a value stands, or the end beyond which it is."""
+    return f"{100 * min(max(range_.share(value), 0.0), 1.0):.4g}%"
 
 
 def _mark(row: Row) -> str:

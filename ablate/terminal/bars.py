@@ -18,12 +18,12 @@ from ablate.text import MINUS
 
 @dataclass(frozen=True)
 class Glyphs:
-    """What bars, marks and signs are drawn with. halves: a cell of a bar by which of its halves are covered; crossing:
-    the same at zero. marks: by verdict, and of any other. words: what stands for our other signs where there is no
-    Unicode."""
+    """What bars, marks and signs are drawn with. halves: the cells of a bar, by 3 times how thick their left half is (0
+    to 2) plus how thick their right is; crossing: the same at zero. marks: by verdict, and of any other. words: what
+    stands for our other signs where there is no Unicode."""
 
-    halves: Mapping[tuple[bool, bool], str]
-    crossing: Mapping[tuple[bool, bool], str]
+    halves: str
+    crossing: str
     ends: str
     beyond: str
     marks: Mapping[str | None, str]
@@ -33,6 +33,14 @@ class Glyphs:
     origin: str
     words: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def thin(self) -> str:
+        return self.halves[4]
+
+    @property
+    def thick(self) -> str:
+        return self.halves[8]
+
     def spelled(self, text: str) -> str:
         """A text of ours with the signs that there are."""
         for sign, word in self.words.items():
@@ -40,22 +48,20 @@ class Glyphs:
         return text
 
 
-LEFT, RIGHT, BOTH, NONE = (True, False), (False, True), (True, True), (False, False)
-
 UNICODE = Glyphs(
-    halves={NONE: " ", LEFT: "╴", RIGHT: "╶", BOTH: "─"},
-    crossing={NONE: "│", LEFT: "┤", RIGHT: "├", BOTH: "┼"},
+    halves=" ╶╺╴─╼╸╾━",
+    crossing="│├┝┤┼┾┥┽┿",
     ends="",
     beyond="◂▸",
     marks={"helps": "●", "hurts": "■", "equivalent": "◆", "inert": "◇", "identical": "◇", None: "○"},
     rule="─",
-    margin="━",
+    margin="═",
     tick="┬",
     origin="┼",
 )
 ASCII = Glyphs(
-    halves={NONE: " ", LEFT: "-", RIGHT: "-", BOTH: "-"},
-    crossing={NONE: ":", LEFT: "+", RIGHT: "+", BOTH: "+"},
+    halves=" -~--~~~~",
+    crossing=":++++++++",
     ends="|",
     beyond="<>",
     marks={"helps": "*", "hurts": "#", "equivalent": "=", None: "o"},
@@ -64,7 +70,7 @@ ASCII = Glyphs(
     tick="+",
     origin="+",
     words={"±": "+-", "Δ": "diff", "·": "-", "‡": "++", "†": "+", "▲": "!", "¶": "*", "§": "$", "◇": "o", MINUS: "-"}
-    | {"◂": "<", "▸": ">", "━": "=", "–": "-", "→": "->"},
+    | {"◂": "<", "▸": ">", "–": "-", "→": "->"},
 )
 
 COLOURS = {"helps": "color(32)", "hurts": "color(166)", "equivalent": "color(30)"}
@@ -94,12 +100,17 @@ class Scale:
 
 
 def bar(row: Row, scale: Scale, glyphs: Glyphs) -> Text:
-    """The interval as a line, the difference as the verdict's mark, zero as an upright."""
+    """The interval as a line, thick where it is of seeds alone, the difference as the verdict's mark, zero as an
+    upright."""
     cells, zero = scale.cells, scale.cell(0)
-    low, high = row.delta_ci_low, row.delta_ci_high
-    covered = range(scale.half(low), scale.half(high) + 1) if low is not None and high is not None else range(0)
+    covered, here = (
+        _halves(scale, row.delta_ci_low, row.delta_ci_high),
+        _halves(scale, *(row.interval_here or (None, None))),
+    )
+    thickness = [2 if half in here else int(half in covered) for half in range(2 * cells)]
     drawn = [
-        (glyphs.crossing if i == zero else glyphs.halves)[2 * i in covered, 2 * i + 1 in covered] for i in range(cells)
+        (glyphs.crossing if i == zero else glyphs.halves)[3 * thickness[2 * i] + thickness[2 * i + 1]]
+        for i in range(cells)
     ]
     if covered:
         first, last = covered[0] // 2, covered[-1] // 2
@@ -115,9 +126,14 @@ def bar(row: Row, scale: Scale, glyphs: Glyphs) -> Text:
     text = Text()
     at = scale.half(row.delta) // 2 if row.delta is not None else -1
     for i, sign in enumerate(drawn):
-        upright = i != at and sign == glyphs.crossing[NONE]
+        upright = i != at and sign == glyphs.crossing[0]
         text.append(mark_of(row, glyphs) if i == at else sign, style="dim" if upright else style)
     return text
+
+
+def _halves(scale: Scale, low: float | None, high: float | None) -> range:
+    """Which half cells an interval covers."""
+    return range(0) if low is None or high is None else range(scale.half(low), scale.half(high) + 1)
 
 
 def mark_of(row: Row, glyphs: Glyphs) -> str:

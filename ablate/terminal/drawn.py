@@ -2,14 +2,14 @@
 claim, in a line each.
 
 Pure: a table in, styled lines out, none wider than asked. Files and pipes get Markdown (tables/formats/markdown.py).
-Columns go by priority: name, mean, difference, bar and verdict always; then interval, p, further seeds and metrics as
-far as the bar keeps its cells.
+Columns go by priority: name, mean, difference and verdict always; the bar where there is room for it; then interval, p,
+further seeds and metrics as far as the bar keeps its cells.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,9 +50,9 @@ def lines(
 ) -> list[Text]:
     """The table in lines of at most `width` cells. done: runs behind it. notes: every sentence, instead of short lines
     of those that limit a claim."""
-    drawing = _Drawing(data, glyphs, digits)
-    body = [*drawing.head(done, width), *drawing.table(width)]
-    below = _sentences(data.notes, glyphs, width) if notes else _short(data, glyphs, width)
+    drawing = _Drawing(data, glyphs, digits, width)
+    body = [*drawing.head(done), *drawing.table()]
+    below = _sentences(data.notes, glyphs, width) if notes else _short(data, glyphs, width, bars=drawing.cells > 0)
     return [*body, Text(), *below]
 
 
@@ -77,20 +77,22 @@ def _sentences(notes: Iterable[str], glyphs: Glyphs, width: int) -> list[Text]:
     return [Text(line) for note in notes for line in _wrapped(glyphs.spelled(f"- {one_line(note)}"), width)]
 
 
-def _short(data: TableData, glyphs: Glyphs, width: int) -> list[Text]:
-    """What limits a claim, then the best mean, then where the rest is."""
+def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[Text]:
+    """What limits a claim, then the best mean, then what bars show and where the rest is. bars: whether there are."""
     said = [
         line for note in data.notes for line in (note.line.split("\n") if isinstance(note, Note) else [f"! {note}"])
     ]
     below = [Text(line) for text in said if text for line in _wrapped(glyphs.spelled(text), width)]
     margin = data.minimum_effect
-    within = f"{glyphs.margin} within ±{margin:g}, the smallest effect that matters" if margin else ""
+    within = f"{glyphs.margin} within ±{margin:g}, the smallest effect that matters" if margin and bars else ""
+    both = bars and any(row.interval_here for row in data.rows)
+    lines = f"{glyphs.thick} other seeds on these examples, {glyphs.thin} other examples too" if both else ""
     tests = " and ".join(dict.fromkeys(row.test for row in data.rows if row.test))
     family = len({(row.variant, row.compared_with) for row in data.rows if row.test and row.design != "tuned"})
     how = f"p: {tests}, Holm over {family}" if tests and family else ""
     rest = sum(isinstance(note, Note) and not note.line for note in data.notes)
     more = f"{rest} more note{'s' * (rest != 1)}: ablate table --notes" if rest else "in full: ablate table --notes"
-    return [*below, *(Text(line, style="dim") for line in _filled([within, how, more], glyphs, width - 2))]
+    return [*below, *(Text(line, style="dim") for line in _filled([lines, within, how, more], glyphs, width - 2))]
 
 
 def _filled(parts: Iterable[str], glyphs: Glyphs, width: int) -> list[str]:
@@ -142,24 +144,29 @@ class _Column:
 
 
 class _Drawing:
-    def __init__(self, data: TableData, glyphs: Glyphs, digits: int | None) -> None:
-        self.data, self.glyphs, self.rows = data, glyphs, data.rows
+    def __init__(self, data: TableData, glyphs: Glyphs, digits: int | None, width: int) -> None:
+        self.data, self.glyphs, self.rows, self.width = data, glyphs, data.rows, width
         spread = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
         self.digits = spread if digits is None else digits
         self.n = forest.shared_n(data.rows)
+        self.groups = forest.groups(data.rows)
+        self.names = [self._name(row, 3 * width // 10) for row in data.rows]
+        heads = [cell_len(group.title) for group in self.groups if group.base is None]
+        self.first = max([*(text.cell_len for text in self.names), *heads], default=0)
+        self.columns, self.cells = self._fitting(width - self.first)
 
     def _number(self, value: float | None, *, sign: bool = False) -> str:
         spelled = self.glyphs.spelled
         return spelled("–") if value is None else fixed(value, self.digits, sign=sign, minus=spelled(MINUS))
 
-    def head(self, done: int, width: int) -> list[Text]:
+    def head(self, done: int) -> list[Text]:
         """`batchnorm · dev accuracy (%), higher is better · n = 10 · 70 runs done`."""
         metric = f"{self._titled(self.data.metric)}, {self.data.better} is better"
         n = f"n = {self.n}" if self.n is not None else ""
         parts = [metric, n, f"{done} run{'s' * (done != 1)} done"]
         line = _styled(one_line(self.data.study), "bold")
         line.append(self.glyphs.spelled("".join(f" · {part}" for part in parts if part)))
-        line.truncate(width)
+        line.truncate(self.width)
         return [line, Text()]
 
     def _titled(self, metric: str) -> str:
@@ -241,27 +248,22 @@ class _Drawing:
 
     # ------------------------------------------------------------------------------------------------------- together
 
-    def table(self, width: int) -> list[Text]:
+    def table(self) -> list[Text]:
         """Header, ruler and rows."""
-        groups = forest.groups(self.rows)
-        names = [self._name(row, 3 * width // 10) for row in self.rows]
-        heads = [cell_len(group.title) for group in groups if group.base is None]
-        first = max([*(text.cell_len for text in names), *heads], default=0)
-        columns, cells = self._fitting(width - first)
-        scale = Scale(forest.range_of(self.rows, self.data.minimum_effect), cells) if cells else None
-        made = self._header(first, columns, scale)
+        scale = Scale(forest.range_of(self.rows, self.data.minimum_effect), self.cells) if self.cells else None
+        made = self._header(scale)
         place = {id(row): i for i, row in enumerate(self.rows)}
-        for i, group in enumerate(groups):
+        for i, group in enumerate(self.groups):
             made += [Text()] * (i > 0)
             made += [Text(group.title, style="bold")] if group.base is None else []
-            made += [self._line(place[id(row)], names, first, columns, scale) for row in group.every]
+            made += [self._line(place[id(row)], scale) for row in group.every]
         return made
 
-    def _header(self, first: int, columns: Sequence[_Column | None], scale: Scale | None) -> list[Text]:
+    def _header(self, scale: Scale | None) -> list[Text]:
         """The directions, the titles with the bar's ticks, and the ruler."""
         glyphs = self.glyphs
-        titles, rule, before = " " * first, glyphs.rule * first, 0
-        for column in columns:
+        titles, rule, before = " " * self.first, glyphs.rule * self.first, 0
+        for column in self.columns:
             titles, rule = titles + GAP, rule + glyphs.rule * len(GAP)
             if column is None and scale is not None:
                 before = cell_len(titles)
@@ -276,12 +278,10 @@ class _Drawing:
         sides = directions(scale, self.data.better == "higher", glyphs)
         return [Text(" " * before + sides, style="dim"), *made]
 
-    def _line(
-        self, i: int, names: Sequence[Text], first: int, columns: Sequence[_Column | None], scale: Scale | None
-    ) -> Text:
-        row, text = self.rows[i], names[i].copy()
-        text.append(" " * (first - text.cell_len))
-        for column in columns:
+    def _line(self, i: int, scale: Scale | None) -> Text:
+        row, text = self.rows[i], self.names[i].copy()
+        text.append(" " * (self.first - text.cell_len))
+        for column in self.columns:
             text.append(GAP)
             if column is not None:
                 text.append_text(column.padded(column.cells[i]))

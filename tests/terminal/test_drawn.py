@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablate.records import Row
+from ablate.records import Here, Row
 from ablate.tables.forest import groups, range_of
 from ablate.tables.table import TableData
 from ablate.terminal.bars import ASCII
@@ -79,6 +79,19 @@ def test_a_wild_row_does_not_squeeze_the_others_and_no_difference_is_off_the_bar
     shown = range_of(COURSE.rows, 0.5)
     assert shown.high - shown.low < 12
     assert all(0 < shown.share(r.delta) < 1 for r in COURSE.rows if r.delta is not None and not r.collapsed)
+
+
+@pytest.mark.parametrize("ascii_", [False, True])
+def test_a_bar_is_thin_for_both_sources_and_thick_for_seeds_alone(ascii_):
+    here = Here(-1.5, -0.5, 0.01, 0.02, None, "helps")
+    data = table(row("A"), row("A-bn", "A", -1.0, label="- one-cycle schedule", verdict="inconclusive", here=here))
+    shown = drawn(data, 120, **({"glyphs": ASCII} if ascii_ else {}))
+    thin, thick = "-~" if ascii_ else "─━"
+    (line,) = (of for of in shown if "one-cycle" in of)
+    bar = line[line.index("to") : line.index("inconclusive")].replace("|", thin)
+    assert bar.index(thin) < bar.index(thick) < bar.rindex(thick) < bar.rindex(thin)
+    assert any(f"{thick} other seeds on these examples, {thin} other examples too" in of for of in shown)
+    assert any(of.endswith("inconclusive (here: helps)") for of in drawn(data, 80))
 
 
 def test_what_limits_a_claim_is_said_and_how_it_was_computed_may_go():

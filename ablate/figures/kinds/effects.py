@@ -152,15 +152,8 @@ def _effect(row: Row, label: str) -> EffectRow:
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
         verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else _SMALL,
         pairs=row.pairs, ran=str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}",
-        failed=row.failed, collapsed=row.collapsed, here=_here(row),
+        failed=row.failed, collapsed=row.collapsed, here=row.interval_here,
     )  # fmt: skip
-
-
-def _here(row: Row) -> tuple[float, float] | None:
-    """The interval over seeds alone."""
-    if row.here is None or row.here.delta_ci_low is None or row.here.delta_ci_high is None:
-        return None
-    return row.here.delta_ci_low, row.here.delta_ci_high
 
 
 def _range(info: Effects) -> tuple[float, float]:
