@@ -1,7 +1,5 @@
 """Small networks of the kinds whose parts people take away, written as people write them."""
 
-from types import SimpleNamespace
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -130,7 +128,7 @@ class Decoder(nn.Module):
         masks = {"full": torch.full((tokens.shape[1],) * 2, -1e9, device=x.device).triu(1)}
         for layer in self.layers:
             x = layer(x, mask=masks[layer.attention_kind])[0]
-        return SimpleNamespace(x=self.head(self.norm(x))).x
+        return self.head(self.norm(x))
 
 
 class PostNorm(nn.Module):

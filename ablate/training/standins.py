@@ -103,11 +103,11 @@ class Constant(StandIn):
 
     def _foretold(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Shape:
         """The shape of what the part would make of these, from its copy; remembered for each shape of the inputs."""
-        shapes = tuple(
-            tuple(leaf.shape) if isinstance(leaf, Tensor) else leaf for leaf in tree_flatten((args, kwargs))[0]
-        )
+        if torch.compiler.is_compiling():  # the graph that is made is for these shapes
+            return _shape_of(self._of[0], args, kwargs, self._output)
+        shapes = (*map(_form, args), *((name, _form(given)) for name, given in kwargs.items()))
         if shapes not in self._shapes:
-            self._shapes[shapes] = _shape_of(self._of[0], args, kwargs, self._output)
+            self._shapes[shapes] = _foretold_unseen(self._of[0], args, kwargs, self._output)
         return self._shapes[shapes]
 
     def extra_repr(self) -> str:
@@ -194,12 +194,22 @@ def _without_storage(module: nn.Module) -> nn.Module:
     return hollow.eval()
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
-def _shape_of(part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: int) -> Shape:
-    # Whoever counts operations just now is not to see these.
+def _form(given: Any) -> Any:
+    """What a shape depends on of one argument: of a tensor its shape, of a list, say, all leaves."""
+    if isinstance(given, Tensor):
+        return tuple(given.shape)
+    return tuple(tuple(leaf.shape) if isinstance(leaf, Tensor) else leaf for leaf in tree_flatten(given)[0])
+
+
+def _foretold_unseen(part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: int) -> Shape:
+    """`_shape_of`, hidden from whoever counts operations just now."""
     with torch.no_grad(), _disable_current_modes():
-        given, named = tree_map(_on_meta, (args, kwargs))
-        return tuple(tree_flatten(part(*given, **named))[0][output].shape)
+        return _shape_of(part, args, kwargs, output)
+
+
+def _shape_of(part: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: int) -> Shape:
+    given, named = tree_map(_on_meta, (args, kwargs))
+    return tuple(tree_flatten(part(*given, **named))[0][output].shape)
 
 
 def _on_meta(leaf: Any) -> Any:

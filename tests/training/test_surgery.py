@@ -188,14 +188,18 @@ def runs(theatre, part):
     return True
 
 
-def every_network():
-    nets = {name: (of_shelf(name), networks.images(2, 16)) for name in SHELF} | networks.own()
-    return nets | {name: of_torchvision(name) for name in TORCHVISION}
+def network(name):
+    if name in SHELF:
+        return of_shelf(name), networks.images(2, 16)
+    return of_torchvision(name) if name in TORCHVISION else networks.own()[name]
+
+
+EVERY = (*SHELF, *networks.own(), *TORCHVISION)
 
 
 @pytest.mark.parametrize("name", ["vit", "encoder, post", "inception"])
 def test_every_default_of_a_small_network_is_like_a_hook_that_replaces(name):
-    assert every_default_agrees(*networks.own()[name]) == []
+    assert every_default_agrees(*network(name)) == []
 
 
 def test_every_default_of_a_residual_network_is_like_a_hook_that_replaces():
@@ -203,16 +207,16 @@ def test_every_default_of_a_residual_network_is_like_a_hook_that_replaces():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*SHELF, *networks.own(), *TORCHVISION])
+@pytest.mark.parametrize("name", EVERY)
 def test_every_default_of_every_network_is_like_a_hook_that_replaces(name):
-    cut_off = every_default_agrees(*every_network()[name])
+    cut_off = every_default_agrees(*network(name))
     assert cut_off == (["encoder.layers"] if name == "vit_b_16" else [])
 
 
 @pytest.mark.slow
 def test_three_parts_of_five_have_a_default_and_the_others_a_reason():
     decided = []
-    for model, example in every_network().values():
+    for model, example in map(network, EVERY):
         followed = trace(model, example)
         decided += [decide(followed, path) for path, _ in model.named_modules() if path]
     assert all(decision.off or (decision.reason and decision.why) for decision in decided)
