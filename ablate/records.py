@@ -174,6 +174,9 @@ class TrickUse:
     params: Mapping[str, Json] = field(default_factory=dict)
 
 
+WITHOUT = "without"
+"""The trick file that takes parts of the network away; it alone also changes a function, at `run.model`."""
+
 COMMAND = "command"
 """The task that a mapping without a `name` means, and the parameter by which it is told."""
 

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ablate.errors import ConfigError
-from ablate.records import Cell, Choice, HandVariant, Json, Study, StudyTrick, TrickUse
+from ablate.records import WITHOUT, Cell, Choice, HandVariant, Json, Study, StudyTrick, TrickUse
 from ablate.study.structure import said
 from ablate.study.yaml_file import LIMIT_DEPTH, Trail
 
@@ -100,9 +100,6 @@ def _changes(cell: Cell, start: Cell, space: Space) -> list[str]:
 def _token(choice: Choice) -> str:
     return quoted(choice.trick) if choice.level is None else f"{quoted(choice.trick)}={quoted(choice.level)}"
 
-
-WITHOUT = "without"
-"""The file of the tricks' shelf that takes parts of the network away: those whose tricks are off."""
 
 _DEEPEST = 2 * LIMIT_DEPTH
 

@@ -25,9 +25,6 @@ from ablate.training.task import PartSize
 from ablate.training.trace import Example
 from ablate.training.trick import Facts, Trick
 
-KEYS = ("part", "kind", "instead", "heads")
-"""What a study may say of parts that go."""
-
 
 @dataclass(frozen=True)
 class Decided:

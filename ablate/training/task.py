@@ -203,9 +203,6 @@ class Task(Plugin):
 
     has_canary: ClassVar[bool] = False
 
-    has_examples: ClassVar[bool] = False
-    """Whether `examine` finds out what stored weights get right."""
-
     folders: tuple[str, ...] = ()
     """The study's folder and the one where ablate was started, for what the task looks for; set by `resolve`."""
 
@@ -216,6 +213,11 @@ class Task(Plugin):
     def seeded(self) -> bool:
         """Whether the seed of a run reaches it. Else one seed is planned, whatever the study says."""
         return True
+
+    @property
+    def has_examples(self) -> bool:
+        """Whether `examine` finds out what stored weights get right."""
+        return type(self).examine is not Task.examine
 
     @property
     def facts(self) -> TaskFacts:
@@ -273,7 +275,7 @@ class Task(Plugin):
 
     def examine(self, run: Run, weights: Mapping[At, Path]) -> Examples:
         """What stored weights, of the last epoch or of the best, get right for each example that a run is measured on.
-        Only tasks with `has_examples` can."""
+        Tasks that can say how; of the others `has_examples` is False."""
         raise NotImplementedError
 
     def predict(self, run: Run, weights: Path) -> Predicted:

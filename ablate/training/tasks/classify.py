@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from ablate.errors import AblateError, ChangedError, ConfigError, DataError, PausedError, PluginError, TogetherError
 from ablate.identity import sha256_file
-from ablate.records import Json, Meaning, Parent, Start, TrickUse
+from ablate.records import WITHOUT, Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
@@ -66,7 +66,6 @@ class Classify(Task):
     loop: ClassVar[str] = "ablate/training/trainer.py"
     example: ClassVar[str] = "image"
     has_canary: ClassVar[bool] = True
-    has_examples: ClassVar[bool] = True
 
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
         problems: list[tuple[str, str]] = []
@@ -282,7 +281,6 @@ def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) ->
 
 
 Parts = list[tuple[TrickUse, Trick]]
-WITHOUT = "without"
 
 
 def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tuple[Parts, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from ablate.errors import AblateError, ConfigError
 from ablate.identity import sha256_file
-from ablate.records import Json, TrickUse
+from ablate.records import WITHOUT, Json, TrickUse
 from ablate.registry import Registry
 from ablate.scripts.sources import closure, module_at
 from ablate.text import did_you_mean, one_of
@@ -105,10 +105,6 @@ class FunctionTask(Task):
             sys.path[:0] = self.folders
         function: Function = getattr(importlib.import_module(self.module), self.function)
         return function
-
-
-WITHOUT = "without"
-"""The one trick that a function can take: parts of the network that it hands to `run.model`."""
 
 
 def _without(parts: Sequence[Mapping[str, Json]], function: Function, run: Run) -> Values | Iterator[Values]:
