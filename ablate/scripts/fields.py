@@ -73,6 +73,10 @@ class Field:
         )
 
 
+Leaf = tuple[tuple[str, ...], Field]
+"""A field that holds no dataclass, after the path to it."""
+
+
 def fields(program: Program, cls: Class) -> list[Field]:
     """The fields of a dataclass, those of its bases first."""
     found: dict[str, Field] = {}
@@ -100,8 +104,8 @@ def parameters(program: Program, function: Function) -> list[Field]:
     return found
 
 
-def leaves(program: Program, cls: Class, prefix: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Field]]:
-    """Every field that holds no dataclass, with the path to it."""
+def leaves(program: Program, cls: Class, prefix: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """Every field below a dataclass."""
     for each in fields(program, cls):
         if each.shape.nested is not None and not each.shape.several and len(prefix) < 8:
             yield from leaves(program, each.shape.nested, (*prefix, each.name))

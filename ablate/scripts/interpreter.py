@@ -346,7 +346,7 @@ class Program(Modules):
             return External(name)
         given = stands([*call.args, *call.kwargs.values()])
         if given and not name.startswith(_HARMLESS):
-            self.unread.append(f"{call.space.path.name}:{call.line}: {ast.unparse(call.node)[:80]}")
+            self.unread.append(f"{call.place}: {call.text}")
         return Unknown()
 
 

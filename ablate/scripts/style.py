@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import ast
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, cast
 
 from ablate.errors import AblateError
 from ablate.registry import Plugin, Registry
+from ablate.scripts.fields import Field, Leaf
 from ablate.scripts.interpreter import Program
 from ablate.scripts.modules import StandIn
 from ablate.scripts.operations import REFUSALS
 from ablate.scripts.script import Option, Script
+from ablate.scripts.values import Call
 
 
 @dataclass
@@ -35,6 +37,11 @@ class Reader:
 
     def __init__(self, program: Program) -> None:
         self.program = program
+        self.unread: list[str] = []
+
+    def miss(self, call: Call, why: str = "") -> None:
+        """Note a call that could not be read; why: its text unless given."""
+        self.unread.append(f"{call.place}: {why or call.text}")
 
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
@@ -44,6 +51,28 @@ class Reader:
     @abstractmethod
     def found(self) -> Found | None:
         """What there is after the script was followed; None where it declares no option in this way."""
+
+
+class FieldReader(Reader):
+    """At work where a library makes options of a dataclass's fields or of a function's parameters."""
+
+    def __init__(self, program: Program) -> None:
+        super().__init__(program)
+        self.options: list[Option] | None = None
+        """None until the library is called."""
+
+    def found(self) -> Found | None:
+        return None if self.options is None else Found(self.options, self.unread)
+
+    def add(self, every: Iterable[Leaf], option: Callable[[tuple[str, ...], Field], Option]) -> None:
+        """The option of each field; of one that several dataclasses may stand for, only running tells which."""
+        self.options = self.options or []
+        for path, field_ in every:
+            if field_.shape.several or field_.shape.nested is not None:
+                place = f"{Path(field_.file).name}:{field_.line}"
+                self.unread.append(f"{place}: {field_.name} chooses between several dataclasses")
+            else:
+                self.options.append(option(path, field_))
 
 
 class Style(Plugin):

@@ -158,6 +158,16 @@ class Call:
     def line(self) -> int:
         return getattr(self.node, "lineno", 0)
 
+    @property
+    def place(self) -> str:
+        """`train.py:3`."""
+        return f"{self.space.path.name}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """As it is written, as far as a line of a message has room."""
+        return ast.unparse(self.node)[:80]
+
 
 class Stand(Value):
     """An object that stands in for one of a library's."""

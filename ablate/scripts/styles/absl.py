@@ -33,7 +33,6 @@ class _Reader(Reader):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.options: dict[str, Option] = {}
-        self.unread: list[str] = []
 
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
@@ -45,14 +44,14 @@ class _Reader(Reader):
         return found
 
     def _config(self, call: Call) -> Unknown:
-        self.unread.append(f"{call.space.path.name}:{call.line}: a configuration file's keys are options, too")
+        self.miss(call, "a configuration file's keys are options, too")
         return Unknown("config")
 
     def _defining(self, kind: str, several: bool) -> Callable[[Call], Unknown]:
         def define(call: Call) -> Unknown:
             name = call.argument(0, "name")
             if not isinstance(name, str):
-                self.unread.append(f"{call.space.path.name}:{call.line}: the flag's name is not known before it runs")
+                self.miss(call, "the flag's name is not known before it runs")
                 return Unknown("flag")
             self.options[name] = self._option(name, kind, several, call)
             return Unknown(name)

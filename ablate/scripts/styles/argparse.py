@@ -75,7 +75,6 @@ class _Reader(Reader):
         super().__init__(program)
         self.parsers: list[_Parser] = []
         self.notes: dict[int, _Note] = {}
-        self.unread: list[str] = []
         self.called: set[tuple[Path, int]] = set()
         self._orphan: _Parser | None = None
 
@@ -89,22 +88,15 @@ class _Reader(Reader):
             "?.add_argument": lambda call: self.orphan(call).add_argument(call),
             "?.set_defaults": lambda call: self.orphan(call).set_defaults(call),
             "?.add_parser": lambda call: self.orphan(call),
-            "?.parse_args": lambda call: self.miss(
-                call, f"{ast.unparse(call.node)[:60]}: of a parser that was not read"
-            ),
-            "?.parse_known_args": lambda call: self.miss(
-                call, f"{ast.unparse(call.node)[:60]}: its parser was not read"
-            ),
+            "?.parse_args": lambda call: self.miss(call, f"{call.text}: of a parser that was not read"),
+            "?.parse_known_args": lambda call: self.miss(call, f"{call.text}: its parser was not read"),
             "?.add_argument_group": lambda call: Unknown("group"),
             "?.add_mutually_exclusive_group": lambda call: Unknown("group"),
         }
 
-    def miss(self, call: Call, why: str) -> None:
-        self.unread.append(f"{call.space.path.name}:{call.line}: {why}")
-
     def orphan(self, call: Call) -> _Parser:
         """The parser of options that are added to what is not known."""
-        self.miss(call, f"{ast.unparse(call.node)[:60]}: what it is added to was not read")
+        self.miss(call, f"{call.text}: what it is added to was not read")
         if self._orphan is None:
             self._orphan = _Parser(self, _Quick(conflict_handler="resolve", add_help=False))
             self.parsers.append(self._orphan)
@@ -228,10 +220,10 @@ class _Container(Stand):
         names = call.args
         self.reader.called.add((call.space.path, getattr(getattr(call.node, "func", None), "end_lineno", call.line)))
         if (call.unknown and not names) or not all(isinstance(name, str) for name in names):
-            self.reader.miss(call, f"{ast.unparse(call.node)[:80]}: the option's name is not known before it runs")
+            self.reader.miss(call, f"{call.text}: the option's name is not known before it runs")
             return Unknown()
         if call.unknown:
-            self.reader.miss(call, f"{ast.unparse(call.node)[:80]}: what it takes is not known before it runs")
+            self.reader.miss(call, f"{call.text}: what it takes is not known before it runs")
         kwargs = dict(call.kwargs)
         note = _Note(
             str(call.space.path),
@@ -252,7 +244,7 @@ class _Container(Stand):
             self._again(names, kwargs)
             return Unknown()
         except (TypeError, ValueError) as error:
-            self.reader.miss(call, f"{ast.unparse(call.node)[:80]}: {error}")
+            self.reader.miss(call, f"{call.text}: {error}")
             return Unknown()
         self.reader.notes[id(action)] = note
         return _Added(self.reader, action, note)
@@ -290,7 +282,7 @@ class _Container(Stand):
 
     def set_defaults(self, call: Call) -> None:
         if call.unknown and not call.unsure:  # of a file that only some runs are given
-            self.reader.miss(call, f"{ast.unparse(call.node)[:80]}: defaults that are not known before it runs")
+            self.reader.miss(call, f"{call.text}: defaults that are not known before it runs")
         self.real.set_defaults(**{k: Unknown(k) if call.unsure else v for k, v in call.kwargs.items()})
 
     def get_default(self, call: Call) -> Any:

@@ -34,7 +34,6 @@ class _Reader(Reader):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.commands: list[_Command] = []
-        self.unread: list[str] = []
 
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
@@ -62,7 +61,7 @@ class _Reader(Reader):
     def _option(self, call: Call, named: bool, command: tuple[str, ...], place: int) -> Option | None:
         names = [name for name in call.args if isinstance(name, str)]
         if call.unknown or not names:
-            self.unread.append(f"{call.space.path.name}:{call.line}: {ast.unparse(call.node)[:80]}")
+            self.miss(call)
             return None
         given = call.kwargs
         dashed = [name for name in names if name.startswith("-")]

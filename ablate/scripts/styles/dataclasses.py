@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ from ablate.scripts.fields import Field, leaves, shaped
 from ablate.scripts.interpreter import Program
 from ablate.scripts.modules import StandIn
 from ablate.scripts.script import Option
-from ablate.scripts.style import Found, Reader, Style
+from ablate.scripts.style import FieldReader, Reader, Style
 from ablate.scripts.values import Call, Class, Function, Stand, Unknown
 
 
@@ -32,11 +31,7 @@ class Dataclasses(Style):
         return _Reader(program)
 
 
-class _Reader(Reader):
-    def __init__(self, program: Program) -> None:
-        super().__init__(program)
-        self.result: Found | None = None
-
+class _Reader(FieldReader):
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
         hugging = dict.fromkeys(("transformers.HfArgumentParser", "trl.TrlParser"), self._hugging_face)
@@ -49,9 +44,6 @@ class _Reader(Reader):
             "simple_parsing.ArgumentParser": lambda call: _Simple(self),
             "simple_parsing.parse": self._simple,
         }
-
-    def found(self) -> Found | None:
-        return self.result
 
     def _hugging_face(self, call: Call) -> Stand:
         given = call.argument(0, "dataclass_types")
@@ -69,18 +61,11 @@ class _Reader(Reader):
 
     def take(self, cls: Any, call: Call, kind: str) -> None:
         """The options that a library makes of a dataclass."""
-        self.result = self.result or Found()
         cls = cls if isinstance(cls, Class) else self.program.installed(cls)
         if not isinstance(cls, Class):
-            self.result.unread.append(f"{call.space.path.name}:{call.line}: {ast.unparse(call.node)[:80]}")
-            return
-        for path, field in leaves(self.program, cls):
-            if field.shape.several or field.shape.nested is not None:
-                self.result.unread.append(
-                    f"{field.file}:{field.line}: {field.name} chooses between several dataclasses"
-                )
-            else:
-                self.result.options.append(_option(path, field, kind))
+            self.miss(call)
+        every = leaves(self.program, cls) if isinstance(cls, Class) else ()
+        self.add(every, lambda path, field: _option(path, field, kind))
 
 
 class _Wrap(Stand):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -134,8 +133,8 @@ class _Reader(Reader):
         call = self.mains[0]
         given, name = call.argument(0, "config_path"), call.argument(1, "config_name")
         if not isinstance(given, str | PurePath | None) or not isinstance(name, str):
-            where = f"{call.space.path.name}:{call.line}"
-            return Found([], [f"{where}: {ast.unparse(call.node)[:80]}: its configuration is not known before it runs"])
+            self.miss(call, f"{call.text}: its configuration is not known before it runs")
+            return Found([], self.unread)
         root = (call.space.path.parent / (given or ".")).resolve()
         folder = _Folder(root, self.stored, self.program)
         folder.take("", name, "")

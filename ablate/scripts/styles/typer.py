@@ -30,7 +30,6 @@ class _Reader(Reader):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.commands: list[tuple[str, Function]] = []
-        self.unread: list[str] = []
 
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
@@ -45,7 +44,7 @@ class _Reader(Reader):
         if isinstance(call.argument(0, "function"), Function):
             self.commands.append(("", call.argument(0, "function")))
         else:
-            self.unread.append(f"{call.space.path.name}:{call.line}: {ast.unparse(call.node)[:80]}")
+            self.miss(call)
         return Unknown("run")
 
     def found(self) -> Found | None:
@@ -125,7 +124,7 @@ class _App(Stand):
         return _Commanding(self.reader, call)
 
     def add_typer(self, call: Call) -> None:
-        self.reader.unread.append(f"{call.space.path.name}:{call.line}: {ast.unparse(call.node)[:80]}")
+        self.reader.miss(call)
 
 
 class _Commanding(Stand):

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ablate.scripts.fields import Field, leaves, parameters
+from ablate.scripts.fields import Field, Leaf, leaves, parameters
 from ablate.scripts.interpreter import Program
 from ablate.scripts.modules import StandIn
 from ablate.scripts.script import Option
-from ablate.scripts.style import Found, Reader, Style
+from ablate.scripts.style import FieldReader, Reader, Style
 from ablate.scripts.values import Call, Class, Function, Unknown
 
 
@@ -25,20 +25,12 @@ class Tyro(Style):
         return _Reader(program)
 
 
-class _Reader(Reader):
-    def __init__(self, program: Program) -> None:
-        super().__init__(program)
-        self.result: Found | None = None
-
+class _Reader(FieldReader):
     @property
     def stand_ins(self) -> Mapping[str, StandIn]:
         return {"tyro.cli": self._cli}
 
-    def found(self) -> Found | None:
-        return self.result
-
     def _cli(self, call: Call) -> Unknown:
-        self.result = self.result or Found()
         value: Any = call.argument(0, "f")
         words = "FlagConversionOff" in ast.unparse(call.node)  # then a boolean takes a word
         if isinstance(value, Class):
@@ -51,17 +43,11 @@ class _Reader(Reader):
             ]
         else:
             every = []
-            self.result.unread.append(f"{call.space.path.name}:{call.line}: {ast.unparse(call.node)[:80]}")
-        for path, field in every:
-            if field.shape.several or field.shape.nested is not None:
-                self.result.unread.append(
-                    f"{field.file}:{field.line}: {field.name} chooses between several dataclasses"
-                )
-            else:
-                self.result.options.append(_option(path, field, words))
+            self.miss(call)
+        self.add(every, lambda path, field: _option(path, field, words))
         return Unknown("args")
 
-    def _of_parameter(self, parameter: Field) -> list[tuple[tuple[str, ...], Field]]:
+    def _of_parameter(self, parameter: Field) -> list[Leaf]:
         nested = parameter.shape.nested
         if nested is None or parameter.shape.several:
             return [((parameter.name,), parameter)]
