@@ -26,7 +26,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from ablate.errors import ConfigError, PluginError
 from ablate.identity import sha256, sha256_file
 from ablate.records import Json
-from ablate.text import did_you_mean, one_of
+from ablate.text import MOST, did_you_mean, listed, one_of
 
 HOMES = {
     "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",
@@ -177,19 +177,19 @@ class Registry:
 
 def unknown(kind: str, name: str, allowed: Mapping[str, Any] | Sequence[str]) -> str:
     """The message for a name that does not exist."""
-    listed = one_of(allowed) or "none yet"
-    return f"no {kind} is called {name!r}; there is {listed}.{did_you_mean(name, allowed)}"
+    there = listed(allowed) if len(allowed) > MOST else one_of(allowed) or "none yet"
+    return f"no {kind} is called {name!r}; there is {there}.{did_you_mean(name, allowed)}"
 
 
 def parameters(cls: type[Any]) -> tuple[Parameter, ...]:
     """The parameters of a plug-in class, in the order in which it declares them."""
-    listed = []
+    found = []
     for item in dataclasses.fields(cls):
         default = item.default if item.default_factory is dataclasses.MISSING else item.default_factory()
         required = default is dataclasses.MISSING
         name = item.name.removesuffix("_")  # `pass_` is written `pass`
-        listed.append(Parameter(name, str(item.type), None if required else default, required))
-    return tuple(listed)
+        found.append(Parameter(name, str(item.type), None if required else default, required))
+    return tuple(found)
 
 
 def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -> Any:
