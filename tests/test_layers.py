@@ -17,7 +17,7 @@ ROOMS = {
     "programs": "template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded",
     "training": "examples task model dataset unpickle datafile started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
     "study": "yaml_file candidates draft form structure reference cells record design lookup file mistakes search rows changes plan",
-    "store": "schema migrate stored examples reader store",
+    "store": "schema migrate stored examples opened studies reader planner store",
     "pool": "messages words executor feed host ending folders signals patience scheduler backoff alike leases seeding worker warm books dispatcher",
     "analysis": "comparisons sign_flip shrunken components examples judge power looks measured verdicts inert lenth factorial tuned reruns classes results",
     "runs": "csv_file columns factors measured importer example_files export adaptive lineage executed planned winners progress weights submission budget heeded execute examples verify retrained recapture trial quick logs why doctor",

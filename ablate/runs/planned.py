@@ -17,9 +17,10 @@ from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.records import Json, Parent, Role, RunSpec, Start, Study
 from ablate.registry import Registry
 from ablate.runs import executed
-from ablate.store.reader import Reader, is_path
+from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.store.stored import StoredStudy
+from ablate.store.studies import is_path
 from ablate.study import changes, mistakes
 from ablate.study import file as studies
 from ablate.study import plan as planning

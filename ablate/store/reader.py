@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from ablate.errors import AblateError, StoreError
 from ablate.records import INTERRUPTED, Json, Reason, Role, State
 from ablate.store import examples, schema
+from ablate.store.opened import json_object, parts
 from ablate.store.stored import (
     AttemptRecord,
     Kept,
@@ -27,62 +26,15 @@ from ablate.store.stored import (
     RunState,
     StoredAttempt,
     StoredCell,
-    StoredStudy,
-    TestUse,
 )
-from ablate.study.changes import name_in
-from ablate.study.record import PlanRecord
-from ablate.text import did_you_mean, one_of
+from ablate.store.studies import Studies
 from ablate.training.examples import At, ExampleSet
 
 # ---------------------------------------------------------------------------------------------------------- the reader
 
 
-class Reader:
-    """An open database, to be read. `folder`: where its runs' files lie; `shown`: its name without any password;
-    `network`: the kind of network file system that the file lies on, if it does."""
-
-    def __init__(self, engine: Engine, folder: Path, shown: str, network: str | None = None) -> None:
-        self._engine = engine
-        self._joined: Connection | None = None
-        self.folder = folder
-        self.shown = shown
-        self.network = network
-
-    @property
-    def _is_sqlite(self) -> bool:
-        return self._engine.dialect.name == "sqlite"
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        if self._joined is not None:
-            yield self._joined
-            return
-        with schema.explained(self.shown), self._engine.connect() as connection:
-            if not self._is_sqlite:  # one snapshot for all statements, as SQLite gives anyway
-                connection = connection.execution_options(isolation_level="REPEATABLE READ")
-            yield connection
-
-    @cached_property
-    def identity(self) -> str:
-        """What tells this database from another in the same folder: 8 hexadecimal digits."""
-        with self._reading() as connection:
-            return str(connection.execute(sa.select(schema.identity.c.id)).scalar_one())
-
-    def log_of(self, folder: Path) -> str:
-        """A folder as attempts keep it: from the database's own, so that both may be moved together. A server has none,
-        so there it is a whole path."""
-        inside = self._is_sqlite and folder.is_relative_to(self.folder)
-        return folder.relative_to(self.folder).as_posix() if inside else str(folder)
-
-    def path_of(self, log: str) -> Path:
-        """The folder that an attempt keeps. Databases of 0.1.0 hold whole paths, whose end is found after a move."""
-        path = self.folder / log
-        moved = self.folder.joinpath(*path.parts[-3:])  # STUDY/runs/KEY
-        return moved if Path(log).is_absolute() and not path.exists() and moved.exists() else path
-
-    def _now(self) -> sa.ColumnElement[float]:
-        return schema.clock(self._engine)
+class Reader(Studies):
+    """An open database, asked for anything that it holds."""
 
     def live(self) -> list[LiveAttempt]:
         """Every attempt of the database that has not ended, whoever owns it."""
@@ -113,62 +65,6 @@ class Reader:
         query = sa.select(a.run).join(schema.run, schema.run.c.key == a.run)
         with self._reading() as connection:
             return set(connection.execute(query.where(a.reason == "oom", schema.run.c.state != "done")).scalars())
-
-    def studies(self) -> list[str]:
-        """The names of all stored studies, the one last run first."""
-        with self._reading() as connection:
-            query = sa.select(schema.study.c.name).order_by(schema.study.c.planned_at.desc(), schema.study.c.name)
-            return list(connection.execute(query).scalars())
-
-    def study(self, name: str | None) -> StoredStudy | None:
-        """A stored study, or the one last run; None where there is none."""
-        query = sa.select(schema.study).order_by(schema.study.c.planned_at.desc(), schema.study.c.name).limit(1)
-        if name is not None:
-            query = query.where(schema.study.c.name == name)
-        with self._reading() as connection:
-            row = connection.execute(query).first()
-        if row is None:
-            return None
-        return StoredStudy(row.name, row.text, _plan_of(row.resolved, row.name), row.sha, row.planned_at)
-
-    def find(self, name: str | None) -> StoredStudy:
-        """The study of that name, or whose file lies at that path; None: the one last run. AblateError where there is
-        none, with the names of those that there are."""
-        stored = self.study(name)
-        if stored is None and name is not None and is_path(name):
-            stored = self._of_path(Path(name))
-        if stored is not None:
-            return stored
-        names = self.studies()
-        if not names or name is None:
-            raise AblateError(
-                f"{self.shown} holds no study yet; `ablate run STUDY` makes the first one.", page="quickstart"
-            )
-        raise AblateError(
-            f"no study is called {name!r}; {self.shown} has {one_of(names)}.{did_you_mean(name, names)} "
-            "A study file is named by its path.",
-            page="quickstart",
-        )
-
-    def _of_path(self, path: Path) -> StoredStudy | None:
-        """The study that was run from this file; or, where the file was moved, the one that is called as it says."""
-        stored = self._of_file(path.resolve())
-        if stored is None:
-            text = path.read_text(errors="replace") if path.is_file() else ""
-            stored = self.study(name_in(text, path.stem))
-            if stored is not None:
-                stored.refuse_another(path)
-        return stored
-
-    def _of_file(self, file: Path) -> StoredStudy | None:
-        """The study that was run from a file. Plans that do not name it are not read: a damaged one stands in nobody's
-        way."""
-        of = schema.study.c
-        query = sa.select(of.name).where(of.resolved.contains(json.dumps(str(file)), autoescape=True))
-        with self._reading() as connection:
-            names = list(connection.execute(query.order_by(of.planned_at.desc(), of.name)).scalars())
-        stored = (self.study(name) for name in names)
-        return next((study for study in stored if study is not None and study.record.file == str(file)), None)
 
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
@@ -299,11 +195,11 @@ class Reader:
             .order_by(schema.cell.c.position)
         )
         # Runs of one study were mostly made with the same: such a text is read once.
-        read = lru_cache(maxsize=64)(_object)
+        read = lru_cache(maxsize=64)(json_object)
         with self._reading() as connection:
             rows = connection.execute(query).all()
         return [
-            StoredAttempt(run, variant, seed, _object(outputs), read(provenance), seconds)
+            StoredAttempt(run, variant, seed, json_object(outputs), read(provenance), seconds)
             for run, variant, seed, outputs, provenance, seconds in rows
         ]
 
@@ -316,7 +212,7 @@ class Reader:
         )
         with self._reading() as connection:
             rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
-        return {key: _object(provenance)["executed"] for key, provenance in rows}
+        return {key: json_object(provenance)["executed"] for key, provenance in rows}
 
     def run_keys(self, prefix: str) -> list[str]:
         """The keys of runs that start with `prefix`, sorted."""
@@ -360,13 +256,6 @@ class Reader:
         with self._reading() as connection:
             return {run: message or "" for run, message in connection.execute(query)}
 
-    def test_uses(self, study: str) -> list[TestUse]:
-        """Every different prediction of the test set that the study's variants made, the first one first."""
-        use = schema.test_use.c
-        query = sa.select(use.variant, use.seeds).where(use.study == study).order_by(use.id)
-        with self._reading() as connection:
-            return [TestUse(variant, tuple(json.loads(seeds))) for variant, seeds in connection.execute(query)]
-
     def cells_of(self, key: str) -> list[tuple[str, str, int]]:
         """(study, variant, seed) of every cell that the run serves."""
         query = sa.select(schema.cell.c.study, schema.cell.c.variant, schema.cell.c.seed).where(
@@ -395,7 +284,7 @@ class Reader:
                     None if row.ended_at is None else row.ended_at - row.started_at,
                     row.outcome, row.reason, row.message, row.detail, row.late,
                     str(self.path_of(row.log)) if row.log else "",
-                    _object(row.outputs), _object(row.provenance),
+                    json_object(row.outputs), json_object(row.provenance),
                     row.id == row.counted_attempt, metrics.get(row.id, {}),
                 )
                 for row in connection.execute(query)
@@ -431,7 +320,7 @@ class Reader:
         query = query.where(a.log != "")
         with self._reading() as connection:
             rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
-        return {key: Kept(self.path_of(log), _object(outputs)) for key, log, outputs in rows}
+        return {key: Kept(self.path_of(log), json_object(outputs)) for key, log, outputs in rows}
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
         """The last step that each live attempt reported, with its values."""
@@ -483,32 +372,8 @@ class Reader:
 # ------------------------------------------------------------------------------------------------------------- queries
 
 
-def is_path(name: str) -> bool:
-    """Whether a study is named by its file."""
-    return name.endswith((".yaml", ".yml")) or "/" in name or Path(name).is_file()
-
-
 FEW, MANY = 500, 5000
 """Up to so many runs' attempts, and states, are asked for by name; of more, everything is read."""
-
-
-@lru_cache(maxsize=2)  # a command asks several times; of 2,048 variants a plan takes 0.2 CPU s to read
-def _plan_of(resolved: str, name: str) -> PlanRecord:
-    return PlanRecord.of(_object(resolved), name)
-
-
-def _object(text: str | None) -> dict[str, Json]:
-    """A JSON object as it was stored. StoreError for anything else: another program wrote that."""
-    try:
-        value = json.loads(text or "{}") if text != "" else None
-    except (ValueError, TypeError, RecursionError):
-        value = None
-    if not isinstance(value, dict):
-        raise StoreError(
-            "the database is damaged: a stored plan or result is not what ablate writes; restore a copy, or name "
-            "another with --db"
-        )
-    return value
 
 
 def _not_negative(seconds: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
@@ -535,10 +400,3 @@ def _counted(*columns: sa.ColumnElement[Any], study: str, roles: Sequence[Role],
         .join(of, of.c.attempt == schema.run.c.counted_attempt)
         .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
     )
-
-
-def parts(keys: Iterable[str], size: int = 500) -> Iterator[list[str]]:
-    """Keys in pieces that fit the database's limit on bound parameters."""
-    listed = list(keys)
-    for start in range(0, len(listed), size):
-        yield listed[start : start + size]

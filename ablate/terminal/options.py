@@ -105,7 +105,7 @@ class Terminal:
     def found(self, store: Reader, study: str | None) -> StoredStudy:
         """The stored study that a command is to show; where its file was edited since, that is said."""
         from ablate.runs.planned import edited
-        from ablate.store.reader import is_path
+        from ablate.store.studies import is_path
 
         stored = store.find(study)
         named = study is not None and study != stored.name and is_path(study)
