@@ -306,7 +306,7 @@ def main(studies: int, further: Sequence[Callable[[int], list[str]]] = ()) -> in
     _print_lenth(studies)
     for report in further:
         wrong += report(studies)
-    print("\n".join(["", *wrong]) if wrong else "\nevery promise about seeds alone holds")
+    print("\n".join(["", *wrong]) if wrong else "\nevery promise holds")
     return bool(wrong)
 
 
