@@ -79,6 +79,19 @@ def percent(share: float) -> str:
     return f"{100 * share:.3g} %"
 
 
+def chance(p: float) -> str:
+    """A p-value: `<0.001`, `0.025`; with the digits that keep it on its side of 0.05: `0.0498`."""
+    if p < 0.001:
+        return "<0.001"
+    return next(text for digits in range(3, 20) if (float(text := f"{p:.{digits}f}") < 0.05) == (p < 0.05))
+
+
+def equals(p: float) -> str:
+    """The same behind its `p`: `< 0.001`, `= 0.025`."""
+    text = chance(p)
+    return f"< {text[1:]}" if text[0] == "<" else f"= {text}"
+
+
 def in_words(names: Sequence[str], most: int = 6) -> str:
     """`a, b and c`; `a, b and 9 more`."""
     every = list(names)

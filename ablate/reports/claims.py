@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.records import Better, Row, Verdict
 from ablate.study.record import PlanRecord
-from ablate.text import decimals, in_words, number, percent, typeset
+from ablate.text import decimals, equals, in_words, number, percent, typeset
 
 ORDER: tuple[Verdict | None, ...] = ("helps", "hurts", "equivalent", "inert", "inconclusive", None)
 """Verdicts as a report lists them; None: rows without any difference to judge."""
@@ -161,7 +161,7 @@ def _numbers(row: Row, digits: int) -> str:
     p = row.p_equivalent if row.verdict == "equivalent" else row.p_adjusted
     if p is not None:
         of = " of equivalence" if row.verdict == "equivalent" else ""
-        parts.append(f"p{of} < 0.001" if p < 0.001 else f"p{of} = {p:.3f}")
+        parts.append(f"p{of} {equals(p)}")
     return ", ".join(parts)
 
 

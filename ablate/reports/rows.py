@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from ablate.records import Row
 from ablate.tables import forest
 from ablate.tables.forest import Group, Range, decided
-from ablate.tables.grid import chance, no_chance
+from ablate.tables.grid import no_chance
 from ablate.tables.table import TableData
-from ablate.text import Note, decimals, number, one_line, percent, spoken, typeset
+from ablate.text import Note, chance, decimals, number, one_line, percent, spoken, typeset
 
 Text = Callable[[str], str]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ablate.analysis.components import EITHER, advice
 from ablate.records import Here, Row
-from ablate.text import Note, decimals, fixed, listed, many, percent
+from ablate.text import Note, decimals, equals, fixed, listed, many, percent
 
 if TYPE_CHECKING:
     from ablate.analysis.examples import Evidence
@@ -90,7 +90,7 @@ def _said(here: Here) -> str:
     p = here.p_equivalent if here.verdict == "equivalent" else here.p_adjusted
     assert p is not None, "a verdict comes from it"
     of = " of equivalence" if here.verdict == "equivalent" else ""
-    return f"{of} < 0.001" if p < 0.001 else f"{of} = {p:.3f}"
+    return f"{of} {equals(p)}"
 
 
 @dataclass(frozen=True)

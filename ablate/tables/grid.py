@@ -23,7 +23,7 @@ from ablate.tables.table import (
     named,
     view_columns,
 )
-from ablate.text import decimals, fixed, one_line, percent
+from ablate.text import chance, decimals, fixed, one_line, percent
 
 
 @dataclass(frozen=True)
@@ -324,11 +324,6 @@ def no_chance(row: Row) -> str:
     if row.identical:
         return "identical"
     return "no spread" if row.no_spread else "n<3"
-
-
-def chance(p: float) -> str:
-    """`<0.001`, `0.025`."""
-    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def _verdict(row: Row) -> Entry:

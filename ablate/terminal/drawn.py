@@ -21,7 +21,7 @@ from ablate.analysis.results import Results
 from ablate.records import Row
 from ablate.tables import forest
 from ablate.tables.forest import decided
-from ablate.tables.grid import chance, further, no_chance
+from ablate.tables.grid import further, no_chance
 from ablate.tables.table import TableData, arranged
 from ablate.tables.views import table_data
 from ablate.terminal.bars import (
@@ -36,7 +36,7 @@ from ablate.terminal.bars import (
     mark_of,
     ruler,
 )
-from ablate.text import MINUS, Note, decimals, fixed, one_line, percent
+from ablate.text import MINUS, Note, chance, decimals, fixed, one_line, percent
 
 LEAST_BAR, MOST_BAR = 18, 46
 """Cells of the bar. Further columns come only while it keeps ROOMY of them."""

@@ -20,7 +20,7 @@ from ablate.registry import Registry
 from ablate.tables.formats import latex, markdown
 from ablate.tables.grid import grid
 from ablate.tables.table import Switch, TableData, TableOptions, arranged, as_json
-from ablate.text import one_line
+from ablate.text import chance, one_line
 
 FORMATS = ("markdown", "latex", "html", "csv", "json", "typst")
 HOSTILE = [
@@ -407,3 +407,8 @@ def test_markdown_lines_up_in_a_terminal():
     lines = [line for line in render("markdown", table()).splitlines() if line.startswith("|")]
     assert len({len(line) for line in lines}) == 1
     assert "dev_accuracy" in lines[0], "an underscore inside a word stays readable"
+
+
+@pytest.mark.parametrize(("p", "shown"), [(0.0498, "0.0498"), (0.0502, "0.050"), (0.0254, "0.025"), (0.0009, "<0.001")])
+def test_a_p_value_is_shown_on_its_side_of_the_level(p, shown):
+    assert shown == chance(p)
