@@ -385,6 +385,12 @@ def test_a_script_whose_library_would_not_take_what_it_is_given_is_not_read_whol
     assert script.unread
 
 
-def test_a_configuration_with_an_empty_defaults_list_is_read(tmp_path):
-    _, found = options(tmp_path, HYDRA.format("'conf'"), conf__c_yaml="defaults:\nlr: 0.1\n")
-    assert found == {"lr": ("hydra", "float", 0.1)}
+def test_what_yaml_holds_and_json_does_not_is_an_expression_of_hydra_s_configuration(tmp_path):
+    _, found = options(
+        tmp_path, HYDRA.format("'conf'"), conf__c_yaml="defaults:\nlr: 0.1\nday: 2026-01-02\ntop: .inf\n"
+    )
+    assert found == {
+        "lr": ("hydra", "float", 0.1),
+        "day": ("hydra", "", "datetime.date(2026, 1, 2)"),
+        "top": ("hydra", "float", "inf"),
+    }

@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any, ClassVar
 
 from ablate.records import Json
+from ablate.scripts.defaults import as_json
 from ablate.scripts.fields import leaves
 from ablate.scripts.interpreter import Program
 from ablate.scripts.modules import StandIn
@@ -104,10 +105,10 @@ class _Folder:
             kept = self.options.get(key)
             if kept is None or kept.help != "a group":
                 open_ = isinstance(value, str) and "${" in value
+                default, computed = (None, value) if open_ else as_json(None if value == "???" else value)
                 self.options[key] = Option(
-                    key, key, "hydra", _type(value), None if open_ or value == "???" else value,
-                    computed=value if open_ else "", required=value == "???", file=str(path),
-                )  # fmt: skip
+                    key, key, "hydra", _type(value), default, computed, required=value == "???", file=str(path)
+                )
 
 
 class _Reader(Reader):
