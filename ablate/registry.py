@@ -26,7 +26,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from ablate.errors import ConfigError, PluginError
 from ablate.identity import sha256, sha256_file
 from ablate.records import Json
-from ablate.text import MOST, did_you_mean, listed, one_of
+from ablate.text import did_you_mean, one_of, some_of
 
 HOMES = {
     "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",
@@ -177,8 +177,7 @@ class Registry:
 
 def unknown(kind: str, name: str, allowed: Mapping[str, Any] | Sequence[str]) -> str:
     """The message for a name that does not exist."""
-    there = listed(allowed) if len(allowed) > MOST else one_of(allowed) or "none yet"
-    return f"no {kind} is called {name!r}; there is {there}.{did_you_mean(name, allowed)}"
+    return f"no {kind} is called {name!r}; there is {some_of(allowed) or 'none yet'}.{did_you_mean(name, allowed)}"
 
 
 def parameters(cls: type[Any]) -> tuple[Parameter, ...]:

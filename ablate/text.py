@@ -66,6 +66,12 @@ def one_of(allowed: Iterable[str]) -> str:
     return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
 
 
+def some_of(allowed: Iterable[str]) -> str:
+    """The allowed names where a sentence has room for them all, else the first dozen: `a, b, c and 30 more`."""
+    names = list(allowed)
+    return listed(names) if len(names) > MOST else one_of(names)
+
+
 def read_as(name: str) -> object:
     """What a reader takes a name for: `0.1`, `0.10` and `1e-1` are one number; two ways to store one letter, and two
     kinds of space, look the same."""

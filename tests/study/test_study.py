@@ -16,7 +16,7 @@ from ablate.records import Cell, Choice, DesignUse, Limits, Metric, Resources, T
 from ablate.registry import Registry
 from ablate.study.cells import configuration, patched
 from ablate.study.file import load, parse, schema, starter, task_of
-from ablate.text import one_of
+from ablate.text import one_of, some_of
 from ablate.training.recipe import OPTIMIZERS
 from ablate.training.task import resolve
 
@@ -288,7 +288,7 @@ def test_a_mistake_in_an_aliased_value_is_told_where_it_is_written():
 def cases():
     """(name, text, what it is told) from the corpus, names of plug-ins filled in as they are now."""
     registry = Registry()
-    names = {f"<{shelf}>": one_of(registry.names(shelf)) for shelf in ("tricks", "models", "datasets", "designs")}
+    names = {f"<{shelf}>": some_of(registry.names(shelf)) for shelf in ("tricks", "models", "datasets", "designs")}
     names |= {
         "<parameters of vgg>": one_of(p.name for p in registry.parameters("models", "vgg")),
         "<settings>": settings_of_classify(),
