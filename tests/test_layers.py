@@ -20,13 +20,13 @@ ROOMS = {
     "store": "schema migrate stored examples opened studies reader planner store",
     "pool": "messages words executor feed host ending folders signals patience scheduler backoff alike leases seeding worker warm books dispatcher",
     "analysis": "comparisons sign_flip shrunken components examples judge power looks measured verdicts inert lenth factorial tuned reruns classes results",
-    "runs": "csv_file columns factors measured importer example_files export adaptive lineage executed planned winners progress weights submission budget heeded execute examples verify retrained recapture trial quick logs why doctor",
-    "tuning": "pruning journal hunt tune",
+    "runs": "csv_file columns factors measured importer example_files export adaptive lineage executed planned winners progress moment weights submission budget heeded execute examples verify retrained recapture trial quick logs why doctor",
+    "tuning": "pruning journal underway hunt tune",
     "tables": "table adaptive grid forest cautions beyond notes factorials classes views",
     "figures": "figure pixels screen paper inline said source",
     "reports": "document rows author claims methods variants appendix report",
     "testing": "figures training planning suite skeletons",
-    "terminal": "options bars drawn printed manual live cli",
+    "terminal": "options bars drawn printed manual moments trials live cli",
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {

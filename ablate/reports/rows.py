@@ -112,7 +112,7 @@ class _Page:
 
     # ------------------------------------------------------------------------------------------------------------ rows
 
-    def _body(self, group: Group, at: int) -> str:
+    def _body(self, group: Group[Row], at: int) -> str:
         lines = []
         if group.base is None:
             span = 2 + 4 * self.compared + len(self.also)

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
-from statistics import fmean, median
+from statistics import median
 from typing import Protocol
 
 from ablate.pool.dispatcher import Listener
 from ablate.pool.executor import Slot
 from ablate.pool.host import fate
-from ablate.records import INTERRUPTED, Better, Json, Role
+from ablate.records import Json, Role
 from ablate.runs.planned import Planned, described
 from ablate.store.reader import Reader
-from ablate.store.stored import RunState, StoredCell
+from ablate.store.stored import RunState
 from ablate.study import plan as planning
 from ablate.study.changes import differences
 from ablate.text import listed
@@ -161,139 +161,6 @@ def saved_of(plan: planning.Plan, store: Reader) -> frozenset[str]:
     from ablate.runs import adaptive
 
     return adaptive.saved(store, plan)
-
-
-@dataclass(frozen=True)
-class Beside:
-    """A running run against what its variant is compared with, at the same step. n: runs in `value`; paired: one, of
-    the same seed."""
-
-    variant: str
-    value: float
-    n: int
-    paired: bool
-
-
-@dataclass(frozen=True)
-class Running:
-    """One run that executes. since: seconds on this machine's clock; steps: of a whole run, where known;
-    note: what is odd about it."""
-
-    device: str
-    variant: str
-    seed: int
-    step: int
-    steps: int | None
-    value: float | None
-    beside: Beside | None
-    seconds: float
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A study at one moment. left_s: seconds until all is done, by `basis`; None where nothing tells."""
-
-    study: str
-    metric: str
-    better: Better
-    counts: Mapping[str, int]
-    running: tuple[Running, ...]
-    failures: tuple[str, ...]
-    left_s: float | None
-    basis: str
-
-    @property
-    def ended(self) -> int:
-        """Runs that nothing more will happen to."""
-        return self.counts["done"] + self.counts["failed"] + self.counts.get("paused", 0)
-
-    @property
-    def total(self) -> int:
-        """All runs but those that adaptive seeds do not need any more."""
-        return sum(count for state, count in self.counts.items() if state != "saved")
-
-    @property
-    def waits(self) -> bool:
-        """Whether something is still to come."""
-        return self.counts["todo"] + self.counts["running"] + self.counts["lost"] > 0
-
-
-def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ablation") -> Moment:
-    """A stored study now. slots: runs at a time; None: as many as are running. role: its ablation, or its search."""
-    stored = store.study(study)
-    assert stored is not None, study
-    record = stored.record
-    told = standing(store, study, role)
-    cells = store.cells(study, (role,))
-    metric = record.metric.name
-    epochs = record.facts.epochs
-    whole = {v.name: v.config.get(epochs) for v in record.variants} if epochs else {}
-    compared = {row.variant: row.compared_with for row in reversed(record.rows) if row.compared_with}
-    running = []
-    for run in told["running"]:
-        progress = dict(run["progress"])
-        step, variant = progress["step"], run["variant"]
-        beside = _beside(store, cells, compared.get(variant), run["seed"], metric, step)
-        value = progress.get(metric)
-        running.append(
-            Running(
-                run["device"],
-                variant,
-                run["seed"],
-                step,
-                whole.get(variant),
-                value,
-                beside,
-                run["seconds"],
-                run.get("note", ""),
-            )
-        )
-    failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
-    failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]
-    left_s, basis = _left(store.durations(study), cells, running, told["counts"], slots or len(running))
-    return Moment(study, metric, record.metric.better, told["counts"], tuple(running), tuple(failures), left_s, basis)
-
-
-def _beside(
-    store: Reader, cells: Sequence[StoredCell], other: str | None, seed: int, metric: str, step: int
-) -> Beside | None:
-    """What `other` had at this step: its run of the same seed, else the mean of its finished runs."""
-    if other is None or not step:
-        return None
-    runs = {cell.run: cell.seed for cell in cells if cell.variant == other and cell.state == "done"}
-    values = store.at_step(runs, metric, step)
-    pair = [value for run, value in values.items() if runs[run] == seed]
-    if pair:
-        return Beside(other, pair[0], 1, True)
-    return Beside(other, fmean(values.values()), len(values), False) if values else None
-
-
-def _left(
-    durations: Sequence[tuple[str, float]],
-    cells: Sequence[StoredCell],
-    running: Sequence[Running],
-    counts: Mapping[str, int],
-    slots: int,
-) -> tuple[float | None, str]:
-    """Seconds until all is done, and what that is told from: finished runs of the same variant, else of any; before
-    the first has finished, the steps that running ones have made."""
-    took: dict[str, list[float]] = {}
-    for variant, seconds in durations:
-        took.setdefault(variant, []).append(seconds)
-    usual_of = {variant: median(seconds) for variant, seconds in took.items()}
-    basis = f"median of {len(durations)} finished run{'s' if len(durations) > 1 else ''}"
-    if not usual_of:
-        usual_of = {r.variant: r.seconds * r.steps / r.step for r in running if r.step and r.steps}
-        basis = "by the epochs so far"
-    if not usual_of or not slots:
-        return None, ""
-    usual = median(usual_of.values())
-    todo = {cell.run: cell.variant for cell in cells if cell.state == "todo"}
-    expected = sum(usual_of.get(variant, usual) for variant in todo.values())
-    expected *= counts["todo"] / max(len(todo), 1)  # of adaptive seeds some are not needed any more
-    expected += sum(max(usual_of.get(r.variant, usual) - r.seconds, 0) for r in running)
-    return expected / slots, basis
 
 
 def not_reused(planned: Planned, store: Reader | None) -> list[str]:

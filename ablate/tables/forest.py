@@ -1,6 +1,7 @@
 """A table's rows as a forest plot has them: each under its base, all differences on one range. Pure.
 
-For surfaces that draw a bar in each row: the terminal (terminal/drawn.py) and a report's page (reports/rows.py).
+For surfaces that draw a bar in each row: the terminal (terminal/drawn.py) and a report's page (reports/rows.py). What
+is drawn while runs execute (terminal/moments.py) groups and names its rows the same way.
 """
 
 from __future__ import annotations
@@ -8,30 +9,47 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 from ablate.records import Row
 from ablate.text import MINUS, one_line
 
 
+class Placed(Protocol):
+    """What of a row says where it stands and how it is called."""
+
+    @property
+    def design(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def compared_with(self) -> str | None: ...
+    @property
+    def label(self) -> str: ...
+
+
+R = TypeVar("R", bound=Placed)
+
+
 @dataclass(frozen=True)
-class Group:
+class Group(Generic[R]):
     """Rows under their base. base: None where it stands above already; then the title says what it is."""
 
     title: str
-    base: Row | None
-    rows: tuple[Row, ...]
+    base: R | None
+    rows: tuple[R, ...]
 
     @property
-    def every(self) -> tuple[Row, ...]:
+    def every(self) -> tuple[R, ...]:
         return self.rows if self.base is None else (self.base, *self.rows)
 
 
-def groups(rows: Sequence[Row]) -> list[Group]:
+def groups(rows: Sequence[R]) -> list[Group[R]]:
     """Rows by design and by what they are compared with; a base that stands above already is only named."""
-    by_kind: dict[tuple[str, str], list[Row]] = {}
+    by_kind: dict[tuple[str, str], list[R]] = {}
     for row in rows:
         by_kind.setdefault((row.design, row.compared_with or row.variant), []).append(row)
-    made: list[Group] = []
+    made: list[Group[R]] = []
     shown: set[str] = set()
     for (design, against), of in by_kind.items():
         base = next((row for row in of if row.compared_with is None), None)
@@ -46,26 +64,26 @@ def groups(rows: Sequence[Row]) -> list[Group]:
     return made
 
 
-def _follows(rows: Sequence[Row], before: Group) -> bool:
+def _follows(rows: Sequence[R], before: Group[R]) -> bool:
     """Whether a step of a design is compared with the step above."""
     last = before.every[-1:]
     return len(rows) == 1 and [(row.variant, row.design) for row in last] == [(rows[0].compared_with, rows[0].design)]
 
 
-def name(row: Row) -> str:
+def name(row: Placed) -> str:
     """As it stands under its base: `− random crops`."""
     label = one_line(row.label or row.variant)
     return MINUS + label[1:] if label.startswith("- ") else label
 
 
-def indented(row: Row) -> bool:
+def indented(row: Placed) -> bool:
     """Whether the name says how the row differs from its base, and not what it is."""
     return row.compared_with is not None and one_line(row.label)[:2] in ("- ", "+ ")
 
 
 def marks(row: Row, n: int | None) -> str:
     """What stands behind the name, each with a note of its own. n: of the rows where all is done, where one number."""
-    text = " ‡" * (len(row.differs) > 1) + " ▲" * bool(row.collapsed) + " §" * row.corrected_away
+    text = " ‡" * (len(row.differs) > 1) + " ▲" * bool(row.collapsed) + " °" * row.corrected_away
     if row.n != row.planned:
         text += f" {row.n}/{row.planned}"
     elif row.n != n:

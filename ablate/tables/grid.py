@@ -98,7 +98,7 @@ class _Column:
 
 def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     """`data` laid out for people. † marks failed runs, ‡ rows that differ from their comparison by several tricks,
-    ¶ rows that adaptive seeds stopped early, § rows that the correction alone leaves open. Bold is only what survives
+    ¶ rows that adaptive seeds stopped early, ° rows that the correction alone leaves open. Bold is only what survives
     correction, and not where the sides differ in failures.
     """
     if isinstance(data, ViewData):
@@ -327,7 +327,7 @@ def no_chance(row: Row) -> str:
 
 
 def _verdict(row: Row) -> Entry:
-    text = row.judged + " §" * row.corrected_away
+    text = row.judged + " °" * row.corrected_away
     if row.verdict == "inconclusive" and row.more_seeds is not None:
         text += f" (+{row.more_seeds} seed{'s' if row.more_seeds > 1 else ''})"
     return Entry(text, bold=_established(row))

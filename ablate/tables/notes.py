@@ -233,9 +233,9 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         over = many(len(measured.family), "comparison")
         sentences.append(
             Note(
-                f"§ the interval of the row by itself leaves out 0, but p corrected for {over} is no evidence: the "
+                f"° the interval of the row by itself leaves out 0, but p corrected for {over} is no evidence: the "
                 f"correction decides ({listed(row.variant for row in away)}).",
-                f"§ its interval leaves out 0, p corrected for {over} is no evidence",
+                f"° its interval leaves out 0, p corrected for {over} is no evidence",
             )
         )
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))

@@ -69,9 +69,28 @@ ASCII = Glyphs(
     margin="=",
     tick="+",
     origin="+",
-    words={"±": "+-", "Δ": "diff", "·": "-", "‡": "++", "†": "+", "▲": "!", "¶": "*", "§": "$", "◇": "o", MINUS: "-"}
+    words={
+        "±": "+-",
+        "Δ": "diff",
+        "·": "-",
+        "‡": "++",
+        "†": "+",
+        "▲": "!",
+        "¶": "*",
+        "§": "$",
+        "°": "^",
+        "◇": "o",
+        MINUS: "-",
+    }
     | {"◂": "<", "▸": ">", "–": "-", "→": "->"},
 )
+
+
+def glyphs_for(encoding: str | None, *, ascii_: bool = False) -> Glyphs:
+    """What a terminal of this encoding can show."""
+    utf8 = (encoding or "").lower().replace("-", "") == "utf8"
+    return UNICODE if utf8 and not ascii_ else ASCII
+
 
 COLOURS = {"helps": "color(32)", "hurts": "color(166)", "equivalent": "color(30)"}
 """At least 3.8 : 1 on white and 4.8 : 1 on black; told apart under any colour-blindness (ΔE of 14 and more)."""

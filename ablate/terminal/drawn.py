@@ -25,13 +25,13 @@ from ablate.tables.grid import further, no_chance
 from ablate.tables.table import TableData, arranged
 from ablate.tables.views import table_data
 from ablate.terminal.bars import (
-    ASCII,
     COLOURS,
     UNICODE,
     Glyphs,
     Scale,
     bar,
     directions,
+    glyphs_for,
     labels,
     mark_of,
     ruler,
@@ -63,8 +63,7 @@ def show(
     console = Console(highlight=False, soft_wrap=True)
     data = arranged(table_data(results), sort)
     done = len({cell.run for cell in results.cells if cell.state == "done"})
-    utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    glyphs = UNICODE if utf8 and not ascii_ else ASCII
+    glyphs = glyphs_for(sys.stdout.encoding, ascii_=ascii_)
     assert isinstance(data, TableData)
     for line in lines(data, console.width, done=done, digits=digits, glyphs=glyphs, notes=notes):
         console.print(line)

@@ -1,7 +1,7 @@
-"""What is going on, drawn: a study's runs while they execute, for `ablate run` and for `ablate status --watch`.
+"""What is going on, on a terminal: a study's runs while they execute, for `ablate run`, `tune` and `status --watch`.
 
-`look` reads it from the database as plain data, `drawn` lays it out for a terminal. Nothing is decided or stored here.
-Both commands show the same, so what other dispatchers execute is there, too.
+What is known is read from the database as plain data (runs/moment.py, tuning/underway.py) and laid out by moments.py
+and trials.py; here it is looked at again and again. Whoever looks sees the same, and what other dispatchers execute.
 """
 
 from __future__ import annotations
@@ -12,27 +12,25 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from ablate.pool.executor import Failed, Finished, Slot
-from ablate.records import INTERRUPTED, Better, Role
-from ablate.runs.progress import Moment, Running, moment
+from ablate.records import INTERRUPTED, Role
+from ablate.runs.moment import Moment, moment
+from ablate.runs.planned import folder_name
 from ablate.store.reader import Reader
+from ablate.terminal import moments
+from ablate.terminal.bars import UNICODE, glyphs_for
 from ablate.terminal.printed import standing_line, summary
-from ablate.text import duration
 
 if TYPE_CHECKING:
     from ablate.pool.books import Work
     from ablate.pool.dispatcher import Dispatcher
     from ablate.runs.planned import Planned
     from ablate.runs.progress import Counts
-
-LAST = 3
-"""So many failures are named; the others are counted."""
+    from ablate.tuning.underway import SearchSoFar
 
 LOOK_S = 2.0
 """How often the database is read at most."""
@@ -40,68 +38,41 @@ LOOK_S = 2.0
 LINE_S = 60.0
 """How often `run` says a line where it is not on a terminal."""
 
+SETTLE_S = 10.0
+"""How long a search may have nothing to do, before its watcher takes it for ended: it asks for the next setting, or
+trains the winner on fresh seeds."""
 
-# -------------------------------------------------------------------------------------------------------------- drawing
-
-
-def drawn(seen: Moment, *, stopping: bool = False, waits_for: str = "") -> RenderableType:
-    """For a terminal: how far, what runs where since when and how it compares, what failed."""
-    bar = ProgressBar(total=max(seen.total, 1), completed=seen.ended, width=30)
-    head = Table.grid(padding=(0, 2))
-    head.add_row(bar, _headline(seen, stopping=stopping, waits_for=waits_for))
-    lines = Table.grid(padding=(0, 2))
-    for run in seen.running:
-        lines.add_row(
-            Text(run.device, style="dim"), Text(run.variant), Text(f"seed {run.seed}"),
-            Text(_progress(run), style="dim"), Text("" if run.value is None else f"{seen.metric} {run.value:.4g}"),
-            _against(run, seen.better), Text(f"since {_clock(run.seconds)}, {duration(run.seconds)}", style="dim"),
-            Text(run.note, style="yellow"),
-        )  # fmt: skip
-    parts: list[RenderableType] = [head, lines]
-    if seen.failures:
-        more = f" and {len(seen.failures) - LAST} more" if len(seen.failures) > LAST else ""
-        parts.append(Text(f"failed: {'; '.join(seen.failures[-LAST:])}{more}", style="red"))
-    return Group(*parts)
+ROLES: tuple[Role, ...] = ("confirm", "tune", "ablation")
 
 
-def _headline(seen: Moment, *, stopping: bool = False, waits_for: str = "") -> Text:
-    text = Text(f"{seen.ended} of {seen.total} runs")
-    if seen.counts["failed"]:
-        text.append(f", {seen.counts['failed']} failed", style="red")
-    if seen.counts["lost"]:
-        text.append(f", {seen.counts['lost']} lost", style="red")
-    if seen.left_s is not None and seen.waits:
-        finish = f", at {_clock(-seen.left_s)}" if seen.left_s > 600 else ""
-        text.append(f", about {duration(seen.left_s)} left{finish} ({seen.basis})", style="dim")
-    if stopping:
-        text.append(", stopping", style="yellow")
-    if waits_for:
-        text.append(f", waiting: {waits_for}", style="yellow")
-    return text
+def drawn(
+    store: Reader,
+    seen: Moment,
+    role: Role,
+    console: Console,
+    slots: int | None = None,
+    *,
+    stopping: bool = False,
+    waits_for: str = "",
+) -> Group:
+    """A moment for a terminal, within its width and height."""
+    width, height = console.size
+    glyphs = glyphs_for(console.encoding)
+    searches = searching(store, seen, slots) if role == "tune" else []
+    if not searches:
+        return Group(*moments.drawn(seen, width, height, glyphs, stopping=stopping, waits_for=waits_for))
+    from ablate.terminal import trials
+
+    lines = trials.drawn(searches, seen.failures, width, height, glyphs)
+    odd = ["stopping"] * stopping + [f"waiting: {waits_for}"] * bool(waits_for)
+    return Group(*lines, *(Text(f" {text}", style=moments.WRONG) for text in odd))
 
 
-def _progress(run: Running) -> str:
-    if not run.step:
-        return "starting"
-    return f"epoch {run.step}/{run.steps}" if run.steps else f"step {run.step}"
+def searching(store: Reader, seen: Moment, slots: int | None = None) -> list[SearchSoFar]:
+    """The searches of a study that go on; seen: its moment of role tune."""
+    from ablate.tuning import underway  # it loads Optuna, which nothing but a search needs
 
-
-def _against(run: Running, better: Better) -> Text:
-    """`+0.8 vs full here`: the difference at the same step; of the same seed, or of a mean over n."""
-    if run.beside is None or run.value is None:
-        return Text("")
-    difference = run.value - run.beside.value
-    good = difference > 0 if better == "higher" else difference < 0
-    of = "same seed" if run.beside.paired else f"mean of {run.beside.n}"
-    style = "" if not difference else "green" if good else "yellow"
-    return Text(f"{difference:+.3g} vs {run.beside.variant} ({of})", style=style)
-
-
-def _clock(ago_s: float) -> str:
-    """The time of day so many seconds ago; with the weekday where that is another day."""
-    then = time.localtime(time.time() - ago_s)
-    same = then.tm_yday == time.localtime().tm_yday
-    return time.strftime("%H:%M" if same else "%a %H:%M", then)
+    return underway.so_far(store, seen, store.folder / folder_name(seen.study), slots)
 
 
 # ------------------------------------------------------------------------------------------------------------- watching
@@ -178,13 +149,17 @@ class View:
             self._say_waiting(dispatcher, now_s)
         if now_s < (self._next_s if self._live is not None else self._line_s) or (self._live is None and self._silent):
             return
-        seen = moment(dispatcher.store, self._study, self._slots, self._role)
+        store, waits_for = dispatcher.store, dispatcher.waits_for
+        seen = moment(store, self._study, self._slots, self._role)
         self._next_s, self._line_s = _next_look(now_s), now_s + LINE_S
         if self._live is None:
-            self._say(f"{self._study}: {_headline(seen, waits_for=dispatcher.waits_for)}")
+            for line in _lines(store, seen, self._role, self._slots, waits_for):
+                self._say(f"{self._study}: {line}")
             return
+        stopping = dispatcher.stopped_by is not None
+        shown = drawn(store, seen, self._role, self._console, self._slots, stopping=stopping, waits_for=waits_for)
         with suppress(OSError):
-            self._live.update(drawn(seen, stopping=dispatcher.stopped_by is not None, waits_for=dispatcher.waits_for))
+            self._live.update(shown)
 
     def _say_waiting(self, dispatcher: Dispatcher, now_s: float) -> None:
         """In a log, once and soon: whoever executes nothing must not do so without a word."""
@@ -205,24 +180,51 @@ class View:
             self._console.print(Text(text, style=style))
 
 
+def _lines(store: Reader, seen: Moment, role: Role, slots: int | None, waits_for: str = "") -> list[str]:
+    """The same for a log."""
+    searches = searching(store, seen, slots) if role == "tune" else []
+    if not searches:
+        return [moments.counted(seen, UNICODE, basis=True, waits_for=waits_for).plain]
+    from ablate.terminal import trials
+
+    return [trials.said(search, UNICODE) for search in searches]
+
+
+def role_now(store: Reader, study: str) -> Role:
+    """What of a study is executed now: its confirmation, its search, else its ablation."""
+    live = {attempt.run for attempt in store.live()}
+    for role in ROLES:
+        if any(cell.run in live for cell in store.cells(study, (role,))):
+            return role
+    return "ablation"
+
+
 def watch(store: Reader, study: str, console: Console, idle_s: float) -> Moment:
     """Draw a study until nothing is to come, or nothing has been running for `idle_s`; off a terminal a line at every
-    change of the counts. Returns the last look; Ctrl-C ends it early."""
-    printed: Mapping[str, int] = {}
-    alive_s = time.monotonic()
+    change of the counts. A search is drawn while it is at work, whatever of the ablation is still to do. Returns the
+    last look; Ctrl-C ends it early."""
+    printed: tuple[Role, Mapping[str, int]] | None = None
+    alive_s, role = time.monotonic(), role_now(store, study)
     with Live(console=console, refresh_per_second=4, transient=True) if console.is_terminal else nullcontext() as live:
         while True:
             now_s = time.monotonic()
-            seen = moment(store, study)
+            now = role_now(store, study)
+            role = role if now == "ablation" and now_s - alive_s <= idle_s else now  # between two trials nothing runs
+            seen = moment(store, study, role=role)
             if live is not None:
-                live.update(drawn(seen))
-            elif seen.counts != printed:
-                printed = seen.counts
-                console.print(Text(standing_line(study, printed)), soft_wrap=True)
+                live.update(drawn(store, seen, role, console))
+            elif (role, seen.counts) != printed:
+                printed = (role, seen.counts)
+                lines = [f"{study}: {line}" for line in _lines(store, seen, role, None)]
+                console.print(
+                    Text("\n".join([standing_line(study, seen.counts)] if role == "ablation" else lines)),
+                    soft_wrap=True,
+                )
             alive_s = now_s if seen.counts["running"] else alive_s
-            if not seen.waits or now_s - alive_s > idle_s:
+            over = not seen.waits and (role == "ablation" or now_s - alive_s > min(SETTLE_S, idle_s))
+            if over or now_s - alive_s > idle_s:
                 return seen
-            time.sleep(_next_look(now_s) - time.monotonic())
+            time.sleep(max(_next_look(now_s) - time.monotonic(), 0.0))
 
 
 def _next_look(began_s: float) -> float:

@@ -18,6 +18,7 @@ from ablate.pool import scheduler
 from ablate.pool.feed import Seen
 from ablate.records import Metric, Reason, Role, RunSpec
 from ablate.runs import planned as planner
+from ablate.runs.moment import value_at
 from ablate.runs.planned import Planned
 from ablate.runs.progress import Watcher
 from ablate.runs.winners import of_variants, settled
@@ -27,7 +28,7 @@ from ablate.study import search
 from ablate.study.plan import Plan, PlannedVariant
 from ablate.study.search import Dimension, Search
 from ablate.tuning import pruning
-from ablate.tuning.journal import Journal, Trial
+from ablate.tuning.journal import Journal, Trial, trial_name
 
 UNKNOWN: frozenset[Reason] = frozenset({"lost", "cancelled", "code_changed"})
 """Ends of a run that say nothing of its settings. Any other failure does: samplers are to keep away from them."""
@@ -88,6 +89,7 @@ class Searching:
         self._metric = planned.study.metric
         self._specs: dict[str, RunSpec] = {}
         for hunt in hunts:
+            hunt.journal.keep_search(hunt.variant.name, request.trials, request.seeds, hunt.own)
             self._recall(hunt)
 
     # ------------------------------------------------------------------------------------------------------- as a feed
@@ -332,7 +334,7 @@ class Searching:
 
 def _called(hunt: Hunt, trial: Trial) -> str:
     """The variant that a trial's runs belong to."""
-    return f"{hunt.variant.name} [trial {_origin(hunt, trial)}]"
+    return trial_name(hunt.variant.name, _origin(hunt, trial))
 
 
 def _origin(hunt: Hunt, trial: Trial) -> int:
@@ -361,10 +363,5 @@ def values_at(store: Reader, keys: Sequence[str], metric: Metric) -> dict[str, f
     """The study's metric of these runs, at the epoch that it is judged at."""
     if metric.at == "last":
         return store.values_of(keys, metric.name)
-    values = {}
-    for key, curve in store.curves_of(keys, metric.name).items():
-        if metric.at == "best":
-            values[key] = max(curve.values()) if metric.better == "higher" else min(curve.values())
-        elif int(metric.at) in curve:
-            values[key] = curve[int(metric.at)]
-    return values
+    curves = store.curves_of(keys, metric.name)
+    return {key: value for key, curve in curves.items() if (value := value_at(curve, metric)) is not None}

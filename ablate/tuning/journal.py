@@ -33,6 +33,9 @@ from ablate.study.search import Dimension, Settings, grid
 NEEDS = {"cmaes": ("cmaes", "cmaes"), "gp": ("torch", "torch")}
 """Samplers that need a package which Optuna does not bring: its module, and what to install."""
 
+SEARCH = "search"
+"""The attribute of an Optuna study that says what ablate searches with it."""
+
 _STATES: Mapping[TrialState, Literal["running", "done", "pruned", "failed"]] = {
     TrialState.RUNNING: "running",
     TrialState.WAITING: "running",
@@ -59,6 +62,25 @@ class Trial:
     rungs: Mapping[int, float] = field(default_factory=dict)
     paused: tuple[int, float, str] | None = None
     why: str = ""
+
+
+def trial_name(variant: str, number: int) -> str:
+    """What a trial's runs are called in the database."""
+    return f"{variant} [trial {number}]"
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search as its journal holds it, whoever is at it. trials: their settings as Optuna keeps them. asked: how many
+    trials there are to be; seeds: of each; own: the variant's settings untuned."""
+
+    name: str
+    trials: tuple[Trial, ...]
+    variant: str
+    asked: int
+    sampler: str
+    seeds: tuple[int, ...]
+    own: Settings
 
 
 class Journal:
@@ -125,6 +147,12 @@ class Journal:
         with _quiet():
             self._study.add_trial(frozen)
         return self._at(len(self._frozen()) - 1)
+
+    def keep_search(self, variant: str, asked: int, seeds: Sequence[int], own: Settings) -> None:
+        """Note what is searched and how far, for whoever watches from another process."""
+        told = {"variant": variant, "asked": asked, "sampler": self._sampler, "seeds": list(seeds), "own": dict(own)}
+        with _quiet():
+            self._study.set_user_attr(SEARCH, told)
 
     def keep_runs(self, number: int, runs: Sequence[str]) -> None:
         """Note the keys of a trial's runs, for people and for the dashboard; the settings alone give them again."""
@@ -195,15 +223,41 @@ class Journal:
         return order[0] if order else None
 
     def _trial(self, frozen: FrozenTrial) -> Trial:
-        attrs = frozen.user_attrs
-        done = frozen.state == TrialState.COMPLETE
-        rungs = {int(name.removeprefix("rung ")): at for name, at in attrs.items() if name.startswith("rung ")}
-        settings = {p.key: _read(p, frozen.params[p.key]) for p in self.space if p.key in frozen.params}
-        return Trial(
-            frozen.number, settings, _STATES[frozen.state], frozen.value if done else None,
-            tuple(attrs.get("runs", ())), attrs.get("promotes"), rungs,
-            tuple(attrs["paused"]) if "paused" in attrs else None, attrs.get("why", ""),
-        )  # fmt: skip
+        return _trial(frozen, {p.key: _read(p, frozen.params[p.key]) for p in self.space if p.key in frozen.params})
+
+
+def _trial(frozen: FrozenTrial, settings: Settings) -> Trial:
+    attrs = frozen.user_attrs
+    done = frozen.state == TrialState.COMPLETE
+    rungs = {int(name.removeprefix("rung ")): at for name, at in attrs.items() if name.startswith("rung ")}
+    return Trial(
+        frozen.number, settings, _STATES[frozen.state], frozen.value if done else None,
+        tuple(attrs.get("runs", ())), attrs.get("promotes"), rungs,
+        tuple(attrs["paused"]) if "paused" in attrs else None, attrs.get("why", ""),
+    )  # fmt: skip
+
+
+def searches(path: Path) -> list[Search]:
+    """Every search of a journal, the one that was gone on with last at the end; none of before ablate noted in it what
+    is searched. Reads only, whoever searches meanwhile."""
+    if not path.is_file():
+        return []
+    with _quiet():
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        found = [
+            (study, storage.get_all_trials(study._study_id, deepcopy=False)) for study in storage.get_all_studies()
+        ]
+    found.sort(
+        key=lambda one: max((trial.datetime_start.timestamp() for trial in one[1] if trial.datetime_start), default=0.0)
+    )
+    return [
+        Search(
+            study.study_name, tuple(_trial(trial, trial.params) for trial in trials), told["variant"], told["asked"],
+            told["sampler"], tuple(told["seeds"]), told["own"],
+        )
+        for study, trials in found
+        if (told := study.user_attrs.get(SEARCH))
+    ]  # fmt: skip
 
 
 def history(path: Path, record: PlanRecord) -> TuningHistory | None:

@@ -387,7 +387,7 @@ def test_an_interval_without_0_beside_inconclusive_is_marked_and_explained(fill)
     slightly = [FULL[i] - d for i, d in enumerate((0.1, 0.5, 0.2, 0.1, 0.3))]  # p = 0.03, of two comparisons 0.06
     store = fill(plan(variants), {"full": FULL, "full-a": slightly, "full-b": [90.2, 90.1, 90.0, 90.3, 90.1]})
     assert rows(store)["full-a"].corrected_away
-    assert "p corrected for 2 comparisons is no evidence: the correction decides (full-a)." in note(store, "§")
+    assert "p corrected for 2 comparisons is no evidence: the correction decides (full-a)." in note(store, "°")
 
 
 def test_a_row_without_a_collapse_is_told_to_leave_one_open(fill):

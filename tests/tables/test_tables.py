@@ -151,7 +151,7 @@ def test_bold_is_only_what_survives_correction():
 
 def test_inconclusive_says_how_many_more_seeds():
     open_row = row("a", "full", verdict="inconclusive", more_seeds=7, p_adjusted=0.3)
-    assert "inconclusive § (+7 seeds)" == texts(table(open_row))[0][-1]
+    assert "inconclusive ° (+7 seeds)" == texts(table(open_row))[0][-1]
     both = {"delta_ci_low": -4.1, "delta_ci_high": 0.2}
     assert "inconclusive (+7 seeds)" == texts(table(replace(open_row, **both)))[0][-1]
 

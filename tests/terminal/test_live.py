@@ -15,12 +15,13 @@ from rich.console import Console
 from ablate.pool import host
 from ablate.records import Metric, TaskFacts, TaskUse
 from ablate.runs import progress
-from ablate.runs.progress import moment
+from ablate.runs.moment import moment
 from ablate.runs.why import why_text
 from ablate.store.store import Store
 from ablate.study.record import RowRecord, VariantRecord
-from ablate.terminal import live
-from ablate.terminal.live import drawn, watch
+from ablate.terminal import live, moments
+from ablate.terminal.bars import ASCII, UNICODE
+from ablate.terminal.live import watch
 
 PLAN = bare(
     task=TaskUse("classify"),
@@ -54,10 +55,8 @@ def finish(store, key, *values):
     store.finish(f"t-{key}", {"acc": values[-1]}, {}, {})
 
 
-def text(seen):
-    console = Console(width=150, record=True, file=io.StringIO())
-    console.print(drawn(seen))
-    return console.export_text()
+def text(seen, width=120, height=40, glyphs=UNICODE):
+    return "\n".join(line.plain for line in moments.drawn(seen, width, height, glyphs))
 
 
 def test_a_running_run_is_held_against_its_comparison_at_the_same_epoch_and_seed(store):
@@ -65,25 +64,51 @@ def test_a_running_run_is_held_against_its_comparison_at_the_same_epoch_and_seed
     start(store, "full-a0")
     store.progress([("t-full-a0", 2, {"acc": 57.5})])
     seen = text(moment(store, "s"))
-    assert "epoch 2/10  acc 57.5  -2.5 vs full (same seed)" in seen
+    assert "2/10  58  −2 vs full here, same seed" in seen
     assert "1 of 4 runs" in seen
-    assert "(median of 1 finished run)" in seen
 
 
 def test_where_the_comparisons_seed_has_not_finished_the_mean_of_the_others_stands_in_and_says_so(store):
     finish(store, "full0", 40.0, 60.0)
     start(store, "full-a1")
     store.progress([("t-full-a1", 1, {"acc": 41.0})])
-    assert "+1 vs full (mean of 1)" in text(moment(store, "s"))
+    assert "+1 vs full here, mean of 1" in text(moment(store, "s"))
 
 
-def test_a_metric_that_is_better_when_lower_makes_less_the_good_colour(store):
-    assert "green" == str(live._against(_running(-1.0), "lower").style)
-    assert "yellow" == str(live._against(_running(-1.0), "higher").style)
+def test_each_run_has_a_sign_by_row_and_seed_and_a_mean_so_far_its_n_and_no_verdict(store):
+    finish(store, "full0", 80.0)
+    finish(store, "full1", 82.0)
+    finish(store, "full-a0", 75.5)
+    start(store, "full-a1")
+    lines = text(moment(store, "s")).splitlines()
+    assert [
+        "full    ●●                    81.0            2",
+        "full-a  ●◐                    75.5      −4.5  1",
+    ] == lines[3:5]
+    assert "helps" not in "".join(lines)
+    ascii_ = text(moment(store, "s"), glyphs=ASCII)
+    assert ascii_.isascii()
+    assert "full-a  */" in ascii_
 
 
-def _running(difference):
-    return progress.Running("cpu/0", "v", 0, 1, None, difference, progress.Beside("full", 0.0, 1, True), 1.0)
+@pytest.mark.parametrize("width", [40, 80, 100])
+def test_no_line_of_a_live_view_is_wider_than_the_screen_and_quiet_rows_give_way(store, width):
+    names = [f"full-{i:02}" for i in range(40)]
+    rows = tuple(RowRecord("leave_one_out", name, "full") for name in names)
+    variants = tuple(VariantRecord(name=name, tricks=(), config={"epochs": 10}) for name in ("full", *names))
+    many = replace(PLAN, study="forty", variants=variants, rows=(PLAN.rows[0], *rows))
+    cells = [(name, 0, "ablation", f"{name}0") for name in ("full", *names)]
+    store.save_plan(many, "", cells, {key: "{}" for *_, key in cells})
+    finish(store, "full0", 80.0)
+    finish(store, "full-000", 81.0)
+    start(store, "full-010")
+    start(store, "full-020", slot=1)
+    store.fail("t-full-020", "oom", "no memory", again=False)
+    seen = text(moment(store, "forty"), width, height=24)
+    assert all(len(line) <= width for line in seen.splitlines())
+    assert len(seen.splitlines()) <= 24
+    assert "38 rows more: 1 is done, 37 wait" in seen
+    assert width < 80 or "seed 0: out of memory" in seen
 
 
 def test_before_anything_has_finished_the_epochs_tell_how_long_it_takes(store):
@@ -100,7 +125,7 @@ def test_a_failure_is_there_at_once_with_its_reason(store):
     store.fail("t-full0", "oom", "no memory", again=False)
     seen = text(moment(store, "s"))
     assert "1 failed" in seen
-    assert "failed: full, seed 0: oom" in seen
+    assert "seed 0: out of memory" in seen
 
 
 def test_watching_ends_when_nothing_is_to_come_and_speaks_only_of_changes(store, tmp_path, monkeypatch):

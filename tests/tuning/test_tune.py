@@ -20,6 +20,7 @@ from ablate.errors import AblateError, StudyError
 from ablate.runs import execute, submission, winners
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
+from ablate.runs.moment import moment
 from ablate.runs.planned import find_run
 from ablate.runs.progress import standing
 from ablate.runs.verify import verify
@@ -28,6 +29,7 @@ from ablate.study.cells import configuration
 from ablate.study.file import parse
 from ablate.tables import views
 from ablate.tuning import tune as tuning
+from ablate.tuning import underway
 from ablate.tuning.journal import Journal
 from ablate.tuning.tune import applied
 
@@ -141,6 +143,10 @@ def test_trials_are_runs_and_the_winner_is_confirmed_beside_the_untuned_variant_
     assert "The best of 12 trials by tpe on seed 1000, 12 runs in all" in said
     assert "selection-biased" in said
     assert "fresh seeds (2000 to 2004)" in said
+    with Store.open("a.db") as store:
+        (so_far,) = underway.so_far(store, moment(store, "hill", role="tune"), folder / "hill")
+    assert (12, 12, found.trial) == (so_far.ended, so_far.search.asked, so_far.best.number)
+    assert so_far.untuned.value == found.untuned.value
     assert 0 == tune(workers=2)[0]
 
 

@@ -23,7 +23,7 @@ _TEXT = {
     # After the end of a row, [ and * would be arguments of \\; two hyphens would join to a dash.
     "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "–": r"\textendash{}",
     "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
-    "§": r"\textsection{}", "¶": r"\textparagraph{}", "×": r"$\times$",
+    "§": r"\textsection{}", "°": r"$^\circ$", "¶": r"\textparagraph{}", "×": r"$\times$",
     "✓": r"\ablatetick{}", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
     "→": r"$\rightarrow$", "−": "$-$", "…": r"\ldots{}",
 }  # fmt: skip

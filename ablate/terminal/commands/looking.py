@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, cast, get_args
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast, get_args
 import typer
 
 from ablate.errors import AblateError
-from ablate.records import Reason, Role
+from ablate.records import Json, Reason, Role
 from ablate.terminal.options import (
     ExecutorName,
     RunArgument,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ablate.runs.execute import Options
     from ablate.runs.planned import Planned
     from ablate.store.reader import Reader
+    from ablate.store.store import Store
 
 app = typer.Typer()
 
@@ -41,8 +43,8 @@ def status(
 ) -> None:
     """Print how far a study is, and what runs where. Changes nothing.
 
-    --watch draws it from another terminal while `ablate run` works: what runs where and since when, its metric against
-    what it is compared with at the same step, how long the rest may take, what failed.
+    --watch draws it from another terminal while `ablate run` or `tune` works: each row's runs and means so far, what
+    runs where and against what at the same step; of a search its trials, the best, and what it gains.
 
     ablate status batchnorm
     """
@@ -59,14 +61,37 @@ def status(
         told = standing(store, name)
         roles: tuple[tuple[Role, str], ...] = (("tune", "search"), ("confirm", "tuned and untuned on fresh seeds"))
         more = {role: (what, standing(store, name, role)) for role, what in roles if store.cells(name, (role,))}
+        searches = _searches(store, name, more["tune"][1]["counts"]) if "tune" in more else []
     if format_ == "json":
-        print_json({**told, "lease_seconds": lease_s(), **{role: of for role, (_, of) in more.items()}})
+        further = {role: of for role, (_, of) in more.items()}
+        print_json({**told, "lease_seconds": lease_s(), **further, **({"searches": searches} if searches else {})})
         return
-    from ablate.terminal.printed import standing_text
+    from ablate.terminal.printed import search_line, standing_text
 
     print(standing_text(told))
-    for what, of in more.values():
+    for role, (what, of) in more.items():
         print(standing_text({**of, "study": f"{name}, {what}"}))
+        for search in searches if role == "tune" else ():
+            print(search_line(search))
+
+
+def _searches(store: Store, study: str, counts: Mapping[str, int]) -> list[dict[str, Json]]:
+    """How far the searches of a study are; of ended ones what the stored plan keeps of them."""
+    if counts["running"] or counts["todo"]:
+        from ablate.runs.moment import moment
+        from ablate.terminal.live import searching
+
+        return [search.told() for search in searching(store, moment(store, study, role="tune"))]
+    return [
+        {
+            "variant": entry.variant,
+            "trial": entry.trials,
+            "trials": entry.trials,
+            "best": {"trial": entry.trial, "value": entry.value},
+            "untuned": entry.untuned.value,
+        }
+        for entry in store.find(study).record.tuned
+    ]
 
 
 def _watch(terminal: Terminal, store: Reader, study: str, idle_s: float) -> None:
