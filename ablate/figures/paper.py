@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import base64
 import io
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal
 from xml.sax.saxutils import escape
 
@@ -26,34 +30,85 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from ablate.errors import AblateError
 from ablate.figures.figure import Axis, Colour, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.text import one_line, shortened
 
 FAMILY = "DejaVu Sans"
 
 
+@dataclass(frozen=True)
+class Fonts:
+    """Files of fonts that stand in where FAMILY has no glyph, in this order; lacking: characters that none had."""
+
+    files: tuple[Path, ...] = ()
+    lacking: set[str] = field(default_factory=set)
+
+    @property
+    def names(self) -> list[str]:
+        return [_opened(file).family_name for file in self.files]
+
+
+_fonts: ContextVar[Fonts | None] = ContextVar("fonts", default=None)
+
+
+def chosen_fonts() -> Fonts:
+    return _fonts.get() or Fonts()
+
+
+@contextmanager
+def fonts(files: Sequence[Path]) -> Iterator[Fonts]:
+    """Draw with these fonts, too. AblateError where one is no font."""
+    for file in files:
+        try:
+            _opened(file)
+            font_manager.fontManager.addfont(file)
+        except (OSError, RuntimeError) as error:
+            raise AblateError(f"--font {file}: it is no font that can be read (TTF, OTF or TTC): {error}.") from None
+    # It looks for the family's other weights, which a single file has not, and warns of each.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
+    chosen = Fonts(tuple(files))
+    token = _fonts.set(chosen)
+    try:
+        yield chosen
+    finally:
+        _fonts.reset(token)
+
+
 @cache
-def _font() -> FT2Font:
-    font = FT2Font(font_manager.findfont(FAMILY, fallback_to_default=False))
+def _opened(file: Path | None) -> FT2Font:
+    """None: FAMILY."""
+    font = FT2Font(font_manager.findfont(FAMILY, fallback_to_default=False) if file is None else str(file))
     font.set_size(100, 72)
     return font
 
 
 @cache
-def _glyphs() -> frozenset[int]:
-    return frozenset(_font().get_charmap())
+def _glyphs(file: Path | None) -> frozenset[int]:
+    return frozenset(_opened(file).get_charmap())
 
 
-@cache
+def _font_of(character: str) -> FT2Font | None:
+    """The first font that has a glyph."""
+    files = (None, *chosen_fonts().files)
+    return next((_opened(file) for file in files if ord(character) in _glyphs(file)), None)
+
+
 def _advance(character: str) -> float:
     """How far a character moves the pen, as a share of the font's size."""
-    return _font().load_char(ord(character), LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 100
+    font = _font_of(character) or _opened(None)
+    return float(font.load_char(ord(character), LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 100)
 
 
 def drawable(text: str) -> str:
-    """`text` on one line; characters that the font has no glyph for as their code point (`U+6F22`), as in LaTeX."""
-    glyphs = _glyphs()
-    return "".join(c if ord(c) in glyphs else f"U+{ord(c):04X}" for c in one_line(text))
+    """`text` on one line; characters that no font has a glyph for as their code point (`U+6F22`), as in LaTeX."""
+    drawn = []
+    for character in one_line(text):
+        there = _font_of(character) is not None
+        if not there:
+            chosen_fonts().lacking.add(character)
+        drawn.append(character if there else f"U+{ord(character):04X}")
+    return "".join(drawn)
 
 
 def text_width(text: str, size: float) -> float:
@@ -143,7 +198,7 @@ def settings() -> Iterator[None]:
     """Our style on matplotlib's own defaults, whatever the user's matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(_STYLE | {"font.family": [FAMILY, *chosen_fonts().names]})
         yield
 
 

@@ -10,13 +10,13 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablate.analysis import results
+from ablate.analysis import results, verdicts
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source
 from ablate.figures.figure import Source
 from ablate.records import Json, Row
-from ablate.registry import Registry
+from ablate.registry import Registry, unknown
 from ablate.reports import appendix, claims, methods
 from ablate.reports import variants as described
 from ablate.reports.claims import Claim
@@ -36,9 +36,10 @@ from ablate.reports.document import (
 )
 from ablate.store.reader import Reader
 from ablate.store.stored import StoredCell, TestUse
+from ablate.study.rows import BY_HAND
 from ablate.tables import views
 from ablate.tables.table import TableData, ViewData
-from ablate.text import decimals, in_words, typeset
+from ablate.text import decimals, in_words, spoken, typeset
 
 MOST_NAMED = 8
 """Tricks that the answer names."""
@@ -65,15 +66,31 @@ class Material:
     uses: tuple[TestUse, ...]
     tuned: bool
     text: str = ""
+    chosen: str | None = None
+    """The variant that the report is to show, where not the best."""
 
     @property
     def best(self) -> Row | None:
         """The row that the table's notes call best."""
         return None if self.found.measured.degenerate is not None else self.found.best
 
+    @property
+    def shown(self) -> Row | None:
+        """The row whose curves and examples the report shows."""
+        if self.chosen is None:
+            return self.best
+        return next(row for row in self.table.rows if row.variant == self.chosen)
 
-def material(store: Reader, study: str) -> Material:
-    """Read everything. AblateError where nothing of the study is done yet, for then there is nothing to report."""
+    @property
+    def models(self) -> list[Row]:
+        """Rows that are models of their own: listed by hand, else those that others are compared with."""
+        by_hand = [row for row in self.table.rows if row.design == BY_HAND]
+        return by_hand or [row for row in self.table.rows if row.compared_with is None]
+
+
+def material(store: Reader, study: str, variant: str | None = None) -> Material:
+    """Read everything. variant: the one to show instead of the best. AblateError where nothing of the study is done
+    yet, for then there is nothing to report."""
     loaded = results.load(store, study)
     if not any(cell.state == "done" for cell in loaded.cells):
         failed = sum(cell.state == "failed" for cell in loaded.cells)
@@ -91,7 +108,15 @@ def material(store: Reader, study: str) -> Material:
         tuple(store.test_uses(study)),
         bool(store.cells(study, ("tune",))),
         store.find(study).text,
+        _known(loaded, variant),
     )
+
+
+def _known(loaded: Results, variant: str | None) -> str | None:
+    names = [variant.name for variant in loaded.record.variants]
+    if variant is None or variant in names:
+        return variant
+    raise AblateError(f"--variant: {unknown('variant', variant, names)}")
 
 
 def methods_text(of: Material) -> str:
@@ -179,7 +204,7 @@ def _answer(of: Material, comparisons: Sequence[Claim]) -> Line:
     if of.best is not None:
         which = "untuned " * bool(of.found.tuned_rows)
         best = f"Best mean of the {which}variants with every planned seed done: {of.best.variant}, {of.table.metric} "
-        sentences.append(line(best, strong(_mean(of, of.best)), "."))
+        sentences.append(line(best, strong(_mean(of, of.best)), ".", _ablated(of)))
     return tuple(span for i, one in enumerate(sentences) for span in (line(" ") if i else ()) + one)
 
 
@@ -210,7 +235,7 @@ def _picture(of: Material, name: str, params: Mapping[str, Json] | None = None) 
 
 
 def _best(of: Material) -> Section | None:
-    row = of.best
+    row = of.shown
     if row is None:
         return None
     named = _words(of)
@@ -218,9 +243,32 @@ def _best(of: Material) -> Section | None:
     having = f", with {tricks}" if tricks != row.variant else ""
     base = named.bases.get(row.variant)
     on = f" on the base of {base}" if base and base != row.variant else ""
-    sentence = line(strong(row.variant), f"{having}{on}: {of.table.metric} {_mean(of, row)}.")
-    picture = _picture(of, "best_variant")
-    return Section("best", "Best variant", (Paragraph(sentence), *([picture] if picture else [])))
+    mean = "no result yet" if row.mean is None else f"{of.table.metric} {_mean(of, row)}"
+    sentence = line(strong(row.variant), f"{having}{on}: {mean}.", _ablated(of) if of.chosen is None else _best_is(of))
+    picture = _picture(of, "best_variant", None if of.chosen is None else {"variant": of.chosen})
+    title = "Best variant" if of.chosen is None else f"Variant {of.chosen}"
+    return Section("best", title, (Paragraph(sentence), *([picture] if picture else [])))
+
+
+def _ablated(of: Material) -> str:
+    """That the best mean is one that was only trained to take something away from another; which model is best."""
+    row, models = of.best, [row for row in of.models if row.mean is not None]
+    if row is None or row.variant in {model.variant for model in of.models}:
+        return ""
+    said = f" It is an ablation row: {spoken(row.variant, row.label, row.compared_with)}."
+    model = verdicts.best(models, of.table.better)
+    if model is None:
+        return said
+    of_all = f"the best of the {len(models)} models themselves" if len(models) > 1 else "the model itself"
+    return f"{said} {model.variant} is {of_all}: {_mean(of, model)}."
+
+
+def _best_is(of: Material) -> str:
+    """Which variant is best, where another is shown."""
+    row = of.best
+    if row is None or row.variant == of.chosen:
+        return " It has the best mean." if row is not None else ""
+    return f" The best mean is that of {row.variant}: {_mean(of, row)}."
 
 
 def _effects(of: Material, rows: int) -> Section | None:

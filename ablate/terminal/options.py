@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ablate.errors import AblateError, NoDatabaseError
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, listed, one_of
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
@@ -49,6 +49,12 @@ Workers = Annotated[
 ]
 ExecutorName = Annotated[
     str, typer.Option("--executor", metavar="NAME", help="Who executes; `ablate list executors` has the names.")
+]
+Font = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--font", metavar="FILE", help="A TTF, OTF or TTC for signs that ours lack (Chinese, say). May be given again."
+    ),
 ]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there instead of standard output.")
@@ -113,6 +119,13 @@ class Terminal:
         if changed:
             self.say(f"note: {changed}")
         return stored
+
+
+def say_lacking(terminal: Terminal, lacking: Collection[str]) -> None:
+    """Which signs no font had, so that they stand as their code points, and what to do."""
+    if lacking:
+        signs = listed(f"{sign} (U+{ord(sign):04X})" for sign in sorted(lacking))
+        terminal.say(f"note: no font of ours has {signs}; --font FILE takes one that does (`fc-list :lang=zh file`).")
 
 
 def check_choice(option: str, given: str, allowed: Sequence[str]) -> None:

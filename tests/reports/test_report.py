@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ablate.errors import AblateError
+from ablate.figures.paper import drawable, fonts
 from ablate.registry import Registry
 from ablate.reports import appendix, author, report
 from ablate.reports.document import Bullets, Code, Paragraph, Picture, Table, plain
@@ -116,6 +117,29 @@ def material(path):
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     return material(fill(tmp_path_factory.mktemp("report") / "a.db"))
+
+
+def test_a_best_row_that_only_takes_something_away_is_called_so_and_the_best_model_named(tmp_path):
+    fill(tmp_path / "a.db", values={**VALUES, "full-norm": [93.1, 93.3, 93.0]})
+    with Store.open(tmp_path / "a.db") as store:
+        best, chosen = (report.document(report.material(store, "demo", name)) for name in (None, "full"))
+        with pytest.raises(AblateError, match=r"no variant is called 'ful'.*Did you mean 'full'"):
+            report.material(store, "demo", "ful")
+    said = {section.key: plain(section.blocks[0].text) for section in best.sections if section.key == "best"}
+    assert "full-norm" in said["best"]
+    assert "It is an ablation row: full-norm. full is the model itself: 90.10 ± 0.26 % (n = 3)." in said["best"]
+    shown = next(section for section in chosen.sections if section.key == "best")
+    assert "Variant full" == shown.title
+    assert "The best mean is that of full-norm: 93.13" in plain(shown.blocks[0].text)
+
+
+def test_signs_that_no_font_has_are_told_and_a_file_that_is_no_font_is_refused(tmp_path):
+    (tmp_path / "f.ttf").write_text("no font")
+    with fonts(()) as chosen:
+        assert "α U+53BB" == drawable("α 去")
+    assert {"去"} == chosen.lacking
+    with pytest.raises(AblateError, match="is no font that can be read"), fonts([tmp_path / "f.ttf"]):
+        pass
 
 
 def texts(section):

@@ -9,6 +9,7 @@ documents give equal bytes.
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ import typst
 
 from ablate.errors import AblateError
 from ablate.figures import paper
-from ablate.figures.paper import drawable
+from ablate.figures.paper import chosen_fonts, drawable
 from ablate.records import Row
 from ablate.registry import Registry
 from ablate.reports.document import (
@@ -174,16 +175,28 @@ class Setter:
         self.document = document
         self._folder = folder
         self._table: Format = Registry().make("tables", "typst", {})
+        self._fonts = [folder / "fonts"]
+        self._fonts[0].mkdir(exist_ok=True)
+        for file in chosen_fonts().files:
+            shutil.copy(file, self._fonts[0])
         self._cut: list[str] = []
         """What the layout that is being set gives up, in words."""
 
     def pdf(self, layout: Layout) -> bytes:
-        return typst.compile(self._written(layout), root=self._folder, format="pdf", ignore_system_fonts=True)
+        return typst.compile(
+            self._written(layout), root=self._folder, format="pdf", ignore_system_fonts=True, font_paths=self._fonts
+        )
 
     def length(self, layout: Layout) -> float:
         """In pages: the last one counts as far as its print reaches."""
         reached = typst.query(
-            self._written(layout), "<end>", field="value", one=True, root=self._folder, ignore_system_fonts=True
+            self._written(layout),
+            "<end>",
+            field="value",
+            one=True,
+            root=self._folder,
+            ignore_system_fonts=True,
+            font_paths=self._fonts,
         )
         pages, page, column, share = json.loads(reached)
         if page < pages:  # what floats stands behind the end of the text
@@ -338,13 +351,14 @@ def _page(document: Document, layout: Layout, table: Format) -> str:
         "margin": f"{layout.margin_mm}mm",
         "text": f"{layout.text}pt",
         "caption": f"{layout.minor}pt",
+        "fonts": "".join(f", {json.dumps(name, ensure_ascii=False)}" for name in chosen_fonts().names),
     }
 
 
 _PREAMBLE = """#set document(title: %(title)s, date: none)
 #set page(paper: "a4", columns: 2, margin: (x: %(margin)s, top: %(margin)s, bottom: %(margin)s + 3mm), numbering: "1")
 #set columns(gutter: 5mm)
-#set text(font: "Libertinus Serif", size: %(text)s, lang: "en")
+#set text(font: ("Libertinus Serif"%(fonts)s,), size: %(text)s, lang: "en")
 #set par(justify: true, leading: 0.52em, spacing: 0.75em)
 #set list(tight: true, indent: 0pt, body-indent: 0.5em, marker: [•])
 #set enum(tight: true)

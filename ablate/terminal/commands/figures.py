@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ablate.errors import AblateError, ConfigError
-from ablate.terminal.options import StudyArgument, Terminal, check_choice, kind_of
+from ablate.terminal.options import Font, StudyArgument, Terminal, check_choice, kind_of, say_lacking
 from ablate.text import one_of
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def plot(
         list[str] | None,
         typer.Option("--with", metavar="KEY=VALUE", help="A parameter of the figure. May be given again."),
     ] = None,
+    font: Font = None,
 ) -> None:
     """Draw a study's figures.
 
@@ -91,7 +92,7 @@ def plot(
                 raise
             terminal.say(f"left out: {one}: {why}")
             continue
-        _save(terminal, scene, kind, columns, output or folder / f"{one}.{kind}")
+        _save(terminal, scene, kind, columns, output or folder / f"{one}.{kind}", font or ())
         print(scene.caption if figure else f"{one}: {scene.caption}\n")
         drawn += 1
     if not drawn:
@@ -134,7 +135,7 @@ def _params(named: Mapping[str, Any], takes: Sequence[str], *, only_known: bool)
     return {key: value for key, value in given.items() if key in takes or not only_known}
 
 
-def _save(terminal: Terminal, scene: Scene, kind: str, columns: int, output: Path) -> None:
+def _save(terminal: Terminal, scene: Scene, kind: str, columns: int, output: Path, fonts: Sequence[Path]) -> None:
     if kind == "html":
         from ablate.figures import screen
 
@@ -142,5 +143,7 @@ def _save(terminal: Terminal, scene: Scene, kind: str, columns: int, output: Pat
     else:
         from ablate.figures import paper
 
-        drawing = paper.draw(scene, cast("paper.Kind", kind), columns)
+        with paper.fonts(fonts) as chosen:
+            drawing = paper.draw(scene, cast("paper.Kind", kind), columns)
+        say_lacking(terminal, chosen.lacking)
     terminal.write(drawing, output)

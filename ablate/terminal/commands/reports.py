@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.registry import Registry
-from ablate.terminal.options import StudyArgument, Terminal, kind_of
+from ablate.terminal.options import Font, StudyArgument, Terminal, kind_of, say_lacking
 
 if TYPE_CHECKING:
     from ablate.reports.document import ReportFormat
@@ -35,6 +35,11 @@ def report(
     notes: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Your own paragraphs, in Markdown; they become a section.")
     ] = None,
+    variant: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Whose curves and images it shows. [default: the best mean's]"),
+    ] = None,
+    font: Font = None,
     methods: Annotated[
         bool, typer.Option("--methods", help="Print the statistics paragraph of a paper, and nothing else.")
     ] = False,
@@ -46,6 +51,7 @@ def report(
 
     ablate report batchnorm -o report.pdf
     """
+    from ablate.figures import paper
     from ablate.reports import author, report
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
@@ -60,7 +66,7 @@ def report(
     own = author.read(notes) if notes is not None else ()
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study).name
-        material = report.material(store, name)
+        material = report.material(store, name, variant)
         folder = store.folder / folder_name(name)
         if methods:
             text = report.methods_text(material)
@@ -68,5 +74,7 @@ def report(
             return
         document = report.document(material, own, chosen.effects, roomy=chosen.roomy)
     output = output or folder / f"report{chosen.ending}"
-    for file, content in chosen.files(document, output.name).items():
-        terminal.write(content, output.parent / file)
+    with paper.fonts(font or ()) as fonts:
+        for file, content in chosen.files(document, output.name).items():
+            terminal.write(content, output.parent / file)
+    say_lacking(terminal, fonts.lacking)
