@@ -171,7 +171,8 @@ def test_the_answer_counts_verdicts_names_what_helps_and_the_best_with_its_n(mad
     assert QUESTION == said[0]
     assert said[1] == (
         "Of 3 comparisons, 1 helps, 1 is equivalent and 1 is not decided. What helps: batch norm. "
-        "Best mean of the variants with every planned seed done: full-h, dev_accuracy 90.10 ± 0.18 % (n = 3)."
+        "Best mean of the variants with every planned seed done: full-h, dev_accuracy 90.10 ± 0.18 % (n = 3). "
+        "It is an ablation row: full-h. full is the model itself: 90.10 ± 0.26 % (n = 3)."
     )
 
 
