@@ -41,6 +41,11 @@ class Opened:
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
+    @property
+    def file(self) -> Path | None:
+        """The file that it lies in; None for a server's."""
+        return Path(self.shown).resolve() if self._is_sqlite else None
+
     @cached_property
     def identity(self) -> str:
         """What tells this database from another in the same folder: 8 hexadecimal digits."""

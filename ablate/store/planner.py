@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from ablate.records import Role
-from ablate.store import schema
+from ablate.store import schema, unasked
 from ablate.store.opened import parts
 from ablate.store.reader import Reader
 from ablate.study.record import PlanRecord, Tuned
@@ -143,3 +143,8 @@ class Planner(Reader):
                     .where(schema.run.c.key.in_(part), schema.run.c.state == "failed")
                     .values(state="todo", reason=None)
                 )
+
+    def forget(self, keys: Sequence[str]) -> set[str]:
+        """Delete what is known of these runs, but for those that are needed again by now; which were deleted."""
+        with self.transaction() as connection:
+            return unasked.forget(connection, keys)

@@ -7,7 +7,7 @@ a writer waiting. Nothing is computed from results here (results.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ablate.records import INTERRUPTED, Json, Reason, Role, State
-from ablate.store import examples, schema
+from ablate.store import examples, schema, unasked
 from ablate.store.opened import json_object, parts
 from ablate.store.stored import (
+    AttemptFolder,
     AttemptRecord,
     Kept,
     LiveAttempt,
@@ -26,6 +27,7 @@ from ablate.store.stored import (
     RunState,
     StoredAttempt,
     StoredCell,
+    Unasked,
 )
 from ablate.store.studies import Studies
 from ablate.training.examples import At, ExampleSet
@@ -49,6 +51,33 @@ class Reader(Studies):
         with self._reading() as connection:
             rows = [tuple(row) for row in connection.execute(query.order_by(a.id.desc()))]
         return [(LiveAttempt(*whose), self.path_of(log)) for *whose, log in rows]
+
+    def folders(self) -> list[AttemptFolder]:
+        """Every attempt that has a folder, the oldest first."""
+        a, now = schema.attempt.c, self._now()
+        query = self._whose().add_columns(a.outcome, schema.run.c.counted_attempt == a.id, a.log, now - a.ended_at)
+        query = query.join(schema.run, schema.run.c.key == a.run).where(a.log != "").order_by(a.id)
+        with self._reading() as connection:
+            rows = [tuple(row) for row in connection.execute(query)]
+        return [
+            AttemptFolder(whose[1], outcome is None, bool(counts), self.path_of(log), since or 0.0, LiveAttempt(*whose))
+            for *whose, outcome, counts, log, since in rows
+        ]
+
+    def asked(self) -> set[str]:
+        """The keys of all runs that a study asks for, or that something else of this database still needs."""
+        with self._reading() as connection:
+            return unasked.asked(connection)
+
+    def unasked(self, needed: Collection[str] = ()) -> list[Unasked]:
+        """The other runs, but for those in `needed`."""
+        with self._reading() as connection:
+            return list(unasked.runs(connection, unasked.asked(connection) | set(needed)))
+
+    def data_asked(self, keys: Collection[str]) -> set[str]:
+        """The fingerprints of the data, and of the sets of examples, that these runs are about."""
+        with self._reading() as connection:
+            return unasked.data(connection, keys)
 
     def _whose(self) -> sa.Select[Any]:
         """Who executes an attempt, where, and since when: the fields of LiveAttempt."""

@@ -28,6 +28,9 @@ from ablate.store.planner import Planner
 from ablate.store.stored import Elsewhere
 from ablate.training.examples import Examples
 
+COMPACT_BYTES = 1 << 20
+"""Less than that a database keeps for what comes next."""
+
 # ----------------------------------------------------------------------------------------------------------- the store
 
 
@@ -96,6 +99,23 @@ class Store(Planner):
         if version < schema.SCHEMA_VERSION:
             cls.open(where, write=True).close()
         return store.shown, version
+
+    def compact(self) -> int:
+        """Give the disk back what deleted rows took, where that is worth writing the file anew; how many bytes. A
+        database server does so by itself."""
+        if not self._is_sqlite or self.file is None:
+            return 0
+        size = self.file.stat().st_size
+        with schema.explained(self.shown), self._engine.connect() as connection:
+            free = connection.exec_driver_sql("PRAGMA freelist_count").scalar_one()
+            page = connection.exec_driver_sql("PRAGMA page_size").scalar_one()
+            if free * page < COMPACT_BYTES:
+                return 0
+            connection.exec_driver_sql("COMMIT")  # of the transaction in which no file can be written anew
+            connection.exec_driver_sql("VACUUM")
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("BEGIN")
+        return max(0, size - self.file.stat().st_size)
 
     # ------------------------------------------------------------------------------------------------------- attempts
 

@@ -138,6 +138,28 @@ class AttemptRecord:
 
 
 @dataclass(frozen=True)
+class Unasked:
+    """A run that nothing needs any more. seconds: of all its attempts. size: bytes that its rows take, about."""
+
+    key: str
+    state: State
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True)
+class AttemptFolder:
+    """An attempt and its folder. counts: whether its result is its run's. ended_s: how long ago it ended."""
+
+    run: str
+    live: bool
+    counts: bool
+    folder: Path
+    ended_s: float
+    whose: LiveAttempt
+
+
+@dataclass(frozen=True)
 class TestUse:
     """One prediction of the test set: which variant's weights, of which seeds."""
 

@@ -86,6 +86,7 @@ ORDER = (
     "schema",
     "doctor",
     "migrate",
+    "gc",
     "help",
 )
 """As a person meets them; `ablate --help` lists them so, and after them those of new files."""

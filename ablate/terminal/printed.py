@@ -6,6 +6,7 @@ What is drawn while runs execute is live.py's.
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -18,9 +19,10 @@ from ablate.analysis import reruns
 from ablate.errors import AblateError, see
 from ablate.pool.executor import Slot
 from ablate.records import Cell, Role
-from ablate.text import duration, many
+from ablate.text import duration, file_size, listed, many
 
 if TYPE_CHECKING:
+    from ablate.runs.garbage import Garbage, Item
     from ablate.runs.planned import Planned
     from ablate.runs.progress import Counts
     from ablate.store.store import Store
@@ -212,3 +214,21 @@ def network_text(planned: Planned, name: str) -> str:
         done = planned.task.completed(*configuration(study, whole.without(trick.name)), planned.registry)
         lines += [f"{trick.name}: {note}" for note in done.notes]
     return "\n".join(["FLOPs: of one forward pass of two images, in training mode.", *lines])
+
+
+def garbage_text(found: Garbage, shown: str) -> str:
+    """`ablate gc`: each thing with its size and why it may go, and what stays."""
+    lines = [f"no study of {shown} asks for:"] if found.items else [f"every study of {shown} asks for what is there."]
+    rows = [["", item.kind, file_size(item.size), item.what, f"{item.why}{_places(item)}"] for item in found.items]
+    if rows:
+        rows.append(["", "in all", file_size(found.size), "", ""])
+        align = ("left", "left", "right", "left", "left")
+        lines += tabulate(rows, tablefmt="plain", disable_numparse=True, colalign=align).splitlines()
+    lines += [f"left alone: {sentence}." for sentence in found.left]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _places(item: Item) -> str:
+    """The folders that it lies in."""
+    places = sorted({os.path.relpath(path.parent) for path in item.paths})
+    return f" ({listed(places, most=3)})" if places else ""

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from abc import abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
@@ -313,6 +314,7 @@ def load_cached(dataset: Dataset, code: Json, folder: Path | None) -> Arrays:
         return _uncached(arrays, error)
     try:
         _write(arrays, temporary)
+        (temporary / _OF).write_text(fingerprint)
         temporary.rename(entry)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -321,12 +323,23 @@ def load_cached(dataset: Dataset, code: Json, folder: Path | None) -> Arrays:
     return _map(entry)
 
 
+def cached_of(entry: Path) -> set[str]:
+    """The fingerprints of the data, and of the dev images as a set of examples, that an entry of the cache is about;
+    what ablate 0.1.0 kept tells the latter alone."""
+    told = set()
+    for name in (_OF, "dev_examples"):
+        with suppress(OSError, ValueError), (entry / name).open(encoding="utf-8") as file:
+            told.add(file.readline().strip())
+    return told
+
+
 def _uncached(arrays: Arrays, error: OSError) -> Arrays:
     """A full disk has no room for the cache; it can be done without."""
     print(f"the data cannot be cached ({error.strerror}); every run reads them anew")
     return arrays
 
 
+_OF = "fingerprint"
 _FILES = ("train_images", "train_labels", "dev_images", "dev_labels", "test_images")
 
 

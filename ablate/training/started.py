@@ -123,15 +123,19 @@ def _environment(
     return environment
 
 
+def preload_name() -> str:
+    """The name of the folder in the cache that holds the preload."""
+    return f"preload-{sha256(Path(preload.__file__).read_bytes())[:12]}"
+
+
 def _preloaded(cache: Path) -> Path:
     """The folder that holds the preload, called as Python looks for it; runs share it, and what is compiled of it."""
-    source = Path(preload.__file__).read_bytes()
-    folder = cache.resolve() / f"preload-{sha256(source)[:12]}"
+    folder = cache.resolve() / preload_name()
     file = folder / "sitecustomize.py"
     if not file.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{os.getpid()}"
-        part.write_bytes(source)
+        part.write_bytes(Path(preload.__file__).read_bytes())
         part.replace(file)
     return folder
 

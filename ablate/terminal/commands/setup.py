@@ -1,4 +1,4 @@
-"""The commands to begin with: init, schema, doctor, migrate."""
+"""The commands to begin with, and to keep house: init, schema, doctor, migrate, gc."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Set, StudyArgument, Terminal, print_json
+from ablate.terminal.options import Set, StudyArgument, Terminal, check_choice, print_json
+from ablate.text import file_size
 
 app = typer.Typer()
 
@@ -90,3 +91,38 @@ def migrate(context: typer.Context) -> None:
     """
     terminal = Terminal.of(context)
     terminal.up_to_date(also_where_it_is=True)
+
+
+@app.command()
+def gc(
+    context: typer.Context,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this nothing is changed.")] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KIND", help="runs, attempts, scratch, cache or journals. May be given again."),
+    ] = None,
+) -> None:
+    """List what no study asks for any more, with its size; --yes removes it.
+
+    Runs of variants that were dropped, with their results; folders of attempts that do not count; what a kill left;
+    cached data; searches of studies that are gone. What executes, or may be another database's, stays.
+
+    ablate gc
+    """
+    from ablate.runs import garbage
+    from ablate.store.store import Store
+    from ablate.terminal.printed import garbage_text
+
+    terminal = Terminal.of(context)
+    for kind in only or ():
+        check_choice("--only", kind, garbage.KINDS)
+    with Store.open(terminal.db) as store:
+        found = garbage.find(store, only or garbage.KINDS)
+    print(garbage_text(found, terminal.db))
+    if not found.items:
+        return
+    if not yes:
+        terminal.say("nothing was removed; `ablate gc --yes` removes it.")
+        return
+    with Store.open(terminal.db, write=True) as store:
+        print(f"freed {file_size(garbage.remove(found, store, terminal.say))}.")
