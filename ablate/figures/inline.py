@@ -18,8 +18,8 @@ from ablate.text import MINUS, shortened
 Text = Callable[[str], str]
 """Escapes a text for an element or a quoted attribute."""
 
-MOST_POINTS = 60
-"""Of a line: a screen shows no more of a curve, and 1,000 epochs of 40 rows would be a megabyte."""
+COLUMNS = 180
+"""Of a line, whose strokes are 2 pixels wide in a panel of some 350: at most 2.3 KB each, however many its steps."""
 
 PIXELS = 96
 """Of an inch of a scene."""
@@ -101,6 +101,7 @@ def _number(value: float) -> str:
 
 
 def _panel(panel: Panel, text: Text) -> str:
+    panel = panel.thinned(COLUMNS)
     series = [mark for mark in panel.marks if isinstance(mark, Series)]
     spread = {along: [v for s in series if s.along == along for v in (*s.low, *s.high)] for along in ("x", "y")}
     x = _scale(panel.x, [*(v for s in series for v in s.x), *spread["x"], *_fixed(panel, "x")], upright=False)
@@ -162,9 +163,8 @@ def _of_series(mark: Series, x: _Scale, y: _Scale) -> list[str]:
     kind = f"c-{mark.colour}{' faint' * mark.faint}"
     if mark.low and mark.band:
         for at, low, high in mark.stretches():
-            kept = thinned(range(len(at)))
-            there = " ".join(f"{_at(x, at[i])} {_at(y, high[i])}" for i in kept)
-            back = " ".join(f"{_at(x, at[i])} {_at(y, low[i])}" for i in reversed(kept))
+            there = " ".join(f"{_at(x, a)} {_at(y, b)}" for a, b in zip(at, high, strict=True))
+            back = " ".join(f"{_at(x, a)} {_at(y, b)}" for a, b in zip(reversed(at), reversed(low), strict=True))
             made.append(f'<path class="bd {kind}" d="M{there} {back}Z"/>')
     elif mark.low:
         ends = zip(mark.x, mark.y, mark.low, mark.high, strict=True)
@@ -195,15 +195,7 @@ def _unbroken(mark: Series) -> Iterator[list[tuple[float, float]]]:
 
 
 def _run(points: Sequence[tuple[float, float]], x: _Scale, y: _Scale) -> str:
-    return "M" + " ".join(f"{_at(x, points[i][0])} {_at(y, points[i][1])}" for i in thinned(range(len(points))))
-
-
-def thinned(places: range) -> list[int]:
-    """At most MOST_POINTS of them, evenly, the first and the last among them."""
-    if len(places) <= MOST_POINTS:
-        return list(places)
-    step = (len(places) - 1) / (MOST_POINTS - 1)
-    return [round(i * step) for i in range(MOST_POINTS)]
+    return "M" + " ".join(f"{_at(x, a)} {_at(y, b)}" for a, b in points)
 
 
 def _dashed(dash: str) -> str:

@@ -142,6 +142,8 @@ WIDTHS = {1: 3.3, 2: 6.9}
 """Inches of one and of both columns of a two-column paper (ICML, CVPR and ACL differ by less than 0.2 in)."""
 
 _DPI = 300
+_LINES = 144
+"""Columns of an inch of a curve: half a point, the width of its line."""
 _HANDLE = 34.0
 """Points that a legend's entry takes beside its text."""
 
@@ -238,7 +240,8 @@ def laid_out(scene: Scene, columns: int) -> Figure:
     for i, row in enumerate(rows):
         for j, panel in enumerate(row):
             beside = max(_beside(other[j], width / across) for other in rows if len(other) > j)
-            _panel(figure.add_subplot(grid[i, j]), panel, width / across, beside, columns)
+            thin = panel.thinned(int(width / across * _LINES))
+            _panel(figure.add_subplot(grid[i, j]), thin, width / across, beside, columns)
     if labels:
         handles = [_handle(mark) for mark in scene.legend]
         # A legend ignores labels that begin with an underscore, so they are set after it was made.

@@ -29,6 +29,8 @@ _MARKERS = {
     "bar": "line-ns-open",
 }  # fmt: skip
 _DASHES = {"": "solid", "solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
+COLUMNS = 600
+"""Of a curve: as many as its panel has pixels on a wide screen."""
 _FAINT = "rgba(128,128,128,0.25)"
 _PX = 96
 """Pixels per inch of a scene; on screen everything is half as large again, to be read and hovered."""
@@ -44,7 +46,7 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
     data: list[dict[str, Json]] = []
     layout: dict[str, Json] = {"shapes": [], "annotations": [], "images": []}
     domains, height = _domains(scene, across)
-    panels = [panel for row in scene.rows(across) for panel in row]
+    panels = [panel.thinned(COLUMNS) for row in scene.rows(across) for panel in row]
     for i, (panel, (x_domain, y_domain)) in enumerate(zip(panels, domains, strict=True)):
         key = "" if i == 0 else str(i + 1)
         for mark in panel.marks:

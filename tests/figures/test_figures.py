@@ -246,10 +246,26 @@ def test_a_page_draws_every_figure_well_formed_inside_its_panels_and_no_name_as_
         assert all(-1500 < number < 2500 for number in points), "an interval may leave its panel, but not far"
 
 
-def test_a_long_curve_has_its_ends_and_no_more_points_than_a_screen_shows():
-    kept = inline.thinned(range(1000))
-    assert (0, 999, 60) == (kept[0], kept[-1], len(kept))
-    assert [0, 1, 2] == inline.thinned(range(3))
+def test_a_long_curve_keeps_every_extreme_of_a_column_its_ends_and_its_breaks():
+    y = [math.sin(i / 50) for i in range(5000)]
+    y[1234], y[3001] = 9.0, -9.0
+    line = Series(tuple(map(float, range(5000))), (*y[:4000], None, *y[4001:]), dash="solid", every=1000, first=300)
+    low, high = tuple(v - 1 for v in y), tuple(v + 1 for v in y)
+    thin = replace(line, low=low, high=high, band=True, hover=tuple(map(str, range(5000)))).thinned(100)
+    assert {9.0, -9.0, None, y[0], y[-1]} <= set(thin.y)
+    assert ({10.0}, {-10.0}) == ({10.0} & set(thin.high), {-10.0} & set(thin.low))
+    assert (True, list(map(float, thin.hover))) == (200 <= len(thin.x) <= 602, list(thin.x))
+    marked = [thin.x[i] for i in range(thin.first, len(thin.x), thin.every)]
+    assert all(abs(at - meant) < 200 for at, meant in zip(marked, range(300, 5000, 1000), strict=True))
+    for i in range(100):
+        part = y[50 * i : 50 * i + 50]
+        assert {min(part), max(part)} <= set(thin.y), "what a column shows of the whole line, it shows of this one"
+
+
+def test_a_short_line_points_and_a_line_that_turns_back_stay_as_they_are():
+    far = tuple(map(float, range(5000)))
+    for series in (Series(far[:200], far[:200], dash="solid"), Series(far, far), Series(far[::-1], far, dash="solid")):
+        assert series is series.thinned(100)
 
 
 def test_rows_of_different_bases_have_different_names():
