@@ -17,6 +17,7 @@ A folder is a room, and a room imports only rooms named before it:
     reports    shown: a document
     testing    held to it: the conformance suite of plug-ins
     terminal   typed: the command line
+    python     called: a study from a script or a notebook
 
 A room holds its contract (`training/trick.py`) and its shelf (`training/tricks/`, a file each; nobody imports one, its
 name is its registration). An `__init__.py` is a door plate: a docstring and no import. Inside a room the files stand
@@ -24,8 +25,20 @@ in an order too; `tests/test_layers.py` lists it, and a room is read from left t
 
     study.file -> Study -> study.plan -> Plan -> store.add -> DATABASE
     DATABASE -> pool.scheduler.decide -> pool.dispatcher -> pool.executors -> one child a run -> training -> DATABASE
-    DATABASE -> analysis.results -> analysis.verdicts -> tables | figures | reports -> terminal
+    DATABASE -> analysis.results -> analysis.verdicts -> tables | figures | reports -> terminal | python
+
+From Python: `ablate.study(...)`, `ablate.load(file)`, `ablate.open(database)` (`ablate help python`), and `ablate.log`,
+which a training script calls. A name is fetched when it is asked for: `import ablate` loads nothing.
 """
+
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # for editors and type checkers; at run time it is __getattr__ that answers
+    from ablate.python.api import load as load
+    from ablate.python.api import open as open
+    from ablate.python.api import study as study
 
 
 def log(step: "int | None" = None, **values: float) -> None:
@@ -33,6 +46,7 @@ def log(step: "int | None" = None, **values: float) -> None:
 
     A step that is left out is the next one. Called from any process of a command's run; costs no import.
     """
+    import builtins
     import os
 
     file = os.environ.get("ABLATE_METRICS")
@@ -40,5 +54,36 @@ def log(step: "int | None" = None, **values: float) -> None:
         import json
 
         line = {**({} if step is None else {"step": int(step)}), **{name: float(v) for name, v in values.items()}}
-        with open(file, "a", encoding="utf-8") as opened:
+        with builtins.open(file, "a", encoding="utf-8") as opened:
             opened.write(json.dumps(line) + "\n")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in ("load", "open"):
+        raise AttributeError(f"module 'ablate' has no attribute {name!r}")
+    from ablate.python import api
+
+    return getattr(api, name)
+
+
+class _Room(ModuleType):
+    """The room `study`, which bears the name of a call: `ablate.study` is both."""
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        from ablate.python.api import study
+
+        return study(*arguments, **named)
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        from ablate.python.api import study
+
+        return inspect.signature(study)
+
+
+if not TYPE_CHECKING:
+    from ablate import study as study  # a docstring, and from now on a call
+
+    sys.modules["ablate.study"].__class__ = _Room

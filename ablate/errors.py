@@ -34,6 +34,10 @@ class AblateError(Exception):
         super().__init__(message)
         self.page = page or self.page
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in the place of a traceback, which would hide what the message says."""
+        return [f"{type(self).__name__}: {self}", *([see(self.page)] if self.page else [])]
+
 
 def see(page: str) -> str:
     """How a page of the manual is named."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,6 +27,7 @@ from ablate.tables import factorials, views
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
+    from ablate.study.record import PlanRecord
 
 
 def source(
@@ -36,6 +38,16 @@ def source(
     curves: metrics that are wanted by step beside the study's own. tuning: its search, where it was tuned.
     """
     return source_of(store, results.load(store, study), curves=curves, tuning=tuning)
+
+
+def search_of(record: PlanRecord, folder: Path) -> TuningHistory | None:
+    """The search of a study, where there was one. folder: the study's own, beside the database."""
+    journal = folder / "tune.journal"
+    if not journal.is_file():
+        return None
+    from ablate.tuning import journal as tune  # Optuna
+
+    return tune.history(journal, record)
 
 
 def source_of(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -11,7 +12,10 @@ from types import FrameType
 @contextmanager
 def told_to(stop: Callable[[int], None]) -> Iterator[None]:
     """Tell `stop` of the first SIGINT, SIGTERM or SIGHUP, by number. A second one is a KeyboardInterrupt (children end
-    with the warm server, leases with the next `run`)."""
+    with the warm server, leases with the next `run`). Outside the main thread, which alone hears signals, nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     told = False
 
     def heard(number: int, _: FrameType | None) -> None:

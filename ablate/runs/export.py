@@ -38,16 +38,16 @@ def text(store: Reader, study: str | None = None, format_: str = "csv", *, sprea
     spreadsheet: names that a spreadsheet would take for formulas are quoted for it. Not by default, for then what is
     exported and imported again would not be the same.
     """
-    names, records = _exported(store, store.find(study))
+    names, lines = records(store, store.find(study))
     if spreadsheet:
-        names, records = [_quoted(name) for name in names], [[_quoted(cell) for cell in record] for record in records]
+        names, lines = [_quoted(name) for name in names], [[_quoted(cell) for cell in line] for line in lines]
     if format_ == "json":
-        named = [dict(zip(names, record, strict=True)) for record in records]
+        named = [dict(zip(names, line, strict=True)) for line in lines]
         return json.dumps(named, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(names)
-    writer.writerows(records)  # csv writes None as an empty field
+    writer.writerows(lines)  # csv writes None as an empty field
     return out.getvalue()
 
 
@@ -56,7 +56,7 @@ def _quoted(cell: Json) -> Json:
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r")) else cell
 
 
-def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
+def records(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
     """The names of the columns, and of every cell of the study a value for each."""
     roles = get_args(Role)
     wanted = {stored.record.metric.name, *stored.record.also}
@@ -65,15 +65,15 @@ def _exported(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[
         if name in wanted or name not in COSTS:
             measured.setdefault((variant, seed), {})[name] = value
     metrics = sorted({name for values in measured.values() for name in values})
-    records: list[list[Json]] = []
+    made: list[list[Json]] = []
     saved = results.load(store, stored.name).saved if stored.record.looks else frozenset()
     for cell in store.cells(stored.name, roles):
         if cell.run in saved:
             continue
         values = measured.get((cell.variant, cell.seed), {})
         where = [cell.run, stored.name, cell.variant, cell.seed, cell.role, cell.state, cell.reason, cell.attempts]
-        records.append(where + [values.get(name) for name in metrics])
-    return ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", *metrics], records
+        made.append(where + [values.get(name) for name in metrics])
+    return ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", *metrics], made
 
 
 DISTRIBUTION = "ablate-studies"

@@ -48,13 +48,24 @@ def key(text: str) -> str:
     plain = re.fullmatch(r"[A-Za-z_][\w./-]*", text) and text.lower() not in (
         "null", "true", "false", "yes", "no", "on", "off", "y", "n",
     )  # fmt: skip
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if plain else escaped(json.dumps(text, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """A text in which YAML takes every character; what it does not is an escape, as double quotes have it."""
+    return _UNSEEN.sub(lambda c: f"\\u{ord(c[0]):04x}", text)
+
+
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff]")
+"""What JSON leaves in a text as it is and YAML does not take."""
 
 
 def value(given: Json) -> str:
-    """A value as YAML takes it."""
+    """A value as YAML takes it, in one line."""
     if isinstance(given, str):
         return key(given)
+    if isinstance(given, Mapping):
+        return f"{{{', '.join(f'{key(name)}: {value(inner)}' for name, inner in given.items())}}}"
     return f"[{', '.join(map(value, given))}]" if isinstance(given, list) else json.dumps(given)
 
 

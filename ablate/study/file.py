@@ -54,10 +54,13 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Study:
     return parse(decoded(data, str(path)), str(path), overrides, path.parent)
 
 
-def parse(text: str, file: str, overrides: Sequence[str] = (), folder: Path | None = None) -> Study:
+def parse(
+    text: str, file: str, overrides: Sequence[str] = (), folder: Path | None = None, *, located: bool = True
+) -> Study:
     """Read a study from its text. file: its name in messages. folder: where `plugins:` and a task's module are looked
-    for, beside the working directory; None where the study lies in no folder. StudyError with every problem."""
-    root, problems = read(text, file)
+    for, beside the working directory; None where the study lies in no folder. located: False for text that is no file,
+    whose places then have no line. StudyError with every problem."""
+    root, problems = read(text, file, located=located)
     if root is None:
         raise StudyError([Place(file).problem((), "is empty; `ablate init FILE` writes a study to start from.")])
     if not isinstance(root.value, dict):

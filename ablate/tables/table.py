@@ -190,6 +190,38 @@ def _record(row: Row) -> dict[str, Json]:
     return record
 
 
+def flat(data: TableData | ViewData, columns: Sequence[str] = ()) -> list[dict[str, Json]]:
+    """The records on one level, all with the same names: `also` as NAME_mean and NAME_std, a view's estimates as
+    NAME_ci_low and so on. columns: only these, in this order."""
+    every = records(data)
+    parts = _parts(every)
+    lines = [_flat(record, parts) for record in every]
+    if columns and lines:
+        names = {name: name for name in lines[0]}
+        lines = [{name: line[named(name, names, "--columns")] for name in columns} for line in lines]
+    return lines
+
+
+def _parts(every: Sequence[Mapping[str, Json]]) -> dict[str, list[str]]:
+    """The parts of each estimate of a view. A row without it has the same columns, empty."""
+    columns: dict[str, dict[str, None]] = {}
+    for record in every:
+        for name, value in record.items():
+            if isinstance(value, dict) and name not in ("failures", "also"):
+                columns.setdefault(name, {}).update(dict.fromkeys(value))
+    return {name: list(parts) for name, parts in columns.items()}
+
+
+def _flat(record: Mapping[str, Json], parts: Mapping[str, Sequence[str]]) -> dict[str, Json]:
+    line: dict[str, Json] = {}
+    for name, value in record.items():
+        if name != "also":
+            spread = {f"{name}_{part}": (value or {}).get(part) for part in parts.get(name, ())}
+            line |= spread or {name: value}
+    also = record.get("also", {})
+    return line | {f"{name}_{part}": value[part] for name, value in also.items() for part in ("mean", "std")}
+
+
 # ---------------------------------------------------------------------------------------------------- columns and order
 
 T = TypeVar("T")

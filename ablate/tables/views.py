@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
@@ -55,6 +56,19 @@ def text(
     """A view in a format of the shelf. sort: by which column (table.arranged)."""
     rendered: str = Registry().make("tables", format_, {}).render(arranged(view(loaded, name), sort), options)
     return rendered
+
+
+def format_of(file: Path | None, *, must: bool) -> str:
+    """The format that a file's ending names; markdown where none does. must: then AblateError."""
+    shelf = Registry()
+    endings = {ending: name for name in shelf.names("tables") for ending in shelf.make("tables", name, {}).endings}
+    known = endings.get(file.suffix.lower()) if file is not None else None
+    if known is None and (must or (file is not None and file.suffix)):
+        raise AblateError(
+            f"the ending of {file} says no format; it may be {one_of(endings)}, or give --format.",
+            page="figures-and-reports",
+        )
+    return known or "markdown"
 
 
 # -------------------------------------------------------------------------------------------------------------- compare

@@ -151,7 +151,7 @@ class View:
             return
         store, waits_for = dispatcher.store, dispatcher.waits_for
         seen = moment(store, self._study, self._slots, self._role)
-        self._next_s, self._line_s = _next_look(now_s), now_s + LINE_S
+        self._next_s, self._line_s = next_look(now_s), now_s + LINE_S
         if self._live is None:
             for line in _lines(store, seen, self._role, self._slots, waits_for):
                 self._say(f"{self._study}: {line}")
@@ -224,10 +224,10 @@ def watch(store: Reader, study: str, console: Console, idle_s: float) -> Moment:
             over = not seen.waits and (role == "ablation" or now_s - alive_s > min(SETTLE_S, idle_s))
             if over or now_s - alive_s > idle_s:
                 return seen
-            time.sleep(max(_next_look(now_s) - time.monotonic(), 0.0))
+            time.sleep(max(next_look(now_s) - time.monotonic(), 0.0))
 
 
-def _next_look(began_s: float) -> float:
+def next_look(began_s: float) -> float:
     """When to look again after a look that began then: in 2 s, or later where looking costs more than a twentieth."""
     took_s = time.monotonic() - began_s
     return began_s + max(LOOK_S, 20 * took_s)

@@ -37,15 +37,18 @@ MOST_WORKERS = 4096
 """Each is a process of some 100 MiB, and no host of today has as many cores."""
 
 
-def _workers(given: int | None) -> int | None:
+def check_workers(given: int | None, option: str = "--workers") -> int | None:
+    """AblateError where it is no number of runs that execute at a time."""
     if given is not None and not 1 <= given <= MOST_WORKERS:
-        raise AblateError(f"--workers is {given}; it must be from 1 to {MOST_WORKERS}: so many runs execute at a time.")
+        raise AblateError(f"{option} is {given}; it must be from 1 to {MOST_WORKERS}: so many runs execute at a time.")
     return given
 
 
 Workers = Annotated[
     int | None,
-    typer.Option(metavar="N", help="Runs at a time. [default: one per core or GPU]", callback=_workers),
+    typer.Option(
+        metavar="N", help="Runs at a time. [default: one per core or GPU]", callback=lambda given: check_workers(given)
+    ),
 ]
 ExecutorName = Annotated[
     str, typer.Option("--executor", metavar="NAME", help="Who executes; `ablate list executors` has the names.")

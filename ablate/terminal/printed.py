@@ -10,6 +10,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,6 +68,57 @@ def adaptive_notes(planned: Planned, counts: Counts) -> list[str]:
     from ablate.tables import adaptive  # it loads numpy, which the plan of no other study needs
 
     return [adaptive.in_plan(looks, counts.least, counts.total)]
+
+
+@dataclass(frozen=True)
+class Foretold:
+    """A plan against what the database has: what `ablate plan` prints. states: of each run that is known, by key;
+    changes: what is not reused and why, and other news."""
+
+    planned: Planned
+    counts: Counts
+    slots: tuple[Slot, ...]
+    states: Mapping[str, str]
+    changes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, planned: Planned, db: str) -> Foretold:
+        from ablate.runs import execute, progress, weights
+        from ablate.store.store import Store
+
+        slots = execute.slots_for(planned.study, execute.Options())
+        with Store.if_there(db) as store:
+            changes = [*progress.not_reused(planned, store), *weights.told(planned, store)]
+            states, seconds, saved = progress.known_states(planned.plan, store)
+        counts = progress.count(planned.plan, states, seconds, len(slots), saved)
+        state_of = {key: state.state for key, state in states.items()} | dict.fromkeys(saved, "saved")
+        return cls(planned, counts, slots, state_of, (*changes, *adaptive_notes(planned, counts)))
+
+    @property
+    def head(self) -> str:
+        return f"{self.planned.study.name}: {summary(self.planned, self.counts, self.slots)}"
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Of each row of the table to come: design, variant, what it is compared with, the tricks that differ."""
+        return [
+            [row.design, row.variant, row.compared_with or "(reference)", ", ".join(row.differs)]
+            for row in self.planned.plan.rows
+        ]
+
+    @property
+    def notes(self) -> list[str]:
+        plan = self.planned.plan
+        left_out = (f"left out: {line}" for line in plan.left_out)
+        return [*self.changes, *plan.study.notes, *plan.notes, *left_out]
+
+    def __str__(self) -> str:
+        text = tabulate(self.rows, headers=FORETOLD, disable_numparse=True)
+        return "\n".join([self.head, text, *([""] if self.notes else []), *(f"- {note}" for note in self.notes)])
+
+
+FORETOLD = ("design", "variant", "compared with", "differs in")
+"""The columns of a plan's rows."""
 
 
 # ------------------------------------------------------------------------------------------------- what commands print

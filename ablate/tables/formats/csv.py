@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ablate.tables.table import Format, TableData, TableOptions, ViewData, named, records
+from ablate.tables.table import Format, TableData, TableOptions, ViewData, flat
 
 
 @dataclass(frozen=True)
@@ -22,42 +22,12 @@ class Csv(Format):
     endings: ClassVar[tuple[str, ...]] = (".csv",)
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
-        every = records(data)
-        parts = _parts(every)
-        lines = [_flat(record, parts) for record in every]  # at full precision, whatever digits are asked for
-        if options.columns and lines:
-            lines = [{name: line[named(name, _names(line), "--columns")] for name in options.columns} for line in lines]
+        lines = flat(data, options.columns)  # at full precision, whatever digits are asked for
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(lines[0] if lines else [])
         writer.writerows(map(_field, line.values()) for line in lines)
         return out.getvalue()
-
-
-def _names(line: dict[str, Any]) -> dict[str, str]:
-    return {name: name for name in line}
-
-
-def _parts(every: list[dict[str, Any]]) -> dict[str, list[str]]:
-    """The parts of each estimate of a view. A row without it has the same columns, empty."""
-    columns: dict[str, dict[str, None]] = {}
-    for record in every:
-        for name, value in record.items():
-            if isinstance(value, dict) and name not in ("failures", "also"):
-                columns.setdefault(name, {}).update(dict.fromkeys(value))
-    return {name: list(parts) for name, parts in columns.items()}
-
-
-def _flat(record: dict[str, Any], parts: dict[str, list[str]]) -> dict[str, Any]:
-    """A record on one level: `also` as columns NAME_mean and NAME_std, a view's estimates as NAME_ci_low and so on."""
-    also = record.pop("also", {})
-    flat: dict[str, Any] = {}
-    for name, value in record.items():
-        spread = {f"{name}_{part}": (value or {}).get(part) for part in parts.get(name, ())}
-        flat |= spread or {name: value}
-    return flat | {
-        f"{name}_{part}": value[part] for name, value in also.items() for part in ("mean", "std")
-    }  # fmt: skip
 
 
 def _field(value: Any) -> Any:

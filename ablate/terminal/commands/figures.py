@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
 from ablate.errors import AblateError, ConfigError
 from ablate.terminal.options import Font, StudyArgument, Terminal, check_choice, kind_of, say_lacking
 from ablate.text import one_of
-
-if TYPE_CHECKING:
-    from ablate.analysis.tuned import TuningHistory
-    from ablate.figures.figure import Scene
-    from ablate.study.record import PlanRecord
-
-KINDS = {kind: f".{kind}" for kind in ("html", "pdf", "svg", "png")}
-"""Each format and its file's ending."""
 
 app = typer.Typer()
 
@@ -61,13 +53,14 @@ def plot(
     ablate plot batchnorm --figure effects -o effects.pdf
     """
     from ablate.errors import FigureError
+    from ablate.figures import files
     from ablate.figures import source as plots
     from ablate.registry import Registry
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
-    kind = kind_of(output, format_, KINDS, "svg")
+    kind = kind_of(output, format_, files.KINDS, "svg")
     registry = Registry()
     names = registry.names("figures")
     if figure is not None:
@@ -77,7 +70,7 @@ def plot(
     with Store.open(terminal.db) as store:
         stored = terminal.found(store, study)
         name, folder = stored.name, store.folder / folder_name(stored.name)
-        tuning = _tuning(stored.record, folder) if figure in (None, "tuning") else None
+        tuning = plots.search_of(stored.record, folder) if figure in (None, "tuning") else None
         source = plots.source(store, name, [metric] if metric else (), tuning)
     given = _asked(with_ or (), metric, variant or ())
     drawn = 0
@@ -92,21 +85,13 @@ def plot(
                 raise
             terminal.say(f"left out: {one}: {why}")
             continue
-        _save(terminal, scene, kind, columns, output or folder / f"{one}.{kind}", font or ())
+        drawing = files.drawn(scene, kind, columns, font or ())
+        say_lacking(terminal, drawing.lacking)
+        terminal.write(drawing.content, output or folder / f"{one}.{kind}")
         print(scene.caption if figure else f"{one}: {scene.caption}\n")
         drawn += 1
     if not drawn:
         raise AblateError(f"no figure applies to {name} yet.", page="figures-and-reports")
-
-
-def _tuning(record: PlanRecord, folder: Path) -> TuningHistory | None:
-    """The search of a study, where there was one; Optuna is imported only then."""
-    journal = folder / "tune.journal"
-    if not journal.is_file():
-        return None
-    from ablate.tuning import journal as tune
-
-    return tune.history(journal, record)
 
 
 def _asked(with_: Sequence[str], metric: str | None, variants: Sequence[str]) -> dict[str, Any]:
@@ -133,17 +118,3 @@ def _params(named: Mapping[str, Any], takes: Sequence[str], *, only_known: bool)
     if "variants" in given and "variants" not in takes and "variant" in takes and len(given["variants"]) == 1:
         given["variant"] = given.pop("variants")[0]
     return {key: value for key, value in given.items() if key in takes or not only_known}
-
-
-def _save(terminal: Terminal, scene: Scene, kind: str, columns: int, output: Path, fonts: Sequence[Path]) -> None:
-    if kind == "html":
-        from ablate.figures import screen
-
-        drawing = screen.page(scene).encode("utf-8")
-    else:
-        from ablate.figures import paper
-
-        with paper.fonts(fonts) as chosen:
-            drawing = paper.draw(scene, cast("paper.Kind", kind), columns)
-        say_lacking(terminal, chosen.lacking)
-    terminal.write(drawing, output)

@@ -12,6 +12,7 @@ from ablate.terminal.options import Set, StudyArgument, Terminal, check_choice, 
 if TYPE_CHECKING:
     from ablate.runs.planned import Planned
     from ablate.store.reader import Reader
+    from ablate.terminal.printed import Foretold
 
 app = typer.Typer()
 
@@ -40,31 +41,22 @@ def plan(
 
     ablate plan studies/batchnorm.yaml
     """
-    from ablate.runs import execute, progress, weights
     from ablate.runs.planned import find
     from ablate.store.store import Store
-    from ablate.terminal.printed import adaptive_notes, summary
+    from ablate.terminal.printed import Foretold
 
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("text", "json"))
     budget_s = None if budget is None else _seconds(budget)
     planned = find(study, terminal.db, set_ or ())
-    slots = execute.slots_for(planned.study, execute.Options())
+    foretold = Foretold.of(planned, terminal.db)
     with Store.if_there(terminal.db) as store:
-        changes = [*progress.not_reused(planned, store), *weights.told(planned, store)]
-        states, seconds, saved = progress.known_states(planned.plan, store)
-        answers = _before_spending(planned, store, power, sd, budget_s, len(slots))
-    counts = progress.count(planned.plan, states, seconds, len(slots), saved)
-    changes += adaptive_notes(planned, counts)
+        answers = _before_spending(planned, store, power, sd, budget_s, len(foretold.slots))
     if format_ == "json":
         extra = {name: answer.records for name, answer in answers.items()}
-        print_json({**_plan_json(planned, states, counts, changes, saved), **extra})
+        print_json({**_plan_json(foretold), **extra})
         return
-    if answers:
-        print("\n\n".join(map(str, answers.values())))
-        return
-    print(f"{planned.study.name}: {summary(planned, counts, slots)}")
-    print(_plan_text(planned, changes))
+    print("\n\n".join(map(str, answers.values())) if answers else foretold)
 
 
 def _seconds(budget: str) -> float:
@@ -88,9 +80,8 @@ def _before_spending(
     return answers if budget_s is None else answers | {"budget": budget.budget_of(planned, store, budget_s, workers)}
 
 
-def _plan_json(planned: Planned, states: Any, counts: Any, changes: list[str], saved: Any) -> dict[str, Any]:
-    plan = planned.plan
-    state_of = {key: state.state for key, state in states.items()} | dict.fromkeys(saved, "saved")
+def _plan_json(foretold: Foretold) -> dict[str, Any]:
+    plan, counts, state_of = foretold.planned.plan, foretold.counts, foretold.states
     return {
         "study": plan.study.name,
         "variants": [
@@ -109,22 +100,5 @@ def _plan_json(planned: Planned, states: Any, counts: Any, changes: list[str], s
         "counts": {"total": counts.total, "done": counts.done, "failed": counts.failed, "todo": counts.todo}
         | ({"saved": counts.saved, "least": counts.least} if "looks" in plan.study.analysis else {}),
         "estimate_seconds": counts.seconds,
-        "notes": [*changes, *plan.study.notes, *plan.notes, *plan.left_out],
+        "notes": [*foretold.changes, *plan.study.notes, *plan.notes, *plan.left_out],
     }
-
-
-def _plan_text(planned: Planned, changes: list[str]) -> str:
-    from tabulate import tabulate
-
-    rows = [
-        [row.design, row.variant, row.compared_with or "(reference)", ", ".join(row.differs)]
-        for row in planned.plan.rows
-    ]
-    text = tabulate(rows, headers=["design", "variant", "compared with", "differs in"], disable_numparse=True)
-    notes = [
-        *changes,
-        *planned.study.notes,
-        *planned.plan.notes,
-        *(f"left out: {line}" for line in planned.plan.left_out),
-    ]
-    return "\n".join([text, *([""] if notes else []), *(f"- {note}" for note in notes)])

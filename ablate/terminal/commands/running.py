@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablate import text
 from ablate.terminal.options import ExecutorName, Set, StudyArgument, Terminal, Workers, check_choice
 
 if TYPE_CHECKING:
@@ -105,7 +104,8 @@ def quick(
 
 def _train(terminal: Terminal, planned: Planned, options: Options) -> None:
     """Execute what is missing of a study and print its table."""
-    from ablate.runs import examples, execute, weights
+    from ablate.runs import execute
+    from ablate.runs.afterwards import settled
     from ablate.terminal.live import View
     from ablate.terminal.printed import print_table
 
@@ -116,11 +116,7 @@ def _train(terminal: Terminal, planned: Planned, options: Options) -> None:
         sys.exit(130)
     if ended.alike:
         raise typer.Exit(1)
-    found = examples.fill(planned, terminal.db)
-    if found.found or found.refused:
-        terminal.say(str(found))
-    freed = weights.prune(planned, terminal.db)
-    if freed:
-        terminal.say(f"removed {text.file_size(freed)} of weights: the study keeps those of the best variant.")
+    for sentence in settled(planned, terminal.db):
+        terminal.say(sentence)
     if print_table(planned.study.name, terminal.db, "ablation"):
         raise typer.Exit(1)

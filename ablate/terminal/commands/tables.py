@@ -12,7 +12,6 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.terminal.options import Output, StudyArgument, Terminal, check_choice
-from ablate.text import one_of
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
@@ -89,7 +88,7 @@ def table(
         raise AblateError("--check writes nothing; leave --output out.")
     file = check or output
     plain = (format_, file, columns, caption, label) == (None,) * 5 and not standalone and view == "variants"
-    format_ = format_ or _format_of(file, must=check is not None)
+    format_ = format_ or views.format_of(file, must=check is not None)
     check_choice("--format", format_, Registry().names("tables"))
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
     with Store.open(terminal.db) as store:
@@ -113,20 +112,6 @@ def _listed(columns: str | None) -> tuple[str, ...]:
     if not any(names):
         raise AblateError("--columns names no column; leave it out for the view's own.")
     return names
-
-
-def _format_of(file: Path | None, *, must: bool) -> str:
-    from ablate.registry import Registry
-
-    shelf = Registry()
-    endings = {ending: name for name in shelf.names("tables") for ending in shelf.make("tables", name, {}).endings}
-    known = endings.get(file.suffix.lower()) if file is not None else None
-    if known is None and (must or (file is not None and file.suffix)):
-        raise AblateError(
-            f"the ending of {file} says no format; it may be {one_of(endings)}, or give --format.",
-            page="figures-and-reports",
-        )
-    return known or "markdown"
 
 
 def _named_like(check: Path | None, store: Reader) -> str | None:

@@ -1,0 +1,1 @@
+"""Called: a study and its results from Python, in a script or a notebook."""
