@@ -178,10 +178,11 @@ class Modules(Evaluator):
             self._found[module] = path
             space = self.space(module)
             statements = bindings(space.tree.body).get(name, ()) if space is not None and space.tree is not None else ()
-            source = next((n for s in statements for n in ast.walk(s) if isinstance(n, ast.ImportFrom)), None)
+            imports = [n for s in statements for n in ast.walk(s) if isinstance(n, ast.ImportFrom)]
+            source = next(((n, a.name) for n in imports for a in n.names if (a.asname or a.name) == name), None)
             if space is None or source is None:
                 return self.top_level(space, name) if space is not None and statements else value
-            module = self.absolute(source, space)
+            module, name = self.absolute(source[0], space), source[1]
         return value
 
     def names_of(self, module: Reference) -> Any:

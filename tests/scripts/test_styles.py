@@ -235,6 +235,23 @@ def test_a_dataclass_that_is_not_installed_leaves_options_unread(tmp_path):
     assert script.option("dropout")
 
 
+def test_a_dataclass_that_a_package_hands_out_among_others_is_read_from_its_source(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "lazy"
+    package.mkdir(parents=True)
+    lazily = "from .other import Other\n    from .deep import Arguments as TrainingArguments\n"
+    (package / "__init__.py").write_text(f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {lazily}")
+    (package / "other.py").write_text("class Other: ...\n")
+    (package / "deep.py").write_text(
+        "from dataclasses import dataclass\n@dataclass\nclass Arguments:\n    seed: int = 42\n    output_dir: str = 'out'\n"
+    )
+    monkeypatch.syspath_prepend(package.parent)
+    text = HUGGING_FACE.replace("(Model, Data)", "(Model, TrainingArguments)")
+    (tmp_path / "train.py").write_text(f"from lazy import TrainingArguments\n{text}")
+    script = read(tmp_path / "train.py")
+    assert script.complete
+    assert (script.seed.default, script.output.typed) == (42, "--output_dir")
+
+
 def test_options_of_draccus(tmp_path):
     _, found = options(
         tmp_path,
