@@ -49,7 +49,7 @@ class _Trace:
 
     def __init__(self, settings):
         self.settings, self.busy = settings, False
-        self.seen = set()
+        self.seen = {(os.path.abspath(__file__), False)}  # it is what executes a script whose constants are replaced
         self.project = settings["project"].rstrip(os.sep) + os.sep
         self.folder = settings["folder"].rstrip(os.sep) + os.sep
 

@@ -23,6 +23,8 @@ from ablate.scripts.sources import closure, module_file
 from ablate.text import did_you_mean
 
 _PYTHON = re.compile(r"(?:.*/)?python[0-9.]*$|\{python\}$")
+_TARGET = re.compile(r"_target_['\"]?\s*[:=]\s*['\"]?([A-Za-z_]\w*(?:\.\w+)+)")
+_SHELL = (".sh", ".bash")
 _WITH_VALUE = ("-W", "-X", "--check-hash-based-pycs")
 
 
@@ -113,17 +115,55 @@ class Program:
                     yield path.resolve()
 
     def code(self, words: Iterable[str]) -> set[Path]:
-        """The script with every module of the project's that it imports, the files that words name, and a Hydra
-        application's configuration."""
-        files = set(self.named(words))
+        """The script with every module of the project's that it imports, the files that words name, those that a shell
+        script names, a Hydra application's configuration, and the modules of its `_target_` classes."""
+        given = list(words)
+        files = set(self.named(given))
         if self.script is not None:
             files.add(self.script.resolve())
-        for path in sorted(files):
-            if path.suffix == ".py":
-                files |= closure(path, [path.parent, self.cwd.resolve()])
-                files |= set(_hydra_files(path))
-        files |= set(self._hydra_words())
+        files |= self._of_shell(files)
+        modules = set().union(*(self._targets(word) for word in given))
+        configuration = set(self._hydra_words())
+        for path in sorted(path for path in files if path.suffix == ".py"):
+            configuration |= set(_hydra_files(path))
+        for path in files | configuration:
+            if path.suffix in (".yaml", ".yml"):
+                modules |= self._targets(path.read_text(encoding="utf-8", errors="replace"))
+        files |= configuration
+        for path in sorted({path for path in files if path.suffix == ".py"} | modules):
+            files |= closure(path, [path.parent, self.cwd.resolve()])
         return files
+
+    def _of_shell(self, files: Iterable[Path]) -> set[Path]:
+        """The project's files that shell scripts among `files` name, also those of scripts that these call."""
+        found: set[Path] = set()
+        waiting = [path for path in files if path.suffix in _SHELL]
+        while waiting:
+            here = waiting.pop()
+            words = list(_shell_words(here.read_text(encoding="utf-8", errors="replace")))
+            for before, word in zip(["", *words], words, strict=False):
+                for path in (*self.named([word]), *(self._module(word) if before == "-m" else ())):
+                    if path not in found:
+                        found.add(path)
+                        waiting += [path] if path.suffix in _SHELL else []
+        return found
+
+    def _module(self, word: str) -> Iterator[Path]:
+        """A module of the project's, as `python -m` names it."""
+        files = (module_file(name, self.cwd) for name in (word, f"{word}.__main__"))
+        yield from (file for file in files if file is not None)
+
+    def _targets(self, text: str) -> set[Path]:
+        """The project's modules of classes and functions that Hydra is told by `_target_`."""
+        script = self.script
+        homes = [self.cwd, *([script.parent] if script is not None else [])]
+        found: set[Path] = set()
+        for match in _TARGET.finditer(text):
+            parts = match[1].split(".")
+            names = [".".join(parts[:depth]) for depth in range(len(parts) - 1, 0, -1)]
+            files = (module_file(name, home) for home in homes for name in names)
+            found |= set(filter(None, [next((file for file in files if file is not None), None)]))
+        return found
 
     def _hydra_words(self) -> Iterator[Path]:
         """What --config-dir and --config-path name."""
@@ -172,6 +212,18 @@ def interpreter(given: str, folder: Path) -> Path:
     if found is None or not os.access(found, os.X_OK):
         raise ConfigError([("task.python", f"is {given!r}, and there is no such program; name an interpreter.")])
     return Path(os.path.abspath(found))  # not resolved: a virtual environment's is a link
+
+
+def _shell_words(text: str) -> Iterator[str]:
+    """The words of a shell script, without its comments; of `"$HERE/fit.py"` what follows the folder, too."""
+    for line in text.replace("\\\n", " ").splitlines():
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError:  # a quote that a later line closes
+            words = line.split()
+        for word in words:
+            yield word
+            yield from re.findall(r"^\$\{?\w+\}?/([\w./-]+)$", word)
 
 
 def _hydra_files(script: Path) -> Iterator[Path]:
