@@ -16,7 +16,7 @@ ROOMS = {
     "scripts": "sources script values operations evaluator expressions slices modules interpreter defaults fields style probe",
     "programs": "template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded",
     "training": "examples task model dataset unpickle datafile started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
-    "study": "yaml_file candidates draft form structure reference cells record design lookup file mistakes search rows changes plan",
+    "study": "yaml_file candidates draft recipes form structure reference cells record design lookup file mistakes search rows changes plan",
     "store": "schema migrate stored examples opened unasked studies reader planner store",
     "pool": "messages words executor feed host ending folders signals patience scheduler backoff alike leases seeding worker warm books dispatcher",
     "analysis": "comparisons sign_flip shrunken components examples judge power looks measured verdicts inert lenth factorial tuned reruns classes results",
@@ -58,7 +58,10 @@ OWNERS = {
     "PIL": {"training.datasets"},
 }
 """Outside libraries that only some files or rooms import."""
-FILES = sorted(path for path in ROOT.rglob("*.py") if path.stem != "__init__")
+FILES = sorted(
+    path for path in ROOT.rglob("*.py") if path.stem != "__init__" and not path.is_relative_to(ROOT / "recipes")
+)
+"""Recipes are users' programs, to be copied; nobody imports them."""
 NAMES = {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in FILES}
 
 
@@ -119,7 +122,7 @@ def test_a_door_plate_is_a_docstring_and_nothing_else():
 
 def test_no_file_stands_outside_the_house():
     assert {path.stem for path in ROOT.glob("*.py")} == {*WORDS.split(), *DOORS, "__init__", "__main__", "_version"}
-    assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {*ROOMS, "manual"}
+    assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {*ROOMS, "manual", "recipes"}
     assert {path.suffix for path in (ROOT / "manual").iterdir()} == {".md"}
     for room, files in ROOMS.items():
         assert {path.stem for path in (ROOT / room).glob("*.py")} == {*files.split(), "__init__"}

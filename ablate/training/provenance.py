@@ -28,9 +28,10 @@ def processor_kind() -> str:
 
 @cache
 def source_hash() -> str:
-    """A hash of ablate's own sources."""
+    """A hash of ablate's own sources; recipes are programs to copy, and a link in a checkout."""
     root = Path(__file__).parent.parent
-    text = "".join(f"{p.relative_to(root)}\0{sha256(p.read_bytes())}\n" for p in sorted(root.rglob("*.py")))
+    files = sorted(p for p in root.rglob("*.py") if not p.is_relative_to(root / "recipes"))
+    text = "".join(f"{p.relative_to(root)}\0{sha256(p.read_bytes())}\n" for p in files)
     return sha256(text)
 
 

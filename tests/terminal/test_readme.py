@@ -43,3 +43,7 @@ def test_every_command_in_the_readme_exists():
 
     commands = set(get_command(app).commands)
     assert set(re.findall(r"(?:^    |`)ablate ([a-z]+)", README, re.MULTILINE)) <= commands
+
+
+def test_the_script_of_one_s_own_in_the_readme_is_a_recipe():
+    assert blocks("text")[0] in (ROOT / "studies/examples/pytorch/pytorch.yaml").read_text()

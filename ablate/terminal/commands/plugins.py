@@ -10,7 +10,10 @@ import typer
 from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import in_words
 
-LISTED = ("tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "reports", "studies")
+LISTED = (
+    "tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "reports", "studies",
+    "recipes",
+)  # fmt: skip
 
 app = typer.Typer()
 
@@ -44,7 +47,7 @@ def list_(
         typer.Option(metavar="FOLDER", help="Yours too: a study's `plugins:` folder. May be given again."),
     ] = None,
 ) -> None:
-    """List plug-ins, or the stored studies.
+    """List plug-ins, the stored studies, or the recipes that `ablate init --recipe` copies.
 
     Plug-ins come with their parameters, defaults and papers.
 
@@ -62,6 +65,18 @@ def list_(
             print_json(names)
         else:
             print("\n".join(names))
+        return
+    if what == "recipes":
+        from ablate.study.recipes import recipes
+
+        told = [{"name": one.name, "question": one.question, "needs": one.needs or None} for one in recipes()]
+        if format_ == "json":
+            print_json(told)
+        else:
+            needs = [f" ({one['needs']})" if one["needs"] else "" for one in told]
+            print(
+                "\n".join(f"{one['name']:<12} {one['question']}{takes}" for one, takes in zip(told, needs, strict=True))
+            )
         return
     from ablate.registry import PRIVATE, Registry
 

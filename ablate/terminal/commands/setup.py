@@ -9,14 +9,16 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.terminal.options import Set, StudyArgument, Terminal, check_choice, print_json
-from ablate.text import file_size
+from ablate.text import file_size, in_words
 
 app = typer.Typer()
 
 
 @app.command()
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The study file to write.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="The study file to write; with --recipe a folder.")
+    ] = None,
     script: Annotated[
         Path | None, typer.Option("--from", metavar="SCRIPT", help="A training script, whose options it is about.")
     ] = None,
@@ -27,17 +29,28 @@ def init(
     probe: Annotated[
         bool, typer.Option("--probe", help="With --from: execute it up to its parser where reading is not enough.")
     ] = False,
+    recipe: Annotated[
+        str, typer.Option("--recipe", metavar="NAME", help="Copy a recipe: a small program of its kind, and its study.")
+    ] = "",
 ) -> None:
     """Write a commented starter study. Refuses to replace a file.
 
     With --from it is about a training script of your own: its command, and every option that may be a trick with its
-    help text and its default, as comments. The script is read; only --probe may execute it.
+    help text and its default, as comments. The script is read; only --probe may execute it. With --recipe it is a
+    program to copy from, with its study: `ablate list recipes`.
 
     ablate init studies/mine.yaml
     """
     from ablate.study import draft
     from ablate.study import file as studies
 
+    if recipe:
+        if script is not None or tricks or probe:
+            raise AblateError("--recipe copies a program and its study; --from is about a script of yours: name one.")
+        _copy(recipe, file or Path())
+        return
+    if file is None:
+        raise AblateError("name the study file to write, as in ablate init mine.yaml, or a recipe with --recipe.")
     if file.suffix not in (".yaml", ".yml"):
         raise AblateError(f"a study file ends in .yaml; did you mean {file.name}.yaml?")
     if script is None and (tricks or probe):
@@ -51,6 +64,17 @@ def init(
         raise AblateError(f"{file} exists already; choose another name or remove it.") from None
     first = "take the # away before the tricks that you mean, then " if script is not None and not tricks else ""
     print(f"wrote {file}; {first}see what it would train with\n\n    ablate plan {file}")
+
+
+def _copy(name: str, folder: Path) -> None:
+    from ablate.study.recipes import recipe
+
+    found = recipe(name)
+    written = found.write(folder)
+    needs = f" It takes `{found.needs}`." if found.needs else ""
+    there = [] if folder == Path() else [f"cd {folder}"]
+    commands = "".join(f"\n    {line}" for line in (*there, f"ablate run {found.name}.yaml"))
+    print(f"wrote {in_words([str(path) for path in written])}. {found.question}{needs}\n{commands}")
 
 
 @app.command()
