@@ -2,7 +2,7 @@
 
 The first word after the fence is the language, the rest says what to do:
 
-    ```yaml FILE      ```python FILE      ```csv FILE       a file that later blocks use
+    ```yaml FILE      ```python FILE      ```csv FILE       a file (```latex, too) that later blocks use
     ```yaml                                                 a part of a study: taken, the rest filled in
     ```sh             ```sh exits 1: WHY  ```sh not-run: WHY   a command a line
     ```console                                              `$ command`, and what it prints; `...` is anything
@@ -124,6 +124,9 @@ class Story:
         assert not block.info
 
     def on_csv(self, block: Block) -> None:
+        self.write(block)
+
+    def on_latex(self, block: Block) -> None:
         self.write(block)
 
     def on_python(self, block: Block) -> None:

@@ -15,6 +15,7 @@ EXAMPLES = {
 NOT_RUN = {
     "run": "the demo study whole; a part of it is what the others are tried on",
     "tune": "forty CPU seconds",
+    "check": "needs a text with bound numbers",
     "quick": "needs a script",
     "try": "needs a script",
     "recapture": "needs a script",

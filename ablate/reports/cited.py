@@ -1,0 +1,226 @@
+"""Numbers of a study by name, for prose: `batchnorm/full-norm/delta`. What `ablate cite` prints, `ablate check` holds.
+
+A reference is STUDY/ROW/QUANTITY. A row is a variant's name; where two designs have it, DESIGN:VARIANT. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from ablate.analysis.results import Results
+from ablate.errors import AblateError
+from ablate.records import Row
+from ablate.registry import unknown
+from ablate.tables.views import table_data
+from ablate.text import chance, decimals, did_you_mean, fixed, joined, one_of, percent, seeds_in_words
+
+QUANTITIES = {
+    "mean": "mean over seeds",
+    "sd": "standard deviation over seeds (ddof 1)",
+    "mean_sd": "both: 91.7 ± 0.4",
+    "n": "runs that count",
+    "delta": "mean difference from the row that it is compared with, as the table signs it",
+    "size": "the same without its sign, for `loses 3.8 points`",
+    "ci": "interval of the difference: -3.8 to -2.1",
+    "p": "p-value, adjusted as in the table",
+    "p_raw": "p-value of the row by itself",
+    "pairs": "seeds that both have",
+    "failed": "failed runs",
+    "verdict": "helps, hurts, equivalent, inconclusive or inert",
+}
+"""What a row has; further metrics by their names, and NAME_sd. Of the study itself (row `*`): runs, variants, seeds."""
+
+WHOLE = "*"
+"""The row that stands for the study itself."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    study: str
+    row: str
+    quantity: str
+
+    @classmethod
+    def of(cls, text: str) -> Reference:
+        """ValueError where it is no STUDY/ROW/QUANTITY."""
+        study, _, rest = unquote(text.strip()).partition("/")
+        row, _, quantity = rest.rpartition("/")
+        if not (study and row and quantity):
+            raise ValueError(text)
+        return cls(study, row, quantity)
+
+    def __str__(self) -> str:
+        """With what LaTeX or an HTML comment would take for its own as %XX."""
+        return re.sub(r"[%#{}\\~^&$<>\n]", lambda m: f"%{ord(m[0]):02X}", f"{self.study}/{self.row}/{self.quantity}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the database has. values: one number, two of an interval or of mean and sd, none of a word; empty too where
+    n forbids the number, and `why` says so. shown: as a table shows it. behind: the runs that it comes from, in
+    words. unit: "%" where its numbers are."""
+
+    shown: str
+    values: tuple[float, ...]
+    behind: str
+    unit: str = ""
+    why: str = ""
+    bound: bool = False
+    """Whether it is a p-value, which may be shown as a bound."""
+
+
+def known(results: Results, of: Reference) -> Known:
+    """AblateError where the study has no such row or quantity."""
+    return _of_study(results, of) if of.row == WHOLE else _of_row(results, of)
+
+
+def rows_named(results: Results, name: str) -> list[Row]:
+    """Rows by variant, DESIGN:VARIANT or label."""
+    rows = table_data(results).rows
+    design, _, variant = name.partition(":")
+    for wanted in (
+        [row for row in rows if row.variant == name],
+        [row for row in rows if (row.design, row.variant) == (design, variant)],
+        [row for row in rows if name in (row.label, row.label.removeprefix("- "), row.label.removeprefix("+ "))],
+    ):
+        if wanted:
+            return wanted
+    return []
+
+
+def reference(results: Results, name: str, quantity: str) -> Reference:
+    """The reference for what a person calls a row, with the design where the variant alone would not tell."""
+    if name == WHOLE:
+        return Reference(results.study, WHOLE, quantity)
+    row = _row(results, name, quantity)
+    alone = rows_named(results, row.variant)
+    plain = len({_value_of(one, quantity) for one in alone}) == 1 and alone[0].variant == row.variant
+    return Reference(results.study, row.variant if plain else f"{row.design}:{row.variant}", quantity)
+
+
+def _row(results: Results, name: str, quantity: str) -> Row:
+    """AblateError where no row is called so, or several whose quantity differs."""
+    found = rows_named(results, name)
+    if not found:
+        names = list(dict.fromkeys(row.variant for row in table_data(results).rows))
+        raise AblateError(f"{results.study}: {unknown('row', name, names)}")
+    apart = {_value_of(row, quantity) for row in found}
+    compared = [row for row in found if row.compared_with is not None]
+    if len(apart) > 1 and len({_value_of(row, quantity) for row in compared}) > 1:
+        which = one_of(f"{row.design}:{row.variant}" for row in compared)
+        raise AblateError(f"{results.study} has {name!r} in several designs, with another {quantity} in each: {which}.")
+    return (compared or found)[0]
+
+
+def _value_of(row: Row, quantity: str) -> object:
+    numbers = {
+        "sd": (row.std,), "mean_sd": (row.mean, row.std), "size": (None if row.delta is None else abs(row.delta),),
+        "ci": _interval(row), "p": (row.p_adjusted,), "p_raw": (row.p,), "verdict": row.judged,
+    }  # fmt: skip
+    if quantity in numbers:
+        return numbers[quantity]
+    if quantity in QUANTITIES:
+        return (getattr(row, quantity),)
+    name = quantity.removesuffix("_sd") if quantity not in row.also else quantity
+    if name not in row.also:
+        every = [*QUANTITIES, *row.also]
+        raise AblateError(
+            f"no quantity is called {quantity!r}; there is {one_of(every)}.{did_you_mean(quantity, every)}"
+        )
+    return (row.also[name].std if name != quantity else row.also[name].mean,)
+
+
+def _interval(row: Row) -> tuple[float | None, float | None]:
+    if row.delta_ci_low is None and row.pairs == 2:
+        return row.delta_low, row.delta_high
+    return row.delta_ci_low, row.delta_ci_high
+
+
+def _of_row(results: Results, of: Reference) -> Known:
+    row = _row(results, of.row, of.quantity)
+    value = _value_of(row, of.quantity)
+    behind = _behind(results, row, compared=of.quantity in ("delta", "size", "ci", "p", "p_raw", "pairs", "verdict"))
+    if isinstance(value, str):
+        return Known(value, (), behind, why="" if value else _why(row))
+    assert isinstance(value, tuple), "a word or numbers"
+    numbers = tuple(float(number) for number in value if number is not None)
+    if len(numbers) < len(value):
+        return Known("", (), behind, why=_why(row))
+    data = table_data(results)
+    name = of.quantity.removesuffix("_sd") if of.quantity.removesuffix("_sd") in row.also else data.metric
+    unit = "" if of.quantity in ("n", "pairs", "failed", "p", "p_raw") else data.units.get(name, "")
+    return Known(
+        _shown(data.rows, of.quantity, name, numbers), numbers, behind, unit, bound=of.quantity in ("p", "p_raw")
+    )
+
+
+def _why(row: Row) -> str:
+    if row.compared_with is None:
+        return "it is compared with nothing"
+    return f"n = {row.n}, pairs = {row.pairs}: too few for that" if min(row.n, row.pairs) < 3 else "there is none"
+
+
+def _shown(rows: Sequence[Row], quantity: str, metric: str, values: Sequence[float]) -> str:
+    if quantity in ("p", "p_raw"):
+        return chance(values[0])
+    if quantity in ("n", "pairs", "failed"):
+        return f"{values[0]:.0f}"
+    if quantity in QUANTITIES:
+        digits = decimals((row.std for row in rows), (row.mean for row in rows))
+    else:
+        also = [row.also[metric] for row in rows if metric in row.also]
+        digits = decimals((value.std for value in also), (value.mean for value in also))
+    signed = quantity in ("delta", "ci")
+    between = " ± " if quantity == "mean_sd" else " to "
+    return between.join(fixed(value, digits, sign=signed) for value in values)
+
+
+def _behind(results: Results, row: Row, *, compared: bool) -> str:
+    """`10 runs of full-norm (seeds 300 to 309) against full`: which to look at with `ablate show`."""
+    seeds = sorted(cell.seed for cell in results.cells if cell.variant == row.variant and cell.state == "done")
+    if row in results.tuned_rows and results.confirmed is not None:
+        seeds = sorted(results.confirmed.seeds)
+    runs = f"{row.n} run{'s' * (row.n != 1)} of {row.variant}" + (f" ({seeds_in_words(seeds)})" if seeds else "")
+    if not compared or row.compared_with is None:
+        return runs
+    sure = f", {percent(row.confidence)} interval" if row.delta_ci_low is not None else ""
+    return f"{runs} against {row.compared_with}, {row.pairs} pairs{sure}"
+
+
+def _of_study(results: Results, of: Reference) -> Known:
+    done = {cell.run for cell in results.cells if cell.state == "done"}
+    numbers = {
+        "runs": len(done),
+        "variants": len(results.record.variants),
+        "seeds": len(results.record.seeds),
+        "failed": len({cell.run for cell in results.cells if cell.state == "failed"}),
+    }
+    if of.quantity not in numbers:
+        raise AblateError(
+            f"the study itself ({WHOLE}) has no {of.quantity!r}; there is {one_of(numbers)}."
+            f"{did_you_mean(of.quantity, numbers)}"
+        )
+    value = numbers[of.quantity]
+    return Known(str(value), (float(value),), f"all runs of {results.study}")
+
+
+def in_latex(of: Reference, shown: str) -> str:
+    number = shown.replace(" ± ", r" $\pm$ ")
+    return f"\\ablate{{{of}}}{{{number}}}"
+
+
+def in_markdown(of: Reference, shown: str) -> str:
+    return f"{shown}<!-- ablate: {of} -->"
+
+
+MACRO = r"\providecommand{\ablate}[2]{#2} % numbers that `ablate check` holds against the database"
+
+
+def quantities(also: Iterable[str]) -> str:
+    """Every quantity with what it is, a line each."""
+    lines = [f"  {name:<8} {meaning}" for name, meaning in QUANTITIES.items()]
+    names = list(also)
+    return "\n".join([*lines, f"  {joined(names)}, and NAME_sd: further metrics"] if names else lines)

@@ -1,0 +1,111 @@
+"""The commands about numbers in prose: cite, check."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ablate.errors import AblateError
+from ablate.terminal.options import Terminal, check_choice
+from ablate.text import many
+
+app = typer.Typer()
+
+
+@app.command()
+def cite(
+    context: typer.Context,
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")],
+    row: Annotated[str, typer.Argument(metavar="ROW", help="A variant, or a row's label; * for the study itself.")],
+    quantity: Annotated[
+        str | None,
+        typer.Argument(metavar="QUANTITY", help="mean, sd, delta, ci, p, verdict, ...; left out: all are listed."),
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="latex|markdown|text")] = "latex",
+) -> None:
+    """Print a number of a table for a text, bound to the database.
+
+    LaTeX: a macro that prints its second argument; Markdown: a comment behind the number, which readers do not see.
+    `ablate check` finds what is not true any more.
+
+    ablate cite batchnorm full-batchnorm delta
+    """
+    from ablate.analysis import results
+    from ablate.reports import cited
+    from ablate.store.store import Store
+
+    terminal = Terminal.of(context)
+    check_choice("--format", format_, ("latex", "markdown", "text"))
+    with Store.open(terminal.db) as store:
+        loaded = results.load(store, terminal.found(store, study).name)
+        if quantity is None:
+            print(cited.quantities(loaded.record.also))
+            return
+        reference = cited.reference(loaded, row, quantity)
+        known = cited.known(loaded, reference)
+    if known.why:
+        raise AblateError(f"{reference}: {known.why}.")
+    if format_ == "text":
+        print(known.shown)
+    elif format_ == "markdown":
+        print(cited.in_markdown(reference, known.shown))
+    else:
+        print(cited.in_latex(reference, known.shown))
+        terminal.say(f"once, before \\begin{{document}}: {cited.MACRO}")
+    terminal.say(f"{known.shown}: {known.behind}")
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="LaTeX, Markdown or HTML.")],
+) -> None:
+    """Hold the numbers of a text against the database.
+
+    Those that are bound: \\ablate{STUDY/ROW/QUANTITY}{91.7}, or 91.7<!-- ablate: STUDY/ROW/QUANTITY --> (`ablate cite`
+    prints them). A digit that differs, a row that is gone, a verdict that turned: its place, what stands there, what
+    the database has, and exit code 1. How a number is set is no matter, and it may have fewer decimals.
+
+    ablate check README.md
+    """
+    from ablate.analysis import results
+    from ablate.reports import checked, cited
+    from ablate.store.store import Store
+
+    terminal = Terminal.of(context)
+    texts = {file: _read(file) for file in files}
+    every = {file: checked.bound(text) for file, text in texts.items()}
+    if not any(every.values()):
+        listed = " ".join(map(str, files))
+        raise AblateError(f"no number of {listed} is bound to the database; `ablate cite` prints one that is.")
+    with Store.open(terminal.db) as store:
+        load = functools.cache(functools.partial(results.load, store))
+
+        def look_up(reference: cited.Reference) -> cited.Known:
+            return cited.known(load(reference.study), reference)
+
+        found = {file: [checked.wrong(one, look_up) for one in bound] for file, bound in every.items()}
+    wrong = 0
+    for file, said in found.items():
+        for one in filter(None, said):
+            print(f"{file}:{one.at[0]}:{one.at[1]}: {one.message}")
+            wrong += 1
+        if said and not any(said):
+            print(f"{file}: {many(len(said), 'bound number')}, all as the database has them")
+    if wrong:
+        total = sum(map(len, found.values()))
+        terminal.say(f"{wrong} of {many(total, 'bound number')} are not as the database has them.")
+        raise typer.Exit(1)
+
+
+def _read(file: Path) -> str:
+    try:
+        return re.sub(r"\r\n?", "\n", file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise AblateError(f"{file} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        raise AblateError(f"{file} is not UTF-8 text (byte {error.start}).") from None
