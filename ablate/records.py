@@ -154,6 +154,16 @@ class HandVariant:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """One of several settings that a study is carried out in: a named patch of the base (`across:`). unit: of the
+    metric there, where the study says so."""
+
+    name: str
+    set: Mapping[str, Json] = field(default_factory=dict)
+    unit: str = ""
+
+
+@dataclass(frozen=True)
 class Metric:
     """The metric of a study. `at`: "last", "best" or an epoch; `minimum_effect` in the metric's unit, or None."""
 
@@ -518,7 +528,8 @@ class Study:
     found beside it. `designs` is empty only where every variant is listed by hand.
     positions: where each dotted place of the file was written, (line, column) from 1, for messages.
     flat: whether a key of the base is one name, dots and all, as it is for a command's options. written_base: the base
-    as it was written.
+    as it was written. across: the settings that it is carried out in; empty: the base alone. setting: the one of them
+    that is being planned.
     """
 
     name: str
@@ -545,6 +556,8 @@ class Study:
     positions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     flat: bool = False
     written_base: Mapping[str, Json] = field(default_factory=dict)
+    across: tuple[Setting, ...] = ()
+    setting: Setting | None = None
 
     def on(self, cell: Cell) -> Iterator[tuple[tuple[str, ...], TrickLevel]]:
         """What is on in a cell, in the file's order: the path at which it was written, and what it does."""

@@ -118,10 +118,37 @@ def gather(source: Source, family: Sequence[tuple[str, str]], shared: Sequence[S
 
 
 @dataclass(frozen=True)
+class Deviations:
+    """How far each example, or group of them, lies from the mean of a comparison, seeds averaged, scaled so that the
+    squares sum to V_e. units: their ids, or the groups' names; of: a row of numbers for each comparison."""
+
+    units: tuple[str, ...]
+    of: tuple[Array, ...]
+
+
+def deviations(source: Source, family: Sequence[tuple[str, str]], shared: Sequence[Sides]) -> Deviations:
+    """Of a family that `gather` found evidence on; for what is averaged over several sets of runs."""
+    common = _common({source.of[run] for pair, of in zip(family, shared, strict=True) for run in of.runs(pair)}, source)
+    assert not isinstance(common, str), "gather says so first"
+    columns = functools.lru_cache(maxsize=3)(functools.partial(_columns, source, common))
+    each = []
+    for (variant, reference), sides in zip(family, shared, strict=True):
+        row, against = columns(variant).values, columns(reference).values
+        if not sides.row or not sides.reference:
+            each.append(np.full(common.count or len(common.ids), np.nan))
+            continue
+        b = np.mean([row[seed] for seed in sides.row], axis=0) - np.mean([against[s] for s in sides.reference], axis=0)
+        b = np.asarray(_grouped([b], common)[0])
+        each.append((b - b.mean()) / len(b) * np.sqrt(len(b) / max(len(b) - 1, 1)))
+    return Deviations(common.group_names or common.ids, tuple(each))
+
+
+@dataclass(frozen=True)
 class _Common:
     """The examples that every run has. places: by fingerprint of a set, where they stand in it; None: it is whole.
 
     groups: of each its group, from 0; None where none are told. count: of groups. most: examples of the largest set.
+    group_names: of each group; empty where none are told.
     """
 
     ids: tuple[str, ...]
@@ -130,6 +157,7 @@ class _Common:
     count: int
     most: int
     fingerprint: str
+    group_names: tuple[str, ...] = ()
 
 
 def _missing(source: Source, runs: set[Point]) -> str:
@@ -160,7 +188,7 @@ def _common(fingerprints: set[str], source: Source) -> _Common | str:
     places = {
         one.fingerprint: None if one.ids == ids else np.array([one.places[name] for name in ids]) for one in sets
     }  # fmt: skip
-    groups, count = None, 0
+    groups, count, names = None, 0, np.array([], dtype=str)
     if first.groups:
         names, groups = np.unique([first.groups[first.places[name]] for name in ids], return_inverse=True)
         count = len(names)
@@ -168,7 +196,8 @@ def _common(fingerprints: set[str], source: Source) -> _Common | str:
     if units < LEAST_UNITS:
         what = many(units, "group" if count else source.word)
         return f"there are {what}, and fewer than {LEAST_UNITS} give no interval over them"
-    return _Common(ids, places, groups, count, most, first.fingerprint if len(ids) == most else "")
+    fingerprint = first.fingerprint if len(ids) == most else ""
+    return _Common(ids, places, groups, count, most, fingerprint, tuple(names.tolist()))
 
 
 @dataclass(frozen=True)

@@ -215,6 +215,11 @@ def _evidence(measured: Measured, tested: Differences) -> Evidence:
         return Evidence("only means, standard deviations and n are known")
     if measured.source is None:
         return Evidence("no run has results for each of them")
+    return gather(measured.source, measured.family, sides_of(measured, tested))
+
+
+def sides_of(measured: Measured, tested: Differences) -> list[Sides]:
+    """Of each comparison of the family which seeds are compared."""
     counted = np.isfinite(measured.values[measured.metric.name])
     seeds = np.array(measured.seeds)
     shared = []
@@ -223,7 +228,7 @@ def _evidence(measured: Measured, tested: Differences) -> Evidence:
         sides = (both, both) if paired else (counted[one], counted[other])
         row, reference = (tuple(seeds[side].tolist()) for side in sides)
         shared.append(Sides(row, reference, paired))
-    return gather(measured.source, measured.family, shared)
+    return shared
 
 
 def look(part: Measured) -> Look:

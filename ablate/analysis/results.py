@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +21,15 @@ from ablate.analysis.examples import Source
 from ablate.analysis.inert import Logged, Point, inert
 from ablate.analysis.looks import Numbers
 from ablate.analysis.measured import Measured
+from ablate.analysis.settings import Over, over
+from ablate.errors import AblateError
 from ablate.records import Json, Metric, Role, Row, is_cost
 from ablate.study.record import PlanRecord
+from ablate.text import listed
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
-    from ablate.store.stored import StoredAttempt, StoredCell
+    from ablate.store.stored import StoredAttempt, StoredCell, StoredStudy
     from ablate.training.examples import At, Column
 
 
@@ -48,11 +51,39 @@ class Results:
     """What was tuned, on fresh seeds, beside the same untuned; None where nothing was."""
     predictions: Callable[[], Predictions | None] = lambda: None
     """What runs said of each example, looked up when it is asked for; None where no run told."""
+    settings: Mapping[str, Results] = field(default_factory=dict)
+    """Of a study in several settings the results of each; its own are those of all together."""
 
     @functools.cached_property
     def rows(self) -> tuple[Row, ...]:
-        """What the study's designs and list ask for, in the plan's order; computed once, whoever shows it."""
+        """What the study's designs and list ask for, in the plan's order; computed once, whoever shows it. Of several
+        settings each is judged by itself."""
+        if self.settings:
+            return tuple(row for part in self.settings.values() for row in part.rows)
         return verdicts.rows(self.measured)
+
+    @functools.cached_property
+    def over(self) -> Over:
+        """The rows over all settings."""
+        parts = {name: part.measured for name, part in self.settings.items()}
+        left_out = {one.name: one.left_out for one in self.record.across}
+        units = {one.name: one.unit for one in self.record.across}
+        return over(parts, {name: part.rows for name, part in self.settings.items()}, left_out, units)
+
+    def within(self, setting: str | None) -> Results:
+        """The results in one setting; None: all of them. AblateError where there is no such setting."""
+        if setting is not None and setting not in self.settings:
+            self.record.within(setting)  # says which there are
+        return self if setting is None else self.settings[setting]
+
+    def of_one_setting(self, what: str) -> None:
+        """AblateError where the study has several settings. what: is of one, in words."""
+        if self.settings:
+            raise AblateError(
+                f"{what} is of one setting, and {self.study} has {listed(self.settings)}: add --setting "
+                f"{next(iter(self.settings))}, say.",
+                page="several-settings",
+            )
 
     @functools.cached_property
     def tuned_rows(self) -> tuple[Row, ...]:
@@ -61,7 +92,10 @@ class Results:
 
     @functools.cached_property
     def best(self) -> Row | None:
-        """The row with the best mean among those with all planned seeds done; nothing that was tuned is among them."""
+        """The row with the best mean among those with all planned seeds done; nothing that was tuned is among them. Of
+        several settings none: an easy one would have it."""
+        if self.settings:
+            return None
         return verdicts.best(self.rows, self.measured.metric.better)
 
     @property
@@ -75,7 +109,13 @@ class Results:
 def load(store: Reader, study: str | None = None) -> Results:
     """The results of a stored study; None: the one last run. AblateError where there is none."""
     stored = store.find(study)
-    record = stored.record
+    whole = _loaded(store, stored, stored.record)
+    parts = {one.name: _loaded(store, stored, stored.record.within(one.name)) for one in stored.record.across}
+    return replace(whole, settings=parts) if parts else whole
+
+
+def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
+    """What is stored of a plan's variants: of all, or of one setting's."""
     names = [variant.name for variant in record.variants]
     planned = set(names)
     cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in planned)

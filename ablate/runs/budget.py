@@ -32,7 +32,7 @@ from ablate.errors import AblateError, StudyError
 from ablate.records import DesignUse, Json
 from ablate.runs.planned import Planned
 from ablate.store.reader import Reader
-from ablate.study import plan as planning
+from ablate.study import across
 from ablate.study.rows import BY_HAND
 from ablate.text import duration
 
@@ -238,7 +238,7 @@ def _designs(planned: Planned) -> tuple[dict[str, list[str]], list[str]]:
             continue
         study = replace(planned.study, designs=(DesignUse(name),), variants=(), baseline=None)
         try:
-            plan = planning.make_plan(study, planned.registry, planned.task, planned.plan.sources)
+            plan = across.make_plan(study, planned.registry, planned.task, planned.plan.sources)
         except StudyError as error:
             refused.append(f"Not {name}: {error.problems[0].message}")
         else:

@@ -17,7 +17,8 @@ class Columns:
     """The command's options: which column is what. `variant`, `factors` or both: then the label names what the factors
     switch on. `mean`, `n` and one of `sd`, `se` and `ci` together; n may be a number. also: columns of further metrics,
     and which way each is better. state: how each run ended. where: only lines with this word in this column. empty:
-    what an empty label or factor means. comments: whether lines below the header that begin with `#` are no runs."""
+    what an empty label or factor means. comments: whether lines below the header that begin with `#` are no runs.
+    across: in which setting (data set, network) a line's run stands."""
 
     metric: str
     better: Better
@@ -36,6 +37,7 @@ class Columns:
     where: tuple[tuple[str, str], ...] = ()
     empty: str | None = None
     minimum_effect: float | None = None
+    across: str | None = None
 
     @property
     def spread(self) -> tuple[str, str]:
@@ -47,7 +49,7 @@ class Columns:
     def named(self) -> list[str]:
         """Every column that a run's numbers and name come from; of these a line's key is made."""
         summary = [name for name in (self.mean, self.spread[1], self.n) if name]
-        others = [name for name in (self.variant, self.seed) if name is not None]
+        others = [name for name in (self.across, self.variant, self.seed) if name is not None]
         return [*others, *self.factors, *(summary or [self.metric]), *self.also]
 
     @property

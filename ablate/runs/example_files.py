@@ -13,7 +13,7 @@ from ablate.errors import AblateError, DataError
 from ablate.records import Json
 from ablate.runs.columns import Columns
 from ablate.runs.csv_file import Cells, Problem, read_table, read_text, refuse, rows_of
-from ablate.runs.factors import variants_of
+from ablate.runs.factors import variants_of, within_settings
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.text import listed, many, one_of
@@ -76,7 +76,8 @@ def read(path: Path, columns: Columns, runs: Mapping[Run, Mapping[str, float]]) 
     """
     if columns.seed is None or columns.mean is not None:
         raise AblateError("--examples needs single runs, each named by its variant and --seed.")
-    naming = [name for name in (columns.variant, columns.seed) if name is not None] + list(columns.factors)
+    naming = [name for name in (columns.across, columns.variant, columns.seed) if name is not None]
+    naming += columns.factors
     table = read_table(read_text(path), str(path), [*naming, "id"], comments=columns.comments)
     values = [name for name in ("correct", "loss", columns.metric, *columns.also) if name in table.header]
     for name in (*naming, "id"):
@@ -89,7 +90,7 @@ def read(path: Path, columns: Columns, runs: Mapping[Run, Mapping[str, float]]) 
         raise AblateError(f"{path}, line {table.line}: no column holds results; one must be called {wanted}.")
     problems: list[Problem] = []
     rows = rows_of(table, problems)
-    names = variants_of(rows, columns)[2]
+    names = within_settings(rows, variants_of(rows, columns)[2], columns)
     by_run: dict[Run, list[Cells]] = {}
     for row, name in zip(rows, names, strict=True):
         by_run.setdefault((name, row.whole(columns.seed, -(2**63))), []).append(row)

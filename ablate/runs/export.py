@@ -29,7 +29,8 @@ from ablate.training.task import resolve
 
 
 def text(store: Reader, study: str | None = None, format_: str = "csv", *, spreadsheet: bool = False) -> str:
-    """`export --format csv`: a header, then a line per (study, variant, seed); `json`: a list of the same records.
+    """`export --format csv`: a header, then a line per (study, variant, seed), in several settings per (study, setting,
+    variant, seed); `json`: a list of the same records.
 
     A metric that a run does not report, and every metric of a run that is not done, is empty (null). Runs that adaptive
     seeds do not need any more are left out. What a run cost (train_seconds, peak_mib) differs from one execution to the
@@ -66,14 +67,19 @@ def records(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Js
             measured.setdefault((variant, seed), {})[name] = value
     metrics = sorted({name for values in measured.values() for name in values})
     made: list[list[Json]] = []
+    setting = {variant.name: variant.setting for variant in stored.record.variants}
+    several = bool(stored.record.across)
     saved = results.load(store, stored.name).saved if stored.record.looks else frozenset()
     for cell in store.cells(stored.name, roles):
         if cell.run in saved:
             continue
         values = measured.get((cell.variant, cell.seed), {})
-        where = [cell.run, stored.name, cell.variant, cell.seed, cell.role, cell.state, cell.reason, cell.attempts]
-        made.append(where + [values.get(name) for name in metrics])
-    return ["key", "study", "variant", "seed", "role", "state", "reason", "attempts", *metrics], made
+        there = setting.get(cell.variant, "")
+        name = cell.variant.removeprefix(f"{there}/" if several else "")
+        where = [cell.run, stored.name, *([there] * several), name, cell.seed, cell.role, cell.state, cell.reason]
+        made.append([*where, cell.attempts, *(values.get(name) for name in metrics)])
+    head = ["key", "study", *(["setting"] * several), "variant", "seed", "role", "state", "reason", "attempts"]
+    return [*head, *metrics], made
 
 
 DISTRIBUTION = "ablate-studies"

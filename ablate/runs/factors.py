@@ -27,6 +27,17 @@ def variants_of(rows: Sequence[Cells], columns: Columns) -> Variants:
     return tricks, cells, names if columns.variant is None else _labels(rows, columns, cells)
 
 
+def within_settings(rows: Sequence[Cells], names: Sequence[str], columns: Columns) -> list[str]:
+    """The variants' names behind their settings, where the lines have some."""
+    if columns.across is None:
+        return list(names)
+    settings = _names(rows, columns.across, columns)
+    for row, setting in zip(rows, settings, strict=True):
+        if "/" in setting:
+            row.bad(columns.across, f"{setting!r} holds a slash, which stands between a setting and a variant.")
+    return [f"{setting}/{name}" for setting, name in zip(settings, names, strict=True)]
+
+
 def _names(rows: Sequence[Cells], column: str, columns: Columns) -> list[str]:
     """The words of a column, which are told apart by more than spelling: `0.1` and `0.10` are one number, and two
     spellings of one letter look the same."""

@@ -19,11 +19,11 @@ from ablate.identity import canonical_json, sha256
 from ablate.records import Choice, Metric, Role, StudyTrick, TaskUse
 from ablate.runs.columns import Columns, check_header, check_options
 from ablate.runs.csv_file import Cells, Problem, read_table, read_text, refuse, rows_of
-from ablate.runs.factors import baseline_of, variants_of
+from ablate.runs.factors import baseline_of, variants_of, within_settings
 from ablate.runs.measured import Outcome, is_missing, is_percentage, outcome_of, without_n
 from ablate.store.store import Store
 from ablate.store.stored import Elsewhere
-from ablate.study.record import ImportRecord, PlanRecord, RowRecord, TrickRecord, VariantRecord
+from ablate.study.record import ImportRecord, PlanRecord, RowRecord, SettingRecord, TrickRecord, VariantRecord
 from ablate.text import listed, many
 
 OTHERS = "not what --where asks for"
@@ -47,6 +47,7 @@ class ImportedRun:
 class Imported:
     """A file, read and checked. tricks: what its variants switch on; variants: name -> choices, in the file's order.
 
+    settings: of each variant the setting that it stands in, with which its name begins; empty where there is one alone.
     notes: what whoever reads the table must know. passed_over: how many lines are no run, and why. file, sha: where it
     came from, the SHA-256 of its text.
     """
@@ -59,6 +60,7 @@ class Imported:
     passed_over: Mapping[str, int] = field(default_factory=dict)
     file: Path = Path()
     sha: str = ""
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def results(self) -> dict[tuple[str, int], Mapping[str, float]]:
@@ -73,7 +75,8 @@ class Imported:
             f"read {1 + len(self.runs) + passed} lines of {self.file.name}: the header, {len(self.runs)} imported"
             f"{f' ({failed} as failed)' if failed else ''}, {passed} passed over{reasons}."
         )
-        compared = f"{many(len(self.variants), 'variant')} of {study}, compared with {self.baseline}."
+        there = f" in {many(len(set(self.settings.values())), 'setting')}" * bool(self.settings)
+        compared = f"{many(len(self.variants), 'variant')} of {study}{there}, compared with {self.baseline}."
         return "\n".join([counts, compared, *self.notes])
 
 
@@ -101,7 +104,8 @@ def read(text: str, file: str, columns: Columns) -> Imported:
     rows = [row for row, _ in lines]
     # Without --seed every line has a seed of its own: no two runs are pairs.
     seeds = [i if columns.seed is None else _signed(row.whole(columns.seed, -(2**63))) for i, row in enumerate(rows)]
-    tricks, cells_of, names = variants_of(rows, columns)
+    tricks, cells_of, bare = variants_of(rows, columns)
+    names = within_settings(rows, bare, columns)
     problems += _mixed_percentages(rows, columns)
     refuse(problems)
     if not rows:
@@ -115,10 +119,17 @@ def read(text: str, file: str, columns: Columns) -> Imported:
     refuse(_repeated(runs, rows, columns))
     if all(run.outcome.reason for run in runs):
         raise AblateError(f"{file}: no line has a result; {runs[0].outcome.message} in line {runs[0].line}, for one.")
-    variants = dict(zip(names, cells_of, strict=True))
-    return Imported(
-        tricks, variants, tuple(runs), baseline_of(variants, columns, file), _notes(rows, columns), +passed_over
-    )
+    variants, baseline = dict(zip(names, cells_of, strict=True)), ""
+    settings = {} if columns.across is None else dict(zip(names, (row[columns.across] for row in rows), strict=True))
+    for setting in dict.fromkeys(settings.values()) or [""]:
+        there = {name: on for full, on in variants.items() if (name := _without(full, setting, settings.get(full, "")))}
+        baseline = baseline_of(there, columns, f"{file}, in {setting}," if setting else file)
+    return Imported(tricks, variants, tuple(runs), baseline, _notes(rows, columns), +passed_over, settings=settings)
+
+
+def _without(name: str, setting: str, its: str) -> str:
+    """A variant's name without its setting; empty where that is another one."""
+    return name.removeprefix(f"{setting}/" if setting else "") if its == setting else ""
 
 
 def _asked_for(rows: Sequence[Cells], columns: Columns) -> list[Cells]:
@@ -268,40 +279,55 @@ def _refuse_known(store: Store, study: str, *, replace: bool) -> None:
 
 def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:
     """The plan that such a study would have had."""
-    order = {trick.name: i for i, trick in enumerate(imported.tricks)}
-    on = {name: set(choices) for name, choices in imported.variants.items()}
-    names = [imported.baseline, *(name for name in imported.variants if name != imported.baseline)]
-    differs = {name: {choice.trick for choice in on[name] ^ on[imported.baseline]} for name in names}
     kind = "means, standard deviations and n" if columns.mean is not None else "runs"
     paired = "; no seeds, so no pairs" if columns.seed is None and columns.mean is None else ""
     path, sha = imported.file, imported.sha
+    settings = list(dict.fromkeys(imported.settings.values()))
     note = f"Imported from {path.name} (SHA-256 {sha[:10]}): {len(imported.runs)} {kind}, trained elsewhere{paired}."
     return PlanRecord(
         study=study,
         task=TaskUse("import"),
         metric=Metric(columns.metric, columns.better, minimum_effect=columns.minimum_effect),
         also=columns.also,
-        baseline=imported.baseline,
+        baseline=f"{settings[0]}/{imported.baseline}" if settings else imported.baseline,
         seeds=tuple(dict.fromkeys(run.seed for run in imported.runs)),
         tricks=tuple(
             TrickRecord(name=trick.name, levels=tuple(level.name for level in trick.levels if level.name is not None))
             for trick in imported.tricks
         ),
         variants=tuple(
-            VariantRecord(name=name, tricks=tuple(map(str, choices)), designs=("import",), config={})
+            VariantRecord(
+                name=name,
+                tricks=tuple(map(str, choices)),
+                designs=("import",),
+                config={},
+                setting=imported.settings.get(name, ""),
+            )
             for name, choices in imported.variants.items()
         ),
-        rows=tuple(
-            RowRecord(
-                "import",
-                name,
-                None if name == imported.baseline else imported.baseline,
-                tuple(sorted(differs[name], key=lambda trick: order[trick])),
-                name,
-            )
-            for name in names
-        ),
+        rows=tuple(row for setting in settings or [""] for row in _rows(imported, setting)),
+        across=tuple(SettingRecord(name=setting, baseline=f"{setting}/{imported.baseline}") for setting in settings),
         notes=(note, *imported.notes),
         imported=ImportRecord(file=path.name, sha256=sha),
         file=str(path.resolve()),
     )
+
+
+def _rows(imported: Imported, setting: str) -> list[RowRecord]:
+    """The rows of a setting, or of all where there is one alone; the baseline's first."""
+    order = {trick.name: i for i, trick in enumerate(imported.tricks)}
+    before = f"{setting}/" if setting else ""
+    baseline = before + imported.baseline
+    names = [name for name in imported.variants if imported.settings.get(name, "") == setting and name != baseline]
+    rows = []
+    for name in (baseline, *names):
+        differs = {choice.trick for choice in {*imported.variants[name]} ^ {*imported.variants[baseline]}}
+        bare = name.removeprefix(before)
+        rows.append(
+            RowRecord(
+                "import", name, None if name == baseline else baseline,
+                tuple(sorted(differs, key=lambda trick: order[trick])), bare,
+                setting=setting, across=bare if setting else "",
+            )
+        )  # fmt: skip
+    return rows

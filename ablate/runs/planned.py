@@ -21,7 +21,7 @@ from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.store.stored import StoredStudy
 from ablate.store.studies import is_path
-from ablate.study import changes, mistakes
+from ablate.study import across, changes, mistakes
 from ablate.study import file as studies
 from ablate.study import plan as planning
 from ablate.study.record import PlanRecord
@@ -120,7 +120,7 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
     sources = task.sources()
     path = tuple(dict.fromkeys([str(folder), str(Path.cwd())]))
     registry = Registry([folder / plugin for plugin in study.plugins], path)
-    plan = planning.make_plan(study, registry, task, sources)
+    plan = across.make_plan(study, registry, task, sources)
     if not plan.pending:
         return Planned(study, _current(plan, folder, db), registry, task, tuple(overrides), path)
     parents: dict[str, Planned] = {}
@@ -136,7 +136,7 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
             cell = next(variant.cell for variant in plan.variants if variant.pending == wanted)
             problems = error.problems if isinstance(error, ConfigError) else [("init.study", str(error))]
             raise StudyError([mistakes.refusal(study, cell, key, message) for key, message in problems]) from error
-    plan = planning.make_plan(study, registry, task, sources, starts)
+    plan = across.make_plan(study, registry, task, sources, starts)
     awaited = tuple(parents[name] for name in dict.fromkeys(wanted.study for wanted in plan.pending))
     return Planned(study, _current(plan, folder, db), registry, task, tuple(overrides), path, awaited)
 

@@ -190,6 +190,8 @@ def configuration(study: Study, cell: Cell) -> tuple[dict[str, Json], tuple[Tric
 
 def layers(study: Study, cell: Cell) -> Iterator[Layer]:
     """The patches that make a cell of the base, in the order of application."""
+    if study.setting is not None:
+        yield ("across", study.setting.name), study.setting.set
     changed = _changed_base(study, cell)
     if changed is not None:
         yield ("variants", changed.name, "set"), changed.set

@@ -35,7 +35,7 @@ from ablate.study.yaml_file import (
     replaced,
     unfold,
 )
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, listed, one_of
 from ablate.training.task import Completed, Task, plain_names, resolve
 
 _NOTHING = object()
@@ -116,7 +116,7 @@ def _checked(given: Unfolded, text: str, file: str, folder: Path | None) -> tupl
         reader.findings += [Finding(("base", key), message) for key, message in error.problems]
     else:
         if task is not None:
-            _Trial(study, task, reader).everything()
+            _try_all(study, task, reader)
     return reader, study
 
 
@@ -204,14 +204,38 @@ def _task(use: TaskUse, registry: Registry, folder: Path) -> Task:
 # --------------------------------------------------------------------------------------------------------------- trying
 
 
+def _try_all(study: Study, task: Task, reader: Lookup) -> None:
+    """Try the study in each of its settings. What one setting refuses of a trick is no mistake where another takes it:
+    the trick is left out there (across.py)."""
+    if not study.across:
+        for finding, context, _ in _Trial(study, task, reader).everything():
+            reader.wrong(finding.path, f"{finding.message}{context}", finding.on_key, finding.page)
+        return
+    found: dict[tuple[Finding, str, str], list[str]] = {}
+    for setting in study.across:
+        for one in _Trial(replace(study, setting=setting), task, reader).everything():
+            found.setdefault(one, []).append(setting.name)
+    refused = {
+        of: {name for (_, _, tried), names in found.items() if tried == of for name in names} for _, _, of in found
+    }
+    for (finding, context, of), settings in found.items():
+        whole = len(settings) == len(study.across)
+        if not of or len(refused[of]) == len(study.across):
+            where = "" if whole else f" (in {listed(settings)})"
+            reader.wrong(finding.path, f"{finding.message}{context}{where}", finding.on_key, finding.page)
+
+
 class _Trial:
     """Asks the task about the base, the base with each trick and what it requires, and each variant listed by hand."""
 
     def __init__(self, study: Study, task: Task, reader: Lookup) -> None:
         self.study, self.task, self.reader = study, task, reader
         self.seen: set[Finding] = set()
+        self.found: list[tuple[Finding, str, str]] = []
 
-    def everything(self) -> None:
+    def everything(self) -> list[tuple[Finding, str, str]]:
+        """What is wrong, once each: the finding, what was tried in words, and the trick or variant that was; empty for
+        the base."""
         # Of parts of the network each is tried alone: which of them may be away at once is the plan's matter.
         whole = tuple(trick.choices[0] for trick in self.study.tricks if trick.part)
         base = self.attempt(Cell(whole), "")
@@ -235,10 +259,12 @@ class _Trial:
                 done = self.attempt(Cell(on), f"with {str(choice)!r} on", ("tricks", trick.name))
                 if done is not None and base is not None:
                     before = base if not others else self.complete(Cell((*others, *whole)))[0]
-                    if before is not None and (before.asked, before.tricks) == (done.asked, done.tricks):
+                    same = before is not None and (before.asked, before.tricks) == (done.asked, done.tricks)
+                    if same and self.study.setting is None:
                         self.reader.notes.append(f"{choice} changes nothing: the base is so already.")
         for variant in self.study.variants:
             self.attempt(variant.cell, f"in variant {variant.name!r}", ("variants", variant.name))
+        return self.found
 
     def on_another_base(self, choice: Choice) -> bool:
         """Whether a variant listed by hand has it on a changed base."""
@@ -251,7 +277,7 @@ class _Trial:
             if finding not in self.seen:
                 self.seen.add(finding)
                 context = "" if not who or finding.path[:2] == own else f" ({who})"
-                self.reader.wrong(finding.path, f"{finding.message}{context}", finding.on_key, finding.page)
+                self.found.append((finding, context, who))
         return done
 
     def complete(self, cell: Cell) -> tuple[Completed | None, list[Finding]]:
@@ -286,7 +312,8 @@ class _Trial:
     def check_epoch(self, base: Completed) -> None:
         at, epochs = self.study.metric.at, base.config.get(self.task.epochs)
         if isinstance(at, int) and isinstance(epochs, int) and at > epochs:
-            self.reader.wrong(("metric", "at"), f"is {at}, but a run has {epochs} epochs; it may be last or best too.")
+            message = f"is {at}, but a run has {epochs} epochs; it may be last or best too."
+            self.found.append((Finding(("metric", "at"), message), "", ""))
 
 
 def _absent(

@@ -246,6 +246,11 @@ class MetricForm(Form):
     minimum_effect: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="The smallest difference that matters, in the metric's unit.", examples=["0.5"]
     )
+    units: dict[str, str] = Field(
+        default={},
+        description="Its unit in each setting of `across:`; different units have no mean.",
+        examples=["{houses: k$, wine: points}"],
+    )
 
 
 class RulesForm(Form):
@@ -349,6 +354,12 @@ class AnalysisForm(Form):
         "these, or other seeds on these examples alone.",
         examples=["seeds"],
     )
+    across: Literal["mean", "reml", "standardised"] = Field(
+        default="mean",
+        description="Over the settings of `across:`: the mean of the differences; REML with Hartung and Knapp's "
+        "interval, which errs more often with few seeds; or each setting's p as z, for metrics of different units.",
+        examples=["standardised"],
+    )
 
 
 class RangeForm(Form):
@@ -441,6 +452,11 @@ class StudyForm(Form):
         default={},
         description="The configuration that every variant starts from.",
         examples=["{model: {name: vgg}, epochs: 20}"],
+    )
+    across: Annotated[dict[str, Annotated[Mapped, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
+        default={},
+        description="Settings that every design is carried out in: named patches of the base.",
+        examples=["{digits: {data: {name: digits}}, cifar: {data: {name: npz, root: data}, epochs: 16}}"],
     )
     tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
         default={},

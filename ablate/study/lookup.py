@@ -23,6 +23,7 @@ from ablate.records import (  # fmt: skip
     Limits,
     Metric,
     Resources,
+    Setting,
     Study,
     StudyTrick,
     TrickLevel,
@@ -98,6 +99,7 @@ class Lookup:
             weights=form.weights,
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
             flat=task is not None and task.flat,
+            across=self._across(),
         )
 
     def _limits(self) -> Limits:
@@ -163,6 +165,35 @@ class Lookup:
         if self.form.placebo:
             analysis["placebo"] = True
         return analysis
+
+    def _across(self) -> tuple[Setting, ...]:
+        """The settings, and what cannot stand beside them."""
+        settings, units = self.form.across, {} if self.form.metric is None else self.form.metric.units
+        for name in settings:
+            self._check_name(("across", name), name, "a setting")
+            if "/" in name:
+                self.wrong(("across", name), "holds a slash, which stands between a setting and a variant.", True)
+        for name in units:
+            if name not in settings:
+                self.wrong(("metric", "units", name), unknown("setting", name, list(settings)), True)
+        if self._written("across") and len(self._written("across")) < 2:
+            self.wrong(("across",), "has one setting; list two or more, or write its patch under `base:`.", True)
+        apart: dict[Trail, bool] = {
+            ("seeds", "looks"): bool(self.form.seeds.looks),
+            ("tune",): self.form.tune is not None,
+        }
+        for path, given in apart.items():
+            if settings and given:
+                self.wrong(
+                    path, "stands beside `across:`; it is for one setting, so give that a study of its own.", True
+                )
+        if settings and self.form.weights == "best":
+            self.wrong(("weights",), "is best, and no variant is the best of several settings; write all or none.")
+        if not settings and "across" in self.form.analysis.model_fields_set:
+            self.wrong(
+                ("analysis", "across"), "is how settings are put together, and the study has no `across:`.", True
+            )
+        return tuple(Setting(name, patch, units.get(name, "")) for name, patch in settings.items())
 
     def _baseline(self, designs: Sequence[DesignUse]) -> str | None:
         name, known = self.form.baseline, list(self._written("variants"))
@@ -340,7 +371,7 @@ class Lookup:
             return {}
         path: Trail = ("tricks", name, "each")
         try:
-            paths, refused = self.task.parts(patched({}, self.form.base), asked, self.registry)
+            paths, refused = self.task.parts(self._first_base(), asked, self.registry)
         except ConfigError as error:
             for key, message in error.problems:
                 self.wrong(path if key == "0" else ("base", *parts(key)), message, page="parts" if key == "0" else "")
@@ -350,6 +381,10 @@ class Lookup:
             self.wrong(path, f"makes a trick {one!r}, and the study has one already; rename that.")
         self.notes += [f"{name}: left out is {why}" for why in refused]
         return {one: {**asked, "part": one} for one in paths if one not in taken}
+
+    def _first_base(self) -> dict[str, Json]:
+        """The base, of several settings in the first: a part that another setting lacks is left out there."""
+        return patched(patched({}, self.form.base), next(iter(self.form.across.values()), {}))
 
     def _level(self, form: LevelForm, level: str | None, stem: str, path: Trail) -> TrickLevel | None:
         """What `set`, `use` and `with` at `path` do; where none is there, the shelf's file called `stem` is meant."""

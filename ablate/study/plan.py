@@ -18,7 +18,7 @@ from ablate.records import Cell, Json, Parent, RunSpec, Study, TaskFacts
 from ablate.registry import Registry
 from ablate.study import mistakes, search
 from ablate.study.cells import Space, configuration
-from ablate.study.record import PlanRecord, RowRecord, StartRecord, TrickRecord, VariantRecord
+from ablate.study.record import PlanRecord, RowRecord, SettingRecord, StartRecord, TrickRecord, VariantRecord
 from ablate.study.rows import baseline_of, choose, names_of, rows_of
 from ablate.text import did_you_mean, listed, many
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
@@ -32,7 +32,8 @@ PLACEBO_SEEDS = 3000
 
 @dataclass(frozen=True)
 class PlannedVariant:
-    """A variant to train. tricks: what is on, `optimizer=adamw` for a level. designs: whose rows show it."""
+    """A variant to train. tricks: what is on, `optimizer=adamw` for a level. designs: whose rows show it. setting: of
+    several the one that it stands in."""
 
     name: str
     cell: Cell
@@ -40,6 +41,7 @@ class PlannedVariant:
     designs: tuple[str, ...]
     completed: Completed
     placebo: bool = False
+    setting: str = ""
 
     @property
     def pending(self) -> Parent | None:
@@ -60,6 +62,7 @@ class PlannedVariant:
             config=done.config,
             uses=done.tricks,
             starts_from=kept if self.pending is None else "pending",
+            setting=self.setting,
         )
 
 
@@ -91,6 +94,7 @@ class Plan:
 
     baseline: what factorial, fractional and hand-listed rows are compared with. left_out: forbidden cells and why.
     sources: the user's files (path to SHA-256) that the plan was made from. facts: of the task, for readers of results.
+    settings: of a study in several; its variants and rows stand setting by setting (across.py).
     """
 
     study: Study
@@ -102,6 +106,7 @@ class Plan:
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     facts: TaskFacts = field(default_factory=TaskFacts)
+    settings: tuple[SettingRecord, ...] = ()
 
     @property
     def of_data(self) -> tuple[str, ...]:
@@ -148,6 +153,7 @@ class Plan:
             left_out=self.left_out,
             notes=self.notes,
             rules=study.rules,
+            across=self.settings,
         )
 
     def spec(

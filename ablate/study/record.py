@@ -13,10 +13,11 @@ from dataclasses import MISSING, dataclass, field, fields, is_dataclass, replace
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ablate.errors import ConfigError, StoreError
+from ablate.errors import AblateError, ConfigError, StoreError
 from ablate.identity import canonical_json, sha256
 from ablate.records import Better, Json, Metric, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Registry
+from ablate.text import did_you_mean, one_of
 from ablate.training.task import resolve
 
 
@@ -52,7 +53,8 @@ class StartRecord:
 class VariantRecord:
     """A variant. tricks: the choices that are on. of: the hand-listed variant whose changed base it stands on; empty
     for the study's own. designs: whose rows show it. config, uses: what the task completed. starts_from: pending while
-    the weights are not trained; None where its seed draws them."""
+    the weights are not trained; None where its seed draws them. setting: of several the one that it stands in, with
+    which its name begins."""
 
     name: str
     tricks: tuple[str, ...]
@@ -62,6 +64,7 @@ class VariantRecord:
     config: Mapping[str, Json]
     uses: tuple[TrickUse, ...] = ()
     starts_from: StartRecord | Literal["pending"] | None = None
+    setting: str = ""
 
     @property
     def asked(self) -> str:
@@ -80,7 +83,8 @@ class RowRecord:
     then the keys of the base that a hand-listed variant's own `set:` changes and its comparison's does not.
 
     compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
-    "optimizer: adamw"); the name itself unless the design changes one trick at a time.
+    "optimizer: adamw"); the name itself unless the design changes one trick at a time. setting: where it stands, of
+    several; across: what it is called in every one of them, where its variant may be called otherwise.
     """
 
     design: str
@@ -89,6 +93,19 @@ class RowRecord:
     differs: tuple[str, ...] = ()
     label: str = ""
     placebo: bool = False
+    setting: str = ""
+    across: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingRecord:
+    """A setting that the study is carried out in. baseline: as the plan's. left_out: tricks that cannot act in it, and
+    why. unit: of the metric there, where the study says so."""
+
+    name: str
+    baseline: str = ""
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +188,21 @@ class PlanRecord:
     registered: Registered | None = None
     tuned: tuple[Tuned, ...] = ()
     rules: Mapping[str, Json] = field(default_factory=dict)
+    across: tuple[SettingRecord, ...] = ()
+
+    def within(self, setting: str) -> PlanRecord:
+        """The plan of one setting. AblateError where there is none of that name."""
+        names = [one.name for one in self.across]
+        if setting not in names:
+            there = f"there is {one_of(names)}" if names else "it has no `across:`"
+            raise AblateError(f"{self.study} has no setting called {setting!r}; {there}.{did_you_mean(setting, names)}")
+        return replace(
+            self,
+            baseline=next(one.baseline for one in self.across if one.name == setting),
+            variants=tuple(variant for variant in self.variants if variant.setting == setting),
+            rows=tuple(row for row in self.rows if row.setting == setting),
+            across=(),
+        )
 
     @property
     def looks(self) -> tuple[int, ...]:
@@ -211,7 +243,9 @@ def _facts_of(use: TaskUse) -> TaskFacts:
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON
 
-_NO_WORD = frozenset({"of", "placebo", "starts_from", "imported", "registered", "tuned", "rules", "example"})
+_NO_WORD = frozenset(
+    {"of", "placebo", "starts_from", "imported", "registered", "tuned", "rules", "example", "setting", "across"}
+)
 """Parts that are not written where they are empty: most plans have none of them."""
 
 _NEEDED = frozenset({(Metric, "better"), (RowRecord, "differs")})

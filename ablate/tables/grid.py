@@ -232,6 +232,7 @@ def _view_grid(data: ViewData, options: TableOptions) -> Grid:
         tuple(one_line(data.header[i]) for i in chosen),
         tuple(data.numeric[i] for i in chosen),
         (Group("", rows),) if rows else (),
+        spans=() if options.columns else tuple(Over(one_line(title), start, size) for title, start, size in data.spans),
     )
 
 
@@ -247,7 +248,7 @@ def _view_cell(shown: str | Measure | Chance, digits: int) -> Entry:
         text += f" ({fixed(shown.low, digits, sign=True)} to {fixed(shown.high, digits, sign=True)})"
     elif shown.se is not None:
         text += f" ± {fixed(shown.se, digits)}"
-    return Entry(text, number=True, bold=shown.bold)
+    return Entry(text + f" {shown.mark}" * bool(shown.mark), number=True, bold=shown.bold)
 
 
 def _compared_with(rows: Sequence[Row]) -> list[str]:

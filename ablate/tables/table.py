@@ -79,13 +79,15 @@ class TableData:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a view, in the metric's unit, with its interval or its standard error. None: not known."""
+    """A number of a view, in the metric's unit, with its interval or its standard error. None: not known. mark: what
+    stands behind it."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
     se: float | None = None
     bold: bool = False
+    mark: str = ""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ class ViewData:
     """Another way to look at a study: plain columns for people, records for programs.
 
     view: its name, under which JSON has the records; of: what it shows, for the caption. rows: names as text, numbers
-    as Measure or Chance; numeric: which columns hold numbers.
+    as Measure or Chance; numeric: which columns hold numbers. spans: titles over columns next to each other: title,
+    first column, how many. key: under which JSON has the records, where it is not the view's name; more: what else it
+    has.
     """
 
     view: str
@@ -114,6 +118,9 @@ class ViewData:
     rows: tuple[tuple[str | Measure | Chance, ...], ...]
     records: tuple[Mapping[str, Json], ...]
     notes: tuple[str, ...] = ()
+    spans: tuple[tuple[str, int, int], ...] = ()
+    key: str = ""
+    more: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -163,8 +170,9 @@ def as_json(data: TableData | ViewData) -> dict[str, Json]:
         "study": data.study,
         "metric": data.metric,
         "better": data.better,
-        "rows" if isinstance(data, TableData) else data.view: records(data),
+        "rows" if isinstance(data, TableData) else data.key or data.view: records(data),
         **({"speaks_of": data.speaks_of, "speaks_of_why": data.speaks_of_why} if isinstance(data, TableData) else {}),
+        **({} if isinstance(data, TableData) else data.more),
         "notes": list(data.notes),
     }
 
@@ -193,13 +201,22 @@ def _record(row: Row) -> dict[str, Json]:
 def flat(data: TableData | ViewData, columns: Sequence[str] = ()) -> list[dict[str, Json]]:
     """The records on one level, all with the same names: `also` as NAME_mean and NAME_std, a view's estimates as
     NAME_ci_low and so on. columns: only these, in this order."""
-    every = records(data)
+    every = [_one_level(record) for record in records(data)]
     parts = _parts(every)
     lines = [_flat(record, parts) for record in every]
     if columns and lines:
         names = {name: name for name in lines[0]}
         lines = [{name: line[named(name, names, "--columns")] for name in columns} for line in lines]
     return lines
+
+
+def _one_level(record: Mapping[str, Json]) -> dict[str, Json]:
+    """A record without mappings of mappings: `settings: {digits: {...}}` as `settings_digits: {...}`."""
+    flat: dict[str, Json] = {}
+    for name, value in record.items():
+        nested = name != "also" and isinstance(value, dict) and any(isinstance(part, dict) for part in value.values())
+        flat |= {f"{name}_{key}": part for key, part in value.items()} if nested else {name: value}
+    return flat
 
 
 def _parts(every: Sequence[Mapping[str, Json]]) -> dict[str, list[str]]:

@@ -29,6 +29,10 @@ StudyArgument = Annotated[
 RunArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run's key, or its first digits; or VARIANT:SEED of the last study.")
 ]
+Setting = Annotated[
+    str | None,
+    typer.Option("--setting", metavar="NAME", help="Of a study in several settings (`across:`): one of them alone."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study, or of its base. May be given again."),

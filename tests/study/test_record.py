@@ -14,6 +14,7 @@ from ablate.study.record import (
     PlanRecord,
     Registered,
     RowRecord,
+    SettingRecord,
     StartRecord,
     TrickRecord,
     Tuned,
@@ -105,6 +106,7 @@ records = st.builds(
     imported=st.none() | st.builds(ImportRecord, file=names, sha256=names), file=names, overrides=several(names),
     registered=st.none() | st.builds(Registered, known=st.integers(), added=moved, dropped=moved, changed=several(names)),
     tuned=several(searches),
+    across=st.sampled_from([(), (SettingRecord(name="a", left_out={"b": "c"}), SettingRecord(name="d", unit="s"))]),
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ _TEXT = {
     "[": "{[}", "]": "{]}", "*": "{*}", "-": "{-}", "–": r"\textendash{}",
     "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
     "§": r"\textsection{}", "°": r"$^\circ$", "¶": r"\textparagraph{}", "×": r"$\times$",
-    "✓": r"\ablatetick{}", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
+    "✓": r"\ablatetick{}", "✗": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
     "→": r"$\rightarrow$", "−": "$-$", "…": r"\ldots{}",
 }  # fmt: skip
 _DOCUMENT = r"""\documentclass{article}

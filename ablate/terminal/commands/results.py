@@ -89,7 +89,9 @@ def import_(
         Path | None,
         typer.Option(metavar="FILE", help="What each run made of each example: a line for each, named by `id`."),
     ] = None,
-    across: Annotated[str | None, typer.Option(hidden=True)] = None,
+    across: Annotated[
+        str | None, _column("across", "In which setting (data set, network) a run stands; seeds pair within one.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
 ) -> None:
     """Bring runs that were trained elsewhere into a study.
@@ -104,17 +106,12 @@ def import_(
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
-    if across is not None:
-        raise AblateError(
-            f"rows over several data sets are not analysed together yet (--across {across}); import each as a study of "
-            f"its own: --where {across}=NAME."
-        )
     first, *others = _metrics(metric, better)
     listed = tuple(name.strip() for name in factors.split(",")) if factors else ()
     further = {**dict(others), **dict(map(_direction, also or ()))}
     columns = Columns(
         *first, variant, baseline, listed, seed, mean, sd, n, further, comments, se, ci, state,
-        tuple(map(_condition, where or ())), empty, minimum_effect,
+        tuple(map(_condition, where or ())), empty, minimum_effect, across,
     )  # fmt: skip
     imported = importer.read_file(file, columns)
     told = None if examples is None else example_files.read(examples, columns, imported.results)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Output, StudyArgument, Terminal, check_choice
+from ablate.terminal.options import Output, Setting, StudyArgument, Terminal, check_choice
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
@@ -27,9 +27,11 @@ def table(
         str,
         typer.Option(
             metavar="VIEW",
-            help="variants, matrix, cumulative, effects, interactions, shapley, compare, coverage or classes.",
+            help="variants, matrix, cumulative, effects, interactions, shapley, compare, coverage, classes, settings "
+            "or ranks.",
         ),
     ] = "variants",
+    setting: Setting = None,
     format_: Annotated[
         str | None,
         typer.Option(
@@ -93,8 +95,8 @@ def table(
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study or _named_like(check, store)).name
-        loaded = results.load(store, name)  # what each example says is read when a table asks for it
-        if plain and (sys.stdout.isatty() or ascii_ or all_notes):
+        loaded = results.load(store, name).within(setting)  # what each example says is read when a table asks for it
+        if not loaded.settings and plain and (sys.stdout.isatty() or ascii_ or all_notes):
             drawn.show(loaded, sort=sort, digits=digits, ascii_=ascii_, notes=all_notes)
             return
         text = views.text(loaded, format_, view, sort, options)

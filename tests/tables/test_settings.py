@@ -1,0 +1,143 @@
+"""The table of a study in several settings, from a file of runs to what is printed."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ablate.analysis import results
+from ablate.errors import AblateError
+from ablate.runs import export, importer
+from ablate.runs.columns import Columns
+from ablate.store.store import Store
+from ablate.tables import views
+
+COLUMNS = Columns("acc", "higher", variant="variant", seed="seed", across="data")
+SETTINGS = ("wine", "iris", "digits", "moons", "rings")
+SHIFT = {"mixup": 1.0, "cutout": 0.0}
+
+
+def lines(settings=SETTINGS, seeds=5, loud=None, shift=SHIFT):
+    """A CSV file: three variants in each setting; in `loud` runs spread ten times as much."""
+    rng = np.random.default_rng(0)
+    out = ["data,variant,seed,acc"]
+    for setting in settings:
+        scale = 10 if setting == loud else 1
+        for seed in range(seeds):
+            for variant in ("base", *shift):
+                value = 80 + shift.get(variant, 0.0) + 0.3 * scale * rng.normal()
+                out.append(f"{setting},{variant},{seed},{value:.4f}")
+    return out
+
+
+@pytest.fixture
+def load(tmp_path):
+    opened = []
+
+    def loaded(rows, analysis=(), units=(), columns=COLUMNS):
+        imported = importer.read("\n".join(rows) + "\n", "runs.csv", columns)
+        store = Store.open(tmp_path / f"{len(opened)}.db", write=True)
+        opened.append(store)
+        importer.save(imported, store, "demo", columns)
+        stored = store.find("demo")
+        named = tuple(replace(one, unit=dict(units).get(one.name, "")) for one in stored.record.across)
+        record = replace(stored.record, analysis=dict(analysis), across=named)
+        with store.transaction():
+            store.save_plan(record, "", [(c.variant, c.seed, c.role, c.run) for c in store.cells("demo")], {})
+        return store, results.load(store, "demo")
+
+    yield loaded
+    for store in opened:
+        store.close()
+
+
+def table(loaded, **options):
+    return json.loads(views.text(loaded, "json", **options))
+
+
+def test_a_row_a_trick_a_column_a_setting_and_their_mean(load):
+    _, loaded = load(lines())
+    found = table(loaded)
+    mixup = next(row for row in found["rows"] if row["row"] == "mixup")
+    deltas = [mixup["settings"][name]["delta"] for name in SETTINGS]
+    assert list(SETTINGS) == found["settings"]
+    assert np.mean(deltas) == pytest.approx(mixup["mean"]["delta"])
+    assert "helps" == mixup["mean"]["verdict"]
+    assert mixup["like_these"]["next_low"] < mixup["like_these"]["ci_low"]
+    text = views.text(loaded)
+    assert "mean: in these settings, on average" in text
+    assert "like these: of settings like these, by a t over the 5 differences (4 degrees of freedom)" in text
+    assert r"\multicolumn{10}{c}{$\Delta$ acc $\uparrow$}" in views.text(loaded, "latex")
+
+
+def test_a_settings_own_table_is_the_one_it_would_have_alone(load):
+    _, loaded = load(lines())
+    alone = [line.partition(",")[2] for line in lines() if line.startswith(("data", "iris"))]
+    _, single = load(alone, columns=replace(COLUMNS, across=None))
+    within = table(loaded.within("iris"))["rows"]
+    assert [row["p_adjusted"] for row in table(single)["rows"]] == [row["p_adjusted"] for row in within]
+    mixup = next(row for row in table(loaded)["rows"] if row["row"] == "mixup")
+    assert mixup["settings"]["iris"]["p_adjusted"] == within[1]["p_adjusted"]
+
+
+def test_a_missing_cell_is_named_and_never_averaged_over(load):
+    rows = [line for line in lines() if not line.startswith("moons,mixup")]
+    _, loaded = load(rows)
+    mixup = next(row for row in table(loaded)["rows"] if row["row"] == "mixup")
+    assert [{"setting": "moons", "why": "it is left out there"}] == mixup["missing"]
+    assert {None} == {mixup["mean"][name] for name in ("delta", "p", "ci_low", "verdict", "df")}
+    assert "No mean, for a setting is missing: mixup: moons, for it is left out there." in views.text(loaded)
+
+
+def test_who_carries_more_than_half_of_the_variance_is_named(load):
+    _, loaded = load(lines(settings=SETTINGS[:3], loud="iris"))
+    text = views.text(loaded)
+    assert "iris carries more than half of the mean's variance: mixup 9" in text
+    assert "The mean speaks of these 3 settings and of no others: 5 or more" in text
+
+
+def test_different_units_have_no_mean_but_a_standardised_one(load):
+    units = {"wine": "points", "iris": "k$"}
+    _, loaded = load(lines(settings=("wine", "iris")), units=units)
+    assert "There is no mean: its units differ between settings" in views.text(loaded)
+    assert all(row["mean"]["p"] is None for row in table(loaded)["rows"])
+    _, loaded = load(lines(settings=("wine", "iris")), {"across": "standardised"}, units)
+    mixup = next(row for row in table(loaded)["rows"] if row["row"] == "mixup")
+    assert mixup["mean"]["delta"] is None
+    assert mixup["mean"]["z"] > 0
+    assert "better in these settings taken together" in views.text(loaded)
+
+
+def test_reml_is_there_when_it_is_asked_for_and_says_what_it_costs(load):
+    _, loaded = load(lines(), {"across": "reml"})
+    assert "errs in 6 to 12 % of studies" in views.text(loaded)
+    assert 4 == table(loaded)["rows"][0]["mean"]["df"]
+
+
+def test_other_views_are_of_one_setting_and_say_so(load):
+    _, loaded = load(lines())
+    for name in sorted({*views.VIEWS} - {"variants", "settings", "ranks"}):
+        with pytest.raises(AblateError, match=f"--view {name} is of one setting.*add --setting wine"):
+            views.text(loaded, name=name)
+    assert "cutout" in views.text(loaded.within("wine"), name="coverage")
+    assert loaded.best is None
+    with pytest.raises(AblateError, match="has one setting"):
+        views.text(loaded.within("wine"), name="ranks")
+
+
+def test_ranks_are_of_every_setting_with_friedman_and_each_against_the_base(load):
+    found = table(load(lines())[1], name="ranks")
+    assert {"mixup": 1.0}.items() <= {row["variant"]: row["mean_rank"] for row in found["ranks"]}.items()
+    assert 0 < found["p"] < 1
+
+
+def test_what_is_exported_has_its_setting_and_comes_in_again(load):
+    store, loaded = load(lines())
+    text = export.text(store, "demo")
+    first = next(csv.DictReader(io.StringIO(text)))
+    assert ("wine", "base") == (first["setting"], first["variant"])
+    _, again = load(text.splitlines(), columns=replace(COLUMNS, across="setting"))
+    assert [row["mean"] for row in table(loaded)["rows"]] == [row["mean"] for row in table(again)["rows"]]
