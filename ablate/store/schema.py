@@ -175,10 +175,11 @@ def wal_is_safe(version: tuple[int, ...]) -> bool:
 
 
 NETWORK = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "fuse.ceph", "fuse.glusterfs", "fuse.sshfs", "glusterfs", "gpfs"}
+    {"9p", "afs", "beegfs", "ceph", "cifs", "coda", "glusterfs", "gpfs"}
     | {"lustre", "ncpfs", "nfs", "nfs4", "orangefs", "smb3", "smbfs"}
 )
-"""File systems whose locks and shared memory SQLite cannot rely on between hosts, as /proc/mounts names them."""
+"""File systems whose locks and shared memory SQLite cannot rely on between hosts, as /proc/mounts names them; and
+whatever a program mounts (`fuse`, `fuse.NAME`), for nobody knows what that does with a lock."""
 
 
 def network_kind(path: Path, mounts: str) -> str | None:
@@ -189,7 +190,7 @@ def network_kind(path: Path, mounts: str) -> str | None:
         point = point.replace("\\040", " ")
         if path.is_relative_to(point) and len(point) >= deepest:
             kind, deepest = file_system, len(point)
-    return kind if kind in NETWORK else None
+    return kind if kind in NETWORK or (kind or "").startswith("fuse.") or kind == "fuse" else None
 
 
 def network_of(path: Path) -> str | None:

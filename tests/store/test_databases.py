@@ -22,6 +22,7 @@ from ablate.store.store import Store
 MOUNTS = """\
 /dev/vda / ext4 rw,relatime 0 0
 server:/home /home nfs4 rw 0 0
+drive /content/drive fuse.drive rw 0 0
 /dev/vdb /home/me/local\\040disk xfs rw 0 0
 //box/share /mnt/share cifs rw 0 0
 me@far: /mnt/far fuse.sshfs rw 0 0
@@ -33,6 +34,7 @@ me@far: /mnt/far fuse.sshfs rw 0 0
     [
         ("/tmp/a.db", None),
         ("/home/me/results/a.db", "nfs4"),
+        ("/content/drive/MyDrive/a.db", "fuse.drive"),
         ("/home/me/local disk/a.db", None),
         ("/homes/a.db", None),
         ("/mnt/share/a.db", "cifs"),
