@@ -22,6 +22,7 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -245,27 +246,62 @@ def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str], told
 
     A pause is thrown into it after a step. What it yields in answer, if anything, is not taken: it stops either way.
     """
+    asked = _Asked(pause_asked, told)
+    run.report, run.stop_asked = partial(_logged_step, task, run, say), asked.by_task
     result = task.execute(run)
     if not isinstance(result, Iterator):
-        return _heard(task, result, run)
-    values: dict[str, float] = {}
+        values = _heard(task, result, run)
+        asked.check()
+        return run.logged | values
+    values = {}
     step = 0
     told.by_steps = True
     while True:
         try:
             given = next(result)
         except StopIteration as end:
-            return values | (_heard(task, end.value, run) if end.value is not None else {})
+            asked.check()
+            return run.logged | values | (_heard(task, end.value, run) if end.value is not None else {})
         if isinstance(given, Report):
             step, reported = given.number, _heard(task, given.values, run)
         else:
             step, reported = step + 1, _heard(task, given, run)
             values |= reported
         say(Said(step, reported))
-        why = pause_asked() or ("told to end by SIGTERM" if told.asked else "")
+        why = asked()
         if why:
             getattr(result, "throw", _raise)(PausedError(why))
             raise PausedError(why)
+
+
+class _Asked:
+    """Why the run is to stop, once somebody asked; a request is read from its channel once. heeded: the task knows."""
+
+    def __init__(self, pause_asked: Callable[[], str], told: ToldToEnd) -> None:
+        self.pause_asked, self.told = pause_asked, told
+        self.why = ""
+        self.heeded = False
+
+    def __call__(self) -> str:
+        self.why = self.why or self.pause_asked() or ("told to end by SIGTERM" if self.told.asked else "")
+        return self.why
+
+    def by_task(self) -> bool:
+        """A task that looks is not interrupted by SIGTERM, unless it takes too long."""
+        self.told.by_steps = True
+        self.heeded = bool(self())
+        return self.heeded
+
+    def check(self) -> None:
+        """A task that ended because it was to has no result."""
+        if self.heeded:
+            raise PausedError(self.why)
+
+
+def _logged_step(task: Task, run: Run, say: Say, step: int, numbers: Mapping[str, float]) -> dict[str, float]:
+    values = _heard(task, numbers, run)
+    say(Said(step, values))
+    return values
 
 
 def _heard(task: Task, result: Any, run: Run) -> dict[str, float]:

@@ -115,6 +115,13 @@ class Run:
     """Files of the user's that it was made of and that its plan did not know, by their path from the study's folder,
     with their SHA-256: an edit of one asks anew."""
 
+    logged: dict[str, float] = field(default_factory=dict)
+    """The last number of each name that `log` was given."""
+    report: Callable[[int, Values], Values] | None = None
+    """Who hears of `log`, and what was heard; set by the worker."""
+    stop_asked: Callable[[], bool] = bool
+    """Whether somebody wants the run to end; set by the worker."""
+
     remover: Callable[[Any, Any], Any] | None = None
     """What `model` does where parts of the network are to go; set by the task."""
 
@@ -141,6 +148,17 @@ class Run:
     def folder(self) -> Path:
         """Made before the run starts; a retry finds what an earlier attempt left."""
         return Path(self.spec.folder)
+
+    def log(self, step: int, /, **numbers: float) -> None:
+        """Tell numbers of a step, for curves; the last of each name is a result of the run, unless the function gives
+        another one back. Instead of yielding, or beside it."""
+        self.logged |= self.report(int(step), numbers) if self.report is not None else numbers
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the run is to end now (Ctrl-C, a timeout, a search that gives it up). Who looks at it is not torn
+        out of a step by SIGTERM: write what a further attempt needs, and return within half of `limits.grace`."""
+        return self.stop_asked()
 
     def examples(self, *, ids: Any, correct: Any = None, loss: Any = None, groups: Any = None) -> None:
         """Tell what the run got right, for each example it is measured on, so that verdicts speak of other examples
@@ -283,8 +301,8 @@ class Task(Plugin):
         raise AblateError(f"the task {str(run.spec.task)!r} has no test set to predict.", page="course-brief")
 
 
-Function = Callable[[Mapping[str, Any], Run], Values | Iterator[Values]]
-"""A function task."""
+Function = Callable[[Any, Run], Values | Iterator[Values] | None]
+"""A function task: of its configuration, as a mapping or as the class that it is annotated with, and its run."""
 
 
 def plain_names(registry: Registry) -> list[str]:

@@ -4,8 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from ablate.errors import PausedError
 from ablate.pool import worker
 from ablate.pool.worker import BadResultError, numbers, reason_of
+from ablate.records import RunSpec, TaskUse
+from ablate.registry import Registry
+from ablate.training.task import Run
+from ablate.training.tasks.function import FunctionTask
 
 
 def test_numbers_of_any_library_become_floats():
@@ -45,3 +50,44 @@ def test_what_a_run_executed_is_told_but_for_what_was_planned_and_what_was_writt
     assert {"../other/late.py": "h"} == worker._unplanned(spec, dict.fromkeys(files, "h"))
     spec.path = ("/tmp/s",)
     assert "../torchinductor_me/k.py" in worker._unplanned(spec, dict.fromkeys(files, "h"))
+
+
+class Asked:
+    """A task of the user's in a worker: what it logged, and how it ended."""
+
+    def __init__(self, function, pause="", metric=""):
+        spec = RunSpec("k", TaskUse.of("m:f"), {}, (), 0, 1, "f", "c", metric=metric)
+        self.run, self.said = Run(spec, Registry()), []
+        task = FunctionTask("m:f")
+        object.__setattr__(task, "_load", lambda: lambda config, run: function(run))
+        self.told = worker.ToldToEnd(1.0)
+        asked = iter([pause])
+        self.values = worker._values(task, self.run, self.said.append, lambda: next(asked, ""), self.told)
+
+
+def test_what_a_run_logs_is_a_curve_and_its_last_numbers_a_result():
+    def returned(run):
+        run.log(1, loss=3.0, accuracy=1)
+        run.log(5, loss=2.0, broken=float("nan"))
+        return {"accuracy": 9.0}
+
+    ran = Asked(returned)
+    assert [(1, {"loss": 3.0, "accuracy": 1.0}), (5, {"loss": 2.0})] == [(one.step, one.values) for one in ran.said]
+    assert {"loss": 2.0, "accuracy": 9.0} == ran.values
+
+
+def test_a_number_that_the_study_asks_for_and_that_is_not_finite_ends_the_run_where_it_is_logged():
+    with pytest.raises(worker.DivergedError, match="metric 'loss' is nan"):
+        Asked(lambda run: run.log(1, loss=float("nan")) or {}, metric="loss")
+
+
+def test_a_function_that_stops_when_it_is_asked_to_has_no_result_and_one_that_does_not_look_has():
+    def looks(run):
+        return {"steps": 0 if run.should_stop else 9}
+
+    with pytest.raises(PausedError, match="given up"):
+        Asked(looks, pause="given up")
+    assert {"steps": 9.0} == Asked(looks).values
+    assert {"steps": 1.0} == Asked(lambda _: {"steps": 1}, pause="given up").values
+    ran = Asked(looks)
+    assert ran.told.by_steps, "SIGTERM does not tear it out of a step"
