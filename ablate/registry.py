@@ -212,7 +212,7 @@ def build(cls: type[Any], params: Mapping[str, Json], what: str, at: str = "") -
         plugin = _adapter(cls).validate_json(text, strict=True)  # type: ignore[arg-type]  # mypy: a class is hashable
     except pydantic.ValidationError as error:
         problems += [
-            (prefix + ".".join(str(part).removesuffix("_") for part in item["loc"]) if item["loc"] else at, _says(item))
+            (prefix + ".".join(str(part).removesuffix("_") for part in item["loc"]) if item["loc"] else at, says(item))
             for item in error.errors()
         ]
     if problems:
@@ -228,7 +228,7 @@ def _adapter(cls: type[Any]) -> Any:
     return pydantic.TypeAdapter(cls)
 
 
-def _says(item: Any) -> str:
+def says(item: Any) -> str:
     """pydantic's finding in our words: what was found; what is allowed."""
     if item["type"] == "missing":
         return "is missing; it has no default."

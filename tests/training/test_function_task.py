@@ -105,3 +105,94 @@ def test_a_task_in_an_installed_package_is_found_and_no_package_is_imported_for_
     monkeypatch.syspath_prepend(tmp_path / "lib")
     assert "train.py" in code_of("inside.train:main", tmp_path)
     assert {"decoder.py"} <= set(code_of("json.decoder:JSONDecoder", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def main(): ...", "mine.py:1 takes nothing; a task's function takes (config, run). A script is run as it lies there by `task: {command: python mine.py {flags}}`."),
+        ("import hydra\n@hydra.main(config_path=None)\ndef main(cfg): ...", "reads the command line (@hydra.main)"),
+        ("def main(config): ...", "takes (config); a task's function takes (config, run)."),
+        ("def main(config, run, extra): ...", "takes (config, run, extra);"),
+        ("def main(config, run, *, extra): ...", "takes (config, run, extra=);"),
+        ("async def main(config, run): ...", "is `async`"),
+    ],
+)  # fmt: skip
+def test_a_function_that_cannot_be_called_with_config_and_run_is_refused_in_the_plan(tmp_path, source, message):
+    (tmp_path / "mine.py").write_text(source + "\n")
+    with pytest.raises(ConfigError) as refused:
+        task(tmp_path, "mine:main").complete({}, (), Registry())
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("takes", ["config, run", "c, r=None", "*both", "config, /, run, extra=1", "config, *rest"])
+def test_a_function_that_can_be_called_so_is_taken(tmp_path, takes):
+    (tmp_path / "mine.py").write_text(f"def main({takes}): ...\n")
+    task(tmp_path, "mine:main").complete({}, (), Registry())
+
+
+TYPED = """
+import dataclasses
+import pydantic
+
+print("what a module prints is no answer")
+
+@dataclasses.dataclass
+class Optimizer:
+    name: str = "sgd"
+
+@dataclasses.dataclass
+class Config:
+    lr: float
+    epochs: int = 3
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+
+class Model(pydantic.BaseModel, extra="forbid"):
+    lr: float = pydantic.Field(gt=0)
+
+def of_dataclass(config: Config, run): return {"lr": config.lr, "named": len(config.optimizer.name)}
+def of_model(config: "Model", run) -> dict: return {"lr": config.lr}
+"""
+
+
+@pytest.fixture
+def typed(tmp_path):
+    from ablate.training import configured
+
+    (tmp_path / "typed_h.py").write_text(TYPED)
+    yield tmp_path
+    configured.close()
+
+
+def test_a_configuration_is_held_against_the_class_that_it_is_annotated_with(typed):
+    one, other = task(typed, "typed_h:of_dataclass"), task(typed, "typed_h:of_model")
+    one.complete({"lr": 1, "optimizer": {"name": "adam"}}, (), Registry())
+    other.complete({"lr": 0.5}, (), Registry())
+    with pytest.raises(ConfigError) as refused:
+        one.complete({"lr": "0.1", "optimizer": {"nmae": "x"}, "epoch": 4}, (), Registry())
+    assert {
+        "optimizer.nmae": "Optimizer has no field 'nmae'; it has name. Did you mean 'name'?",
+        "epoch": "Config has no field 'epoch'; it has lr, epochs or optimizer. Did you mean 'epochs'?",
+        "lr": 'is "0.1"; it must be a number.',
+    } == dict(refused.value.problems)
+    with pytest.raises(ConfigError, match=r"lr: is -1; it must be above 0"):
+        other.complete({"lr": -1}, (), Registry())
+
+
+def test_it_is_passed_as_that_class(typed, monkeypatch):
+    from ablate.records import RunSpec
+    from ablate.training.task import Run
+
+    spec = RunSpec(
+        "k", TaskUse.of("typed_h:of_dataclass"), {"lr": 2, "optimizer": {"name": "adam"}}, (), 0, 1, "f", "c"
+    )
+    monkeypatch.setattr("sys.path", [*__import__("sys").path])
+    assert {"lr": 2.0, "named": 4} == task(typed, "typed_h:of_dataclass").execute(Run(spec, Registry()))
+
+
+def test_a_module_that_cannot_be_imported_is_said_of_the_task(typed):
+    (typed / "typed_h.py").write_text("import nowhere_h\n" + TYPED)
+    with pytest.raises(
+        ConfigError, match="task: cannot be imported to learn what its `config` is: ModuleNotFoundError"
+    ):
+        task(typed, "typed_h:of_model").complete({"lr": 1}, (), Registry())

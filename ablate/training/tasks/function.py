@@ -4,12 +4,12 @@ It returns a mapping of metrics or yields one mapping per step. The module is fo
 working directory, then wherever Python finds modules. Its configuration is free-form: whatever `base:` holds.
 
 The plan reads the sources and never imports them: the key holds a hash of the module and of every module of the user's
-that it imports (sources.py).
+that it imports (sources.py). Where `config` is annotated with a class, a process of its own imports the module to check
+every variant against it (configured.py).
 """
 
 from __future__ import annotations
 
-import ast
 import importlib
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -25,6 +25,8 @@ from ablate.records import WITHOUT, Json, TrickUse
 from ablate.registry import Registry
 from ablate.scripts.sources import closure, module_at
 from ablate.text import did_you_mean, one_of
+from ablate.training.called import check
+from ablate.training.configured import checker, class_of, configured
 from ablate.training.task import Completed, Function, Run, Task, Values
 
 
@@ -53,7 +55,10 @@ class FunctionTask(Task):
                 (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a function task is changed by `set:`.")
                 for i, use in strange
             )
+        annotation = check(self._file(), self.function, self.target)
         hashes = self.sources()
+        if annotation:
+            checker(self.module, self.function, self.folders, hashes).check(config)
         root = {path: Path(path).name for path in hashes}
         return Completed(
             config=deepcopy(dict(config)),
@@ -72,7 +77,6 @@ class FunctionTask(Task):
     @cached_property
     def _hashes(self) -> dict[str, str]:
         start = self._file()
-        _check_function(start, self.function, self.target)
         return {str(path): sha256_file(path) for path in sorted(closure(start, [Path(p) for p in self.folders]))}
 
     def _file(self) -> Path:
@@ -94,10 +98,13 @@ class FunctionTask(Task):
         sys.argv[:] = [str(self._at() or self.module)]
         self._load()
 
-    def execute(self, run: Run) -> Values | Iterator[Values]:
+    def execute(self, run: Run) -> Any:
         function = self._load()
+        kind = class_of(function)
+        config = run.config if kind is None else configured(kind, run.config)
         parts = [part for use in run.tricks for part in use.params["parts"]]
-        return _without(parts, function, run) if parts else function(run.config, run)
+        made = _without(parts, function, config, run) if parts else function(config, run)
+        return dict(run.logged) if made is None and run.logged else made
 
     def _load(self) -> Function:
         # Only now, when ablate and torch are imported: a random.py beside a study is the task's own, not torch's.
@@ -107,7 +114,9 @@ class FunctionTask(Task):
         return function
 
 
-def _without(parts: Sequence[Mapping[str, Json]], function: Function, run: Run) -> Values | Iterator[Values]:
+def _without(
+    parts: Sequence[Mapping[str, Json]], function: Function, config: Any, run: Run
+) -> Values | Iterator[Values] | None:
     """The function, whose network goes without parts. AblateError where it never hands one over."""
     taken: list[bool] = []
 
@@ -118,8 +127,8 @@ def _without(parts: Sequence[Mapping[str, Json]], function: Function, run: Run) 
         return removal.take_tried(model, parts, example)
 
     run.remover = remove
-    made = function(run.config, run)
-    if not isinstance(made, Mapping):
+    made = function(config, run)
+    if made is not None and not isinstance(made, Mapping):
         return _followed(made, taken)
     _check_taken(taken)
     return made
@@ -138,25 +147,3 @@ def _check_taken(taken: Sequence[bool]) -> None:
             "`model = run.model(model, example)`, so nothing was taken away.",
             page="parts",
         )
-
-
-def _check_function(path: Path, function: str, target: str) -> None:
-    try:
-        tree = ast.parse(path.read_bytes(), filename=str(path))
-    except SyntaxError as error:
-        raise ConfigError([("task", f"{path}:{error.lineno}: {error.msg}")]) from None
-    defined = [name for node in tree.body for name in _names(node)]
-    if function not in defined and not any(
-        isinstance(node, ast.ImportFrom) and node.names[0].name == "*" for node in tree.body
-    ):
-        hint = did_you_mean(function, defined)
-        raise ConfigError([("task", f"is {target!r}, but {path} defines no {function!r}.{hint}")])
-
-
-def _names(node: ast.stmt) -> list[str]:
-    """The names that a statement at a module's top level binds."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-        return [node.name]
-    if isinstance(node, (ast.Import, ast.ImportFrom)):
-        return [alias.asname or alias.name.partition(".")[0] for alias in node.names]
-    return [n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
