@@ -14,7 +14,7 @@ nobody here imports them."""
 WORDS = "text errors identity rng records registry"
 ROOMS = {
     "scripts": "sources script values operations evaluator expressions slices modules interpreter defaults fields style probe",
-    "programs": "template rendering program binding arithmetic capture printed wanted preload attribution launch capturing commanded",
+    "programs": "template rendering program binding arithmetic capture printed wanted examples preload attribution launch capturing commanded",
     "training": "examples task called configured model dataset unpickle datafile started provenance layers transfer recipe trick initial parts trace rule standins cuts sizes surgery removal trainer checkpoint",
     "study": "yaml_file candidates draft recipes form structure reference cells record design lookup file mistakes search rows changes plan across",
     "store": "schema migrate stored examples opened unasked studies reader planner store",

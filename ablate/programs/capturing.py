@@ -131,6 +131,10 @@ class Capturing:
             places[name] = f"derived: {dict(self.wanted.derive)[name].text}"
         return values, places, [*problems, *dict.fromkeys(self.refused.values())]
 
+    def own(self, glob: str) -> list[Path]:
+        """The attempt's own files that match a glob, those in its folder first."""
+        return [path for path, shown in self._own(of_any_kind=True) if self._matches(glob, path, shown)]
+
     def _check_again(self) -> None:
         """Files elsewhere are asked for once more: who writes one says so before, so what was read before was ours."""
         for name, kept in self.trace.written().items() if not self._again else ():
@@ -144,14 +148,15 @@ class Capturing:
             return False
         return taken.rank[0] == 1 or len(set(taken.ways.values())) > 1
 
-    def keep(self) -> None:
-        """Copy the run's own files that lie elsewhere into its folder."""
+    def keep(self, more: Iterable[Path] = ()) -> None:
+        """Copy the run's own files that lie elsewhere, and hold numbers, into its folder; and `more` of them."""
         kept = self.folder / KEPT / ELSEWHERE
-        for path, file in self._files.items():
-            inside = Path(path).is_relative_to(self.folder)
-            if not inside and path not in self.refused and file.kind is not None and file.seen[0] <= _LARGEST_COPY:
-                with suppress(OSError):
-                    copy = kept / self._relative(Path(path)).replace("../", "").lstrip("/")
+        for path in {*(Path(path) for path, file in self._files.items() if file.kind is not None), *more}:
+            if path.is_relative_to(self.folder) or str(path) in self.refused:
+                continue
+            with suppress(OSError):
+                if path.stat().st_size <= _LARGEST_COPY:
+                    copy = kept / self._relative(path).replace("../", "").lstrip("/")
                     copy.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(path, copy)
 
@@ -233,14 +238,19 @@ class Capturing:
         """(rank, file, as it is called) of files that count as this attempt's."""
         said = self.folder / KEPT / SAID
         yield _SAID[0], said, "ablate.log"
-        own = [(path, path.relative_to(self.folder).as_posix()) for path in self._inside()]
-        own += [(path, self._relative(path)) for path in self._outside()]
+        besides = self.wanted.besides
+        own = [(path, name) for path, name in self._own() if not (besides and self._matches(besides, path, name))]
         if self.wanted.automatic:
             yield from ((0, path, shown) for path, shown in own)
             return
         for rank, source in enumerate(self.wanted.sources):
             if source.glob:
                 yield from ((rank, path, shown) for path, shown in own if self._matches(source.glob, path, shown))
+
+    def _own(self, of_any_kind: bool = False) -> list[tuple[Path, str]]:
+        """The attempt's own files, as they are called. of_any_kind: also those elsewhere that hold no numbers."""
+        inside = [(path, path.relative_to(self.folder).as_posix()) for path in self._inside()]
+        return inside + [(path, self._relative(path)) for path in self._outside(of_any_kind)]
 
     def _matches(self, glob: str, path: Path, shown: str) -> bool:
         if os.path.isabs(glob):
@@ -271,7 +281,7 @@ class Capturing:
                 break
         return found
 
-    def _outside(self) -> Iterator[Path]:
+    def _outside(self, of_any_kind: bool) -> Iterator[Path]:
         """Files elsewhere that this attempt's own processes opened for writing, and no other run's."""
         if self._again:
             yield from sorted(path for path in (self.folder / KEPT / ELSEWHERE).rglob("*") if path.is_file())
@@ -280,7 +290,7 @@ class Capturing:
             path = Path(name)
             if path.is_relative_to(self.folder) or not path.is_file() or path.name.endswith((".pyc", ".lock")):
                 continue
-            if self._kind(path) is None and path.stat().st_size:
+            if not of_any_kind and self._kind(path) is None and path.stat().st_size:
                 continue  # an empty one may have been emptied by another run just now
             why = self.trace.refused(name, kept)
             if not why:

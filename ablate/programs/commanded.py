@@ -6,13 +6,13 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from ablate.errors import ConfigError
 from ablate.identity import sha256_file
-from ablate.programs import rendering
+from ablate.programs import examples, rendering
 from ablate.programs.binding import Binding, bound
 from ablate.programs.program import Program, interpreter, split
 from ablate.programs.rendering import ON_THE_LINE, FileFormat, Flags, Rendered, rendered
@@ -47,6 +47,7 @@ class Command:
     metrics_: list[dict[str, Json]] = field(default_factory=list)
     derive: dict[str, str] = field(default_factory=dict)
     step: str = ""
+    examples_: dict[str, str] = field(default_factory=dict)
     resume: dict[str, Json] = field(default_factory=dict)
     discard: str | list[str] = field(default_factory=list)
     file: FileFormat = "yaml"
@@ -102,7 +103,13 @@ class Command:
 
     def wanted(self, asked: Sequence[str]) -> Wanted:
         """Where its numbers are. asked: the names that the study's table shows."""
-        return wanted(self.metrics_, self.derive, self.step, asked)
+        besides = self.examples_.get("file", "")
+        return replace(wanted(self.metrics_, self.derive, self.step, asked), besides=besides)
+
+    @property
+    def examples(self) -> examples.Columns | None:
+        """Where it says what it made of each example. ConfigError."""
+        return examples.columns(self.examples_)
 
     # ------------------------------------------------------------------------------------------------------- mistakes
 
@@ -110,7 +117,8 @@ class Command:
     def mistakes(self) -> tuple[tuple[str, str], ...]:
         """What is wrong with the command itself, by dotted key: the same for every variant."""
         problems: list[tuple[str, str]] = []
-        for check in (self._check_program, self._check_places, lambda: self.wanted(()), lambda: self.binding):
+        later = (self._check_places, lambda: self.wanted(()), lambda: self.examples, lambda: self.binding)
+        for check in (self._check_program, *later):
             try:
                 check()
             except ConfigError as error:

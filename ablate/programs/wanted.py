@@ -30,12 +30,13 @@ class Source:
 @dataclass(frozen=True)
 class Wanted:
     """sources: in the order in which they are tried for each name; none where it is automatic. asked: the names that
-    the study's table shows."""
+    the study's table shows. besides: a glob of files that hold no metrics: a line is an example there, no step."""
 
     sources: tuple[Source, ...] = ()
     derive: tuple[tuple[str, Formula], ...] = ()
     step: str = ""
     asked: tuple[str, ...] = ()
+    besides: str = ""
 
     @property
     def automatic(self) -> bool:

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, DataError
 from ablate.programs.attribution import Life, Trace
 from ablate.programs.capturing import Capturing, Values
 from ablate.programs.commanded import Command
+from ablate.programs.examples import read
 from ablate.programs.launch import output_of
 from ablate.programs.wanted import Wanted
 from ablate.runs.planned import Planned
 from ablate.store.store import Store
 from ablate.store.stored import AttemptRecord
 from ablate.text import listed, many
+from ablate.training.examples import Examples, Given, settled
+from ablate.training.task import Task
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Again:
     problems: tuple[str, ...]
     read: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
+    examples: Examples | None = None
+    """What it said of each example, where the study names the file."""
 
 
 @dataclass
@@ -70,7 +75,22 @@ def read_again(planned: Planned, folder: Path, wanted: Wanted) -> Again:
     values, places, problems = capturing.result()
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     curve = {step: {n: v for n, v in at.items() if math.isfinite(v)} for step, at in curve.items()}
-    return Again(finite, curve, places, tuple(problems), trace.read(), tuple(trace.written()))
+    given, refused = _examples(planned.task, capturing, finite, wanted.asked)
+    return Again(finite, curve, places, (*problems, *refused), trace.read(), tuple(trace.written()), given)
+
+
+def _examples(
+    task: Task, capturing: Capturing, values: Values, asked: Sequence[str]
+) -> tuple[Examples | None, list[str]]:
+    """What the run said of each example, and why that is refused, where it is."""
+    columns = task.examples if isinstance(task, Command) else None
+    if columns is None:
+        return None, []
+    try:
+        said = read(columns, capturing.own(columns.file))
+        return settled(Given(*astuple(said)), values, asked), []
+    except DataError as error:
+        return None, [str(error).rstrip(".")]
 
 
 def recapture(planned: Planned, db: str) -> Recaptured:
@@ -103,10 +123,12 @@ def recapture(planned: Planned, db: str) -> Recaptured:
             before = {name: value for name, value in attempt.metrics.items() if value is not None}
             if attempt.counted and before == again.values and attempt.provenance.get("captured") == again.places:
                 told.same += 1
-                continue
-            store.recaptured(attempt.token, again.values, again.curve, {"captured": again.places})
-            told.changed += attempt.counted
-            told.mended += not attempt.counted
+            else:
+                store.recaptured(attempt.token, again.values, again.curve, {"captured": again.places})
+                told.changed += attempt.counted
+                told.mended += not attempt.counted
+            if again.examples is not None:
+                store.keep_examples({run.key: again.examples})
     return told
 
 

@@ -56,7 +56,12 @@ class Tried:
             curve = f", {many(steps[name], 'step')}" if steps[name] else ""
             lines.append(f"  {name:<{width}}  {value:<12.8g}  {self.again.places[name]}{curve}")
         lines += [f"  {name} is not found." for name in self.asked if name not in self.again.values]
-        lines += [f"  {problem}." for problem in self.again.problems]
+        lines += [f"  {problem}{'' if problem.endswith('?') else '.'}" for problem in self.again.problems]
+        if self.again.examples is not None:
+            count, of = len(self.again.examples.whole().ids), self.again.examples.columns
+            lines.append(
+                f"  {many(count, 'example')}, one by one: {listed(column.metric for column in of)} is their mean."
+            )
         if self.unkeyed:
             lines.append(f"Read and not in the key: {listed(self.unkeyed)}; add them to task.sources, or say --write.")
         if self.outside:

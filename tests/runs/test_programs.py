@@ -131,3 +131,32 @@ def test_a_run_is_tried_traced_and_counts_and_what_it_showed_is_written_into_the
     with Store.open("a.db") as store:
         key = find_run(store, "base+high:0")
         assert next(logs.of_run(store, key, coloured=False, follow=False)).startswith("score is ")
+
+
+def test_what_a_command_says_of_each_example_is_kept_also_of_runs_that_are_done(project):
+    """The table lies where all runs write it, and its column has the name of a metric that is printed."""
+    (project / "train.py").write_text("""
+import argparse
+parser = argparse.ArgumentParser()
+parser.add_argument("--lr", type=float)
+parser.add_argument("--seed", type=int)
+options = parser.parse_args()
+hits = [(i * 7 + options.seed) % 10 < 10 * options.lr + 3 for i in range(40)]
+open("preds.csv", "w").write("name,score\\n" + "".join(f"i{i},{int(hit)}\\n" for i, hit in enumerate(hits)))
+print("score:", 100 * sum(hits) / 40)
+""")
+    text = STUDY.replace(" --out {folder}", "").replace('metrics: [{file: "*.json"}]', "examples: EX")
+    text = text.replace("deep.score", "score")
+    wrong, right = "{file: preds.csv, id: name, correct: hit}", "{file: preds.csv, id: name, correct: score}"
+    planned, ended, _ = run(project, text.replace("EX", wrong), only=1)
+    assert ended.executed == 1
+    key = planned.plan.runs[0].key
+    with Store.open("a.db") as store:
+        assert not store.with_examples([key])
+        assert "no such column" in store.attempts(key)[-1].outputs["note:examples"]
+    (project / "s.yaml").write_text(text.replace("EX", right))
+    recapture(find("s.yaml", "a.db"), "a.db")
+    with Store.open("a.db") as store:
+        (found,) = store.examples([key], "score", "last")
+        assert found.column.factor == 100.0
+        assert found.column.right().sum() == 32

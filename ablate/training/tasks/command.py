@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from ablate.errors import ChangedError, ConfigError, NoResultError
+from ablate.errors import ChangedError, ConfigError, DataError, NoResultError
 from ablate.identity import canonical_json, sha256, sha256_file
+from ablate.programs import examples
 from ablate.programs.attribution import Trace, living
 from ablate.programs.capturing import Capturing
 from ablate.programs.commanded import Command, globbed, hashed
@@ -23,6 +24,7 @@ from ablate.programs.launch import executed
 from ablate.records import Json, TrickUse
 from ablate.registry import Registry
 from ablate.training import started
+from ablate.training.examples import Given
 from ablate.training.task import Completed, Report, Run, Task, Values
 
 
@@ -102,7 +104,7 @@ class CommandTask(Command, Task):
             capturing.look(last=True)
             yield from (Report(step, values) for step, values in capturing.fresh())
             values, places, problems = capturing.result()
-            capturing.keep()
+            capturing.keep(_note_examples(self, run, capturing))
         _check_sources(run)
         run.provenance |= {"captured": places, **_made_with(trace)}
         self._note_read(run, trace)
@@ -123,6 +125,19 @@ class CommandTask(Command, Task):
                 run.executed[os.path.relpath(path, home)] = sha256_file(path)
         if read:
             run.provenance["read"] = sorted(os.path.relpath(path, home) for path in read)[:_MOST_READ]
+
+
+def _note_examples(command: Command, run: Run, capturing: Capturing) -> list[Path]:
+    """What it said of each example, noted with the run; the file. What cannot be read ends no run."""
+    asked = command.examples
+    if asked is None:
+        return []
+    files = capturing.own(asked.file)
+    try:
+        run.per_example = Given(*astuple(examples.read(asked, files)))
+    except DataError as error:
+        run.outputs["note:examples"] = f"refused: {error}"
+    return files
 
 
 _CODE = (".py", ".yaml", ".yml", ".json", ".toml", ".cfg", ".ini", ".sh")
