@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,34 +35,32 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def run_key(
+def run_key(*, seed: int, **asked: Any) -> str:
+    """The key of one run; `run_keys` says of what."""
+    return run_keys(**asked)(seed)
+
+
+def run_keys(
     *,
     task: Any,
     config: Mapping[str, Any],
     tricks: Iterable[tuple[str, Mapping[str, Any]]],
-    seed: int,
     threads: int,
     data: str | None,
     code: Mapping[str, Any],
     parent: str | None = None,
-) -> str:
-    """The key of a run (CONTRACT, "Runs").
+) -> Callable[[int], str]:
+    """The keys of runs that differ in their seed alone (CONTRACT, "Runs"), which are many: all but it is read once.
 
     task: as a study file writes it, shortest. config: all patches applied, defaults filled in, infrastructure fields
     removed. tricks: (file, full parameters) in the order in which they are applied; never the study's own names. data:
     the data fingerprint. code: a version for each part of ablate that the run uses, a source hash for private parts.
     parent: the key of the run it starts from.
     """
-    content = {
-        "key_version": KEY_VERSION,
-        "task": task,
-        "config": config,
-        "tricks": [[name, parameters] for name, parameters in tricks],
-        "seed": seed,
-        "threads": threads,
-        "data": data,
-        "code": code,
-    }
+    before: dict[str, Any] = {"key_version": KEY_VERSION, "config": config, "data": data, "code": code}
     if parent is not None:
-        content["parent"] = parent
-    return sha256(canonical_json(content))
+        before["parent"] = parent
+    after = {"task": task, "tricks": [[name, parameters] for name, parameters in tricks], "threads": threads}
+    # The canonical JSON of all of it: its keys are sorted, and the seed's stands between these two.
+    head, tail = canonical_json(before)[:-1], canonical_json(after)[1:]
+    return lambda seed: sha256(f'{head},"seed":{seed},{tail}')

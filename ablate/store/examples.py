@@ -49,11 +49,9 @@ def of_runs(connection: Connection, keys: Sequence[str], metric: str, at: str) -
     ]
 
 
-def there(connection: Connection, keys: Sequence[str]) -> Iterator[tuple[str, str, str, str]]:
-    """(run, metric, at, set) of what is kept of counted attempts."""
-    query = _counted(schema.example.c.metric, schema.example.c.at, schema.example.c.examples)
-    for row in connection.execute(query.where(schema.run.c.key.in_(keys))):
-        yield row.key, row.metric, row.at, row.examples
+def there() -> sa.Select[Any]:
+    """The query for (run, metric, at, set) of what is kept of counted attempts."""
+    return _counted(schema.example.c.metric, schema.example.c.at, schema.example.c.examples)
 
 
 def sets(connection: Connection, fingerprints: Sequence[str]) -> Iterator[tuple[str, ExampleSet]]:

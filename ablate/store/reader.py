@@ -95,6 +95,25 @@ class Reader(Studies):
         with self._reading() as connection:
             return set(connection.execute(query.where(a.reason == "oom", schema.run.c.state != "done")).scalars())
 
+    def in_trouble(self) -> dict[str, tuple[str, float]]:
+        """The runs that are to do again after what is not their fault: what that was, and how many seconds ago."""
+        a = schema.attempt.c
+        last = sa.select(sa.func.max(a.id)).where(a.outcome.is_not(None)).group_by(a.run)
+        query = sa.select(a.run, a.message, _not_negative(self._now() - a.ended_at))
+        query = query.join(schema.run, schema.run.c.key == a.run).where(schema.run.c.state == "todo", a.id.in_(last))
+        with self._reading() as connection:
+            rows = connection.execute(query.where(a.reason == "infrastructure"))
+            return {run: (message or "", since) for run, message, since in rows}
+
+    def _of_runs(self, query: sa.Select[Any], keys: Iterable[str]) -> list[Any]:
+        """The rows of a query whose first column is a run's key, of these runs."""
+        wanted, key = list(keys), schema.run.c.key
+        with self._reading() as connection:
+            if len(wanted) <= MANY:
+                return [row for part in parts(wanted) for row in connection.execute(query.where(key.in_(part)))]
+            asked = set(wanted)
+            return [row for row in connection.execute(query) if row[0] in asked]
+
     def states(self, keys: Iterable[str]) -> dict[str, RunState]:
         """The state of each run that is known."""
         states: dict[str, tuple[State, Reason | None]] = {}
@@ -135,8 +154,7 @@ class Reader(Studies):
         if names is not None:
             query = query.where(schema.metric.c.name.in_(names))
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name)).all()
-        return list(map(tuple, rows))
+            return list(connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name)).tuples())
 
     def curve_values(
         self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
@@ -149,8 +167,7 @@ class Reader(Studies):
             query = query.where(schema.curve.c.name.in_(names))
         order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(*order)).all()
-        return list(map(tuple, rows))
+            return list(connection.execute(query.order_by(*order)).tuples())
 
     def failed_curve_values(
         self, study: str, names: Sequence[str], roles: Sequence[Role] = ("ablation",)
@@ -171,8 +188,7 @@ class Reader(Studies):
         )  # fmt: skip
         order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
         with self._reading() as connection:
-            rows = connection.execute(query.order_by(*order)).all()
-        return list(map(tuple, rows))
+            return list(connection.execute(query.order_by(*order)).tuples())
 
     def values_of(self, keys: Sequence[str], name: str) -> dict[str, float]:
         """One metric of these runs, of those that have it: at the end."""
@@ -181,9 +197,7 @@ class Reader(Studies):
             .join(schema.metric, schema.metric.c.attempt == schema.run.c.counted_attempt)
             .where(schema.metric.c.name == name)
         )
-        with self._reading() as connection:
-            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
-        return {key: value for key, value in rows if value is not None}
+        return {key: value for key, value in self._of_runs(query, keys) if value is not None}
 
     def curves_of(self, keys: Sequence[str], name: str) -> dict[str, dict[int, float]]:
         """The same by step."""
@@ -239,9 +253,7 @@ class Reader(Studies):
             .join(schema.attempt, schema.attempt.c.id == schema.run.c.counted_attempt)
             .where(schema.attempt.c.provenance.contains('"executed"'))
         )
-        with self._reading() as connection:
-            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
-        return {key: json_object(provenance)["executed"] for key, provenance in rows}
+        return {key: json_object(provenance)["executed"] for key, provenance in self._of_runs(query, keys)}
 
     def run_keys(self, prefix: str) -> list[str]:
         """The keys of runs that start with `prefix`, sorted."""
@@ -336,10 +348,8 @@ class Reader(Studies):
         """What is kept example by example of these runs' counted attempts, without the values: by run, of each metric
         and epoch (`last`, `best`) the fingerprint of the set. Runs that have nothing are left out."""
         kept: dict[str, dict[tuple[str, str], str]] = {}
-        with self._reading() as connection:
-            for part in parts(keys):
-                for key, metric, at, fingerprint in examples.there(connection, part):
-                    kept.setdefault(key, {})[metric, at] = fingerprint
+        for key, metric, at, fingerprint in self._of_runs(examples.there(), keys):
+            kept.setdefault(key, {})[metric, at] = fingerprint
         return kept
 
     def kept(self, keys: Iterable[str]) -> dict[str, Kept]:
@@ -347,8 +357,7 @@ class Reader(Studies):
         a = schema.attempt.c
         query = sa.select(schema.run.c.key, a.log, a.outputs).join(schema.attempt, a.id == schema.run.c.counted_attempt)
         query = query.where(a.log != "")
-        with self._reading() as connection:
-            rows = [row for part in parts(keys) for row in connection.execute(query.where(schema.run.c.key.in_(part)))]
+        rows = self._of_runs(query, keys)
         return {key: Kept(self.path_of(log), json_object(outputs)) for key, log, outputs in rows}
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
@@ -382,7 +391,7 @@ class Reader(Studies):
             .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
         )
         with self._reading() as connection:
-            return list(map(tuple, connection.execute(query).all()))
+            return list(connection.execute(query).tuples())
 
     def at_step(self, runs: Iterable[str], name: str, step: int) -> dict[str, float]:
         """What a metric was at a step of counted attempts, by run."""

@@ -16,6 +16,8 @@ from ablate.tables.grid import Entry, Grid, grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import one_line
 
+_PLAIN = re.compile(r"(?! )[-+. ,:=()%\w]*(?<! )", re.ASCII)
+"""Text in which nothing is markup, which most cells are, but for an underscore outside a word."""
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 
 
@@ -67,6 +69,8 @@ def _cell(cell: Entry) -> str:
 
 def escape(text: str) -> str:
     """`text` as inline Markdown that reads as `text`, on one line."""
+    if "_" not in text and _PLAIN.fullmatch(text):
+        return text
     text = one_line(text)
     text = re.sub(r"[\\`*\[\]|~$]", r"\\\g<0>", text)
     text = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", text)
