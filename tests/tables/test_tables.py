@@ -347,7 +347,7 @@ def test_latex_escapes_every_special_character():
 @given(st.text())
 def test_latex_text_holds_no_command_but_its_own(name):
     known = r"\\(?:(?:text[a-z]+|ldots|ablatetick)\{\}|char34|[{}$&#%_]"
-    known += r"|pm|Delta|uparrow|downarrow|rightarrow|dagger|ddagger|times|geq|leq|mu)"
+    known += r"|pm|Delta|uparrow|downarrow|rightarrow|dagger|ddagger|times|geq|leq|mu|circ)"
     rest = re.sub(known, "", latex.escape(name))
     assert not re.search(r"[\\&#%_~]", rest)
     assert rest.count("{") == rest.count("}")
