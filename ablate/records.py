@@ -509,7 +509,8 @@ class Limits:
     """attempts: executions of one run before it is given up (1 to 20); timeout_s: seconds per attempt, or None;
     stop_after: runs that fail alike, while none is done, before all the others are left alone; grace_s: seconds from
     SIGTERM to SIGKILL for a run that is to end; database_s: how long a database that is away is waited for; log_mib: of
-    a run's log that are kept; silence_s: how long a run may report no step and print nothing, or None."""
+    a run's log that are kept; silence_s: how long a run may report no step and print nothing, or None;
+    infrastructure_s: how long a run that meets nothing but full disks, or the like, is tried again."""
 
     attempts: int = 3
     timeout_s: float | None = None
@@ -518,6 +519,7 @@ class Limits:
     database_s: float = 900.0
     log_mib: float = 64.0
     silence_s: float | None = None
+    infrastructure_s: float = 43200.0
 
 
 @dataclass(frozen=True)

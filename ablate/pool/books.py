@@ -76,11 +76,13 @@ class Work:
 @dataclass(frozen=True)
 class Ended:
     """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did. alike: what runs
-    failed of, all alike, so that the others were not begun; empty where that is not so."""
+    failed of, all alike, so that the others were not begun; empty where that is not so. left: runs that met nothing but
+    full disks or the like, for so long that they were left to do."""
 
     executed: int
     stopped_by: int | None
     alike: str = ""
+    left: int = 0
 
 
 def written(

@@ -115,7 +115,7 @@ class Dispatcher:
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
         self._sizes = sizes
-        self._backoff = Backoff(len(self.slots) if workers is None else workers)
+        self._backoff = Backoff(len(self.slots) if workers is None else workers, limits.infrastructure_s)
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = self._listened_s = time.monotonic()
@@ -136,7 +136,7 @@ class Dispatcher:
             except AwayError:
                 self._leave_checkpoints()
                 raise
-        return Ended(self.executed, self.stopped_by, self.alike)
+        return Ended(self.executed, self.stopped_by, self.alike, len(self._backoff.given_up - self.done))
 
     def step(self, wait_s: float) -> bool:
         """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
@@ -199,7 +199,8 @@ class Dispatcher:
         """What keeps this dispatcher from executing another run now; empty where nothing does."""
         early = self._backoff.early(time.monotonic())
         if early and self._blocked.union(early).issuperset(self.waiting) and not self._stops:
-            return "a moment, for a run got lost and is tried again after a delay"
+            trouble = self._backoff.in_trouble(early & set(self.waiting), time.monotonic())
+            return trouble or "a moment, for a run got lost and is tried again after a delay"
         return scheduler.waits_for(self._snapshot()) or ("" if self._stops else self._backoff.awaited(time.monotonic()))
 
     def look_around(self) -> None:
@@ -255,11 +256,11 @@ class Dispatcher:
                 self.done.add(key)
             elif state.state == "failed":
                 self.failed[key] = state.reason or "lost"
-        todo = {key for key in keys if states[key].state == "todo"}
+        todo = {key for key in keys if states[key].state == "todo"} - self._backoff.given_up
         # In the plan's order again, whatever came back meanwhile: one seed after another, comparisons first.
         waiting = todo | (set(self.waiting) - set(keys))
         self.waiting = deque(key for key in self.specs if key in waiting and key not in mine)
-        ended = self.done | self.failed.keys()
+        ended = self.done | self.failed.keys() | self._backoff.given_up
         self._blocked = {key for other, needing in self._needing.items() if other not in ended for key in needing}
 
     def _ask(self) -> None:
@@ -438,15 +439,19 @@ class Dispatcher:
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         self.executed += 1
         self._unwanted.pop(work.token, None)
+        if isinstance(ended, Finished) or ended.reason != "infrastructure":
+            self._backoff.ended(work.key)
         if isinstance(ended, Finished):
-            self._backoff.worked()
+            self._backoff.worked(time.monotonic())
             self.done.add(work.key)
             if self._sizes is not None and self._sizes.learn(work.spec, ended.provenance):
                 self._memory = self._sizes.memory(self.specs)
         else:
             self._attempts[work.key] = self._attempts.get(work.key, 0) + (ended.reason not in INTERRUPTED)
             self._hold_back(work.key, ended)
-            if again and self.stopped_by is None and work.key in self.specs:
+            if work.key in self._backoff.given_up:
+                self._blocked.difference_update(self._needing.get(work.key, ()))
+            elif again and self.stopped_by is None and work.key in self.specs:
                 # First in the queue: it stood before all that wait now, and its comparisons wait for it.
                 self.waiting.appendleft(work.key)
                 # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
@@ -464,11 +469,10 @@ class Dispatcher:
         """What was not the run's fault happens again where it is tried again at once."""
         if failed.reason == "lost":
             self._backoff.lost(key, self._attempts[key], time.monotonic())
-        elif failed.reason == "infrastructure" and (pause_s := self._backoff.troubled(time.monotonic())):
-            self.listener.warn(
-                f"{failed.message}. That is not the run's fault and costs no attempt; it is tried again, and nothing "
-                f"else is started for {pause_s:g} s."
-            )
+        elif failed.reason == "infrastructure":
+            said = self._backoff.troubled(key, failed.message, time.monotonic())
+            if said:
+                self.listener.warn(f"{failed.message}. That is not the run's fault and costs no attempt: {said}.")
 
 
 def _holds(attempt: LiveAttempt) -> bool:

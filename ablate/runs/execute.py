@@ -32,7 +32,7 @@ from ablate.runs.progress import Watcher, count, saved_of
 from ablate.store.store import Store
 from ablate.store.stored import RunState
 from ablate.study import changes as registration
-from ablate.text import listed, many, one_of
+from ablate.text import duration, listed, many, one_of
 from ablate.training.provenance import provenance
 
 LOCAL = "local"
@@ -175,6 +175,11 @@ def dispatch(
             f"{many(limits.stop_after, 'run')} failed alike and none is done, so the others were not trained: "
             f"{ended.alike}. Mend it and run again, with --retry-failed where no file changed; "
             "`limits.stop_after` has the number."
+        )
+    if ended.left:
+        watcher.warn(
+            f"{many(ended.left, 'run')} left to do: what they met is not their fault, and it did not go away for "
+            f"{duration(limits.infrastructure_s)} (`limits.infrastructure`). The same command tries them again."
         )
     return ended
 

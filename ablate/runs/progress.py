@@ -17,7 +17,7 @@ from ablate.store.reader import Reader
 from ablate.store.stored import RunState
 from ablate.study import plan as planning
 from ablate.study.changes import differences
-from ablate.text import listed
+from ablate.text import duration, listed, many
 
 
 def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Json]:
@@ -70,7 +70,14 @@ def waits_for(store: Reader, todo: Mapping[str, str], of_study: Collection[str])
     others = {f"{a.device}/{a.slot} of {a.host} ({_called(store, a.run)})" for a in theirs}
     lonely = store.out_of_memory() if todo else set()
     alone = [name for key, name in todo.items() if key in lonely]
+    troubled = {key: met for key, met in (store.in_trouble() if todo else {}).items() if key in todo}
+    why, since = min(troubled.values(), key=lambda met: met[1], default=("", 0.0))
     return [
+        *[
+            f"{many(len(troubled), 'run')} to be tried again, ever less often, after what is not their fault: "
+            f"{why} ({duration(since)} ago)."
+        ]
+        * bool(troubled),
         *[f"Slots that runs of other studies use: {listed(sorted(others), most=4)}."] * bool(others),
         *[f"Waiting for a device that nothing else uses, after they ran out of memory: {listed(alone, '; ')}."]
         * bool(alone),

@@ -331,6 +331,11 @@ class LimitsForm(Form):
         description="How long a run may report no step and print nothing before it ends as stalled: 90s, 15m or 2h.",
         examples=["30m"],
     )
+    infrastructure: Annotated[float, BeforeValidator(to_seconds)] = Field(
+        default=43200.0,
+        description="How long a run that meets a full or broken disk, or the like, is tried again: 90s, 15m or 2h.",
+        examples=["30m"],
+    )
 
 
 class AnalysisForm(Form):

@@ -107,6 +107,7 @@ class Lookup:
         return Limits(
             attempts=given.attempts, timeout_s=given.timeout, stop_after=given.stop_after, grace_s=given.grace,
             database_s=given.database, log_mib=given.log, silence_s=given.silence,
+            infrastructure_s=given.infrastructure,
         )  # fmt: skip
 
     def _resources(self) -> Resources:

@@ -175,7 +175,7 @@ def schema(registry: Registry) -> dict[str, Any]:
     )
     for name in ("requires", "conflicts"):
         defs["TrickForm"]["properties"][name] |= either(text, {"type": "array", "items": text})
-    for name in ("timeout", "grace", "database", "silence"):
+    for name in ("timeout", "grace", "database", "silence", "infrastructure"):
         defs["LimitsForm"]["properties"][name] |= either({"type": "number"}, text)
     defs["MetricForm"]["properties"]["at"] |= either({"enum": ["last", "best"]}, {"type": "integer", "minimum": 1})
     defs["SeedsForm"]["properties"] = {"looks": defs["SeedsForm"]["properties"]["looks"]}

@@ -39,6 +39,14 @@ def train(config, run):
 """
 
 
+FULL = """
+def train(config, run):
+    if run.seed:
+        raise OSError(28, "No space left on device")
+    return {"score": 1.0}
+"""
+
+
 def test_a_host_that_refuses_is_asked_later_each_time_and_for_one_more_at_a_time():
     backoff = Backoff(asked=8)
     assert 8 == backoff.workers(0.0)
@@ -142,8 +150,50 @@ def test_the_limit_of_open_files_is_raised_or_fewer_runs_are_executed():
 
 def test_after_a_full_disk_none_starts_for_ever_longer_until_a_run_has_worked():
     backoff = Backoff(8)
-    assert (1, 0, 2) == (backoff.troubled(10.0), backoff.troubled(10.5), backoff.troubled(11.0))
+    said = [backoff.troubled(key, "no space", at) for key, at in (("a", 10.0), ("b", 10.5), ("c", 11.0))]
+    assert ("nothing else is started for 1 s", "", "nothing else is started for 2 s") == tuple(
+        text.partition(", and ")[2] for text in said
+    )
     assert (0, 8) == (backoff.workers(12.9), backoff.workers(13.0))
-    assert "a full disk" in backoff.awaited(12.0)
-    backoff.worked()
-    assert 1 == backoff.troubled(14.0)
+    assert "a run met: no space" in backoff.awaited(12.0)
+    backoff.worked(13.5)
+    assert "started for 1 s" in backoff.troubled("d", "no space", 14.0)
+
+
+def test_a_run_in_trouble_waits_alone_where_others_finish_and_is_given_up_in_the_end():
+    backoff = Backoff(8, patience_s=60.0)
+    backoff.troubled("k", "no space", 0.0)
+    for times, until_s in ((2, 2.0), (3, 4.0), (4, 8.0)):
+        now_s = 10.0 * times
+        backoff.worked(now_s - 1)
+        said = backoff.troubled("k", "no space", now_s)
+        assert (times == 2, 8, {"k"}) == ("it alone" in said, backoff.workers(now_s + 0.1), backoff.early(now_s + 1.9))
+        assert not backoff.early(now_s + until_s)
+        backoff.lost("other", 1, now_s)
+    backoff.ended("k")
+    for now_s in (100.0, 159.0):
+        backoff.troubled("k", "no space", now_s)
+        assert set() == backoff.given_up
+    assert "no space (since 59 s; given up after 60 s of it)" in backoff.in_trouble(["k"], 159.0)
+    assert "left to do" in backoff.troubled("k", "no space", 160.0)
+    assert {"k"} == backoff.given_up
+
+
+def test_a_run_that_met_nothing_but_a_full_disk_is_left_to_do_when_patience_ends(tmp_path):
+    (tmp_path / "full.py").write_text(FULL)
+    task = TaskUse.of("full:train")
+    spec = RunSpec("", task, {}, (), 0, 1, "", "", path=(str(tmp_path),), metric="score")
+    specs = {key: replace(spec, key=key, seed=i, folder=str(tmp_path / key)) for i, key in enumerate(("ok", "full"))}
+    pool, listener = LocalExecutor().open(Setup(task, path=(str(tmp_path),), database="d")), Listener()
+    with Store.open(tmp_path / "a.db", write=True) as store:
+        cells = [("v", s.seed, "ablation", k) for k, s in specs.items()]
+        store.save_plan(bare(), "", cells, dict.fromkeys(specs, "{}"))
+        limits = Limits(attempts=1, infrastructure_s=0.5)
+        try:
+            ended = Dispatcher(store, pool, [Slot("cpu", 0)], specs, limits, listener=listener).run()
+        finally:
+            pool.close()
+        states = store.states(specs)
+        assert (1, "done", "todo", 0) == (ended.left, states["ok"].state, states["full"].state, states["full"].attempts)
+        assert ["full"] == list(store.in_trouble())
+        assert 2 == len(store.attempts("full")), "the second time, after a second, its patience was over"

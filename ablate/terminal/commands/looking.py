@@ -282,7 +282,7 @@ def retry(
     counts = progress.count(planned.plan, states, (), 1, saved)
     so_far = f"{counts.done} of {counts.total} runs done, {counts.failed} failed"
     print(f"{planned.study.name}: {ended.executed} executed; {so_far}.")
-    if tell_failed(cells):
+    if tell_failed(cells) or ended.left:
         raise typer.Exit(1)
 
 

@@ -118,5 +118,5 @@ def _train(terminal: Terminal, planned: Planned, options: Options) -> None:
         raise typer.Exit(1)
     for sentence in settled(planned, terminal.db):
         terminal.say(sentence)
-    if print_table(planned.study.name, terminal.db, "ablation"):
+    if print_table(planned.study.name, terminal.db, "ablation") or ended.left:
         raise typer.Exit(1)
