@@ -29,7 +29,7 @@ from ablate.text import listed
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
-    from ablate.store.stored import StoredAttempt, StoredCell, StoredStudy
+    from ablate.store.stored import Spent, StoredAttempt, StoredCell, StoredStudy
     from ablate.training.examples import At, Column
 
 
@@ -53,6 +53,10 @@ class Results:
     """What runs said of each example, looked up when it is asked for; None where no run told."""
     settings: Mapping[str, Results] = field(default_factory=dict)
     """Of a study in several settings the results of each; its own are those of all together."""
+    spent: Callable[[], Sequence[Spent]] = list
+    """What every attempt of the database took, looked up when it is asked for."""
+    took: Mapping[Point, float] = field(default_factory=dict)
+    """Seconds from claim to result of each counted run, by variant and seed."""
 
     @functools.cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -148,8 +152,9 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
     reruns = _reruns(attempts)
     said = functools.partial(predictions, store, asked_for, metric)
     return Results(
-        stored.name, record, measured, asked_for, _provenance(attempts, metric), reruns, saved, confirmed, said
-    )
+        stored.name, record, measured, asked_for, _provenance(attempts, metric), reruns, saved, confirmed, said,
+        spent=store.spent, took={(attempt.variant, attempt.seed): attempt.seconds for attempt in attempts},
+    )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------------------------------- arrays

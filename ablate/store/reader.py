@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from ablate.records import INTERRUPTED, Json, Reason, Role, State
-from ablate.store import examples, schema, unasked
+from ablate.store import costs, examples, schema, unasked
 from ablate.store.opened import json_object, parts
 from ablate.store.stored import (
     AttemptFolder,
@@ -25,6 +25,7 @@ from ablate.store.stored import (
     LiveAttempt,
     RunExamples,
     RunState,
+    Spent,
     StoredAttempt,
     StoredCell,
     Unasked,
@@ -380,6 +381,11 @@ class Reader(Studies):
             for token, step, name, value in connection.execute(query):
                 by_token.setdefault(token, (step, {}))[1][name] = value
         return by_token
+
+    def spent(self) -> list[Spent]:
+        """What executing took, of every attempt that has ended."""
+        with self._reading() as connection:
+            return costs.spent(connection)
 
     def durations(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[tuple[str, float]]:
         """(variant, seconds) of every counted attempt."""

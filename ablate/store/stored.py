@@ -160,6 +160,21 @@ class AttemptFolder:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """An attempt that has ended: how long it took, on which device, what became of it, and whether its result counts.
+    asked: (study, role, variant) of every cell that its run serves; empty where no study asks for it any more."""
+
+    run: str
+    device: str
+    seconds: float
+    outcome: str
+    reason: str | None
+    counted: bool
+    asked: frozenset[tuple[str, str, str]]
+    threads: int
+
+
+@dataclass(frozen=True)
 class TestUse:
     """One prediction of the test set: which variant's weights, of which seeds."""
 

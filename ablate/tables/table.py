@@ -105,7 +105,7 @@ class ViewData:
     view: its name, under which JSON has the records; of: what it shows, for the caption. rows: names as text, numbers
     as Measure or Chance; numeric: which columns hold numbers. spans: titles over columns next to each other: title,
     first column, how many. key: under which JSON has the records, where it is not the view's name; more: what else it
-    has.
+    has. long: it may take more than a page.
     """
 
     view: str
@@ -121,6 +121,7 @@ class ViewData:
     spans: tuple[tuple[str, int, int], ...] = ()
     key: str = ""
     more: Mapping[str, Json] = field(default_factory=dict)
+    long: bool = False
 
     @property
     def title(self) -> str:

@@ -19,14 +19,14 @@ from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
 from ablate.study.record import PlanRecord, RowRecord
-from ablate.tables import adaptive, beyond, classes, factorials, notes, settings
+from ablate.tables import adaptive, beyond, classes, configurations, cost, factorials, notes, settings
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
 from ablate.text import Note, did_you_mean, listed, one_of
 
 VIEWS = (
     "variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage", "classes",
-    "settings", "ranks",
+    "settings", "ranks", "configurations", "cost",
 )  # fmt: skip
 """What `--view` may name; the first is the table itself."""
 
@@ -45,12 +45,14 @@ def view(results: Results, name: str) -> TableData | ViewData:
         "classes": classes.classes_view,
         "settings": settings.settings_view,
         "ranks": settings.ranks_view,
+        "configurations": configurations.configurations_view,
+        "cost": cost.cost_view,
     }
     if name not in views:
         raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
     if results.settings and name == "variants":
         name = "settings"
-    elif name not in ("settings", "ranks"):
+    elif name not in ("settings", "ranks", "configurations"):
         results.of_one_setting(f"--view {name}")
     return views[name](results)
 

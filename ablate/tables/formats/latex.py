@@ -31,7 +31,7 @@ _DOCUMENT = r"""\documentclass{article}
 \ifdefined\directlua\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\fi
 \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
 \usepackage[a4paper,landscape,margin=15mm]{geometry}
-\usepackage{amssymb,booktabs,graphicx}
+\usepackage{amssymb,booktabs,graphicx,longtable}
 % Without siunitx numbers are set flush right.
 \usepackage{array}\makeatletter
 \IfFileExists{siunitx.sty}{\usepackage{siunitx}}{\newcolumntype{S}{}\renewcommand*\NC@rewrite@S[1][]{%
@@ -68,29 +68,48 @@ class Latex(Format):
         columns = _columns(laid_out)
         caption = options.caption or data.title
         label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or data.anchor).strip("-")
-        lines = [
-            *_HEAD,
-            r"\begin{table}[htbp]",
-            r"\centering\small",
-            rf"\caption{{{escape(caption)}}}",
-            rf"\label{{{label}}}",
-            rf"\ablatefit{{\begin{{tabular}}{{@{{}}{''.join(column.spec for column in columns)}@{{}}}}",
-            r"\toprule",
+        header = [
             *_spans(laid_out.spans, columns),
             _row(column.header(title) for column, title in zip(columns, laid_out.header, strict=True)),
         ]
-        for group in laid_out.groups:
-            lines += [r"\midrule", *_group(group, columns)]
-        lines += [r"\bottomrule", r"\end{tabular}}"]
+        groups = [_group(group, columns) for group in laid_out.groups]
+        named = rf"\caption{{{escape(caption)}}}", rf"\label{{{label}}}"
+        long = isinstance(data, ViewData) and data.long
+        lines = (_paged if long else _floating)(columns, named, header, groups)
         if data.notes:
             lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
             lines += [rf"\ablatenote{{{escape(note)}}}" for note in data.notes]
             lines += [r"\end{minipage}"]
-        table = "\n".join([*lines, r"\end{table}"]) + "\n"
+        table = "\n".join([*lines, r"\endgroup" if long else r"\end{table}"]) + "\n"
         return _DOCUMENT.replace("TABLE", table) if options.standalone else table
 
     def text(self, text: str) -> str:
         return escape(text)
+
+
+def _floating(
+    columns: Sequence[_Column], named: tuple[str, str], header: Sequence[str], groups: Sequence[Sequence[str]]
+) -> list[str]:
+    """A table that floats; it is to be ended."""
+    lines = [*_HEAD, r"\begin{table}[htbp]", r"\centering\small", *named]
+    lines += [rf"\ablatefit{{\begin{{tabular}}{{@{{}}{''.join(c.spec for c in columns)}@{{}}}}", r"\toprule", *header]
+    for rows in groups:
+        lines += [r"\midrule", *rows]
+    return [*lines, r"\bottomrule", r"\end{tabular}}"]
+
+
+def _paged(
+    columns: Sequence[_Column], named: tuple[str, str], header: Sequence[str], groups: Sequence[Sequence[str]]
+) -> list[str]:
+    """A table over as many pages as it takes, its header on each; its group is to be ended."""
+    width = sum(column.width for column in columns)
+    lines = [*_HEAD, r"% needs \usepackage{longtable}, too", r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}"]
+    lines += [rf"\begin{{longtable}}{{@{{}}{''.join(c.spec for c in columns)}@{{}}}}", rf"{''.join(named)}\\"]
+    lines += [r"\toprule", *header, r"\midrule\endfirsthead", r"\toprule", *header, r"\midrule\endhead"]
+    lines += [rf"\midrule\multicolumn{{{width}}}{{r@{{}}}}{{continued}}\\\endfoot", r"\bottomrule\endlastfoot"]
+    for i, rows in enumerate(groups):
+        lines += [*([r"\midrule"] if i else []), *rows]
+    return [*lines, r"\end{longtable}"]
 
 
 # -------------------------------------------------------------------------------------------------------------- columns

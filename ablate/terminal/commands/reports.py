@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.registry import Registry
-from ablate.terminal.options import Font, StudyArgument, Terminal, kind_of, say_lacking
+from ablate.terminal.options import Font, StudyArgument, Terminal, check_choice, kind_of, say_lacking
 
 if TYPE_CHECKING:
     from ablate.reports.document import ReportFormat
@@ -40,6 +40,10 @@ def report(
         typer.Option(metavar="NAME", help="Whose curves and images it shows. [default: the best mean's]"),
     ] = None,
     font: Font = None,
+    checklist: Annotated[
+        str | None,
+        typer.Option(metavar="neurips|aaai|arr|mlrc", help="A venue's checklist instead, as LaTeX or (.md) Markdown."),
+    ] = None,
     methods: Annotated[
         bool, typer.Option("--methods", help="Print the statistics paragraph of a paper, and nothing else.")
     ] = False,
@@ -58,6 +62,9 @@ def report(
 
     terminal = Terminal.of(context)
     shelf = Registry()
+    if checklist is not None:
+        _checklist(terminal, study, checklist, output, format_)
+        return
     formats: dict[str, ReportFormat] = {name: shelf.make("reports", name, {}) for name in shelf.names("reports")}
     chosen = formats[kind_of(output, format_, {name: one.ending for name, one in formats.items()}, "html")]
     bare = format_ is None and output is None
@@ -78,3 +85,23 @@ def report(
         for file, content in chosen.files(document, output.name).items():
             terminal.write(content, output.parent / file)
     say_lacking(terminal, fonts.lacking)
+
+
+def _checklist(terminal: Terminal, study: str | None, name: str, output: Path | None, format_: str | None) -> None:
+    """A venue's checklist, answered from the database; how much of it is left for the author."""
+    from ablate.reports import checklist, grounds, report
+    from ablate.store.store import Store
+
+    check_choice("--checklist", name, tuple(checklist.CHECKLISTS))
+    kind = kind_of(output, format_, {"latex": ".tex", "markdown": ".md"}, "latex")
+    with Store.open(terminal.db) as store:
+        material = report.material(store, terminal.found(store, study).name)
+        escape = Registry().make("tables", kind, {}).text
+        render = checklist.latex if kind == "latex" else checklist.markdown
+        text = render(checklist.CHECKLISTS[name], material, escape)
+        answered = checklist.CHECKLISTS[name].answered(material)
+    terminal.write(text, output)
+    left = sum(bool(grounds.todo_in(one.ground.because)) for one in answered)
+    terminal.say(
+        f"{len(answered)} items, {len(answered) - left} answered from the database; {left} hold a [TODO: ...]."
+    )

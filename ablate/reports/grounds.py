@@ -1,0 +1,323 @@
+"""What a database can say to a reviewer's question, and on what that rests; what it cannot know is a [TODO: ...].
+
+Each function answers one question of any checklist (checklist.py has the lists): a word, sentences, and the evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ablate.analysis.results import Results
+from ablate.records import Json, Row
+from ablate.reports import appendix, methods
+from ablate.reports.document import Line, plain
+from ablate.reports.report import Material, methods_text
+from ablate.runs import spent
+from ablate.study import yaml_file
+from ablate.text import in_words, joined, many, seeds_in_words
+
+TODO = "TODO"
+"""The answer where only an author knows."""
+
+
+@dataclass(frozen=True)
+class Ground:
+    """answer: Yes, No, NA, Partial or TODO. because: sentences for the paper. evidence: where to look it up."""
+
+    answer: str
+    because: str
+    evidence: str = ""
+
+
+Question = Callable[[Material], Ground]
+
+
+def author(what: str) -> Question:
+    """A question that no database can answer."""
+    return lambda _: Ground(TODO, f"[TODO: {what}]")
+
+
+def _name(of: Material) -> str:
+    return of.found.study
+
+
+def _rows(of: Material) -> Sequence[Row]:
+    return of.table.rows
+
+
+# -------------------------------------------------------------------------------------------------- runs and statistics
+
+
+def runs(of: Material) -> Ground:
+    """How many runs are behind each number."""
+    counts = {row.n for row in _rows(of)}
+    seeds = seeds_in_words(of.found.record.seeds)
+    if of.found.measured.given is not None:
+        return Ground("Yes", f"Each mean is over {_span(counts)} runs, as the imported file says.", _table(of))
+    each = f"{_span(counts)} run{'s' * (counts != {1})} with different seeds ({seeds})"
+    lacking = [f"{row.variant} {row.n} of {row.planned}" for row in _rows(of) if row.n != row.planned]
+    missing = f" Not every planned run counts: {in_words(lacking)}." if lacking else ""
+    done = len({cell.run for cell in of.found.cells if cell.state == "done"})
+    return Ground("Yes", f"Each mean is over {each}; {many(done, 'run')} in all.{missing}", _table(of))
+
+
+def _span(counts: set[int]) -> str:
+    return str(min(counts)) if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+
+
+def _table(of: Material) -> str:
+    return f"ablate table {_name(of)}"
+
+
+def error_bars(of: Material) -> Ground:
+    """Whether results have error bars, of what, and how they are computed."""
+    least = max((row.n for row in _rows(of)), default=0)
+    if least < 2:
+        return Ground(
+            "No",
+            "Every variant was trained once, so no number has an error bar and no difference was tested; what looks "
+            "like an effect may be the seed.",
+            _table(of),
+        )
+    if least < 3:
+        return Ground("No", "Two runs a variant give a range, no interval and no test.", _table(of))
+    intervals = f"Differences come with {_confidence(of)} intervals"
+    captures = "initialisation, order of the data and augmentation, which each run's seed draws"
+    if of.table.speaks_of == "seeds_and_examples":
+        captures += ", and the choice of evaluation examples"
+        not_captured = "the training data and hyperparameters are fixed"
+    else:
+        not_captured = "the split of the data, the evaluation examples and hyperparameters are fixed"
+    text = (
+        f"Means are shown with the standard deviation over seeds (ddof 1). {intervals} by Student's t over paired "
+        f"seeds. The intervals capture {captures}; {not_captured}."
+    )
+    return Ground("Yes", text, _table(of))
+
+
+def _confidence(of: Material) -> str:
+    return joined(dict.fromkeys(f"{100 * row.confidence:.3g} %" for row in _rows(of)))
+
+
+def tests(of: Material) -> Ground:
+    """Whether differences were tested, how, and corrected for how many."""
+    tested = [row for row in _rows(of) if row.p_adjusted is not None]
+    if not tested:
+        few = error_bars(of)
+        why = few.because if few.answer == "No" else "No difference could be tested."
+        return Ground("No", why, _table(of))
+    return Ground("Yes", methods_text(of), f"ablate report {_name(of)} --methods")
+
+
+# ------------------------------------------------------------------------------------------------------------- settings
+
+
+def settings(of: Material) -> Ground:
+    """Whether every setting that was used is listed."""
+    if of.found.record.imported is not None:
+        return Ground(TODO, "[TODO: the runs were trained elsewhere; list their settings]")
+    return Ground(
+        "Yes",
+        "Every setting of every variant is listed in the appendix of settings; the study file, which is all that the "
+        "runs were made from, is part of the evidence.",
+        f"ablate table {_name(of)} --view configurations",
+    )
+
+
+def search(of: Material) -> Ground:
+    """What was searched: ranges, trials, how the winner was chosen."""
+    entries = of.found.record.tuned
+    if not entries:
+        if of.tuned:
+            return Ground("Partial", "A search was begun and is not finished. [TODO: finish `ablate tune`]")
+        said = "No hyperparameter was searched for this study: all settings were fixed before the first run."
+        return Ground("NA", f"{said} [TODO: say where the fixed values come from]", "the study file")
+    ranges = _ranges(of.text)
+    parts = [
+        f"{entry.variant}: {entry.trials} trials by {entry.sampler} on {seeds_in_words(entry.seeds)}, "
+        f"{many(entry.runs, 'run')}; chosen by the best {of.table.metric} on dev ({entry.value:.4g}), then "
+        f"trained anew on fresh {seeds_in_words(entry.fresh)}: "
+        + ", ".join(f"{key} {_shown(value)}" for key, value in entry.settings.items())
+        for entry in entries
+    ]
+    return Ground("Yes", f"Searched: {ranges}. {'; '.join(parts)}.", f"ablate plot {_name(of)} --figure tuning")
+
+
+def _ranges(text: str) -> str:
+    """The space as the study file writes it."""
+    try:
+        root, _ = yaml_file.read(text, "study", located=False)
+    except Exception as error:
+        return f"[TODO: the ranges; the stored study file cannot be read: {error}]"
+    space = (yaml_file.unfold(root).value.get("tune") or {}).get("space", {}) if root is not None else {}
+    return "; ".join(f"{key} {_range(of)}" for key, of in space.items()) or "[TODO: the ranges]"
+
+
+def _range(of: Json) -> str:
+    if isinstance(of, dict) and "low" in of:
+        return f"{_shown(of['low'])} to {_shown(of['high'])}" + (", on a log scale" if of.get("log") else "")
+    choices = of.get("choices", of) if isinstance(of, dict) else of
+    return f"one of {in_words([_shown(value) for value in choices])}" if isinstance(choices, list) else str(choices)
+
+
+def _shown(value: Json) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+# ---------------------------------------------------------------------------------------------------- compute, versions
+
+
+def compute(of: Material) -> Ground:
+    """What it took: each run, and in all with failed, preliminary and superseded ones."""
+    if of.found.record.imported is not None:
+        return Ground(TODO, "[TODO: the runs were trained elsewhere; say what they took]")
+    took = spent.compute(of.found.spent(), _name(of))
+    counted = took.by_kind["counted"]
+    per_run = counted.wall_s / counted.attempts if counted.attempts else 0.0
+    kinds = [
+        f"{spent.KINDS[kind]}: {spent.in_words(hours)} ({many(hours.attempts, 'attempt')})"
+        for kind, hours in took.by_kind.items()
+        if hours.attempts
+    ]
+    text = (
+        f"A run takes {per_run:.3g} s on average on {_hardware(of.found)}. In all {spent.in_words(took.study)}: "
+        f"{'; '.join(kinds)}."
+    )
+    if took.nobodys.attempts:
+        text += (
+            " Runs that no study asks for any more (preliminary ones, of earlier plans in the same database): "
+            f"{spent.in_words(took.nobodys)} ({many(took.nobodys.attempts, 'attempt')})."
+        )
+    if took.others.attempts:
+        text += f" Other studies of the same database: {spent.in_words(took.others)}."
+    text += f" Total with all of these: {spent.in_words(took.total)}."
+    return Ground(
+        "Yes", f"{text} [TODO: add what was tried outside of this database]", f"ablate table {_name(of)} --view cost"
+    )
+
+
+def _hardware(found: Results) -> str:
+    return in_words(_known(found, "processor")) or "[TODO: the processor or GPU]"
+
+
+def _known(found: Results, kind: str) -> list[str]:
+    return [value for value in found.provenance.get(kind, {}) if value != "unknown"]
+
+
+def infrastructure(of: Material) -> Ground:
+    """Hardware and versions."""
+    names = (("processor", ""), ("system", ""), ("python", "Python "), ("torch", "PyTorch "), ("numpy", "NumPy "))
+    parts = [f"{word}{in_words(_known(of.found, kind))}" for kind, word in names if _known(of.found, kind)]
+    known = "; ".join(parts)
+    text = f"{known}; [TODO: amount of memory, and GPU models where there are any]" if known else "[TODO: hardware]"
+    return Ground("Partial" if known else TODO, text, f"ablate report {_name(of)}")
+
+
+def seeds(of: Material) -> Ground:
+    """How randomness is seeded."""
+    if of.found.record.imported is not None:
+        return Ground(TODO, "[TODO: how the seeds of the imported runs were set]")
+    text = (
+        f"Every run has a seed ({seeds_in_words(of.found.record.seeds)}), the same for all variants; initialisation, "
+        "data order and each trick draw from streams of their own that the seed and a name fix, so a trick that is "
+        "toggled shifts no other."
+    )
+    if not of.found.record.facts.epochs:
+        text = f"Every run is given a seed ({seeds_in_words(of.found.record.seeds)}), the same for all variants."
+    return Ground("Yes", text, f"ablate verify {of.found.measured.variants[0]}:{of.found.record.seeds[0]}")
+
+
+def code(of: Material) -> Ground:
+    """Code: what was executed is known; whether it is published is not."""
+    prints = _fingerprints(of)
+    text = "The code that was executed is identified by its hashes" + (f" ({prints})" if prints else "")
+    return Ground(
+        TODO,
+        f"{text}. [TODO: link to the published code and its license]",
+        f"ablate export {_name(of)} --code code.zip",
+    )
+
+
+def _fingerprints(of: Material) -> str:
+    blocks = appendix.blocks(of.found.record, of.found.cells, of.asked, of.found.provenance, None)
+    terms: list[tuple[str, Line]] = [
+        term for block in blocks for term in getattr(block, "items", ()) if isinstance(term, tuple)
+    ]
+    return "; ".join(f"{name} {plain(value)}" for name, value in terms if name in ("code", "environment"))
+
+
+def reproduce(of: Material) -> Ground:
+    """What it takes to get the same numbers again."""
+    if of.found.record.imported is not None:
+        return Ground(TODO, "[TODO: the runs were trained elsewhere; say how to train them again]")
+    text = (
+        "One command trains every variant and seed again and prints the same table; on the same kind of machine the "
+        "same seed gives the same numbers, and a bundle of evidence derives every table from the stored runs."
+    )
+    return Ground("Yes", text, f"ablate export {_name(of)} --evidence evidence.zip")
+
+
+def data(of: Material) -> Ground:
+    """Which data, as the database knows them."""
+    names = list(
+        dict.fromkeys(str(d["name"]) for v in of.found.record.variants if (d := v.config.get("data")) and "name" in d)
+    ) if all(isinstance(v.config.get("data", {}), dict) for v in of.found.record.variants) else []  # fmt: skip
+    prints = sorted({str(run["data"])[:12] for run in of.asked.values() if run.get("data")})
+    examples = {row.examples.n for row in _rows(of) if row.examples is not None}
+    known = [f"data: {in_words(names)}"] * bool(names)
+    known += [f"SHA-256 {in_words(prints)}"] * bool(prints)
+    known += [f"{in_words([str(n) for n in sorted(examples)])} evaluation examples"] * bool(examples)
+    rest = "[TODO: source, license, number of training examples, how train, dev and test were split]"
+    return Ground("Partial" if known else TODO, f"{'; '.join(known)}; {rest}" if known else rest)
+
+
+def parameters(of: Material) -> Ground:
+    """How many parameters the models have."""
+    sizes = {row.variant: row.also["parameters"].mean for row in _rows(of) if "parameters" in row.also}
+    known = {name: size for name, size in sizes.items() if size is not None}
+    if not known:
+        return Ground(TODO, "[TODO: number of parameters]", f"ablate show {of.found.measured.variants[0]} --model")
+    low, high = min(known.values()), max(known.values())
+    span = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
+    return Ground("Yes", f"The models have {span} parameters.", f"ablate table {_name(of)} --view cost")
+
+
+def size_and_compute(of: Material) -> Ground:
+    """Parameters, compute and infrastructure in one."""
+    one, other = parameters(of), compute(of)
+    answer = "Yes" if one.answer == other.answer == "Yes" else TODO
+    return Ground(answer, f"{one.because} {other.because}", other.evidence)
+
+
+def setup_and_search(of: Material) -> Ground:
+    """Settings, ranges and the best values in one."""
+    one, other = settings(of), search(of)
+    return Ground(one.answer, f"{one.because} {other.because}", one.evidence)
+
+
+def limitations(of: Material) -> Ground:
+    """What the numbers do not show: a beginning for the paper's own section."""
+    said = methods.limits(of.found.record, of.found.measured, _rows(of), of.uses, tuned=of.tuned)
+    return Ground(
+        TODO, f"{' '.join(said)} [TODO: say so in the paper, and what else limits it]", f"ablate report {_name(of)}"
+    )
+
+
+def metrics(of: Material) -> Ground:
+    """Which number is reported, and from when."""
+    metric = of.found.measured.metric
+    at = {"last": "at the end of training", "best": "at each run's best epoch, which is optimistic"}.get(
+        str(metric.at), f"at epoch {metric.at}"
+    )
+    margin = "" if metric.minimum_effect is None else f", differences below {metric.minimum_effect:g} do not matter"
+    return Ground(
+        "Partial",
+        f"{metric.name} ({metric.better} is better), {at}{margin}. [TODO: why this measure]",
+        "the study file",
+    )
+
+
+def todo_in(text: str) -> list[str]:
+    return re.findall(r"\[TODO: [^\]]*\]", text)

@@ -1,0 +1,60 @@
+"""`table --view configurations`: every variant's settings, in the columns that differ; an appendix of a paper."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from ablate.analysis.results import Results
+from ablate.errors import AblateError
+from ablate.records import Json
+from ablate.study.cells import leaves
+from ablate.tables.factorials import Shown, made
+from ablate.tables.table import ViewData
+from ablate.text import listed
+
+_NOWHERE = object()
+HIDDEN = ("data.root", "data.cache")
+"""Where files lie on one machine is no setting."""
+
+
+def configurations_view(results: Results) -> ViewData:
+    """A row a variant, a column for each key that is not the same in all. AblateError where runs came from a file."""
+    if results.record.imported is not None:
+        raise AblateError(f"{results.study} was imported: the file has no settings of its runs.", page="importing")
+    of = {variant.name: _settings(variant.config, variant.uses) for variant in results.record.variants}
+    keys = list(dict.fromkeys(key for settings in of.values() for key in settings if key not in HIDDEN))
+    first = next(iter(of.values()))
+    differ = [
+        key for key in keys if any(_text(s.get(key, _NOWHERE)) != _text(first.get(key, _NOWHERE)) for s in of.values())
+    ]
+    columns = [("variant", False), *((key, False) for key in differ)]
+    rows: list[Shown] = [
+        (name, *(_text(settings.get(key, _NOWHERE)) for key in differ)) for name, settings in of.items()
+    ]
+    records: list[dict[str, Json]] = [{"variant": name, "settings": settings} for name, settings in of.items()]
+    same = [f"{key} {_text(first[key])}" for key in keys if key not in differ and key in first]
+    notes = [f"The same in all: {listed(same, '; ', most=200)}."] if same else []
+    seeds = ", ".join(map(str, results.record.seeds))
+    notes.append(f"Seeds: {seeds}. A dash: the variant has no such key.")
+    view = made(results, "configurations", "configuration of every variant", columns, rows, records, notes)
+    return replace(view, long=True)
+
+
+def _settings(config: Json, uses: Json) -> dict[str, Json]:
+    """Every key of the configuration, and of every trick file that is used its parameters."""
+    settings = {key: value for _, key, value in leaves(config)}
+    for use in uses:
+        settings[use.name] = True
+        settings |= {f"{use.name}.{key}": value for _, key, value in leaves(use.params)}
+    return settings
+
+
+def _text(value: object) -> str:
+    if value is _NOWHERE:
+        return "–"
+    if value is True:
+        return "yes"
+    if value is False:
+        return "no"
+    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else json.dumps(value)

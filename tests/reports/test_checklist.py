@@ -1,0 +1,118 @@
+"""A venue's checklist, from the database: golden answers, and a total of compute that leaves no attempt out."""
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+
+import pytest
+from reported import VALUES, fill
+
+from ablate.registry import Registry
+from ablate.reports import checklist, grounds, report
+from ablate.runs import spent
+from ablate.store.store import Store
+from ablate.store.stored import Spent
+
+ONCE = {name: values[:1] for name, values in VALUES.items() if name != "base"} | {"base": [79.0]}
+
+
+@pytest.fixture(scope="module")
+def studies(tmp_path_factory):
+    """The same study with three seeds, of which one run failed, and with one."""
+    made = {}
+    for name, values in (("three", VALUES), ("one", ONCE)):
+        path = fill(tmp_path_factory.mktemp(name) / "a.db", values=values)
+        with Store.open(path) as store:
+            made[name] = report.material(store, "demo")
+    return made
+
+
+@pytest.mark.parametrize(
+    ("study", "venue", "number", "answer", "says"),
+    [
+        ("three", "neurips", "4", "Yes", "One command trains every variant and seed again"),
+        ("three", "neurips", "5", "TODO", "identified by its hashes (code data:digits v1"),
+        ("three", "neurips", "6", "Yes", "No hyperparameter was searched for this study"),
+        ("three", "neurips", "7", "Yes", "Differences come with 95 % intervals by Student's t over paired seeds"),
+        ("three", "neurips", "8", "Yes", "runs that the tables show"),
+        ("three", "neurips", "9", "TODO", "[TODO: read the code of ethics, then answer]"),
+        ("three", "neurips", "12", "Partial", "data: digits; SHA-256 dddddddddddd"),
+        ("three", "aaai", "4.2", "NA", "[TODO: say where the fixed values come from]"),
+        ("three", "aaai", "4.7", "Yes", "Every run has a seed (seeds 0 to 2)"),
+        ("three", "aaai", "4.8", "Partial", "a kind of CPU; Python 3.12.1; PyTorch 2.9.0"),
+        ("three", "aaai", "4.9", "Partial", "dev_accuracy (higher is better), at the end of training"),
+        ("three", "aaai", "4.10", "Yes", "Each mean is over 2 to 3 runs with different seeds (seeds 0 to 2); 11 runs in all."),
+        ("three", "aaai", "4.12", "Yes", "Holm"),
+        ("three", "arr", "C1", "TODO", "failed and interrupted attempts"),
+        ("three", "arr", "C4", "Partial", "a kind of CPU"),
+        ("three", "mlrc", "5.2", "Yes", "Not every planned run counts: base 2 of 3."),
+        ("one", "neurips", "7", "No", "Every variant was trained once, so no number has an error bar"),
+        ("one", "aaai", "4.11", "No", "Every variant was trained once"),
+        ("one", "aaai", "4.12", "No", "Every variant was trained once"),
+        ("one", "arr", "C3", "No", "no difference was tested"),
+        ("one", "mlrc", "5.4", "No", "what looks like an effect may be the seed"),
+    ],
+)  # fmt: skip
+def test_an_answer_is_what_the_database_can_answer_for(studies, study, venue, number, answer, says):
+    of = checklist.CHECKLISTS[venue]
+    (one,) = (one for one in of.answered(studies[study]) if one.item.number == number)
+    assert answer == one.ground.answer
+    assert says in one.ground.because
+    assert (one.answer == "TODO") == (one.ground.answer not in of.words)
+    assert one.answer != "TODO" or grounds.todo_in(one.ground.because)
+
+
+def test_the_total_of_compute_is_the_sum_over_every_attempt_of_the_database(tmp_path):
+    path = fill(tmp_path / "a.db")
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE attempt SET ended_at = started_at + 100 * id")
+        database.execute("DELETE FROM cell WHERE variant = 'base' AND seed = 1")  # of an earlier plan
+        database.execute("UPDATE cell SET role = 'tune' WHERE variant = 'full-h'")
+        (total,) = database.execute("SELECT sum(ended_at - started_at) FROM attempt").fetchone()
+    with Store.open(path) as store:
+        took = spent.compute(store.spent(), "demo")
+    assert abs(total - took.total.wall_s) < 1
+    assert {"counted": 7, "search": 3, "failed": 1} == {k: of.attempts for k, of in took.by_kind.items() if of.attempts}
+    assert 1 == took.nobodys.attempts
+    with Store.open(path) as store:
+        said = grounds.compute(report.material(store, "demo")).because
+    assert f"Total with all of these: {spent.in_words(took.total)}." in said
+    assert "preliminary ones, of earlier plans in the same database" in said
+
+
+def test_gpus_and_cores_are_counted_apart_and_a_result_that_does_not_count_is_superseded():
+    ours = frozenset({("s", "ablation", "a"), ("t", "ablation", "b")})
+    attempts = [
+        Spent("k", "cuda:0,cuda:1", 60.0, "done", None, True, ours, 4),
+        Spent("k", "cpu", 30.0, "done", None, False, ours, 2),
+        Spent("l", "cpu", 10.0, "failed", "oom", False, frozenset({("t", "ablation", "b")}), 1),
+    ]
+    took = spent.compute(attempts, "s")
+    assert (120.0, 0.0) == (took.by_kind["counted"].gpu_s, took.by_kind["counted"].core_s)
+    assert (0.0, 60.0) == (took.by_kind["superseded"].gpu_s, took.by_kind["superseded"].core_s)
+    assert 10.0 == took.others.wall_s
+    assert {"a": 2} == {name: of.attempts for name, of in took.by_variant.items()}
+
+
+@pytest.mark.parametrize("venue", checklist.CHECKLISTS)
+def test_what_is_left_to_do_can_be_searched_for_and_no_name_is_markup(studies, venue):
+    for kind, render in (("latex", checklist.latex), ("markdown", checklist.markdown)):
+        text = render(checklist.CHECKLISTS[venue], studies["three"], Registry().make("tables", kind, {}).text)
+        assert "[TODO: " in text
+        assert r"\input{/etc" not in text.replace(r"\textbackslash{}input", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["pdflatex", "lualatex"])
+def test_every_checklist_compiles(studies, tmp_path, program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed: apt-get install texlive-latex-extra texlive-luatex")
+    escape = Registry().make("tables", "latex", {}).text
+    body = "\n".join(checklist.latex(of, studies["three"], escape) for of in checklist.CHECKLISTS.values())
+    head = "\\documentclass{article}\\ifdefined\\directlua\\else\\usepackage[T1]{fontenc}\\fi\\begin{document}\n"
+    (tmp_path / "c.tex").write_text(f"{head}{body}\\end{{document}}\n")
+    done = subprocess.run(
+        [program, "-halt-on-error", "-interaction=nonstopmode", "c.tex"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert 0 == done.returncode, done.stdout[-2000:]
