@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sqlite3
+import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -13,8 +15,10 @@ from ablate._version import __version__
 from ablate.errors import AblateError
 from ablate.pool import host
 from ablate.runs import execute, planned, progress
+from ablate.runs.export import DISTRIBUTION
 from ablate.store import schema
 from ablate.store.store import Store
+from ablate.text import one_of
 from ablate.training.provenance import processor_kind
 from ablate.training.recipe import SAFE_TORCH, torch_version
 
@@ -24,6 +28,7 @@ PACKAGES = ("torch", "torchvision", "sqlalchemy", "optuna", "pandas", "plotly", 
 def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str, bool]:
     """What was found, line by line, and whether nothing stands in the way."""
     lines = [_line("ablate", f"{__version__}, Python {platform.python_version()} on {platform.platform()}")]
+    lines += [_line("answered", line) for line in answered(os.environ.get("PATH", ""))]
     versions = [f"{name} {_version(name)}" for name in PACKAGES]
     lines.append(_line("packages", ", ".join(versions)))
     if torch_version() < SAFE_TORCH:
@@ -48,6 +53,26 @@ def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str,
             lines.append(_line(name, f"NOT USABLE\n{error}"))
             healthy = False
     return "\n".join(lines), healthy
+
+
+def answered(path: str) -> list[str]:
+    """Which program and module answered, and who else has their name: two other tools install a command `ablate` or a
+    module of that name. path: where a shell looks for commands."""
+    module = Path(__file__).parents[1]
+    lines = [f"{Path(sys.argv[0]).name}, by the module {module}; `ablate-studies` and `python -m ablate` mean it, too"]
+    commands = [Path(folder) / "ablate" for folder in path.split(os.pathsep) if folder]
+    there = [command for command in commands if command.is_file() and os.access(command, os.X_OK)]
+    if there and not _is_ours(there[0]):
+        lines.append(f"`ablate` is another program here, {there[0]}: type `ablate-studies`, or change PATH")
+    others = set(metadata.packages_distributions().get("ablate", ())) - {DISTRIBUTION}
+    if others:
+        lines.append(f"{one_of(sorted(others))} has a module `ablate`, too: uninstall it, or give each an environment")
+    return lines
+
+
+def _is_ours(command: Path) -> bool:
+    """Whether a command is the script that our entry point became."""
+    return b"ablate.terminal.cli" in command.read_bytes()[:4096]
 
 
 def _line(name: str, text: str) -> str:

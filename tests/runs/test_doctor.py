@@ -1,8 +1,11 @@
 """What `ablate doctor` finds."""
 
+import configparser
+from pathlib import Path
+
 import numpy as np
 
-from ablate.runs.doctor import findings
+from ablate.runs.doctor import answered, findings
 from ablate.store import schema
 from ablate.store.store import Store
 
@@ -39,3 +42,24 @@ def test_a_journal_that_this_sqlite_should_not_write_is_told(tmp_path, monkeypat
         monkeypatch.setattr(schema, "wal_is_safe", lambda version, safe=safe: safe)
         Store.open(tmp_path / "a.db", write=True).close()
         assert ("can damage" in findings(str(tmp_path / "a.db"), None, ())[0]) is not safe
+
+
+def test_it_says_which_program_answered_and_who_else_has_the_name(tmp_path, monkeypatch):
+    assert 1 == len(answered(""))
+    other, ours = tmp_path / "other", tmp_path / "ours"
+    for folder, text in ((other, "import ablator"), (ours, "from ablate.terminal.cli import main")):
+        folder.mkdir()
+        (folder / "ablate").write_text(f"#!/usr/bin/python3\n{text}\n")
+        (folder / "ablate").chmod(0o755)
+    assert 1 == len(answered(f"{ours}:{other}"))
+    said = answered(f"{tmp_path}:{other}:{ours}")[1]
+    assert f"`ablate` is another program here, {other}/ablate: type `ablate-studies`" in said
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: {"ablate": ["ablate-studies", "ablate"]})
+    assert ["ablate has a module `ablate`, too: uninstall it, or give each an environment"] == answered("")[1:]
+
+
+def test_both_scripts_and_the_module_are_one_program():
+    described = configparser.ConfigParser()
+    described.read(Path(__file__).parents[2] / "setup.cfg")
+    scripts = described["options.entry_points"]["console_scripts"].split("\n")
+    assert {"ablate = ablate.terminal.cli:main", "ablate-studies = ablate.terminal.cli:main"} == {*scripts} - {""}
