@@ -1,8 +1,9 @@
 """Where plug-ins are found: one file on a shelf is one plug-in, its name is its registration.
 
 Finding imports nothing: names come from the folder. A study's `plugins: [folder]` adds private shelves, laid out as
-ablate's own (`folder/tricks/mine.py`). A plug-in file holds one class that derives from its shelf's contract; it is a
-frozen dataclass, and its fields are the parameters that a study file may give, validated by pydantic in strict mode.
+ablate's own (`folder/tricks/mine.py`), installed packages add others (installed.py). A plug-in file holds one class
+that derives from its shelf's contract; it is a frozen dataclass, and its fields are the parameters that a study file
+may give, validated by pydantic in strict mode.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from annotated_types import Ge, Gt, Le, Lt
 
 from ablate.errors import ConfigError, PluginError
 from ablate.identity import sha256, sha256_file
+from ablate.installed import packages
 from ablate.records import Json
 from ablate.text import did_you_mean, one_of, some_of
 
@@ -69,12 +71,15 @@ class Plugin:
 
 @dataclass(frozen=True)
 class Entry:
-    """A plug-in that was found, not yet imported."""
+    """A plug-in that was found, not yet imported. private: it is not ablate's own, so keys hash its file. package: the
+    one that it lies in, where it is installed, of this distribution."""
 
     shelf: str
     name: str
     path: Path
     private: bool
+    package: str = ""
+    distribution: str = ""
 
     @property
     def summary(self) -> str:
@@ -108,7 +113,7 @@ class Registry:
                 raise PluginError(f"the plug-in folder {str(folder)!r} does not exist; `plugins:` lists folders.")
 
     def entries(self, shelf: str) -> dict[str, Entry]:
-        """Every plug-in of a shelf by name, sorted; a private file may not take a name of ablate's own.
+        """Every plug-in of a shelf by name, sorted; no two files may have one name.
 
         Looked up once per registry: a plan of 1,000 variants asks for every name 1,000 times.
         """
@@ -117,17 +122,20 @@ class Registry:
             return self._entries[shelf]
         entries: dict[str, Entry] = {}
         ours = Path(__file__).parent.joinpath(*HOMES[shelf].split("."))
-        own = [(folder / shelf, True) for folder in self.folders if shelf in PRIVATE]
-        for place, private in [(ours, False), *own]:
-            for path in sorted(place.glob("*.py")):
-                if path.stem.startswith("_"):
-                    continue
-                if path.stem in entries:
+        places = [(ours, False, "", "")]
+        places += [(one.folder / shelf, True, one.module, one.distribution) for one in packages()]
+        places += [(folder / shelf, True, "", "") for folder in self.folders if shelf in PRIVATE]
+        for place, private, package, distribution in places:
+            for path in sorted(place.glob("[!_]*.py")):
+                entry = Entry(shelf, path.stem, path, private, package, distribution)
+                other = entries.setdefault(path.stem, entry)
+                if other is not entry:
+                    whose = f" of {other.distribution}" if other.distribution else ""
+                    mend = f"uninstall {distribution.partition(' ')[0]}" if distribution else "rename the file"
                     raise PluginError(
-                        f"{path}: there is already a {_SINGULAR[shelf]} called {path.stem!r} "
-                        f"({entries[path.stem].path}); rename the file."
+                        f"{path}{f' of {distribution}' if distribution else ''}: there is already a "
+                        f"{_SINGULAR[shelf]} called {path.stem!r} ({other.path}{whose}); {mend}."
                     )
-                entries[path.stem] = Entry(shelf, path.stem, path, private)
         return self._entries.setdefault(shelf, dict(sorted(entries.items())))
 
     def unused(self) -> tuple[Path, ...]:
@@ -148,7 +156,7 @@ class Registry:
     def load(self, shelf: str, name: str) -> type[Plugin]:
         """Import a plug-in and return its class."""
         entry = self.entry(shelf, name)
-        module = _import_private(entry) if entry.private else importlib.import_module(f"ablate.{HOMES[shelf]}.{name}")
+        module = _imported(entry) if entry.private else importlib.import_module(f"ablate.{HOMES[shelf]}.{name}")
         classes = [
             value
             for value in vars(module).values()
@@ -255,6 +263,19 @@ _WORDS = {
 """pydantic's words and a student's; longer ones before those that they hold."""
 
 
+def _imported(entry: Entry) -> ModuleType:
+    """Import a plug-in that is not ablate's own. PluginError where it cannot be."""
+    try:
+        if entry.package:
+            return importlib.import_module(f"{entry.package}.{entry.shelf}.{entry.name}")
+        return _import_private(entry)
+    except Exception as error:
+        of = f" of {entry.distribution}" if entry.distribution else ""
+        raise PluginError(
+            f"{entry.path}{of}: the plug-in cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
 def _import_private(entry: Entry) -> ModuleType:
     """Import a plug-in of a study's own folder under a name that no other file has."""
     name = f"ablate_private_{sha256(str(entry.path.parent))[:12]}.{entry.shelf}_{entry.name}"
@@ -267,7 +288,7 @@ def _import_private(entry: Entry) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException:
         del sys.modules[name]
-        raise PluginError(f"{entry.path}: the plug-in cannot be imported: {type(error).__name__}: {error}") from error
+        raise
     return module

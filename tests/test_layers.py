@@ -11,7 +11,7 @@ ROOT = Path(ablate.__file__).parent
 DOORS = ("plugins", "surgery")
 """The files at the root that are no words: they hand names of the rooms to private plug-ins and to loops of others;
 nobody here imports them."""
-WORDS = "text errors identity rng records registry"
+WORDS = "text errors identity rng records installed registry"
 ROOMS = {
     "scripts": "sources script values operations evaluator expressions slices modules interpreter defaults fields style probe",
     "programs": "template rendering program binding arithmetic capture printed wanted examples preload attribution launch capturing commanded",

@@ -47,11 +47,12 @@ class Planned:
     @property
     def sources(self) -> dict[str, str]:
         """The user's files that the runs execute: path to SHA-256."""
+        used = {*self.shelf_files, ("tasks", self.study.task.name)}
         private = {
             str(entry.path): identity.sha256_file(entry.path)
             for shelf in ("tasks", "tricks", "models", "datasets")
             for entry in self.registry.entries(shelf).values()
-            if entry.private
+            if entry.private and (not entry.package or (shelf, entry.name) in used)
         }
         return {**self.task.sources(), **private}
 

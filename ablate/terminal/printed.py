@@ -228,6 +228,7 @@ def plugins_text(plugins: Sequence[Mapping[str, Any]]) -> str:
     blocks = []
     for one in plugins:
         category = f" ({one['category']})" if one["category"] else ""
+        category += f", of {one['distribution']}" if "distribution" in one else ""
         lines = [f"{one['name']}{category}", f"    {one['summary'].removeprefix(one['name'] + ': ')}"]
         parameters = ", ".join(
             name if parameter.get("required") else f"{name}={json.dumps(parameter['default'], default=str)}"

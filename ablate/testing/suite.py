@@ -68,7 +68,7 @@ def cases(folder: str | Path | None = None, params: Mapping[str, Mapping[str, Js
         Case(shelf, name, check.__name__.replace("_", " "), registry, check, (params or {}).get(f"{shelf}/{name}", {}))
         for shelf, checks in CHECKS.items()
         for name, entry in registry.entries(shelf).items()
-        if entry.private == (folder is not None)
+        if not entry.package and entry.private == (folder is not None)
         for check in checks
     ]
 

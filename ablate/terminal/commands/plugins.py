@@ -103,5 +103,6 @@ def _described(registry: Any, shelf: str) -> list[dict[str, Any]]:
             for p in registry.parameters(shelf, name)
         }
         described = {"name": name, "category": getattr(cls, "category", None), "paper": cls.paper or None}
-        every.append({**described, "parameters": parameters, "summary": entry.summary})
+        whose = {"distribution": entry.distribution} if entry.distribution else {}
+        every.append({**described, "parameters": parameters, "summary": entry.summary, **whose})
     return every
