@@ -24,7 +24,7 @@ ROOMS = {
     "tuning": "pruning journal underway hunt tune",
     "tables": "table adaptive grid forest cautions beyond notes factorials classes settings configurations cost views",
     "figures": "figure pixels screen paper inline files said source",
-    "reports": "document rows author claims methods variants appendix report cited checked grounds checklist",
+    "reports": "document rows author claims methods variants appendix settings report cited checked grounds checklist",
     "testing": "figures training planning suite skeletons",
     "terminal": "options bars drawn printed manual moments trials live cli",
     "python": "origins written asked frames shown watched results api",

@@ -88,12 +88,19 @@ def _power_beyond(effect: float, v_seeds: Array, df_seeds: Array, parts: Compone
         return np.asarray(np.min([power(effect / np.sqrt(v), one, df, alpha) for v, df in sources], axis=0))
 
 
+def visible_mean(settings: int, n: int, alpha: float = ALPHA) -> float:
+    """The same of the mean over so many settings of n pairs each, all spreading alike."""
+    return math.inf if n < MINIMUM_N else _visible(float(settings * n), settings * (n - 1.0), alpha)
+
+
 def visible_effect(n: int, alpha: float = ALPHA) -> float:
     """The smallest effect, in standard deviations of a difference, that n pairs show with a power of POWER."""
-    if n < MINIMUM_N:
-        return math.inf
+    return math.inf if n < MINIMUM_N else _visible(float(n), n - 1.0, alpha)
+
+
+def _visible(count: float, freedom: float, alpha: float) -> float:
     low, high = 0.0, 1.0
-    pairs, df = np.array(float(n)), np.array(n - 1.0)
+    pairs, df = np.array(count), np.array(freedom)
     while power(np.array(high), pairs, df, alpha) < POWER:
         low, high = high, 2 * high
     while high - low > 1e-6 * high:

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.analysis.settings import Over
 from ablate.analysis.tuned import TuningHistory
 from ablate.errors import FigureError
 from ablate.records import Better, Interaction, Row
@@ -99,7 +100,8 @@ class Source:
     none, `no_interactions` says why. best: the variant that the table calls best. measures: of a variant that trains
     nothing, whose final weights it evaluates; what happened epoch by epoch is known of that one. confusion: of a
     variant. mistakes: of a variant the images that most of its seeds get wrong, at most so many; how many any seed got
-    wrong; how many there are; and how many seeds looked. Both read when they are called, and raise FigureError.
+    wrong; how many there are; and how many seeds looked. Both read when they are called, and raise FigureError. over:
+    of a study in several settings its rows over them; then there are no other rows.
     """
 
     study: str
@@ -120,6 +122,7 @@ class Source:
     measures: Mapping[str, str] = field(default_factory=dict)
     confusion: Callable[[str], Confusion] = _untold
     mistakes: Callable[[str, int], tuple[tuple[WrongImage, ...], int, int, int]] = _untold
+    over: Over | None = None
 
     @property
     def variants(self) -> tuple[str, ...]:

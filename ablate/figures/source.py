@@ -18,12 +18,13 @@ from ablate.analysis import results
 from ablate.analysis.comparisons import Array, summarise
 from ablate.analysis.results import Results
 from ablate.analysis.tuned import TuningHistory
-from ablate.errors import AblateError
+from ablate.errors import AblateError, FigureError
 from ablate.figures import said
 from ablate.figures.figure import Curve, Scene, SeedCurve, Source
 from ablate.records import Json
 from ablate.registry import Registry
 from ablate.tables import factorials, views
+from ablate.text import listed
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
@@ -31,13 +32,18 @@ if TYPE_CHECKING:
 
 
 def source(
-    store: Reader, study: str | None = None, curves: Sequence[str] = (), tuning: TuningHistory | None = None
+    store: Reader,
+    study: str | None = None,
+    curves: Sequence[str] = (),
+    tuning: TuningHistory | None = None,
+    setting: str | None = None,
 ) -> Source:
     """What the figures of a stored study are made from; None: the one last run. AblateError where there is none.
 
-    curves: metrics that are wanted by step beside the study's own. tuning: its search, where it was tuned.
+    curves: metrics that are wanted by step beside the study's own. tuning: its search, where it was tuned. setting: of
+    several the one that is shown; None: all of them together.
     """
-    return source_of(store, results.load(store, study), curves=curves, tuning=tuning)
+    return source_of(store, results.load(store, study).within(setting), curves=curves, tuning=tuning)
 
 
 def search_of(record: PlanRecord, folder: Path) -> TuningHistory | None:
@@ -54,6 +60,8 @@ def source_of(
     store: Reader, loaded: Results, *, curves: Sequence[str] = (), tuning: TuningHistory | None = None
 ) -> Source:
     """The same from results that are loaded already."""
+    if loaded.settings:
+        return _of_settings(loaded)
     table = views.ablation(loaded)
     failed = _failed(loaded)
     values, by_step = _values(store, loaded), _curves(store, loaded, failed, curves)
@@ -85,6 +93,17 @@ def source_of(
     )
 
 
+def _of_settings(loaded: Results) -> Source:
+    """Of several settings together: the rows over them, and nothing that is of one."""
+    metric = loaded.measured.metric
+    unit = loaded.record.facts.unit(metric.name)
+    return Source(
+        study=loaded.study, metric=metric.name, better=metric.better, seeds=loaded.measured.seeds, rows=(), values={},
+        minimum_effect=metric.minimum_effect, units={metric.name: unit} if unit else {},
+        directions={metric.name: metric.better}, over=loaded.over,
+    )  # fmt: skip
+
+
 def _measures(store: Reader, loaded: Results) -> dict[str, str]:
     """The variants whose runs evaluate another one's weights, and whose."""
     variants = {cell.run: cell.variant for cell in loaded.cells}
@@ -105,6 +124,9 @@ def _failed(loaded: Results) -> dict[str, dict[int, str]]:
 def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) -> Scene:
     """The scene of one figure. FigureError: these results do not allow it, and why. PluginError: no such figure."""
     figure = Registry().make("figures", name, params or {})
+    if source.over is not None and name != "settings":
+        there = f"{source.study} has {listed(source.over.settings)}: add --setting {source.over.settings[0]}, say"
+        raise FigureError(f"{name} is of one setting, and {there}.")
     scene: Scene = figure.scene(figure.info(source))
     return scene
 

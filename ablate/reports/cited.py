@@ -74,7 +74,22 @@ class Known:
 
 def known(results: Results, of: Reference) -> Known:
     """AblateError where the study has no such row or quantity."""
+    results = _in_setting(results, of.row)
     return _of_study(results, of) if of.row == WHOLE else _of_row(results, of)
+
+
+def _in_setting(results: Results, name: str) -> Results:
+    """Of several settings the one that a row stands in: its name begins with it. AblateError where it does not."""
+    if not results.settings:
+        return results
+    setting = name.rpartition(":")[2].partition("/")[0]
+    if setting not in results.settings:
+        first = next(row.variant for row in results.rows)
+        raise AblateError(
+            f"{results.study} has several settings, and a number that is cited stands in one: name the row with it, "
+            f"such as {first}."
+        )
+    return results.settings[setting]
 
 
 def rows_named(results: Results, name: str) -> list[Row]:
@@ -93,6 +108,7 @@ def rows_named(results: Results, name: str) -> list[Row]:
 
 def reference(results: Results, name: str, quantity: str) -> Reference:
     """The reference for what a person calls a row, with the design where the variant alone would not tell."""
+    results = _in_setting(results, name)
     if name == WHOLE:
         return Reference(results.study, WHOLE, quantity)
     row = _row(results, name, quantity)

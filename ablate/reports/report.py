@@ -88,10 +88,10 @@ class Material:
         return by_hand or [row for row in self.table.rows if row.compared_with is None]
 
 
-def material(store: Reader, study: str, variant: str | None = None) -> Material:
-    """Read everything. variant: the one to show instead of the best. AblateError where nothing of the study is done
-    yet, for then there is nothing to report."""
-    loaded = results.load(store, study)
+def material(store: Reader, study: str, variant: str | None = None, setting: str | None = None) -> Material:
+    """Read everything. variant: the one to show instead of the best. setting: of several, the one. AblateError where
+    nothing of the study is done yet, for then there is nothing to report."""
+    loaded = results.load(store, study).within(setting)
     if not any(cell.state == "done" for cell in loaded.cells):
         failed = sum(cell.state == "failed" for cell in loaded.cells)
         which = f"all {failed} that were made failed" if failed else "none was made yet"

@@ -78,7 +78,10 @@ def _variant(plan: Plan, store: Store, wanted: Parent) -> str:
     """The variant's name; `best` is chosen among rows with all planned seeds done, as in the table."""
     name = plan.study.name
     if wanted.variant == "best":
-        row = results.load(store, name).best
+        loaded = results.load(store, name)
+        row = loaded.best
+        if loaded.settings:
+            raise AblateError(f"no variant of study {name} is the best of its several settings; name one.")
         if row is None:
             raise AblateError(f"no variant of study {name} has all its seeds done, so none is best; name one.")
         return row.variant

@@ -87,6 +87,10 @@ class Submission:
 def choose(loaded: Results, variant: str) -> str:
     """The variant that `variant` means: a name, or `best` by the table's own rule."""
     if variant == "best":
+        if loaded.settings:
+            raise AblateError(
+                f"no variant is the best of several settings; name one, such as --variant {loaded.rows[0].variant}."
+            )
         if loaded.best is None:
             raise AblateError(
                 "no variant has all its planned seeds done, so none is best yet; name one with --variant."

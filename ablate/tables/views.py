@@ -356,6 +356,7 @@ def _differences(measured: Measured) -> dict[tuple[str, str], tuple[float, ...]]
 
 def ablation(results: Results) -> TableData:
     """The table of what the study's designs and list ask for, without anything that was tuned."""
+    results.of_one_setting("the table of rows and their means")
     measured = results.measured
     rows = results.rows
     sentences = told(results, rows)

@@ -92,6 +92,10 @@ class Foretold:
             states, seconds, saved = progress.known_states(planned.plan, store)
         counts = progress.count(planned.plan, states, seconds, len(slots), saved)
         state_of = {key: state.state for key, state in states.items()} | dict.fromkeys(saved, "saved")
+        if planned.study.across:
+            from ablate.runs import budget  # scipy, which no other plan needs
+
+            changes += budget.over_settings(planned)
         return cls(planned, counts, slots, state_of, (*changes, *adaptive_notes(planned, counts)))
 
     @property
@@ -207,7 +211,7 @@ def print_table(study: str, db: str, role: Role) -> bool:
 
     with Store.open(db) as store:
         loaded, cells = results.load(store, study), store.cells(study, (role,))
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not loaded.settings:
             drawn.show(loaded)
         else:
             print(views.text(loaded), end="")

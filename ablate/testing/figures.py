@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 
+from ablate.analysis.settings import LikeThese, Over, Together
 from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.figures import paper, screen
 from ablate.figures.figure import Confusion, Curve, Scene, SeedCurve, Series, Source, WrongImage
@@ -96,7 +97,26 @@ def _source() -> Source:
         tuning=TuningHistory(
             first, HOSTILE[2], "higher", tuple(trials), {first: 0.7, others[0]: 0.2, others[1]: 0.1}, (first,), 82.0
         ),
-        best=others[3], confusion=_confusion, mistakes=_mistakes,
+        best=others[3], confusion=_confusion, mistakes=_mistakes, over=_over(rows),
+    )  # fmt: skip
+
+
+def _over(rows: Sequence[Row]) -> Over:
+    """Three rows over three settings: one decided, with a line about settings like these; one wild; one without a
+    mean."""
+    names = HOSTILE[3:6]
+    cells = [dict(zip(names, rows[i : i + 3], strict=True)) for i in (1, 2, 3)]
+    like = LikeThese(-2.0, 0.5, 0.1, 0.2, -6.0, 4.0)
+    return Over(
+        names,
+        (
+            Together(
+                ("leave_one_out", HOSTILE[0]), cells[0], {}, -0.8, -1.4, -0.2, 0.01, 0.02, verdict="helps", like=like
+            ),
+            Together(("leave_one_out", HOSTILE[2]), cells[1], {}, -4.0, -90.0, 82.0, 0.8, 0.8, verdict="inconclusive"),
+            Together(("leave_one_out", HOSTILE[6]), cells[2], {names[1]: "it is left out there"}),
+        ),
+        "mean", 2,
     )  # fmt: skip
 
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from ablate.analysis import results
-from ablate.errors import AblateError
+from ablate.errors import AblateError, FigureError
+from ablate.figures import source
+from ablate.reports import settings as reported
 from ablate.runs import export, importer
 from ablate.runs.columns import Columns
 from ablate.store.store import Store
@@ -126,6 +128,22 @@ def test_other_views_are_of_one_setting_and_say_so(load):
     assert loaded.best is None
     with pytest.raises(AblateError, match="has one setting"):
         views.text(loaded.within("wine"), name="ranks")
+
+
+def test_figure_and_report_are_of_all_settings_or_of_one(load):
+    store, loaded = load(lines())
+    scene = source.draw(source.source_of(store, loaded), "settings")
+    assert ["mixup", "cutout"] == [panel.title for panel in scene.panels]
+    assert [*SETTINGS, "mean", "like these"] == [label for _, label in scene.panels[0].y.ticks]
+    with pytest.raises(FigureError, match="seeds is of one setting, and demo has wine"):
+        source.draw(source.source_of(store, loaded), "seeds")
+    assert source.draw(source.source_of(store, loaded.within("iris")), "seeds")
+    document = reported.document(reported.material(store, loaded))
+    assert ["question", "table", "effects", *(f"in-{name}" for name in SETTINGS)] == [
+        s.key for s in document.sections[:8]
+    ]
+    answer = "".join(span.text for span in document.section("question").blocks[0].text)
+    assert answer.startswith("In these 5 settings, on average, helps: mixup +")
 
 
 def test_ranks_are_of_every_setting_with_friedman_and_each_against_the_base(load):

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ablate.errors import AblateError, ConfigError
-from ablate.terminal.options import Font, StudyArgument, Terminal, check_choice, kind_of, say_lacking
+from ablate.terminal.options import Font, Setting, StudyArgument, Terminal, check_choice, kind_of, say_lacking
 from ablate.text import one_of
 
 app = typer.Typer()
@@ -20,6 +20,7 @@ app = typer.Typer()
 def plot(
     context: typer.Context,
     study: StudyArgument = None,
+    setting: Setting = None,
     figure: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which; `ablate list figures`. [default: all that apply]")
     ] = None,
@@ -71,7 +72,7 @@ def plot(
         stored = terminal.found(store, study)
         name, folder = stored.name, store.folder / folder_name(stored.name)
         tuning = plots.search_of(stored.record, folder) if figure in (None, "tuning") else None
-        source = plots.source(store, name, [metric] if metric else (), tuning)
+        source = plots.source(store, name, [metric] if metric else (), tuning, setting)
     given = _asked(with_ or (), metric, variant or ())
     drawn = 0
     for one in [figure] if figure else names:

@@ -86,6 +86,7 @@ def _plan_json(foretold: Foretold) -> dict[str, Any]:
         "study": plan.study.name,
         "variants": [
             {"name": v.name, "tricks": list(v.tricks), "designs": list(v.designs), "config": v.completed.config}
+            | ({"setting": v.setting} if v.setting else {})
             for v in plan.variants
         ],
         "runs": [

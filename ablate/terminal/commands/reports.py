@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ablate.registry import Registry
-from ablate.terminal.options import Font, StudyArgument, Terminal, check_choice, kind_of, say_lacking
+from ablate.terminal.options import Font, Setting, StudyArgument, Terminal, check_choice, kind_of, say_lacking
 
 if TYPE_CHECKING:
     from ablate.reports.document import ReportFormat
@@ -39,6 +40,7 @@ def report(
         str | None,
         typer.Option(metavar="NAME", help="Whose curves and images it shows. [default: the best mean's]"),
     ] = None,
+    setting: Setting = None,
     font: Font = None,
     checklist: Annotated[
         str | None,
@@ -55,8 +57,9 @@ def report(
 
     ablate report batchnorm -o report.pdf
     """
+    from ablate.analysis import results
     from ablate.figures import paper
-    from ablate.reports import author, report
+    from ablate.reports import author, report, settings
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
@@ -73,13 +76,19 @@ def report(
     own = author.read(notes) if notes is not None else ()
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study).name
-        material = report.material(store, name, variant)
+        loaded = results.load(store, name).within(setting)
         folder = store.folder / folder_name(name)
+        if loaded.settings:
+            several = settings.material(store, loaded)
+            text, made = partial(settings.methods_text, several), partial(settings.document, several, own)
+        else:
+            one = report.material(store, name, variant, setting)
+            text = partial(report.methods_text, one)
+            made = partial(report.document, one, own, chosen.effects, roomy=chosen.roomy)
         if methods:
-            text = report.methods_text(material)
-            terminal.write(f"{text if bare else chosen.paragraph(text)}\n", output)
+            terminal.write(f"{text() if bare else chosen.paragraph(text())}\n", output)
             return
-        document = report.document(material, own, chosen.effects, roomy=chosen.roomy)
+        document = made()
     output = output or folder / f"report{chosen.ending}"
     with paper.fonts(font or ()) as fonts:
         for file, content in chosen.files(document, output.name).items():
