@@ -109,10 +109,19 @@ def database(folder: Path) -> str:
     return address.read_text() if address.exists() else str(folder / "a.db")
 
 
+COMMANDS: dict[str, str] = {}
+"""Programs that may be executed in place of a function of TASK, by name."""
+
+
+def task_of(function: str) -> TaskUse:
+    command = COMMANDS.get(function)
+    return TaskUse.of(f"outside_task:{function}") if command is None else TaskUse("command", {"command": command})
+
+
 def specs(folder: Path, count: int, function: str) -> dict[str, RunSpec]:
     spec = RunSpec(
-        key="", task=TaskUse.of(f"outside_task:{function}"), config={"x": 0.5}, tricks=(), seed=0,
-        threads=1, folder="", cache="", path=(str(folder),), metric="score",
+        key="", task=task_of(function), config={"x": 0.5}, tricks=(), seed=0, threads=1, folder="",
+        cache=str(folder / ".cache"), path=(str(folder),), metric="score",
     )  # fmt: skip
     return {f"k{i}": replace(spec, key=f"k{i}", seed=i, folder=str(folder / f"k{i}")) for i in range(count)}
 
@@ -124,15 +133,15 @@ def execute(folder: Path, count: int = RUNS, slots: int = 2, function: str = "ma
         ending.sweep(store.identity)
         cells = [("v", spec.seed, "ablation", key) for key, spec in wanted.items()]
         store.save_plan(bare(), "", cells, dict.fromkeys(wanted, "{}"))
-        task = TaskUse.of(f"outside_task:{function}")
-        setup = Setup(task, path=(str(folder),), database=store.identity, grace_s=1.0)
+        setup = Setup(task_of(function), path=(str(folder),), database=store.identity, grace_s=1.0)
     executor = LocalExecutor().open(setup)
     if say:
         print("ready", flush=True)
     try:
         with Store.open(database(folder), write=True) as store:
-            pool = [Slot("cpu", i) for i in range(slots)]
-            Dispatcher(store, executor, pool, wanted, Limits(attempts=3), listener=Reports(folder / "reported")).run()
+            pool, timeout = [Slot("cpu", i) for i in range(slots)], folder / "timeout"
+            limits = Limits(attempts=3, timeout_s=float(timeout.read_text()) if timeout.exists() else None, grace_s=1.0)
+            Dispatcher(store, executor, pool, wanted, limits, listener=Reports(folder / "reported")).run()
     finally:
         executor.close()
 

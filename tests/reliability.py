@@ -335,7 +335,8 @@ def outside(name: str, times: int, seconds: float) -> bool:
 def main() -> None:
     """Every fault, or the one that is named: `--only processes --times 20`; `--only kills` are those of ablate's own
     processes at every third tick."""
-    import disks  # noqa: F401  # which adds its faults to those of the world
+    import disks  # noqa: F401  # which adds its faults to those of the world, as the next one does
+    import killed_commands  # noqa: F401
     import outside as world
 
     words = argparse.ArgumentParser(description=main.__doc__)
