@@ -5,6 +5,7 @@ Everything that an executor reported at once is one commit, and nothing is told 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 
 from ablate.errors import DataError
 from ablate.pool import host, scheduler, words
-from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Slot, Started, finished
+from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Returned, Slot, Started, finished
 from ablate.pool.folders import LOG, shorten
 from ablate.pool.messages import Done
 from ablate.records import INTERRUPTED, Json, Limits, RunSpec
@@ -28,8 +29,8 @@ ODD_S = 60.0
 
 @dataclass
 class Work:
-    """A run that is executing here: since when, what it reported last, and when; silent: a note says how long ago.
-    cut: bytes of its log that are gone."""
+    """A run that is executing here, or handed over: since when (it started; infinity before that), what it reported
+    last, and when; silent: a note says how long ago. cut: bytes of its log that are gone."""
 
     key: str
     token: str
@@ -46,6 +47,18 @@ class Work:
 
     def __post_init__(self) -> None:
         self.heard_s = self.heard_s or self.since_s
+
+    def begins(self, now_s: float) -> None:
+        """It has started: here, where an engine says so, or under an earlier dispatcher, which is not heard again."""
+        if not self.started:
+            self.since_s = self.heard_s = now_s
+
+    def waits_again(self) -> None:
+        self.since_s = self.heard_s = math.inf
+
+    @property
+    def started(self) -> bool:
+        return self.since_s < math.inf
 
     @property
     def _log(self) -> Path:
@@ -70,19 +83,20 @@ class Work:
 
     @property
     def seconds(self) -> float:
-        return time.monotonic() - self.since_s
+        return time.monotonic() - self.since_s if self.started else 0.0
 
 
 @dataclass(frozen=True)
 class Ended:
     """How a dispatch ended: how many runs it executed, and the signal that stopped it, if one did. alike: what runs
     failed of, all alike, so that the others were not begun; empty where that is not so. left: runs that met nothing but
-    full disks or the like, for so long that they were left to do."""
+    full disks or the like, for so long that they were left to do. detached: runs that go on without the dispatcher."""
 
     executed: int
     stopped_by: int | None
     alike: str = ""
     left: int = 0
+    detached: int = 0
 
 
 def written(
@@ -108,32 +122,41 @@ def written(
         for event in events:
             match event:
                 # With the time at which it started: when somebody asks, the pid may be another process's.
-                case Started(token, pid, pid_started):
-                    store.started(token, pid, pid_started)
+                case Started(token, pid, pid_started, where):
+                    store.started(token, pid, pid_started, where)
+                case Returned(token):
+                    store.returned(token)
                 case Refused(token, message):
                     store.fail(token, "cancelled", message, again=True)
                 case Finished(token, values, outputs, provenance):
                     # False: the lease was over and another took the run up. Its result counts, this is noted.
                     work, made_with = working[token], {**made, **provenance}
-                    if store.finish(token, values, outputs, made_with, per_example[token], seconds=work.seconds):
+                    took_s = _took(event, work)
+                    if store.finish(token, values, outputs, made_with, per_example[token], seconds=took_s):
                         ended.append((work, event, False))
                 case Failed(token, reason, message, detail, provenance):
                     work = working[token]
                     executions = attempts.get(work.key, 0) + (reason not in INTERRUPTED)
                     again = scheduler.try_again(reason, executions, limits)
                     made_with = {**made, **provenance}
-                    if store.fail(token, reason, message, detail, made_with, again=again, seconds=work.seconds):
+                    took_s = _took(event, work)
+                    if store.fail(token, reason, message, detail, made_with, again=again, seconds=took_s):
                         ended.append((work, event, again))
     for one in done:
         examples.drop(Path(working[one.token].spec.folder), one.examples)
     return ended
 
 
+def _took(event: Finished | Failed, work: Work) -> float:
+    """Seconds of an execution: as it was told where it ran, else since its start was heard."""
+    return work.seconds if event.seconds is None else event.seconds
+
+
 def finished_unheard(store: Store, run: str, token: str, made: Mapping[str, Json]) -> bool:
     """Whether an attempt whose dispatcher is gone had a result for it, which counts from now on. Only of this host, for
     of another one nobody here knows what its runs are made with."""
     attempt = next(one for one in store.attempts(run) if one.token == token)
-    word = words.kept(Path(attempt.log), token) if attempt.host == host.host() else None
+    word = words.kept(Path(attempt.log), token) if attempt.host == host.place() else None
     if not isinstance(word, Done):
         return False
     told = finished(token, word)

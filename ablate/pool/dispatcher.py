@@ -6,6 +6,7 @@ slot, and what came late is fenced off by its token. Nothing is decided here (sc
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import time
@@ -15,22 +16,23 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from ablate.errors import AwayError
 from ablate.pool import ending, host, scheduler, signals
 from ablate.pool.alike import Alike
 from ablate.pool.backoff import Backoff
 from ablate.pool.books import Ended, Work, finished_unheard, written
-from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Slot, Started
+from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Returned, Slot, Started
 from ablate.pool.feed import Feed, Fixed, Seen
 from ablate.pool.folders import of_attempt
-from ablate.pool.host import fate, owner_of, sees
+from ablate.pool.host import fate, keeps, owner_of, sees, sees_owner
 from ablate.pool.leases import Leases
 from ablate.pool.patience import Patience
 from ablate.pool.scheduler import (
     ALIKE,
     STOPPED,
+    Adopt,
     Elsewhere,
     Finish,
     Launch,
@@ -44,12 +46,14 @@ from ablate.pool.scheduler import (
 )
 from ablate.records import INTERRUPTED, Json, Limits, Reason, RunSpec
 from ablate.store.store import Store
-from ablate.store.stored import LiveAttempt
+from ablate.store.stored import Fate, LiveAttempt
 
 # Chosen, not measured: events end the wait at once, so this is only how late a signal or a timeout is noticed.
 POLL_S = 0.5
 CHECKPOINT_S = 60.0
 """How long runs may take to leave a checkpoint when the database stays away: a step of theirs and a file."""
+MOST_AT_WORK = 1_000_000
+"""Of an engine's runs: how many it has room for is its own to say."""
 LOOK_AROUND_S = 2.0
 """How often an idle dispatcher reads what others did; a busy one every fifth time."""
 
@@ -74,9 +78,9 @@ class Listener(Protocol):
 
 class Dispatcher:
     """Executes runs until each is done or failed. `specs`: key -> specification, in the plan's order; or a Feed, which
-    says as results come in which runs are wanted. `sizes`: what runs take, where devices are shared by memory.
-    `workers`: how many at a time, in any free slots. `excused`: reasons that say nothing of the runs that follow, where
-    those have other settings."""
+    says as results come in which runs are wanted. `slots`: those of this host. `sizes`: what runs take, where devices
+    are shared by memory. `workers`: how many at a time, in any free slots. `excused`: reasons that say nothing of the
+    runs that follow, where those have other settings. `detach`: leave as soon as all that may be is handed over."""
 
     def __init__(
         self,
@@ -91,10 +95,15 @@ class Dispatcher:
         sizes: Sizes | None = None,
         workers: int | None = None,
         excused: Collection[Reason] = (),
+        detach: bool = False,
     ) -> None:
         self.store = store
         self.executor = executor
-        self.slots = tuple(slots)
+        self.slots: Sequence[Slot] = tuple(slots)
+        self._here = self.slots
+        self._place = executor.place or host.place()
+        self.detach = detach
+        self.detached = 0
         self.feed: Feed = Fixed(specs) if isinstance(specs, Mapping) else specs
         self.specs: Mapping[str, RunSpec] = specs if isinstance(specs, Mapping) else {}
         self.limits = limits
@@ -115,7 +124,8 @@ class Dispatcher:
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
         self._sizes = sizes
-        self._backoff = Backoff(len(self.slots) if workers is None else workers, limits.infrastructure_s)
+        most = MOST_AT_WORK if executor.engine else len(self.slots)
+        self._backoff = Backoff(most if workers is None else workers, limits.infrastructure_s)
         self._memory: Memory | None = sizes.memory(self.specs) if sizes else None
         self._unwanted: dict[str, tuple[Reason, str]] = {}
         self._renewed_s = self._looked_s = self._listened_s = time.monotonic()
@@ -136,20 +146,26 @@ class Dispatcher:
             except AwayError:
                 self._leave_checkpoints()
                 raise
-        return Ended(self.executed, self.stopped_by, self.alike, len(self._backoff.given_up - self.done))
+        given_up = len(self._backoff.given_up - self.done)
+        return Ended(self.executed, self.stopped_by, self.alike, given_up, self.detached)
 
     def step(self, wait_s: float) -> bool:
         """One turn of the loop, `wait_s` at most for events; True where nothing is left to do or to wait for."""
         self._leases.turn(time.monotonic())
+        self.slots = self.executor.slots(self._here, len(self.waiting) + len(self.working))
         actions = scheduler.decide(self._snapshot(), time.monotonic())
         # By what was last seen. Since then another dispatcher may have given a run back, or died in the midst of one.
         if any(isinstance(action, Finish) for action in actions):
             return self._stops or self._really_finished()
         self._do(actions)
-        events = self.executor.poll(wait_s)
+        if self.detach and not self._stops and not any(isinstance(action, Launch) for action in actions):
+            self._leave()
+            return True
+        events = [event for event in self.executor.poll(wait_s) if event.token in self.working]
         self._commit(events)
-        for work in self.working.values():
-            work.shorten_log(self.limits)
+        if not self.executor.engine:
+            for work in self.working.values():
+                work.shorten_log(self.limits)
         self._listen()
         seen_s = time.monotonic() - self._looked_s
         idle = not events and (not self.working or seen_s > LOOK_AROUND_S)
@@ -158,6 +174,13 @@ class Dispatcher:
         with suppress(AwayError):  # the next commit says it, and waits
             self.listener.changed(self)
         return False
+
+    def _leave(self) -> None:
+        """Everything that may be is handed over: go, and whoever comes next looks after it."""
+        self.detached = len(self.working)
+        self.executor.leave()
+        self._patiently(lambda: self.store.leave(list(self.working), self._owner))
+        self.working.clear()
 
     def _stop(self, number: int) -> None:
         """Somebody asks the loop to end by this signal."""
@@ -170,7 +193,7 @@ class Dispatcher:
         working = tuple(
             Working(w.token, w.slot, w.since_s, w.stopping, w.key, w.heard_s) for w in self.working.values()
         )
-        wanted = sum(other.run in self.specs for other in self.elsewhere)
+        wanted = sum(self._awaited(other) for other in self.elsewhere)
         return Snapshot(
             slots=self.slots,
             waiting=self.waiting,
@@ -197,6 +220,8 @@ class Dispatcher:
     @property
     def waits_for(self) -> str:
         """What keeps this dispatcher from executing another run now; empty where nothing does."""
+        if self.executor.engine and self.waiting and not self._stops:
+            return self.executor.awaits
         early = self._backoff.early(time.monotonic())
         if early and self._blocked.union(early).issuperset(self.waiting) and not self._stops:
             trouble = self._backoff.in_trouble(early & set(self.waiting), time.monotonic())
@@ -220,24 +245,36 @@ class Dispatcher:
         # Before their fates: what a dead dispatcher's run started may live on, and so does a stopped one's whole run;
         # it must not start a second time beside them. One that is not gone yet counts as held until the next look.
         for attempt in others:
-            if sees(attempt) and not _holds(attempt):
+            if sees(attempt) and not keeps(attempt.host) and not _holds(attempt):
                 ending.end_attempts([attempt.token], owner_of(attempt))
         # A run of another study is not ours to give up, whatever our limits are.
+        self._others = {attempt.token: attempt for attempt in others}
         self.elsewhere = [
-            Elsewhere(a.token, a.run, self._fate(a), self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0)
+            Elsewhere(
+                a.token,
+                a.run,
+                self._fate(a),
+                self._attempts.get(a.run, 0) + 1 if a.run in self.specs else 0,
+                self.executor.keeps and a.host == self._place and a.run in self.specs,
+            )
             for a in others
         ]
 
-    def _fate(self, attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
+    def _awaited(self, other: Elsewhere) -> bool:
+        """Whether another's attempt will end one day without us: one of our runs, and somebody looks after it."""
+        return other.run in self.specs and (other.fate != "left" or other.ours)
+
+    def _fate(self, attempt: LiveAttempt) -> Fate:
         """What became of another's attempt. While the database was away nobody could renew a lease: whoever lives does
         it within one lease from then on."""
         seen = fate(attempt)
-        return "held" if seen == "expired" and time.monotonic() < self._trusts_s else seen
+        trusted = seen == "expired" or (seen == "left" and attempt.owner and not sees_owner(attempt))
+        return "held" if trusted and time.monotonic() < self._trusts_s else seen
 
     def _see_others(self) -> list[LiveAttempt]:
         """What others execute, where, and which runs need a device to themselves, whoever executes them."""
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
-        here = [a for a in others if a.host == host.host()]
+        here = [a for a in others if a.host == self._place]
         self._taken = {Slot(a.device, a.slot): a.run for a in here}
         self._taken |= {slot: a.run for a in here for slot in self.slots if host.share(slot.device, a.device)}
         self._alone = self.store.out_of_memory()
@@ -277,7 +314,7 @@ class Dispatcher:
     def _really_finished(self) -> bool:
         """Whether nothing is left in the database either; another dispatcher may have given a run back."""
         self.look_around()
-        return not self.waiting and not any(other.run in self.specs for other in self.elsewhere)
+        return not self.waiting and not any(self._awaited(other) for other in self.elsewhere)
 
     # -------------------------------------------------------------------------------------------------------- doing
 
@@ -285,21 +322,29 @@ class Dispatcher:
         """Carry out actions: claims in one commit, and only then their processes."""
         if not actions:
             return
-        (claimed, refused), away_s = self._patience.over(lambda: self._written(actions))
+        (claimed, adopted, refused), away_s = self._patience.over(lambda: self._written(actions))
         # Only after the commit: nobody could end a process that the database does not know. Killed right here, this
         # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
         for work in claimed:
             self.working[work.token] = work
-            self.executor.start(work.token, work.spec, work.slot)
+            self.executor.start(work.token, work.spec, work.slot, alone=work.key in self._alone)
+        for work in adopted:
+            self.working[work.token] = work
+            self.executor.adopt(work.token)
+        if adopted:
+            taken = {work.token for work in adopted}
+            self.elsewhere = [other for other in self.elsewhere if other.token not in taken]
         self._no_longer_waiting({work.key for work in claimed})
         if away_s:
             self._back(away_s)
         if refused or away_s:
             self.look_around()
 
-    def _written(self, actions: Sequence[scheduler.Action]) -> tuple[list[Work], bool]:
-        """Actions as the database is to have them, in one commit: what was claimed, and whether to look around."""
+    def _written(self, actions: Sequence[scheduler.Action]) -> tuple[list[Work], list[Work], bool]:
+        """Actions as the database is to have them, in one commit: what was claimed, what adopted, and whether to look
+        around."""
         claimed: list[Work] = []
+        adopted: list[Work] = []
         refused = False
         with self.store.transaction():
             several = any(host.JOINED in slot.device for slot in self.slots)  # no index keeps two such apart
@@ -315,23 +360,32 @@ class Dispatcher:
                         if work is not None:
                             claimed.append(work)
                     case Renew(tokens):
-                        held = self.store.renew(tokens, self._lease_s)
+                        held = self.store.renew(tokens, self._lease_s, self._owner)
                         self._renewed_s = time.monotonic()
-                        # This process slept past its lease (a laptop's lid, SIGSTOP), and another took the run over.
+                        # This process slept past its lease (a laptop's lid, SIGSTOP), and another took the run over:
+                        # with its executor, where it keeps runs, and then it goes on.
                         for token in set(tokens) - held:
-                            self.executor.stop(token, "lost", "another dispatcher took the run over")
+                            if self.executor.keeps:
+                                del self.working[token]
+                                refused = True
+                            else:
+                                self.executor.stop(token, "lost", "another dispatcher took the run over")
+                    case Adopt(token):
+                        work = self._adopt(self._others[token])
+                        refused |= work is None
+                        adopted += [work] if work is not None else []
                     case Rescue(token, message, again):
                         run = next(other.run for other in self.elsewhere if other.token == token)
                         if not finished_unheard(self.store, run, token, self.provenance):
                             self.store.fail(token, "lost", message, again=again)
                         refused = True
-                    case Stop(token, reason, message):
+                    case Stop(token, reason, message) if token in self.working:
                         self._unwanted.pop(token, None)
                         self.working[token].stopping = reason != "pruned"  # that is a request: limits still hold
                         self.executor.stop(token, reason, message)
-                    case Finish():
+                    case Stop() | Finish():
                         pass
-        return claimed, refused
+        return claimed, adopted, refused
 
     # --------------------------------------------------------------------------------------- a database that was away
 
@@ -348,7 +402,7 @@ class Dispatcher:
         now_s = time.monotonic()
         self._trusts_s = now_s + self._lease_s
         for work in self.working.values():  # it waited as well, which is not its time
-            work.since_s = min(work.since_s + away_s, now_s)
+            work.since_s = min(work.since_s + away_s, now_s) if work.started else work.since_s
         mine = [a.token for a in self._patiently(self.store.live) if a.owner == self._owner and sees(a)]
         for token in set(mine) - self.working.keys():
             why = "the database went away when it was claimed"
@@ -356,6 +410,9 @@ class Dispatcher:
 
     def _leave_checkpoints(self) -> None:
         """The database stays away, so no result can be kept: let runs that can leave a checkpoint do so, then end."""
+        if self.executor.keeps:  # they need nobody, and say it to whoever comes next
+            self.executor.leave()
+            return
         left, until_s = set(self.working), time.monotonic() + CHECKPOINT_S
         for token in left:
             self.executor.stop(token, "pruned", "the database is away")
@@ -389,7 +446,7 @@ class Dispatcher:
         claimed = self.store.claim(
             key,
             token,
-            host=host.host(),
+            host=self._place,
             boot=host.boot(),
             owner=self._owner,
             device=slot.device,
@@ -397,7 +454,16 @@ class Dispatcher:
             lease_s=self._lease_s,
             log=self.store.log_of(Path(spec.folder)),
         )
-        return Work(key, token, slot, time.monotonic(), spec) if claimed else None
+        return Work(key, token, slot, math.inf, spec) if claimed else None
+
+    def _adopt(self, attempt: LiveAttempt) -> Work | None:
+        """Look after what was left; None where another was first."""
+        mine, before = self._owner, attempt.owner
+        if not self.store.adopt(attempt.token, owner=mine, boot=host.boot(), lease_s=self._lease_s, before=before):
+            return None
+        spec = replace(self.specs[attempt.run], folder=str(self.store.path_of(attempt.log)))
+        since_s = math.inf if attempt.pid is None else time.monotonic() - attempt.seconds
+        return Work(attempt.run, attempt.token, Slot(attempt.device, attempt.slot), since_s, spec)
 
     def _commit(self, events: Sequence[Event]) -> None:
         """Store what happened, in one commit; only then is anything told to feed and listener. What the store refuses
@@ -426,7 +492,10 @@ class Dispatcher:
         now_s = time.monotonic()
         match event:
             case Started():
+                self.working[event.token].begins(now_s)
                 self._backoff.started(len(self.working), now_s)
+            case Returned():
+                self.working[event.token].waits_again()
             case Refused(token, message):  # that costs no attempt, and other runs go on: nothing is against them
                 self.waiting.appendleft(self.working.pop(token).key)
                 self._backoff.refused(message, len(self.working), now_s)

@@ -6,19 +6,20 @@ An executor decides nothing and stores nothing: the dispatcher tells it what to 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Self
 
 from ablate.pool.messages import Done, Setup
-from ablate.records import Json, Reason, RunSpec
+from ablate.records import Json, Limits, Reason, RunSpec
 from ablate.registry import Plugin
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where one run at a time may execute: slot `index` of a device ("cpu", "cuda:0") of this host."""
+    """Where one run at a time may execute: slot `index` of a device ("cpu", "cuda:0") of an executor's place. Each slot
+    of an engine is a device of its own, for where it will be nobody knows when it is booked."""
 
     device: str
     index: int
@@ -26,11 +27,13 @@ class Slot:
 
 @dataclass(frozen=True)
 class Started:
-    """The attempt's process exists. `pid_started`: its start time in the kernel's units, to tell a reused pid apart."""
+    """The attempt's process exists. `pid_started`: its start time in the kernel's units, to tell a reused pid apart.
+    where: of an engine's, what tells a person where it is ("node", "worker")."""
 
     token: str
     pid: int
     pid_started: int
+    where: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,15 @@ class Progressed:
 @dataclass(frozen=True)
 class Finished:
     """The task returned. `outputs`: hashes of what it made; `provenance`: where it ran (versions, CPU kind, device);
-    `examples`: the file in the run's folder with its results example by example, if there is one."""
+    `examples`: the file in the run's folder with its results example by example, if there is one. seconds: how long it
+    took where it ran; None where the dispatcher saw both ends itself."""
 
     token: str
     values: Mapping[str, float]
     outputs: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, Json] = field(default_factory=dict)
     examples: str = ""
+    seconds: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,16 @@ class Failed:
     message: str
     detail: str = ""
     provenance: Mapping[str, Json] = field(default_factory=dict)
+    seconds: float | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Returned:
+    """The attempt was given back, politely: where it ran is wanted for something else. It waits for another place under
+    the same token, which costs no attempt, and goes on from its checkpoint."""
+
+    token: str
+    message: str
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class Refused:
     message: str
 
 
-Event = Started | Progressed | Finished | Failed | Refused
+Event = Started | Progressed | Finished | Failed | Refused | Returned
 
 
 def finished(token: str, word: Done, provenance: Mapping[str, Json] = MappingProxyType({})) -> Finished:
@@ -82,24 +97,71 @@ def finished(token: str, word: Done, provenance: Mapping[str, Json] = MappingPro
     return Finished(token, word.values, word.outputs, {**provenance, **word.seen, **executed}, word.examples)
 
 
+@dataclass(frozen=True)
+class Needs:
+    """What an engine is to know besides what its runs import.
+
+    study: whose runs these are. folder: where the study's files lie, which every place must see. gpus (None: one where
+    there is one), runs_per_gpu, memory_gib: of `resources`. made: what results are made with in this process
+    (training/provenance.py), which every place must have alike. detach: whether the dispatcher leaves as soon as all is
+    handed over. say: tells people.
+    """
+
+    study: str = ""
+    folder: str = ""
+    gpus: int | None = None
+    runs_per_gpu: int = 1
+    memory_gib: float | None = None
+    limits: Limits = field(default_factory=Limits)
+    made: Mapping[str, Json] = field(default_factory=dict)
+    detach: bool = False
+    say: Callable[[str], None] = print
+
+
+NOTHING_MORE = Needs()
+
+
 class Executor(Plugin, ABC):
     """Starts runs. Every token that was started ends in a Finished, Failed or Refused, whatever becomes of the worker.
 
     Found by name, as `ablate run --executor NAME`. Unlike other plug-ins it has a state, so subclasses are dataclasses
     that are not frozen: fields are parameters, and what `open` makes is no field.
+
+    place: the name under which its slots are booked; empty: this host. keeps: its runs go on without their dispatcher;
+    then its place is called ENGINE:NAME, and `adopt` and `leave` mean something. engine: it executes elsewhere than on
+    this host, so this host's processors and GPUs are not what it has. expected: of an engine, how many workers it is
+    to have.
     """
 
+    place: str = ""
+    keeps: bool = False
+    engine: bool = False
+    expected: int = 1
+
     @abstractmethod
-    def open(self, setup: Setup) -> Self:
+    def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:
         """Get ready to start runs that need what `setup` names; the executor itself. AblateError where it cannot.
 
         Called once, before any other method, and while no database is open: no process that is started here may hold
         the file.
         """
 
+    def slots(self, here: Sequence[Slot], wanted: int) -> Sequence[Slot]:  # noqa: ARG002
+        """Where runs may be started now; the same object again where nothing changed. Asked at every turn.
+
+        here: the slots of this host that the study may use. wanted: how many runs wait or work.
+        """
+        return here
+
+    @property
+    def awaits(self) -> str:
+        """What an engine waits for before it can start another run; empty where nothing."""
+        return ""
+
     @abstractmethod
-    def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:
-        """Start `spec` in `slot` under `token`; returns at once."""
+    def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False, alone: bool = False) -> None:
+        """Start `spec` in `slot` under `token`, or hand it over to who will; returns at once. Its time begins with
+        Started. alone: nothing else of the study may execute where it does, for it ran out of memory."""
 
     @abstractmethod
     def poll(self, timeout_s: float) -> Sequence[Event]:
@@ -113,6 +175,14 @@ class Executor(Plugin, ABC):
         that was done before it heard, ends in its own way.
         """
 
+    def adopt(self, token: str) -> None:
+        """Report on a run that an earlier dispatcher started, as if it had been started here (`keeps`)."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no runs")
+
+    def leave(self) -> None:
+        """Go without stopping anything (`keeps`)."""
+        raise NotImplementedError(f"{type(self).__name__} keeps no runs")
+
     @abstractmethod
     def close(self) -> None:
-        """Kill whatever still runs and wait until it is gone."""
+        """Kill whatever still runs and wait until it is gone. After `leave` there is nothing of ours."""

@@ -10,16 +10,16 @@ import os
 import resource
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import psutil
 
 from ablate.errors import AblateError, ConfigError
 from ablate.pool.executor import Slot
-from ablate.store.stored import LiveAttempt
+from ablate.store.stored import Fate, LiveAttempt
 from ablate.text import did_you_mean, one_of
 
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -82,20 +82,38 @@ def visible(devices: Sequence[Device], setting: str | None) -> tuple[Device, ...
 
 
 def memory_mib(name: str) -> int:
-    """The memory of a device: of the host (or what its control group leaves of it) for "cpu"."""
+    """The memory of a device: for "cpu" of the host, or what its control group or its allocation leaves of it."""
     if name != "cpu":
         return sum(device.memory_mib or 0 for device in gpus() if device.name in name.split(JOINED))
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        limit = "max"
-    total = int(psutil.virtual_memory().total)
-    return (total if limit == "max" else min(total, int(limit))) >> 20
+    limits = [int(psutil.virtual_memory().total) >> 20]
+    for folder in _control_groups():
+        with suppress(OSError, ValueError):  # "max" is no number
+            limits.append(int((folder / "memory.max").read_text()) >> 20)
+    with suppress(ValueError):  # 0 means all of the node's
+        limits.append(int(os.environ.get("SLURM_MEM_PER_NODE", "")) or limits[0])
+    return min(limits)
 
 
 def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Processors that this process may use. Where Slurm binds no tasks, affinity shows all of a node's, and only the
+    allocation tells."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with suppress(ValueError):
+        mine = min(mine, int(os.environ.get("SLURM_CPUS_ON_NODE", "")))
+    return max(1, mine)
+
+
+@cache
+def _control_groups() -> tuple[Path, ...]:
+    """The folders of this process's control group and of those around it, the innermost first."""
+    root = Path("/sys/fs/cgroup")
+    try:
+        lines = Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return ()
+    inner = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), "/")
+    folder = root / inner.lstrip("/")
+    return tuple(path for path in (folder, *folder.parents) if path.is_relative_to(root))
 
 
 JOINED = "+"
@@ -233,8 +251,19 @@ def boot() -> str:
     try:
         start = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        start = str(int(psutil.boot_time()))
+        start = f"{host()}@{int(psutil.boot_time())}"
     return "/".join([start, pid_space(), os.environ.get("SLURM_JOB_ID", "")]).rstrip("/")
+
+
+@cache
+def place() -> str:
+    """The name under which this host's slots are booked: two Slurm jobs on one node have slots of their own each."""
+    return "/".join([host(), os.environ.get("SLURM_JOB_ID", "")]).rstrip("/")
+
+
+def keeps(place: str) -> bool:
+    """Whether a place's runs go on without their dispatcher: it is called ENGINE:NAME, which no host is."""
+    return ":" in place
 
 
 @cache
@@ -247,13 +276,13 @@ def pid_space() -> str:
 
 
 def kernel_oom_kills() -> int:
-    """How many processes the kernel has killed for want of memory; 0 where it does not tell."""
-    try:
-        for line in Path("/proc/vmstat").read_text().splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    except OSError:
-        pass
+    """How many processes the kernel has killed for want of memory, in this process's control group where that tells
+    (another user's are not ours), else on the host; 0 where nobody does."""
+    for file in (*(folder / "memory.events" for folder in _control_groups()[:1]), Path("/proc/vmstat")):
+        with suppress(OSError):
+            for line in file.read_text().splitlines():
+                if line.startswith("oom_kill "):
+                    return int(line.split()[1])
     return 0
 
 
@@ -262,15 +291,26 @@ def kernel_oom_kills() -> int:
 
 def sees(attempt: LiveAttempt) -> bool:
     """Whether the attempt's processes would be seen from here if they lived."""
-    return attempt.host == host() and attempt.boot == boot()
+    return attempt.host == place() and sees_owner(attempt)
 
 
-def fate(attempt: LiveAttempt) -> Literal["held", "gone", "expired"]:
+def sees_owner(attempt: LiveAttempt) -> bool:
+    """Whether its dispatcher would be. An engine's runs are elsewhere, and their dispatcher may be here."""
+    return attempt.boot == boot()
+
+
+def fate(attempt: LiveAttempt) -> Fate:
     """What became of another dispatcher's attempt. Where its processes can be seen they tell, whatever clocks say: who
-    lives holds its runs, unless it is stopped for longer than its lease. Elsewhere only the lease tells."""
-    if sees(attempt) and not owner_of(attempt).stopped:
-        return "held" if owner_of(attempt).lives or _worker(attempt).lives else "gone"
-    return "expired" if attempt.expired else "held"
+    lives holds its runs, unless it is stopped for longer than its lease. Elsewhere only the lease tells. At a place
+    that keeps its runs a lease is one of looking after: once it is over the attempt is left, and nobody's to rescue."""
+    if not attempt.owner:  # who left said so
+        return "left" if keeps(attempt.host) else "expired"
+    if sees_owner(attempt) and not owner_of(attempt).stopped:
+        lives = owner_of(attempt).lives or (sees(attempt) and _worker(attempt).lives)
+        seen: Fate = "held" if lives else "gone"
+    else:
+        seen = "expired" if attempt.expired else "held"
+    return "left" if seen != "held" and keeps(attempt.host) else seen
 
 
 def is_over(attempt: LiveAttempt) -> bool:
@@ -279,9 +319,9 @@ def is_over(attempt: LiveAttempt) -> bool:
 
 
 def owner_of(attempt: LiveAttempt) -> Process:
-    """The dispatcher that claimed it."""
+    """The dispatcher that claimed it, or adopted it since."""
     pid, _, started = attempt.owner.partition(":")
-    return Process(int(pid), int(started))
+    return Process(int(pid or 0), int(started or 0))
 
 
 def _worker(attempt: LiveAttempt) -> Process:

@@ -180,14 +180,13 @@ def _escaped(found: re.Match[str]) -> str:
 
 # ----------------------------------------------------------------------------------------------------- to and from JSON
 
-Message = Setup | Fork | Ready | Unable | Forked | Unforked | Exited | Job | Pause | Said | Done | Broken
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
 
 
-def encode(message: Message) -> bytes:
-    """A message as one line of ASCII, its line break not included."""
+def encode(message: object) -> bytes:
+    """A record as one line of ASCII, its line break not included."""
     return json.dumps({type(message).__name__: vars(message)}, default=vars).encode()
 
 
@@ -197,6 +196,8 @@ def decode(data: bytes, kind: type[A], /) -> A: ...
 def decode(data: bytes, kind: type[A], or_: type[B], /) -> A | B: ...
 @overload
 def decode(data: bytes, kind: type[A], or_: type[B], or__: type[C], /) -> A | B | C: ...
+@overload
+def decode(data: bytes, /, *kinds: type[A]) -> A: ...
 def decode(data: bytes, *kinds: type[Any]) -> Any:
     """The message that `data` holds. GarbledError where it is none of these kinds."""
     try:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 from ablate.pool.executor import Slot
 from ablate.records import Json, Limits, Reason, RunSpec
+from ablate.store.stored import Fate
 from ablate.text import many
 
 # Both chosen, not measured. Where they are wrong a run ends as `oom` and is tried again with a device to itself, so a
@@ -70,8 +70,10 @@ def pack(
     held: Sequence[Held] = (),
     alone: Set[str] = frozenset(),
     memory: Memory | None = None,
+    limit: int | None = None,
 ) -> list[tuple[str, Slot]]:
-    """What to start where now. alone: keys that ran out of memory, waiting or at work; memory: None to go by count."""
+    """What to start where now. alone: keys that ran out of memory, waiting or at work; memory: None to go by count;
+    limit: so many at most."""
     room = memory.room if memory is not None else {}
     places = {slot.device: _Place(room.get(slot.device, 0), room.get(slot.device, 0)) for slot in slots}
     most = max((place.room for place in places.values()), default=0)
@@ -97,7 +99,7 @@ def pack(
     kept = False
     for key in waiting:
         # Also where no slot is free.
-        if all(places[slot.device].closed for slot in free):
+        if len(placed) == limit or all(places[slot.device].closed for slot in free):
             break
         wanted = need(key)
         slot = next((slot for slot in free if places[slot.device].takes(wanted)), None)
@@ -154,6 +156,9 @@ class Sizes:
         return self._variants[spec.key]
 
 
+MOST_CLAIMS = 200
+"""Runs that are claimed in one commit: 1,000 hold SQLite's lock for 0.6 CPU seconds, and the others wait."""
+
 RETRIED: frozenset[Reason] = frozenset({"lost", "stalled", "oom", "cancelled", "code_changed"})
 """Failures that say nothing against the run itself: it is tried again within `limits.attempts`."""
 
@@ -178,12 +183,14 @@ class Working:
 @dataclass(frozen=True)
 class Elsewhere:
     """A live attempt that is not this dispatcher's. `fate`: held; gone (its worker or owner died on this host);
-    expired (its lease is over)."""
+    expired (its lease is over); left (it goes on, and nobody looks after it). ours: whether this dispatcher may look
+    after it: it is one of its runs, at its executor's place."""
 
     token: str
     run: str
-    fate: Literal["held", "gone", "expired"]
+    fate: Fate
     attempts: int
+    ours: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,7 +203,7 @@ class Snapshot:
     dispatcher may have at work, in whichever slots are free; None: as many as there are slots.
     """
 
-    slots: tuple[Slot, ...]
+    slots: Sequence[Slot]
     waiting: Sequence[str]
     working: tuple[Working, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
@@ -237,6 +244,13 @@ class Rescue:
 
 
 @dataclass(frozen=True)
+class Adopt:
+    """Look after another dispatcher's attempt that was left."""
+
+    token: str
+
+
+@dataclass(frozen=True)
 class Renew:
     tokens: tuple[str, ...]
 
@@ -246,7 +260,7 @@ class Finish:
     """Nothing is left to do or to wait for."""
 
 
-Action = Launch | Stop | Rescue | Renew | Finish
+Action = Launch | Stop | Rescue | Adopt | Renew | Finish
 
 
 def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
@@ -257,8 +271,10 @@ def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
         actions.append(Renew(tuple(work.token for work in snapshot.working)))
     for other in snapshot.elsewhere:
         # The slot of a rescued attempt stays in `taken` until the dispatcher has looked again, so nothing starts
-        # there before.
-        if other.fate != "held":
+        # there before. What is left at a place that keeps its runs goes on: nobody rescues that.
+        if other.fate == "left":
+            actions += [Adopt(other.token)] * (other.ours and not snapshot.stopping)
+        elif other.fate != "held":
             message = "its worker is gone" if other.fate == "gone" else "its lease ended without a sign of life"
             actions.append(Rescue(other.token, message, try_again("lost", other.attempts, snapshot.limits)))
     actions += _stops(snapshot, now_s)
@@ -276,17 +292,23 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
         # Asked once: its end comes as an event, perhaps a while later.
         if work.stopping:
             continue
-        limit, silence = snapshot.limits.timeout_s, snapshot.limits.silence_s
         if snapshot.stopping:
             stops.append(Stop(work.token, "cancelled", snapshot.why_stopping))
         elif work.token in snapshot.unwanted:
             stops.append(Stop(work.token, *snapshot.unwanted[work.token]))
-        elif limit is not None and now_s - work.since_s >= limit:
-            stops.append(Stop(work.token, "timeout", f"took longer than limits.timeout, {limit:g} s"))
-        elif silence is not None and work.heard_s is not None and now_s - work.heard_s >= silence:
-            why = f"reported no step and printed nothing for limits.silence, {silence:g} s"
-            stops.append(Stop(work.token, "stalled", why))
+        elif (over := overdue(work.since_s, work.heard_s, snapshot.limits, now_s)) is not None:
+            stops.append(Stop(work.token, *over))
     return stops
+
+
+def overdue(since_s: float, heard_s: float | None, limits: Limits, now_s: float) -> tuple[Reason, str] | None:
+    """Why a run takes too long; None where it does not. A worker far away asks it too, for nobody may look after it."""
+    limit, silence = limits.timeout_s, limits.silence_s
+    if limit is not None and now_s - since_s >= limit:
+        return "timeout", f"took longer than limits.timeout, {limit:g} s"
+    if silence is not None and heard_s is not None and now_s - heard_s >= silence:
+        return "stalled", f"reported no step and printed nothing for limits.silence, {silence:g} s"
+    return None
 
 
 def _starts(snapshot: Snapshot) -> list[Action]:
@@ -294,10 +316,11 @@ def _starts(snapshot: Snapshot) -> list[Action]:
     held = [Held(work.slot, work.key) for work in snapshot.working]
     held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
     ready = (key for key in snapshot.waiting if key not in snapshot.blocked)
-    starts: list[Action] = [
-        Launch(key, slot) for key, slot in pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory)
-    ]
-    return starts if snapshot.workers is None else starts[: max(0, snapshot.workers - len(snapshot.working))]
+    most = MOST_CLAIMS
+    if snapshot.workers is not None:
+        most = min(most, max(0, snapshot.workers - len(snapshot.working)))
+    placed = pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory, most)
+    return [Launch(key, slot) for key, slot in placed]
 
 
 def waits_for(snapshot: Snapshot) -> str:

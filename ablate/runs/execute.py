@@ -10,7 +10,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
 
@@ -21,11 +21,11 @@ from ablate.pool import host as devices
 from ablate.pool.backoff import FIRST_S
 from ablate.pool.books import Ended
 from ablate.pool.dispatcher import POLL_S, Dispatcher
-from ablate.pool.executor import Executor, Failed, Finished, Refused, Slot
+from ablate.pool.executor import Executor, Failed, Finished, Needs, Refused, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
-from ablate.records import Reason, Role, RunSpec, Study
+from ablate.records import Json, Reason, Role, RunSpec, Study
 from ablate.runs.heeded import Heeding
 from ablate.runs.planned import Planned, again, described, folder_name, specs
 from ablate.runs.progress import Watcher, count, saved_of
@@ -37,13 +37,16 @@ from ablate.training.provenance import provenance
 
 LOCAL = "local"
 """The executor where none is named."""
+DETACHED = {"ray": "`ray job submit -- ablate run ... --executor ray` does it", "local": "nohup does it, or tmux"}
+"""How to leave a command running, where its executor needs it."""
 
 
 @dataclass(frozen=True)
 class Options:
     """What the command line says of a `run`. devices: names, all where empty; workers: runs at a time; retry_reasons:
     of failures to take up although they would only repeat themselves (retry_failed: all); executor: who executes;
-    only: keys of the runs to execute, all where empty.
+    only: keys of the runs to execute, all where empty. engine: parameters of the executor, over those of the study;
+    detach: leave as soon as everything is handed over.
     """
 
     workers: int | None = None
@@ -53,6 +56,8 @@ class Options:
     retry_reasons: tuple[Reason, ...] = ()
     executor: str = LOCAL
     only: tuple[str, ...] = ()
+    engine: Mapping[str, Json] = field(default_factory=dict)
+    detach: bool = False
 
 
 def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
@@ -118,11 +123,12 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
             return ended
     if planned.parents:
         planned = again(planned, db)
-    slots = fitting(slots_for(planned.study, options), watcher)
+    slots = places_expected(executor, planned.study, options, watcher)
     with Store.open(db, write=True) as store:
         begin(store, watcher)
         changes = save(planned, store, options)
-        seconds = [took for _, took in store.durations(planned.study.name)]
+        # What an engine has is not known before its workers come, so neither is how long it may take.
+        seconds = [took for _, took in store.durations(planned.study.name)] if not executor.engine else []
         states = store.states({run.key for run in planned.plan.runs})
         database, folder = store.identity, store.folder
         saved = saved_of(planned.plan, store)
@@ -137,15 +143,27 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
         wanted = {key: wanted[key] for key in options.only}
         if all(key in states and states[key].state == "done" for key in wanted):
             return Ended(0, None)
-    executor.open(setup_of(planned, database))
+    setup = setup_of(planned, database)
+    canary = options.canary and planned.task.has_canary
+    if executor.engine:
+        if canary:
+            _canary_here(planned, setup, wanted, states, folder, watcher)
+        executor.open(setup, needs_of(planned, folder, options, watcher))
+    else:
+        executor.open(setup)
     try:
-        if options.canary and planned.task.has_canary:
+        if canary and not executor.engine:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
-            places = places_for(planned.study, slots, options)
-            sizes = _sizes(planned, store, wanted, places)
+            places = () if executor.engine else places_for(planned.study, slots, options)
+            workers = options.workers if executor.engine else len(slots)
+            sizes = None if executor.engine else _sizes(planned, store, wanted, places)
             feed = wanted if options.only else _feed(planned, store, wanted)
-            ended = dispatch(planned, store, executor, feed, places, len(slots), watcher, sizes=sizes)
+            ended = dispatch(
+                planned, store, executor, feed, places, workers, watcher, sizes=sizes, detach=options.detach
+            )
+            if ended.detached:
+                return ended
             _name_read(planned, store, watcher)
             return _heeded(ended, feed, watcher)
     finally:
@@ -158,17 +176,19 @@ def dispatch(
     executor: Executor,
     feed: Mapping[str, RunSpec] | Feed,
     places: Sequence[Slot],
-    workers: int,
+    workers: int | None,
     watcher: Watcher,
     *,
     sizes: Sizes | None = None,
     excused: frozenset[Reason] = frozenset(),
+    detach: bool = False,
 ) -> Ended:
-    """Execute what `feed` wants, `workers` runs at a time, in any of `places`; who failed alike is told."""
+    """Execute what `feed` wants, `workers` runs at a time (None: as many as the executor has room for), in any of
+    `places`; who failed alike is told. detach: only hand it over."""
     limits = planned.study.limits
     ended = Dispatcher(
         store, executor, places, feed, limits, listener=watcher, provenance=provenance(planned.study.path),
-        sizes=sizes, workers=workers, excused=excused,
+        sizes=sizes, workers=workers, excused=excused, detach=detach,
     ).run()  # fmt: skip
     if ended.alike:
         watcher.warn(
@@ -236,7 +256,8 @@ def check_hosts(store: Store, watcher: Watcher) -> None:
     """A SQLite file on a network file system is for one host: its locks need not reach the others."""
     if store.network is None:
         return
-    others = sorted({a.host for a in store.live() if not a.expired} - {devices.host()})
+    live = [a.host for a in store.live() if not a.expired and not devices.keeps(a.host)]
+    others = sorted({place.partition("/")[0] for place in live} - {devices.host()})
     if others:
         raise AblateError(
             f"{store.shown} lies on {store.network}, and {one_of(others)} is running on it; SQLite's locks do not "
@@ -277,9 +298,39 @@ def save(planned: Planned, store: Store, options: Options) -> list[str]:
 
 
 def executor_of(planned: Planned, options: Options) -> Executor:
-    """Who executes, not opened yet. PluginError where nobody is called so."""
-    executor: Executor = planned.registry.make("executors", options.executor, {})
+    """Who executes, not opened yet. PluginError where nobody is called so; AblateError where it has no such
+    parameters, or cannot do what is asked."""
+    params = {**planned.study.engines.get(options.executor, {}), **options.engine}
+    try:
+        executor: Executor = planned.registry.make("executors", options.executor, params)
+    except ConfigError as error:
+        lines = "; ".join(f"{key} {message}" for key, message in error.problems)
+        raise AblateError(f"--executor {options.executor}: {lines}", page="clusters") from None
+    if options.detach and not executor.keeps:
+        raise AblateError(
+            f"--detach: the executor {options.executor!r} keeps no runs without the command that looks after them; "
+            f"{DETACHED.get(options.executor, 'slurm does')}.",
+            page="clusters",
+        )
     return executor
+
+
+def places_expected(executor: Executor, study: Study, options: Options, watcher: Watcher) -> tuple[Slot, ...]:
+    """The slots of this host that runs will have; of an engine, as many as it is to have workers."""
+    if executor.engine:
+        count = int(options.engine.get("jobs", study.engines.get(options.executor, {}).get("jobs", 1)))
+        return tuple(Slot(options.executor, index) for index in range(count))
+    return fitting(slots_for(study, options), watcher)
+
+
+def needs_of(planned: Planned, folder: Path, options: Options, watcher: Watcher) -> Needs:
+    """What an engine is to know of the study. folder: the database's."""
+    resources = planned.study.resources
+    memory = resources.memory_gib if isinstance(resources.memory_gib, float) else None
+    return Needs(
+        planned.study.name, str(folder.resolve() / folder_name(planned.study.name)), resources.gpus,
+        resources.runs_per_gpu, memory, planned.study.limits, provenance(), options.detach, watcher.warn,
+    )  # fmt: skip
 
 
 def setup_of(planned: Planned, database: str) -> Setup:
@@ -296,6 +347,27 @@ def setup_of(planned: Planned, database: str) -> Setup:
         grace_s=planned.study.limits.grace_s,
         spawn=planned.study.resources.start == "spawn",
     )
+
+
+def _canary_here(
+    planned: Planned,
+    setup: Setup,
+    wanted: Mapping[str, RunSpec],
+    states: Mapping[str, RunState],
+    folder: Path,
+    watcher: Watcher,
+) -> None:
+    """Two steps of every variant on this host, whatever is to execute them all: a queue may take hours."""
+    if planned.study.resources.gpus and not devices.gpus():
+        watcher.warn("two steps of every variant are not tried first, for this host has no GPU; the first runs tell.")
+        return
+    local: Executor = planned.registry.make("executors", LOCAL, {})
+    slots = fitting(slots_for(planned.study, Options()), watcher)
+    local.open(setup)
+    try:
+        _canary(planned, local, _one_each(planned.study, slots), wanted, states, folder, watcher)
+    finally:
+        local.close()
 
 
 def _one_each(study: Study, slots: Sequence[Slot]) -> Sequence[Slot]:

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from ablate.pool.dispatcher import Listener
 from ablate.pool.executor import Slot
-from ablate.pool.host import fate
+from ablate.pool.host import fate, keeps
+from ablate.pool.mailbox import PLAN, Mailbox
 from ablate.records import Json, Role
-from ablate.runs.planned import Planned, described
+from ablate.runs.planned import Planned, described, folder_name
 from ablate.store.reader import Reader
-from ablate.store.stored import RunState
+from ablate.store.stored import LiveAttempt, RunState
 from ablate.study import plan as planning
 from ablate.study.changes import differences
 from ablate.text import duration, listed, many
@@ -29,7 +30,7 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
     """
     cells = {cell.run: cell for cell in reversed(store.cells(study, (role,)))}
     live = [attempt for attempt in store.live() if attempt.run in cells]
-    lost = {attempt.run for attempt in live if fate(attempt) != "held"}
+    lost = {attempt.run for attempt in live if fate(attempt) in ("gone", "expired")}
     steps = store.latest_steps([attempt.token for attempt in live])
     counts = {
         state: sum(cell.state == state for cell in cells.values()) for state in ("todo", "running", "done", "failed")
@@ -44,23 +45,46 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
 
         saved = len(results.load(store, study).saved)
         counts |= {"todo": counts["todo"] - saved, "saved": saved}
+    waiting = {a.token for a in live if keeps(a.host) and a.pid is None}
+    if waiting:
+        counts |= {"running": counts["running"] - len(waiting), "queued": len(waiting)}
     running = []
     for attempt in live:
-        if attempt.run not in lost:
+        if attempt.run not in lost and attempt.token not in waiting:
             cell, (step, values) = cells[attempt.run], steps.get(attempt.token, (0, {}))
             running.append(
                 {
                     "key": attempt.run,
                     "variant": cell.variant,
                     "seed": cell.seed,
-                    "device": f"{attempt.device}/{attempt.slot}",
+                    "device": attempt.place.removesuffix(f" of {attempt.host}"),
                     "seconds": round(attempt.seconds, 1),
                     "progress": {"step": step, **values},
                     **({"note": attempt.note} if attempt.note else {}),
                 }
             )
     todo = {key: f"{cell.variant}, seed {cell.seed}" for key, cell in cells.items() if cell.state == "todo"}
-    return {"study": study, "counts": counts, "running": running, "waits_for": waits_for(store, todo, cells)}
+    told = {"study": study, "counts": counts, "running": running, "waits_for": waits_for(store, todo, cells)}
+    places = _places(store, study, live)
+    return {**told, "places": places} if places else told
+
+
+def _places(store: Reader, study: str, live: Sequence[LiveAttempt]) -> list[dict[str, Json]]:
+    """The engines to which runs of a study were handed over: how many are queued and run there, which workers live, and
+    whether anybody looks after them."""
+    home = store.folder / folder_name(study)
+    engines = {path.parent.name: path.parent for path in home.glob(f"*/{PLAN}")}
+    told = []
+    for name in sorted({a.host for a in live if keeps(a.host)} | {f"{engine}:{study}" for engine in engines}):
+        here = [attempt for attempt in live if attempt.host == name]
+        folder = engines.get(name.partition(":")[0])
+        workers = Mailbox(folder).living() if folder is not None else {}
+        if here or workers:
+            alive = [{"worker": worker, "node": of.node, "slots": of.slots} for worker, (of, _) in workers.items()]
+            started = sum(attempt.pid is not None for attempt in here)
+            counts = {"queued": len(here) - started, "running": started, "workers": alive}
+            told.append({"place": name, **counts, "looked_after": any(fate(attempt) == "held" for attempt in here)})
+    return told
 
 
 def waits_for(store: Reader, todo: Mapping[str, str], of_study: Collection[str]) -> list[str]:

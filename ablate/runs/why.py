@@ -6,14 +6,13 @@ The rules that it puts into words are the scheduler's (scheduler.RETRIED, schedu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 from ablate.pool.host import fate
 from ablate.pool.scheduler import RETRIED
 from ablate.records import Reason
 from ablate.runs.progress import waits_for
 from ablate.store.store import Store
-from ablate.store.stored import AttemptRecord, LiveAttempt, RunState
+from ablate.store.stored import AttemptRecord, Fate, LiveAttempt, RunState
 from ablate.text import many
 
 _MEANINGS: dict[Reason, str] = {
@@ -89,7 +88,7 @@ def because(
     state: RunState,
     attempts: Sequence[AttemptRecord],
     live: LiveAttempt | None = None,
-    fate: Literal["held", "gone", "expired"] | None = None,
+    fate: Fate | None = None,
 ) -> list[str]:
     """Why the run is in its state, and what to do about it where there is something to do."""
     last = attempts[-1] if attempts else None
@@ -97,7 +96,11 @@ def because(
         counted = next((number for number, attempt in enumerate(attempts, 1) if attempt.counted), 0)
         return [f"done: attempt {counted} of {len(attempts)} is the one that counts."]
     if state.state == "running" and live is not None:
-        place = f"{live.device}/{live.slot} of {live.host}"
+        place = live.place
+        if fate == "left":
+            engine = live.host.partition(":")[0]
+            comes = f"`ablate run --executor {engine}` collects it, `ablate stop` cancels it."
+            return [f"left at {place}: it goes on, and no dispatcher looks after it.", comes]
         if fate == "held":
             return [f"running on {place} for {live.seconds:.0f} s; its dispatcher holds the lease."]
         gone = "its worker and its dispatcher are gone" if fate == "gone" else "its lease ended without a sign of life"

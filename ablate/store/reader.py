@@ -48,10 +48,10 @@ class Reader(Studies):
     def ended(self, run: str) -> list[tuple[LiveAttempt, Path]]:
         """Every attempt of a run that has ended, the newest first: whose it was, and its folder."""
         a = schema.attempt.c
-        query = self._whose().add_columns(a.log).where(a.run == run, a.outcome.is_not(None), a.log != "")
+        query = self._whose().where(a.run == run, a.outcome.is_not(None), a.log != "")
         with self._reading() as connection:
-            rows = [tuple(row) for row in connection.execute(query.order_by(a.id.desc()))]
-        return [(LiveAttempt(*whose), self.path_of(log)) for *whose, log in rows]
+            attempts = [LiveAttempt(*row) for row in connection.execute(query.order_by(a.id.desc()))]
+        return [(attempt, self.path_of(attempt.log)) for attempt in attempts]
 
     def folders(self) -> list[AttemptFolder]:
         """Every attempt that has a folder, the oldest first."""
@@ -86,7 +86,7 @@ class Reader(Studies):
         return sa.select(
             a.token, a.run, a.host, a.boot, a.pid, a.pid_started, a.owner, a.device, a.slot,
             a.lease_until, (a.lease_until < now).label("expired"), _not_negative(now - a.started_at).label("seconds"),
-            a.message,
+            a.message, a.provenance, a.log,
         )  # fmt: skip
 
     def out_of_memory(self) -> set[str]:

@@ -150,22 +150,55 @@ class Store(Planner):
             connection.execute(schema.run.update().where(schema.run.c.key == run).values(state="running", reason=None))
             return True
 
-    def started(self, token: str, pid: int, pid_started: int) -> None:
-        """The attempt's process, by which a later dispatcher on this host knows whether it still lives."""
+    def started(self, token: str, pid: int, pid_started: int, where: Mapping[str, Json] = MappingProxyType({})) -> None:
+        """The attempt's process, by which a later dispatcher on this host knows whether it still lives, and where an
+        engine has it. Its time begins now, and not again where who adopted it hears the same."""
         with self.transaction() as connection:
-            connection.execute(_live(token).values(pid=pid, pid_started=pid_started))
+            a = schema.attempt.c
+            first = sa.case((a.pid.is_(None), self._now()), else_=a.started_at)
+            told = {"provenance": json.dumps(dict(where))} if where else {}
+            connection.execute(_live(token).values(pid=pid, pid_started=pid_started, started_at=first, **told))
+
+    def returned(self, token: str) -> None:
+        """The attempt was given back, and waits under the same token for a place where to go on."""
+        with self.transaction() as connection:
+            connection.execute(_live(token).values(pid=None, pid_started=None, provenance=None))
+
+    def adopt(self, token: str, *, owner: str, boot: str, lease_s: float, before: str) -> bool:
+        """Look after an attempt that `before` has left; False where another was first, or it has ended."""
+        with self.transaction() as connection:
+            left = _live(token).where(schema.attempt.c.owner == before)
+            held = {"owner": owner, "boot": boot, "lease_until": self._now() + lease_s}
+            connection.execute(left.values(**held))
+            a = schema.attempt.c
+            mine = sa.select(a.id).where(a.token == token, a.owner == owner, a.outcome.is_(None))
+            return connection.execute(mine).first() is not None
+
+    def leave(self, tokens: Iterable[str], owner: str) -> None:
+        """Look after these attempts no longer: they go on, and are whose that adopts them."""
+        a = schema.attempt.c
+        with self.transaction() as connection:
+            for part in parts(tokens):
+                mine = a.token.in_(part) & a.outcome.is_(None) & (a.owner == owner)
+                connection.execute(schema.attempt.update().where(mine).values(owner="", lease_until=self._now()))
 
     def note(self, token: str, text: str) -> None:
         """What is to be said of an attempt while it is live; empty: nothing any more."""
         with self.transaction() as connection:
             connection.execute(_live(token).values(message=text or None))
 
-    def renew(self, tokens: Sequence[str], lease_s: float) -> set[str]:
-        """Extend leases; returns the tokens still held. A missing one was taken over: its worker must be stopped."""
+    def renew(self, tokens: Sequence[str], lease_s: float, owner: str | None = None) -> set[str]:
+        """Extend leases; returns the tokens still held. A missing one was taken over: its worker must be stopped.
+        owner: whose they must be; None: whoever's."""
+        kept: set[str] = set()
         with self.transaction() as connection:
-            held = schema.attempt.c.token.in_(tokens) & schema.attempt.c.outcome.is_(None)
-            connection.execute(schema.attempt.update().where(held).values(lease_until=self._now() + lease_s))
-            return set(connection.execute(sa.select(schema.attempt.c.token).where(held)).scalars())
+            for part in parts(tokens):
+                held = schema.attempt.c.token.in_(part) & schema.attempt.c.outcome.is_(None)
+                if owner is not None:
+                    held &= schema.attempt.c.owner == owner
+                connection.execute(schema.attempt.update().where(held).values(lease_until=self._now() + lease_s))
+                kept |= set(connection.execute(sa.select(schema.attempt.c.token).where(held)).scalars())
+        return kept
 
     def progress(self, steps: Sequence[tuple[str, int, Mapping[str, float]]]) -> None:
         """Values of steps: (token, step, values), many in one statement. A step reported again (a resumed run) replaces

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from ablate.errors import AblateError
 from ablate.records import Json, Reason, Role, State
@@ -84,10 +86,15 @@ class Kept:
     outputs: Mapping[str, str]
 
 
+Fate = Literal["held", "gone", "expired", "left"]
+"""What became of another dispatcher's attempt (pool/host.py)."""
+
+
 @dataclass(frozen=True)
 class LiveAttempt:
-    """An attempt that has not ended. seconds: since its claim. expired: its lease, until `lease_until`, is over by the
-    database's clock. note: what is odd about it."""
+    """An attempt that has not ended. host: the place at which it is booked. seconds: since its start, and before that
+    since its claim. expired: its lease, until `lease_until`, is over by the database's clock. note: what is odd about
+    it. provenance: as JSON, what is known of where it is. log: its folder, as the database keeps it."""
 
     token: str
     run: str
@@ -102,6 +109,21 @@ class LiveAttempt:
     expired: bool
     seconds: float
     note: str | None = None
+    provenance: str | None = None
+    log: str = ""
+
+    @property
+    def where(self) -> dict[str, Json]:
+        """What an engine said of where it is: nothing before it started, nor of one on a host of ours."""
+        told = json.loads(self.provenance or "{}")
+        return told if isinstance(told, dict) else {}
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: a slot of a host, a node and its worker, or nowhere yet."""
+        if self.device.startswith(("cpu", "cuda")):
+            return f"{self.device}/{self.slot} of {self.host}"
+        return f"{self.where['node']} ({self.where['worker']})" if "node" in self.where else f"the queue of {self.host}"
 
 
 @dataclass(frozen=True)

@@ -500,6 +500,11 @@ class StudyForm(Form):
     resources: ResourcesForm = Field(
         default=ResourcesForm(), description="What one run takes.", examples=["{gpus: 1, runs_per_gpu: 2}"]
     )
+    engines: dict[str, Mapped] = Field(
+        default={},
+        description="Parameters of executors, by name; part of no key.",
+        examples=["{slurm: {jobs: 20, sbatch: [--partition=gpu, --gres=gpu:1]}}"],
+    )
     limits: LimitsForm = Field(
         default=LimitsForm(), description="When a run is given up.", examples=["{attempts: 3, timeout: 2h}"]
     )

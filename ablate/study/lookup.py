@@ -100,6 +100,7 @@ class Lookup:
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
             flat=task is not None and task.flat,
             across=self._across(),
+            engines=self._engines(),
         )
 
     def _limits(self) -> Limits:
@@ -115,6 +116,19 @@ class Lookup:
         if given["runs_per_gpu"] is None:
             given["runs_per_gpu"] = 1 if given["memory_gib"] is None else MOST_PER_GPU
         return Resources(**given)
+
+    def _engines(self) -> dict[str, Mapping[str, Json]]:
+        names = self.registry.names("executors")
+        for name, params in self.form.engines.items():
+            if name not in names:
+                self.wrong(("engines", name), unknown("executor", name, names), on_key=True)
+                continue
+            try:
+                self.registry.make("executors", name, params)
+            except ConfigError as error:
+                for key, message in error.problems:
+                    self.wrong(("engines", name, *key.split(".")), message)
+        return {name: params for name, params in self.form.engines.items() if name in names}
 
     def all_notes(self) -> tuple[str, ...]:
         """What was noted, and every bare on or off that stays text."""

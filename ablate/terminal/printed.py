@@ -142,10 +142,22 @@ def standing_text(told: Mapping[str, Any]) -> str:
         )
     if rows:
         lines.append(tabulate(rows, tablefmt="plain", disable_numparse=True))
+    lines += [_place_line(place) for place in told.get("places", ())]
     lines += told["waits_for"]
     if counts["lost"]:
         lines.append("Lost runs have no worker any more; the next `ablate run` takes them up again.")
     return "\n".join(lines)
+
+
+def _place_line(place: Mapping[str, Any]) -> str:
+    """`slurm:batchnorm: 3 workers on n1 and n2, 12 runs queued, 6 running; nobody looks after them.`"""
+    workers, nodes = place["workers"], sorted({worker["node"] for worker in place["workers"]})
+    there = f"{many(len(workers), 'worker')} on {listed(nodes, most=6)}" if workers else "no worker"
+    text = f"{place['place']}: {there}, {many(place['queued'], 'run')} queued, {place['running']} running"
+    if place["queued"] + place["running"] == 0 or place["looked_after"]:
+        return f"{text}."
+    engine = place["place"].partition(":")[0]
+    return f"{text}; nobody looks after them: `ablate run --executor {engine}` does, `ablate stop` cancels them."
 
 
 def standing_line(study: str, counts: Mapping[str, int]) -> str:
@@ -157,7 +169,7 @@ def standing_line(study: str, counts: Mapping[str, int]) -> str:
 
 _STATES = {
     "done": "done", "running": "running", "todo": "to do", "failed": "failed", "lost": "lost", "saved": "not needed",
-    "paused": "paused",
+    "paused": "paused", "queued": "queued",
 }  # fmt: skip
 
 

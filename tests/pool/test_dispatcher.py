@@ -345,10 +345,10 @@ def test_a_run_that_its_feed_stops_has_the_feeds_reason_and_counts_as_no_attempt
 class AllAtOnce(Executor):
     """A slow dispatcher's view: when it looks, the run has begun, said three steps and ended."""
 
-    def open(self, setup):
+    def open(self, setup, needs=None):
         return self
 
-    def start(self, token, spec, slot, *, canary=False):
+    def start(self, token, spec, slot, *, canary=False, alone=False):
         steps = [Progressed(token, step, {"score": float(step)}) for step in (1, 2, 3)]
         self.events = [Started(token, 1, 1), *steps, Finished(token, {"score": 3.0})]
 

@@ -23,11 +23,11 @@ from ablate.training.task import Run, resolve
 
 @dataclass(eq=False)
 class Inline(Executor):
-    def open(self, setup):
+    def open(self, setup, needs=None):
         self.events, self.path = [], setup.path
         return self
 
-    def start(self, token, spec, slot, *, canary=False):
+    def start(self, token, spec, slot, *, canary=False, alone=False):
         registry = Registry([Path(folder) for folder in spec.plugins])
         task = resolve(spec.task, registry, self.path)
         sys.path[:0] = self.path

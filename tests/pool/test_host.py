@@ -196,10 +196,15 @@ def test_memory_that_is_to_be_learned_is_learned_from_a_first_run_alone_and_then
 class Idle:
     """An executor whose runs go on and on."""
 
+    place, keeps, engine = "", False, False
+
+    def slots(self, here, wanted):
+        return here
+
     def __init__(self):
         self.started = []
 
-    def start(self, token, spec, slot):
+    def start(self, token, spec, slot, *, alone):
         self.started.append((spec.key, slot))
 
     def poll(self, timeout_s):

@@ -64,6 +64,11 @@ def test_a_process_is_believed_before_a_clock_and_only_where_it_can_be_seen(atte
 class Idle:
     """An executor with nothing to do."""
 
+    place, keeps, engine = "", False, False
+
+    def slots(self, here, wanted):
+        return here
+
     def poll(self, timeout_s):
         return []
 

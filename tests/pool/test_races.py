@@ -87,11 +87,16 @@ class WorldStore(Store):
 class Workers:
     """An executor whose workers do what the rules say."""
 
+    place, keeps, engine = "", False, False
+
     def __init__(self, world, actor):
         self.world, self.actor = world, actor
         self.pids, self.keys, self.events = {}, {}, []
 
-    def start(self, token, spec, slot, *, canary=False):
+    def slots(self, here, wanted):
+        return here
+
+    def start(self, token, spec, slot, *, canary=False, alone=False):
         self.actor.tick()
         self.pids[token], self.keys[token] = self.world.spawn(self.actor.host), spec.key
         self.world.workers[token] = self.pids[token]

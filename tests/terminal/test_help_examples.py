@@ -20,6 +20,7 @@ NOT_RUN = {
     "try": "needs a script",
     "recapture": "needs a script",
     "predict": "needs the images of a course",
+    "worker": "needs an `ablate run` that hands runs over",
 }
 SMALL = ("--set", "seeds=[300, 301]", "--set", "epochs=1", "--set", "data.train_size=100")
 

@@ -15,13 +15,24 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
 from ablate.errors import GarbledError
 from ablate.pool import ending, host, words
-from ablate.pool.executor import Event, Executor, Failed, Progressed, Refused, Slot, Started, finished
+from ablate.pool.executor import (
+    NOTHING_MORE,
+    Event,
+    Executor,
+    Failed,
+    Needs,
+    Progressed,
+    Refused,
+    Slot,
+    Started,
+    finished,
+)
 from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, Unforked, decode, encode
 from ablate.pool.warm import WarmServer
 from ablate.records import Json, Reason, RunSpec
@@ -40,12 +51,14 @@ systemctl stop) reaches the dispatcher, too: then the run was stopped, and nothi
 
 @dataclass
 class _Child:
-    """A child as this executor knows it. stopped: why it is to end; asked_s, killed_s: when it got SIGTERM and SIGKILL;
-    last: the final message it sent, at said_s; exited: it is gone. unsent: what it is still to be told."""
+    """A child as this executor knows it. began_s: when it was asked for. stopped: why it is to end; asked_s, killed_s:
+    when it got SIGTERM and SIGKILL; last: the final message it sent, at said_s; exited: it is gone. unsent: what it is
+    still to be told."""
 
     token: str
     folder: str
     unsent: bytes
+    began_s: float = 0.0
     channel: socket.socket | None = None
     process: host.Process | None = None
     pending: bytes = b""
@@ -54,6 +67,7 @@ class _Child:
     said_s: float | None = None
     asked_s: float | None = None
     killed_s: float | None = None
+    ended_s: float | None = None
     exited: Exited | None = None
     oom_kills: int = field(default_factory=host.kernel_oom_kills)
 
@@ -62,8 +76,9 @@ class _Child:
 class LocalExecutor(Executor):
     """The pool of this host, with a warm server that has imported what `setup` names."""
 
-    def open(self, setup: Setup) -> Self:
+    def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:  # noqa: ARG002
         self._setup = setup
+        self.place = host.place()
         self._selector = selectors.DefaultSelector()
         self._children: dict[str, _Child] = {}
         self._outbox: deque[_Child] = deque()
@@ -80,7 +95,8 @@ class LocalExecutor(Executor):
             self._selector.register(self._server.channel, selectors.EVENT_READ, None)
         return self._server
 
-    def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False) -> None:
+    def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False, alone: bool = False) -> None:
+        del alone  # slots of one device are known when they are given out (scheduler.pack)
         job = Job(token, spec, _inside(slot), host.environment(slot), canary, self._setup.grace_s)
         child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n")
         self._outbox.append(child)
@@ -140,7 +156,7 @@ class LocalExecutor(Executor):
             ours.close()
             raise
         ours.setblocking(False)
-        child.channel = ours
+        child.channel, child.began_s = ours, time.monotonic()
         self._selector.register(ours, selectors.EVENT_READ, child.token)
         return True
 
@@ -252,7 +268,7 @@ class LocalExecutor(Executor):
         """The process is gone: read what it still had said, then pass on its last word."""
         self._hear_all(child)
         self._forget(child)
-        child.exited = exited
+        child.exited, child.ended_s = exited, time.monotonic()
         if child.stopped is None and _was_asked(child):
             self._unasked.append((time.monotonic(), child))
         else:
@@ -333,16 +349,17 @@ def _ending(child: _Child) -> Event:
     provenance: dict[str, Json] = (
         {} if exited is None else {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
     )
+    seconds = max(0.0, (child.ended_s or time.monotonic()) - child.began_s) if child.began_s else 0.0
     if isinstance(last, Done):
-        return finished(child.token, last, provenance)
+        return replace(finished(child.token, last, provenance), seconds=seconds)
     # Before what it says itself: a task that is stopped in the midst of its work may fail of that.
     if child.stopped:
         detail = last.detail if last is not None else ""
-        return Failed(child.token, *child.stopped, detail, provenance)
+        return Failed(child.token, *child.stopped, detail, provenance, seconds)
     if last is not None:
-        return Failed(child.token, last.reason, last.message, last.detail, provenance)
+        return Failed(child.token, last.reason, last.message, last.detail, provenance, seconds)
     assert exited is not None, "who dies with its server is stopped"
-    return Failed(child.token, *_death(child, exited.status), provenance=provenance)
+    return Failed(child.token, *_death(child, exited.status), provenance=provenance, seconds=seconds)
 
 
 def _death(child: _Child, status: int) -> tuple[Reason, str]:

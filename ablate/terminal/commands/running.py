@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ablate.terminal.options import ExecutorName, Set, StudyArgument, Terminal, Workers, check_choice
+from ablate.text import many
 
 if TYPE_CHECKING:
     from ablate.runs.execute import Options
@@ -29,10 +31,20 @@ def run(
         bool, typer.Option("--retry-failed", help="Also take up runs that failed by themselves.")
     ] = False,
     canary: Annotated[bool, typer.Option(help="Try two steps of every variant first.")] = True,
+    jobs: Annotated[int | None, typer.Option(metavar="N", help="Slurm: jobs at a time.")] = None,
+    sbatch: Annotated[str | None, typer.Option(metavar="ARGUMENTS", help="Slurm: arguments for sbatch.")] = None,
+    before: Annotated[
+        list[str] | None, typer.Option(metavar="LINE", help="Slurm: a line of shell that each job runs first.")
+    ] = None,
+    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray: the cluster's address.")] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Hand everything over and leave; a later `run` collects it.")
+    ] = False,
 ) -> None:
     """Train what is missing, then print the ablation table.
 
-    The same command again goes on where it stopped; finished runs are never trained twice.
+    The same command again goes on where it stopped; finished runs are never trained twice. Elsewhere than here:
+    --executor slurm, ray or workers (`ablate help clusters`).
 
     ablate run studies/batchnorm.yaml
     """
@@ -43,7 +55,60 @@ def run(
     terminal.before_writing()
     planned = find(study, terminal.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    _train(terminal, planned, execute.Options(workers, chosen, retry_failed, canary, executor=executor))
+    given = {"jobs": jobs, "sbatch": shlex.split(sbatch) if sbatch else None, "before": before, "address": address}
+    engine = {name: value for name, value in given.items() if value is not None}
+    options = execute.Options(workers, chosen, retry_failed, canary, executor=executor, engine=engine, detach=detach)
+    _train(terminal, planned, options)
+
+
+@app.command()
+def stop(context: typer.Context, study: StudyArgument = None) -> None:
+    """Cancel what a detached study still has queued or running.
+
+    What is done stays; the others are to do again. What a living `ablate run` looks after is its own: Ctrl-C ends it.
+
+    ablate stop batchnorm
+    """
+    from ablate.runs.stopping import stop as stopped
+    from ablate.store.store import Store
+
+    terminal = Terminal.of(context)
+    terminal.before_writing()
+    with Store.open(terminal.db) as store:
+        name = terminal.found(store, study).name
+    ended = stopped(name, terminal.db, terminal.say)
+    print(f"{name}: {many(ended.cancelled, 'run')} cancelled, {ended.done} had ended and count.")
+    if ended.held:
+        terminal.say(f"{many(ended.held, 'run')} of it an `ablate run` looks after; Ctrl-C there ends them.")
+
+
+@app.command()
+def worker(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The one that `ablate run` names.")],
+    workers: Workers = None,
+    time_: Annotated[
+        str | None, typer.Option("--time", metavar="TIME", help="What is left of its job: 90m, 4h, or 1-02:30:00.")
+    ] = None,
+    wait: Annotated[
+        str, typer.Option(metavar="TIME", help="How long it stays with nothing to do and no `ablate run` about.")
+    ] = "10m",
+    sees: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Execute runs that another machine's `ablate run` hands over in a folder.
+
+    One more worker, on any machine that sees the folder, started by whatever can start a process there. It takes as
+    many runs at a time as its job has processors or GPUs, gives back what it cannot end in time, and leaves by itself.
+
+    ablate worker results/batchnorm/workers --wait 0
+    """
+    from ablate.pool import pilot
+
+    terminal = Terminal.of(context)
+    job, again = pilot.of_job()
+    terms = pilot.Terms(workers, pilot.seconds_left(time_), pilot.seconds_left(wait) or 0.0, sees, job, again)
+    executed = pilot.work(folder.resolve(), terms, terminal.say)
+    terminal.say(f"left after {many(executed, 'run')}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -114,6 +179,12 @@ def _train(terminal: Terminal, planned: Planned, options: Options) -> None:
     if ended.stopped_by is not None:
         terminal.say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
+    if ended.detached:
+        terminal.say(
+            f"{many(ended.detached, 'run')} handed over to {options.executor}. `ablate run {planned.study.name} "
+            f"--executor {options.executor}` collects what is done and goes on; `ablate stop` cancels the rest."
+        )
+        return
     if ended.alike:
         raise typer.Exit(1)
     for sentence in settled(planned, terminal.db):
