@@ -229,8 +229,8 @@ def specs(planned: Planned, folder: Path) -> dict[str, RunSpec]:
 # -------------------------------------------------------------------------------------------------------- how far it is
 
 
-def find_run(store: Reader, name: str) -> str:
-    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of the study last run."""
+def find_run(store: Reader, name: str, study: str | None = None) -> str:
+    """The key of the run that `name` means: a key, its first digits, or VARIANT:SEED of a study (None: the last)."""
     keys = store.run_keys(name) if re.fullmatch("[0-9a-f]{4,64}", name) else []
     if len(keys) == 1:
         return keys[0]
@@ -240,12 +240,11 @@ def find_run(store: Reader, name: str) -> str:
             f"{len(keys)} runs start with {name!r}: {shown}{', ...' if len(keys) > 5 else ''}; give more digits."
         )
     variant, _, seed = name.rpartition(":")
-    stored = store.study(None)
+    stored = store.study(None) if study is None else store.find(study)
     cells = store.cells(stored.name, get_args(Role)) if stored else []
     for cell in cells:
         if (cell.variant, str(cell.seed)) == (variant, seed):
             return cell.run
+    which = "the study last run" if study is None or stored is None else stored.name
     hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
-    raise AblateError(
-        f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of the study last run.{hint}"
-    )
+    raise AblateError(f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of {which}.{hint}")

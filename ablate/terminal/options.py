@@ -33,6 +33,9 @@ Setting = Annotated[
     str | None,
     typer.Option("--setting", metavar="NAME", help="Of a study in several settings (`across:`): one of them alone."),
 ]
+OfStudy = Annotated[
+    str | None, typer.Argument(metavar="STUDY", help="Whose VARIANT:SEED is meant. [default: the study last run]")
+]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a key of the study, or of its base. May be given again."),

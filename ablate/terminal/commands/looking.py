@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
@@ -14,6 +15,7 @@ from ablate.errors import AblateError
 from ablate.records import Json, Reason, Role
 from ablate.terminal.options import (
     ExecutorName,
+    OfStudy,
     RunArgument,
     Set,
     StudyArgument,
@@ -110,11 +112,10 @@ def _watch(terminal: Terminal, store: Reader, study: str, idle_s: float) -> None
 def show(
     context: typer.Context,
     run: RunArgument,
+    study: OfStudy = None,
     log: Annotated[bool, typer.Option("--log", help="What it printed, and nothing else.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="With --log: go on while it runs.")] = False,
-    model: Annotated[
-        bool, typer.Option("--model", help="RUN is a VARIANT of the last study: the parts of its network.")
-    ] = False,
+    model: Annotated[bool, typer.Option("--model", help="RUN is a VARIANT: the parts of its network.")] = False,
 ) -> None:
     """Print one run: what was asked and what came of it.
 
@@ -133,10 +134,10 @@ def show(
         from ablate.runs.planned import find
         from ablate.terminal.printed import network_text
 
-        print(network_text(find(None, terminal.db), run))
+        print(network_text(find(study, terminal.db), run))
         return
     with Store.open(terminal.db) as store:
-        key = find_run(store, run)
+        key = find_run(store, run, study)
         if not (log or follow):
             print(run_text(store, key))
             return
@@ -146,7 +147,7 @@ def show(
 
 
 @app.command()
-def why(context: typer.Context, run: RunArgument) -> None:
+def why(context: typer.Context, run: RunArgument, study: OfStudy = None) -> None:
     """Say why a run is in its state, and what to do.
 
     Its attempts, the rule about retries, and results that came too late to count.
@@ -159,13 +160,19 @@ def why(context: typer.Context, run: RunArgument) -> None:
 
     terminal = Terminal.of(context)
     with Store.open(terminal.db) as store:
-        print(why_text(store, find_run(store, run)))
+        print(why_text(store, find_run(store, run, study)))
 
 
 @app.command()
 def verify(
     context: typer.Context,
-    run: RunArgument,
+    run: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|FILE.zip", help="A run's key, its first digits, or VARIANT:SEED; or evidence of `export`."
+        ),
+    ],
+    study: OfStudy = None,
     seeds: Annotated[
         bool, typer.Option("--seeds", help="Also with another seed: is it heeded, is it all that differs?")
     ] = False,
@@ -174,7 +181,8 @@ def verify(
 
     It is held against the result that counts, which stays; the table's notes tell how far reruns are apart.
     Bit-identical, rounding-level (each number within 1e-5 of itself) or different, which is exit code 1.
-    With --seeds: reproducible, noisy, seed ignored, or seed ignored and noisy.
+    With --seeds: reproducible, noisy, seed ignored, or seed ignored and noisy. Of evidence (`export --evidence`) every
+    table and figure is derived again, in an empty folder and without any code of the study.
 
     ablate verify full:300
     """
@@ -183,9 +191,17 @@ def verify(
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
+    if run.lower().endswith(".zip"):
+        from ablate.reports import evidence
+
+        of_bundle = evidence.verify(Path(run))
+        print(of_bundle.text)
+        if of_bundle.wrong:
+            raise typer.Exit(1)
+        return
     terminal.before_writing()
     with Store.open(terminal.db) as store:
-        key = find_run(store, run)
+        key = find_run(store, run, study)
     if seeds:
         told = verify.seeds(key, terminal.db)
         print(told.text)

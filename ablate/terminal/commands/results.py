@@ -152,6 +152,19 @@ def export(
         Path | None,
         typer.Option("--code", metavar="FILE.zip", help="Not the runs, but what makes them: see below."),
     ] = None,
+    evidence: Annotated[
+        Path | None,
+        typer.Option("--evidence", metavar="FILE.zip", help="Every attempt, table and figure, for `ablate verify`."),
+    ] = None,
+    anonymous: Annotated[
+        bool, typer.Option("--anonymous", help="With --evidence: no host, user, path or commit, for a blind review.")
+    ] = False,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", metavar="WORD", help="With --anonymous: take this name out, too. May be given again."
+        ),
+    ] = None,
     spreadsheet: Annotated[
         bool, typer.Option("--spreadsheet", help="Quote names that begin like a formula (= + - @).")
     ] = False,
@@ -162,7 +175,9 @@ def export(
     """Print every run of a study, with all its metrics; or pack the study for others to run.
 
     One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code that it names, the
-    installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed.
+    installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed. With
+    --evidence: the study's own database, every table and figure made from it, and a manifest of hashes; `ablate verify
+    FILE.zip` derives them again.
 
     ablate export batchnorm --format csv -o runs.csv
     """
@@ -171,10 +186,19 @@ def export(
 
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("csv", "json"))
+    if (anonymous or without) and evidence is None:
+        raise AblateError("--anonymous and --without are for --evidence FILE.zip.")
+    if without and not anonymous:
+        raise AblateError("--without takes names out of anonymous evidence; give --anonymous, too.")
     with Store.open(terminal.db) as store:
         stored = terminal.found(store, study)
         content: str | bytes
-        if code is not None:
+        if evidence is not None:
+            from ablate.reports import evidence as bundle
+
+            content = bundle.packed(store, stored.name, anonymous=anonymous, more=tuple(without or ()))
+            output = evidence
+        elif code is not None:
             content = export.packed(stored)
         elif examples:
             content = example_files.text(store, stored.name)

@@ -1,0 +1,123 @@
+"""A study's evidence: derived again from itself alone, a changed byte named, and nobody's name in the anonymous one."""
+
+import io
+import json
+import sqlite3
+import zipfile
+from contextlib import closing
+
+import pytest
+from reported import VALUES, fill, resolved
+
+from ablate.errors import AblateError
+from ablate.figures import files
+from ablate.reports import evidence
+from ablate.store.store import Store
+
+SECRETS = ("wintermute", "case.gibson", "/home/case", "gibson@chiba.example", "deadbeef" * 5, "Armitage")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def drawn_fast():
+    """What a scene says instead of its drawing, which takes matplotlib half a second a figure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "drawn", lambda scene, kind, columns: files.Drawing(f"{kind} {scene}".encode()))
+        yield
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory):
+    """A study whose rows name a host, a user, folders, an address and a commit wherever there is room for it."""
+    path = tmp_path_factory.mktemp("evidence") / "a.db"
+    plan = resolved(question="", file="/home/case.gibson/studies/demo.yaml", overrides=["data.root=/home/case/data"])
+    fill(path, plan, VALUES, "wintermute.chiba.example")
+    with closing(sqlite3.connect(path)) as rows, rows:
+        rows.execute("UPDATE attempt SET detail = 'File /home/case.gibson/train.py by gibson@chiba.example, Armitage'")
+        rows.execute("UPDATE attempt SET owner = 'case.gibson', log = '/home/case.gibson/demo/runs/x'")
+        told = json.dumps({"torch": "2.9.0", "git": "deadbeef" * 5, "executed": {"/home/case.gibson/a.py": "1"}})
+        rows.execute("UPDATE attempt SET provenance = ?", (told,))
+        rows.execute("UPDATE study SET text = text || '# by Armitage <gibson@chiba.example>, data in /home/case/data'")
+    return path
+
+
+def packed(database, **more):
+    with Store.open(database) as store:
+        return evidence.packed(store, "demo", **more)
+
+
+@pytest.fixture(scope="module")
+def bundle(database):
+    return packed(database)
+
+
+def written(tmp_path, content):
+    (tmp_path / "e.zip").write_bytes(content)
+    return evidence.verify(tmp_path / "e.zip")
+
+
+def changed(content, name, to):
+    """The same archive with another content of one file; None: without it."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w") as new:
+        for entry in old.infolist():
+            if entry.filename != name:
+                new.writestr(entry, old.read(entry))
+            elif to is not None:
+                new.writestr(entry, to(old.read(entry)))
+    return out.getvalue()
+
+
+def test_evidence_is_derived_again_from_itself_alone_and_is_the_same_bytes_when_packed_again(
+    database, bundle, tmp_path
+):
+    assert bundle == packed(database)
+    told = written(tmp_path, bundle)
+    assert () == told.wrong
+    assert told.same > 10
+    assert "the runs themselves" in told.text
+
+
+def test_one_changed_byte_is_named_with_its_file_and_so_is_one_that_is_gone(bundle, tmp_path):
+    names = ("tables/variants.md", "study.yaml", "runs.csv")
+    content = bundle
+    for name in names:
+        content = changed(content, name, lambda old: old[:-2] + b"x" + old[-1:])
+    told = written(tmp_path, changed(content, "tables/matrix.md", None))
+    for name in names:
+        assert f"{name}: its SHA-256 is not the manifest's, so it was changed." in told.wrong
+    assert "tables/matrix.md: is missing." in told.wrong
+    assert {*names, "tables/matrix.md"} == {sentence.partition(":")[0] for sentence in told.wrong}
+
+
+def test_a_number_that_was_changed_in_the_database_shows_in_the_tables_whatever_the_manifest_says(bundle, tmp_path):
+    def other(content):
+        (tmp_path / "e.db").write_bytes(content)
+        with closing(sqlite3.connect(tmp_path / "e.db")) as rows, rows:
+            rows.execute("UPDATE metric SET value = value + 5 WHERE name = 'dev_accuracy' AND attempt = 1")
+        return (tmp_path / "e.db").read_bytes()
+
+    told = written(tmp_path, changed(bundle, "evidence.db", other))
+    assert "evidence.db: its SHA-256 is not the manifest's, so it was changed." in told.wrong
+    assert "tables/variants.md: the stored runs give another one." in told.wrong
+
+
+def test_an_anonymous_bundle_names_nobody_in_any_file_and_is_derived_again_all_the_same(database, tmp_path):
+    content = packed(database, anonymous=True, more=("Armitage", "case.gibson"))
+    assert () == written(tmp_path, content).wrong
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        archive.extractall(tmp_path / "x")
+    for path in (path for path in (tmp_path / "x").rglob("*") if path.is_file()):
+        for secret in SECRETS:
+            assert secret.lower().encode() not in path.read_bytes().lower(), (path.name, secret)
+    with closing(sqlite3.connect(tmp_path / "x/evidence.db")) as rows:
+        assert {("host-1", "", "")} == set(rows.execute("SELECT host, owner, log FROM attempt"))
+        assert "train.py" in rows.execute("SELECT detail FROM attempt").fetchone()[0]
+
+
+def test_what_is_no_evidence_is_refused(tmp_path):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("a", "b")
+    for content in (b"no zip", out.getvalue()):
+        with pytest.raises(AblateError, match=r"no \.zip|has no MANIFEST\.json"):
+            written(tmp_path, content)
