@@ -92,7 +92,8 @@ def attempt(planned: Planned, db: str, watcher: Watcher) -> Tried:
     keyed = {os.path.realpath(path) for path in planned.sources} | _data(task)
     kept = str(folder.parent) + os.sep  # of all runs of the study
     unkeyed = [path for path in again.read if os.path.realpath(path) not in keyed and not path.startswith(kept)]
-    outside = [path for path in again.written if not Path(path).is_relative_to(folder)]
+    left = [Path(path) for path in again.written if not Path(path).is_relative_to(folder)]
+    outside = [str(path) for path in left if path.exists()]  # what is gone was for a moment
     return Tried(
         variant=run.variant, seed=run.seed, apart=apart, again=again, asked=(study.metric.name, *study.also),
         unkeyed=_relative(unkeyed, home), outside=_relative(outside, home), seconds=last.seconds,
