@@ -73,6 +73,7 @@ class Command:
             return Script("")
         kind = self.flags if self.flags == "hydra" else ""
         read = style.read(script, [self.program.cwd.resolve(), self.home.resolve()], kind)
+        read = read.within(self.program.words[(self.program.script_at or 0) + 1 :])
         constants = all(option.kind == "globals" for option in read.options)
         return read if self.flags in ("auto", "globals", "hydra") or not constants else Script(str(script))
 
@@ -227,8 +228,8 @@ class Command:
 
     @property
     def _replaces(self) -> bool:
-        script = self.program.script
-        return script is not None and script.suffix == ".py" and not self.program.is_module
+        script, at = self.program.script, self.program.script_at
+        return script is not None and script.suffix == ".py" and at is not None and not self.program.is_module
 
     # ---------------------------------------------------------------------------------------------------------- words
 

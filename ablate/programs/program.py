@@ -19,7 +19,7 @@ from pathlib import Path
 from ablate.errors import ConfigError
 from ablate.programs.template import placeholders
 from ablate.scripts.slices import assigned
-from ablate.scripts.sources import closure, module_file
+from ablate.scripts.sources import closure, module_at, module_file
 from ablate.text import did_you_mean
 
 _PYTHON = re.compile(r"(?:.*/)?python[0-9.]*$|\{python\}$")
@@ -72,11 +72,35 @@ class Program:
         """The script's file, or the module's of `-m`."""
         if self.script_at is None or placeholders(self.words[self.script_at]):
             own = self.cwd / self.words[0]
-            return own if "/" in self.words[0] and own.is_file() else None
+            return (own if own.is_file() else None) if "/" in self.words[0] else self._entry_point
         word = self.words[self.script_at]
         if self.is_module:
-            return module_file(word, self.cwd) or module_file(f"{word}.__main__", self.cwd)
+            return self._module_at(word, [self.cwd, *self._installed])
         return self.cwd / word
+
+    @property
+    def _entry_point(self) -> Path | None:
+        """The module that a program of an installed package calls: `train` of `[project.scripts]`."""
+        file = shutil.which(self.words[0], path=self.path)
+        try:
+            text = Path(file).read_bytes()[:1000] if file is not None else b""
+        except OSError:
+            return None
+        calls = re.search(rb"^from ([\w.]+) import ", text, re.MULTILINE) if b"python" in text[:200] else None
+        return self._module_at(calls[1].decode(), self._installed) if calls else None
+
+    @property
+    def _installed(self) -> list[Path]:
+        """Where packages of the interpreter lie, where it is not the one that runs ablate."""
+        if self.python == Path(sys.executable):
+            return []
+        return sorted(self.python.parent.parent.glob("lib/python3*/site-packages"))
+
+    def _module_at(self, name: str, folders: Sequence[Path]) -> Path | None:
+        """The module that `python -m` executes: the user's, or an installed one."""
+        if (package := module_at(f"{name}.__main__", folders)) is not None:
+            return package
+        return module_at(name, folders)
 
     def check(self) -> None:
         """ConfigError (key `task.command`) where there is no such script or program."""

@@ -68,8 +68,9 @@ def taken_apart(words: Sequence[str], tricks: Sequence[str], keep: Sequence[str]
         raise AblateError("; ".join(message for _, message in error.problems)) from None
     if program.script is None or program.script_at is None or program.script.suffix != ".py":
         raise AblateError(f"{' '.join(words)} calls no script of Python, whose options could be read; write a study.")
-    script = read(program.script, [Path.cwd()])
-    given = split(words[program.script_at + 1 :], script)
+    arguments = words[program.script_at + 1 :]
+    script = read(program.script, [Path.cwd()]).within(arguments)
+    given = split(arguments, script)
     typed = Typed(tuple(words), program.script_at, script, tuple(parts(given, script, tricks, keep)))
     if not typed.tricks:
         why = "\n".join(f"  {part.words}: {part.why}" for part in typed.parts)

@@ -156,8 +156,10 @@ class Modules(Evaluator):
             self._declaring[module] = False  # while it is looked at, for modules that import each other
             if path is not None and path.is_file():
                 text = path.read_text(encoding="utf-8", errors="replace")
-                self._declaring[module] = any(word in text for word in self.words) or (
-                    self._far and any(map(self._declares_text, _modules_named(text, module)))
+                whole = path.name == "__init__.py"  # which hands out names of its modules
+                named = _modules_named(text, f"{module}.__init__" if whole else module) if whole or self._far else ()
+                self._declaring[module] = any(word in text for word in self.words) or any(
+                    map(self._declares_text, named)
                 )
         return self._declaring[module]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -140,10 +140,30 @@ class Script:
     options: tuple[Option, ...] = ()
     unread: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    called: tuple[str, ...] = ()
+    """The subcommand that its options are of (`within`)."""
 
     @property
     def complete(self) -> bool:
         return not self.unread and bool(self.style)
+
+    @property
+    def commands(self) -> tuple[tuple[str, ...], ...]:
+        """The subcommands that take options, in the order in which they are declared."""
+        return tuple(dict.fromkeys(option.command for option in self.options if option.command))
+
+    def within(self, words: Sequence[str]) -> Script:
+        """The script as a command line calls it: with the options of the subcommand that its words name. Where they
+        name none, with all."""
+        path: tuple[str, ...] = ()
+        for word in words:
+            longer = (*path, word)
+            if any(command[: len(longer)] == longer for command in self.commands):
+                path = longer
+        if not path:
+            return self
+        taken = [option for option in self.options if option.command == path[: len(option.command)]]
+        return replace(self, options=tuple(replace(option, command=()) for option in taken), called=path)
 
     def option(self, key: str) -> Option | None:
         """The option that a study calls `key`, by any of its names."""
@@ -174,7 +194,10 @@ class Script:
         """(key, what is wrong) of a flat configuration. Where the script was not read whole, unknown keys pass."""
         for key, value in values.items():
             option = self.option(key)
-            if option is not None:
+            if option is not None and option.command:
+                command = " ".join(option.command)
+                message = f"is an option of the command {command!r} of {Path(self.path).name}, which is not called."
+            elif option is not None:
                 message = option.problem(key, value)
             else:
                 message = self._unknown(key)

@@ -12,6 +12,7 @@ _DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.With, ast.AsyncWith)
 _ALWAYS = (ast.Raise, ast.Return, ast.Break, ast.Continue)
 _BLOCKS = ("body", "orelse", "finalbody")
+_PARTS = ("add_subparsers", "add_parser", "add_argument_group", "add_mutually_exclusive_group")
 
 
 def marked(
@@ -38,6 +39,8 @@ def marked(
         first = (returns and isinstance(statement, ast.Return)) or matters(statement) or _makes(statement)
         if first or (given and not given.isdisjoint(loaded(statement))):
             _follow(statement, around, found, needed, asked=False)
+            if _grows(statement):  # whoever is given it may add options
+                needed |= set(_bindings(statement))
             continue
         for name in _bindings(statement):
             bound.setdefault(name, []).append(place)
@@ -73,6 +76,15 @@ def _makes(statement: ast.stmt) -> bool:
     """Whether it calls the constructor of a class that an object derives from."""
     call = statement.value if isinstance(statement, ast.Expr) else None
     return isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "__init__"
+
+
+def _grows(statement: ast.stmt) -> bool:
+    """Whether it binds a parser, or a part of one."""
+    call = statement.value if isinstance(statement, ast.Assign) else None
+    if not isinstance(call, ast.Call):
+        return False
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name in _PARTS or name.endswith("ArgumentParser")
 
 
 def _of_an_object(statement: ast.stmt) -> bool:

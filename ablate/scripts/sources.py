@@ -150,6 +150,9 @@ def _others() -> tuple[Path, ...]:
 
 def package_of(path: Path, folders: Sequence[Path]) -> tuple[Path, list[str]]:
     """The folder that a module's imports start from, and the package that it is in."""
+    home = next((folder for folder in path.parents if folder.name in _INSTALLED), None)
+    if home is not None:  # the folders of an installed package need no __init__.py
+        return home, list(path.relative_to(home).parent.parts)
     package: list[str] = []
     folder = path.parent
     while (folder / "__init__.py").is_file():

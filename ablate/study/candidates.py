@@ -174,7 +174,7 @@ def parts(given: Sequence[Given], script: Script, tricks: Sequence[str], keep: S
 def _part(one: Given, script: Script, forced: set[str], kept: set[str]) -> Part:
     option = one.option
     if not one.key:
-        return Part(one, False, "an argument without a name")
+        return Part(one, False, "the command" if one.words[0] in script.called else "an argument without a name")
     left_out = shown(option) if option is not None else "what the script then does, which was not read"
     if one.key in kept:
         return Part(one, False, "kept, as asked", left_out)

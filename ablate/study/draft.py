@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,13 +27,16 @@ WRITTEN_BY_QUICK = "# Written by `ablate quick`"
 """How a study begins that quick may replace."""
 
 _LOWER = r"loss|err|error|perplexity|ppl|nll|mse|mae|rmse|wer|cer|fid|bpb|bpc|distance|regret"
+_TRAINING = ("train", "fit", "run", "pretrain", "finetune", "main")
+"""What subcommands that train are called."""
+
 WIDTH = 118
 
 
 @dataclass(frozen=True)
 class Draft:
     """What a study of a script says. words: the command without options that tricks change; seed: `task.seed`, where it
-    is given; better: of the metric, by its name where it is empty."""
+    is given; better: of the metric, by its name where it is empty; others: subcommands that it is not about."""
 
     words: tuple[str, ...]
     script: Script
@@ -41,6 +44,7 @@ class Draft:
     seeds: int
     seed: str = ""
     better: str = ""
+    others: tuple[str, ...] = ()
 
 
 def key(text: str) -> str:
@@ -153,8 +157,22 @@ def of_script(path: Path, study: Path, tricks: str, metric: str, probe: bool = F
     if probe and not script.complete:
         script = probed(script)
     name = os.path.relpath(path.resolve(), study.resolve().parent)
-    words = ("bash" if path.suffix == ".sh" else "python", name, *asked_for(script))
-    return commented(Draft(words, script, metric, 3), dict(_asked(tricks)))
+    asked = dict(_asked(tricks))
+    subcommand = _subcommand(script, asked)
+    within = script.within(subcommand)
+    words = ("bash" if path.suffix == ".sh" else "python", name, *subcommand, *asked_for(within))
+    others = tuple(" ".join(one) for one in script.commands if one != subcommand)
+    return commented(Draft(words, within, metric, 3, others=others), asked)
+
+
+def _subcommand(script: Script, tricks: Iterable[str]) -> tuple[str, ...]:
+    """The subcommand that a study is about: which has the most of the named tricks, then by its name; () for none."""
+
+    def fits(words: tuple[str, ...]) -> tuple[int, bool]:
+        within = script.within(words)
+        return sum(within.option(name) is not None for name in tricks), words[-1] in _TRAINING
+
+    return max(script.commands, key=fits, default=())
 
 
 def _asked(tricks: str) -> Iterator[tuple[str, Json]]:
@@ -184,6 +202,7 @@ def commented(draft: Draft, tricks: Mapping[str, Json]) -> str:
         f"# Which options of {_file(script)} earn their place? Tricks are comments until you take their # away.",
         f"# {many(len(script.options), 'option')} read{style}.",
         *(f"# Not read: {text}" for text in script.unread),
+        *([f"# Other commands of it: {listed(draft.others)}."] if draft.others else []),
         *_task(draft),
         *([f"  # the script asks for {listed(asked)}: write what you mean"] if asked else []),
         *_about_seed(draft),

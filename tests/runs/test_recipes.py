@@ -1,6 +1,7 @@
 """Recipes: programs that know nothing of ablate, each as it lies there with a study of at most fifteen lines."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,22 +65,21 @@ def test_a_recipe_is_written_into_an_empty_folder_and_runs_there(tmp_path):
     assert "| base+averaging |   2 |" in table
 
 
-@pytest.fixture(scope="session")
-def installed(tmp_path_factory):
-    """A Python that has what recipes take, beside all that this one has."""
-    folder = tmp_path_factory.mktemp("installed")
+def python_with(folder, *packages):
+    """A Python that has packages, beside all that this one has."""
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     (site,) = folder.glob("lib/python*/site-packages")
     (site / "base.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    done = subprocess.run(
-        [folder / "bin/python", "-m", "pip", "install", "--quiet", *PACKAGES],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [folder / "bin/python", "-m", "pip", "install", "--quiet", *packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        pytest.skip(f"{', '.join(PACKAGES)} cannot be installed: recipes that take them are NOT tested: {done.stderr}")
+        pytest.skip(f"{', '.join(packages)} cannot be installed: what takes them is NOT tested: {done.stderr}")
     return folder / "bin/python"
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory):
+    return python_with(tmp_path_factory.mktemp("installed"), *PACKAGES)
 
 
 @pytest.mark.slow
@@ -92,6 +92,63 @@ def test_every_recipe_gives_its_table(tmp_path, installed, name):
     assert len(rows) == len(planned.plan.runs) / len({run.seed for run in planned.plan.runs})
     assert not any("/" in row.split("|")[2] for row in rows), "every run is done"
     assert "not in the key" not in said + table
+
+
+CHEMPROP = """
+# Does a deeper network help chemprop on alkanes with and without a group at their ends?
+task:
+  command: chemprop train -i mols.csv -o {folder} {flags} --accelerator cpu --num-workers 0
+  seed: --pytorch-seed
+base: {epochs: 3, message-hidden-dim: 32, ffn-hidden-dim: 32, depth: 2}
+tricks: {deep: {set: {depth: 4}}}
+seeds: 2
+metric: {name: val_loss, better: lower}
+""".lstrip()
+
+
+@pytest.mark.slow
+def test_somebody_s_program_of_more_than_100_options_runs_from_its_package(tmp_path):
+    """chemprop: argparse in five subcommands, Lightning, numbers in TensorBoard's event files."""
+    python = python_with(tmp_path / "python", "chemprop", "tensorboard")
+    tails = {"": 0, "O": 2, "C(=O)O": -1, "c1ccccc1": 1.5}
+    rows = [f"{'C' * n}{tail},{n + value}" for n in range(1, 31) for tail, value in tails.items()]
+    (tmp_path / "mols.csv").write_text("\n".join(["smiles,y", *rows]) + "\n")
+    (tmp_path / "wrong.yaml").write_text(CHEMPROP.replace("{epochs: 3,", "{epohcs: 3,"))
+    refused = subprocess.run(
+        [python, "-m", "ablate", "plan", "wrong.yaml"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
+    )  # fmt: skip
+    has = re.search(r"has no option 'epohcs'; it has (.*) and (\d+) more. Did you mean 'epochs'", refused.stderr)
+    assert has, refused.stderr
+    assert len(has[1].split(", ")) + int(has[2]) > 100
+    (tmp_path / "chemprop.yaml").write_text(CHEMPROP)
+    table, said = ablate(python, tmp_path, "-q", "run", "chemprop.yaml")
+    assert re.search(r"\| base\+deep +\| +2 \|", table), table + said
+
+
+MJLAB = """
+# Does an entropy bonus help PPO to balance a cart pole?
+task:
+  command: python -m mjlab.scripts.train Mjlab-Cartpole-Balance {flags} --log-root {folder} --gpu-ids None
+  seed: --agent.seed
+base:
+  agent.logger: tensorboard
+  agent.max-iterations: 2
+  env.scene.num-envs: 16
+  agent.algorithm.entropy-coef: 0.0
+tricks: {entropy: {set: {agent.algorithm.entropy-coef: 0.01}}}
+seeds: 2
+metric: {name: Loss/value, better: lower}
+""".lstrip()
+
+
+@pytest.mark.slow
+def test_somebody_s_program_of_tyro_and_tensorboard_runs_from_its_package(tmp_path):
+    """mjlab, on a CPU: ten minutes at the first time, in which it compiles its simulator's kernels."""
+    python = python_with(tmp_path / "python", "mjlab", "tensorboard")
+    (tmp_path / "mjlab.yaml").write_text(MJLAB)
+    table, said = ablate(python, tmp_path, "-q", "run", "mjlab.yaml", "--workers", "1")
+    assert re.search(r"\| base\+entropy +\| +2 \|", table), table + said
 
 
 @pytest.mark.slow

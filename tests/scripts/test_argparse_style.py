@@ -204,6 +204,7 @@ def test_what_training_scripts_do_with_argparse_is_read(tmp_path):
         "import lib\np = lib.get_parser()\np.add_argument('--lr')\np.parse_args()",
         "import argparse, lib\np = argparse.ArgumentParser(parents=[lib.base()])\np.parse_args()",
         "import argparse, lib\nif lib.x:\n    exit()\np = argparse.ArgumentParser()\np.add_argument(*lib.names())\np.parse_args()",
+        "import argparse, lib\np = argparse.ArgumentParser()\ns = p.add_subparsers()\nfor c in lib.all():\n    c.add(s)\np.parse_args()",
         "from lib import main\nmain()\nfrom argparse import ArgumentParser\nclass P:\n  def add(self, p, x):\n    p.add_argument(x)",
     ],
 )
@@ -222,3 +223,50 @@ def test_reading_executes_nothing(tmp_path):
     )
     assert [o.name for o in read(tmp_path / "t.py").options] == ["lr", "n"]
     assert [path.name for path in tmp_path.iterdir()] == ["t.py"]
+
+
+COMMANDS = """
+class Command:
+    @classmethod
+    def add(cls, subparsers, parents):
+        cls.add_args(subparsers.add_parser(cls.NAME, parents=parents))
+
+
+class Train(Command):
+    NAME = "train"
+
+    @classmethod
+    def add_args(cls, parser):
+        parser.add_argument("--lr", type=float, default=0.1)
+        parser.add_argument("--config", is_config_file=True)
+
+
+class Predict(Command):
+    NAME = "predict"
+
+    @classmethod
+    def add_args(cls, parser):
+        parser.add_argument("--lr", choices=["none"])
+"""
+
+
+def test_options_of_subcommands_are_those_of_the_one_that_is_called(tmp_path):
+    """Declared by classes of other modules, handed out by a package's __init__ and collected in a list."""
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "__init__.py").write_text("from .commands import Predict, Train\n")
+    (tmp_path / "lib" / "commands.py").write_text(COMMANDS)
+    (tmp_path / "main.py").write_text(
+        "from configargparse import ArgumentParser\nfrom lib import Predict, Train\n\nALL = [Train, Predict]\n\n\n"
+        "def build():\n    parser = ArgumentParser()\n    below = parser.add_subparsers(dest='mode')\n"
+        "    parent = ArgumentParser(add_help=False)\n    parent.add_argument('-q', action='count', default=0)\n"
+        "    for command in ALL:\n        command.add(below, [parent])\n    return parser\n\n\nbuild().parse_args()\n"
+    )
+    script = read(tmp_path / "main.py")
+    assert script.complete
+    assert script.commands == (("train",), ("predict",))
+    train = script.within(["-q", "train", "--lr", "0.2"])
+    assert [(o.name, o.command) for o in train.options] == [("q", ()), ("lr", ()), ("config", ())]
+    assert not list(train.problems({"lr": 0.5}))
+    assert "must be none" in dict(script.within(["predict"]).problems({"lr": 0.5}))["lr"]
+    assert script.within(["other"]) is script
+    assert "option of the command 'train' of main.py, which is not called" in dict(script.problems({"lr": 0.5}))["lr"]

@@ -2,10 +2,12 @@
 
 import os
 import shutil
+import sys
 
 import pytest
+from commands import task_of
 
-from ablate.errors import StudyError
+from ablate.errors import ConfigError, StudyError
 from ablate.runs.planned import planned
 from ablate.study.file import load
 
@@ -190,3 +192,31 @@ def test_a_hydra_application_is_hashed_with_its_configuration(project):
     before = keys(project, STUDY, *changed)
     (project / "conf" / "model" / "a.yaml").write_text("width: 2\n")
     assert not set(keys(project, STUDY, *changed).values()) & set(before.values())
+
+
+@pytest.mark.parametrize("command", ["tool train {flags}", "python -m pkg.cli.main train {flags}"])
+def test_options_of_a_program_of_an_installed_package_are_read(tmp_path, command):
+    """Of another interpreter's, and of a package whose folders have no __init__.py."""
+    site = tmp_path / "env" / "lib" / "python3.11" / "site-packages" / "pkg" / "cli"
+    site.mkdir(parents=True)
+    (tmp_path / "env" / "bin").mkdir()
+    (tmp_path / "env" / "bin" / "python").symlink_to(sys.executable)
+    (site / "main.py").write_text("""
+from argparse import ArgumentParser
+from pkg.cli.train import add
+def main():
+    parser = ArgumentParser()
+    add(parser.add_subparsers().add_parser("train"))
+    parser.parse_args()
+""")
+    (site / "train.py").write_text(
+        "def add(p):\n    p.add_argument('--seed', type=int)\n    p.add_argument('--lr', type=float)\n"
+    )
+    tool = tmp_path / "env" / "bin" / "tool"
+    tool.write_text(f"#!{tmp_path}/env/bin/python\nimport sys\nfrom pkg.cli.main import main\nsys.exit(main())\n")
+    tool.chmod(0o755)
+    task = task_of(tmp_path, command, python="env/bin/python")
+    assert [option.name for option in task.read.options] == ["seed", "lr"]
+    assert task.binding.name == "--seed"
+    with pytest.raises(ConfigError, match="has no option 'lrr'"):
+        task.check({"lrr": 0.1})

@@ -104,3 +104,24 @@ def test_a_probe_asks_the_parser_itself_where_reading_is_not_enough(script, tmp_
     script.write_text("raise ValueError('early')\n" + text)
     with pytest.raises(AblateError, match="came to no parser of argparse: ValueError: early"):
         draft.of_script(script, tmp_path / "s.yaml", "", "accuracy", probe=True)
+
+
+def test_a_study_of_a_script_with_subcommands_is_about_the_one_that_has_the_tricks(tmp_path):
+    (tmp_path / "tool.py").write_text("""
+import argparse
+parser = argparse.ArgumentParser()
+below = parser.add_subparsers()
+for name in ("predict", "train"):
+    one = below.add_parser(name)
+    one.add_argument("--seed", type=int, default=0)
+train = one
+train.add_argument("--mixup", type=float, default=0.0)
+tune = below.add_parser("tune")
+tune.add_argument("--trials", type=int, default=0)
+parser.parse_args()
+""")
+    text = draft.of_script(tmp_path / "tool.py", tmp_path / "s.yaml", "", "accuracy")
+    assert "  command: python tool.py train {flags}" in text
+    assert "# Other commands of it: predict, tune." in text
+    study = draft.of_script(tmp_path / "tool.py", tmp_path / "s.yaml", "trials=3", "accuracy")
+    assert parse(study, "s.yaml", folder=tmp_path).task.params["command"] == "python tool.py tune {flags}"

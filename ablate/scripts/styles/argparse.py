@@ -196,6 +196,7 @@ def _with_twin(option: Option, every: Sequence[Option]) -> Option:
     return replace(option, kind="no", negation=twin.typed)
 
 
+_OF_CONFIGARGPARSE = ("env_var", "is_config_file", "is_config_file_arg", "is_write_out_config_file_arg")
 _OF_PARSERS = ("prefix_chars", "argument_default", "conflict_handler", "add_help")
 
 
@@ -232,7 +233,8 @@ class _Container(Stand):
             kwargs.pop("help", None),
             kwargs.pop("choices", None),
         )
-        kwargs.pop("metavar", None)
+        for name in ("metavar", *_OF_CONFIGARGPARSE):
+            kwargs.pop(name, None)
         self._action_of(kwargs, note)
         if isinstance(kwargs.get("nargs"), Value):
             kwargs["nargs"] = _NARGS.get(getattr(kwargs["nargs"], "name", ""))
