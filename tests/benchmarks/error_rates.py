@@ -7,7 +7,7 @@ Cases: (a) equal spreads; (b) one row with 6 x the spread; (c) a baseline with 2
 seed effect as large as the noise. `pooled` is `analysis: {error: pooled}`. Exit code 1 where a promise does not hold.
 Then the same spreads with adaptive seeds, looks at 3, 5 and 10, against equal levels (as before) and against peeking: Holm
 at 5 % at each look; equivalence with and without Holm; effects of factorials by their own values and by a pooled error;
-Lenth's limits; then what two_sources.py has.
+Lenth's limits; then what two_sources.py and settings.py have.
 tests/analysis/test_simulation.py runs a small part of it.
 """
 
@@ -380,7 +380,10 @@ def _print_looks(studies: int) -> list[str]:
 
 
 if __name__ == "__main__":
-    import two_sources  # beside this file, where a script finds it
+    import settings  # beside this file, where a script finds it
+    import two_sources
 
     # A fifth of the studies there: 156 lines of up to 10,000 images take as long as all the rest.
-    sys.exit(main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, [lambda n: two_sources.report(n // 5)]))
+    sys.exit(
+        main(int(sys.argv[1]) if len(sys.argv) > 1 else 20_000, [lambda n: two_sources.report(n // 5), settings.report])
+    )
