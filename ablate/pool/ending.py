@@ -4,8 +4,9 @@ Every process of a run carries a cookie in its environment, which what it starts
 and the attempt that it works for. A run's own child is forked, and the system keeps showing the environment with which
 its server began; so the server begins with a cookie of the same length, and `mark` writes over it in place.
 
-Not found: what was started with an environment made anew, beyond its run's process group. Such a process ends with its
-server, or where nobody is left who could tell whose it is, not at all.
+Where control groups may be made, each run has one, called as its cookie (groups.py), which nothing that it starts can
+throw away. Elsewhere not found: what was started with an environment made anew, beyond its run's process group. Such a
+process ends with its server, or where nobody is left who could tell whose it is, not at all.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 
 import psutil
 
+from ablate.pool import groups
 from ablate.pool.host import Process, pid_space, process_started, this_process
 
 VARIABLE = "ABLATE_RUN"
@@ -69,14 +71,20 @@ def mark(token: str) -> None:
     getenv.restype = ctypes.c_void_p
     ctypes.memmove(getenv(VARIABLE.encode()), text, len(text))
     os.environ[VARIABLE] = text.decode()
+    groups.enter(text.decode())
 
 
 def cookie_of(process: psutil.Process) -> Cookie | None:
     """None where a process has none, is gone, or is another user's."""
     try:
-        match = _COOKIE.fullmatch(process.environ().get(VARIABLE, ""))
+        cookie = _read(process.environ().get(VARIABLE, ""))
     except (psutil.Error, OSError):
-        return None
+        cookie = None
+    return cookie or _read(groups.of(process.pid))
+
+
+def _read(text: str) -> Cookie | None:
+    match = _COOKIE.fullmatch(text)
     if match is None:
         return None
     database, space, pid, started, attempt = match.groups()
@@ -117,7 +125,21 @@ def end_attempts(tokens: Collection[str], owner: Process) -> int:
 
 def sweep(database: str) -> int:
     """Kill what dispatchers of this database that are dead have left on this host; how many processes that were."""
-    return end(lambda cookie: cookie.database == database and cookie.abandoned)[0]
+
+    def wanted(cookie: Cookie) -> bool:
+        return cookie.database == database and cookie.abandoned
+
+    ended, _ = end(wanted)
+    for name in groups.there():
+        cookie = _read(name)
+        if cookie is not None and wanted(cookie):
+            groups.remove(name)
+    return ended
+
+
+def forget(token: str) -> None:
+    """Remove the control group of an attempt of this process's children, of which nothing is left."""
+    groups.remove(os.environ[VARIABLE][:-_WIDTH] + stamp(token))
 
 
 # ----------------------------------------------------------------------------------------------------------- the server

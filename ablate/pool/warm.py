@@ -226,6 +226,7 @@ def _all_gone(ended: dict[Exited, float], children: Mapping[int, str]) -> list[E
         if at_s < late or (left is not None and ending.stamp(exited.token) not in kept)
     ]
     for exited in gone:
+        ending.forget(exited.token)
         del ended[exited]
     return gone
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from ablate import identity
 from ablate._version import __version__
 from ablate.errors import AblateError
-from ablate.pool import host
+from ablate.pool import groups, host
 from ablate.runs import execute, planned, progress
 from ablate.runs.export import DISTRIBUTION
 from ablate.store import schema
@@ -37,7 +37,9 @@ def findings(db: str, study: str | None, overrides: Sequence[str]) -> tuple[str,
     lines.append(_line("processors", f"{cores} usable, {processor_kind()}"))
     gpus = [f"{gpu.name}: {gpu.kind}, {gpu.memory_mib} MiB" for gpu in host.gpus()]
     lines.append(_line("GPUs", "; ".join(gpus) or "none that NVML sees; runs train on the processors"))
-    if platform.system() != "Linux":
+    if platform.system() == "Linux":
+        lines.append(_line("groups", _groups()))
+    else:
         lines.append(
             _line("system", "not Linux: children are not killed with a killed dispatcher, and this is unmeasured")
         )
@@ -73,6 +75,13 @@ def answered(path: str) -> list[str]:
 def _is_ours(command: Path) -> bool:
     """Whether a command is the script that our entry point became."""
     return b"ablate.terminal.cli" in command.read_bytes()[:4096]
+
+
+def _groups() -> str:
+    where = groups.home()
+    if where is None:
+        return "no control group may be made here: what throws its environment away may outlive a killed server"
+    return f"each run is in a control group of its own, below {where}"
 
 
 def _line(name: str, text: str) -> str:

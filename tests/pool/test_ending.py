@@ -6,11 +6,12 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
 
-from ablate.pool import ending
+from ablate.pool import ending, groups
 from ablate.pool.executor import Failed, Finished, Slot, Started
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.messages import Setup
@@ -49,6 +50,12 @@ def stays(config, run):
         time.sleep(600)
     finally:
         (run.folder / "finally").touch()
+
+def strips(config, run):
+    started = [subprocess.Popen(["sleep", "600"], env={}, start_new_session=True).pid for _ in range(2)]
+    (run.folder / "started.part").write_text(" ".join(map(str, started)))
+    (run.folder / "started.part").rename(run.folder / "started")
+    time.sleep(600)
 
 def deaf(config, run):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -192,7 +199,7 @@ DIES = """
 import os, signal, sys
 from pathlib import Path
 from test_ending import Runs
-run = Runs(Path(sys.argv[1]), "stays")
+run = Runs(Path(sys.argv[1]), sys.argv[3])
 print(run.worker(), *run.started(), flush=True)
 if sys.argv[2] == "both":
     run.executor._server.process.kill()
@@ -200,10 +207,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def dead_dispatcher(folder, who):
+def dead_dispatcher(folder, who, function="stays"):
     """The processes that a killed dispatcher's run had, itself first."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *sys.path])}
-    command = [sys.executable, "-c", DIES, str(folder), who]
+    command = [sys.executable, "-c", DIES, str(folder), who, function]
     said = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True).stdout
     return [int(pid) for pid in said.split()]
 
@@ -225,3 +232,27 @@ def test_what_a_killed_dispatcher_and_its_killed_server_left_is_swept_by_databas
     finally:
         mine.kill()
         mine.wait()
+
+
+@pytest.mark.skipif(groups.home() is None, reason="no control group may be made here")
+def test_what_throws_its_environment_away_is_found_by_its_runs_control_group(tmp_path):
+    worker, *left = dead_dispatcher(tmp_path, "both", "strips")
+    assert left == [pid for pid in left if ending.process_started(pid)]
+    assert any(name.startswith("d:") for name in groups.there())
+    assert ending.sweep("d") >= 2
+    assert [] == alive([worker, *left])
+    ending.sweep("d")  # a group goes when its last process has
+    assert not [name for name in groups.there() if name.startswith("d:") and not ending._read(name).owner.lives]
+
+
+@pytest.mark.skipif(groups.home() is None, reason="no control group may be made here")
+def test_a_run_that_ends_leaves_no_control_group(runs):
+    assert isinstance(runs("returns").ended(), Finished)
+    assert not [name for name in groups.there() if ending._read(name).owner == ending.this_process()]
+
+
+def test_what_may_not_be_delegated_is_left_alone(monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: True)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert not groups._is_delegated(Path("/nowhere"), "/user.slice/session-1.scope")
+    assert groups._is_delegated(Path("/nowhere"), "/")
