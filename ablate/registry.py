@@ -168,7 +168,7 @@ class Registry:
         if len(classes) != 1:
             names = ", ".join(sorted(c.__name__ for c in classes)) or "none"
             raise PluginError(f"{entry.path}: a plug-in file holds one public plug-in class; found {names}.")
-        return classes[0]
+        return _decorated(classes[0], entry)
 
     def make(self, shelf: str, name: str, params: Mapping[str, Json], at: str = "") -> Any:
         """An instance with validated parameters. ConfigError names each bad one below the dotted key `at`."""
@@ -181,6 +181,16 @@ class Registry:
         """What a key says of a plug-in's code: its `version`, or for a private one the hash of its source."""
         entry = self.entry(shelf, name)
         return sha256_file(entry.path) if entry.private else self.load(shelf, name).version
+
+
+def _decorated(cls: type[Plugin], entry: Entry) -> type[Plugin]:
+    """PluginError where its parameters are none, for nothing has made a dataclass of it."""
+    own = [name for name, kind in vars(cls).get("__annotations__", {}).items() if "ClassVar" not in str(kind)]
+    if "__dataclass_fields__" in vars(cls) or (hasattr(cls, "__dataclass_fields__") and not own):
+        return cls
+    line = inspect.getsourcelines(cls)[1]
+    lost = f", so {', '.join(own)} {'is no parameter' if len(own) == 1 else 'are no parameters'}" if own else ""
+    raise PluginError(f"{entry.path}:{line}: {cls.__name__} has no `@dataclass(frozen=True)` above it{lost}.")
 
 
 def unknown(kind: str, name: str, allowed: Mapping[str, Any] | Sequence[str]) -> str:

@@ -28,7 +28,14 @@ from ablate.study.form import one_or_more
 from ablate.training.task import resolve
 
 
-def text(store: Reader, study: str | None = None, format_: str = "csv", *, spreadsheet: bool = False) -> str:
+def text(
+    store: Reader,
+    study: str | None = None,
+    format_: str = "csv",
+    *,
+    spreadsheet: bool = False,
+    epochs: bool = False,
+) -> str:
     """`export --format csv`: a header, then a line per (study, variant, seed), in several settings per (study, setting,
     variant, seed); `json`: a list of the same records.
 
@@ -37,9 +44,9 @@ def text(store: Reader, study: str | None = None, format_: str = "csv", *, sprea
     next: it is there where the study asks for it.
 
     spreadsheet: names that a spreadsheet would take for formulas are quoted for it. Not by default, for then what is
-    exported and imported again would not be the same.
+    exported and imported again would not be the same. epochs: a line for each run and step instead.
     """
-    names, lines = records(store, store.find(study))
+    names, lines = (by_epoch if epochs else records)(store, store.find(study))
     if spreadsheet:
         names, lines = [_quoted(name) for name in names], [[_quoted(cell) for cell in line] for line in lines]
     if format_ == "json":
@@ -80,6 +87,25 @@ def records(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Js
         made.append([*where, cell.attempts, *(values.get(name) for name in metrics)])
     head = ["key", "study", *(["setting"] * several), "variant", "seed", "role", "state", "reason", "attempts"]
     return [*head, *metrics], made
+
+
+def by_epoch(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Json]]]:
+    """The names of the columns, and of every step of every finished run what it reported. AblateError where no run
+    reports anything step by step."""
+    roles = get_args(Role)
+    steps: dict[tuple[str, int, int], dict[str, float]] = {}
+    for variant, seed, name, step, value in store.curve_values(stored.name, None, roles):
+        steps.setdefault((variant, seed, step), {})[name] = value
+    if not steps:
+        raise AblateError(f"no finished run of {stored.name} reports a number step by step.")
+    metrics = sorted({name for values in steps.values() for name in values if name not in COSTS})
+    cells = {(cell.variant, cell.seed): cell for cell in store.cells(stored.name, roles)}
+    lines = [
+        [cells[variant, seed].run, stored.name, variant, seed, cells[variant, seed].role, step]
+        + [values.get(name) for name in metrics]
+        for (variant, seed, step), values in steps.items()
+    ]
+    return ["key", "study", "variant", "seed", "role", "epoch", *metrics], lines
 
 
 DISTRIBUTION = "ablate-studies"

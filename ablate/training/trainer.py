@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ablate.errors import ConfigError
 from ablate.rng import seed_for
 from ablate.training.dataset import Arrays
 from ablate.training.initial import drawn
@@ -294,6 +295,10 @@ def take_step(training: Training, index: Tensor, number: int) -> Tensor:
         images, targets = trick.batch(images, targets, Step(number, t.facts, t.seed, name, index))
     with t.autocast():
         logits = t.forward(images)
+        if logits.shape != targets.shape:
+            made, wanted = (" x ".join(map(str, of.shape)) for of in (logits, targets))
+            said = f"makes {made} of a batch, and must make {wanted}: for each image a number a class."
+            raise ConfigError([("model", said)])
         # float32 also under autocast: a logarithm of a sum of exponentials has too few digits in 16 bits.
         loss = F.cross_entropy(logits.float(), targets)
     for name, trick in t.hooks["loss"]:

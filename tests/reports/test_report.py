@@ -17,6 +17,7 @@ from ablate.reports.document import Bullets, Code, Paragraph, Picture, Table, pl
 from ablate.reports.formats import html as report_html
 from ablate.reports.formats import latex, markdown
 from ablate.reports.formats import pdf as report_pdf
+from ablate.runs import export
 from ablate.store.store import Store
 from ablate.tables import views
 from ablate.terminal import cli
@@ -44,6 +45,14 @@ def test_a_best_row_that_only_takes_something_away_is_called_so_and_the_best_mod
     shown = next(section for section in chosen.sections if section.key == "best")
     assert "Variant full" == shown.title
     assert "The best mean is that of full-norm: 93.13" in plain(shown.blocks[0].text)
+
+
+def test_every_epoch_of_every_finished_run_is_a_line_of_the_export(tmp_path):
+    with Store.open(fill(tmp_path / "a.db")) as store:
+        lines = export.text(store, "demo", epochs=True).splitlines()
+    assert "key,study,variant,seed,role,epoch,dev_accuracy,dev_loss" == lines[0]
+    assert 1 + 11 * 4 == len(lines)
+    assert "full:0,demo,full,0,ablation,2,45.0,0.5" in lines
 
 
 def test_signs_that_no_font_has_are_told_and_a_file_that_is_no_font_is_refused(tmp_path):

@@ -295,6 +295,18 @@ def test_npz_gives_the_arrays_that_were_saved(tmp_path):
     assert arrays.class_names == ("0", "1", "2")
 
 
+def test_val_is_dev_and_a_test_file_beside_it_is_the_test_set_and_changes_no_key(tmp_path):
+    arrays = np.zeros((6, 4, 4, 3), np.uint8)
+    for name in ("train", "val"):
+        np.savez(tmp_path / f"{name}.npz", images=arrays, labels=np.arange(6) % 2)
+    make = Registry().make("datasets", "npz", {"root": str(tmp_path)})
+    before = make.fingerprint()
+    assert (6, None) == (len(make.read().dev[0]), make.read().test)
+    np.savez(tmp_path / "test.npz", images=arrays[:3])
+    assert before == make.fingerprint()
+    assert 3 == len(make.read().test[0])
+
+
 def test_class_names_come_from_a_text_file(tmp_path):
     (tmp_path / "classes.txt").write_text("ant\nbee\ncat\n")
     where = npz(tmp_path, train=MEMBERS, dev=MEMBERS)
@@ -654,7 +666,7 @@ def test_an_unreadable_image_is_named(how, message, tmp_path):
 
 def test_folders_that_do_not_fit_together_are_refused(tmp_path):
     where = folders(tmp_path, parts=("train",))
-    refused("folder", "has no folder 'dev'; `dev_fraction: 0.1` takes", **where)
+    refused("folder", "has no folder 'dev' or 'val'; `dev_fraction: 0.1` takes", **where)
     (tmp_path / "dev").mkdir()
     refused("folder", "dev has no folders; it must have one for each class", **where)
     (tmp_path / "dev" / "dig").mkdir()

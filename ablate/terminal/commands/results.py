@@ -152,6 +152,7 @@ def export(
         Path | None,
         typer.Option("--code", metavar="FILE.zip", help="Not the runs, but what makes them: see below."),
     ] = None,
+    epochs: Annotated[bool, typer.Option("--epochs", help="A line for each run and epoch: its curves.")] = False,
     evidence: Annotated[
         Path | None,
         typer.Option("--evidence", metavar="FILE.zip", help="Every attempt, table and figure, for `ablate verify`."),
@@ -203,7 +204,7 @@ def export(
         elif examples:
             content = example_files.text(store, stored.name)
         else:
-            content = export.text(store, stored.name, format_, spreadsheet=spreadsheet)
+            content = export.text(store, stored.name, format_, spreadsheet=spreadsheet, epochs=epochs)
     terminal.write(content, output if code is None else code)
 
 

@@ -66,16 +66,19 @@ class Folder(Subset):
         }
 
     def passed_over(self) -> tuple[str, ...]:
-        parts = ["train", *(["dev"] if self.dev_fraction is None else []), "test"]
+        parts = ["train", *(["dev", "val"] if self.dev_fraction is None else []), "test"]
+        parts = [part for part in parts if part != "val" or not (Path(self.root).expanduser() / "dev").is_dir()]
         folders = [path for part in parts if (path := Path(self.root).expanduser() / part).is_dir()]
         said = ((folder, _passed_over(folder, below=folder.name != "test")) for folder in folders)
         return tuple(f"Of {folder}, {what}." for folder, what in said if what)
 
     def _part(self, name: str) -> Path:
         path = found(self.root)
+        if name == "dev" and not (path / name).is_dir() and (path / "val").is_dir():
+            return path / "val"
         if name == "dev" and not (path / name).is_dir():
             raise DataError(
-                f"{path} has no folder 'dev'; `dev_fraction: 0.1` takes a tenth of the training images.",
+                f"{path} has no folder 'dev' or 'val'; `dev_fraction: 0.1` takes a tenth of the training images.",
                 page="course-brief",
             )
         return found(self.root, name)

@@ -17,7 +17,8 @@ from ablate.training.dataset import Raw, Subset
 
 @dataclass(frozen=True)
 class Npz(Subset):
-    """root: the folder. train, dev, test: files in it; dev is dev.npz, or with `dev_fraction` a part of train.
+    """root: the folder. train, dev, test: files in it; dev is dev.npz or val.npz, or with `dev_fraction` a part of
+    train; test is test.npz where there is one.
 
     names: a text file of class names, one a line, by label.
     """
@@ -37,12 +38,18 @@ class Npz(Subset):
             raise ValueError(f"dev is {self.dev!r} and dev_fraction {self.dev_fraction}; give one of them.")
 
     def _files(self) -> dict[str, Path]:
-        dev = self.dev or (None if self.dev_fraction else "dev.npz")
-        files = {"train": self.train, "dev": dev, "test": self.test, "names": self.names}
+        dev = self.dev or (None if self.dev_fraction else self._there("dev.npz", "val.npz") or "dev.npz")
+        files = {"train": self.train, "dev": dev, "test": self.test or self._there("test.npz"), "names": self.names}
         return {part: found(self.root, name) for part, name in files.items() if name is not None}
 
+    def _there(self, *names: str) -> str | None:
+        folder = Path(self.root).expanduser()
+        return next((name for name in names if (folder / name).is_file()), None)
+
     def contents(self) -> dict[str, str]:
-        return {part: file_sha256(path) for part, path in self._files().items()}
+        # A test file that nobody named changes no run: what was trained beside one is not to be trained again.
+        named = {part: path for part, path in self._files().items() if part != "test" or self.test is not None}
+        return {part: file_sha256(path) for part, path in named.items()}
 
     def read(self) -> Raw:
         files = self._files()

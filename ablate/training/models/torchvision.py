@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ablate.errors import ConfigError
-from ablate.text import did_you_mean
+from ablate.text import did_you_mean, listed
 from ablate.training.model import Model
 
 if TYPE_CHECKING:
@@ -35,16 +35,18 @@ class TorchVision(Model):
     net: str = "resnet18"
     small_images: bool | None = None
 
-    def build(self, image: tuple[int, int, int], classes: int) -> nn.Module:
-        import torch
+    def __post_init__(self) -> None:
         import torchvision.models
 
         names = torchvision.models.list_models(module=torchvision.models)
         if self.net not in names:
             near = did_you_mean(self.net, names)
-            raise ConfigError(
-                [("model.net", f"is {self.net!r}; it must be one of torchvision's: {', '.join(names)}.{near}")]
-            )
+            raise ValueError(f"torchvision has no net of that name.{near} It has {len(names)}: {listed(names)}")
+
+    def build(self, image: tuple[int, int, int], classes: int) -> nn.Module:
+        import torch
+        import torchvision.models
+
         channels, height, width = image
         options: dict[str, Any] = {"num_classes": classes}
         if self.net in ("googlenet", "inception_v3"):  # heads of the training only, and a slow init for nothing
