@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help run check test test-all bench reliability results manual clean
+.PHONY: help run check test test-all test-cluster bench reliability results manual clean
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(VENV)/.installed  ## the tests
 
 test-all: $(VENV)/.installed  ## the tests, and those that take long or install what they need
 	$(BIN)/python -m pytest -m ''
+
+test-cluster: $(VENV)/.installed  ## Slurm, Ray and PostgreSQL, started here, and what dies on them (10 minutes)
+	$(BIN)/python -m pytest -m 'cluster' -ra tests/clusters
 
 bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/orchestration.py

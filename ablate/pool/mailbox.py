@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablate.errors import AblateError, GarbledError
+from ablate.pool import host
 from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Returned, Started
 from ablate.pool.messages import Setup, decode, encode
 from ablate.records import Json, Limits, Reason, RunSpec
@@ -149,10 +150,22 @@ class Mailbox:
         return told
 
     def pulse(self, name: str) -> float:
-        """The file server's time now, by touching a file of our own."""
+        """The file server's time now, by writing a file of our own, which says whose it is."""
         path = self.folder / "alive" / f".{name}"
-        path.write_bytes(b".")
+        path.write_text(f"{host.boot()} {host.this_process()}")
         return path.stat().st_mtime
+
+    def dispatchers(self, now: float, within_s: float) -> list[str]:
+        """Who looks after runs of this folder, by a sign of life of late. Of this host the process itself is asked."""
+        names = []
+        for path in (self.folder / "alive").glob(".dispatcher-*"):
+            with suppress(OSError, ValueError):
+                boot, _, process = path.read_text().partition(" ")
+                pid, started = map(int, process.split(":"))
+                lives = boot != host.boot() or host.Process(pid, started).lives
+                if lives and now - path.stat().st_mtime < within_s:
+                    names.append(path.name.removeprefix("."))
+        return names
 
     def living(self) -> dict[str, tuple[Alive, float]]:
         """Every worker that has not left, and when it gave its last sign of life, by the file server's time."""

@@ -181,12 +181,8 @@ class Mailed(Executor):
 
     def others(self) -> bool:
         """Whether another dispatcher looks after runs of this folder."""
-        now = self.box.pulse(self.me)
-        return any(
-            now - path.stat().st_mtime < SILENT_BEATS * self.beat_s
-            for path in (self.box.folder / "alive").glob(".dispatcher-*")
-            if path.name != f".{self.me}"
-        )
+        about = self.box.dispatchers(self.box.pulse(self.me), SILENT_BEATS * self.beat_s)
+        return bool(set(about) - {self.me})
 
     def _part(self) -> None:
         with suppress(OSError):

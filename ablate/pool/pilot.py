@@ -280,9 +280,7 @@ class _Pilot:
         """Whether a dispatcher gave a sign of life of late, by the file server's time."""
         with suppress(OSError):
             mine = (self.box.folder / "alive" / self.alive.worker).stat().st_mtime
-            for path in (self.box.folder / "alive").glob(".dispatcher-*"):
-                if mine - path.stat().st_mtime < SILENT_BEATS * self.plan.beat_s:
-                    return True
+            return bool(self.box.dispatchers(mine, SILENT_BEATS * self.plan.beat_s))
         return False
 
     # --------------------------------------------------------------------------------------------------------- taking

@@ -82,6 +82,10 @@ class Slurm:
     nodes: int
 
     @property
+    def user(self) -> str:
+        return getpass.getuser()
+
+    @property
     def environment(self) -> dict[str, str]:
         return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf")}
 

@@ -118,6 +118,30 @@ def migrate(context: typer.Context) -> None:
 
 
 @app.command()
+def db(
+    context: typer.Context,
+    action: Annotated[str, typer.Argument(metavar="copy")],
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A file, or postgresql://...")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="One that is not there yet, or is empty.")],
+) -> None:
+    """Copy a database, everything in it, from SQLite to PostgreSQL or back.
+
+    The runs' files stay where they lie; FROM stays as it is.
+
+    ablate db copy results/ablate.db results/copy.db
+    """
+    from ablate.store.copying import copy
+    from ablate.store.store import Store
+
+    check_choice("ablate db", action, ("copy",))
+    terminal = Terminal.of(context)
+    with Store.open(source) as theirs, Store.open(target, write=True) as ours:
+        copied = copy(theirs, ours)
+        print(f"{ours.shown}: {copied['study']} studies, {copied['run']} runs, {copied['attempt']} attempts.")
+    terminal.say(f"--db {ours.shown} is the copy; ABLATE_DB says so for all commands.")
+
+
+@app.command()
 def gc(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this nothing is changed.")] = False,

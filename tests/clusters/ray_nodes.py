@@ -1,0 +1,95 @@
+"""A Ray cluster of a test's own on loopback: a head without processors and some nodes, in a process of its own.
+
+with running() as one: one.address, one.tell("kill 0")        a node dies without a word; `add`: one more
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+
+import psutil
+
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+"""Without the first Ray rewrites 127.0.0.1 to the outward address, in drivers too, and waits for ever."""
+_HEALTH = {
+    "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3",
+    "RAY_health_check_timeout_ms": "2000", "RAY_health_check_initial_delay_ms": "1000",
+}  # fmt: skip
+
+
+def missing() -> str:
+    return "" if importlib.util.find_spec("ray") else "ray is not installed (pip install ray)"
+
+
+@dataclass
+class Nodes:
+    address: str
+    process: subprocess.Popen[str]
+
+    def tell(self, line: str) -> None:
+        self.process.stdin.write(f"{line}\n")
+        self.process.stdin.flush()
+        assert self._said().startswith("ok"), line
+
+    def _said(self) -> str:
+        while True:  # Ray prints what it likes to standard output
+            line = self.process.stdout.readline()
+            assert line, "the cluster ended"
+            if line.startswith(("ok", "address ")):
+                return line.strip()
+
+
+@contextmanager
+def running(nodes: int = 3, cpus: int = 2) -> Iterator[Nodes]:
+    command = [sys.executable, __file__, str(nodes), str(cpus)]
+    environment = {**os.environ, **LOOPBACK, **_HEALTH}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=environment)
+    one = Nodes("", process)
+    try:
+        one.address = one._said().partition(" ")[2]
+        yield one
+    finally:
+        below = psutil.Process(process.pid).children(recursive=True)
+        with suppress(OSError, AssertionError):
+            one.tell("end")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(20)
+        for left in below:
+            with suppress(psutil.Error):
+                left.kill()
+        process.kill()
+        process.wait()
+        process.stdin.close()
+        process.stdout.close()
+
+
+def main() -> None:
+    from ray.cluster_utils import Cluster
+
+    count, cpus = map(int, sys.argv[1:])
+    each = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    cluster = Cluster(initialize_head=True, head_node_args={**each, "num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=cpus, wait=False, **each) for _ in range(count)]
+    cluster.wait_for_nodes()
+    print(f"address {cluster.address}", flush=True)
+    for line in sys.stdin:
+        word, _, which = line.strip().partition(" ")
+        if word == "kill":
+            cluster.remove_node(nodes[int(which)], allow_graceful=False)
+        elif word == "add":
+            nodes.append(cluster.add_node(num_cpus=cpus, **each))
+        print(f"ok {word}", flush=True)
+        if word == "end":
+            break
+    cluster.shutdown()
+
+
+if __name__ == "__main__":
+    main()

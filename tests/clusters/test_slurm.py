@@ -1,0 +1,166 @@
+"""A real Slurm of three nodes, and what happens to a study on it while nodes, jobs and dispatchers die."""
+
+import signal
+import time
+import warnings
+
+import pytest
+import slurm
+import trial as trials
+
+pytestmark = [pytest.mark.slow, pytest.mark.cluster]
+RUN = ("run", "s.yaml", "--executor", "slurm")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    why = slurm.missing()
+    if why:
+        warnings.warn(f"nothing was tried on Slurm: {why}", stacklevel=1)
+        pytest.skip(why)
+    with slurm.running() as one:
+        yield one
+
+
+@pytest.fixture
+def trial(cluster, tmp_path):
+    made = []
+
+    def make(seeds=20, seconds=0.3):
+        made.append(
+            trials.Trial(tmp_path / "study", seeds, seconds, {"SLURM_CONF": str(cluster.folder / "slurm.conf")})
+        )
+        return made[-1]
+
+    yield make
+    cluster.call("scancel", "--quiet", "-u", cluster.user)
+    until_s = time.monotonic() + 30
+    while cluster.jobs() and time.monotonic() < until_s:
+        time.sleep(0.3)
+
+
+def ended(process, timeout_s=200):
+    out, err = process.communicate(timeout=timeout_s)
+    assert process.returncode == 0, (process.returncode, out[-500:], err[-3000:])
+    return out
+
+
+def nodes_at_work(cluster):
+    return {node for _, state, node in cluster.jobs() if state == "RUNNING"}
+
+
+def test_a_study_is_executed_by_few_jobs_without_sacct(cluster, trial):
+    one = trial()
+    one.check(ended(one.start(*RUN, "--jobs", "3")))
+    assert cluster.jobs() == [] or {state for _, state, _ in cluster.jobs()} == {"COMPLETING"}
+    assert one.reasons() == []
+
+
+def test_a_node_that_loses_power_costs_what_ran_there(cluster, trial):
+    one = trial(20, 0.6)
+    running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
+    one.some_ran(8)
+    node = sorted(nodes_at_work(cluster))[0]
+    try:
+        cluster.cut_power(node)
+        lost_s = one.until(lambda: "lost" in one.reasons(), 60)
+        one.check(ended(running), most_more=2)
+    finally:
+        cluster.start_node(node)
+    assert set(one.reasons()) == {"lost"}
+    assert lost_s < 7 * 1 + 8, "seven beats, and what a machine under load adds"
+
+
+def test_a_job_that_is_requeued_while_it_lives_counts_nothing_twice(cluster, trial):
+    one = trial(30, 1.0)
+    running = one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=2")
+    one.some_ran(4)
+    node = sorted(nodes_at_work(cluster))[0]
+    try:
+        cluster.kill_daemon(node)
+        one.check(ended(running), most_more=2)
+    finally:
+        cluster.start_node(node)
+
+
+def test_preemption_spends_no_attempt(cluster, trial):
+    one = trial(20, 0.9)
+    running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
+    one.some_ran(6)
+    cluster.call("sbatch", "-p", "high", "-N1", "--exclusive", "--wrap", "sleep 8")
+    one.check(ended(running), most_more=2)
+    assert one.reasons() == []
+
+
+def test_at_the_time_limit_nothing_is_lost_nor_executed_twice(cluster, trial):
+    one = trial(45, 1.5)
+    one.check(ended(one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=1 --time=1"), 400))
+    assert one.reasons() == []
+
+
+def test_a_dispatcher_that_is_killed_costs_nothing(cluster, trial):
+    one = trial(20, 0.6)
+    running = one.start(*RUN, "--jobs", "3")
+    one.some_ran()
+    running.kill()
+    running.communicate()
+    one.check(one.call(*RUN).stdout)
+    assert one.reasons() == []
+
+
+def test_what_is_detached_is_executed_by_nobody_here_and_collected_later(cluster, trial):
+    one = trial(20, 0.1)
+    left = one.call(*RUN, "--jobs", "3", "--detach")
+    assert (0, "") == (left.returncode, left.stdout), left.stderr
+    assert "40 runs handed over to slurm" in left.stderr
+    one.until(lambda: one.executions == one.runs and not one.left(), 120)
+    told = one.call("status", "s").stdout
+    assert "nobody looks after them" in told
+    one.check(one.call(*RUN).stdout)
+
+
+def test_ctrl_c_and_stop_leave_nothing_in_the_queue(cluster, trial):
+    one = trial(60, 0.5)
+    running = one.start(*RUN, "--jobs", "3")
+    one.some_ran()
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=40)
+    assert running.returncode == 130, err
+    one.until(lambda: not nodes_at_work(cluster) and not one.left(), 20)
+    one.call(*RUN, "--jobs", "3", "--detach")
+    one.some_ran(one.executions + 2)
+    stopped = one.call("stop", "s")
+    assert "cancelled" in stopped.stdout, stopped.stderr
+    one.until(lambda: not nodes_at_work(cluster) and not one.left(), 20)
+    assert set(one.reasons()) == {"cancelled"}
+    ended(one.start(*RUN, "--jobs", "3"))
+
+
+def test_what_sbatch_refuses_is_told_in_its_words_with_the_arguments(cluster, trial):
+    one = trial()
+    refused = one.call(*RUN, "--sbatch", "--partition=gpus")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    assert "invalid partition specified: gpus" in refused.stderr
+    assert "(arguments: --partition=gpus)" in refused.stderr
+    assert one.executions == 0
+
+
+def test_a_worker_with_another_torch_is_refused_before_anything_is_spent(cluster, trial):
+    one = trial()
+    other = one.folder / "other" / "torch-9.9.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+    refused = one.call(*RUN, "--before", f"export PYTHONPATH={other.parent}:$PYTHONPATH")
+    assert refused.returncode == 2, refused.stderr
+    assert "torch 9.9.9, the plan " in refused.stderr
+    assert one.executions == 0
+    assert one.reasons() == []
+
+
+def test_arrays_stay_within_what_the_cluster_allows(tmp_path):
+    if slurm.missing():
+        pytest.skip(slurm.missing())
+    with slurm.running(most=5) as small:
+        one = trials.Trial(tmp_path / "study", 20, 0.1, {"SLURM_CONF": str(small.folder / "slurm.conf")})
+        one.check(ended(one.start(*RUN, "--jobs", "6")))
