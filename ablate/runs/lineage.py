@@ -49,12 +49,21 @@ def start(plan: Plan, store: Store, wanted: Parent) -> Start | str:
     if states[key].state == "failed":
         raise AblateError(f"seed {seed} of {variant} of study {name} failed, so it has no weights; name another seed.")
     called = f"{variant} (best)" if wanted.variant == "best" else variant
-    path = _weights(store, key, at, f"{called} of study {name}")
-    return Start(str(path.resolve()), sha256_file(path), f"{called} of study {name}, seed {seed} (run {key[:8]})", key)
+    path, sha = _weights(store, key, at, f"{called} of study {name}")
+    return Start(str(path.resolve()), sha, f"{called} of study {name}, seed {seed} (run {key[:8]})", key)
 
 
-def _weights(store: Store, key: str, at: str, called: str) -> Path:
-    """Where the weights of a run lie, under whatever study's name it was trained. AblateError where they do not."""
+_HASHES = {"last": "weights", "best": "best_weights"}
+"""Of the epoch whose weights are meant, the name under which a run's outputs hold their hash."""
+
+
+def _weights(store: Store, key: str, at: str, called: str) -> tuple[Path, str]:
+    """Where the weights of a run lie, under whatever study's name it was trained, and the SHA-256 of their file.
+    AblateError where they do not, or are not those that the database has the hash of.
+
+    That hash is of what is in the file, and takes torch. A file that runs were asked to start from was held against it
+    then; as long as its bytes are those, it is not again.
+    """
     kept = store.kept([key]).get(key)
     path = kept.folder / f"{at}.pt" if kept else None
     if path is None or not path.is_file():
@@ -63,7 +72,13 @@ def _weights(store: Store, key: str, at: str, called: str) -> Path:
             f"the weights of {called} are not {where}; they were removed, or trained elsewhere. `ablate retry "
             "--weights` trains them again."
         )
-    return path
+    sha = sha256_file(path)
+    if sha not in store.starts_from(key):
+        from ablate.training import checkpoint  # it loads torch, which no other plan needs
+
+        assert kept is not None, "the path is that of what was kept"
+        checkpoint.weights(path, kept.outputs.get(_HASHES[at], ""))
+    return path, sha
 
 
 def _changed(plan: Plan, was: PlanRecord, store: Store) -> bool:

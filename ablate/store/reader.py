@@ -274,6 +274,13 @@ class Reader(Studies):
             )
             return config
 
+    def starts_from(self, key: str) -> set[str]:
+        """The SHA-256 of the weights of a run that other runs were asked to start from."""
+        query = sa.select(schema.run.c.config).where(schema.run.c.config.contains(key))
+        with self._reading() as connection:
+            starts = [json_object(config).get("starts_from") for config in connection.execute(query).scalars()]
+        return {start["sha256"] for start in starts if isinstance(start, dict) and start.get("run") == key}
+
     def configs(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, dict[str, Json]]:
         """What each run of a study was asked, by key, in the plan's order."""
         query = (

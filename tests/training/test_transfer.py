@@ -402,6 +402,20 @@ def test_weights_that_were_removed_are_missed_by_name(ran):
         (folder / "results" / "gone").rename(folder / "results" / "pre")
 
 
+def test_another_runs_weights_in_their_place_are_refused(ran):
+    folder, _, _ = ran
+    files = sorted((folder / "results" / "pre").rglob("last.pt"))
+    held = [file.read_bytes() for file in files]
+    try:
+        for file, others in zip(files, held[1:] + held[:1], strict=True):
+            file.write_bytes(others)
+        told = ablate(folder, "plan", "after.yaml", code=2)
+        assert "holds other weights than those that were trained: `ablate retry --weights` trains them again" in told
+    finally:
+        for file, own in zip(files, held, strict=True):
+            file.write_bytes(own)
+
+
 def test_a_broken_weights_file_stops_a_run_before_anything_is_trained(folder):
     (folder / "net.pt").write_text("no weights")
     (folder / "after.yaml").write_text(TRANSFER.replace("study: pre, variant: VARIANT", "weights: net.pt"))
