@@ -34,7 +34,7 @@ HOMES = {
     "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",
     "datasets": "training.datasets", "tasks": "training.tasks", "executors": "pool.executors",
     "tables": "tables.formats", "figures": "figures.kinds", "reports": "reports.formats",
-    "styles": "scripts.styles", "captures": "programs.captures",
+    "styles": "scripts.styles", "captures": "programs.captures", "exporters": "runs.exporters",
 }  # fmt: skip
 """Every shelf, and the folder of ablate in which ours lie; a private one lies in `folder/SHELF`."""
 

@@ -11,8 +11,8 @@ from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import in_words
 
 LISTED = (
-    "tricks", "models", "datasets", "designs", "tasks", "executors", "tables", "figures", "reports", "studies",
-    "recipes",
+    "tricks", "models", "datasets", "designs", "tasks", "executors", "exporters", "tables", "figures", "reports",
+    "studies", "recipes",
 )  # fmt: skip
 
 app = typer.Typer()

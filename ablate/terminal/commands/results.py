@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +11,9 @@ from ablate.errors import AblateError
 from ablate.records import Better
 from ablate.terminal.options import Output, Set, StudyArgument, Terminal, check_choice
 from ablate.text import many, one_of
+
+if TYPE_CHECKING:
+    from ablate.store.reader import Reader
 
 app = typer.Typer()
 
@@ -148,6 +151,12 @@ def export(
     study: StudyArgument = None,
     format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
     output: Output = None,
+    to: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            metavar="TOOL PLACE", help="Into another tool: tensorboard DIR, mlflow URI, wandb DIR or trackio DIR."
+        ),
+    ] = None,
     code: Annotated[
         Path | None,
         typer.Option("--code", metavar="FILE.zip", help="Not the runs, but what makes them: see below."),
@@ -173,12 +182,12 @@ def export(
         bool, typer.Option("--examples", help="As CSV a line for each run and example: what it said, right or wrong.")
     ] = False,
 ) -> None:
-    """Print every run of a study, with all its metrics; or pack the study for others to run.
+    """Print every run of a study, with all its metrics; pack the study for others to run; or bring it into a tool.
 
     One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code that it names, the
     installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed. With
     --evidence: the study's own database, every table and figure made from it, and a manifest of hashes; `ablate verify
-    FILE.zip` derives them again.
+    FILE.zip` derives them again. With --to: every finished run that is not there yet, its curves and verdicts.
 
     ablate export batchnorm --format csv -o runs.csv
     """
@@ -193,6 +202,9 @@ def export(
         raise AblateError("--without takes names out of anonymous evidence; give --anonymous, too.")
     with Store.open(terminal.db) as store:
         stored = terminal.found(store, study)
+        if to is not None:
+            print(_sent(store, stored.name, *to))
+            return
         content: str | bytes
         if evidence is not None:
             from ablate.reports import evidence as bundle
@@ -206,6 +218,17 @@ def export(
         else:
             content = export.text(store, stored.name, format_, spreadsheet=spreadsheet, epochs=epochs)
     terminal.write(content, output if code is None else code)
+
+
+def _sent(store: Reader, study: str, tool: str, place: str) -> str:
+    from ablate.registry import Registry
+    from ablate.runs import exporter
+
+    registry = Registry()
+    check_choice("--to", tool, registry.names("exporters"))
+    sent = exporter.send(store, study, registry.make("exporters", tool, {}), place)
+    there = f", {sent.there} were there" if sent.there else ""
+    return f"{study}: wrote {many(sent.written, 'run')} to {place}{there}."
 
 
 @app.command()
