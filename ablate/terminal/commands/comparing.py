@@ -1,0 +1,47 @@
+"""The command about two studies: compare."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ablate.terminal.options import Output, Terminal, check_choice
+
+app = typer.Typer()
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")],
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="Another one, or with --other-db the same.")],
+    other_db: Annotated[
+        str | None, typer.Option("--other-db", metavar="URL-or-path", help="Where OTHER is stored. [default: --db]")
+    ] = None,
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="markdown|latex|html|csv|json|typst")] = "markdown",
+    output: Output = None,
+) -> None:
+    """Compare two studies row by row: did an effect change, and what changed between the plans?
+
+    The difference of the differences with its interval and a corrected p-value; then what differs between the two
+    plans, and which rows it can explain.
+
+    ablate compare batchnorm batchnorm
+    """
+    from ablate.analysis import results
+    from ablate.registry import Registry
+    from ablate.store.store import Store
+    from ablate.tables.between import between
+    from ablate.tables.table import TableOptions
+
+    terminal = Terminal.of(context)
+    shelf = Registry()
+    check_choice("--format", format_, shelf.names("tables"))
+    with Store.open(terminal.db) as store:
+        one = results.load(store, terminal.found(store, study).name)
+    with Store.open(other_db or terminal.db) as store:
+        two = results.load(store, terminal.found(store, other).name)
+    for of in (one, two):
+        of.of_one_setting("compare")
+    terminal.write(shelf.make("tables", format_, {}).render(between(one, two), TableOptions()), output)
