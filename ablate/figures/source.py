@@ -124,7 +124,7 @@ def _failed(loaded: Results) -> dict[str, dict[int, str]]:
 def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) -> Scene:
     """The scene of one figure. FigureError: these results do not allow it, and why. PluginError: no such figure."""
     figure = Registry().make("figures", name, params or {})
-    if source.over is not None and name != "settings":
+    if source.over is not None and not source.rows and name != "settings":
         there = f"{source.study} has {listed(source.over.settings)}: add --setting {source.over.settings[0]}, say"
         raise FigureError(f"{name} is of one setting, and {there}.")
     scene: Scene = figure.scene(figure.info(source))

@@ -30,6 +30,9 @@ VIEWS = (
 )  # fmt: skip
 """What `--view` may name; the first is the table itself."""
 
+OVER_SETTINGS = ("settings", "ranks")
+"""Those of them that need a study in several settings; the others are of one."""
+
 
 def view(results: Results, name: str) -> TableData | ViewData:
     """The view called `name`. AblateError where the study's variants do not allow it."""
@@ -52,7 +55,7 @@ def view(results: Results, name: str) -> TableData | ViewData:
         raise AblateError(f"--view is {name!r}; it must be {one_of(VIEWS)}.{did_you_mean(name, VIEWS)}")
     if results.settings and name == "variants":
         name = "settings"
-    elif name not in ("settings", "ranks", "configurations"):
+    elif name not in (*OVER_SETTINGS, "configurations"):
         results.of_one_setting(f"--view {name}")
     return views[name](results)
 

@@ -250,7 +250,12 @@ def test_every_other_view_says_that_its_numbers_do_not_allow_for_the_looks(study
     ran.run()
     assert 3 == len(ran.seeds_of("base+a"))
     found = results.load(ran.store, "demo")
-    for name in set(views.VIEWS) - {"variants", "matrix", "classes"}:  # the table itself; and no run told of a class
+    for name in set(views.VIEWS) - {
+        "variants",
+        "matrix",
+        "classes",
+        *views.OVER_SETTINGS,
+    }:  # the table itself; and no run told of a class
         shown = views.view(found, name)
         assert any("Seeds were added look by look (3, 5 and 10)" in note for note in shown.notes), name
         for format_ in Registry().names("tables"):

@@ -121,7 +121,7 @@ def test_reml_is_there_when_it_is_asked_for_and_says_what_it_costs(load):
 
 def test_other_views_are_of_one_setting_and_say_so(load):
     _, loaded = load(lines())
-    for name in sorted({*views.VIEWS} - {"variants", "settings", "ranks", "configurations"}):
+    for name in sorted({*views.VIEWS} - {"variants", "configurations", *views.OVER_SETTINGS}):
         with pytest.raises(AblateError, match=f"--view {name} is of one setting.*add --setting wine"):
             views.text(loaded, name=name)
     assert "cutout" in views.text(loaded.within("wine"), name="coverage")
