@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from ablate.analysis import results, verdicts
 from ablate.analysis.results import Results
+from ablate.analysis.settings import MEAN
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source
 from ablate.figures.figure import Source
@@ -324,7 +325,8 @@ def _claims(of: Material) -> tuple[Claim, ...]:
 
 def _support(of: Material) -> Section:
     comparisons = _claims(of)
-    tuned = claims.claims(views.table_data(of.found).rows[len(of.table.rows) :], _words(of))
+    further = views.table_data(of.found).rows[len(of.table.rows) :]
+    tuned = claims.claims([row for row in further if row.design != MEAN], _words(of))
     limits = methods.limits(of.found.record, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
     blocks: list[Block] = [_sentences(comparisons)] if comparisons else []
     brief: list[Block] = [Bullets(tuple(_in_brief(comparisons)))] if comparisons else []

@@ -15,6 +15,7 @@ from ablate.analysis import factorial, reruns, tuned
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, summarise
 from ablate.analysis.measured import Measured
 from ablate.analysis.results import Results
+from ablate.analysis.settings import over_bases
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
@@ -22,7 +23,7 @@ from ablate.study.record import PlanRecord, RowRecord
 from ablate.tables import adaptive, beyond, classes, configurations, cost, factorials, notes, settings
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
-from ablate.text import Note, did_you_mean, listed, one_of
+from ablate.text import Note, did_you_mean, listed, many, one_of
 
 VIEWS = (
     "variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage", "classes",
@@ -340,8 +341,24 @@ def table_data(results: Results) -> TableData:
     if why and results.measured.tested.evidence.of_both:
         said = "hese rows speak of other seeds alone"
         sentences.append(Note(f"{tuned.MARK} T{said}, for {why}.", f"{tuned.MARK} t{said}"))
+    means = over_bases(results.measured, results.rows)
+    sentences += _of_means(means)
     of_seeds = {**data.differences, **(_differences(results.confirmed) if results.confirmed is not None else {})}
-    return replace(data, rows=(*data.rows, *rows), notes=(*data.notes, *sentences), differences=of_seeds)
+    return replace(data, rows=(*data.rows, *means, *rows), notes=(*data.notes, *sentences), differences=of_seeds)
+
+
+def _of_means(means: Sequence[Row]) -> list[str]:
+    if not means:
+        return []
+    count = many(len(means), "such row")
+    return [
+        Note(
+            "A trick that stands in several bases has the mean of its differences there, each with the same weight, by "
+            f"their own spreads over seeds; what is told of each example is averaged first. p by Holm over the "
+            f"{count}, a family of their own. It speaks of these bases.",
+            f"  rows in several bases: mean of the differences, p by Holm over the {count}",
+        )
+    ]
 
 
 def _differences(measured: Measured) -> dict[tuple[str, str], tuple[float, ...]]:
