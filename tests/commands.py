@@ -1,6 +1,11 @@
 """A command executed here and now, as a worker would: no server, no database."""
 
+import os
+import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 from ablate.records import RunSpec, TaskUse
 from ablate.registry import Registry
@@ -48,3 +53,27 @@ class Ran:
 
 
 PYTHON = sys.executable
+
+ROOT = Path(__file__).parents[1]
+
+
+def ablate(python, folder, *words):
+    """The command in a process of its own, with the packages of `python`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [python, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, done.stderr
+
+
+def python_with(folder, *packages):
+    """A Python that has packages, beside all that this one has."""
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "base.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    command = [folder / "bin/python", "-m", "pip", "install", "--quiet", *packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{', '.join(packages)} cannot be installed: what takes them is NOT tested: {done.stderr}")
+    return folder / "bin/python"

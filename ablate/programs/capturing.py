@@ -290,6 +290,8 @@ class Capturing:
             path = Path(name)
             if path.is_relative_to(self.folder) or not path.is_file() or path.name.endswith((".pyc", ".lock")):
                 continue
+            if any(part.startswith(".") for part in self._relative(path).split("/") if part not in (".", "..")):
+                continue  # what libraries keep for themselves, such as ~/.config/mlflow/telemetry.json
             if not of_any_kind and self._kind(path) is None and path.stat().st_size:
                 continue  # an empty one may have been emptied by another run just now
             why = self.trace.refused(name, kept)

@@ -6,28 +6,17 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from pathlib import Path
 
 import pytest
+from commands import ROOT, ablate, python_with
 
 from ablate.runs.planned import find
 from ablate.study.recipes import recipe, recipes
 
-ROOT = Path(__file__).parents[2]
 NAMES = [one.name for one in recipes()]
 PACKAGES = (
     "click", "hydra-core", "lightgbm", "pytorch-lightning", "tensorboard", "tyro", "transformers", "accelerate",
 )  # fmt: skip
-
-
-def ablate(python, folder, *words):
-    """The command in a process of its own, with the packages of `python`."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [python, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True, env=environment, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout, done.stderr
 
 
 def test_there_is_a_recipe_for_each_of_ten_ways_to_write_a_training():
@@ -63,18 +52,6 @@ def test_a_recipe_is_written_into_an_empty_folder_and_runs_there(tmp_path):
     assert "ablate run function.yaml" in said
     table, _ = ablate(sys.executable, tmp_path, "-q", "run", "function.yaml", "--set", "seeds=2")
     assert "| base+averaging |   2 |" in table
-
-
-def python_with(folder, *packages):
-    """A Python that has packages, beside all that this one has."""
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    (site,) = folder.glob("lib/python*/site-packages")
-    (site / "base.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
-    command = [folder / "bin/python", "-m", "pip", "install", "--quiet", *packages]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"{', '.join(packages)} cannot be installed: what takes them is NOT tested: {done.stderr}")
-    return folder / "bin/python"
 
 
 @pytest.fixture(scope="session")
