@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 from ablate.errors import Problem
@@ -56,9 +57,12 @@ _COSTS = re.compile(
 )
 
 
-def is_cost(name: str) -> bool:
-    """Whether a number is a measured cost by its name: a time, a rate, memory. No comparison of bits looks at one."""
-    return name in COSTS or _COSTS.fullmatch(name) is not None
+def is_cost(name: str, more: Sequence[str] = ()) -> bool:
+    """Whether a number is a measured cost by its name: a time, a rate, memory. No comparison of bits looks at one.
+
+    more: globs of names that a study adds (`TaskUse.costs`).
+    """
+    return name in COSTS or _COSTS.fullmatch(name) is not None or any(fnmatchcase(name, glob) for glob in more)
 
 
 # ---------------------------------------------------------------------------------------------------- what a study asks
@@ -201,6 +205,12 @@ class TaskUse:
 
     name: str
     params: Mapping[str, Json] = field(default_factory=dict)
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """Globs of names that the study adds to the measured costs."""
+        given = self.params.get("costs")
+        return tuple(map(str, given)) if self.name == "command" and isinstance(given, list) else ()
 
     @staticmethod
     def of(written: Json) -> TaskUse:

@@ -142,7 +142,7 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
     if record.imported is not None:
         measured = _imported(store, stored.name, measured)
     else:
-        logged = functools.cache(lambda: _logged(store, stored.name))
+        logged = functools.cache(lambda: _logged(store, stored.name, stored.record.task.costs))
         shown, alike = inert(measured, attempts, logged)
         measured = replace(measured, inert=shown, alike=alike)
         measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
@@ -324,14 +324,14 @@ def _failures(
 # ------------------------------------------------------------------------------------------------- inert and provenance
 
 
-def _logged(store: Reader, study: str) -> dict[Point, dict[tuple[str, int | None], float]]:
+def _logged(store: Reader, study: str, costs: Sequence[str]) -> dict[Point, dict[tuple[str, int | None], float]]:
     """Everything that each counted run logged, by metric and step (None: at the end)."""
     logged: dict[Point, dict[tuple[str, int | None], float]] = {}
     for variant, seed, name, value in store.values(study, None):
-        if not is_cost(name):
+        if not is_cost(name, costs):
             logged.setdefault((variant, seed), {})[name, None] = value
     for variant, seed, name, step, value in store.curve_values(study, None):
-        if not is_cost(name):
+        if not is_cost(name, costs):
             logged.setdefault((variant, seed), {})[name, step] = value
     return logged
 

@@ -50,6 +50,7 @@ class Command:
     examples_: dict[str, str] = field(default_factory=dict)
     resume: dict[str, Json] = field(default_factory=dict)
     discard: str | list[str] = field(default_factory=list)
+    costs: list[str] = field(default_factory=list)
     file: FileFormat = "yaml"
     preload: bool = True
     known_only: bool = True

@@ -71,7 +71,8 @@ class Heeding:
     def _ends(self, key: str) -> dict[str, float]:
         counted = next((attempt for attempt in self.store.attempts(key) if attempt.counted), None)
         metrics = counted.metrics if counted is not None else {}
-        return {name: value for name, value in metrics.items() if value is not None and not is_cost(name)}
+        costs = self.plan.study.task.costs
+        return {name: value for name, value in metrics.items() if value is not None and not is_cost(name, costs)}
 
 
 def _sentence(variant: str, seeds: Sequence[int], left: int) -> str:

@@ -112,7 +112,9 @@ def verify(key: str, db: str) -> Comparison:
     repeated, executed_with = asked.executed()
     now_made = provenance() | dict(executed_with)
     machine = [(name, counted.provenance.get(name), now_made.get(name)) for name in _MACHINE]
-    comparison = replace(compare(stored, repeated), machine=tuple(one for one in machine if one[1] != one[2]))
+    comparison = replace(
+        compare(stored, repeated, asked.spec.task.costs), machine=tuple(one for one in machine if one[1] != one[2])
+    )
     with Store.open(db, write=True) as store:
         store.save_rerun(
             counted.token,
@@ -161,12 +163,13 @@ def seeds(key: str, db: str) -> Seeding:
     others = [seed for seed in asked.planned.study.seeds if seed != asked.spec.seed]
     seed = others[0] if others else asked.spec.seed + 1
     again, other = asked.executed()[0], asked.executed(seed)[0]
+    costs = asked.spec.task.costs
     same, far = (
-        {name: d for name, d in _distances(asked.stored.values, one.values).items() if not is_cost(name)}
+        {name: d for name, d in _distances(asked.stored.values, one.values).items() if not is_cost(name, costs)}
         for one in (again, other)
     )
-    equal = compare(asked.stored, again).verdict == "bit-identical"
-    ignored = compare(again if equal else asked.stored, other).verdict == "bit-identical"
+    equal = compare(asked.stored, again, costs).verdict == "bit-identical"
+    ignored = compare(again if equal else asked.stored, other, costs).verdict == "bit-identical"
     verdict: SeedVerdict = "reproducible" if equal else "noisy"
     if ignored:
         verdict = "seed ignored"
@@ -202,9 +205,9 @@ def _executed(planned: planner.Planned, spec: RunSpec, database: str) -> tuple[R
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def compare(stored: Result, repeated: Result) -> Comparison:
-    """Every number of both, measured costs left out."""
-    then, now = _numbers(stored), _numbers(repeated)
+def compare(stored: Result, repeated: Result, costs: Sequence[str] = ()) -> Comparison:
+    """Every number of both, measured costs left out, also those that the study adds."""
+    then, now = _numbers(stored, costs), _numbers(repeated, costs)
     lines: list[tuple[float, str]] = []
     for name in sorted({*then, *now}):
         if then.get(name) != now.get(name):
@@ -221,7 +224,7 @@ def compare(stored: Result, repeated: Result) -> Comparison:
     any_step = dict(end)
     for (name, _), far in _distances(stored.curve, repeated.curve).items():
         any_step[name] = max(any_step.get(name, 0.0), far)
-    end, any_step = ({name: far for name, far in each.items() if not is_cost(name)} for each in (end, any_step))
+    end, any_step = ({name: far for name, far in each.items() if not is_cost(name, costs)} for each in (end, any_step))
     texts = tuple(text for _, text in lines)
     return Comparison(verdict, len(then) + len(hashed), texts, outputs, end=end, any_step=any_step)
 
@@ -231,9 +234,10 @@ def _distances(then: Mapping[_Name, float], now: Mapping[_Name, float]) -> dict[
     return {name: abs(then[name] - now[name]) for name in then if name in now and then[name] != now[name]}
 
 
-def _numbers(result: Result) -> dict[str, float]:
-    values = {name: value for name, value in result.values.items() if not is_cost(name)}
-    return values | {f"{name} at step {step}": v for (name, step), v in result.curve.items() if not is_cost(name)}
+def _numbers(result: Result, costs: Sequence[str]) -> dict[str, float]:
+    values = {name: value for name, value in result.values.items() if not is_cost(name, costs)}
+    curve = {(name, step): value for (name, step), value in result.curve.items() if not is_cost(name, costs)}
+    return values | {f"{name} at step {step}": value for (name, step), value in curve.items()}
 
 
 def _apart(then: float | None, now: float | None) -> float:

@@ -160,3 +160,12 @@ print("score:", 100 * sum(hits) / 40)
         (found,) = store.examples([key], "score", "last")
         assert found.column.factor == 100.0
         assert found.column.right().sum() == 32
+
+
+def test_a_number_that_the_study_calls_a_cost_hides_no_ignored_seed(project):
+    text = SCRIPT.replace("options.seed)", "3)").replace('{"score": score}', '{"score": score, "lag": options.seed}')
+    (project / "train.py").write_text(text)
+    _, _, said = run(project, STUDY, only=4)
+    assert "ignores its seed" not in said
+    _, _, said = run(project, STUDY.replace("  metrics:", '  costs: ["*.lag"]\n  metrics:'))
+    assert "ignores its seed" in said
