@@ -87,7 +87,7 @@ def test_event_files_of_tensorboard_are_read_by_its_own_reader(tmp_path):
 
 
 def test_an_event_file_without_tensorboard_says_what_to_install(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard.backend.event_processing.event_file_loader", None)
     path = tmp_path / "events.out.tfevents.1.host"
     path.write_bytes(b'\x18\0\0\0\0\0\0\0\xa3\x7fK"\t\0\0\xc0\x1e\xac\x8d\xd9A\x1a\rbrain.Event:2')
     assert told(path) == ["tensorboard"]

@@ -157,7 +157,7 @@ def test_an_old_file_and_one_that_another_program_wrote_are_never_read(tmp_path)
 
 def test_a_file_that_cannot_be_read_stops_no_run_and_is_named_where_the_number_is_missing(tmp_path, monkeypatch):
     """An event file, where there is no tensorboard: the run goes on, and what it prints counts."""
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.setitem(sys.modules, "tensorboard.backend.event_processing.event_file_loader", None)
     event = "open(sys.argv[1] + '/events.1', 'wb').write(bytes(9) + b'brain.Event:2')"
     script(tmp_path, f"import sys\n{event}\nprint('score: 2')\n")
     task = task_of(tmp_path, "python train.py {folder}", seed="none")
