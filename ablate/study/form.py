@@ -458,11 +458,6 @@ class StudyForm(Form):
         description="The configuration that every variant starts from.",
         examples=["{model: {name: vgg}, epochs: 20}"],
     )
-    across: Annotated[dict[str, Annotated[Mapped, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
-        default={},
-        description="Settings that every design is carried out in: named patches of the base.",
-        examples=["{digits: {data: {name: digits}}, cifar: {data: {name: npz, root: data}, epochs: 16}}"],
-    )
     tricks: Annotated[dict[str, Annotated[TrickForm, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
         default={},
         description="What can be switched on.",
@@ -475,6 +470,11 @@ class StudyForm(Form):
     )
     variants: Annotated[dict[str, VariantForm], BeforeValidator(or_empty)] = Field(
         default={}, description="Variants listed by hand.", examples=["{plain: [], A: [batchnorm, mixup]}"]
+    )
+    across: Annotated[dict[str, Annotated[Mapped, BeforeValidator(or_empty)]], BeforeValidator(or_empty)] = Field(
+        default={},
+        description="Settings that every design is carried out in: named patches of the base.",
+        examples=["{digits: {data: {name: digits}}, cifar: {data: {name: npz, root: data}, epochs: 16}}"],
     )
     baseline: str | None = Field(
         default=None,
