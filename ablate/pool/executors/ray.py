@@ -68,9 +68,8 @@ class Ray(Executor):
         self._takes: dict[str, float] = {"num_cpus": setup.threads, "num_gpus": gpus / needs.runs_per_gpu}
         if needs.memory_gib is not None and not gpus:
             self._takes["memory"] = needs.memory_gib * 2**30
-        self._run = self._ray.remote(_execute).options(
-            **self._takes, num_returns="streaming", max_retries=0, max_calls=0
-        )
+        made = self._ray.remote(num_returns="streaming", max_retries=0, max_calls=0)  # GPU tasks have 1 else
+        self._run = made(_execute).options(**self._takes)
         self._ask_nodes()
         return self
 
