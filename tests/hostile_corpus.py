@@ -6,18 +6,16 @@ traceback, and every one ends with exit code 2. (The texts of bad study files st
 
 from __future__ import annotations
 
-import os
 import pickle
 import re
 import sqlite3
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import called
 from plans import bare
 
 from ablate.errors import StudyError
@@ -128,8 +126,7 @@ CORPUS = [
 def wrong(bad: Bad, folder: Path) -> str:
     """What is wrong with what a bad input was told; empty where nothing is."""
     bad.make(folder)
-    command = [sys.executable, "-m", "ablate", *bad.words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "ABLATE_DB": ""})
+    done = called.ablate(folder, *bad.words, ABLATE_DB="")
     said = done.stdout + done.stderr
     fine = done.returncode == 2 and bad.told in said and "Traceback" not in said and "hunter2" not in said
     return "" if fine and not (folder / MARK).exists() else f"exit code {done.returncode}: {said}"

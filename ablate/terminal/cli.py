@@ -126,6 +126,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except OSError as error:  # or it would be tried again, and fail once more, at exit
         code = code or _not_written(error)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    gc.freeze()  # the interpreter collects no garbage on its way out: a fifth of a short command's CPU time
     sys.exit(code)
 
 

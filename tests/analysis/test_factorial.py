@@ -304,7 +304,7 @@ def test_two_variants_of_equal_tricks_are_no_factorial():
     assert factorial.layout([Factor("a")], np.array([[0], [1], [1]])) is None
 
 
-@settings(max_examples=30, deadline=None)  # the first one simulates limits
+@settings(max_examples=30)  # the first one simulates limits
 @given(st.integers(0, 1000), st.integers(2, 5))
 def test_the_order_of_the_cells_changes_nothing(seed, k):
     rng = np.random.default_rng(seed)

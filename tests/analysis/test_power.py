@@ -2,9 +2,8 @@
 
 import json
 import math
-import subprocess
-import sys
 
+import called
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -120,8 +119,7 @@ metric: {name: score, better: higher, minimum_effect: 0.5}
 
 
 def ablate(folder, *words):
-    command = [sys.executable, "-m", "ablate", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    return called.ablate(folder, *words)
 
 
 @pytest.fixture

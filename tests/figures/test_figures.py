@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import called
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -324,7 +325,7 @@ def main(config, run):
 
 
 def ablate(folder, *words):
-    done = subprocess.run([sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True)
+    done = called.ablate(folder, *words)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -1,9 +1,8 @@
 """Tasks as people write them: what they do at import, what they report, what they leave at their end."""
 
 import json
-import subprocess
-import sys
 
+import called
 import pytest
 
 from ablate.store.store import Store
@@ -23,9 +22,8 @@ def run(folder, task, *, threads=1, at="last"):
     """The study's one run as `export` tells it, and what `ablate run` said."""
     (folder / "ordinary.py").write_text(task)
     (folder / "s.yaml").write_text(STUDY.replace("THREADS", str(threads)).replace("AT", at))
-    command = [sys.executable, "-P", "-m", "ablate", "--db", "a.db"]
-    ended = subprocess.run([*command, "run", "s.yaml"], cwd=folder, capture_output=True, text=True)
-    told = subprocess.run([*command, "export", "--format", "json"], cwd=folder, capture_output=True, text=True).stdout
+    ended = called.ablate(folder, "--db", "a.db", "run", "s.yaml")
+    told = called.ablate(folder, "--db", "a.db", "export", "--format", "json").stdout
     return (json.loads(told) or [{}])[0] if told else {}, ended.stderr
 
 

@@ -343,7 +343,7 @@ class Races(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-quiet = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+quiet = settings(suppress_health_check=list(HealthCheck), print_blob=True)
 
 
 class TestRaces(Races.TestCase):

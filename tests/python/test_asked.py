@@ -20,7 +20,7 @@ SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), 
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4), max_leaves=12)  # fmt: skip
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(TEXT, VALUES, min_size=1, max_size=4), TEXT)
 def test_whatever_is_given_the_file_says_the_same(study, question):
     text = asked.text(" ".join(question.split()), asked.plain(study))

@@ -72,7 +72,7 @@ HOSTILE = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(LABELS | HOSTILE, min_size=2, max_size=5, unique_by=read_as).filter(lambda x: all(map(str.strip, x))))
 def test_export_then_import_is_the_identity(tmp_path_factory, labels):
     folder = tmp_path_factory.mktemp("db")

@@ -1,9 +1,8 @@
 """Runs trained elsewhere: from a file's text to the same tables, and every bad cell by its line and column."""
 
 import json
-import subprocess
-import sys
 
+import called
 import pytest
 
 from ablate.analysis import results
@@ -243,9 +242,7 @@ def test_equal_values_are_identical_and_never_inert(load):
 
 def test_the_commands_import_show_export_and_refuse_to_run(tmp_path):
     def ablate(*words):
-        return subprocess.run(
-            [sys.executable, "-m", "ablate", *words], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
+        return called.ablate(tmp_path, *words)
 
     (tmp_path / "runs.csv").write_text(YIELD)
     words = ["import", "runs.csv", "--study", "mine", "--metric", "acc", "--better", "higher"]

@@ -8,6 +8,7 @@ import sys
 import zipfile
 from importlib.metadata import version
 
+import called
 import nbclient
 import nbformat
 import pytest
@@ -31,7 +32,7 @@ metric: {name: score}
 
 
 def ablate(folder, *words, code=0):
-    done = subprocess.run([sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True)
+    done = called.ablate(folder, *words)
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
     return done.stdout if code == 0 else done.stderr
 

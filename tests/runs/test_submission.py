@@ -2,11 +2,9 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import called
 import pytest
 
 from ablate.errors import DataError
@@ -155,9 +153,7 @@ metric: dev_accuracy
 
 
 def ablate(folder, *words, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True, env={**os.environ}
-    )
+    done = called.ablate(folder, *words)
     assert done.returncode == code, done.stderr
     return done
 

@@ -2,9 +2,8 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
+import called
 import pytest
 import torch
 
@@ -32,7 +31,7 @@ metric: {name: dev_accuracy, better: higher}
 
 
 def ablate(folder, *words, code=0):
-    done = subprocess.run([sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True)
+    done = called.ablate(folder, *words)
     assert done.returncode == code, (done.stdout, done.stderr)
     return done.stdout if code == 0 else done.stderr
 

@@ -6,10 +6,9 @@ golden/make.py made them. A table's sentences may change from release to release
 import json
 import shutil
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
+import called
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,8 +26,7 @@ def project(request, tmp_path):
 
 
 def ablate(folder, words, code=0):
-    command = [sys.executable, "-m", "ablate", "--db", "a.db", *words.split()]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    done = called.ablate(folder, "--db", "a.db", *words.split())
     assert code == done.returncode, done.stderr
     return done.stdout
 

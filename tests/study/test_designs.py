@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError
@@ -302,8 +302,6 @@ def test_a_fraction_with_forbidden_cells_says_that_its_aliasing_no_longer_holds(
 
 # ---------------------------------------------------------------------------------------------------------- properties
 
-unhurried = settings(deadline=None)  # the first example may import pydantic and pyDOE3
-
 
 @st.composite
 def spaces(draw, most=6, names=None):
@@ -329,7 +327,6 @@ designs = st.sampled_from(
 )
 
 
-@unhurried
 @given(spaces(), designs)
 def test_no_forbidden_cell_is_ever_chosen_and_every_one_left_out_is_forbidden(space, design):
     try:
@@ -340,7 +337,6 @@ def test_no_forbidden_cell_is_ever_chosen_and_every_one_left_out_is_forbidden(sp
     assert all(space.forbidden(left.cell) == left.why for left in chosen.left_out)
 
 
-@unhurried
 @given(spaces(), designs)
 def test_every_row_is_compared_with_a_row_of_its_design_and_stands_there_once(space, design):
     try:
@@ -352,7 +348,6 @@ def test_every_row_is_compared_with_a_row_of_its_design_and_stands_there_once(sp
     assert {row.compared_with for row in chosen.rows} - {None} <= set(cells)
 
 
-@unhurried
 @given(spaces())
 def test_what_factorial_chooses_and_leaves_out_is_everything(space):
     chosen = choose(space, "factorial")
@@ -361,7 +356,6 @@ def test_what_factorial_chooses_and_leaves_out_is_everything(space):
     assert len(chosen.rows) + len(chosen.left_out) == count
 
 
-@unhurried
 @given(spaces())
 def test_every_design_chooses_from_what_factorial_has(space):
     everything = {row.cell for row in choose(space, "factorial").rows}
@@ -466,7 +460,6 @@ def hostile_spaces(draw):
     return Space(tuple(tricks), named)
 
 
-@unhurried
 @given(hostile_spaces())
 def test_distinct_cells_never_share_a_name(space):
     ons = [

@@ -1,10 +1,8 @@
 """Names, addresses and databases made by somebody who means harm: nothing escapes its folder, nothing is told, nothing runs."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import called
 import hostile_corpus
 import pytest
 from hypothesis import example, given
@@ -55,8 +53,7 @@ def test_two_names_have_two_folders(one, other):
 
 
 def ablate(folder, *words):
-    command = [sys.executable, "-m", "ablate", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "ABLATE_DB": ""})
+    done = called.ablate(folder, *words, ABLATE_DB="")
     return done.returncode, done.stdout + done.stderr
 
 

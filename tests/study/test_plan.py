@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError, StudyError
@@ -637,8 +637,6 @@ print(*sorted({"torch", "numpy", "pandas", "scipy", "pyDOE3"} & set(sys.modules)
 
 # ---------------------------------------------------------------------------------------------------------- properties
 
-unhurried = settings(deadline=None)  # the first example may import pydantic and pyDOE3
-
 
 @st.composite
 def studies(draw):
@@ -668,7 +666,6 @@ def may_be(cell, tricks):
     )  # fmt: skip
 
 
-@unhurried
 @given(studies())
 def test_a_plan_trains_no_forbidden_cell_compares_planned_variants_and_shares_runs(asked):
     try:
@@ -689,7 +686,6 @@ def test_a_plan_trains_no_forbidden_cell_compares_planned_variants_and_shares_ru
     assert len({run.key for run in planned.runs}) == len(configs) * len(asked.seeds)
 
 
-@unhurried
 @given(studies())
 def test_a_factorial_plan_trains_or_names_every_combination(asked):
     asked = replace(asked, designs=(DesignUse("factorial"),), variants=())
@@ -700,7 +696,6 @@ def test_a_factorial_plan_trains_or_names_every_combination(asked):
     assert len(planned.variants) + len(planned.left_out) == combinations
 
 
-@unhurried
 @given(studies())
 def test_without_requires_and_conflicts_nothing_is_left_out(asked):
     free = tuple(replace(t, requires=(), conflicts=()) for t in asked.tricks)

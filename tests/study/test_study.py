@@ -410,7 +410,7 @@ MESS = (
 WORDS = st.sampled_from([*MESS.split(" "), "\n", "\t", "  ", "- ", ": "])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_whatever_is_written_is_a_study_or_is_told_what_is_wrong(data):
     text = data.draw(st.sampled_from([EXAMPLE, starter("x")]))

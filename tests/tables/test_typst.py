@@ -25,7 +25,7 @@ def test_hostile_names_are_read_back_as_they_are(tmp_path):
     assert [one_line(name) for name in HOSTILE] == read_back(tmp_path, HOSTILE)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=20))
 def test_any_name_is_read_back_as_one_line_of_it(tmp_path_factory, names):
     assert [one_line(name) for name in names] == read_back(tmp_path_factory.mktemp("names"), names)

@@ -1,11 +1,9 @@
 """why, verify and retry, as a person calls them."""
 
 import json
-import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 
+import called
 import pytest
 
 from ablate.store.store import Store
@@ -32,8 +30,7 @@ def folder(tmp_path):
 
 
 def ablate(folder, *words, code=0):
-    command = [sys.executable, "-m", "ablate", *words]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    done = called.ablate(folder, *words, COLUMNS="200")
     assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
     return done.stdout + done.stderr
 

@@ -1,9 +1,8 @@
 """What `ablate new` writes, as a beginner would use it."""
 
 import re
-import subprocess
-import sys
 
+import called
 import numpy as np
 import pytest
 
@@ -71,9 +70,7 @@ def test_a_skeleton_imports_nothing_of_ablate_but_the_door(kind, tmp_path):
 def test_a_study_of_nothing_but_skeletons_runs(tmp_path, text, row):
     folder = written(tmp_path)
     (folder / "mine.yaml").write_text(text)
-    done = subprocess.run(
-        [sys.executable, "-m", "ablate", "run", "mine.yaml"], cwd=folder, capture_output=True, text=True
-    )
+    done = called.ablate(folder, "run", "mine.yaml")
     assert done.returncode == 0, done.stderr
     assert row in done.stdout
 

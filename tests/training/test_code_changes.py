@@ -7,6 +7,7 @@ import sys
 import time
 from contextlib import closing
 
+import called
 import pytest
 
 TASK = """
@@ -43,8 +44,7 @@ def edited_while_queued(folder, file, text):
 
 
 def plan(folder, *words):
-    command = [sys.executable, "-m", "ablate", "plan", "s.yaml", "--format", "json", *words]
-    return json.loads(subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout)
+    return json.loads(called.ablate(folder, "plan", "s.yaml", "--format", "json", *words).stdout)
 
 
 def stored(folder):

@@ -3,10 +3,9 @@
 import json
 import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
+import called
 import pytest
 import torch
 
@@ -336,7 +335,7 @@ def ran(tmp_path_factory):
 
 
 def ablate(folder, *words, code=0):
-    done = subprocess.run([sys.executable, "-m", "ablate", *words], cwd=folder, capture_output=True, text=True)
+    done = called.ablate(folder, *words)
     assert code == done.returncode, (done.returncode, done.stdout[-2000:], done.stderr[-2000:])
     assert "Traceback" not in done.stderr
     return done.stdout if code == 0 else done.stderr

@@ -20,7 +20,7 @@ def optunas(better, pruner=None):
     return optuna.create_study(study_name="s", direction=direction, pruner=pruner)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(curves, st.lists(values, min_size=1, max_size=STEPS), better)
 def test_below_the_median_is_what_optuna_calls_so(others, curve, better):
     study = optunas(better, optuna.pruners.MedianPruner(pruning.STARTUP, 0, 1))
@@ -34,7 +34,7 @@ def test_below_the_median_is_what_optuna_calls_so(others, curve, better):
     assert trial.should_prune() == pruning.below_median(dict(enumerate(curve, 1)), len(curve), finished, better)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(curves, better)
 def test_hyperband_halves_where_optuna_does(every, better):
     study = optunas(better, optuna.pruners.HyperbandPruner(1, STEPS, pruning.KEPT))
