@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psutil
 import pytest
@@ -141,7 +141,8 @@ def test_sigterm_to_every_process_stops_the_runs_and_costs_them_no_attempt(folde
     while len(workers(folder)) < 2:
         time.sleep(0.01)
     for each in [*reversed(family_of(process.pid, folder)), psutil.Process(process.pid)]:
-        each.send_signal(signal.SIGTERM)
+        with suppress(psutil.NoSuchProcess):  # it ended because the one before it did
+            each.send_signal(signal.SIGTERM)
     assert 130 == process.wait()
     with closing(sqlite3.connect(folder / "results/ablate.db")) as connection:
         assert [("cancelled",)] == connection.execute("SELECT DISTINCT reason FROM attempt").fetchall()
