@@ -59,6 +59,8 @@ def study(
     plugins: str | Path | Sequence[str | Path] | None = None,
     analysis: Named | None = None,
     placebo: bool | None = None,
+    across: Named | None = None,
+    engines: Any = None,
     db: str | Path | None = None,
 ) -> Study:
     """A study, checked. The arguments are the keys of a study file (`ablate help study-file`) and mean the same.
@@ -77,7 +79,7 @@ def study(
                 "base": base, "tricks": tricks, "designs": designs, "variants": variants, "baseline": baseline,
                 "seeds": seeds, "metric": metric, "also": also, "rules": rules, "resources": resources,
                 "limits": limits, "tune": tune, "weights": weights, "plugins": plugins, "analysis": analysis,
-                "placebo": placebo,
+                "placebo": placebo, "across": across, "engines": engines,
             }
         )
     )  # fmt: skip
