@@ -152,7 +152,7 @@ def test_a_timeout_is_a_number_of_seconds_or_has_a_unit(written, seconds):
 
 
 def test_the_name_of_a_metric_says_which_way_is_better_unless_the_study_does():
-    text = "task: json:dumps\nbase: {a: 1}\ntricks: {t: {set: {a: 2}}}\nmetric: test_error\n"
+    text = "task: json:dump\nbase: {a: 1}\ntricks: {t: {set: {a: 2}}}\nmetric: test_error\n"
     asked = parse(text + "also: [f1, word_loss, {name: perplexity, better: lower}, test_error]", "s.yaml")
     assert asked.metric == Metric("test_error", "lower")
     assert asked.also == {"f1": "higher", "word_loss": "lower", "perplexity": "lower"}
@@ -160,7 +160,7 @@ def test_the_name_of_a_metric_says_which_way_is_better_unless_the_study_does():
 
 
 def test_a_metric_of_unknown_direction_is_taken_for_higher_and_a_note_says_so():
-    text = "task: json:dumps\nbase: {a: 1}\ntricks: {t: {set: {a: 2}}}\nmetric: perplexity\n"
+    text = "task: json:dump\nbase: {a: 1}\ntricks: {t: {set: {a: 2}}}\nmetric: perplexity\n"
     asked = parse(text, "s.yaml")
     assert asked.metric.better == "higher"
     assert asked.notes == ("higher is taken for better of perplexity; if not: {name: perplexity, better: lower}.",)
@@ -228,7 +228,7 @@ def test_a_trick_that_changes_nothing_is_noted():
 )
 def test_a_plain_scalar_is_what_the_core_schema_of_yaml_1_2_says(written, value):
     asked = parse(
-        f"task: json:dumps\nmetric: accuracy\nbase: {{v: {written}, w: 0}}\ntricks: {{t: {{set: {{w: 1}}}}}}", "s"
+        f"task: json:dump\nmetric: accuracy\nbase: {{v: {written}, w: 0}}\ntricks: {{t: {{set: {{w: 1}}}}}}", "s"
     )
     assert repr(asked.base["v"]) == repr(value)
 
@@ -245,9 +245,7 @@ def test_a_bare_on_is_a_boolean_where_one_is_meant(word, value):
 
 def test_a_bare_on_that_would_reach_a_function_as_text_is_refused():
     """Both texts are true there: of `augment: no` and `augment: yes` the trick would change nothing."""
-    text = (
-        "task: json:dumps\nmetric: accuracy\nbase: {a: off, b: 'on', c: false}\ntricks: {t: {set: {a: on, c: yes}}}\n"
-    )
+    text = "task: json:dump\nmetric: accuracy\nbase: {a: off, b: 'on', c: false}\ntricks: {t: {set: {a: on, c: yes}}}\n"
     said = "which a function gets as text, and any text is true in Python; write true or false for a boolean, "
     assert told(text + "tune: {space: {a: [no, 'yes']}}") == [
         f"s.yaml:3:11: base.a: is a bare off, {said}'off' in quotes for text.",
@@ -260,7 +258,7 @@ def test_a_bare_on_that_would_reach_a_function_as_text_is_refused():
 
 @pytest.mark.parametrize(("word", "number"), [("1_000", "1000"), ("0b101", "5"), ("1_0.5e-3", "10.5e-3")])
 def test_a_bare_number_of_another_language_that_would_reach_a_function_as_text_is_refused(word, number):
-    text = f"task: json:dumps\nmetric: accuracy\nbase: {{n: {word}, s: '{word}', h: 0bad}}\ntricks: {{t: {{set: {{s: x}}}}}}\n"
+    text = f"task: json:dump\nmetric: accuracy\nbase: {{n: {word}, s: '{word}', h: 0bad}}\ntricks: {{t: {{set: {{s: x}}}}}}\n"
     said = f"s.yaml:3:11: base.n: is a bare {word}, which a function gets as text; write {number} for the number, "
     assert [f"{said}'{word}' in quotes for text."] == told(text)
     assert word == parse(text.replace(f"n: {word}", "n: 1"), "s.yaml").base["s"]
@@ -567,7 +565,7 @@ def test_a_bad_override_is_told_by_its_own_text(override, expected):
 
 
 def test_an_override_of_a_key_that_a_functions_base_lacks_is_refused():
-    text = "task: json:dumps\nmetric: acc\nbase: {net: {depth: 1}}\ntricks: {t: {set: {net.depth: 2}}}\n"
+    text = "task: json:dump\nmetric: acc\nbase: {net: {depth: 1}}\ntricks: {t: {set: {net.depth: 2}}}\n"
     assert parse(text, "s.yaml", ["net.depth=3"]).base == {"net": {"depth": 3}}
     assert told(text, overrides=["net.dept=3", "seed=4"]) == [
         "--set net.dept=3: base.net.dept: the base has no key 'net.dept'; it has net.depth. Did you mean 'net.depth'?",

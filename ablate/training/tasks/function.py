@@ -55,8 +55,7 @@ class FunctionTask(Task):
                 (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a function task is changed by `set:`.")
                 for i, use in strange
             )
-        annotation = check(self._file(), self.function, self.target)
-        hashes = self.sources()
+        annotation, hashes = self._annotation, self.sources()
         if annotation:
             checker(self.module, self.function, self.folders, hashes).check(config)
         root = {path: Path(path).name for path in hashes}
@@ -69,6 +68,10 @@ class FunctionTask(Task):
                 **({f"trick:{WITHOUT}": registry.code("tricks", WITHOUT)} if tricks else {}),
             },
         )
+
+    @cached_property
+    def _annotation(self) -> str:
+        return check(self._file(), self.function, self.target)  # once: a parse for every variant made a plan slow
 
     def sources(self) -> dict[str, str]:
         """The user's files that the task is made of: absolute path to SHA-256. Read once: a plan is of one moment."""
