@@ -210,7 +210,7 @@ class TaskUse:
     def costs(self) -> tuple[str, ...]:
         """Globs of names that the study adds to the measured costs."""
         given = self.params.get("costs")
-        return tuple(map(str, given)) if self.name == "command" and isinstance(given, list) else ()
+        return tuple(map(str, given)) if COMMAND in self.params and isinstance(given, list) else ()
 
     @staticmethod
     def of(written: Json) -> TaskUse:
