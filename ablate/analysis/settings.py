@@ -122,7 +122,9 @@ def over(
     cells = _cells(parts, rows)
     missing = {key: _missing(there, left_out) for key, there in cells.items()}
     table = _table(parts, cells)
-    seeds_only = next((f"in {n}, for {w}" for n, m in parts.items() if (w := m.tested.evidence.why)), "")
+    without = {name: m.tested.evidence.why for name, m in parts.items() if m.tested.evidence.why}
+    reasons = {why: [name for name in without if without[name] == why] for why in without.values()}
+    seeds_only = "; ".join(f"in {in_words(names)}, for {why}" for why, names in reasons.items())
     sharing = [] if seeds_only else _sharing(parts)
     beyond = None if seeds_only else _beyond(parts, table, sharing)
     why = ""

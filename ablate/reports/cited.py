@@ -6,7 +6,7 @@ A reference is STUDY/ROW/QUANTITY. A row is a variant's name; where two designs 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -15,16 +15,16 @@ from ablate.errors import AblateError
 from ablate.records import Row
 from ablate.registry import unknown
 from ablate.tables.views import table_data
-from ablate.text import chance, decimals, did_you_mean, fixed, joined, one_of, percent, seeds_in_words
+from ablate.text import chance, decimals, did_you_mean, fixed, one_of, percent, seeds_in_words
 
 QUANTITIES = {
     "mean": "mean over seeds",
     "sd": "standard deviation over seeds (ddof 1)",
-    "mean_sd": "both: 91.7 ± 0.4",
+    "mean_sd": "both",
     "n": "runs that count",
     "delta": "mean difference from the row that it is compared with, as the table signs it",
     "size": "the same without its sign, for `loses 3.8 points`",
-    "ci": "interval of the difference: -3.8 to -2.1",
+    "ci": "interval of the difference",
     "p": "p-value, adjusted as in the table",
     "p_raw": "p-value of the row by itself",
     "pairs": "seeds that both have",
@@ -80,7 +80,7 @@ def known(results: Results, of: Reference) -> Known:
 
 def _in_setting(results: Results, name: str) -> Results:
     """Of several settings the one that a row stands in: its name begins with it. AblateError where it does not."""
-    if not results.settings:
+    if not results.settings or name == WHOLE:
         return results
     setting = name.rpartition(":")[2].partition("/")[0]
     if setting not in results.settings:
@@ -96,14 +96,20 @@ def rows_named(results: Results, name: str) -> list[Row]:
     """Rows by variant, DESIGN:VARIANT or label."""
     rows = table_data(results).rows
     design, _, variant = name.partition(":")
+    setting, slash, label = name.partition("/")
     for wanted in (
         [row for row in rows if row.variant == name],
         [row for row in rows if (row.design, row.variant) == (design, variant)],
-        [row for row in rows if name in (row.label, row.label.removeprefix("- "), row.label.removeprefix("+ "))],
+        [row for row in rows if name in _labels(row)],
+        [row for row in rows if label in _labels(row) and row.variant.startswith(f"{setting}{slash}")],
     ):
         if wanted:
             return wanted
     return []
+
+
+def _labels(row: Row) -> tuple[str, ...]:
+    return row.label, row.label.removeprefix("- "), row.label.removeprefix("+ ")
 
 
 def reference(results: Results, name: str, quantity: str) -> Reference:
@@ -206,14 +212,17 @@ def _behind(results: Results, row: Row, *, compared: bool) -> str:
     return f"{runs} against {row.compared_with}, {row.pairs} pairs{sure}"
 
 
-def _of_study(results: Results, of: Reference) -> Known:
-    done = {cell.run for cell in results.cells if cell.state == "done"}
-    numbers = {
-        "runs": len(done),
+def _counts(results: Results) -> dict[str, int]:
+    return {
+        "runs": len({cell.run for cell in results.cells if cell.state == "done"}),
         "variants": len(results.record.variants),
         "seeds": len(results.record.seeds),
         "failed": len({cell.run for cell in results.cells if cell.state == "failed"}),
     }
+
+
+def _of_study(results: Results, of: Reference) -> Known:
+    numbers = _counts(results)
     if of.quantity not in numbers:
         raise AblateError(
             f"the study itself ({WHOLE}) has no {of.quantity!r}; there is {one_of(numbers)}."
@@ -235,8 +244,27 @@ def in_markdown(of: Reference, shown: str) -> str:
 MACRO = r"\providecommand{\ablate}[2]{#2} % numbers that `ablate check` holds against the database"
 
 
-def quantities(also: Iterable[str]) -> str:
-    """Every quantity with what it is, a line each."""
-    lines = [f"  {name:<8} {meaning}" for name, meaning in QUANTITIES.items()]
-    names = list(also)
-    return "\n".join([*lines, f"  {joined(names)}, and NAME_sd: further metrics"] if names else lines)
+def quantities(results: Results, name: str) -> str:
+    """Every quantity of a row with its value and what it is, a line each. AblateError where there is no such row."""
+    if name == WHOLE:
+        meanings = dict.fromkeys(_counts(results), "")
+    else:
+        _row(_in_setting(results, name), name, "n")
+        also = {key: f"mean of {metric}" * (key == metric) for metric in results.record.also for key in _named(metric)}
+        meanings = {**QUANTITIES, **also}
+    shown = {quantity: _listed(results, name, quantity) for quantity in meanings}
+    wide, wider = max(map(len, shown)), max(map(len, shown.values()))
+    lines = (f"  {key:<{wide}}  {value:<{wider}}  {meanings[key]}".rstrip() for key, value in shown.items())
+    return "\n".join(lines)
+
+
+def _named(metric: str) -> tuple[str, str]:
+    return metric, f"{metric}_sd"
+
+
+def _listed(results: Results, name: str, quantity: str) -> str:
+    try:
+        found = known(results, reference(results, name, quantity))
+    except AblateError:  # the row is there: several designs have it, each with another value
+        return "(name DESIGN:VARIANT)"
+    return found.shown or "-"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ablate.analysis.results import Results
 from ablate.records import Json, Row
 from ablate.reports import appendix, methods
-from ablate.reports.document import Line, plain
+from ablate.reports.document import Terms, plain
 from ablate.reports.report import Material, methods_text
 from ablate.runs import spent
 from ablate.study import yaml_file
@@ -242,9 +242,7 @@ def code(of: Material) -> Ground:
 
 def _fingerprints(of: Material) -> str:
     blocks = appendix.blocks(of.found.record, of.found.cells, of.asked, of.found.provenance, None)
-    terms: list[tuple[str, Line]] = [
-        term for block in blocks for term in getattr(block, "items", ()) if isinstance(term, tuple)
-    ]
+    terms = [term for block in blocks if isinstance(block, Terms) for term in block.items]
     return "; ".join(f"{name} {plain(value)}" for name, value in terms if name in ("code", "environment"))
 
 

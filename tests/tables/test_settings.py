@@ -16,6 +16,7 @@ from ablate.runs import export, importer
 from ablate.runs.columns import Columns
 from ablate.store.store import Store
 from ablate.tables import views
+from ablate.terminal import cli
 
 COLUMNS = Columns("acc", "higher", variant="variant", seed="seed", across="data")
 SETTINGS = ("wine", "iris", "digits", "moons", "rings")
@@ -159,3 +160,16 @@ def test_what_is_exported_has_its_setting_and_comes_in_again(load):
     assert ("wine", "base") == (first["setting"], first["variant"])
     _, again = load(text.splitlines(), columns=replace(COLUMNS, across="setting"))
     assert [row["mean"] for row in table(loaded)["rows"]] == [row["mean"] for row in table(again)["rows"]]
+
+
+def test_commands_of_one_setting_take_its_name_and_the_note_names_each_without_examples(load, tmp_path, capsys):
+    _, loaded = load(lines(settings=("wine", "iris"), seeds=3))
+    for words in (["compare", "demo", "demo"], ["report", "demo", "--checklist", "mlrc", "-o", str(tmp_path / "c.md")]):
+        for setting, code in (((), 2), (("--setting", "wine"), 0), (("--setting", "win"), 2)):
+            with pytest.raises(SystemExit) as ended:
+                cli.main(["--db", str(tmp_path / "0.db"), *words, *setting])
+            assert code == (ended.value.code or 0), capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["--db", str(tmp_path / "0.db"), "cite", "demo", "wine/mixup", "n"])
+    assert r"\ablate{demo/wine/mixup/n}{3}" in capsys.readouterr().out
+    assert "these same examples: in wine and iris, for no run" in views.text(loaded)

@@ -16,14 +16,14 @@ from ablate.text import many
 app = typer.Typer()
 
 
-@app.command()
+@app.command(context_settings={"ignore_unknown_options": True})  # a row's label begins with a dash: `- mixup`
 def cite(
     context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")],
     row: Annotated[str, typer.Argument(metavar="ROW", help="A variant, or a row's label; * for the study itself.")],
     quantity: Annotated[
         str | None,
-        typer.Argument(metavar="QUANTITY", help="mean, sd, delta, ci, p, verdict, ...; left out: all are listed."),
+        typer.Argument(metavar="QUANTITY", help="mean, sd, delta, ci, p, verdict, ...; left out: all of the row's."),
     ] = None,
     format_: Annotated[str, typer.Option("--format", "-f", metavar="latex|markdown|text")] = "latex",
 ) -> None:
@@ -43,7 +43,7 @@ def cite(
     with Store.open(terminal.db) as store:
         loaded = results.load(store, terminal.found(store, study).name)
         if quantity is None:
-            print(cited.quantities(loaded.record.also))
+            print(cited.quantities(loaded, row))
             return
         reference = cited.reference(loaded, row, quantity)
         known = cited.known(loaded, reference)

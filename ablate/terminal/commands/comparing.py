@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ablate.terminal.options import Output, Terminal, check_choice
+from ablate.terminal.options import Output, Setting, Terminal, check_choice
 
 app = typer.Typer()
 
@@ -19,6 +19,7 @@ def compare(
     other_db: Annotated[
         str | None, typer.Option("--other-db", metavar="URL-or-path", help="Where OTHER is stored. [default: --db]")
     ] = None,
+    setting: Setting = None,
     format_: Annotated[str, typer.Option("--format", "-f", metavar="markdown|latex|html|csv|json|typst")] = "markdown",
     output: Output = None,
 ) -> None:
@@ -42,6 +43,9 @@ def compare(
         one = results.load(store, terminal.found(store, study).name)
     with Store.open(other_db or terminal.db) as store:
         two = results.load(store, terminal.found(store, other).name)
+    if setting is not None and not (one.settings or two.settings):
+        one.within(setting)  # says that it has none
+    one, two = (of.within(setting) if of.settings else of for of in (one, two))
     for of in (one, two):
         of.of_one_setting("compare")
     terminal.write(shelf.make("tables", format_, {}).render(between(one, two), TableOptions()), output)

@@ -66,7 +66,7 @@ def report(
     terminal = Terminal.of(context)
     shelf = Registry()
     if checklist is not None:
-        _checklist(terminal, study, checklist, output, format_)
+        _checklist(terminal, study, setting, checklist, output, format_)
         return
     formats: dict[str, ReportFormat] = {name: shelf.make("reports", name, {}) for name in shelf.names("reports")}
     chosen = formats[kind_of(output, format_, {name: one.ending for name, one in formats.items()}, "html")]
@@ -96,7 +96,9 @@ def report(
     say_lacking(terminal, fonts.lacking)
 
 
-def _checklist(terminal: Terminal, study: str | None, name: str, output: Path | None, format_: str | None) -> None:
+def _checklist(
+    terminal: Terminal, study: str | None, setting: str | None, name: str, output: Path | None, format_: str | None
+) -> None:
     """A venue's checklist, answered from the database; how much of it is left for the author."""
     from ablate.reports import checklist, grounds, report
     from ablate.store.store import Store
@@ -104,7 +106,7 @@ def _checklist(terminal: Terminal, study: str | None, name: str, output: Path | 
     check_choice("--checklist", name, tuple(checklist.CHECKLISTS))
     kind = kind_of(output, format_, {"latex": ".tex", "markdown": ".md"}, "latex")
     with Store.open(terminal.db) as store:
-        material = report.material(store, terminal.found(store, study).name)
+        material = report.material(store, terminal.found(store, study).name, None, setting)
         escape = Registry().make("tables", kind, {}).text
         render = checklist.latex if kind == "latex" else checklist.markdown
         text = render(checklist.CHECKLISTS[name], material, escape)
