@@ -24,7 +24,7 @@ from ablate.registry import SHELVES, Registry
 from ablate.store.reader import Reader
 from ablate.store.stored import StoredStudy
 from ablate.study import yaml_file
-from ablate.study.form import one_or_more
+from ablate.study.values import one_or_more
 from ablate.training.task import resolve
 
 

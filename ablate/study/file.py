@@ -18,8 +18,9 @@ from ablate.errors import AblateError, ConfigError, DataError, PluginError, Prob
 from ablate.records import Cell, Choice, Json, Study, TaskUse
 from ablate.registry import Registry, unknown
 from ablate.study.cells import closure, copied, layers, leaves, origin, patched, uses_of
+from ablate.study.findings import parts
 from ablate.study.form import StudyForm
-from ablate.study.lookup import Lookup, parts
+from ablate.study.lookup import Lookup
 from ablate.study.structure import Finding, keys, said
 from ablate.study.structure import schema as form_schema
 from ablate.study.yaml_file import (

@@ -18,8 +18,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from ablate.study.form import Form, StudyForm, one_or_more, or_empty
+from ablate.study.form import StudyForm
+from ablate.study.sections import Form
 from ablate.study.structure import form_in
+from ablate.study.values import one_or_more, or_empty
 from ablate.training import recipe
 from ablate.training.dataset import Subset
 

@@ -16,12 +16,9 @@ from pydantic import ValidationError
 
 from ablate.records import COMMAND, Json
 from ablate.registry import Registry
-from ablate.study.form import (
-    LARGEST_SEED,
-    MOST_SEEDS,
-    Form,
-    StudyForm,
-)
+from ablate.study.form import StudyForm
+from ablate.study.sections import Form
+from ablate.study.values import LARGEST_SEED, MOST_SEEDS
 from ablate.study.yaml_file import Trail, printable
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import plain_names

@@ -60,7 +60,7 @@ def plan(
 
 
 def _seconds(budget: str) -> float:
-    from ablate.study.form import seconds_of
+    from ablate.study.values import seconds_of
 
     try:
         return seconds_of(budget)

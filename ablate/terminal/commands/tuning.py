@@ -44,7 +44,7 @@ def tune(
     """
     from ablate.runs import execute
     from ablate.runs.planned import find
-    from ablate.study.form import seconds_of
+    from ablate.study.values import seconds_of
     from ablate.terminal.live import View
     from ablate.terminal.printed import print_table
     from ablate.tuning import tune
