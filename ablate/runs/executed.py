@@ -16,7 +16,8 @@ from pathlib import Path
 
 from ablate.identity import sha256_file
 from ablate.store.reader import Reader
-from ablate.study.plan import Plan, run_of
+from ablate.study.keyed import run_of
+from ablate.study.plan import Plan
 
 
 def current(plan: Plan, folder: Path, store: Reader) -> Plan:

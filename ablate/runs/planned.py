@@ -24,6 +24,7 @@ from ablate.store.studies import is_path
 from ablate.study import across, changes, mistakes
 from ablate.study import file as studies
 from ablate.study import plan as planning
+from ablate.study.keyed import PlannedRun, with_edits
 from ablate.study.record import PlanRecord
 from ablate.text import did_you_mean, listed, one_of
 from ablate.training.task import NOT_TRAINED, Task
@@ -192,14 +193,14 @@ def again(plan: Planned, db: str) -> Planned:
 # ------------------------------------------------------------------------------------------------------------- its runs
 
 
-def described(plan: planning.Plan, run: planning.PlannedRun) -> dict[str, Json]:
+def described(plan: planning.Plan, run: PlannedRun) -> dict[str, Json]:
     """What a run is asked, as the database keeps it for people and for changes.py."""
     done = plan.variant(run.variant).completed
     tricks = [[use.name, dict(use.params)] for use in done.tricks]
     task = plan.study.task.written if done.task is None else done.task
     said = {"task": task, "config": done.config, "tricks": tricks, "seed": run.draws}
     said |= {"threads": plan.study.resources.threads, "data": done.data}
-    said |= {"code": planning.with_edits(done.code, run.edited)}
+    said |= {"code": with_edits(done.code, run.edited)}
     return {**said, **done.kept_start}
 
 

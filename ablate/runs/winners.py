@@ -14,9 +14,9 @@ from ablate.analysis import tuned
 from ablate.runs import executed
 from ablate.runs.planned import Planned
 from ablate.store.reader import Reader
-from ablate.study import plan as planning
 from ablate.study import search
-from ablate.study.plan import Plan, PlannedVariant
+from ablate.study.keyed import PlannedRun, PlannedVariant, run_of
+from ablate.study.plan import Plan
 
 
 def settled(planned: Planned, variant: PlannedVariant, settings: search.Settings, name: str) -> PlannedVariant:
@@ -28,7 +28,7 @@ def settled(planned: Planned, variant: PlannedVariant, settings: search.Settings
 
 def of_variants(planned: Planned, variants: Sequence[PlannedVariant], seeds: Sequence[int], store: Reader) -> Plan:
     """A plan of these variants and seeds alone, seed by seed."""
-    runs = tuple(planning.run_of(planned.study, variant, seed) for seed in seeds for variant in variants)
+    runs = tuple(run_of(planned.study, variant, seed) for seed in seeds for variant in variants)
     plan = replace(planned.plan, variants=tuple(variants), rows=(), runs=runs)
     return executed.current(plan, Path(planned.path[0]), store)
 
@@ -44,7 +44,7 @@ def confirmation(planned: Planned, store: Reader) -> Planned:
     were then. Without any, a plan of nothing."""
     stored = store.study(planned.study.name)
     variants: list[PlannedVariant] = []
-    runs: list[planning.PlannedRun] = []
+    runs: list[PlannedRun] = []
     now = {variant.name: variant for variant in planned.plan.variants}
     for entry in stored.record.tuned if stored is not None else ():
         variant = now.get(entry.variant)

@@ -17,7 +17,8 @@ from ablate.records import Cell, Choice, DesignUse, Setting, Study, StudyTrick
 from ablate.registry import Registry
 from ablate.study import plan as planning
 from ablate.study.cells import closure, configuration
-from ablate.study.plan import Plan, PlannedRun, PlannedVariant
+from ablate.study.keyed import PlannedRun, PlannedVariant
+from ablate.study.plan import Plan
 from ablate.study.record import RowRecord, SettingRecord
 from ablate.text import listed
 from ablate.training.task import Completed, Starts, Task

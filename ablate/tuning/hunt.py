@@ -25,7 +25,8 @@ from ablate.runs.winners import of_variants, settled
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.study import search
-from ablate.study.plan import Plan, PlannedVariant
+from ablate.study.keyed import PlannedVariant
+from ablate.study.plan import Plan
 from ablate.study.search import Dimension, Search
 from ablate.tuning import pruning
 from ablate.tuning.journal import Journal, Trial, trial_name

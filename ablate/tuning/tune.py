@@ -30,7 +30,7 @@ from ablate.runs.winners import confirmation, of_variants, rivals
 from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.study import cells, search
-from ablate.study.plan import PlannedVariant
+from ablate.study.keyed import PlannedVariant
 from ablate.study.record import Tuned, Untuned
 from ablate.study.search import BEST, Dimension, Search, search_of
 from ablate.study.yaml_file import Trail, edited
