@@ -87,7 +87,7 @@ def test_preemption_spends_no_attempt(cluster, trial):
     one = trial(20, 0.9)
     running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
     one.some_ran(6)
-    cluster.call("sbatch", "-p", "high", "-N1", "--exclusive", "--wrap", "sleep 8")
+    cluster.call("sbatch", "-p", "high", "-N1", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 8")
     one.check(ended(running), most_more=2)
     assert one.reasons() == []
 
