@@ -116,6 +116,10 @@ class Ray(Executor):
         return self._slots
 
     @property
+    def room(self) -> int:
+        return max(1, len(self.slots((), 1)) // 2)
+
+    @property
     def awaits(self) -> str:
         return "" if self._slots else "a node of the Ray cluster with what a run takes"
 
@@ -192,8 +196,10 @@ class Ray(Executor):
             with suppress(self._ray.exceptions.RayError):
                 self._ray.cancel(task.stream, force=True)
         self._tasks.clear()
-        sys.stdout = self._stdout
-        self._ray.shutdown()
+        try:
+            self._ray.shutdown()  # which prints what Ray has held back as repeated
+        finally:
+            sys.stdout = self._stdout
 
 
 def _connected(address: str) -> Any:
