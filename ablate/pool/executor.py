@@ -129,14 +129,12 @@ class Executor(Plugin, ABC):
 
     place: the name under which its slots are booked; empty: this host. keeps: its runs go on without their dispatcher;
     then its place is called ENGINE:NAME, and `adopt` and `leave` mean something. engine: it executes elsewhere than on
-    this host, so this host's processors and GPUs are not what it has. expected: of an engine, how many workers it is
-    to have.
+    this host, so this host's processors and GPUs are not what it has.
     """
 
     place: str = ""
     keeps: bool = False
     engine: bool = False
-    expected: int = 1
 
     @abstractmethod
     def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:
@@ -152,6 +150,11 @@ class Executor(Plugin, ABC):
         here: the slots of this host that the study may use. wanted: how many runs wait or work.
         """
         return here
+
+    @property
+    def room(self) -> int:
+        """Of an engine: how many runs execute at a time now, or will once its first workers are there; 1 at least."""
+        return 1
 
     @property
     def awaits(self) -> str:

@@ -70,6 +70,8 @@ class Mailed(Executor):
     engine = True
     called: ClassVar[str] = ""
     """The engine's name: of its place, its slots and its folder."""
+    expected = 1
+    """How many workers it is to have."""
 
     def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:
         self.place = f"{self.called}:{needs.study}"
@@ -122,6 +124,11 @@ class Mailed(Executor):
         if most > len(self._slots):  # it never shrinks: those beyond are only not used
             self._slots = tuple(Slot(f"{self.called}-{index}", 0) for index in range(most))
         return self._slots if most else ()
+
+    @property
+    def room(self) -> int:
+        sizes = [watch.alive.slots for watch in self.living.values()]
+        return max(sum(sizes), self.expected * max(sizes, default=1))
 
     @property
     def awaits(self) -> str:

@@ -103,6 +103,14 @@ def places_for(study: Study, slots: Sequence[Slot], options: Options) -> tuple[S
     return every if len(every) > len(slots) else tuple(slots)
 
 
+def places_of(
+    executor: Executor, study: Study, slots: Sequence[Slot], options: Options
+) -> tuple[tuple[Slot, ...], int | None]:
+    """The slots of this host in which its runs may execute, and how many at a time; None: as many as an engine has
+    room for."""
+    return ((), options.workers) if executor.engine else (places_for(study, slots, options), len(slots))
+
+
 def sizes_for(study: Study, slots: Sequence[Slot]) -> Sizes:
     """What is known of the memory that runs take before any of them ran."""
     asked = study.resources.memory_gib
@@ -143,20 +151,15 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
         wanted = {key: wanted[key] for key in options.only}
         if all(key in states and states[key].state == "done" for key in wanted):
             return Ended(0, None)
-    setup = setup_of(planned, database)
     canary = options.canary and planned.task.has_canary
-    if executor.engine:
-        if canary:
-            _canary_here(planned, setup, wanted, states, folder, watcher)
-        executor.open(setup, needs_of(planned, folder, options, watcher))
-    else:
-        executor.open(setup)
+    if executor.engine and canary:
+        _canary_here(planned, setup_of(planned, database), wanted, states, folder, watcher)
+    opened(executor, planned, database, folder, options, watcher)
     try:
         if canary and not executor.engine:
             _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
-            places = () if executor.engine else places_for(planned.study, slots, options)
-            workers = options.workers if executor.engine else len(slots)
+            places, workers = places_of(executor, planned.study, slots, options)
             sizes = None if executor.engine else _sizes(planned, store, wanted, places)
             feed = wanted if options.only else _feed(planned, store, wanted)
             ended = dispatch(
@@ -321,6 +324,17 @@ def places_expected(executor: Executor, study: Study, options: Options, watcher:
         count = int(options.engine.get("jobs", study.engines.get(options.executor, {}).get("jobs", 1)))
         return tuple(Slot(options.executor, index) for index in range(count))
     return fitting(slots_for(study, options), watcher)
+
+
+def opened(
+    executor: Executor, planned: Planned, database: str, folder: Path, options: Options, watcher: Watcher
+) -> Executor:
+    """The executor, ready for the study's runs; an engine is told what it is to see and to have as well. folder: the
+    database's."""
+    setup = setup_of(planned, database)
+    if executor.engine:
+        return executor.open(setup, needs_of(planned, folder, options, watcher))
+    return executor.open(setup)
 
 
 def needs_of(planned: Planned, folder: Path, options: Options, watcher: Watcher) -> Needs:

@@ -43,6 +43,13 @@ def restore(planned: Planned, db: str, options: execute.Options, say: Callable[[
 
     The results that count stay. say: tells how many there are. AblateError where the study's task leaves no weights.
     """
+    executor = execute.executor_of(planned, options)
+    if executor.engine:
+        raise AblateError(
+            f"--executor {options.executor}: weights are trained again on this host only; leave the option out, or run "
+            "the command on the machine that is to train.",
+            page="clusters",
+        )
     with Store.open(db) as store:
         wanted, kept = specs(planned, store.folder), store.kept({run.key for run in planned.plan.runs if run.key})
         scratch, database = store.folder / folder_name(planned.study.name) / "weights", store.identity
@@ -54,7 +61,7 @@ def restore(planned: Planned, db: str, options: execute.Options, say: Callable[[
     if not lacking:
         return Again((), {})
     say(f"{many(len(lacking), 'finished run')} without weights: training them again.")
-    executor = execute.executor_of(planned, options).open(execute.setup_of(planned, database))
+    executor.open(execute.setup_of(planned, database))
     slots = execute.slots_for(planned.study, options)
     try:
         # Those first that others measure anew.

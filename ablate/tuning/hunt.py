@@ -8,7 +8,7 @@ whole way.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
@@ -80,13 +80,20 @@ class Hunt:
 
 
 class Searching:
-    """The feed of a search: tells Optuna what ended, asks it for as many settings as there are slots."""
+    """The feed of a search: tells Optuna what ended, asks it for as many settings as runs execute at a time, which an
+    engine's workers change."""
 
     def __init__(
-        self, planned: Planned, request: Search, hunts: Sequence[Hunt], store: Store, slots: int, watcher: Watcher
+        self,
+        planned: Planned,
+        request: Search,
+        hunts: Sequence[Hunt],
+        store: Store,
+        at_a_time: Callable[[], int],
+        watcher: Watcher,
     ) -> None:
         self.planned, self.asked, self.hunts = planned, request, hunts
-        self.store, self.slots, self.watcher = store, slots, watcher
+        self.store, self.at_a_time, self.watcher = store, at_a_time, watcher
         self._metric = planned.study.metric
         self._specs: dict[str, RunSpec] = {}
         for hunt in hunts:
@@ -99,7 +106,7 @@ class Searching:
         for hunt in self.hunts:
             for underway in list(hunt.underway.values()):
                 self._settle(hunt, underway, seen)
-        while self._load(seen) < self.slots and self._begin():
+        while self._load(seen) < self.at_a_time() and self._begin():
             pass
         specs = {
             key: spec
@@ -166,7 +173,7 @@ class Searching:
         return False
 
     def _goes_on(self, hunt: Hunt) -> bool:
-        limit = math.inf if self.asked.budget_s is None else self.asked.budget_s * self.slots / len(self.hunts)
+        limit = math.inf if self.asked.budget_s is None else self.asked.budget_s * self.at_a_time() / len(self.hunts)
         return hunt.asked < self.asked.trials and hunt.spent_s < limit and not hunt.journal.exhausted()
 
     def _first(self, hunt: Hunt) -> Trial | None:

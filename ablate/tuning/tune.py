@@ -85,20 +85,19 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
             return Told(ended, ())
     if planned.parents:
         planned = planner.again(planned, db)
-    slots = execute.fitting(execute.slots_for(planned.study, options), watcher)
+    slots = execute.places_expected(executor, planned.study, options, watcher)
     with Store.open(db, write=True) as store:
         execute.begin(store, watcher)
         execute.save(planned, store, options)
-        names, database = chosen(store, planned, request), store.identity
-        place = home(store.folder, planned.study)
+        names, database, folder = chosen(store, planned, request), store.identity, store.folder
+        place = home(folder, planned.study)
     with locked(place, planned.study.name):
         with Store.open(db) as store:
             hunts = [hunt_of(planned, request, name, place, store) for name in names]
-        executor.open(execute.setup_of(planned, database))
+        execute.opened(executor, planned, database, folder, options, watcher)
         try:
             with Store.open(db, write=True) as store:
-                places = execute.places_for(planned.study, slots, options)
-                return _searched(planned, request, hunts, store, executor, places, slots, watcher)
+                return _searched(planned, request, hunts, store, executor, slots, options, watcher)
         finally:
             executor.close()
 
@@ -109,15 +108,20 @@ def _searched(
     hunts: Sequence[Hunt],
     store: Store,
     executor: Executor,
-    places: Sequence[Slot],
     slots: Sequence[Slot],
+    options: Options,
     watcher: Watcher,
 ) -> Told:
     """The search, and the confirmation of what it found."""
     study = planned.study
     watcher.beginning(study.name, "tune", _said(request, hunts), slots)
-    feed = Searching(planned, request, hunts, store, len(slots), watcher)
-    first = execute.dispatch(planned, store, executor, feed, places, len(slots), watcher, excused=OF_SETTINGS)
+    places, workers = execute.places_of(executor, study, slots, options)
+
+    def at_a_time() -> int:
+        return min(executor.room, workers or executor.room) if executor.engine else len(slots)
+
+    feed = Searching(planned, request, hunts, store, at_a_time, watcher)
+    first = execute.dispatch(planned, store, executor, feed, places, workers, watcher, excused=OF_SETTINGS)
     if first.stopped_by is not None or first.alike:
         return Told(first, ())
     winners = {hunt.variant.name: hunt.best(study.metric) for hunt in hunts}
@@ -140,7 +144,7 @@ def _searched(
     if todo:
         sentence = f"tuned and untuned on fresh seeds from {request.fresh[0]}: {todo} of {len(specs)} runs to do."
         watcher.beginning(study.name, "confirm", sentence, slots)
-    second = execute.dispatch(planned, store, executor, specs, places, len(slots), watcher)
+    second = execute.dispatch(planned, store, executor, specs, places, workers, watcher)
     return Told(replace(second, executed=first.executed + second.executed), tuple(entries))
 
 
@@ -268,15 +272,16 @@ def retried(planned: Planned, db: str, options: Options, watcher: Watcher) -> En
         if not keys:
             return Ended(0, None)
         store.requeue(keys)
-        database = store.identity
+        database, folder = store.identity, store.folder
         specs = {key: spec for key, spec in planner.specs(asked, store.folder).items() if key in keys}
-    slots = execute.slots_for(planned.study, options)
-    executor = execute.executor_of(planned, options).open(execute.setup_of(planned, database))
+    executor = execute.executor_of(planned, options)
+    slots = execute.places_expected(executor, planned.study, options, watcher)
+    execute.opened(executor, planned, database, folder, options, watcher)
     try:
         with Store.open(db, write=True) as store:
             watcher.naming({run.key: (run.variant, run.seed) for run in asked.plan.runs})
-            places = execute.places_for(planned.study, slots, options)
-            return execute.dispatch(planned, store, executor, specs, places, len(slots), watcher)
+            places, workers = execute.places_of(executor, planned.study, slots, options)
+            return execute.dispatch(planned, store, executor, specs, places, workers, watcher)
     finally:
         executor.close()
 

@@ -21,6 +21,7 @@ BEAT_S = "0.5"
 def start_worker(folder: Path, *words: str, environment: dict[str, str] | None = None) -> subprocess.Popen:
     """A worker by hand, in a session of its own."""
     command = [sys.executable, "-m", "ablate", "worker", str(folder), *words]
+    folder.parent.mkdir(parents=True, exist_ok=True)
     said = (folder.parent / "worker.txt").open("ab")
     with said:
         return subprocess.Popen(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from ablate.pool.executor import NOTHING_MORE, Needs
 from ablate.pool.mailed import Mailed
-from ablate.pool.messages import Setup
 
 
 @dataclass(eq=False)
@@ -16,8 +14,6 @@ class Workers(Mailed):
 
     called: ClassVar[str] = "workers"
 
-    def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:
-        super().open(setup, needs)
-        if not self.living:
-            needs.say(f"waiting for workers; on any machine that sees this folder: ablate worker {self.box.folder}")
-        return self
+    @property
+    def awaits(self) -> str:
+        return "" if self.living else f"a worker; on any machine that sees this folder: ablate worker {self.box.folder}"
