@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -28,6 +29,8 @@ from ablate.training.provenance import provenance
 
 LOOK_S = 5.0
 """How often the cluster is asked how large it is."""
+ANSWERS_S = 10.0
+"""How long a cluster's address may take to answer."""
 LATE_S = 20.0
 """How long a run that was asked to end may take beyond its grace, before its process is killed."""
 _HOME = str(Path(__file__).resolve().parents[3])
@@ -209,6 +212,7 @@ def _connected(address: str) -> Any:
         import ray
     except ModuleNotFoundError:
         raise AblateError("--executor ray needs Ray: pip install 'ablate-studies[ray]'.", page="ray") from None
+    _check_answers(address)
     path = os.pathsep.join(filter(None, [_HOME, os.environ.get("PYTHONPATH", "")]))
     try:
         ray.init(
@@ -218,6 +222,16 @@ def _connected(address: str) -> Any:
     except (ConnectionError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         raise AblateError(f"there is no Ray cluster at {address!r}: {_first_line(error)}", page="ray") from None
     return ray
+
+
+def _check_answers(address: str) -> None:
+    """AblateError where nobody listens at HOST:PORT: Ray itself goes on trying for minutes."""
+    name, _, port = address.rpartition(":")
+    if name and port.isdigit() and "/" not in name:
+        try:
+            socket.create_connection((name.strip("[]"), int(port)), timeout=ANSWERS_S).close()
+        except (OSError, OverflowError) as error:
+            raise AblateError(f"there is no Ray cluster at {address!r}: {_first_line(error)}", page="ray") from None
 
 
 def _first_line(error: BaseException) -> str:
