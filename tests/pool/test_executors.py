@@ -85,5 +85,6 @@ def test_an_executor_is_one_file_more_and_runs_and_tunes_a_study_by_its_name(hou
 def test_an_executor_that_does_not_exist_is_told_before_anything_is_stored(house):
     refused = house("run", "s.yaml", "--executor", "loal")
     assert (2, "") == (refused.returncode, refused.stdout)
-    assert "ablate: no executor is called 'loal'; there is inline, local, ray, slurm or workers. Did you mean 'local'?" in refused.stderr
+    told = "no executor is called 'loal'; there is inline, local, ray, slurm or workers. Did you mean 'local'?"
+    assert f"ablate: {told}" in refused.stderr
     assert "there is no database" in house("table").stderr
