@@ -7,10 +7,16 @@ Who lives renews it meanwhile. Pure: the time comes in.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ablate.store.stored import LiveAttempt
+
+
+def lease_s() -> float:
+    """Seconds that a lease lasts without a sign of life ($ABLATE_LEASE_S; 30)."""
+    return float(os.environ.get("ABLATE_LEASE_S", "30"))
 
 
 @dataclass

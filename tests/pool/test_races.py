@@ -20,8 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from plans import bare
 
-from ablate.pool import dispatcher as under_test
-from ablate.pool import host, scheduler
+from ablate.pool import claims, dispatcher, host, known, leases, scheduler
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Failed, Finished, Progressed, Slot, Started
 from ablate.records import Limits, RunSpec, TaskUse
@@ -30,6 +29,7 @@ from ablate.store.store import Store
 KEYS = [f"k{i}" for i in range(6)]
 LIMITS = Limits(attempts=3)
 LEASE_S = 30.0
+UNDER_TEST = ((dispatcher, "time"), (known, "time"), (known, "ending"), (claims, "time"), (leases, "os"))
 
 
 class Crash(BaseException):
@@ -170,7 +170,7 @@ class Races(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(dir=shared if os.access(shared, os.W_OK) else None))
         self.world = WorldStore.world = World()
         self.patches = [
-            *(mock.patch.object(under_test, name, getattr(self.world, name)) for name in ("time", "os", "ending")),
+            *(mock.patch.object(module, name, getattr(self.world, name)) for module, name in UNDER_TEST),
             *(mock.patch.object(host, name, by) for name, by in {**self.world.of_host, "os": self.world.os}.items()),
         ]
         for patch in self.patches:
@@ -265,7 +265,7 @@ class Races(RuleBasedStateMachine):
     @precondition(lambda self: self.actors)
     @rule(data=st.data())
     def interrupt(self, data):
-        self.actor(data).dispatcher.stopped_by = 2
+        self.actor(data).dispatcher.known.stopped_by = 2
 
     @rule(host=st.sampled_from("ab"))
     def reboot(self, host):

@@ -50,7 +50,7 @@ def status(
 
     ablate status batchnorm
     """
-    from ablate.pool.dispatcher import lease_s
+    from ablate.pool.leases import lease_s
     from ablate.runs.progress import standing
     from ablate.store.store import Store
 

@@ -1,0 +1,101 @@
+"""What a dispatcher does to runs, as the database is to have it: claims, leases, adoptions, rescues, in one commit.
+
+What is to be started is started after the commit only (dispatcher.py): nobody could end a process that the database
+does not know.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ablate.pool import host, scheduler
+from ablate.pool.books import Work, finished_unheard
+from ablate.pool.executor import Slot
+from ablate.pool.folders import of_attempt
+from ablate.pool.known import Known
+from ablate.pool.scheduler import Adopt, Finish, Launch, Renew, Rescue, Stop
+from ablate.records import Json
+from ablate.store.stored import LiveAttempt
+
+
+def carried_out(
+    known: Known, actions: Sequence[scheduler.Action], made: Mapping[str, Json]
+) -> tuple[list[Work], list[Work], bool]:
+    """Actions as the database is to have them, in one commit: what was claimed, what adopted, and whether to look
+    around. made: what results are made with."""
+    claimed: list[Work] = []
+    adopted: list[Work] = []
+    refused = False
+    with known.store.transaction():
+        several = any(host.JOINED in slot.device for slot in known.slots)  # no index keeps two such apart
+        if (known.memory or known.alone or several) and any(isinstance(action, Launch) for action in actions):
+            # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
+            known.see_others()
+            actions = scheduler.decide(known.snapshot(), time.monotonic())
+        for action in actions:
+            match action:
+                case Launch(key, slot):
+                    work = _claim(known, key, slot)
+                    refused |= work is None
+                    if work is not None:
+                        claimed.append(work)
+                case Renew(tokens):
+                    held = known.store.renew(tokens, known.lease_s, known.owner)
+                    known.renewed_s = time.monotonic()
+                    # This process slept past its lease (a laptop's lid, SIGSTOP), and another took the run over:
+                    # with its executor, where it keeps runs, and then it goes on.
+                    for token in set(tokens) - held:
+                        if known.executor.keeps:
+                            del known.working[token]
+                            refused = True
+                        else:
+                            known.executor.stop(token, "lost", "another dispatcher took the run over")
+                case Adopt(token):
+                    work = _adopt(known, known.others[token])
+                    refused |= work is None
+                    adopted += [work] if work is not None else []
+                case Rescue(token, message, again):
+                    run = next(other.run for other in known.elsewhere if other.token == token)
+                    if not finished_unheard(known.store, run, token, made):
+                        known.store.fail(token, "lost", message, again=again)
+                    refused = True
+                case Stop(token, reason, message) if token in known.working:
+                    known.unwanted.pop(token, None)
+                    known.working[token].stopping = reason != "pruned"  # that is a request: limits still hold
+                    known.executor.stop(token, reason, message)
+                case Stop() | Finish():
+                    pass
+    return claimed, adopted, refused
+
+
+def _claim(known: Known, key: str, slot: Slot) -> Work | None:
+    # Drawn, not counted: it fences off whoever held the run before, and no two dispatchers can agree on a count.
+    token = secrets.token_hex(8)
+    spec = of_attempt(known.specs[key], token, known.store)
+    claimed = known.store.claim(
+        key,
+        token,
+        host=known.place,
+        boot=host.boot(),
+        owner=known.owner,
+        device=slot.device,
+        slot=slot.index,
+        lease_s=known.lease_s,
+        log=known.store.log_of(Path(spec.folder)),
+    )
+    return Work(key, token, slot, math.inf, spec) if claimed else None
+
+
+def _adopt(known: Known, attempt: LiveAttempt) -> Work | None:
+    """Look after what was left; None where another was first."""
+    mine, before = known.owner, attempt.owner
+    if not known.store.adopt(attempt.token, owner=mine, boot=host.boot(), lease_s=known.lease_s, before=before):
+        return None
+    spec = replace(known.specs[attempt.run], folder=str(known.store.path_of(attempt.log)))
+    since_s = math.inf if attempt.pid is None else time.monotonic() - attempt.seconds
+    return Work(attempt.run, attempt.token, Slot(attempt.device, attempt.slot), since_s, spec)
