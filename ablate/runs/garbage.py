@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from ablate.errors import AblateError
 from ablate.pool import ending, host
+from ablate.pool.mailbox import PLAN, Mailbox
 from ablate.runs.planned import folder_name
 from ablate.store.reader import Reader
 from ablate.store.store import Store
@@ -25,7 +27,7 @@ from ablate.text import duration, listed, many, one_of
 from ablate.training.dataset import cached_of
 from ablate.training.started import preload_name
 
-KINDS = ("runs", "attempts", "scratch", "cache", "journals")
+KINDS = ("runs", "attempts", "scratch", "cache", "journals", "mailboxes")
 SHARED = ("scratch", "cache", "journals")
 """What every database in a folder uses, and whatever executes."""
 SETTLED_S = 86400.0
@@ -70,7 +72,7 @@ def find(store: Reader, kinds: Collection[str] = KINDS) -> Garbage:
     around = _around(store, folders)
     items = [
         *_runs(store, around, folders), *_attempts(store, folders), *_scratch(store), *_cache(store, around),
-        *_journals(store, around),
+        *_journals(store, around), *_mailboxes(store),
     ]  # fmt: skip
     left = [item for item in items if item.kind in kinds and item.kind in SHARED and around.shut]
     if left:
@@ -259,6 +261,22 @@ def _journals(store: Reader, around: _Around) -> Iterator[Item]:
     for place in places:
         files = [place / name for name in _OF_SEARCH if (place / name).is_file()]
         yield from _item("journals", f"the search in {place.name}", "the database has no such study", files)
+
+
+def _mailboxes(store: Reader) -> Iterator[Item]:
+    """Folders through which runs were handed to workers, where none is at work nor anybody about: the database has all
+    that was said there."""
+    if any(host.keeps(attempt.host) for attempt in store.live()):
+        return
+    boxes = []
+    for folder in (path.parent for path in sorted(store.folder.glob(f"*/*/{PLAN}"))):
+        box, now_s = Mailbox(folder), time.time()
+        with suppress(AblateError):
+            plan = box.plan()
+            about = [seen_s for _, seen_s in box.living().values() if now_s - seen_s < SETTLED_S]
+            if plan and plan.setup.database == store.identity and not about and not box.dispatchers(now_s, SETTLED_S):
+                boxes.append(folder)
+    yield from _item("mailboxes", many(len(boxes), "folder"), "what workers said there is in the database", boxes)
 
 
 def _by_run(attempts: Iterable[AttemptFolder]) -> dict[str, list[AttemptFolder]]:

@@ -7,8 +7,11 @@ import pytest
 from plans import bare
 
 from ablate.pool import host
+from ablate.pool.executor import Needs
 from ablate.pool.folders import of_attempt, take_over
+from ablate.pool.messages import Setup
 from ablate.records import RunSpec, TaskUse
+from ablate.registry import Registry
 from ablate.runs import garbage
 from ablate.store.store import Store
 
@@ -164,3 +167,16 @@ def test_data_that_a_study_still_asks_for_stay_cached(store):
     ask(store, "a")
     assert ["cache"] == removed(store, "cache")
     assert ["a" * 32] == os.listdir(store.folder / ".cache")
+
+
+def test_a_mailbox_goes_when_no_run_of_it_is_left_and_its_dispatcher_is_gone(store):
+    setup = Setup(TaskUse("t"), database=store.identity)
+    needs = Needs("s", str(store.folder / "s"), made={"torch": "1"})
+    workers = Registry().make("executors", "workers", {}).open(setup, needs)
+    assert [] == removed(store, "mailboxes"), "its dispatcher is about"
+    workers.leave()
+    attempt(store, "a", ends="", host="workers:s", boot="")
+    assert [] == removed(store, "mailboxes"), "a run is out, which a worker may still speak of"
+    store.finish("0123a", {"m": 1.0}, {}, {})
+    assert ["mailboxes"] == removed(store, "mailboxes")
+    assert not workers.box.folder.exists()

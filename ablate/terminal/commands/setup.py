@@ -147,7 +147,7 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this nothing is changed.")] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="runs, attempts, scratch, cache or journals. May be given again."),
+        typer.Option(metavar="KIND", help="runs, attempts, scratch, cache, journals or mailboxes. May be given again."),
     ] = None,
 ) -> None:
     """List what no study asks for any more, with its size; --yes removes it.
