@@ -66,30 +66,11 @@ def options(
 # --------------------------------------------------------------------------------------------------------- commands
 
 ORDER = (
-    "plan",
-    "run",
-    "status",
-    "table",
-    "plot",
-    "report",
-    "tune",
-    "predict",
-    "import",
-    "export",
-    "show",
-    "why",
-    "verify",
-    "examples",
-    "retry",
-    "init",
-    "new",
-    "list",
-    "schema",
-    "doctor",
-    "migrate",
-    "gc",
-    "help",
-)
+    "init", "quick", "plan", "try", "run", "status", "stop",
+    "table", "plot", "report", "cite", "check", "compare", "tune", "predict", "import", "export",
+    "show", "why", "verify", "examples", "recapture", "retry",
+    "new", "list", "schema", "doctor", "worker", "db", "migrate", "gc", "help",
+)  # fmt: skip
 """As a person meets them; `ablate --help` lists them so, and after them those of new files."""
 
 
@@ -151,6 +132,8 @@ def _exit_code(command: Callable[[], Any]) -> int:
         option = getattr(error, "option_name", None)
         if option in ("-q", "--quiet", "--db", "--version"):
             print(f"{option} stands before the command: ablate {option} ...", file=sys.stderr)
+        elif type(error).__name__ == "NoSuchOption" and _takes_set(error.ctx):
+            print(f"A key of the study, or of its base: --set {str(option).lstrip('-')}=VALUE", file=sys.stderr)
         return 2
     except typer.Exit as end:
         return end.exit_code
@@ -161,6 +144,10 @@ def _exit_code(command: Callable[[], Any]) -> int:
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
             raise
         return _not_written(error)
+
+
+def _takes_set(context: Any) -> bool:
+    return any("--set" in option.opts for option in context.command.params)
 
 
 def _not_written(error: OSError) -> int:

@@ -49,3 +49,12 @@ def test_every_command_has_an_example_that_the_command_line_takes(name):
         parse(example.partition(" > ")[0])
         for file in (word for word in shlex.split(example) if re.fullmatch(r"studies/\w+\.yaml", word)):
             assert name == "init" or (ROOT / file).exists()
+
+
+def test_the_list_of_commands_says_each_whole_and_names_it_in_the_order_of_a_study(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    listed = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert [] == [line for line in listed if line.endswith("...")]
+    assert list(cli.ORDER) == [line.split()[0] for line in listed]

@@ -98,3 +98,10 @@ def test_columns_and_order_are_the_caller_s(ablate):
     lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in out.splitlines()[:4]]
     assert ["acc ↑ (mean ± std)", "variant"] == lines[0]
     assert [["92.1 ± 0.1", "mixup"], ["90.1 ± 0.1", "base"]] == lines[2:]
+
+
+def test_a_key_of_the_study_that_is_typed_as_an_option_is_shown_how(ablate):
+    code, _, err = ablate("plan", "demo", "--seeds", "3")
+    assert 2 == code
+    assert "A key of the study, or of its base: --set seeds=VALUE" in err
+    assert "A key of the study" not in ablate("table", "demo", "--seeds", "3")[2]

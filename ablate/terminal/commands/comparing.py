@@ -23,7 +23,7 @@ def compare(
     format_: Annotated[str, typer.Option("--format", "-f", metavar="markdown|latex|html|csv|json|typst")] = "markdown",
     output: Output = None,
 ) -> None:
-    """Compare two studies row by row: did an effect change, and what changed between the plans?
+    """Compare two studies row by row: did an effect change?
 
     The difference of the differences with its interval and a corrected p-value; then what differs between the two
     plans, and which rows it can explain.

@@ -256,9 +256,10 @@ def retry(
     executor: ExecutorName = "local",
     set_: Set = None,
 ) -> None:
-    """Execute failed runs again, and what else is to do; or train weights again that are gone.
+    """Execute failed runs again, or train weights that are gone.
 
-    Their earlier attempts stay on record. Weights are kept only where they come to the hash that they had.
+    And what else is to do. Earlier attempts stay on record. Weights are kept only where they come to the hash that
+    they had.
 
     ablate retry batchnorm --failed --reason oom
     """

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ablate.terminal.options import Terminal, check_choice, print_json
-from ablate.text import in_words
+from ablate.text import in_words, one_of
 
 LISTED = (
     "tricks", "models", "datasets", "designs", "tasks", "executors", "exporters", "tables", "figures", "reports",
@@ -40,16 +40,16 @@ def new(
 @app.command(name="list")
 def list_(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="|".join(LISTED))],
+    what: Annotated[str, typer.Argument(metavar="KIND", help=f"{one_of(LISTED)}.")],
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
     plugins: Annotated[
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="Yours too: a study's `plugins:` folder. May be given again."),
     ] = None,
 ) -> None:
-    """List plug-ins, the stored studies, or the recipes that `ablate init --recipe` copies.
+    """List plug-ins, the stored studies or the recipes.
 
-    Plug-ins come with their parameters, defaults and papers.
+    Plug-ins come with their parameters, defaults and papers; `ablate init --recipe` copies a recipe.
 
     ablate list tricks
     """

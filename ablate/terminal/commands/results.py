@@ -182,7 +182,7 @@ def export(
         bool, typer.Option("--examples", help="As CSV a line for each run and example: what it said, right or wrong.")
     ] = False,
 ) -> None:
-    """Print every run of a study, with all its metrics; pack the study for others to run; or bring it into a tool.
+    """Print every run of a study, or pack it, or bring it elsewhere.
 
     One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code that it names, the
     installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed. With

@@ -95,7 +95,7 @@ def worker(
     ] = "10m",
     sees: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Execute runs that another machine's `ablate run` hands over in a folder.
+    """Execute runs that another machine's `ablate run` hands over.
 
     One more worker, on any machine that sees the folder, started by whatever can start a process there. It takes as
     many runs at a time as its job has processors or GPUs, gives back what it cannot end in time, and leaves by itself.
@@ -135,7 +135,7 @@ def quick(
     ] = None,
     workers: Workers = None,
 ) -> None:
-    """Leave each option of a command out in turn: a study without writing one.
+    """Leave each option of a command out in turn, without a study.
 
     An option is a trick where leaving it out turns it off. What is one, what stays and why is printed first; the study
     is written, and the next command may be `ablate run`. Without --metric the command runs once, as it stands.

@@ -124,9 +124,9 @@ def db(
     source: Annotated[str, typer.Argument(metavar="FROM", help="A file, or postgresql://...")],
     target: Annotated[str, typer.Argument(metavar="TO", help="One that is not there yet, or is empty.")],
 ) -> None:
-    """Copy a database, everything in it, from SQLite to PostgreSQL or back.
+    """Copy a database from SQLite to PostgreSQL or back.
 
-    The runs' files stay where they lie; FROM stays as it is.
+    Everything in it. The runs' files stay where they lie; FROM stays as it is.
 
     ablate db copy results/ablate.db results/copy.db
     """
@@ -150,7 +150,7 @@ def gc(
         typer.Option(metavar="KIND", help="runs, attempts, scratch, cache, journals or mailboxes. May be given again."),
     ] = None,
 ) -> None:
-    """List what no study asks for any more, with its size; --yes removes it.
+    """List what no study asks for any more; --yes removes it.
 
     Runs of variants that were dropped, with their results; folders of attempts that do not count; what a kill left;
     cached data; searches of studies that are gone. What executes, or may be another database's, stays.

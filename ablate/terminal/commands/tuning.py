@@ -35,10 +35,11 @@ def tune(
     executor: ExecutorName = "local",
     set_: Set = None,
 ) -> None:
-    """Search a variant's settings (`tune:` in the study), then judge the winner on fresh seeds.
+    """Search a variant's settings; judge the winner on fresh seeds.
 
-    The winner is trained beside the untuned variant on seeds that the search did not see; the table shows both. The
-    same command goes on where it stopped. The search can be watched: optuna-dashboard results/STUDY/tune.journal
+    `tune:` in the study says what is searched. The winner is trained beside the untuned variant on seeds that the
+    search did not see; the table shows both. The same command goes on where it stopped. The search can be watched:
+    optuna-dashboard results/STUDY/tune.journal
 
     ablate tune studies/batchnorm_tuned.yaml --variant full --trials 10
     """
