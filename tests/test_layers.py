@@ -23,7 +23,7 @@ ROOMS = {
     "runs": "csv_file columns factors measured importer example_files export exporter adaptive lineage executed planned winners progress moment spent weights submission budget heeded execute examples afterwards verify retrained recapture trial quick logs stopping why garbage doctor",
     "tuning": "pruning journal underway hunt tune",
     "tables": "table adaptive grid forest cautions beyond notes factorials classes settings configurations cost between views",
-    "figures": "figure pixels screen paper inline files said source",
+    "figures": "figure intervals pixels screen paper inline files said source",
     "reports": "document rows author claims methods variants appendix settings report cited checked grounds checklist anonymous evidence",
     "testing": "figures training planning suite skeletons executors",
     "terminal": "options bars drawn printed manual moments trials live cli",

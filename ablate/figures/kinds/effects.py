@@ -15,16 +15,10 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Mark, Marker, Panel, Rule, Scene, Series, Source, Stretch
+from ablate.figures.figure import Axis, Colour, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.intervals import DRAWN, SMALL, around_zero, arrows, numbers
 from ablate.records import Better, Row
 from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset
-
-_SMALL = "n < 3: no interval"
-_DRAWN: dict[str, tuple[Colour, Marker]] = {
-    "helps": ("blue", "circle"), "hurts": ("vermillion", "square"), "equivalent": ("green", "diamond"),
-    "inconclusive": ("grey", "hollow"), "inert": ("grey", "cross"), _SMALL: ("ink", "plus"),
-}  # fmt: skip
-"""What verdicts look like; the last is that of rows too small for one."""
 
 _WILD = 4.0
 """An interval is cut where it is longer than this many times the median one and reaches beyond all other rows."""
@@ -150,7 +144,7 @@ def _effect(row: Row, label: str) -> EffectRow:
         label=label + (" ‡" if len(row.differs) > 1 else ""),
         design=row.design, compared_with=row.compared_with, delta=row.delta,
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
-        verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else _SMALL,
+        verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else SMALL,
         pairs=row.pairs, ran=str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}",
         failed=row.failed, collapsed=row.collapsed, here=row.interval_here,
     )  # fmt: skip
@@ -178,17 +172,13 @@ def _range(info: Effects) -> tuple[float, float]:
 def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> Panel:
     assert axis.low is not None
     assert axis.high is not None
-    marks: list[Mark] = []
-    if info.minimum_effect:
-        label = f"within ±{number(info.minimum_effect)} (minimum effect)"
-        marks.append(Stretch("x", -info.minimum_effect, info.minimum_effect, label))
-    marks.append(Rule("x", 0.0))
-    for verdict, (colour, _) in _DRAWN.items():
+    marks = around_zero(info.minimum_effect)
+    for verdict, (colour, _) in DRAWN.items():
         of = [(i, row) for i, row in enumerate(rows) if row.verdict == verdict]
         if of:
             marks += _thick(colour, of, axis.low, axis.high)
             marks.append(_points(verdict, of, info.digits, axis.low, axis.high))
-            marks += _arrows(colour, of, axis.low, axis.high)
+            marks += arrows(colour, of, axis.low, axis.high)
     planned = {row.ran for row in rows}
     one_n = len(planned) == 1 and all(row.pairs for row in rows) and not any(row.failed for row in rows)
     ticks = [
@@ -201,12 +191,12 @@ def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> 
         marks=tuple(marks),
         title=title,
         height=0.45 + 0.19 * len(rows),
-        side=tuple((float(i), _numbers(row, info.digits)) for i, row in enumerate(rows)),
+        side=tuple((float(i), numbers(row, info.digits)) for i, row in enumerate(rows)),
     )
 
 
 def _points(verdict: str, rows: Sequence[tuple[int, EffectRow]], digits: int, low: float, high: float) -> Series:
-    colour, marker = _DRAWN[verdict]
+    colour, marker = DRAWN[verdict]
     return Series(
         x=tuple(row.delta for _, row in rows),
         y=tuple(float(i) for i, _ in rows),
@@ -217,7 +207,7 @@ def _points(verdict: str, rows: Sequence[tuple[int, EffectRow]], digits: int, lo
         colour=colour,
         marker=marker,
         hover=tuple(
-            f"{row.label} vs {row.compared_with}: {_numbers(row, digits)}"
+            f"{row.label} vs {row.compared_with}: {numbers(row, digits)}"
             + (f", p (Holm) {row.p_adjusted:.3g}" if row.p_adjusted is not None else "")
             + f", n={row.ran}, {row.verdict}"
             for _, row in rows
@@ -231,26 +221,6 @@ def _thick(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, hi
     x = tuple(end for _, left, right in parts for end in (left, right, right))
     y = tuple(place for i, *_ in parts for place in (float(i), float(i), None))
     return [Series(x, y, colour=colour, dash="solid", width=2.6)] if parts else []
-
-
-def _arrows(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, high: float) -> list[Mark]:
-    """Where an interval goes on beyond the edge."""
-    left = tuple(float(i) for i, row in rows if row.low is not None and row.low < low)
-    right = tuple(float(i) for i, row in rows if row.high is not None and row.high > high)
-    arrows: list[Mark] = []
-    if left:
-        arrows.append(Series((low,) * len(left), left, colour=colour, marker="left"))
-    if right:
-        arrows.append(Series((high,) * len(right), right, colour=colour, marker="right"))
-    return arrows
-
-
-def _numbers(row: EffectRow, digits: int) -> str:
-    """`−6.70 (−10.61 to −2.79)`."""
-    text = typeset(row.delta, digits, sign=True)
-    if row.low is None or row.high is None:
-        return f"{text} (no interval)"
-    return f"{text} ({typeset(row.low, digits, sign=True)} to {typeset(row.high, digits, sign=True)})"
 
 
 def _of_what(info: Effects) -> str:
@@ -270,7 +240,7 @@ def _caption(info: Effects) -> str:
         interval = (
             f"with its own {info.covers} t interval. Verdicts speak of the trick that differs, after Holm's correction."
         )
-    elif all(row.verdict == _SMALL for row in info.rows):
+    elif all(row.verdict == SMALL for row in info.rows):
         interval = "without any interval or verdict, for which it takes three."
     else:
         interval = "without an interval, because no difference varies between the seeds."

@@ -5,15 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Mark, Marker, Panel, Rule, Scene, Series, Source, Stretch
+from ablate.figures.figure import Axis, Colour, Figure, Marker, Panel, Rule, Scene, Series, Source
+from ablate.figures.intervals import DRAWN, SMALL, around_zero, arrows, numbers
 from ablate.records import Better
 from ablate.text import decimals, in_words, number, typeset
-
-_DRAWN: dict[str, tuple[Colour, Marker]] = {
-    "helps": ("blue", "circle"), "hurts": ("vermillion", "square"), "equivalent": ("green", "diamond"),
-    "inconclusive": ("grey", "hollow"), "inert": ("grey", "cross"), "n < 3": ("ink", "plus"),
-}  # fmt: skip
-"""What verdicts look like, as in the figure `effects`."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +100,7 @@ class SettingsFigure(Figure):
 
 
 def _verdict(verdict: str | None, low: float | None) -> str:
-    return verdict if verdict and (low is not None or verdict == "inert") else "n < 3"
+    return verdict if verdict and (low is not None or verdict == "inert") else SMALL
 
 
 def _range(info: Settings) -> tuple[float, float]:
@@ -127,19 +122,16 @@ def _range(info: Settings) -> tuple[float, float]:
 def _panel(trick: Trick, info: Settings, axis: Axis) -> Panel:
     assert axis.low is not None
     assert axis.high is not None
-    marks: list[Mark] = []
-    if info.minimum_effect:
-        label = f"within ±{number(info.minimum_effect)} (minimum effect)"
-        marks.append(Stretch("x", -info.minimum_effect, info.minimum_effect, label))
-    marks.append(Rule("x", 0.0))
+    marks = around_zero(info.minimum_effect)
     parts = sum(not place.whole for place in trick.places)
     if 0 < parts < len(trick.places):
         marks.append(Rule("y", parts - 0.5, "dotted"))
-    for verdict, (colour, marker) in _DRAWN.items():
+    for verdict, (colour, marker) in DRAWN.items():
         for whole in (False, True):
             of = [(i, p) for i, p in enumerate(trick.places) if p.verdict == verdict and p.whole == whole]
             if of:
                 marks.append(_points(verdict, colour, marker, of, info, axis.low, axis.high, whole=whole))
+                marks += arrows(colour, of, axis.low, axis.high)
     return Panel(
         x=axis,
         y=Axis(low=-0.6, high=len(trick.places) - 0.4, reverse=True,
@@ -147,7 +139,7 @@ def _panel(trick: Trick, info: Settings, axis: Axis) -> Panel:
         marks=tuple(marks),
         title=trick.name,
         height=0.4 + 0.17 * len(trick.places),
-        side=tuple((float(i), _numbers(place, info.digits)) for i, place in enumerate(trick.places)),
+        side=tuple((float(i), numbers(place, info.digits)) for i, place in enumerate(trick.places)),
     )  # fmt: skip
 
 
@@ -161,15 +153,8 @@ def _points(
         low=tuple(None if place.low is None else max(place.low, low) for _, place in of),
         high=tuple(None if place.high is None else min(place.high, high) for _, place in of),
         along="x", label=verdict, colour=colour, marker=marker, size=6.5 if whole else 4.0, width=2.2 if whole else 1.2,
-        hover=tuple(f"{place.label}: {_numbers(place, info.digits)}, {place.verdict}" for _, place in of),
+        hover=tuple(f"{place.label}: {numbers(place, info.digits)}, {place.verdict}" for _, place in of),
     )  # fmt: skip
-
-
-def _numbers(place: Place, digits: int) -> str:
-    text = typeset(place.delta, digits, sign=True)
-    if place.low is None or place.high is None:
-        return f"{text} (no interval)"
-    return f"{text} ({typeset(place.low, digits, sign=True)} to {typeset(place.high, digits, sign=True)})"
 
 
 def _caption(info: Settings) -> str:
