@@ -92,7 +92,7 @@ def study(
     if module is not None:
         folder = _folder(place) / planned.folder_name(str(name))
         write(module.text, folder / f"{module.module}.py")
-    made = Made({"study": name, **given}, question, folder, place, module)
+    made = Made({"study": name, **given}, question, folder, place, module, function)
     made.record()
     return made
 
@@ -206,9 +206,18 @@ class Loaded(Study):
 class Made(Study):
     """A study of arguments. folder: where the file would lie; module: of its function, where it was written as one."""
 
-    def __init__(self, given: Mapping[str, Json], question: str, folder: Path, db: str, module: Written | None) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, Json],
+        question: str,
+        folder: Path,
+        db: str,
+        module: Written | None,
+        function: Function | None,
+    ) -> None:
         super().__init__(str(given["study"]), db)
         self._given, self._question, self._folder, self._module = given, question, folder, module
+        self._function = function
         self._started = Path.cwd()
 
     def _text(self, folder: Path) -> str:
@@ -233,7 +242,17 @@ class Made(Study):
         except StudyError as error:
             raise asked.by_argument(error, (called, str(self._folder / called))) from None
 
+    def _written_anew(self) -> None:
+        """A constant that the function uses may have another value since the study was made: it would use that one."""
+        if self._function is None or self._module is None:
+            return
+        _, module = _target(self._function)
+        if module is not None and module != self._module:
+            write(module.text, self._folder / f"{module.module}.py")
+            self._module = module
+
     def _planned(self) -> planned.Planned:
+        self._written_anew()
         record = self.record()
         file = Path(record.path)
         if file.is_file() and (differing := of_texts(file.read_text(errors="replace"), record.text)):

@@ -66,6 +66,11 @@ def test_what_was_run_is_not_run_again_and_a_changed_constant_asks_anew(study):
     changed = ablate.study(restarted["train"], **WORDS).plan()
     assert 12 == changed.todo
     assert "12 finished runs are not reused: train_code.py was edited" in str(changed)
+    restarted["LEVEL"] = 50.0
+    made = ablate.study(restarted["train"], **WORDS)
+    assert 0 == made.plan().todo
+    restarted["LEVEL"] = 51.0  # after the study was made, whose function would use it from now on
+    assert 12 == made.plan().todo
     assert 0 == ablate.study(defined()["train"], **WORDS).plan().todo
 
 
