@@ -37,8 +37,7 @@ class Results:
         sort: str | None = None,
         digits: int | None = None,
     ) -> shown.Table:
-        """A view of the results: variants, matrix, cumulative, effects, interactions, shapley, compare, coverage or
-        classes.
+        """A view of the results; `ablate table --help` has their names.
 
         columns: the names of those to show. sort: by a column, best first; `-NAME`: worst first. digits: decimals.
         """
