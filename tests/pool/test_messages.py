@@ -15,12 +15,12 @@ from ablate.pool.messages import (
     Fork,
     Forked,
     Job,
-    Message,
     Pause,
     Ready,
     Said,
     Setup,
     Unable,
+    Unforked,
     decode,
     encode,
 )  # fmt: skip
@@ -52,7 +52,7 @@ messages = from_workers | st.one_of(
     st.builds(Exited, text, whole, number, number), st.builds(Job, text, specs, text, texts, st.booleans()),
     st.builds(Pause, text),
 )  # fmt: skip
-KINDS = get_args(Message)
+KINDS = (Setup, Fork, Ready, Unable, Forked, Unforked, Exited, Job, Pause, Said, Done, Broken)
 
 
 @given(messages)

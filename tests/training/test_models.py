@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision
 from torch import nn
 from torch.nn import functional as F
 
@@ -9,6 +10,7 @@ from ablate.errors import ConfigError
 from ablate.registry import Registry
 from ablate.testing.training import trained
 from ablate.training import layers
+from ablate.training.models.torchvision import nets
 
 IMAGE = (3, 32, 32)
 
@@ -137,11 +139,15 @@ def test_dropout_and_stochastic_depth_of_torchvision_become_ablates():
     }
 
 
+def test_the_nets_that_a_plan_knows_are_those_that_torchvision_lists():
+    assert torchvision.models.list_models(module=torchvision.models) == nets()
+
+
 @pytest.mark.parametrize(
     ("net", "image", "said"),
     [
         ("resnet81", IMAGE, "Did you mean 'resnet18'"),
-        ("fcn_resnet50", IMAGE, "it must be one of"),
+        ("fcn_resnet50", IMAGE, "torchvision has no net of that name"),
         ("vgg11", (3, 8, 8), "does not take 8x8 images"),
     ],
 )
