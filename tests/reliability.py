@@ -28,6 +28,7 @@ from plans import bare
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Finished, Slot
 from ablate.pool.executors.local import LocalExecutor
+from ablate.pool.known import Known
 from ablate.pool.messages import Setup
 from ablate.records import Limits, RunSpec, TaskUse
 from ablate.store import schema
@@ -112,7 +113,7 @@ def drive(folder: Path, who: str, at: int, database: str) -> None:
     processes were hit, and how many seconds it took."""
     ticks = hits = 0
     renewing = False
-    renew, snapshot = Store.renew, Dispatcher._snapshot
+    renew, snapshot = Store.renew, Known.snapshot
 
     def tick(*_: object) -> None:
         nonlocal ticks, hits
@@ -130,7 +131,7 @@ def drive(folder: Path, who: str, at: int, database: str) -> None:
 
     if who == HEARTBEAT:
         Store.renew = renewed
-        Dispatcher._snapshot = lambda self: replace(snapshot(self), renewed_s=float("-inf"))  # at every turn
+        Known.snapshot = lambda self: replace(snapshot(self), renewed_s=float("-inf"))  # at every turn
 
     class Ticking(LocalExecutor):
         def start(self, *given, **named) -> None:
