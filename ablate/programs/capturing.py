@@ -56,6 +56,11 @@ class _File:
     readings: list[Reading] = field(default_factory=list)
 
 
+def read_by(registry: Registry) -> list[Capture]:
+    """A capture for each kind of file that is read."""
+    return [registry.make("captures", name, {}) for name in registry.names("captures")]
+
+
 class Capturing:
     """Collects; `fresh` gives steps as they come, `result` what is there at the end."""
 
@@ -66,7 +71,7 @@ class Capturing:
         self._again = again
         self.wanted, self.folder, self.life, self.trace = wanted, folder, life, trace
         self.cwd = Path(life.cwd)
-        self._kinds = [registry.make("captures", name, {}) for name in registry.names("captures")]
+        self._kinds = read_by(registry)
         printed = {i: source.reader for i, source in enumerate(wanted.sources) if source.reader is not None}
         if wanted.automatic:
             printed = {1: NameReader(wanted.looked_for, wanted.step)}

@@ -18,7 +18,7 @@ from ablate.errors import ChangedError, ConfigError, DataError, NoResultError
 from ablate.identity import canonical_json, sha256, sha256_file
 from ablate.programs import examples
 from ablate.programs.attribution import Trace, living
-from ablate.programs.capturing import Capturing
+from ablate.programs.capturing import Capturing, read_by
 from ablate.programs.commanded import Command, globbed, hashed
 from ablate.programs.launch import executed
 from ablate.records import Json, TrickUse
@@ -80,6 +80,10 @@ class CommandTask(Command, Task):
         if self.mistakes:  # `complete` says so, each at its place
             return {}
         return {str(path): self._hash(path) for path in sorted(self.program.code(self.program.words) | self._named)}
+
+    def warm(self) -> None:
+        # Each child would else import the shelf and make its validators, half of what it costs.
+        read_by(Registry())
 
     def execute(self, run: Run) -> Generator[Values | Report, None, Values]:
         _check_sources(run)
