@@ -6,7 +6,7 @@ named and never averaged over: such a row has no mean. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,10 @@ from ablate.text import in_words, listed
 Key = tuple[str, str]
 """A design, and what a row is called in every setting."""
 
+
+NEED_INDEPENDENT = {"standardised": "standardised p-values", "reml": "the differences that REML weighs"}
+"""What of each such mean must be independent between settings: what examples in common do to all of them shows in no
+scatter between them."""
 
 WAITING = "no seed is done on both sides"
 """Why a setting has no difference yet, in a row that it will have; any other reason stays."""
@@ -127,15 +131,20 @@ def over(
     seeds_only = "; ".join(f"in {in_words(names)}, for {why}" for why, names in reasons.items())
     sharing = [] if seeds_only else _sharing(parts)
     beyond = None if seeds_only else _beyond(parts, table, sharing)
-    why = ""
-    if len({units.get(name, "") for name in parts}) > 1 and how != "standardised":
-        why = "its units differ between settings; `analysis: {across: standardised}` needs none in common"
-    elif how == "standardised" and sharing:
-        why = "settings that share examples are not independent, as standardised p-values must be"
+    why = _no_mean(how, {units.get(name, "") for name in parts}, bool(sharing))
     together = _together(parts, cells, missing, table, beyond, how, why)
     shared = tuple(tuple(group) for group in sharing)
     family = _family(missing)
     return Over(tuple(parts), together, how, family, why, seeds_only, shared, _fewest(table))
+
+
+def _no_mean(how: str, units: Collection[str], sharing: bool) -> str:
+    """Why these settings have no mean of this kind; empty where they have one."""
+    if len(units) > 1 and how != "standardised":
+        return "its units differ between settings; `analysis: {across: standardised}` needs none in common"
+    if how in NEED_INDEPENDENT and sharing:
+        return f"settings that share examples are not independent, as {NEED_INDEPENDENT[how]} must be"
+    return ""
 
 
 MEAN = "mean over bases"

@@ -191,8 +191,8 @@ def _how(over: Over) -> Iterator[str]:
         )
     elif over.how == "reml":
         yield (
-            "mean: by REML with Hartung and Knapp's interval (analysis: {{across: reml}}), of settings like these; p "
-            f"by Holm over the {family}. With 3 or 5 seeds a setting a single such test at 5 % errs in 6 to 12 % "
+            "mean: by REML with Hartung and Knapp's interval (analysis: {across: reml}), of settings like these; p "
+            f"by Holm over the {family}. With 3 or 5 seeds a setting a single such test at 5 % errs in up to 13 % "
             "of studies (results/error_rates.md), for it takes each setting's spread as known."
         )
     else:
@@ -208,10 +208,12 @@ def _speaks(results: Results, over: Over) -> Iterator[str]:
     if over.seeds_only:
         yield f"The mean speaks of other seeds on these same {word}s: {over.seeds_only}."
         return
-    yield (
-        f"The mean speaks of other seeds and of other {word}s like these: p is the largest of three tests, over "
-        f"seeds, over {word}s and over both, the interval the widest."
+    how = (
+        f"each setting's variance has what its {word}s add"
+        if over.how == "reml"
+        else f"p is the largest of three tests, over seeds, over {word}s and over both, the interval the widest"
     )
+    yield f"The mean speaks of other seeds and of other {word}s like these: {how}."
     for group in over.sharing:
         yield f"{listed(group)} share {word}s: their differences are averaged for each of them first."
 

@@ -9,7 +9,7 @@ from scipy import optimize, stats
 from statsmodels.stats.oneway import anova_oneway
 
 from ablate.analysis import across
-from ablate.analysis.settings import _squares
+from ablate.analysis.settings import _no_mean, _squares
 
 E = np.array([[1.0, 2.0, 6.0], [0.5, -0.5, 0.3]])
 V = np.array([[0.1, 0.2, 9.0], [0.3, 0.2, 0.9]])
@@ -106,3 +106,9 @@ def test_settings_that_share_images_err_where_their_images_were_added_up():
     found = simulation.on_images(5, 3, 500, common=1.0)
     assert found.share("averaged").holds
     assert found.share("added").value > 0.2
+
+
+@pytest.mark.parametrize("how", ["standardised", "reml"])
+def test_what_takes_settings_for_independent_has_no_mean_where_they_share_examples(how):
+    assert "settings that share examples are not independent" in _no_mean(how, {""}, sharing=True)
+    assert ["", ""] == [_no_mean(how, {""}, sharing=False), _no_mean("mean", {""}, sharing=True)]

@@ -116,7 +116,9 @@ def test_different_units_have_no_mean_but_a_standardised_one(load):
 
 def test_reml_is_there_when_it_is_asked_for_and_says_what_it_costs(load):
     _, loaded = load(lines(), {"across": "reml"})
-    assert "errs in 6 to 12 % of studies" in views.text(loaded)
+    text = views.text(loaded)
+    assert "(analysis: {across: reml}), of settings like these" in text
+    assert "errs in up to 13 % of studies" in text
     assert 4 == table(loaded)["rows"][0]["mean"]["df"]
 
 
