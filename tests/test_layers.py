@@ -126,6 +126,8 @@ def test_no_file_stands_outside_the_house():
     assert {path.stem for path in ROOT.glob("*.py")} == {*WORDS.split(), *DOORS, "__init__", "__main__", "_version"}
     assert {path.name for path in ROOT.iterdir() if path.is_dir()} - {"__pycache__"} == {*ROOMS, "manual", "recipes"}
     assert {path.suffix for path in (ROOT / "manual").iterdir()} == {".md"}
+    others = {path.relative_to(ROOT).as_posix() for room in ROOMS for path in (ROOT / room).rglob("*.*")}
+    assert {name for name in others if not name.endswith((".py", ".pyc"))} == {"reports/page.css", "reports/page.js"}
     for room, files in ROOMS.items():
         assert {path.stem for path in (ROOT / room).glob("*.py")} == {*files.split(), "__init__"}
         folders = {path.name for path in (ROOT / room).iterdir() if path.is_dir()} - {"__pycache__"}

@@ -131,13 +131,12 @@ def _more(rows: Sequence[Row], measured: Measured) -> list[str]:
     if not found:
         return []
     digits = decimals(of.now for of in found)
+    ways = f"twice the seeds, four times the {evidence.word}s, any number of seeds on these {evidence.n}"
     texts = []
     for of in found:
-        now, seeds, examples, floor = (f"±{fixed(x, digits)}" for x in (of.now, of.seeds, of.examples, of.floor))
-        ways = f"about {seeds} with twice the seeds, {examples} with four times the {evidence.word}s"
-        ways += " (either)" * (of.better == "either")
-        texts.append(f"{of.variant} {now}: {ways}; no number of seeds gets below {floor} on these {evidence.n}")
-    told = f"What to expect of open rows' intervals: {listed(texts, '. ', most=6)}."
+        now, *then = (f"±{fixed(x, digits)}" for x in (of.now, of.seeds, of.examples, of.floor))
+        texts.append(f"{of.variant} {now}, then about {', '.join(then)}" + " (either)" * (of.better == "either"))
+    told = f"What to expect of open rows' half-widths with {ways}: {listed(texts, '; ', most=6)}."
     either = f" either: the two ways differ by less than {EITHER:g} x."
     return [Note(told + either * any(of.better == "either" for of in found))]
 

@@ -67,7 +67,8 @@ def test_a_row_that_holds_on_these_images_alone_says_so_first_and_is_never_calle
     assert speaks.endswith("They do not speak of another training set.")
     assert here.startswith("here: on these 400 images the seeds alone decide (adjusted p < 0.05)")
     assert "trick, on these images +" in here
-    assert "no number of seeds gets below ±" in more
+    expected = "with twice the seeds, four times the images, any number of seeds on these 400: trick ±"
+    assert more.startswith(f"What to expect of open rows' half-widths {expected}")
     assert "settle" not in more
 
 
