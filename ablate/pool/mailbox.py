@@ -85,10 +85,12 @@ class Alive:
 
 @dataclass
 class Mailbox:
-    """The folder, from either end."""
+    """The folder, from either end. Its disk may be full and its server away: then what is to be written or listed is an
+    OSError, and whoever wanted it tries again."""
 
     folder: Path
     _read: dict[str, int] = field(default_factory=dict)
+    _cut: bool = False
 
     # --------------------------------------------------------------------------------------------- the dispatcher's end
 
@@ -111,17 +113,18 @@ class Mailbox:
         self._write(f"stop/{token}", json.dumps([reason, message]).encode())
 
     def withdraw(self, name: str) -> bool:
-        """Take back a run that waits; False where a worker was first."""
+        """Take back a run that waits; False where a worker was first, or nobody can tell."""
         try:
             (self.folder / "todo" / name).unlink()
-        except FileNotFoundError:
+        except OSError:
             return False
         return True
 
     def forget(self, token: str, worker: str) -> None:
         """A run is over: what is left of it goes, and with it the worker's right to it."""
         for path in (self.folder / "stop" / token, self._taken(token, worker)):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # what stays means nothing any more: a token is drawn for one run
+                path.unlink()
 
     def folder_of(self, token: str, worker: str) -> Path | None:
         """Where a run's files are; None where the worker does not have it any more."""
@@ -150,9 +153,12 @@ class Mailbox:
         return told
 
     def pulse(self, name: str) -> float:
-        """The file server's time now, by writing a file of our own, which says whose it is."""
+        """The file server's time now, by touching a file of our own, which says whose it is."""
         path = self.folder / "alive" / f".{name}"
-        path.write_text(f"{host.boot()} {host.this_process()}")
+        try:
+            os.utime(path)
+        except FileNotFoundError:  # whole when it is listed: who reads half of it takes nobody to be about
+            self._write(f"alive/.{name}", f"{host.boot()} {host.this_process()}".encode())
         return path.stat().st_mtime
 
     def dispatchers(self, now: float, within_s: float) -> list[str]:
@@ -229,12 +235,15 @@ class Mailbox:
         return told
 
     def say(self, worker: str, events: Sequence[Event]) -> None:
-        """Append what happened; an ending is on the disk when this returns."""
+        """Append what happened; an ending is on the disk when this returns. Where it fails it may be said once more."""
+        lines = b"".join(encode(event) + b"\n" for event in events)
+        before, self._cut = b"\n" * self._cut, True  # a full disk takes half a line, and the next is to be whole
         with (self.folder / "said" / f"{worker}.jsonl").open("ab") as file:
-            file.write(b"".join(encode(event) + b"\n" for event in events))
+            file.write(before + lines)
             if any(isinstance(event, Finished | Failed | Returned) for event in events):
                 file.flush()
                 os.fsync(file.fileno())
+        self._cut = False
 
     def live(self, alive: Alive) -> None:
         """The first sign of life, which says who it is."""
@@ -272,8 +281,13 @@ class Mailbox:
         """Whole or not at all, under a name that nobody lists before."""
         path = self.folder / name
         part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-        part.write_bytes(data)
-        part.replace(path)
+        try:
+            part.write_bytes(data)
+            part.replace(path)
+        except OSError:
+            with suppress(OSError):
+                part.unlink()
+            raise
 
 
 def token_of(name: str) -> str:

@@ -26,6 +26,7 @@ from ablate.pool.executor import (
     Failed,
     Finished,
     Needs,
+    Refused,
     Returned,
     Slot,
     Started,
@@ -91,6 +92,7 @@ class Mailed(Executor):
         self.deaths: Counter[str] = Counter()
         self._mine: dict[str, _Out] = {}
         self._over: set[str] = set()
+        self._asks: dict[str, tuple[Reason, str]] = {}
         self._unheard: dict[str, list[tuple[str, Event]]] = {}
         self._events: list[Event] = []
         self._slots: tuple[Slot, ...] = ()
@@ -100,7 +102,7 @@ class Mailed(Executor):
         self._orphans: dict[str, float] = {}
         self._told: set[str] = set(self.box.refusals())
         self._left = False
-        self._look_after()
+        self._look()
         return self
 
     # ------------------------------------------------------------------------------------------ what engines differ in
@@ -136,10 +138,14 @@ class Mailed(Executor):
 
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False, alone: bool = False) -> None:
         assert not canary, "two steps are tried where the command runs"
-        self._sequence += 1
-        name = self.box.hand_over(Order(token, spec, alone), self._sequence)
-        self._mine[token] = _Out(name)
         del slot
+        self._sequence += 1
+        try:
+            name = self.box.hand_over(Order(token, spec, alone), self._sequence)
+        except OSError as error:
+            self._events.append(Refused(token, f"{self.box.folder} cannot be written: {error.strerror}"))
+            return
+        self._mine[token] = _Out(name)
 
     def adopt(self, token: str) -> None:
         self._mine[token] = _Out(seen=False)
@@ -167,7 +173,16 @@ class Mailed(Executor):
         if reason != "pruned" and self._withdrawn(token, out):
             self._end(Failed(token, reason, message))
         else:
-            self.box.ask_to_stop(token, reason, message)
+            self._asks[token] = reason, message
+            self._ask()
+
+    def _ask(self) -> None:
+        """Ask for the ends that could not be asked for yet."""
+        for token in list(self._asks):
+            with suppress(OSError):
+                if token in self._mine:
+                    self.box.ask_to_stop(token, *self._asks[token])
+                del self._asks[token]
 
     def leave(self) -> None:
         self.tend(len(self._mine))
@@ -188,7 +203,10 @@ class Mailed(Executor):
 
     def others(self) -> bool:
         """Whether another dispatcher looks after runs of this folder."""
-        about = self.box.dispatchers(self.box.pulse(self.me), SILENT_BEATS * self.beat_s)
+        try:
+            about = self.box.dispatchers(self.box.pulse(self.me), SILENT_BEATS * self.beat_s)
+        except OSError:  # nobody can tell
+            return True
         return bool(set(about) - {self.me})
 
     def _part(self) -> None:
@@ -198,8 +216,15 @@ class Mailed(Executor):
     # --------------------------------------------------------------------------------------------------------- hearing
 
     def _look(self) -> None:
+        with suppress(OSError):  # the file server is away; nobody is given up for that
+            self._hear_news()
+            self._look_around()
+
+    def _hear_news(self) -> None:
         for worker, event in self.box.news():
             self._hear(worker, event)
+
+    def _look_around(self) -> None:
         now_s = time.monotonic()
         if now_s - self._looked_s >= min(self.beat_s / 2, SLOW_S):
             if now_s - self._looked_s > GONE_BEATS * self.beat_s:  # we slept, and heard nobody meanwhile
@@ -207,6 +232,7 @@ class Mailed(Executor):
                     watch.since_s = now_s
                 self._orphans.clear()
             self._looked_s = now_s
+            self._ask()
             self._look_after()
 
     def _hear(self, worker: str, event: Event) -> None:
@@ -225,8 +251,8 @@ class Mailed(Executor):
         if isinstance(event, Returned):
             out.worker = out.name = ""
         if isinstance(event, Finished | Failed):
-            self.box.forget(token, worker)
             self._end(event)
+            self.box.forget(token, worker)
         else:
             self._events.append(event)
 
@@ -239,21 +265,18 @@ class Mailed(Executor):
         """Whether a run that waits was taken back before a worker took it."""
         if out.worker:
             return False
-        names = [out.name] if out.name else []
-        if not (names and self.box.withdraw(names[0])):
-            names = [name for name in self.box.todo() if token_of(name) == token]
-            return any(self.box.withdraw(name) for name in names)
-        return True
+        if out.name and self.box.withdraw(out.name):
+            return True
+        with suppress(OSError):
+            return any(self.box.withdraw(name) for name in self.box.todo() if token_of(name) == token)
+        return False
 
     # --------------------------------------------------------------------------------------------------- looking after
 
     def _look_after(self) -> None:
         """Who is there, who is not any more, and what became of their runs."""
-        try:
-            now, now_s = self.box.pulse(self.me), time.monotonic()
-            found = self.box.living()
-        except OSError:  # the file server is away; nobody is given up for that
-            return
+        now, now_s = self.box.pulse(self.me), time.monotonic()
+        found = self.box.living()
         for worker, (alive, mtime) in found.items():
             seen = self.living.get(worker)
             since_s = seen.since_s if seen is not None and seen.mtime == mtime else now_s
@@ -309,8 +332,7 @@ class Mailed(Executor):
             self._end(Failed(token, "lost", f"nothing is left of it in {self.box.folder}"))
 
     def _lose(self, token: str, worker: str) -> None:
-        for teller, event in self.box.news():  # its end may have been said since
-            self._hear(teller, event)
+        self._hear_news()  # its end may have been said since
         if token not in self._mine:
             return
         folder = self.box.folder_of(token, worker)

@@ -3,7 +3,8 @@ a process there: a Slurm job, ssh, qsub, a Kubernetes job.
 
 It opens no database and decides nothing about retries. Who leaves politely (its time is over, its machine is wanted
 back, nothing is left to do) gives its runs back under the same token, and no attempt is spent; who falls silent costs
-its runs one. One that nobody believes in any more, or that was started again elsewhere, ends its runs unheard.
+its runs one. One that nobody believes in any more, or that was started again elsewhere, ends its runs unheard. Where
+the study was edited meanwhile it finishes what it has begun, then goes on with what the new plan imports.
 """
 
 from __future__ import annotations
@@ -18,10 +19,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 
 from ablate.errors import AblateError, ConfigError
-from ablate.pool import host, scheduler, words
+from ablate.pool import host, scheduler, signals, words
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Returned, Slot, Started
 from ablate.pool.folders import LOG, shorten
 from ablate.pool.mailbox import SILENT_BEATS, Alive, Mailbox, Order, Plan, differing, this_node, versions_of
@@ -97,6 +97,18 @@ def work(folder: Path, terms: Terms, say: Callable[[str], None]) -> int:
     is not as the plan wants it, which the folder then says, too."""
     box = Mailbox(folder)
     worker = f"{terms.job or f'{this_node()}-{os.getpid()}-{secrets.token_hex(2)}'}.{terms.again}"
+    deadline_s = None if terms.left_s is None else time.monotonic() + terms.left_s
+    executed = 0
+    while True:
+        pilot = _flown(box, worker, terms, deadline_s, say)
+        executed += pilot.executed
+        if pilot.leaving:
+            return executed
+        terms = replace(terms, seen="")  # who hands over now says otherwise
+
+
+def _flown(box: Mailbox, worker: str, terms: Terms, deadline_s: float | None, say: Callable[[str], None]) -> _Pilot:
+    """A worker that has left, or whose plan is not the folder's any more."""
     plan = _awaited(box, terms)
     made = provenance()
     try:
@@ -108,9 +120,11 @@ def work(folder: Path, terms: Terms, say: Callable[[str], None]) -> int:
         raise
     try:
         alive = Alive(worker, this_node(), len(slots), terms.job, terms.again)
-        pilot = _Pilot(box, plan, alive, slots, terms, pool, {**made, **_here(plan)})
-        say(f"worker {worker}: {len(slots)} at a time of {plan.study}, from {folder}")
-        return pilot.run()
+        pilot = _Pilot(box, plan, alive, slots, terms, deadline_s, pool, {**made, **_here(plan)})
+        say(f"worker {worker}: {len(slots)} at a time of {plan.study}, from {box.folder}")
+        with signals.told_to(pilot.told, hurry=False):
+            pilot.run()
+        return pilot
     finally:
         pool.close()
         box.part(worker)
@@ -170,39 +184,39 @@ class _Pilot:
         alive: Alive,
         slots: Sequence[Slot],
         terms: Terms,
+        deadline_s: float | None,
         pool: Executor,
         made: dict[str, Json],
     ) -> None:
         self.box, self.plan, self.alive, self.pool, self.made = box, plan, alive, pool, made
-        self.terms = terms
+        self.terms, self.deadline_s = terms, deadline_s
         self.free = list(slots)
         self.runs: dict[str, _Run] = {}
         self.executed = 0
         self.leaving = ""
+        self.outdated = False
         self.believed = True
+        self._unsaid: list[Event] = []
+        self._given_back: list[Order] = []
         now_s = time.monotonic()
-        self.deadline_s = None if terms.left_s is None else now_s + terms.left_s
         self.usual_s = 0.0
         self._names: deque[str] = deque()
         self._listed_s = self._beat_s = self._stops_s = float("-inf")
         self._idle_s = now_s
 
-    def run(self) -> int:
+    def run(self) -> None:
         self.box.live(self.alive)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, self._told)
-        while not (self.leaving and not self.runs):
+        while self.runs or not (self.leaving or self.outdated):
             self._beat()
             self._hear_stops()
             self._watch_time()
-            if not self.leaving:
+            if not (self.leaving or self.outdated):
                 self._take()
             pause_s = LOOK_S if self.free and time.monotonic() - self._idle_s < 5 else LATE_S / 2
             self._tell(self.pool.poll(pause_s) if self.runs else _nap(pause_s))
-        return self.executed
 
-    def _told(self, number: int, _: FrameType | None) -> None:
-        # A queue may send it twice. Who is in a hurry has SIGKILL.
+    def told(self, number: int) -> None:
+        """Somebody asks it to end by this signal. A queue may send it twice; who is in a hurry has SIGKILL."""
         self._go(f"its machine is wanted back ({signal.Signals(number).name})")
 
     def _go(self, why: str) -> None:
@@ -239,9 +253,10 @@ class _Pilot:
         if not self.runs or now_s - self._stops_s < LATE_S / 2:
             return
         self._stops_s = now_s
-        for token, (reason, message) in self.box.stops().items():
-            if token in self.runs:
-                self._stop(token, reason, message)
+        with suppress(OSError):
+            for token, (reason, message) in self.box.stops().items():
+                if token in self.runs:
+                    self._stop(token, reason, message)
         for token, run in self.runs.items():
             over = scheduler.overdue(run.since_s, run.heard_s, self.plan.limits, now_s)
             if over is not None:
@@ -294,7 +309,7 @@ class _Pilot:
                 if now_s - self._listed_s < LOOK_S:
                     return
                 self._listed_s = now_s
-                self._names = deque(self.box.todo())
+                self._list()
                 if not self._names:
                     return
             elif now_s - self._listed_s > LATE_S:  # what was given back stands before all these by now
@@ -310,10 +325,19 @@ class _Pilot:
                 if order.alone:
                     return
 
+    def _list(self) -> None:
+        """What waits, by the plan that this worker has. The plan is read after the names: who writes both writes it
+        first."""
+        with suppress(OSError):
+            names = self.box.todo()
+            plan = self.box.plan() if names else None
+            self.outdated = plan is not None and replace(plan, seen=self.plan.seen) != self.plan
+            self._names = deque(() if self.outdated else names)
+
     def _begin(self, order: Order) -> None:
         asked = self.box.stops().get(order.token) if (self.box.folder / "stop" / order.token).exists() else None
         if asked is not None and asked[0] != "pruned":
-            self.box.say(self.alive.worker, [Failed(order.token, *asked)])
+            self._say([Failed(order.token, *asked)])
             return
         now_s = time.monotonic()
         with suppress(OSError):  # of an execution that was given back: it is not this one's last word
@@ -326,7 +350,6 @@ class _Pilot:
 
     def _tell(self, events: Sequence[Event]) -> None:
         said: list[Event] = []
-        given_back: list[Order] = []
         for event in events:
             run = self.runs[event.token]
             run.heard_s = time.monotonic()
@@ -338,10 +361,10 @@ class _Pilot:
                     self.usual_s = max(self.usual_s, event.seconds or 0.0)
                     said.append(replace(event, provenance={**self.made, **event.provenance}))
                 case Failed(token, reason) if self.leaving and reason == "cancelled":
-                    given_back.append(run.order)
+                    self._given_back.append(run.order)
                     said.append(Returned(token, self.leaving))
                 case Refused(token, message):
-                    given_back.append(run.order)
+                    self._given_back.append(run.order)
                     said.append(Returned(token, message))
                     self._names.clear()
                     self._listed_s = time.monotonic() + REFUSED_S
@@ -353,10 +376,18 @@ class _Pilot:
                 del self.runs[event.token]
                 self.free.append(run.slot)
                 self.executed += isinstance(event, Finished | Failed)
-        if said and self.believed:
-            self.box.say(self.alive.worker, said)
-        for order in given_back:  # after the word: who takes it next says that it started
-            self.box.give_back(order, self.alive.worker)
+        self._say(said)
+
+    def _say(self, events: Sequence[Event]) -> None:
+        """Say it, with what could not be said before: the disk was full, or the file server away."""
+        self._unsaid += events
+        with suppress(OSError):
+            if self._unsaid and self.believed:
+                self.box.say(self.alive.worker, self._unsaid)
+            self._unsaid = []
+            while self._given_back:  # after the word: who takes it next says that it started
+                self.box.give_back(self._given_back[0], self.alive.worker)
+                del self._given_back[0]
 
 
 def _fresh(spec: RunSpec) -> RunSpec:

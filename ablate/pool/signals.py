@@ -10,9 +10,10 @@ from types import FrameType
 
 
 @contextmanager
-def told_to(stop: Callable[[int], None]) -> Iterator[None]:
+def told_to(stop: Callable[[int], None], *, hurry: bool = True) -> Iterator[None]:
     """Tell `stop` of the first SIGINT, SIGTERM or SIGHUP, by number. A second one is a KeyboardInterrupt (children end
-    with the warm server, leases with the next `run`). Outside the main thread, which alone hears signals, nothing."""
+    with the warm server, leases with the next `run`), without `hurry` nothing new. Outside the main thread, which alone
+    hears signals, nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -20,10 +21,11 @@ def told_to(stop: Callable[[int], None]) -> Iterator[None]:
 
     def heard(number: int, _: FrameType | None) -> None:
         nonlocal told
-        if told:
+        if not told:
+            told = True
+            stop(number)
+        elif hurry:
             raise KeyboardInterrupt
-        told = True
-        stop(number)
 
     # One that is ignored already was to be: `nohup` says so of SIGHUP, a shell of SIGINT where `&` ends the line.
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) != signal.SIG_IGN]

@@ -1,0 +1,119 @@
+"""A folder between a dispatcher and its workers whose disk is full, and a study that is edited while workers are there."""
+
+import errno
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ablate.pool import pilot
+from ablate.pool.executor import Failed, Finished, Needs, Refused, Slot
+from ablate.pool.executors.workers import Workers
+from ablate.pool.mailbox import Alive, Mailbox, Order, Plan
+from ablate.pool.messages import Setup
+from ablate.records import RunSpec, TaskUse
+
+SETUP = Setup(TaskUse.of("mine:score"), database="aaaa", grace_s=0.1)
+SPEC = RunSpec("k", TaskUse.of("mine:score"), {}, (), 0, 1, "", "")
+ME = Alive("w.0", "here", 2)
+
+
+def full(monkeypatch):
+    """From now on no byte more; undone by monkeypatch.undo."""
+
+    def refused(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refused)
+
+
+@pytest.fixture
+def executor(tmp_path):
+    return Workers().open(SETUP, Needs("s", str(tmp_path), made={"torch": "2"}))
+
+
+class Pool:
+    """The worker's own pool, which tells what it is told to."""
+
+    def __init__(self):
+        self.events, self.started = [], []
+
+    def start(self, token, spec, slot):
+        self.started.append(token)
+
+    def poll(self, timeout_s):
+        events, self.events = self.events, []
+        return events
+
+
+def worker(box, pool):
+    box.live(ME)
+    return pilot._Pilot(box, box.plan(), ME, [Slot("cpu", 0), Slot("cpu", 1)], pilot.Terms(), None, pool, {})
+
+
+def test_a_run_that_cannot_be_handed_over_is_refused_and_leaves_nothing(executor, monkeypatch):
+    full(monkeypatch)
+    executor.start("t", SPEC, Slot("workers-0", 0))
+    (refused,) = executor.poll(0)
+    assert isinstance(refused, Refused)
+    assert "No space left on device" in refused.message
+    assert os.listdir(executor.box.folder / "todo") == []
+
+
+def test_an_end_that_cannot_be_asked_for_is_asked_for_later(executor, monkeypatch):
+    executor.start("t", SPEC, Slot("workers-0", 0))
+    executor.box.take(executor.box.todo()[0], "w.0")
+    full(monkeypatch)
+    executor.stop("t", "timeout", "too long")
+    assert executor.box.stops() == {}
+    monkeypatch.undo()
+    executor._looked_s = float("-inf")
+    executor.poll(0)
+    assert executor.box.stops() == {"t": ("timeout", "too long")}
+
+
+def test_a_dispatcher_is_about_while_the_disk_is_full(executor, monkeypatch):
+    full(monkeypatch)
+    now = executor.box.pulse(executor.me)
+    assert abs(now - time.time()) < 60
+    assert executor.box.dispatchers(now, 30) == [executor.me]
+
+
+def test_what_could_be_said_by_half_is_said_again_and_heard_whole(tmp_path, monkeypatch):
+    box = Mailbox(tmp_path)
+    box.make(Plan(SETUP, "s", {}))
+    mine, pool = Mailbox(tmp_path), Pool()
+    one = worker(mine, pool)
+    box.hand_over(Order("t", SPEC), 1)
+    one._take()
+    assert pool.started == ["t"]
+    with (tmp_path / "said" / "w.0.jsonl").open("ab") as file:
+        file.write(b'{"Finished": {"token": "t", "val')
+    monkeypatch.setattr(os, "fsync", lambda _: (_ for _ in ()).throw(OSError(errno.ENOSPC, "")))
+    one._tell([Finished("t", {"score": 1.0})])
+    monkeypatch.undo()
+    one._tell([])
+    events = [event for _, event in box.news()]
+    assert events
+    assert {event.token for event in events} == {"t"}
+    assert all(isinstance(event, Finished) for event in events)
+
+
+def test_a_worker_takes_nothing_that_another_plan_handed_over(tmp_path):
+    box = Mailbox(tmp_path)
+    box.make(Plan(SETUP, "s", {}, seen="1"))
+    one = worker(box, Pool())
+    box.make(Plan(SETUP, "s", {}, seen="2"))  # the same command once more
+    box.hand_over(Order("t1", SPEC), 1)
+    one._take()
+    assert list(one.runs) == ["t1"]
+    box.make(Plan(Setup(SETUP.task, sources={"mine.py": "edited"}, database="aaaa"), "s", {}, seen="3"))
+    box.hand_over(Order("t2", SPEC), 2)
+    one._listed_s = float("-inf")
+    one._take()
+    assert list(one.runs) == ["t1"]
+    assert one.outdated
+    one.pool.events = [Failed("t1", "error", "no")]
+    one.run()  # until what it has begun is over
+    assert len(box.todo()) == 1
