@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ablate.analysis.results import Results
+from ablate.errors import StudyError
 from ablate.records import Json, Row
 from ablate.reports import appendix, methods
 from ablate.reports.document import Terms, plain
 from ablate.reports.report import Material, methods_text
 from ablate.runs import spent
-from ablate.study import yaml_file
+from ablate.study import changes, yaml_file
 from ablate.text import in_words, joined, many, seeds_in_words
 
 TODO = "TODO"
@@ -56,7 +57,8 @@ def runs(of: Material) -> Ground:
     seeds = seeds_in_words(of.found.record.seeds)
     if of.found.measured.given is not None:
         return Ground("Yes", f"Each mean is over {_span(counts)} runs, as the imported file says.", _table(of))
-    each = f"{_span(counts)} run{'s' * (counts != {1})} with different seeds ({seeds})"
+    named = f" with different seeds ({seeds})" * methods.shared_seeds(of.found.measured)
+    each = f"{_span(counts)} run{'s' * (counts != {1})}{named}"
     lacking = [f"{row.variant} {row.n} of {row.planned}" for row in _rows(of) if row.n != row.planned]
     missing = f" Not every planned run counts: {in_words(lacking)}." if lacking else ""
     done = len({cell.run for cell in of.found.cells if cell.state == "done"})
@@ -73,28 +75,64 @@ def _table(of: Material) -> str:
 
 def error_bars(of: Material) -> Ground:
     """Whether results have error bars, of what, and how they are computed."""
-    least = max((row.n for row in _rows(of)), default=0)
-    if least < 2:
+    most = max((row.n for row in _rows(of)), default=0)
+    if most < 2:
         return Ground(
             "No",
             "Every variant was trained once, so no number has an error bar and no difference was tested; what looks "
             "like an effect may be the seed.",
             _table(of),
         )
-    if least < 3:
+    if most < 3:
         return Ground("No", "Two runs a variant give a range, no interval and no test.", _table(of))
-    intervals = f"Differences come with {_confidence(of)} intervals"
+    over = "seeds" if methods.shared_seeds(of.found.measured) else "runs"
+    parts = [f"Means are shown with the standard deviation over {over} (ddof 1).", *_intervals(of), _captured(of)]
+    return Ground("Yes", " ".join(parts), _table(of))
+
+
+def _intervals(of: Material) -> list[str]:
+    """How the intervals of differences are made; which rows have too few runs for one."""
+    compared = [row for row in _rows(of) if row.compared_with is not None]
+    known = [row for row in compared if row.delta_ci_low is not None]
+    if not known:
+        return ["No difference has an interval."]
+    how = in_words([words for test, words in _BY.items() if test in {row.test for row in known}])
+    widest = f", the widest of three: over {_over_examples(of)}" * (of.table.speaks_of == "seeds_and_examples")
+    lacking = in_words(list(dict.fromkeys(row.variant for row in compared if row.delta_ci_low is None)))
+    return [
+        f"Differences come with {_confidence(of)} intervals by {how}{widest}.",
+        *[f"Without an interval, for too few runs: {lacking}."] * bool(lacking),
+    ]
+
+
+_BY = {
+    "paired t": "Student's t over paired seeds",
+    "Welch t": "Welch's t",
+    "sign flip": "sign flips of paired seeds",
+    "moderated t": "a moderated t over paired seeds",
+    "pooled t": "Student's t with one error pooled over all variants",
+}
+"""By the test of a row."""
+
+
+def _over_examples(of: Material) -> str:
+    word = of.found.measured.tested.evidence.word
+    return f"seeds, over {word}s, and over both"
+
+
+def _captured(of: Material) -> str:
+    """Which factors vary between the runs of a variant, as far as the task is known."""
+    examples = of.table.speaks_of == "seeds_and_examples"
+    if not of.found.record.facts.pairs:
+        said = "The intervals capture what differs between runs of one variant"
+        whose = (
+            "the runs were trained elsewhere" if of.found.record.imported is not None else "your own code decides it"
+        )
+        return f"{said}{', and the choice of evaluation examples' * examples}. [TODO: say what that is; {whose}]"
     captures = "initialisation, order of the data and augmentation, which each run's seed draws"
-    if of.table.speaks_of == "seeds_and_examples":
-        captures += ", and the choice of evaluation examples"
-        not_captured = "the training data and hyperparameters are fixed"
-    else:
-        not_captured = "the split of the data, the evaluation examples and hyperparameters are fixed"
-    text = (
-        f"Means are shown with the standard deviation over seeds (ddof 1). {intervals} by Student's t over paired "
-        f"seeds. The intervals capture {captures}; {not_captured}."
-    )
-    return Ground("Yes", text, _table(of))
+    captures += ", and the choice of evaluation examples" * examples
+    fixed = "the training data" if examples else "the split of the data, the evaluation examples"
+    return f"The intervals capture {captures}; {fixed} and hyperparameters are fixed."
 
 
 def _confidence(of: Material) -> str:
@@ -118,26 +156,30 @@ def settings(of: Material) -> Ground:
     """Whether every setting that was used is listed."""
     if of.found.record.imported is not None:
         return Ground(TODO, "[TODO: the runs were trained elsewhere; list their settings]")
-    return Ground(
-        "Yes",
-        "Every setting of every variant is listed in the appendix of settings; the study file, which is all that the "
-        "runs were made from, is part of the evidence.",
-        f"ablate table {_name(of)} --view configurations",
+    text = (
+        "Every setting of every variant is listed in the appendix of settings; the study file is part of the evidence."
     )
+    where = f"ablate table {_name(of)} --view configurations"
+    if of.found.record.facts.pairs:
+        return Ground("Yes", text, where)
+    return Ground("Partial", f"{text} [TODO: list what your own code fixes and the study file does not name]", where)
 
 
 def search(of: Material) -> Ground:
     """What was searched: ranges, trials, how the winner was chosen."""
     entries = of.found.record.tuned
+    if of.found.record.imported is not None:
+        return Ground(TODO, "[TODO: say what was searched, for the runs were trained elsewhere]")
     if not entries:
         if of.tuned:
             return Ground("Partial", "A search was begun and is not finished. [TODO: finish `ablate tune`]")
-        said = "No hyperparameter was searched for this study: all settings were fixed before the first run."
-        return Ground("NA", f"{said} [TODO: say where the fixed values come from]", "the study file")
+        fixed = changes.sentence(of.found.record.registered, len({cell.run for cell in of.found.cells}))
+        said = f"No hyperparameter was searched by ablate. {fixed}".strip()
+        return Ground("NA", f"{said} [TODO: say where the values come from]", "the study file")
     ranges = _ranges(of.text)
     parts = [
         f"{entry.variant}: {entry.trials} trials by {entry.sampler} on {seeds_in_words(entry.seeds)}, "
-        f"{many(entry.runs, 'run')}; chosen by the best {of.table.metric} on dev ({entry.value:.4g}), then "
+        f"{many(entry.runs, 'run')}; chosen by the best {of.table.metric} ({entry.value:.4g}), then "
         f"trained anew on fresh {seeds_in_words(entry.fresh)}: "
         + ", ".join(f"{key} {_shown(value)}" for key, value in entry.settings.items())
         for entry in entries
@@ -149,8 +191,8 @@ def _ranges(text: str) -> str:
     """The space as the study file writes it."""
     try:
         root, _ = yaml_file.read(text, "study", located=False)
-    except Exception as error:
-        return f"[TODO: the ranges; the stored study file cannot be read: {error}]"
+    except StudyError:
+        return "[TODO: the ranges; the stored study file cannot be read]"
     space = (yaml_file.unfold(root).value.get("tune") or {}).get("space", {}) if root is not None else {}
     return "; ".join(f"{key} {_range(of)}" for key, of in space.items()) or "[TODO: the ranges]"
 
@@ -182,15 +224,15 @@ def compute(of: Material) -> Ground:
         if hours.attempts
     ]
     text = (
-        f"A run takes {per_run:.3g} s on average on {_hardware(of.found)}. In all {spent.in_words(took.study)}: "
-        f"{'; '.join(kinds)}."
+        f"A run takes {per_run:.3g} s on average on {_hardware(of.found, counted)}. In all "
+        f"{spent.in_words(took.study)}: {'; '.join(kinds)}."
     )
-    if took.nobodys.attempts:
+    if took.nobodys.wall_s:
         text += (
             " Runs that no study asks for any more (preliminary ones, of earlier plans in the same database): "
             f"{spent.in_words(took.nobodys)} ({many(took.nobodys.attempts, 'attempt')})."
         )
-    if took.others.attempts:
+    if took.others.wall_s:  # imported runs took nothing here
         text += f" Other studies of the same database: {spent.in_words(took.others)}."
     text += f" Total with all of these: {spent.in_words(took.total)}."
     return Ground(
@@ -198,8 +240,10 @@ def compute(of: Material) -> Ground:
     )
 
 
-def _hardware(found: Results) -> str:
-    return in_words(_known(found, "processor")) or "[TODO: the processor or GPU]"
+def _hardware(found: Results, took: spent.Hours) -> str:
+    """Of processors the name is known, of GPUs how many hours they took."""
+    processors = "" if took.gpu_s else in_words(_known(found, "processor"))
+    return processors or f"[TODO: the {'GPU' if took.gpu_s else 'processor'}]"
 
 
 def _known(found: Results, kind: str) -> list[str]:
@@ -219,25 +263,24 @@ def seeds(of: Material) -> Ground:
     """How randomness is seeded."""
     if of.found.record.imported is not None:
         return Ground(TODO, "[TODO: how the seeds of the imported runs were set]")
-    text = (
-        f"Every run has a seed ({seeds_in_words(of.found.record.seeds)}), the same for all variants; initialisation, "
-        "data order and each trick draw from streams of their own that the seed and a name fix, so a trick that is "
-        "toggled shifts no other."
-    )
-    if not of.found.record.facts.epochs:
-        text = f"Every run is given a seed ({seeds_in_words(of.found.record.seeds)}), the same for all variants."
-    return Ground("Yes", text, f"ablate verify {of.found.measured.variants[0]}:{of.found.record.seeds[0]}")
+    text = f"Every run has a seed ({seeds_in_words(of.found.record.seeds)}), the same for all variants"
+    where = f"ablate verify {of.found.measured.variants[0]}:{of.found.record.seeds[0]}"
+    if of.found.record.facts.pairs:
+        streams = (
+            "initialisation, data order and each trick draw from streams of their own that the seed and a name fix"
+        )
+        return Ground("Yes", f"{text}; {streams}, so a trick that is toggled shifts no other.", where)
+    return Ground("Partial", f"{text}; the code is given it. [TODO: say what it seeds]", f"{where} --seeds")
 
 
 def code(of: Material) -> Ground:
     """Code: what was executed is known; whether it is published is not."""
+    link = "[TODO: link to the published code and its license]"
+    if of.found.record.imported is not None:
+        return Ground(TODO, link)
     prints = _fingerprints(of)
-    text = "The code that was executed is identified by its hashes" + (f" ({prints})" if prints else "")
-    return Ground(
-        TODO,
-        f"{text}. [TODO: link to the published code and its license]",
-        f"ablate export {_name(of)} --code code.zip",
-    )
+    known = f"The code that was executed is identified by its hashes ({prints}). " if prints else ""
+    return Ground(TODO, f"{known}{link}", f"ablate export {_name(of)} --code code.zip")
 
 
 def _fingerprints(of: Material) -> str:
@@ -251,10 +294,13 @@ def reproduce(of: Material) -> Ground:
     if of.found.record.imported is not None:
         return Ground(TODO, "[TODO: the runs were trained elsewhere; say how to train them again]")
     text = (
-        "One command trains every variant and seed again and prints the same table; on the same kind of machine the "
-        "same seed gives the same numbers, and a bundle of evidence derives every table from the stored runs."
+        "One command trains every variant and seed again and prints the table, and a bundle of evidence derives every "
+        "table from the stored runs."
     )
-    return Ground("Yes", text, f"ablate export {_name(of)} --evidence evidence.zip")
+    where = f"ablate export {_name(of)} --evidence evidence.zip"
+    if of.found.record.facts.pairs:
+        return Ground("Yes", f"{text} On the same kind of machine the same seed gives the same numbers.", where)
+    return Ground("Partial", f"{text} [TODO: say whether your code gives the same numbers for the same seed]", where)
 
 
 def data(of: Material) -> Ground:
@@ -306,9 +352,10 @@ def limitations(of: Material) -> Ground:
 def metrics(of: Material) -> Ground:
     """Which number is reported, and from when."""
     metric = of.found.measured.metric
-    at = {"last": "at the end of training", "best": "at each run's best epoch, which is optimistic"}.get(
+    at = {"last": "at the end of each run", "best": "at each run's best epoch, which is optimistic"}.get(
         str(metric.at), f"at epoch {metric.at}"
     )
+    at = at if of.found.record.imported is None else "[TODO: at which epoch, and of which examples]"
     margin = "" if metric.minimum_effect is None else f", differences below {metric.minimum_effect:g} do not matter"
     return Ground(
         "Partial",

@@ -63,7 +63,7 @@ def _runs(record: PlanRecord, measured: Measured, cells: Sequence[StoredCell]) -
         return (
             f"We compare {counted} by {metric.name} ({metric.better} is better) from means, standard deviations and n."
         )
-    if record.imported and not _shared_seeds(measured):
+    if record.imported and not shared_seeds(measured):
         n = sorted(set(measured.planned))
         each = f"{n[0]} run{'s' * (n[0] != 1)}" if len(n) == 1 else f"{n[0]} to {n[-1]} runs"
         return f"We compare {counted} by {metric.name} ({metric.better} is better), each with {each}: {runs} in all."
@@ -74,7 +74,7 @@ def _runs(record: PlanRecord, measured: Measured, cells: Sequence[StoredCell]) -
     )
 
 
-def _shared_seeds(measured: Measured) -> bool:
+def shared_seeds(measured: Measured) -> bool:
     """Whether any two variants have a seed in common; lines that name no seed are numbered, and share none."""
     values = measured.values[measured.metric.name]
     return bool((np.isfinite(values).sum(axis=0) > 1).any())
@@ -146,7 +146,7 @@ def _equivalence(measured: Measured) -> list[str]:
 def _factorial(factorial: bool, measured: Measured) -> list[str]:
     if not factorial:
         return []
-    pooled = measured.pools or not _shared_seeds(measured)
+    pooled = measured.pools or not shared_seeds(measured)
     error = "one error pooled over all variants" if pooled else "its own values, one of each seed"
     return [
         f"Main effects and interactions over the factorial are estimated by one ±1 model, each tested by {error}; "

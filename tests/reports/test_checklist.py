@@ -6,7 +6,7 @@ import subprocess
 from contextlib import closing
 
 import pytest
-from reported import VALUES, fill
+from reported import VALUES, fill, resolved
 
 from ablate.registry import Registry
 from ablate.reports import checklist, grounds, report
@@ -19,10 +19,16 @@ ONCE = {name: values[:1] for name, values in VALUES.items() if name != "base"} |
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    """The same study with three seeds, of which one run failed, and with one."""
+    """The same study with three seeds, of which one run failed, with one, of somebody's own task, and imported."""
     made = {}
-    for name, values in (("three", VALUES), ("one", ONCE)):
-        path = fill(tmp_path_factory.mktemp(name) / "a.db", values=values)
+    imported = resolved(task="import", imported={"file": "runs.csv", "sha256": "0" * 64})
+    for name, plan, values in (
+        ("three", None, VALUES),
+        ("one", None, ONCE),
+        ("own", resolved(task="train:main"), VALUES),
+        ("elsewhere", imported, VALUES),
+    ):
+        path = fill(tmp_path_factory.mktemp(name) / "a.db", plan, values)
         with Store.open(path) as store:
             made[name] = report.material(store, "demo")
     return made
@@ -33,20 +39,28 @@ def studies(tmp_path_factory):
     [
         ("three", "neurips", "4", "Yes", "One command trains every variant and seed again"),
         ("three", "neurips", "5", "TODO", "identified by its hashes (code data:digits v1"),
-        ("three", "neurips", "6", "Yes", "No hyperparameter was searched for this study"),
+        ("three", "neurips", "6", "Yes", "No hyperparameter was searched by ablate. Plan fixed before the first run."),
         ("three", "neurips", "7", "Yes", "Differences come with 95 % intervals by Student's t over paired seeds"),
         ("three", "neurips", "8", "Yes", "runs that the tables show"),
         ("three", "neurips", "9", "TODO", "[TODO: read the code of ethics, then answer]"),
         ("three", "neurips", "12", "Partial", "data: digits; SHA-256 dddddddddddd"),
-        ("three", "aaai", "4.2", "NA", "[TODO: say where the fixed values come from]"),
+        ("three", "aaai", "4.2", "NA", "[TODO: say where the values come from]"),
         ("three", "aaai", "4.7", "Yes", "Every run has a seed (seeds 0 to 2)"),
         ("three", "aaai", "4.8", "Partial", "a kind of CPU; Python 3.12.1; PyTorch 2.9.0"),
-        ("three", "aaai", "4.9", "Partial", "dev_accuracy (higher is better), at the end of training"),
+        ("three", "aaai", "4.9", "Partial", "dev_accuracy (higher is better), at the end of each run"),
         ("three", "aaai", "4.10", "Yes", "Each mean is over 2 to 3 runs with different seeds (seeds 0 to 2); 11 runs in all."),
         ("three", "aaai", "4.12", "Yes", "Holm"),
         ("three", "arr", "C1", "TODO", "failed and interrupted attempts"),
         ("three", "arr", "C4", "Partial", "a kind of CPU"),
         ("three", "mlrc", "5.2", "Yes", "Not every planned run counts: base 2 of 3."),
+        ("own", "neurips", "4", "Partial", "[TODO: say whether your code gives the same numbers for the same seed]"),
+        ("own", "neurips", "7", "Yes", "what differs between runs of one variant. [TODO: say what that is"),
+        ("own", "aaai", "4.7", "Partial", "the code is given it. [TODO: say what it seeds]"),
+        ("own", "aaai", "4.13", "Partial", "[TODO: list what your own code fixes"),
+        ("elsewhere", "neurips", "5", "TODO", "[TODO: link to the published code and its license]"),
+        ("elsewhere", "neurips", "7", "Yes", "[TODO: say what that is; the runs were trained elsewhere]"),
+        ("elsewhere", "aaai", "4.2", "TODO", "[TODO: say what was searched, for the runs were trained elsewhere]"),
+        ("elsewhere", "aaai", "4.9", "Partial", "[TODO: at which epoch, and of which examples]"),
         ("one", "neurips", "7", "No", "Every variant was trained once, so no number has an error bar"),
         ("one", "aaai", "4.11", "No", "Every variant was trained once"),
         ("one", "aaai", "4.12", "No", "Every variant was trained once"),
