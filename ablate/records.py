@@ -368,6 +368,12 @@ class Here:
     p_equivalent: float | None
     verdict: Verdict | None
 
+    @staticmethod
+    def only(verdict: Verdict | None, here: Here | None) -> str:
+        """What holds on these examples of a row whose `verdict` beyond them is open; else empty."""
+        held = here.verdict if here is not None and verdict == "inconclusive" else None
+        return held if held in ("helps", "hurts", "equivalent") else ""
+
 
 @dataclass(frozen=True)
 class OverExamples:
@@ -467,8 +473,12 @@ class Row:
     @property
     def only_here(self) -> str:
         """The verdict over seeds on these examples, of a row that is open beyond them; else empty."""
-        here = self.here.verdict if self.here is not None and self.verdict == "inconclusive" else None
-        return here if here in ("helps", "hurts", "equivalent") else ""
+        return Here.only(self.verdict, self.here)
+
+    @property
+    def several(self) -> bool:
+        """Whether it differs from its comparison by several tricks, so that the verdict is about them together."""
+        return len(self.differs) > 1
 
     @property
     def interval_here(self) -> tuple[float, float] | None:

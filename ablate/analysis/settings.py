@@ -89,8 +89,12 @@ class Together:
     @property
     def only_here(self) -> str:
         """The verdict over seeds on these examples, of a row that is open beyond them; else empty."""
-        here = self.here.verdict if self.here is not None and self.verdict == "inconclusive" else None
-        return here if here in ("helps", "hurts", "equivalent") else ""
+        return Here.only(self.verdict, self.here)
+
+    @property
+    def several(self) -> bool:
+        """As of a Row: a setting that differs by fewer tricks is missing."""
+        return any(cell.several for cell in self.cells.values())
 
     @property
     def judged(self) -> str:

@@ -15,6 +15,9 @@ DRAWN: dict[str, tuple[Colour, Marker]] = {
 }  # fmt: skip
 """What verdicts look like; the last is that of rows too small for one."""
 
+SEVERAL = "‡: differs by several tricks."
+"""The sentence of a caption, where a row's name bears the sign."""
+
 
 class Difference(Protocol):
     """A row with a difference and its interval, if it has one."""

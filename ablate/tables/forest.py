@@ -83,7 +83,7 @@ def indented(row: Placed) -> bool:
 
 def marks(row: Row, n: int | None) -> str:
     """What stands behind the name, each with a note of its own. n: of the rows where all is done, where one number."""
-    text = " ‡" * (len(row.differs) > 1) + " ▲" * bool(row.collapsed) + " °" * row.corrected_away
+    text = " ‡" * row.several + " ▲" * bool(row.collapsed) + " °" * row.corrected_away
     if row.n != row.planned:
         text += f" {row.n}/{row.planned}"
     elif row.n != n:

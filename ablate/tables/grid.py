@@ -268,7 +268,7 @@ def _titled(data: TableData, name: str, better: Better) -> str:
 
 
 def _name(row: Row) -> Entry:
-    return Entry(one_line(row.label or row.variant) + (" ‡" if len(row.differs) > 1 else ""))
+    return Entry(one_line(row.label or row.variant) + " ‡" * row.several)
 
 
 def _n(row: Row) -> Entry:

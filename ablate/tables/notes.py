@@ -239,7 +239,7 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
             )
         )
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
-    if any(len(row.differs) > 1 for row in rows):
+    if any(row.several for row in rows):
         sentences.append(
             Note(
                 "‡ differs from its comparison by several tricks: the verdict is about them together; where some come "
@@ -262,7 +262,7 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
 
 def _together(rows: Sequence[Row]) -> str:
     """`base: 5 tricks differ, and the verdict is about them together`."""
-    several = [row for row in rows if len(row.differs) > 1]
+    several = [row for row in rows if row.several]
     names = listed((_spoken(row) for row in several), most=4)
     what = f"{len(several[0].differs)} tricks differ" if len(several) == 1 else "several tricks differ"
     return f"{names}: {what}, and the verdict is about them together"

@@ -97,14 +97,9 @@ def _shown(row: Together, names: Sequence[str], several: bool, like: bool) -> Sh
     ]  # fmt: skip
     verdict = Measure(None) if row.verdict is None else row.judged
     return (
-        row.name + " ‡" * _several(row), *([row.design] * several), *cells, whole, Chance(row.p_adjusted, "–"),
+        row.name + " ‡" * row.several, *([row.design] * several), *cells, whole, Chance(row.p_adjusted, "–"),
         verdict if isinstance(verdict, str) else "–", *(further * like),
     )  # fmt: skip
-
-
-def _several(row: Together) -> bool:
-    """Whether it differs from its comparison by several tricks."""
-    return len(next(iter(row.cells.values())).differs) > 1
 
 
 def _established(row: Together) -> bool:
@@ -171,7 +166,7 @@ def _sentences(results: Results, over: Over) -> Iterator[str]:
         yield (
             f"No p of the mean: in some setting the differences are equal or fewer than {MINIMUM_N} ({listed(flat)})."
         )
-    if any(_several(row) for row in rows):
+    if any(row.several for row in rows):
         yield "‡ differs from its comparison by several tricks: the verdict is about them together."
     if measured.metric.minimum_effect is None:
         yield "Without a minimum_effect in the study nothing can be called equivalent."

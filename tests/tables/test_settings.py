@@ -149,6 +149,16 @@ def test_figure_and_report_are_of_all_settings_or_of_one(load):
     assert answer.startswith("In these 5 settings, on average, helps: mixup +")
 
 
+def test_a_row_of_several_tricks_is_marked_in_the_figure_as_it_is_in_the_table(load):
+    store, loaded = load(lines(settings=("wine", "iris")))
+    made = source.source_of(store, loaded)
+    mixup, cutout = made.over.rows
+    both = {name: replace(cell, differs=("mixup", "cutout")) for name, cell in mixup.cells.items()}
+    scene = source.draw(replace(made, over=replace(made.over, rows=(replace(mixup, cells=both), cutout))), "settings")
+    assert ["mixup ‡", "cutout"] == [panel.title for panel in scene.panels]
+    assert "‡: differs by several tricks." in scene.caption
+
+
 def test_ranks_are_of_every_setting_with_friedman_and_each_against_the_base(load):
     found = table(load(lines())[1], name="ranks")
     assert {"mixup": 1.0}.items() <= {row["variant"]: row["mean_rank"] for row in found["ranks"]}.items()

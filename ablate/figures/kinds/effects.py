@@ -16,7 +16,7 @@ from annotated_types import Ge
 
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Figure, Mark, Panel, Scene, Series, Source
-from ablate.figures.intervals import DRAWN, SMALL, around_zero, arrows, numbers
+from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, numbers
 from ablate.records import Better, Row
 from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset
 
@@ -141,7 +141,7 @@ def _effect(row: Row, label: str) -> EffectRow:
     assert row.delta is not None
     assert row.compared_with is not None
     return EffectRow(
-        label=label + (" ‡" if len(row.differs) > 1 else ""),
+        label=label + " ‡" * row.several,
         design=row.design, compared_with=row.compared_with, delta=row.delta,
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
         verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else SMALL,
@@ -255,7 +255,7 @@ def _caption(info: Effects) -> str:
     if any(bound is not None and not low <= bound <= high for row in info.rows for bound in (row.low, row.high)):
         sentences.append("Arrows: the interval goes on beyond the axis.")
     if any(row.label.endswith("‡") for row in info.rows):
-        sentences.append("‡: differs by several tricks.")
+        sentences.append(SEVERAL)
     failed = [f"{row.label} ({row.failed})" for row in info.rows if row.failed]
     if failed:
         sentences.append(f"†: failed runs are left out of the means: {in_words(failed)}.")

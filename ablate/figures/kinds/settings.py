@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Figure, Marker, Panel, Rule, Scene, Series, Source
-from ablate.figures.intervals import DRAWN, SMALL, around_zero, arrows, numbers
+from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, numbers
 from ablate.records import Better
 from ablate.text import decimals, in_words, number, typeset
 
@@ -68,7 +68,7 @@ class SettingsFigure(Figure):
                 decided = "inconclusive" if row.like.p_adjusted >= 0.05 else row.verdict or "inconclusive"
                 places.append(Place("like these", row.delta, row.like.ci_low, row.like.ci_high, decided, True))
             if places:
-                tricks.append(Trick(row.name, tuple(places), tuple(row.missing)))
+                tricks.append(Trick(row.name + " ‡" * row.several, tuple(places), tuple(row.missing)))
         if not tricks:
             raise FigureError("the figure of settings needs a result of a row and of its comparison: `ablate run`.")
         ends = [place.high - place.delta for trick in tricks for place in trick.places if place.high is not None]
@@ -177,6 +177,8 @@ def _caption(info: Settings) -> str:
         sentences.append("Intervals that reach beyond the axis are cut there.")
     if info.minimum_effect:
         sentences.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
+    if any(trick.name.endswith("‡") for trick in info.tricks):
+        sentences.append(SEVERAL)
     missing = [f"{trick.name} ({in_words(trick.missing)})" for trick in info.tricks if trick.missing]
     if missing:
         sentences.append(f"No mean, for a setting is missing: {in_words(missing)}.")
