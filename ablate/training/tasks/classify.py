@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from ablate.errors import AblateError, ChangedError, ConfigError, DataError, PausedError, PluginError, TogetherError
-from ablate.identity import sha256_file
+from ablate.identity import canonical_json, sha256, sha256_file
 from ablate.records import WITHOUT, Json, Meaning, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.dataset import warnings
@@ -59,6 +59,7 @@ class Classify(Task):
         "train_loss": Meaning("lower"),
         "train_seconds": Meaning("lower", "s"),
         "parameters": Meaning("lower"),
+        "flops": Meaning("lower"),
         "peak_mib": Meaning("lower", "MiB"),
     }
     epochs: ClassVar[str] = "epochs"
@@ -187,6 +188,7 @@ class Classify(Task):
             "train_seconds": training.train_seconds,
             "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
             "peak_mib": trainer.peak_mib(run.device),
+            **_flops(run, training),
         }
         if run.spec.keep:
             left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
@@ -333,6 +335,33 @@ def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
     arrays = load_cached(recipe.data, code, Path(run.spec.cache) if run.spec.cache else None)
     load = None if recipe.init is None or trained else partial(_load, run, recipe.init)
     return trainer.prepare(recipe, _distinct(tricks), arrays, run.seed, run.device, load), arrays
+
+
+def _flops(run: Run, training: Training) -> dict[str, float]:
+    """FLOPs of one forward pass of one image (sizes.py). The first run of a variant counts them, which takes up to 0.3
+    CPU s, and leaves them for its others in the cache. Empty, and a line in the log, where the network's code cannot be
+    followed."""
+    from ablate.training import checkpoint, removal
+    from ablate.training.sizes import sizes
+    from ablate.training.trace import trace
+
+    image, classes = training.facts.image, training.facts.classes
+    tricks = [[use.name, use.params, run.registry.code("tricks", use.name)] for use in run.tricks]
+    model = [run.registry.code("models", run.config["model"]["name"]), plain(training.recipe.model)]
+    asked = canonical_json([model, tricks, list(image), classes, metadata.version("torch")])
+    file = Path(run.spec.cache or run.folder) / f"flops-{sha256(asked)[:20]}.json"
+    with suppress(OSError, ValueError):
+        return {"flops": float(json.loads(file.read_text()))}
+    try:
+        two = removal.example_of(image).to(training.facts.device)
+        flops = next(sizes(trace(training.model, two))).flops / len(two)
+    except Exception as error:  # whatever a network's code does with tensors that hold no numbers
+        print(f"FLOPs cannot be counted: {type(error).__name__}: {error}")
+        return {}
+    if run.spec.cache:
+        with suppress(OSError):
+            checkpoint.write_whole(file, lambda written: written.write(json.dumps(flops).encode()))
+    return {"flops": flops}
 
 
 _HASHES = {"last.pt": "weights", "best.pt": "best_weights"}
