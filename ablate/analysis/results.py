@@ -55,6 +55,8 @@ class Results:
     """Of a study in several settings the results of each; its own are those of all together."""
     spent: Callable[[], Sequence[Spent]] = list
     """What every attempt of the database took, looked up when it is asked for."""
+    reported: Callable[[Sequence[str]], Sequence[tuple[str, int, str, float | None]]] = lambda _: ()
+    """Metrics of the counted runs at their end, looked up when they are asked for: variant, seed, name, value."""
     took: Mapping[Point, float] = field(default_factory=dict)
     """Seconds from claim to result of each counted run, by variant and seed."""
 
@@ -153,7 +155,8 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
     said = functools.partial(predictions, store, asked_for, metric)
     return Results(
         stored.name, record, measured, asked_for, _provenance(attempts, metric), reruns, saved, confirmed, said,
-        spent=store.spent, took={(attempt.variant, attempt.seed): attempt.seconds for attempt in attempts},
+        spent=store.spent, reported=functools.partial(store.values, stored.name),
+        took={(attempt.variant, attempt.seed): attempt.seconds for attempt in attempts},
     )  # fmt: skip
 
 
@@ -337,12 +340,13 @@ def _logged(store: Reader, study: str, costs: Sequence[str]) -> dict[Point, dict
 
 
 def _provenance(attempts: Sequence[StoredAttempt], metric: Metric) -> dict[str, dict[str, int]]:
-    plain = [kind for kind in PROVENANCE if kind not in ("executed", "captured")]
+    plain = [kind for kind in PROVENANCE if kind not in ("gpu", "executed", "captured")]
     kinds: dict[str, Counter[str]] = {kind: Counter() for kind in plain}
     for attempt in attempts:
         for kind, counts in kinds.items():
             value = attempt.provenance.get(kind)
             counts["unknown" if value is None else str(value)] += 1
+    kinds["gpu"] = Counter(str(attempt.provenance["gpu"]) for attempt in attempts if attempt.provenance.get("gpu"))
     kinds["executed"] = Counter(_in_versions(attempts))
     taken = [attempt.provenance.get("captured", {}).get(metric.name, "") for attempt in attempts]
     kinds["captured"] = Counter(place.partition(" ")[0] for place in taken if place)
@@ -409,6 +413,7 @@ PROVENANCE = {
     "numpy": "numpy versions",
     "python": "Python versions",
     "processor": "kinds of processor",
+    "gpu": "kinds of GPU",
     "system": "systems",
     "ablate": "versions of ablate's source",
     "git": "git commits",

@@ -101,7 +101,8 @@ class Source:
     nothing, whose final weights it evaluates; what happened epoch by epoch is known of that one. confusion: of a
     variant. mistakes: of a variant the images that most of its seeds get wrong, at most so many; how many any seed got
     wrong; how many there are; and how many seeds looked. Both read when they are called, and raise FigureError. over:
-    of a study in several settings its rows over them; then there are no other rows.
+    of a study in several settings its rows over them; then there are no other rows. spent: what each counted run took,
+    as `values` has it, under the names of `table --view cost`; read when it is called.
     """
 
     study: str
@@ -123,6 +124,7 @@ class Source:
     confusion: Callable[[str], Confusion] = _untold
     mistakes: Callable[[str, int], tuple[tuple[WrongImage, ...], int, int, int]] = _untold
     over: Over | None = None
+    spent: Callable[[], Mapping[str, Mapping[str, tuple[float | None, ...]]]] = dict
 
     @property
     def variants(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from ablate.figures import said
 from ablate.figures.figure import Curve, Scene, SeedCurve, Source
 from ablate.records import Json
 from ablate.registry import Registry
+from ablate.runs.spent import hours
 from ablate.tables import factorials, views
 from ablate.text import listed
 
@@ -90,6 +91,7 @@ def source_of(
         measures=_measures(store, loaded),
         confusion=partial(said.confusion, loaded),
         mistakes=partial(said.mistakes, loaded, store.folder / ".cache"),
+        spent=partial(_spent, loaded),
     )
 
 
@@ -146,6 +148,24 @@ def _values(store: Reader, loaded: Results) -> dict[str, dict[str, tuple[float |
             array[row[variant], column[seed]] = value
     everything = {**measured.values, **dict(sorted(further.items()))}
     return {name: _by_variant(measured.variants, array) for name, array in everything.items()}
+
+
+def _spent(loaded: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:
+    """Hours and energy of each counted run, where any is known."""
+    places = {cell.run: (cell.variant, cell.seed) for cell in loaded.cells}
+    known: dict[str, dict[tuple[str, int], float | None]] = {"cpu_hours": {}, "gpu_hours": {}, "energy_kwh": {}}
+    for one in loaded.spent():
+        if one.counted and one.run in places:
+            took = hours(one)
+            known["cpu_hours"][places[one.run]] = took.core_s / 3600 or None
+            known["gpu_hours"][places[one.run]] = took.gpu_s / 3600 or None
+            known["energy_kwh"][places[one.run]] = took.kwh
+    measured = loaded.measured
+    return {
+        name: {variant: tuple(of.get((variant, seed)) for seed in measured.seeds) for variant in measured.variants}
+        for name, of in known.items()
+        if any(value is not None for value in of.values())
+    }
 
 
 def _by_variant(variants: Sequence[str], values: Array) -> dict[str, tuple[float | None, ...]]:

@@ -5,8 +5,9 @@ An attempt that is executed for two studies is counted in both; the total of a d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, field
 
 from ablate.store.stored import Spent
 
@@ -24,31 +25,38 @@ KINDS = {
 @dataclass(frozen=True)
 class Hours:
     """attempts: executions. wall_s: how long they took, one after the other. gpu_s, core_s: times devices: GPUs, and
-    for those on processors the threads that each was given."""
+    for those on processors the threads that each was given. cpu_kwh, gpu_kwh: electricity of processors and of GPUs,
+    as far as it was measured: of `cpu_metered` and `gpu_metered` of the attempts."""
 
     attempts: int = 0
     wall_s: float = 0.0
     gpu_s: float = 0.0
     core_s: float = 0.0
+    cpu_kwh: float = 0.0
+    gpu_kwh: float = 0.0
+    cpu_metered: int = 0
+    gpu_metered: int = 0
 
     def __add__(self, other: Hours) -> Hours:
-        return Hours(
-            self.attempts + other.attempts,
-            self.wall_s + other.wall_s,
-            self.gpu_s + other.gpu_s,
-            self.core_s + other.core_s,
-        )
+        return Hours(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def kwh(self) -> float | None:
+        """All that was measured; None where nothing was."""
+        return self.cpu_kwh + self.gpu_kwh if self.cpu_metered or self.gpu_metered else None
 
 
 @dataclass(frozen=True)
 class Compute:
     """by_kind: of the study, KINDS in order. by_variant: of its table's variants, every attempt. others: of other
-    studies of the database alone; nobodys: of runs that no study asks for any more, of plans that were edited, say."""
+    studies of the database alone; nobodys: of runs that no study asks for any more, of plans that were edited, say.
+    unread: why energy of the study's attempts is not known, and of how many each."""
 
     by_kind: dict[str, Hours]
     by_variant: dict[str, Hours] = field(default_factory=dict)
     others: Hours = Hours()
     nobodys: Hours = Hours()
+    unread: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def study(self) -> Hours:
@@ -64,10 +72,12 @@ def compute(attempts: Iterable[Spent], study: str) -> Compute:
     kinds = {kind: Hours() for kind in KINDS}
     variants: dict[str, Hours] = {}
     others = nobodys = Hours()
+    unread: Counter[str] = Counter()
     for one in attempts:
         took = hours(one)
         roles = {role for name, role, _ in one.asked if name == study}
         if roles:
+            unread[one.energy.get("unread", "" if one.energy else NOBODY)] += 1
             kinds[_kind(one, roles)] += took
             for name in {variant for of, role, variant in one.asked if of == study and role == "ablation"}:
                 variants[name] = variants.get(name, Hours()) + took
@@ -75,12 +85,18 @@ def compute(attempts: Iterable[Spent], study: str) -> Compute:
             others += took
         else:
             nobodys += took
-    return Compute(kinds, variants, others, nobodys)
+    return Compute(kinds, variants, others, nobodys, {why: n for why, n in unread.items() if why})
+
+
+NOBODY = "nobody looked: it was executed by an older ablate, or its process was lost"
 
 
 def hours(one: Spent) -> Hours:
-    gpus = sum(name.startswith(("cuda", "mps", "xpu")) for name in one.device.split(","))
-    return Hours(1, one.seconds, one.seconds * gpus, 0.0 if gpus else one.seconds * one.threads)
+    gpus, energy = one.gpus, one.energy
+    return Hours(
+        1, one.seconds, one.seconds * gpus, 0.0 if gpus else one.seconds * one.threads,
+        energy.get("cpu_kwh", 0.0), energy.get("gpu_kwh", 0.0), int("cpu_kwh" in energy), int("gpu_kwh" in energy),
+    )  # fmt: skip
 
 
 def _kind(one: Spent, roles: set[str]) -> str:
@@ -103,6 +119,11 @@ def in_words(of: Hours) -> str:
         if seconds
     ]
     return " and ".join(said) or "0 s"
+
+
+def energy(kwh: float) -> str:
+    """`1.2 kWh`; small amounts in Wh."""
+    return f"{kwh:.3g} kWh" if kwh >= 0.1 else f"{kwh * 1000:.3g} Wh"
 
 
 def _amount(seconds: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -19,13 +21,20 @@ def spent(connection: Connection) -> list[Spent]:
         asked.setdefault(key, set()).add((study, role, variant))
     query = sa.select(
         attempt.run, attempt.device, attempt.ended_at - attempt.started_at, attempt.outcome, attempt.reason,
-        attempt.id == run.counted_attempt, run.config,
+        attempt.id == run.counted_attempt, run.config, attempt.provenance,
     ).join(schema.run, run.key == attempt.run)  # fmt: skip
     ended = connection.execute(query.where(attempt.outcome.is_not(None)).order_by(attempt.id))
     return [
         Spent(
             key, device, max(seconds or 0.0, 0.0), outcome, reason, bool(counted), frozenset(asked.get(key, ())),
-            int(json.loads(config).get("threads") or 1),
+            int(json.loads(config).get("threads") or 1), *_told(device, provenance),
         )
-        for key, device, seconds, outcome, reason, counted, config in ended
+        for key, device, seconds, outcome, reason, counted, config, provenance in ended
     ]  # fmt: skip
+
+
+def _told(device: str, provenance: str | None) -> tuple[int, dict[str, Any]]:
+    """How many GPUs an attempt had, and what it took of electricity. At an engine's place the device says nothing."""
+    named = sum(name.startswith(("cuda", "mps", "xpu")) for name in re.split("[,+]", device))
+    told = json.loads(provenance or "{}") if '"energy"' in (provenance or "") or '"gpus"' in (provenance or "") else {}
+    return int(told.get("gpus", named)), told.get("energy", {})

@@ -184,7 +184,9 @@ class AttemptFolder:
 @dataclass(frozen=True)
 class Spent:
     """An attempt that has ended: how long it took, on which device, what became of it, and whether its result counts.
-    asked: (study, role, variant) of every cell that its run serves; empty where no study asks for it any more."""
+    asked: (study, role, variant) of every cell that its run serves; empty where no study asks for it any more. gpus:
+    how many it had; energy: what it took, in kWh, of processors (`cpu_kwh`) and of GPUs (`gpu_kwh`), and why one of
+    them is not known (`unread`); empty where nobody looked."""
 
     run: str
     device: str
@@ -194,6 +196,8 @@ class Spent:
     counted: bool
     asked: frozenset[tuple[str, str, str]]
     threads: int
+    gpus: int = 0
+    energy: Mapping[str, Json] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,15 @@
 """`table --view cost`: what each variant takes, and which row is cheaper than its comparison and not worse.
 
+Hours and energy are of every attempt, failed ones too; the sizes of the networks are what runs report.
+
 Not worse is tested, not assumed: one-sided, that the row is less than the minimum effect worse (non-inferiority). So is
 cheaper: two-sided, paired over seeds, on the logarithm of seconds. A row needs both, so its p is the larger of the two
 (an intersection-union test: Berger 1982); Holm over the rows.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 from scipy import special
@@ -17,33 +21,33 @@ from ablate.runs import spent
 from ablate.runs.spent import Compute, Hours
 from ablate.tables.factorials import Shown, made
 from ablate.tables.table import Chance, ViewData
-from ablate.text import decimals, duration, fixed, joined
+from ablate.text import decimals, duration, fixed, joined, many
 
 CHEAPER = "cheaper, not worse"
 
 
 def cost_view(results: Results) -> ViewData:
-    """A row each: seconds a run, the ratio to its comparison, what all its attempts took, its parameters."""
+    """A row each: seconds a run, the ratio to its comparison, what all its attempts took, how large its network is."""
     rows = list({(row.variant, row.compared_with): row for row in results.rows}.values())
     seconds, of = _seconds(results)
     ratios = [_ratio(row, seconds) for row in rows]
     p = holm(np.array([_p(row, seconds, results) for row in rows], dtype=float))
     compute = spent.compute(results.spent(), results.study)
-    parameters = {row.variant: row.also["parameters"].mean for row in rows if "parameters" in row.also}
+    sizes = _sizes(results)
     digits = decimals((row.std for row in rows), (row.mean for row in rows))
     shown: list[Shown] = []
     records: list[dict[str, Json]] = []
     for i, row in enumerate(rows):
         mean, took = _mean(seconds.get(row.variant)), compute.by_variant.get(row.variant, Hours())
         verdict = CHEAPER if p[i] < ALPHA and ratios[i][0] is not None and (ratios[i][0] or 1) < 1 else ""
-        size = parameters.get(row.variant)
+        flops, parameters = (sizes[name].get(row.variant) for name in SIZES)
         quality = "–" if row.mean is None else fixed(row.mean, digits)
         shown.append(
             (
                 row.label or row.variant, quality, "–" if mean is None else f"{mean:.3g}", _shown(ratios[i]),
                 Chance(None if np.isnan(p[i]) else float(p[i])), verdict,
-                f"{took.gpu_s / 3600:.3g}" if took.gpu_s else "–", f"{took.core_s / 3600:.3g}" if took.core_s else "–",
-                "–" if size is None else f"{size:,.0f}",
+                _hours(took.core_s), _hours(took.gpu_s), "–" if took.kwh is None else f"{took.kwh:.3g}",
+                *("–" if size is None else f"{size:,.0f}" for size in (flops, parameters)),
             )
         )  # fmt: skip
         records.append(
@@ -52,14 +56,33 @@ def cost_view(results: Results) -> ViewData:
                 "ratio": ratios[i][0], "ratio_ci_low": ratios[i][1], "ratio_ci_high": ratios[i][2],
                 "p_adjusted": None if np.isnan(p[i]) else float(p[i]), "verdict": verdict or None,
                 "attempts": took.attempts, "gpu_hours": took.gpu_s / 3600, "cpu_hours": took.core_s / 3600,
-                "parameters": size, "energy_kwh": None,
+                "energy_kwh": took.kwh, "flops": flops, "parameters": parameters,
             }
         )  # fmt: skip
     columns = [
         ("variant", False), (results.measured.metric.name, True), ("s a run", True), ("ratio (95 % CI)", True),
-        ("p (Holm)", True), ("verdict", False), ("GPU h", True), ("core h", True), ("parameters", True),
+        ("p (Holm)", True), ("verdict", False), ("cpu_hours", True), ("gpu_hours", True), ("energy_kwh", True),
+        ("flops", True), ("parameters", True),
     ]  # fmt: skip
-    return made(results, "cost", "what it costs", columns, shown, records, _sentences(results, compute, of))
+    said = [*_sentences(results, compute, of), *_of_energy(compute), *_of_sizes(results, sizes)]
+    return made(results, "cost", "what it costs", columns, shown, records, said)
+
+
+SIZES = ("flops", "parameters")
+"""What runs say of their network, which is the same for every seed."""
+
+
+def _sizes(results: Results) -> dict[str, dict[str, float]]:
+    """name -> variant -> its mean over the counted runs that report it."""
+    reported: dict[str, dict[str, list[float]]] = {name: {} for name in SIZES}
+    for variant, _, name, value in results.reported(SIZES):
+        if value is not None:
+            reported[name].setdefault(variant, []).append(value)
+    return {name: {v: float(np.mean(values)) for v, values in of.items()} for name, of in reported.items()}
+
+
+def _hours(seconds: float) -> str:
+    return f"{seconds / 3600:.3g}" if seconds else "–"
 
 
 def _seconds(results: Results) -> tuple[dict[str, Array], str]:
@@ -138,8 +161,35 @@ def _sentences(results: Results, compute: Compute, of: str) -> list[str]:
     kinds = [f"{spent.KINDS[kind]} {duration(took.wall_s)}" for kind, took in compute.by_kind.items() if took.attempts]
     if kinds:
         said.append(
-            f"GPU h, core h: every attempt of the variant, failed ones too. The study in all: "
-            f"{spent.in_words(compute.study)} ({joined(kinds)}); a core hour is one of a thread that a run was given."
+            f"cpu_hours, gpu_hours, energy_kwh: every attempt of the variant, failed ones too. The study in all: "
+            f"{spent.in_words(compute.study)} ({joined(kinds)}); a CPU hour is one of a thread that a run was given."
         )
-    said.append("Runs that shared a processor or a GPU took longer than alone. Energy was not measured.")
+    said.append("Runs that shared a processor or a GPU took longer than alone.")
     return said
+
+
+def _of_energy(compute: Compute) -> list[str]:
+    """What was measured of electricity and how, and why the rest was not."""
+    study, said = compute.study, []
+    if study.kwh is not None:
+        of = [("processors", study.cpu_kwh, study.cpu_metered), ("GPUs", study.gpu_kwh, study.gpu_metered)]
+        parts = [f"{spent.energy(kwh)} of {what} in {many(n, 'attempt')}" for what, kwh, n in of if n]
+        said.append(
+            f"energy_kwh: an estimate; the study in all {joined(parts)} of {study.attempts}. Counters speak of a whole "
+            "processor (RAPL) or GPU (NVML): a run has the share of its CPU time in all that the host computed "
+            "meanwhile, idle power included, and an equal share of a GPU with the runs beside it."
+        )
+    said += [
+        f"No energy{' of all parts' if study.kwh is not None else ''} for {many(n, 'attempt')} of {study.attempts}: "
+        f"{why}."
+        for why, n in compute.unread.items()
+    ]
+    return said
+
+
+def _of_sizes(results: Results, sizes: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What flops are, or why there are none."""
+    if sizes["flops"]:
+        return ["flops: as the runs report them; of `classify`, one forward pass of one image, as torch counts."]
+    by_hand = f"; `ablate show {results.measured.variants[0]} --model` counts them" * bool(results.record.facts.example)
+    return [f"flops: no run reports any{by_hand}."]

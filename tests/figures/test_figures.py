@@ -111,7 +111,7 @@ def test_failed_collapsed_and_missing_rows_are_named():
         ("learning_curves", {}, "nothing is reported by step"),
         ("best_variant", {}, "no variant is best yet"),
         ("interactions", {}, "a factorial"),
-        ("pareto", {}, "no run of demo reports parameters or train_seconds"),
+        ("pareto", {}, "no run of demo reports parameters, flops or train_seconds"),
         ("pareto", {"cost": "acc"}, "the metric itself"),
         ("seeds", {}, "no finished run of demo has a value of 'acc'"),
         ("tuning", {}, "has not been tuned"),
@@ -207,6 +207,13 @@ def test_the_default_cost_is_the_first_that_differs():
     assert "train_seconds" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
     costs["parameters"]["base"] = (50.0,) * 3
     assert "parameters" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
+
+
+def test_what_runs_took_is_a_cost_too():
+    rows = [row("full"), compared("base", -1)]
+    took = {"energy_kwh": {"full": (3.0, None, 5.0), "base": (2.0,) * 3}}
+    found = info("pareto", replace(source(*rows), spent=lambda: took), cost="energy_kwh")
+    assert {"full": 4.0, "base": 2.0} == {point.variant: point.cost for point in found.points}
 
 
 # ------------------------------------------------------------------------------------------------------------- drawings

@@ -8,11 +8,13 @@ from contextlib import closing
 import pytest
 from reported import VALUES, fill, resolved
 
+from ablate.analysis import results
 from ablate.registry import Registry
 from ablate.reports import checklist, grounds, report
 from ablate.runs import spent
 from ablate.store.store import Store
 from ablate.store.stored import Spent
+from ablate.tables import views
 
 ONCE = {name: values[:1] for name, values in VALUES.items() if name != "base"} | {"base": [79.0]}
 
@@ -98,7 +100,7 @@ def test_the_total_of_compute_is_the_sum_over_every_attempt_of_the_database(tmp_
 def test_gpus_and_cores_are_counted_apart_and_a_result_that_does_not_count_is_superseded():
     ours = frozenset({("s", "ablation", "a"), ("t", "ablation", "b")})
     attempts = [
-        Spent("k", "cuda:0,cuda:1", 60.0, "done", None, True, ours, 4),
+        Spent("k", "cuda:0+cuda:1", 60.0, "done", None, True, ours, 4, gpus=2),
         Spent("k", "cpu", 30.0, "done", None, False, ours, 2),
         Spent("l", "cpu", 10.0, "failed", "oom", False, frozenset({("t", "ablation", "b")}), 1),
     ]
@@ -107,6 +109,24 @@ def test_gpus_and_cores_are_counted_apart_and_a_result_that_does_not_count_is_su
     assert (0.0, 60.0) == (took.by_kind["superseded"].gpu_s, took.by_kind["superseded"].core_s)
     assert 10.0 == took.others.wall_s
     assert {"a": 2} == {name: of.attempts for name, of in took.by_variant.items()}
+
+
+def test_gpus_are_told_by_the_device_or_by_who_executed_and_energy_by_what_was_measured(tmp_path):
+    path = fill(tmp_path / "a.db")
+    measured = '{"energy": {"cpu_kwh": 0.25, "gpu_kwh": 0.5}, "gpus": 4}'
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE attempt SET ended_at = started_at + 60")
+        database.execute("UPDATE attempt SET device = 'cuda:0+cuda:1' WHERE id = 1")
+        database.execute("UPDATE attempt SET device = 'slurm', provenance = ? WHERE id = 2", [measured])
+        (count,) = database.execute("SELECT count(*) FROM attempt").fetchone()
+    with Store.open(path) as store:
+        took = spent.compute(store.spent(), "demo")
+        loaded = results.load(store, "demo")
+        view = views.view(loaded, "cost")
+    assert (6 * 60, (count - 2) * 60) == (took.study.gpu_s, took.study.core_s)
+    assert (0.75, 1, 1) == (took.study.kwh, took.study.cpu_metered, took.study.gpu_metered)
+    assert [0.75, None] == sorted({row["energy_kwh"] for row in view.records}, key=str)
+    assert any(f"No energy of all parts for {count - 1} attempts of {count}" in note for note in view.notes)
 
 
 @pytest.mark.parametrize("venue", checklist.CHECKLISTS)

@@ -10,9 +10,9 @@ from itertools import pairwise
 from ablate.errors import FigureError
 from ablate.figures.figure import LINES, Axis, Figure, Mark, Panel, Scene, Series, Source
 from ablate.records import Better
-from ablate.text import did_you_mean, in_words, number, percent, seeds_in_words
+from ablate.text import did_you_mean, in_words, number, one_of, percent, seeds_in_words
 
-_COSTS = ("parameters", "train_seconds")
+_COSTS = ("parameters", "flops", "train_seconds")
 """What `cost: None` means: the first that differs between the variants by a tenth or more."""
 
 
@@ -48,13 +48,14 @@ class Pareto:
 
 @dataclass(frozen=True)
 class ParetoFigure(Figure):
-    """cost: a metric of which less is better; None for parameters where they differ, else training time."""
+    """cost: a metric of which less is better, or cpu_hours, gpu_hours, energy_kwh of a run; None for the first of
+    parameters, FLOPs and training time that differs."""
 
     cost: str | None = None
 
     def info(self, source: Source) -> Pareto:
         cost = _cost(source, self.cost)
-        costs = source.values[cost]
+        costs = source.values[cost] if cost in source.values else source.spent()[cost]
         seen: dict[str, Point] = {}
         missing = []
         for row in source.rows:
@@ -109,10 +110,11 @@ def _cost(source: Source, chosen: str | None) -> str:
     if chosen is not None:
         if chosen == source.metric:
             raise FigureError(f"the cost is {chosen!r}, which is the metric itself; another one is needed.")
-        if chosen not in source.values:
-            listed = in_words([name for name in source.values if name != source.metric], 12)
+        if chosen not in source.values and chosen not in source.spent():
+            there = [name for name in (*source.values, *source.spent()) if name != source.metric]
             raise FigureError(
-                f"no run of {source.study} reports {chosen!r}; there is {listed}.{did_you_mean(chosen, source.values)}"
+                f"nothing is known of {chosen!r} for runs of {source.study}; there is {in_words(there, 12)}."
+                f"{did_you_mean(chosen, there)}"
             )
         return chosen
     reported = [name for name in _COSTS if name in source.values]
@@ -123,7 +125,7 @@ def _cost(source: Source, chosen: str | None) -> str:
     if not reported:
         others = in_words([name for name in source.values if name != source.metric], 12)
         raise FigureError(
-            f"no run of {source.study} reports parameters or train_seconds"
+            f"no run of {source.study} reports {one_of(_COSTS)}"
             + (f"; name a cost among what there is: `--with cost=NAME`, {others}." if others else ", nor another cost.")
         )
     return reported[-1]

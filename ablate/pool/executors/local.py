@@ -13,7 +13,7 @@ import signal
 import socket
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Self
 
 from ablate.errors import GarbledError
 from ablate.pool import ending, host, words
+from ablate.pool.energy import LOOK_S, Meter
 from ablate.pool.executor import (
     NOTHING_MORE,
     Event,
@@ -53,11 +54,12 @@ systemctl stop) reaches the dispatcher, too: then the run was stopped, and nothi
 class _Child:
     """A child as this executor knows it. began_s: when it was asked for. stopped: why it is to end; asked_s, killed_s:
     when it got SIGTERM and SIGKILL; last: the final message it sent, at said_s; exited: it is gone. unsent: what it is
-    still to be told."""
+    still to be told. gpus: those that it sees; energy: what it took (Meter.end)."""
 
     token: str
     folder: str
     unsent: bytes
+    gpus: tuple[str, ...] = ()
     began_s: float = 0.0
     channel: socket.socket | None = None
     process: host.Process | None = None
@@ -69,6 +71,7 @@ class _Child:
     killed_s: float | None = None
     ended_s: float | None = None
     exited: Exited | None = None
+    energy: Mapping[str, Json] = field(default_factory=dict)
     oom_kills: int = field(default_factory=host.kernel_oom_kills)
 
 
@@ -86,6 +89,7 @@ class LocalExecutor(Executor):
         self._dying: list[_Child] = []
         self._unasked: list[tuple[float, _Child]] = []
         self._server: WarmServer | None = None
+        self._meter = Meter()
         self._serve()
         return self
 
@@ -97,14 +101,17 @@ class LocalExecutor(Executor):
 
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False, alone: bool = False) -> None:
         del alone  # slots of one device are known when they are given out (scheduler.pack)
-        job = Job(token, spec, _inside(slot), host.environment(slot), canary, self._setup.grace_s)
-        child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n")
+        environment = host.environment(slot)
+        job = Job(token, spec, _inside(slot), environment, canary, self._setup.grace_s)
+        gpus = tuple(filter(None, environment["CUDA_VISIBLE_DEVICES"].split(",")))
+        child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n", gpus)
         self._outbox.append(child)
         self._ask_for_children()
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         self._go_on()
         self._ask_for_children()
+        self._meter.look(LOOK_S)
         if not self._events:
             waits = self._dying or self._unasked or any(child.asked_s for child in self._children.values())
             for key, mask in self._selector.select(min(timeout_s, 0.05) if waits else timeout_s):
@@ -238,6 +245,7 @@ class LocalExecutor(Executor):
 
     def _forked(self, child: _Child, process: host.Process) -> None:
         child.process = process
+        self._meter.begin(child.token, child.gpus)
         self._events.append(Started(child.token, process.pid, process.started))
         if child.stopped:
             self._ask_to_end(child)
@@ -269,6 +277,7 @@ class LocalExecutor(Executor):
         self._hear_all(child)
         self._forget(child)
         child.exited, child.ended_s = exited, time.monotonic()
+        child.energy = self._meter.end(child.token, exited.cpu_s)
         if child.stopped is None and _was_asked(child):
             self._unasked.append((time.monotonic(), child))
         else:
@@ -292,6 +301,7 @@ class LocalExecutor(Executor):
             self._kill(child)
             self._hear_all(child)
             self._forget(child)
+            child.energy = self._meter.end(child.token, None)
             self._dying.append(child)
         self._bury()
 
@@ -349,6 +359,10 @@ def _ending(child: _Child) -> Event:
     provenance: dict[str, Json] = (
         {} if exited is None else {"cpu_seconds": exited.cpu_s, "process_peak_mib": exited.peak_mib}
     )
+    provenance |= {"energy": dict(child.energy)} if child.energy else {}
+    if child.gpus:
+        kinds = sorted({gpu.kind for gpu in host.gpus() if gpu.visible in child.gpus})
+        provenance |= {"gpus": len(child.gpus), "gpu": ", ".join(kinds)}
     seconds = max(0.0, (child.ended_s or time.monotonic()) - child.began_s) if child.began_s else 0.0
     if isinstance(last, Done):
         return replace(finished(child.token, last, provenance), seconds=seconds)
