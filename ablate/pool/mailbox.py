@@ -32,8 +32,10 @@ from ablate.records import Json, Limits, Reason, RunSpec
 
 BEAT_S = 5.0
 """How often a worker gives a sign of life: a file's time, so also what it costs the file server ($ABLATE_BEAT_S)."""
-SILENT_BEATS = 6
-"""After so many without one a worker is given up, and its runs with it."""
+SILENT_BEATS = 5
+"""After so many without one a worker is given up, and its runs with it. One may be late because its disk or its machine
+is busy, not four in a row: a worker gives it between any two things that it does. The rest of the seven beats within
+which a death is to be told is for the look that finds it and the commit that says so."""
 FOLDERS = ("todo", "taken", "said", "alive", "refused", "stop", "jobs")
 PLAN = "plan.json"
 VERSIONS = ("ablate", "python", "torch", "numpy")
@@ -122,9 +124,17 @@ class Mailbox:
 
     def forget(self, token: str, worker: str) -> None:
         """A run is over: what is left of it goes, and with it the worker's right to it."""
-        for path in (self.folder / "stop" / token, self._taken(token, worker)):
-            with suppress(OSError):  # what stays means nothing any more: a token is drawn for one run
-                path.unlink()
+        self.take_away(token, worker)
+        with suppress(OSError):  # what stays means nothing any more: a token is drawn for one run
+            (self.folder / "stop" / token).unlink()
+
+    def take_away(self, token: str, worker: str) -> bool:
+        """End a worker's right to a run; False where it has given it back, or nobody can tell. One of the two wins."""
+        try:
+            self._taken(token, worker).unlink()
+        except OSError:
+            return False
+        return True
 
     def folder_of(self, token: str, worker: str) -> Path | None:
         """Where a run's files are; None where the worker does not have it any more."""

@@ -42,6 +42,10 @@ FAST_S, SLOW_S = 0.02, 1.0
 """How often the folder is looked at: while something happens, and after a while in which nothing did."""
 GONE_BEATS = 2
 """After so many silent beats a worker is given up whose job the queue does not know any more, or has started again."""
+WATCHED_BEATS = 3
+"""For so long, if it is to be silent for longer, a worker must have been watched being silent, by looks of which each
+counts for half a beat at most. A dispatcher that slept, or hardly got a processor, has watched only while it looked:
+who was asleep or starved beside it has more than a beat, from its next look on, to say that he lives."""
 
 
 @dataclass
@@ -57,11 +61,12 @@ class _Out:
 
 @dataclass
 class _Watch:
-    """A worker as it was last seen: the file server's time of its last sign of life, and since when that is so here."""
+    """A worker as it was last seen: the file server's time of its last sign of life, and how long nothing else was seen
+    by one who looked."""
 
     alive: Alive
     mtime: float
-    since_s: float
+    watched_s: float = 0.0
 
 
 class Mailed(Executor):
@@ -227,13 +232,12 @@ class Mailed(Executor):
     def _look_around(self) -> None:
         now_s = time.monotonic()
         if now_s - self._looked_s >= min(self.beat_s / 2, SLOW_S):
-            if now_s - self._looked_s > GONE_BEATS * self.beat_s:  # we slept, and heard nobody meanwhile
-                for watch in self.living.values():
-                    watch.since_s = now_s
+            since_s = now_s - self._looked_s
+            if since_s > GONE_BEATS * self.beat_s:  # we slept, and saw nobody meanwhile
                 self._orphans.clear()
             self._looked_s = now_s
             self._ask()
-            self._look_after()
+            self._look_after(min(since_s, self.beat_s / 2))
 
     def _hear(self, worker: str, event: Event) -> None:
         token = event.token
@@ -273,14 +277,15 @@ class Mailed(Executor):
 
     # --------------------------------------------------------------------------------------------------- looking after
 
-    def _look_after(self) -> None:
-        """Who is there, who is not any more, and what became of their runs."""
-        now, now_s = self.box.pulse(self.me), time.monotonic()
+    def _look_after(self, watched_s: float) -> None:
+        """Who is there, who is not any more, and what became of their runs. watched_s: what this look adds to how long
+        they were watched."""
+        now = self.box.pulse(self.me)
         found = self.box.living()
         for worker, (alive, mtime) in found.items():
             seen = self.living.get(worker)
-            since_s = seen.since_s if seen is not None and seen.mtime == mtime else now_s
-            self.living[worker] = _Watch(alive, mtime, since_s)
+            silent_s = seen.watched_s + watched_s if seen is not None and seen.mtime == mtime else 0.0
+            self.living[worker] = _Watch(alive, mtime, silent_s)
             self.appeared.add(worker)
         again = Counter(watch.alive.job for watch in self.living.values() if watch.alive.job)
         for worker in list(self.living):
@@ -288,27 +293,29 @@ class Mailed(Executor):
             if worker not in found:
                 del self.living[worker]
                 continue
-            silent = now - watch.mtime
             doubted = (again[watch.alive.job] > 1 and self._is_earlier(watch.alive)) or self.gone(watch.alive)
-            limit = (GONE_BEATS if doubted else SILENT_BEATS) * self.beat_s
-            if silent > limit and now_s - watch.since_s > min(limit, GONE_BEATS * self.beat_s):
+            limit = GONE_BEATS if doubted else SILENT_BEATS
+            if now - watch.mtime > limit * self.beat_s and watch.watched_s > min(limit, WATCHED_BEATS) * self.beat_s:
                 self._give_up(watch.alive)
         self._tell_refusals()
-        self._find_orphans(now_s)
+        self._find_orphans(time.monotonic())
 
     def _is_earlier(self, alive: Alive) -> bool:
         return any(w.alive.job == alive.job and w.alive.again > alive.again for w in self.living.values())
 
     def _give_up(self, alive: Alive) -> None:
-        """A worker is silent: it is one no more, and if it wakes up it finds that out."""
+        """A worker is silent: it is one no more, and if it wakes up it finds that out. Its runs are lost with it."""
         self.box.part(alive.worker)
         del self.living[alive.worker]
         self.deaths[alive.node] += 1
-        self._looked_s = float("-inf")  # its runs at the next turn
+        self._hear_news()  # what it said last
+        for token, worker in self.box.taken().items():
+            if worker == alive.worker:
+                self._lose(token, worker)
 
     def _find_orphans(self, now_s: float) -> None:
-        """Runs that nobody has any more who lives. One that is on its way back, or whose end was just said, is found in
-        neither place for a moment: it is given a beat."""
+        """Runs of workers that have left. One that is on its way back, or whose end was just said, may be seen here for
+        a moment, in whatever order a file server tells things: it is given a beat."""
         taken = self.box.taken()
         known = self._orphans
         self._orphans = {}
@@ -316,6 +323,7 @@ class Mailed(Executor):
             if token in self._mine and worker not in self.living:
                 since_s = self._orphans[token] = known.get(token, now_s)
                 if now_s - since_s >= min(self.beat_s, 1.0):
+                    self._hear_news()  # its end may have been said since
                     self._lose(token, worker)
         for token, out in list(self._mine.items()):
             if not out.seen:
@@ -332,11 +340,8 @@ class Mailed(Executor):
             self._end(Failed(token, "lost", f"nothing is left of it in {self.box.folder}"))
 
     def _lose(self, token: str, worker: str) -> None:
-        self._hear_news()  # its end may have been said since
-        if token not in self._mine:
-            return
-        folder = self.box.folder_of(token, worker)
-        if folder is None:  # it was given back after all
+        folder = self.box.folder_of(token, worker) if token in self._mine else None
+        if folder is None or not self.box.take_away(token, worker):  # it was given back after all
             return
         self.box.forget(token, worker)
         word = words.kept(folder, token)

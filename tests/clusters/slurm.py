@@ -113,7 +113,9 @@ class Slurm:
         doomed = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if process.environ().get("SLURMD_NODENAME") == node or self._serves(process, node):
+                told = process.environ()
+                ours = told.get("SLURM_CONF") == self.environment["SLURM_CONF"]
+                if (ours and told.get("SLURMD_NODENAME") == node) or self._serves(process, node):
                     doomed += [process, *process.children(recursive=True)]
         with suppress(OSError):
             self.kill_daemon(node)
@@ -125,7 +127,7 @@ class Slurm:
         """Whether it is a step's keeper, which has its node's log or spool folder open."""
         if not process.name().startswith("slurmstepd"):
             return False
-        places = (f"slurmd-{node}.log", f"spool-{node}")
+        places = (f"{self.folder}/slurmd-{node}.log", f"{self.folder}/spool-{node}")
         return any(any(place in file.path for place in places) for file in process.open_files())
 
     def stop(self) -> None:
@@ -135,7 +137,8 @@ class Slurm:
         numbers = [int(file.read_text()) for file in (*self.folder.glob("*.pid"), *self.folder.glob("munge/pid"))]
         mine = [psutil.Process(number) for number in numbers if psutil.pid_exists(number)]
         below = [child for process in mine for child in process.children(recursive=True)]
-        steps = [p for p in psutil.process_iter() if p.name().startswith("slurmstepd") and self._is_mine(p)]
+        all_steps = [p for p in psutil.process_iter(["name"]) if (p.info["name"] or "").startswith("slurmstepd")]
+        steps = [process for process in all_steps if self._is_mine(process)]
         for process in (*mine, *below, *steps):
             with suppress(psutil.Error):
                 process.kill()
@@ -190,7 +193,7 @@ def _free_ports(count: int) -> int:
 
 
 def _wait(one: Slurm) -> None:
-    until_s = time.monotonic() + 60
+    until_s = time.monotonic() + 600
     while time.monotonic() < until_s:
         done = subprocess.run(
             ["sinfo", "--noheader", "-p", "low", "--format=%T%D"], env=one.environment, capture_output=True, text=True

@@ -33,7 +33,7 @@ def test_three_jobs_of_one_host_share_a_study_and_one_is_killed(server, tmp_path
     one.some_ran(9)
     os.kill(running[0].pid, signal.SIGKILL)
     running[0].communicate()
-    tables = [process.communicate(timeout=200)[0] for process in running[1:]]
+    tables = [process.communicate(timeout=trials.HANGS_S)[0] for process in running[1:]]
     assert [0, 0] == [process.returncode for process in running[1:]]
     assert tables[0] == tables[1]
     one.check(tables[0], most_more=1)

@@ -53,24 +53,24 @@ def test_a_study_is_executed_and_its_table_is_all_that_stdout_has(cluster, trial
 def test_a_node_that_is_removed_costs_what_ran_there(cluster, trial):
     one = trial(20, 0.9)
     running = one.start(*run(cluster))
-    one.some_ran(8)
+    one.some_ran(8, running)
     cluster.tell("kill 0")
-    lost_s = one.until(lambda: "lost" in one.reasons(), 60)
-    out, err = running.communicate(timeout=240)
+    lost_s = one.until(lambda: "lost" in one.reasons(), running)
+    out, err = running.communicate(timeout=trials.HANGS_S)
     cluster.tell("add")
     assert 0 == running.returncode, err
     one.check(out, most_more=4)
     assert {"lost"} == set(one.reasons())
-    assert lost_s < 20, "five seconds, and what a machine under load adds"
+    assert lost_s < 5
 
 
 def test_the_runs_of_a_driver_that_is_killed_end_and_are_taken_up(cluster, trial):
     one = trial(20, 0.9)
     running = one.start(*run(cluster))
-    one.some_ran(6)
+    one.some_ran(6, running)
     running.kill()
     running.communicate()
-    one.until(lambda: not children_of(one.folder / "results" / "s" / "runs"), 30)
+    assert one.until(lambda: not children_of(one.folder / "results" / "s" / "runs")) < 5
     before = one.executions
     time.sleep(2)
     assert before == one.executions

@@ -1,7 +1,6 @@
 """A real Slurm of three nodes, and what happens to a study on it while nodes, jobs and dispatchers die."""
 
 import signal
-import time
 import warnings
 
 import pytest
@@ -34,13 +33,11 @@ def trial(cluster, tmp_path):
 
     yield make
     cluster.call("scancel", "--quiet", "-u", cluster.user)
-    until_s = time.monotonic() + 30
-    while cluster.jobs() and time.monotonic() < until_s:
-        time.sleep(0.3)
+    made[0].until(lambda: not cluster.jobs())
 
 
-def ended(process, timeout_s=200):
-    out, err = process.communicate(timeout=timeout_s)
+def ended(process):
+    out, err = process.communicate(timeout=trials.HANGS_S)
     assert process.returncode == 0, (process.returncode, out[-500:], err[-3000:])
     return out
 
@@ -59,22 +56,22 @@ def test_a_study_is_executed_by_few_jobs_without_sacct(cluster, trial):
 def test_a_node_that_loses_power_costs_what_ran_there(cluster, trial):
     one = trial(20, 0.6)
     running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
-    one.some_ran(8)
+    one.some_ran(8, running)
     node = sorted(nodes_at_work(cluster))[0]
     try:
         cluster.cut_power(node)
-        lost_s = one.until(lambda: "lost" in one.reasons(), 60)
+        beats = one.beats_until(lambda: "lost" in one.reasons(), "slurm")
         one.check(ended(running), most_more=2)
     finally:
         cluster.start_node(node)
     assert set(one.reasons()) == {"lost"}
-    assert lost_s < 7 * 1 + 8, "seven beats, and what a machine under load adds"
+    assert beats <= 7
 
 
 def test_a_job_that_is_requeued_while_it_lives_counts_nothing_twice(cluster, trial):
     one = trial(30, 1.0)
     running = one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=2")
-    one.some_ran(4)
+    one.some_ran(4, running)
     node = sorted(nodes_at_work(cluster))[0]
     try:
         cluster.kill_daemon(node)
@@ -86,7 +83,7 @@ def test_a_job_that_is_requeued_while_it_lives_counts_nothing_twice(cluster, tri
 def test_preemption_spends_no_attempt(cluster, trial):
     one = trial(20, 0.9)
     running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
-    one.some_ran(6)
+    one.some_ran(6, running)
     cluster.call("sbatch", "-p", "high", "-N1", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 8")
     one.check(ended(running), most_more=2)
     assert one.reasons() == []
@@ -94,14 +91,14 @@ def test_preemption_spends_no_attempt(cluster, trial):
 
 def test_at_the_time_limit_nothing_is_lost_nor_executed_twice(cluster, trial):
     one = trial(45, 1.5)
-    one.check(ended(one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=1 --time=1"), 400))
+    one.check(ended(one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=1 --time=1")))
     assert one.reasons() == []
 
 
 def test_a_dispatcher_that_is_killed_costs_nothing(cluster, trial):
     one = trial(20, 0.6)
     running = one.start(*RUN, "--jobs", "3")
-    one.some_ran()
+    one.some_ran(by=running)
     running.kill()
     running.communicate()
     one.check(one.call(*RUN).stdout)
@@ -113,7 +110,7 @@ def test_what_is_detached_is_executed_by_nobody_here_and_collected_later(cluster
     left = one.call(*RUN, "--jobs", "3", "--detach")
     assert (0, "") == (left.returncode, left.stdout), left.stderr
     assert "40 runs handed over to slurm" in left.stderr
-    one.until(lambda: one.executions == one.runs and not one.left(), 120)
+    one.until(lambda: one.executions == one.runs and not one.left())
     told = one.call("status", "s").stdout
     assert "nobody looks after them" in told
     one.check(one.call(*RUN).stdout)
@@ -122,16 +119,16 @@ def test_what_is_detached_is_executed_by_nobody_here_and_collected_later(cluster
 def test_ctrl_c_and_stop_leave_nothing_in_the_queue(cluster, trial):
     one = trial(60, 0.5)
     running = one.start(*RUN, "--jobs", "3")
-    one.some_ran()
+    one.some_ran(by=running)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=40)
+    _, err = running.communicate(timeout=trials.HANGS_S)
     assert running.returncode == 130, err
-    one.until(lambda: not nodes_at_work(cluster) and not one.left(), 20)
+    assert one.until(lambda: not nodes_at_work(cluster) and not one.left()) < 10
     one.call(*RUN, "--jobs", "3", "--detach")
     one.some_ran(one.executions + 2)
     stopped = one.call("stop", "s")
     assert "cancelled" in stopped.stdout, stopped.stderr
-    one.until(lambda: not nodes_at_work(cluster) and not one.left(), 20)
+    assert one.until(lambda: not nodes_at_work(cluster) and not one.left()) < 10
     assert set(one.reasons()) == {"cancelled"}
     ended(one.start(*RUN, "--jobs", "3"))
 

@@ -3,11 +3,12 @@
 import errno
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ablate.pool import pilot
+from ablate.pool import mailed, pilot
 from ablate.pool.executor import Failed, Finished, Needs, Refused, Slot
 from ablate.pool.executors.workers import Workers
 from ablate.pool.mailbox import Alive, Mailbox, Order, Plan
@@ -17,6 +18,8 @@ from ablate.records import RunSpec, TaskUse
 SETUP = Setup(TaskUse.of("mine:score"), database="aaaa", grace_s=0.1)
 SPEC = RunSpec("k", TaskUse.of("mine:score"), {}, (), 0, 1, "", "")
 ME = Alive("w.0", "here", 2)
+START_S = 1e9
+"""Later than the clock of any machine that tests."""
 
 
 def full(monkeypatch):
@@ -117,3 +120,46 @@ def test_a_worker_takes_nothing_that_another_plan_handed_over(tmp_path):
     one.pool.events = [Failed("t1", "error", "no")]
     one.run()  # until what it has begun is over
     assert len(box.todo()) == 1
+
+
+@pytest.fixture
+def silent(executor, monkeypatch):
+    """A worker that has a run and says nothing more; look(seconds) lets time pass, here and at the file server."""
+    now = [START_S]
+    monkeypatch.setattr(mailed.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(executor.box, "pulse", lambda _: now[0])
+    executor.box.live(ME)
+    os.utime(executor.box.folder / "alive" / ME.worker, (now[0], now[0]))
+    executor.start("t", replace(SPEC, folder=str(executor.box.folder / "t")), Slot("workers-0", 0))
+    executor.box.take(executor.box.todo()[0], ME.worker)
+
+    def look(seconds):
+        now[0] += seconds
+        executor._look()
+        return [event.reason for event in executor.poll(0)]
+
+    look(0.0)
+    return look
+
+
+def test_a_worker_that_falls_silent_loses_its_runs_within_seven_beats(silent):
+    beat_s = mailed.beat_s()
+    told = [(beats / 2, silent(beat_s / 2)) for beats in range(1, 15)]
+    assert [["lost"]] == [reasons for _, reasons in told if reasons]
+    assert next(beats for beats, reasons in told if reasons) == 5.5
+
+
+def test_a_worker_is_not_given_up_by_a_dispatcher_that_slept_or_starved_beside_it(silent, executor):
+    beat_s = mailed.beat_s()
+    assert silent(beat_s / 2) == []
+    assert [silent(seconds * beat_s) for seconds in (100, 0.5, 0.5)] == [[], [], []]
+    since_s = START_S + 101.5 * beat_s
+    os.utime(executor.box.folder / "alive" / ME.worker, (since_s, since_s))
+    assert [silent(seconds * beat_s) for seconds in (0.5, 3, 0.5)] == [[], [], []]
+
+
+def test_a_run_that_was_given_back_is_not_lost_with_the_worker_that_had_it(silent, executor):
+    order = Order("t", replace(SPEC, folder=str(executor.box.folder / "t")))
+    Mailbox(executor.box.folder).give_back(order, ME.worker)
+    assert [silent(mailed.beat_s() / 2) for _ in range(14)] == [[]] * 14
+    assert len(executor.box.todo()) == 1
