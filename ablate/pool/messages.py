@@ -11,6 +11,7 @@ code of the user's own may write to a worker's channel.
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass
@@ -45,6 +46,12 @@ class Setup:
     database: str = ""
     grace_s: float = GRACE_S
     spawn: bool = False
+
+    @property
+    def unseen(self) -> str:
+        """The first folder or file of it that this place does not see; empty where it sees all. A mount point is there
+        also where nothing is mounted, so the folder alone says nothing."""
+        return next((path for path in (*self.path[:1], *self.sources) if not os.path.exists(path)), "")
 
 
 @dataclass(frozen=True)

@@ -151,9 +151,9 @@ def _slots(plan: Plan, terms: Terms, versions: dict[str, str]) -> Sequence[Slot]
     differs = differing(plan.versions, versions)
     if differs:
         raise AblateError(f"it is not what the plan was made with: {'; '.join(differs)}.", page="clusters")
-    here, threads = plan.setup.path[:1], plan.setup.threads
-    if here and not Path(here[0]).is_dir():
-        raise AblateError(f"it does not see {here[0]}, where the study lies; mount it at the same path.")
+    threads = plan.setup.threads
+    if plan.setup.unseen:
+        raise AblateError(f"it does not see {plan.setup.unseen}, which runs need; mount it at the same path.")
     most = terms.slots
     gpus = plan.gpus if plan.gpus is not None else min(1, len(host.gpus()))
     if plan.memory_gib is not None and not gpus:

@@ -21,7 +21,8 @@ from ablate.records import RunSpec, TaskUse
 from ablate.training.provenance import provenance
 
 T = TypeVar("T")
-PATIENCE_S = 60.0
+PATIENCE_S = 600.0
+"""What takes longer hangs, however busy the machine or the queue is. Nothing here is judged by how fast it is."""
 TASKS = '''"""Tasks of the executors' checks."""
 
 import os
@@ -191,7 +192,7 @@ def close_leaves_no_run(site: Site, folder: Path) -> None:
     ran.start("long", "long")
     process = _pid(ran, "long")
     ran.executor.close()
-    ran.until(lambda: not _lives(process), 5)
+    ran.until(lambda: not _lives(process))
 
 
 def what_is_killed_without_a_word_is_lost_once(site: Site, folder: Path) -> None:
@@ -205,7 +206,7 @@ def what_is_killed_without_a_word_is_lost_once(site: Site, folder: Path) -> None
         (event,) = ran.end("long")
         assert isinstance(event, Failed), event
         assert event.reason == "lost", event
-        ran.until(lambda: not _lives(process), 10)
+        ran.until(lambda: not _lives(process))
     finally:
         ran.executor.close()
 

@@ -94,8 +94,12 @@ class Slurm:
         assert done.returncode == 0, (words, done.stderr)
         return done.stdout
 
-    def start_node(self, node: str) -> None:
-        subprocess.run([program("slurmd"), "-N", node], env=self.environment, check=True)
+    def start_node(self, node: str, unseen: Path | None = None) -> None:
+        """unseen: a folder that is empty on this node."""
+        command = [program("slurmd"), "-N", node]
+        if unseen is not None:
+            command = ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(unseen), *command]
+        subprocess.run(command, env=self.environment, check=True)
 
     def jobs(self) -> list[tuple[str, str, str]]:
         """(job, state, node) of everything that is queued or runs."""

@@ -4,6 +4,7 @@ import signal
 import warnings
 
 import pytest
+import sites
 import slurm
 import trial as trials
 
@@ -145,14 +146,31 @@ def test_what_sbatch_refuses_is_told_in_its_words_with_the_arguments(cluster, tr
 
 def test_a_worker_with_another_torch_is_refused_before_anything_is_spent(cluster, trial):
     one = trial()
-    other = one.folder / "other" / "torch-9.9.9.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
-    refused = one.call(*RUN, "--before", f"export PYTHONPATH={other.parent}:$PYTHONPATH")
+    path = trials.another_torch(one.folder)["PYTHONPATH"]
+    refused = one.call(*RUN, "--before", f"export PYTHONPATH={path}")
     assert refused.returncode == 2, refused.stderr
     assert "torch 9.9.9, the plan " in refused.stderr
     assert one.executions == 0
     assert one.reasons() == []
+
+
+def test_a_node_that_does_not_see_the_folder_is_named_before_anything_is_spent(cluster, trial):
+    one = trial()
+    why = sites.why_not_blind(one.folder)
+    if why:
+        warnings.warn(f"no node was started that does not see a folder: {why}", stacklevel=1)
+        pytest.skip(why)
+    cluster.kill_daemon("n1")
+    cluster.start_node("n1", unseen=one.folder)
+    try:
+        refused = one.call(*RUN, "--sbatch", "--nodelist=n1")
+    finally:
+        cluster.kill_daemon("n1")
+        cluster.start_node("n1")
+    assert refused.returncode == 2, refused.stderr
+    assert "does n1 see" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert (one.executions, one.reasons()) == (0, [])
 
 
 def test_arrays_stay_within_what_the_cluster_allows(tmp_path):

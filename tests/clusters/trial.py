@@ -42,6 +42,14 @@ HANGS_S = 600.0
 _tables: dict[int, str] = {}
 
 
+def another_torch(folder: Path) -> dict[str, str]:
+    """An environment in which torch is of another version, by what installers write about it."""
+    other = folder / "other" / "torch-9.9.9.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(other.parent), os.environ.get("PYTHONPATH", "")]))}
+
+
 @dataclass
 class Trial:
     """A study of 2 x seeds runs in a folder; environment: of every command."""

@@ -90,7 +90,7 @@ class Ray(Executor):
             answers = [
                 ask.options(
                     num_cpus=0, max_retries=0, scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], False)
-                ).remote(str(probe), versions)
+                ).remote(str(probe), versions, encode(self._setup))
                 for node in nodes
             ]
             wrong = [text for text in self._ray.get(answers, timeout=120) if text]
@@ -245,15 +245,16 @@ def _stop_file(folder: Path) -> Path:
 # -------------------------------------------------------------------------------------------------------- on a node
 
 
-def _wrong_here(probe: str, versions: dict[str, str]) -> str:
+def _wrong_here(probe: str, versions: dict[str, str], setup: bytes) -> str:
     """What is not as the plan wants it on this node; empty where nothing."""
     node = host.host()
     try:
         seen = Path(probe).read_text() == Path(probe).name
     except OSError:
         seen = False
-    if not seen:
-        return f"node {node} does not see {Path(probe).parent}; mount it at the same path."
+    unseen = decode(setup, Setup).unseen if seen else Path(probe).parent
+    if unseen:
+        return f"node {node} does not see {unseen}, which runs need; mount it at the same path."
     differs = differing(versions, versions_of(provenance()))
     return f"node {node} is not what the plan was made with: {'; '.join(differs)}." if differs else ""
 
