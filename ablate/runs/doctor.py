@@ -15,7 +15,7 @@ from ablate._version import __version__
 from ablate.errors import AblateError
 from ablate.pool import groups, host
 from ablate.runs import execute, planned, progress
-from ablate.runs.export import DISTRIBUTION
+from ablate.runs.packed import DISTRIBUTION
 from ablate.store import schema
 from ablate.store.store import Store
 from ablate.text import one_of

@@ -12,6 +12,13 @@ import called
 import nbclient
 import nbformat
 import pytest
+from plans import bare
+
+from ablate.errors import AblateError
+from ablate.identity import sha256_file
+from ablate.runs import packed
+from ablate.store.stored import StoredStudy, TestUse
+from ablate.study.record import StartRecord, VariantRecord
 
 TASK = """
 import numpy
@@ -69,6 +76,7 @@ def test_the_archive_holds_what_the_study_names_and_nothing_else_of_the_folder(f
     ablate(folder, "export", "--code", "out.zip")
     archive = zipfile.ZipFile(folder / "out.zip")
     own = [name for name in archive.namelist() if not name.startswith("ablate/")]
+    assert "MIT" in archive.read("ablate/LICENSE").decode(), "without its licence the source is not to be given on"
     assert ["README.md", "mine/scores.py", "my_task.py", "requirements.txt", "run.ipynb", "study.yaml"] == own
     requirements = archive.read("requirements.txt").decode().split()
     assert f"torch=={version('torch').partition('+')[0]}" in requirements
@@ -125,3 +133,53 @@ def test_the_notebook_runs_from_its_first_cell_to_its_last(folder, tmp_path):
     outputs = json.dumps([cell.get("outputs") for cell in notebook.cells])
     assert "<table" in outputs
     assert "handed in" in outputs
+
+
+def classified(tmp_path, monkeypatch, *, root="course", weights="pre.pt", text=""):
+    """A stored study of classify that starts from a file of weights, in a folder that has it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pre.pt").write_bytes(b"weights")
+    start = StartRecord(origin="the file pre.pt", sha256=sha256_file(tmp_path / "pre.pt"))
+    config = {"data": {"name": "npz", "root": root}, "init": {"weights": weights}}
+    variant = VariantRecord(name="A", tricks=(), config=config, starts_from=start)
+    record = bare("s", question="Why?", variants=(variant,), file=str(tmp_path / "s.yaml"))
+    return StoredStudy("s", text or "base: {epochs: 1}\n", record, "", 0.0)
+
+
+def test_weights_that_a_study_starts_from_go_along_or_are_named_with_their_hash(tmp_path, monkeypatch):
+    study = classified(tmp_path, monkeypatch)
+    assert zipfile.ZipFile(io.BytesIO(packed.packed(study).content)).read("pre.pt") == b"weights"
+    monkeypatch.setattr(packed, "MOST_WEIGHTS", 3)
+    heavy = packed.packed(study)
+    archive = zipfile.ZipFile(io.BytesIO(heavy.content))
+    assert "pre.pt" not in archive.namelist()
+    assert sha256_file(tmp_path / "pre.pt") in heavy.told[0]
+    assert heavy.told[0] in archive.read("README.md").decode()
+    (tmp_path / "pre.pt").write_bytes(b"others")
+    with pytest.raises(AblateError, match="no longer what the runs started from"):
+        packed.packed(study)
+
+
+def test_a_path_of_this_machine_is_told_by_its_line_and_in_code(tmp_path, monkeypatch):
+    text = f"task: mine:train\nbase: {{x: 1, file: {tmp_path}}}\n"
+    (tmp_path / "mine.py").write_text(
+        f"HERE = {str(tmp_path)!r}\nELSE = '/no/such/place'\n\ndef train(config, run): ...\n"
+    )
+    told = packed.packed(classified(tmp_path, monkeypatch, text=text)).told
+    assert [sentence.split(" names the absolute")[0] for sentence in told] == [
+        f"{tmp_path / 's.yaml'}:2:20: base.file",
+        "mine.py:1:",
+    ]
+
+
+def test_the_notebook_has_a_cell_for_the_data_and_repeats_the_prediction_that_was_made(tmp_path, monkeypatch):
+    study = classified(tmp_path, monkeypatch, root="/home/me/course")
+    archive = zipfile.ZipFile(io.BytesIO(packed.packed(study, [TestUse("A", (3,))]).content))
+    cells = ["".join(cell["source"]) for cell in json.loads(archive.read("run.ipynb"))["cells"]]
+    assert any("DATA = 'course'" in cell for cell in cells), "by name: where it lay is nobody else's business"
+    assert 'ablate("run", \'s.yaml\', "--set", f"data.root={DATA}")' in cells
+    assert cells[-1] == 'ablate("predict", "--variant", "A", "--seed", "3", "-o", "submission.csv")'
+    readme = archive.read("README.md").decode()
+    assert "python -m ablate run s.yaml --set data.root=FOLDER" in readme
+    assert "How to run the training loop" in readme
+    assert "/home/me" not in readme

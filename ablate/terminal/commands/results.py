@@ -184,14 +184,15 @@ def export(
 ) -> None:
     """Print every run of a study, or pack it, or bring it elsewhere.
 
-    One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code that it names, the
-    installed versions, ablate itself and a notebook that runs it all (in Colab, too). Data are not packed. With
-    --evidence: the study's own database, every table and figure made from it, and a manifest of hashes; `ablate verify
-    FILE.zip` derives them again. With --to: every finished run that is not there yet, its curves and verdicts.
+    One line a run, for a spreadsheet or your own analysis. With --code: the study file, the code and weights that it
+    names, the installed versions, ablate itself, a README with every command and a notebook that runs them all (in
+    Colab, too); data are not packed, and what another machine would not find is told. With --evidence: the study's own
+    database, every table and figure made from it, and a manifest of hashes; `ablate verify FILE.zip` derives them
+    again. With --to: every finished run that is not there yet, its curves and verdicts.
 
     ablate export batchnorm --format csv -o runs.csv
     """
-    from ablate.runs import example_files, export
+    from ablate.runs import example_files, export, packed
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
@@ -212,7 +213,10 @@ def export(
             content = bundle.packed(store, stored.name, anonymous=anonymous, more=tuple(without or ()))
             output = evidence
         elif code is not None:
-            content = export.packed(stored)
+            whole = packed.packed(stored, store.test_uses(stored.name))
+            content = whole.content
+            for sentence in whole.told:
+                terminal.say(f"note: {sentence}")
         elif examples:
             content = example_files.text(store, stored.name)
         else:
