@@ -20,7 +20,9 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED":
 _HEALTH = {
     "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3",
     "RAY_health_check_timeout_ms": "2000", "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_worker_niceness": "0",
 }  # fmt: skip
+"""Deaths are told within seconds, and workers are not nice (Ray's default is 15): beside other work they would starve."""
 
 
 def missing() -> str:
