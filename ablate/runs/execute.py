@@ -307,8 +307,8 @@ def executor_of(planned: Planned, options: Options) -> Executor:
     try:
         executor: Executor = planned.registry.make("executors", options.executor, params)
     except ConfigError as error:
-        lines = "; ".join(f"{key} {message}" for key, message in error.problems)
-        raise AblateError(f"--executor {options.executor}: {lines}", page="clusters") from None
+        lines = [message if repr(key) in message else f"{key} {message}" for key, message in error.problems]
+        raise AblateError(f"--executor {options.executor}: {'; '.join(lines)}", page="clusters") from None
     if options.detach and not executor.keeps:
         raise AblateError(
             f"--detach: the executor {options.executor!r} keeps no runs without the command that looks after them; "

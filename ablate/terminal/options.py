@@ -6,6 +6,7 @@ Results go to standard output, everything else to standard error. The commands a
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from ablate.errors import AblateError, NoDatabaseError
 from ablate.text import did_you_mean, listed, one_of
 
 if TYPE_CHECKING:
+    from ablate.records import Json
     from ablate.store.reader import Reader
     from ablate.store.stored import StoredStudy
 
@@ -57,6 +59,21 @@ Workers = Annotated[
         metavar="N", help="Runs at a time. [default: one per core or GPU]", callback=lambda given: check_workers(given)
     ),
 ]
+Jobs = Annotated[int | None, typer.Option(metavar="N", help="Slurm: jobs at a time.")]
+Sbatch = Annotated[str | None, typer.Option(metavar="ARGUMENTS", help="Slurm: arguments for sbatch.")]
+Before = Annotated[
+    list[str] | None, typer.Option(metavar="LINE", help="Slurm: a line of shell that each job runs first.")
+]
+Address = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray: the cluster's address.")]
+
+
+def engine_of(jobs: int | None, sbatch: str | None, before: list[str] | None, address: str | None) -> dict[str, Json]:
+    """Parameters of an executor as they were typed; without those that were not."""
+    given: dict[str, Json] = {"jobs": jobs, "address": address}
+    given |= {"sbatch": shlex.split(sbatch) if sbatch else None, "before": list(before) if before else None}
+    return {name: value for name, value in given.items() if value is not None}
+
+
 ExecutorName = Annotated[
     str, typer.Option("--executor", metavar="NAME", help="Who executes; `ablate list executors` has the names.")
 ]

@@ -78,6 +78,12 @@ def test_the_runs_of_a_driver_that_is_killed_end_and_are_taken_up(cluster, trial
     one.check(done.stdout, most_more=12)
 
 
+def test_a_search_is_executed_by_tasks(cluster, trial):
+    one = trial(2, 0.1)
+    one.is_to_be_tuned()
+    one.check_tuned(one.call("tune", "s.yaml", "--executor", "ray", "--address", cluster.address))
+
+
 def test_there_is_no_cluster(trial):
     one = trial()
     refused = one.call("run", "s.yaml", "--executor", "ray", "--address", "127.0.0.1:1")

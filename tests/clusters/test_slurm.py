@@ -134,6 +134,12 @@ def test_ctrl_c_and_stop_leave_nothing_in_the_queue(cluster, trial):
     ended(one.start(*RUN, "--jobs", "3"))
 
 
+def test_a_search_is_executed_by_jobs(cluster, trial):
+    one = trial(2, 0.1)
+    one.is_to_be_tuned()
+    one.check_tuned(one.call("tune", "s.yaml", "--executor", "slurm", "--jobs", "2", "--sbatch", "--cpus-per-task=2"))
+
+
 def test_what_sbatch_refuses_is_told_in_its_words_with_the_arguments(cluster, trial):
     one = trial()
     refused = one.call(*RUN, "--sbatch", "--partition=gpus")

@@ -36,6 +36,7 @@ tricks: {{more: {{set: {{x: 2.0}}}}}}
 seeds: {seeds}
 metric: {{name: score, better: higher}}
 """
+TUNE = "tune: {variant: base, trials: 6, fresh_seeds: 2, space: {x: {low: 0.0, high: 1.0}}}\n"
 FAST = {"ABLATE_BEAT_S": "1", "ABLATE_LEASE_S": "6"}
 HANGS_S = 600.0
 """Who waits for so long waits for something that hangs, however busy the machine is; nothing else is judged by it."""
@@ -142,6 +143,19 @@ class Trial:
             assert store.live() == []
         assert self.runs <= self.executions <= self.runs + most_more, (self.runs, self.executions, self.reasons())
         self.until(lambda: not self.left())
+
+    def is_to_be_tuned(self) -> None:
+        with (self.folder / "s.yaml").open("a") as study:
+            study.write(TUNE)
+
+    def check_tuned(self, done: subprocess.CompletedProcess[str]) -> None:
+        """The search ended with its winner, and executed each of its runs once, also where it was killed between."""
+        assert done.returncode == 0, done.stderr
+        assert "base (tuned)" in done.stdout
+        with Store.open(self._where) as store:
+            attempts = {cell.run: store.attempts(cell.run) for cell in store.cells("s", ("tune", "confirm"))}
+        assert {len(of_run) for of_run in attempts.values()} == {1}
+        assert len(attempts) == self.executions
 
     def left(self) -> list[str]:
         """Processes that have this study's folder in their command line or work in it."""

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ablate.terminal.options import ExecutorName, Set, StudyArgument, Terminal, Workers, check_choice
+from ablate.terminal.options import (
+    Address,
+    Before,
+    ExecutorName,
+    Jobs,
+    Sbatch,
+    Set,
+    StudyArgument,
+    Terminal,
+    Workers,
+    check_choice,
+    engine_of,
+)
 from ablate.text import many
 
 if TYPE_CHECKING:
@@ -31,12 +42,10 @@ def run(
         bool, typer.Option("--retry-failed", help="Also take up runs that failed by themselves.")
     ] = False,
     canary: Annotated[bool, typer.Option(help="Try two steps of every variant first.")] = True,
-    jobs: Annotated[int | None, typer.Option(metavar="N", help="Slurm: jobs at a time.")] = None,
-    sbatch: Annotated[str | None, typer.Option(metavar="ARGUMENTS", help="Slurm: arguments for sbatch.")] = None,
-    before: Annotated[
-        list[str] | None, typer.Option(metavar="LINE", help="Slurm: a line of shell that each job runs first.")
-    ] = None,
-    address: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray: the cluster's address.")] = None,
+    jobs: Jobs = None,
+    sbatch: Sbatch = None,
+    before: Before = None,
+    address: Address = None,
     detach: Annotated[
         bool, typer.Option("--detach", help="Hand everything over and leave; a later `run` collects it.")
     ] = False,
@@ -55,8 +64,7 @@ def run(
     terminal.before_writing()
     planned = find(study, terminal.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    given = {"jobs": jobs, "sbatch": shlex.split(sbatch) if sbatch else None, "before": before, "address": address}
-    engine = {name: value for name, value in given.items() if value is not None}
+    engine = engine_of(jobs, sbatch, before, address)
     options = execute.Options(workers, chosen, retry_failed, canary, executor=executor, engine=engine, detach=detach)
     _train(terminal, planned, options)
 

@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from ablate.errors import AblateError
-from ablate.terminal.options import ExecutorName, Set, StudyArgument, Terminal, Workers
+from ablate.terminal.options import (
+    Address,
+    Before,
+    ExecutorName,
+    Jobs,
+    Sbatch,
+    Set,
+    StudyArgument,
+    Terminal,
+    Workers,
+    engine_of,
+)
 
 app = typer.Typer()
 
@@ -34,6 +45,10 @@ def tune(
     devices: Annotated[str | None, typer.Option(metavar="cuda:0,cuda:1", help="Use only these devices.")] = None,
     executor: ExecutorName = "local",
     set_: Set = None,
+    jobs: Jobs = None,
+    sbatch: Sbatch = None,
+    before: Before = None,
+    address: Address = None,
 ) -> None:
     """Search a variant's settings; judge the winner on fresh seeds.
 
@@ -64,8 +79,9 @@ def tune(
         raise AblateError(f"--budget is {budget!r}; {error}.") from None
     planned = tune.with_options(planned, trials, variant, budget_s)
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
+    options = execute.Options(workers, chosen, executor=executor, engine=engine_of(jobs, sbatch, before, address))
     with View(quiet=terminal.quiet) as view:
-        told = tune.tune(planned, terminal.db, execute.Options(workers, chosen, executor=executor), view)
+        told = tune.tune(planned, terminal.db, options, view)
     if told.ended.stopped_by is not None:
         terminal.say("stopped; what is done is kept. Go on with the same command.")
         sys.exit(130)
