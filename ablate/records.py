@@ -83,11 +83,13 @@ class Choice:
 class Cell:
     """A variant without its name: a base and the tricks that are on, in the file's order.
 
-    `of` names the hand-listed variant whose changed base (`set:`) is meant; empty for the study's own base.
+    `of` names the hand-listed variant whose changed base (`set:`) is meant; empty for the study's own base. control: a
+    part whose size is taken from elsewhere in the network, while it is there.
     """
 
     on: tuple[Choice, ...] = ()
     of: str = ""
+    control: str = ""
 
     def level(self, trick: str) -> str | Literal[False] | None:
         """False where `trick` is off, else its level (None for a trick without levels)."""
@@ -401,6 +403,16 @@ class OverExamples:
     ci_high: float | None = None
 
 
+_OF_CONTROLS: Mapping[tuple[str, str | None], str] = {
+    ("control", "hurts"): "its size matters",
+    ("control", "helps"): "better without its size",
+    ("beyond", "helps"): "matters beyond its size",
+    ("beyond", "hurts"): "worth less than its size",
+    ("beyond", "equivalent"): "worth its size",
+}
+"""Verdicts that read otherwise in rows of controls, and of parts against them."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines the fields down to `also`).
@@ -409,7 +421,8 @@ class Row:
     no t test. low, high, delta_low, delta_high: the range, which is all that n = 2 allows. seeds_better, seeds_worse:
     shared seeds at which the row (not the trick) is better and worse. collapsed: seeds far worse than the row's others.
     differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
-    placebo: it changes nothing against its comparison but the random streams.
+    placebo: it changes nothing against its comparison but the random streams. control: a row of a "control", which
+    lacks a part's size elsewhere, or of a part "beyond" it, compared with its control.
     p_equivalent: of two one-sided tests within the minimum effect, adjusted; equivalence_ci: the interval that they
     speak of, of 90 % where `confidence` is 95 %. qualifier: what the verdict holds for, or by how much.
     here, examples: where the verdict speaks of other examples too, what seeds alone show, and what the examples are.
@@ -460,6 +473,7 @@ class Row:
     stopped_early: bool = False
     here: Here | None = None
     examples: OverExamples | None = None
+    control: Literal["", "control", "beyond"] = ""
 
     @property
     def judged(self) -> str:
@@ -468,7 +482,8 @@ class Row:
         if self.only_here:
             return f"{self.verdict} (here: {self.only_here})"
         between = " " if (self.qualifier or "").startswith("among") else ", "
-        return (self.verdict or "") + (between + self.qualifier if self.qualifier else "")
+        word = _OF_CONTROLS.get((self.control, self.verdict), self.verdict or "")
+        return word + (between + self.qualifier if self.qualifier else "")
 
     @property
     def only_here(self) -> str:
@@ -593,8 +608,13 @@ class Study:
     def without(self, cell: Cell) -> Iterator[tuple[tuple[str, ...], Mapping[str, Json]]]:
         """The parts of the network that a cell goes without: the place of each trick that is off, and its part."""
         for trick in self.tricks:
-            if trick.part and cell.level(trick.name) is False:
-                yield ("tricks", trick.written or trick.name), trick.part
+            place, part = ("tricks", trick.written or trick.name), {**trick.part}
+            control = part.pop("control", None)
+            if part and cell.level(trick.name) is False:
+                yield place, part
+            elif part and cell.control == trick.name:
+                drawn = {"seed": self.seeds[0]} if control == "another" else {}
+                yield place, {**part, "control": control, **drawn}
 
     def problem(self, path: str, message: str, page: str = "") -> Problem:
         """A problem at the dotted place `path` or, where there is none, at the nearest around it."""

@@ -144,6 +144,16 @@ class Measured:
         return tuple(dict.fromkeys((a.variant, a.compared_with) for a in self.asked if a.compared_with is not None))
 
     @property
+    def families(self) -> tuple[tuple[int, ...], ...]:
+        """The places in `family` that are corrected together: of what the study declares anyway, of controls, and of
+        parts against their controls. Adaptive seeds correct all of them as one."""
+        kinds: dict[tuple[str, str | None], str] = {}
+        for row in self.asked:
+            kinds.setdefault((row.variant, row.compared_with), row.control)
+        of = ["" if self.looks else kinds[pair] for pair in self.family]
+        return tuple(tuple(i for i, kind in enumerate(of) if kind == one) for one in dict.fromkeys(of))
+
+    @property
     def pools(self) -> bool:
         """Whether the study declares one pooled error."""
         return self.analysis.get("error") == "pooled"

@@ -35,9 +35,17 @@ def rows(measured: Measured) -> tuple[Row, ...]:
     """The rows of the table in the plan's order. With adaptive seeds each row stands as at the look that judged it."""
     if measured.looks:
         return _rows_by_look(measured)
-    size, tested = len(measured.family), measured.tested
+    tested = measured.tested
     pairs = ((judged.p, judged.p_equivalent) for judged in (tested.judged, tested.here))
-    return tuple(_rows(measured, _Corrected(*(holm(p, size) for pair in pairs for p in pair))))
+    return tuple(_rows(measured, _Corrected(*(_corrected(measured, p) for pair in pairs for p in pair))))
+
+
+def _corrected(measured: Measured, p: Array) -> Array:
+    """p by Holm, each of the study's families by itself."""
+    adjusted = np.full(p.shape, np.nan)
+    for places in measured.families:
+        adjusted[list(places)] = holm(p[list(places)], len(places))
+    return adjusted
 
 
 def _rows_by_look(measured: Measured) -> tuple[Row, ...]:
@@ -96,7 +104,7 @@ def _rows(measured: Measured, corrected: _Corrected) -> list[Row]:
                 high=_number(summary.high[i]), also=also[i], failures=measured.failures[i],
                 label=row.label or row.variant, differs=row.differs, placebo=row.placebo,
                 collapsed=tuple(seed for seed, fell in zip(measured.seeds, fallen[i], strict=True) if fell),
-                confidence=1 - measured.alpha,
+                confidence=1 - measured.alpha, control=row.control,
                 **(_NO_EFFECT if row.compared_with is None else effects[row.variant, row.compared_with]),
             )
         )  # fmt: skip
@@ -263,9 +271,11 @@ def _also(measured: Measured) -> list[dict[str, AlsoValue]]:
 
 
 def best(found: Sequence[Row], better: Better) -> Row | None:
-    """The best mean among rows with every planned seed done; ties: fewer tricks, then the earlier row; no placebo."""
+    """The best mean among rows with every planned seed done; ties: fewer tricks, then the earlier row; no placebo
+    and no control."""
     sign = -1 if better == "higher" else 1
-    complete = [row for row in found if row.mean is not None and row.n == row.planned and not row.placebo]
+    apart = {row.variant for row in found if row.placebo or row.control == "control"}
+    complete = [row for row in found if row.mean is not None and row.n == row.planned and row.variant not in apart]
     return min(complete, key=lambda row: (sign * (row.mean or 0.0), len(row.tricks)), default=None)
 
 

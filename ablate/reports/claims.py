@@ -133,6 +133,8 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
     reference = row.compared_with or ""
     ours, theirs = named.tricks.get(row.variant, row.tricks), named.tricks.get(reference, ())
     gone, come = [t for t in theirs if t not in ours], [t for t in ours if t not in theirs]
+    if row.control == "beyond":
+        return named.named(gone or come), "", "with as much taken from the other parts in its place"
     if row.placebo:
         return PLACEBO, "", f"with other random streams than {reference} and nothing else"
     if _is_variant(row, named):
@@ -176,6 +178,8 @@ def _head(row: Row, subject: str, where: str, named: Names) -> str:
         return "A false alarm, for the placebo changes nothing"
     if _is_variant(row, named) and row.verdict in ("helps", "hurts"):
         return f"{subject} is {'better' if row.verdict == 'helps' else 'worse'} than {row.compared_with}"
+    if row.control == "beyond" and row.verdict in ("helps", "hurts"):
+        return f"{subject} {'matters beyond its size' if row.verdict == 'helps' else 'is worth less than its size'}"
     match row.verdict:
         case "helps" | "hurts":
             return f"{subject} {row.verdict[:-1] if several else row.verdict}{where}"

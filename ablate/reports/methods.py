@@ -19,7 +19,7 @@ from ablate.records import Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
-from ablate.text import in_words, number, seeds_in_words
+from ablate.text import in_words, joined, number, seeds_in_words
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell, TestUse
@@ -109,7 +109,9 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
     if tests == {"Welch t"}:
         how["Welch t"] = "Welch's two-sided t test"
     named = " and ".join(text for test, text in how.items() if test in tests)
-    several = f"the {family} p-values are adjusted by Holm's method (Holm 1979), and " if family > 1 else ""
+    sizes = [len(places) for places in measured.families]
+    apart = f", in families of {joined(sizes)} (parts, their controls, parts against these)" if len(sizes) > 1 else ""
+    several = f"the {family} p-values are adjusted by Holm's method (Holm 1979){apart}, and " if family > 1 else ""
     return [
         f"Each variant is compared {reference} by {named}; {several}a difference counts as established where "
         f"{'the adjusted p' if several else 'p'} < 0.05.",

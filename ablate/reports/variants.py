@@ -90,7 +90,7 @@ def bases(record: PlanRecord) -> list[Base]:
     plainest: dict[str, VariantRecord] = {}
     for variant in record.variants:
         other = plainest.get(variant.of)
-        if not variant.placebo and (other is None or len(variant.tricks) < len(other.tricks)):
+        if not (variant.placebo or variant.control) and (other is None or len(variant.tricks) < len(other.tricks)):
             plainest[variant.of] = variant
     touched = {key for change in changes(record) for key in change.keys}
     return [
@@ -113,7 +113,7 @@ def _without(config: Mapping[str, Json], keys: Collection[str], prefix: str = ""
 
 def changes(record: PlanRecord) -> list[Change]:
     """What each choice of each trick changes, read from two variants that differ by it alone."""
-    variants = [variant for variant in record.variants if not variant.placebo]
+    variants = [variant for variant in record.variants if not (variant.placebo or variant.control)]
     at = {(variant.of, frozenset(variant.tricks)): variant for variant in variants}
     every = []
     for trick in record.tricks:

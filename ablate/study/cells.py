@@ -246,7 +246,7 @@ def origin(study: Study, cell: Cell, key: str) -> Trail:
     gone = [path for path, _ in study.without(cell)]
     if parts[:2] == ["tricks", str(len(uses))] and gone:
         number = int(parts[3]) if parts[2:3] == ["parts"] else 0
-        return (*gone[number], *_key_of(study, gone[number]))
+        return (*gone[number], *(("control",) if _is_control(study, cell, number) else _key_of(study, gone[number])))
     if study.flat:
         return _flat_origin(study, cell, key)
     if parts and parts[0] not in study.base and key in study.positions:
@@ -271,6 +271,10 @@ def _flat_origin(study: Study, cell: Cell, key: str) -> Trail:
     for path, changes in ((("base",), study.written_base), *layers(study, cell)):
         where = next((trail for trail, leaf, _ in leaves(changes, path) if leaf == key), where)
     return where
+
+
+def _is_control(study: Study, cell: Cell, number: int) -> bool:
+    return "control" in [part for _, part in study.without(cell)][number]
 
 
 def _key_of(study: Study, trick: Trail) -> Trail:

@@ -62,6 +62,11 @@ class TrickForm(LevelForm):
     heads: Annotated[list[int], AfterValidator(to_heads)] | None = Field(
         default=None, description="Only these heads of an attention, counted from 0.", examples=["[0, 2]"]
     )
+    control: Literal["parameters", "flops", "another"] | None = Field(
+        default=None,
+        description="A further row for each part: as much taken from the widths of all others, or another part alike.",
+        examples=["parameters"],
+    )
 
     levels: dict[str, Annotated[LevelForm, BeforeValidator(or_empty)]] | None = Field(
         default=None,

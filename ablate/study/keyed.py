@@ -51,6 +51,7 @@ class PlannedVariant:
             uses=done.tricks,
             starts_from=kept if self.pending is None else "pending",
             setting=self.setting,
+            control=self.cell.control,
         )
 
 

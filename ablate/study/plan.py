@@ -16,7 +16,7 @@ from ablate.errors import ConfigError, StudyError, TogetherError
 from ablate.identity import canonical_json
 from ablate.records import Cell, Parent, RunSpec, Study, TaskFacts
 from ablate.registry import Registry
-from ablate.study import mistakes, search
+from ablate.study import controls, mistakes, search
 from ablate.study.cells import Space, configuration
 from ablate.study.keyed import PLACEBO, PLACEBO_SEEDS, PlannedRun, PlannedVariant, runs_of
 from ablate.study.record import PlanRecord, RowRecord, SettingRecord, TrickRecord
@@ -141,6 +141,7 @@ def make_plan(
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, left_out, notes, problems = choose(study, registry, space)
     names = names_of(drafts, space)
+    drafts = controls.with_controls(study, drafts, names)
     problems += mistakes.look_alikes(study) + mistakes.hand_listed(study, space, names)
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
@@ -165,6 +166,8 @@ def make_plan(
         raise StudyError([*problems, *judged])
     completed = {name: done.started(starts) for name, done in completed.items()}
     rows, row_notes = rows_of(study, space, drafts, names, baseline, cells)
+    rows, control_notes = controls.beyond(study, rows, cells)
+    row_notes += control_notes
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
         designs[row.variant][row.design] = None
@@ -205,7 +208,10 @@ def _complete(
         except TogetherError as error:
             apart[name] = error.problems[0][1]
         except ConfigError as error:
-            refused.append((name, cell, error.problems))
+            if controls.refused(study, cell):
+                apart[name] = error.problems[0][1].rstrip(".")
+            else:
+                refused.append((name, cell, error.problems))
     return done, refused, apart
 
 

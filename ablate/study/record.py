@@ -54,7 +54,7 @@ class VariantRecord:
     """A variant. tricks: the choices that are on. of: the hand-listed variant whose changed base it stands on; empty
     for the study's own. designs: whose rows show it. config, uses: what the task completed. starts_from: pending while
     the weights are not trained; None where its seed draws them. setting: of several the one that it stands in, with
-    which its name begins."""
+    which its name begins. control: the part whose size it lacks elsewhere."""
 
     name: str
     tricks: tuple[str, ...]
@@ -65,6 +65,7 @@ class VariantRecord:
     uses: tuple[TrickUse, ...] = ()
     starts_from: StartRecord | Literal["pending"] | None = None
     setting: str = ""
+    control: str = ""
 
     @property
     def asked(self) -> str:
@@ -84,7 +85,8 @@ class RowRecord:
 
     compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
     "optimizer: adamw"); the name itself unless the design changes one trick at a time. setting: where it stands, of
-    several; across: what it is called in every one of them, where its variant may be called otherwise.
+    several; across: what it is called in every one of them, where its variant may be called otherwise. control: a row
+    of a "control", or what a part does "beyond" its own; each of these is a family.
     """
 
     design: str
@@ -95,6 +97,7 @@ class RowRecord:
     placebo: bool = False
     setting: str = ""
     across: str = ""
+    control: Literal["", "control", "beyond"] = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,7 +247,19 @@ def _facts_of(use: TaskUse) -> TaskFacts:
 # ----------------------------------------------------------------------------------------------------- to and from JSON
 
 _NO_WORD = frozenset(
-    {"of", "placebo", "starts_from", "imported", "registered", "tuned", "rules", "example", "setting", "across"}
+    {
+        "of",
+        "placebo",
+        "starts_from",
+        "imported",
+        "registered",
+        "tuned",
+        "rules",
+        "example",
+        "setting",
+        "across",
+        "control",
+    }
 )
 """Parts that are not written where they are empty: most plans have none of them."""
 

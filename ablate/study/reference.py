@@ -45,6 +45,7 @@ DEFAULTS: Mapping[str, str] = {
     "tricks.NAME.kind": "modules of every class",
     "tricks.NAME.instead": "what is neutral where its output is used ([parts](parts.md))",
     "tricks.NAME.heads": "the whole part",
+    "tricks.NAME.control": "none",
     "seeds.looks": "none: every variant gets all seeds",
     "rules.tricks_per_variant": "none",
     "rules.categories_per_variant": "none",

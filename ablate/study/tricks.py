@@ -14,6 +14,9 @@ from ablate.study.structure import said
 from ablate.study.yaml_file import Trail
 from ablate.text import did_you_mean, one_of
 
+OF_PARTS = ("kind", "instead", "heads", "control")
+"""The keys that say more of a part."""
+
 
 class TrickLookup(Findings):
     """Looks up what the study changes; the rest of it is Lookup's."""
@@ -41,6 +44,10 @@ class TrickLookup(Findings):
     def _trick(self, name: str, form: TrickForm) -> StudyTrick | None:
         path: Trail = ("tricks", name)
         self._check_name(path, name, "a trick")
+        for key in (key for key in OF_PARTS if getattr(form, key) is not None):
+            self.wrong(
+                (*path, key), "is of a part of the network; say which: `part:`, or `each:` for every match.", True
+            )
         if form.levels is None:
             levels = [self._level(form, None, name, path)]
         else:
@@ -73,7 +80,7 @@ class TrickLookup(Findings):
         if beside & form.model_fields_set:
             self.broken.add(name)
             return []
-        asked = {key: value for key in ("kind", "instead", "heads") if (value := getattr(form, key)) is not None}
+        asked = {key: value for key in OF_PARTS if (value := getattr(form, key)) is not None}
         asked = {"part": form.part if form.part is not None else form.each, **asked}
         named = {name: asked} if form.part is not None else self._each(name, asked)
         requires, conflicts = self._others(name, "requires", form), self._others(name, "conflicts", form)

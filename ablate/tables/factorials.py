@@ -81,8 +81,9 @@ def factors_of(found: Results) -> tuple[Factor, ...]:
 
 
 def own_base(results: Results) -> list[int]:
-    """The variants on the study's own base, without those that change it by hand, and without a placebo."""
-    return [i for i, variant in enumerate(results.record.variants) if not variant.of and not variant.placebo]
+    """The variants on the study's own base, without those that change it by hand, a placebo and controls."""
+    variants = enumerate(results.record.variants)
+    return [i for i, variant in variants if not (variant.of or variant.placebo or variant.control)]
 
 
 def cells_of(results: Results, chosen: Sequence[int]) -> effects.Signs:

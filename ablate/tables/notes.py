@@ -100,7 +100,7 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     sentences: list[str] = [
         Note(
             f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
-            f"{'that the study declares' if measured.declared else 'of this view'}.",
+            f"{'that the study declares' if measured.declared else 'of this view'}{_apart(measured)}.",
         )
     ]
     if error is not None:
@@ -120,6 +120,12 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
             short = f"! {first.lower()}{said}{listed(named, most=3)}"
             sentences += [Note(f"{first}{said}{listed(named)}.", short)] * bool(named)
     return sentences
+
+
+def _apart(measured: Measured) -> str:
+    """How many comparisons each of several families has."""
+    sizes = [len(places) for places in measured.families]
+    return f", which are families of {joined(sizes)}: parts, their controls, parts against these" * (len(sizes) > 1)
 
 
 def _how(measured: Measured, error: CellMeans | None, only_welch: bool) -> str:

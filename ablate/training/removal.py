@@ -17,13 +17,15 @@ from ablate.records import Json
 from ablate.text import in_words, many
 from ablate.training.cuts import Cut, operate
 from ablate.training.initial import drawn
+from ablate.training.narrow import narrow
 from ablate.training.parts import SurgeryError
 from ablate.training.recipe import Recipe
 from ablate.training.sizes import sizes, taken
 from ablate.training.surgery import Theatre
 from ablate.training.task import PartSize
-from ablate.training.trace import Example
+from ablate.training.trace import Example, copied, trace
 from ablate.training.trick import Facts, Trick
+from ablate.training.widths import widths
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,8 @@ def cuts_of(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> tuple[list
     notes: list[str] = []
     problems: list[tuple[str, str]] = []
     for i, one in enumerate(asked):
+        if "control" in one or "widths" in one:
+            continue
         try:
             made, found = theatre.cuts(
                 one["part"], kind=one.get("kind"), instead=one.get("instead"), heads=one.get("heads") or ()
@@ -62,7 +66,35 @@ def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> Decided:
         theatre.check(cuts)
     except SurgeryError as error:
         raise ConfigError([("0", str(error))]) if len(asked) == 1 else TogetherError([("", str(error))]) from None
-    return Decided(tuple(map(_resolved, cuts)), tuple(notes))
+    kept: dict[str, int] = {}
+    wanted = {i: one for i, one in enumerate(asked) if "control" in one}
+    if wanted and cuts:
+        theatre = theatre.without(cuts)
+    for i, one in wanted.items():
+        try:
+            others, narrowed, note = _controlled(theatre, one)
+        except SurgeryError as error:
+            raise ConfigError([(str(i), str(error))]) from None
+        cuts += others
+        kept |= narrowed
+        notes.append(note)
+    return Decided((*map(_resolved, cuts), *([{"widths": kept}] if kept else [])), tuple(notes))
+
+
+def _controlled(theatre: Theatre, one: Mapping[str, Json]) -> tuple[list[Cut], dict[str, int], str]:
+    """What a control is: another part that goes, or widths that are smaller (units kept); and that in words."""
+    part, control = one["part"], one["control"]
+    cuts, _ = theatre.cuts(part, kind=one.get("kind"), instead=one.get("instead"), heads=one.get("heads") or ())
+    names = in_words([cut.decision.path for cut in cuts], most=3)
+    try:
+        if control == "another":
+            other = theatre.another(cuts, one.get("seed", 0))
+            path = other.decision.path
+            return [other], {}, f"control of {names}: {path} goes, drawn from parts of the same class, role and size."
+        found = theatre.control(cuts, control)
+    except SurgeryError as error:
+        raise SurgeryError(f"{names} has no control: {error}") from None
+    return [], dict(found.kept), f"control of {names}: {found}."
 
 
 def _resolved(cut: Cut) -> dict[str, Json]:
@@ -129,7 +161,9 @@ def network_of(
 ) -> list[PartSize]:
     """The sizes of a recipe's network, without parts that were decided before."""
     theatre, _ = _theatre(recipe, named, tricks)
-    return list(sizes(theatre.after(cuts_of(theatre, parts)[0]) if parts else theatre.trace))
+    if not parts:
+        return list(sizes(theatre.trace))
+    return list(sizes(trace(_taken(copied(theatre.model), theatre, parts, theatre.example), theatre.example)))
 
 
 def able(
@@ -137,6 +171,7 @@ def able(
 ) -> tuple[list[str], list[str]]:
     """The paths of the parts that a pattern names and that can go, each by itself; and why others cannot."""
     theatre, _ = _theatre(recipe, named, tricks)
+    asked = {key: value for key, value in asked.items() if key != "control"}
     paths, refused = [], []
     try:
         found = theatre.found(asked["part"], asked.get("kind"))
@@ -178,17 +213,24 @@ def example_of(image: tuple[int, int, int]) -> torch.Tensor:
 
 def take(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:
     """The network, in place, without parts that were decided and tried before."""
-    cuts, _ = cuts_of(Theatre(model, example), parts)
-    operate(model, cuts, 0)
+    return _taken(model, None, parts, example)
+
+
+def _taken(
+    model: nn.Module, theatre: Theatre | None, parts: Sequence[Mapping[str, Json]], example: Example
+) -> nn.Module:
+    if any("widths" not in one for one in parts):
+        cuts, _ = cuts_of(theatre or Theatre(model, example), parts)
+        operate(model, cuts, 0)
+    kept = {name: units for one in parts for name, units in one.get("widths", {}).items()}
+    if kept:
+        narrow(model, widths(trace(model, example)), kept)
     return model
 
 
 def take_tried(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:
     """The same for a network that no plan has seen: SurgeryError or ConfigError where a part cannot go."""
-    theatre = Theatre(model, example)
-    cuts, notes = cuts_of(theatre, parts)
-    theatre.check(cuts)
-    operate(model, cuts, 0)
-    for line in notes:
+    decided = decide(Theatre(model, example), parts)
+    for line in decided.notes:
         print(line)
-    return model
+    return _taken(model, None, decided.parts, example)

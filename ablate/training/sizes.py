@@ -60,7 +60,7 @@ def taken(trace: Trace, cuts: Sequence[Cut]) -> Taken:
     Parameters that no longer reach an output are counted as taken, their products are not: they are still computed. A
     layer that is put in a part's place is counted against it.
     """
-    before, after = _reaching(trace, ()), _reaching(trace, cuts)
+    before, after = reaching(trace, ()), reaching(trace, cuts)
     gone = _named(trace, before) - _named(trace, after)
     places = [f"{place}." for cut in cuts if not cut.heads for place in cut.decision.places]
     away = {name for name in gone if any(f"{name}.".startswith(place) for place in places)}
@@ -78,7 +78,7 @@ def taken(trace: Trace, cuts: Sequence[Cut]) -> Taken:
     )
 
 
-def _reaching(trace: Trace, cuts: Sequence[Cut]) -> int:
+def reaching(trace: Trace, cuts: Sequence[Cut]) -> int:
     """The values that reach an output when identity leads past a part and zeros and ones come from nowhere."""
     past: dict[int, tuple[int, ...]] = {}
     gone: set[str] = set()

@@ -9,9 +9,10 @@ apart. Do it before the optimizer is made.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -19,12 +20,16 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
+from ablate.rng import seed_for
 from ablate.text import listed, many, one_line
 from ablate.training.cuts import Cut, Replacement, cut_of, head_count, heads_of, operate
+from ablate.training.narrow import Measure, Narrowed, control_of, narrow
 from ablate.training.parts import Found, Kinds, SurgeryError, find
 from ablate.training.rule import Decision, decide, written_later
+from ablate.training.sizes import reaching, sizes, taken
 from ablate.training.standins import StandIn
 from ablate.training.trace import Example, Trace, arguments_of, copied, follow, trace
+from ablate.training.widths import Width, widths
 
 Counts = Mapping[str, list[int]]
 """How often what stands at each path was called."""
@@ -124,11 +129,68 @@ class Theatre:
 
     def check(self, cuts: Sequence[Cut]) -> None:
         """Try the network without these parts. SurgeryError says what goes wrong; nothing of the network is touched."""
+        own = [replace(cut, layer=copied(cut.layer) if cut.layer is not None else None) for cut in cuts]
         names = listed((cut.decision.path for cut in cuts), most=4)
+        self._check(lambda network: operate(network, own, 0), f"without {names}")
+
+    def without(self, cuts: Sequence[Cut]) -> Theatre:
+        """The network without these parts, as one of its own."""
+        network = copied(self.model)
+        operate(network, cuts, 0)
+        return Theatre(network, self.example)
+
+    def another(self, cuts: Sequence[Cut], seed: int) -> Cut:
+        """Another part that may go, of the same class, role and size, drawn by a seed. SurgeryError: there is none."""
+        if len(cuts) != 1 or cuts[0].heads or cuts[0].layer is not None:
+            raise SurgeryError("another part may stand for one whole part only, and by the rule.")
+        part, size = cuts[0].decision, {one.path: (one.parameters, one.flops) for one in sizes(self.trace)}
+        alike = []
+        for path, kind in self.trace.kinds.items():
+            near = f"{path}.".startswith(f"{part.path}.") or f"{part.path}.".startswith(f"{path}.")
+            if not path or kind != part.kind or size[path] != size[part.path] or near:
+                continue
+            other = decide(self.trace, path)
+            if (other.off, other.reason, other.why) == (part.off, part.reason, part.why):
+                alike.append(path)
+        random.Random(seed_for(seed, "control", part.path)).shuffle(alike)
+        instead = None if cuts[0].off == part.off else cuts[0].off
+        for path in alike:
+            try:
+                found, _ = self.cuts(path, instead=instead)
+                self.check(found)
+            except SurgeryError:
+                continue
+            return found[0]
+        raise SurgeryError(f"no other {part.kind} has its role, {size[part.path][0]:,} parameters and as many FLOPs.")
+
+    @cached_property
+    def widths(self) -> list[Width]:
+        """The widths of the network that can be made smaller."""
+        return widths(self.trace)
+
+    def control(self, cuts: Sequence[Cut], measure: Measure) -> Narrowed:
+        """Which widths of the other parts lose as much as goes with these. SurgeryError where there is no control."""
+        goes, of = taken(self.trace, cuts), reaching(self.trace, ())
+        amount, whole = (
+            (goes.parameters, goes.of_parameters) if measure == "parameters" else (goes.flops, goes.of_flops)
+        )
+        parts = {cut.decision.path for cut in cuts} | {place for cut in cuts for place in cut.decision.places}
+        found = control_of(self.trace, self.widths, parts, amount, whole, measure, of, self._runs)
+        self._check(lambda network: narrow(network, self.widths, found.kept), "with its control's widths")
+        return found
+
+    def _runs(self, kept: Mapping[str, int]) -> bool:
+        try:
+            self._check(lambda network: narrow(network, self.widths, kept), "", telling=False)
+        except SurgeryError:
+            return False
+        return True
+
+    def _check(self, change: Callable[[nn.Module], None], how: str, telling: bool = True) -> None:
+        """Try a copy that was changed. telling: whether two inputs must still give two outputs."""
         with _untouched(self.model):
             network = copied(self.copy)
-            own = [replace(cut, layer=copied(cut.layer) if cut.layer is not None else None) for cut in cuts]
-            operate(network, own, 0)
+            change(network)
             counts = _counted(network)
             try:
                 shapes, results = self._tried(network, counts)
@@ -136,12 +198,12 @@ class Theatre:
                 raise
             except Exception as error:  # whatever the network's own code meets without its part
                 said = f"{type(error).__name__}: {one_line(str(error))}"
-                raise SurgeryError(f"without {names} the network does not run: {said}") from error
+                raise SurgeryError(f"{how} the network does not run: {said}") from error
         if shapes != self.shapes:
-            raise SurgeryError(f"without {names} the network gives {listed(shapes)} instead of {listed(self.shapes)}.")
+            raise SurgeryError(f"{how} the network gives {listed(shapes)} instead of {listed(self.shapes)}.")
         for (a, b), told in zip(results, self.telling, strict=True):
-            if told and torch.equal(a, b):
-                raise SurgeryError(f"without {names} nothing of the inputs reaches the output: two inputs give one.")
+            if telling and told and torch.equal(a, b):
+                raise SurgeryError(f"{how} nothing of the inputs reaches the output: two inputs give one.")
 
     def _tried(self, network: nn.Module, counts: Counts) -> tuple[list[str], list[tuple[Tensor, Tensor]]]:
         """The shapes of a copy's results, and the results for two inputs, in evaluation. One pass trains before."""

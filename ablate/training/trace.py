@@ -36,7 +36,8 @@ class Value:
 
     op: the operation's name, or "input", "parameter", "constant". inputs: the values that it was made from. call: the
     innermost call that made it, -1 for none. names: of the parameter. storage: equal for tensors that share memory.
-    flops: multiplications and additions of a product, counted as torch does.
+    flops: multiplications and additions of a product, counted as torch does. settings: the operation's arguments, None
+    for tensors. held: the names of the buffer that a constant is.
     """
 
     op: str
@@ -47,6 +48,8 @@ class Value:
     storage: int
     names: tuple[str, ...] = ()
     flops: int = 0
+    settings: tuple[Any, ...] = ()
+    held: tuple[str, ...] = ()
 
 
 @dataclass
@@ -137,6 +140,12 @@ class Trace:
         for call in self.calls:
             calls.setdefault(call.path, []).append(call)
         return calls
+
+    def parameter_behind(self, number: int) -> str:
+        """The first name of the parameter that a value is, or is a view of; empty where it is none."""
+        while self.values[number].op != "parameter" and len(self.values[number].inputs) == 1:
+            number = self.values[number].inputs[0]
+        return self.values[number].names[0] if self.values[number].op == "parameter" else ""
 
     def inside(self, calls: Iterable[Call]) -> int:
         """The values that came to be in calls."""
@@ -234,6 +243,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.names: dict[int, tuple[str, ...]] = {}
         for name, parameter in network.named_parameters(remove_duplicate=False):
             self.names[id(parameter)] = (*self.names.get(id(parameter), ()), name)
+        self.held: dict[int, tuple[str, ...]] = {}
+        for name, buffer in network.named_buffers(remove_duplicate=False):
+            self.held[id(buffer)] = (*self.held.get(id(buffer), ()), name)
         places: dict[int, list[str]] = {}
         for path, module in network.named_modules(remove_duplicate=False):
             places.setdefault(id(module), []).append(path)
@@ -260,20 +272,25 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         sources = () if name.split(".")[0].endswith(_SHAPED) else given
         count = flop_registry.get(func.overloadpacket) if isinstance(func, torch._ops.OpOverload) else None
         flops = int(count(*args, **kwargs, out_val=result)) if count else 0
+        settings = tuple(None if _tensors(given) else given for given in args)
         for leaf in _tensors(result):
-            self._new(leaf, name, sources, flops)
+            self._new(leaf, name, sources, flops, settings)
             flops = 0  # a product with several results counts once
         for leaf in _written(func, args, kwargs):
             storage = _storage(leaf)
-            number = self._new(leaf, name, sources)
+            number = self._new(leaf, name, sources, 0, settings)
             self.written[storage] = number
             self.writes.append((number, storage))
         return result
 
-    def _new(self, tensor: Tensor, op: str, inputs: tuple[int, ...], flops: int = 0) -> int:
+    def _new(
+        self, tensor: Tensor, op: str, inputs: tuple[int, ...], flops: int = 0, settings: tuple[Any, ...] = ()
+    ) -> int:
         call = self.stack[-1] if self.stack else -1
         names = self.names.get(id(tensor), ()) if op == "parameter" else ()
-        self.values.append(Value(op, inputs, tuple(tensor.shape), tensor.dtype, call, _storage(tensor), names, flops))
+        held = self.held.get(id(tensor), ()) if op == "constant" else ()
+        shape, storage = tuple(tensor.shape), _storage(tensor)
+        self.values.append(Value(op, inputs, shape, tensor.dtype, call, storage, names, flops, settings, held))
         self.kept.append(tensor)
         self.number[id(tensor)] = len(self.values) - 1
         return len(self.values) - 1

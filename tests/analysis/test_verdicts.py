@@ -222,6 +222,26 @@ def test_several_tricks_taken_away_are_judged_together():
     assert row(measured, "base").verdict == "helps"
 
 
+def test_parts_their_controls_and_parts_against_these_are_families_and_the_last_say_beyond_its_size():
+    values = {
+        "full": [90.0, 90.3, 90.1, 90.4], "full-a": [87.1, 87.0, 87.3, 87.2], "full-b": [89.1, 90.3, 89.5, 90.0],
+        "full-a:control": [90.1, 90.2, 90.0, 90.5], "full-b:control": [89.0, 89.5, 89.2, 89.2],
+    }  # fmt: skip
+    tricks = dict.fromkeys(values, ("a", "b")) | {"full-a": ("b",), "full-b": ("a",)}
+    rows = [RowRecord("leave_one_out", "full", None)]
+    rows += [RowRecord("leave_one_out", f"full-{name}", "full", (name,)) for name in "ab"]
+    rows += [RowRecord("leave_one_out", f"full-{name}:control", "full", control="control") for name in "ab"]
+    rows += [RowRecord("b", f"full-{x}", f"full-{x}:control", (x,), control="beyond") for x in "ab"]
+    measured = study(values, rows, tricks=tricks)
+    assert measured.families == ((0, 1), (2, 3), (4, 5))
+    judged = verdicts.rows(measured)
+    assert judged[5].p_adjusted == pytest.approx(2 * judged[5].p)
+    assert [one.judged for one in judged[1:]] == [
+        "helps", "inconclusive", "inconclusive", "its size matters", "matters beyond its size", "inconclusive",
+    ]  # fmt: skip
+    assert verdicts.best(judged, "higher").variant == "full"
+
+
 def test_equivalent_needs_a_minimum_effect():
     values = {"base": [90.0, 90.2, 90.1, 90.3, 90.2], "a": [90.1, 90.1, 90.1, 90.4, 90.1]}
     assert row(study(values), "a").verdict == "inconclusive"

@@ -120,3 +120,32 @@ def test_a_function_hands_its_network_over_and_a_run_that_never_does_fails(tmp_p
     assert run(True, parts)["kept"] == 0
     with pytest.raises(AblateError, match="never called"):
         run(False, parts)
+
+
+def test_a_part_with_a_control_has_two_rows_more_and_the_widths_are_in_the_key():
+    made = plan("  block: {part: stage2_block1.branch, label: second, control: parameters}\n  mixup:\n")
+    rows = [(row.design, row.variant, row.compared_with, row.label, row.control) for row in made.rows]
+    assert rows[1:3] == [
+        ("leave_one_out", "base+mixup", "full", "- second", ""),
+        ("leave_one_out", "full-block:control", "full", "control of second", "control"),
+    ]
+    assert rows[-1] == ("beyond size", "base+mixup", "full-block:control", "- second", "beyond")
+    assert list(gone(made, "full-block:control")[0]) == ["widths"]
+    assert any("control of stage2_block1.branch: " in note and "it holds 3," in note for note in made.notes)
+    assert len({run.key for run in made.runs if run.seed == made.runs[0].seed}) == len(made.variants)
+
+
+def test_a_control_that_cannot_be_is_a_mistake_at_its_line_and_of_each_left_out():
+    with pytest.raises(StudyError, match=r"s:3:\d+: tricks.a.control: stem.act has no control: it holds 0 % of"):
+        plan("  a: {part: stem.act, control: parameters}\n  mixup:\n")
+    made = plan('  a: {each: "stem.*", kind: ReLU, control: flops}\n  mixup:\n')
+    assert any("stem.act has no control" in why for why in made.left_out)
+    assert [row.control for row in made.rows if row.control] == []
+
+
+def test_a_control_may_be_another_part_drawn_by_the_first_seed():
+    made = plan("  a: {part: stage1_block1.branch.first.act, control: another}\n  mixup:\n")
+    (other,) = gone(made, "full-a:control")
+    assert other["instead"] == "identity"
+    assert other["part"].endswith(("act", "after"))
+    assert other["part"] != "stage1_block1.branch.first.act"
