@@ -6,6 +6,7 @@ Everything that an executor reported at once is one commit, and nothing is told 
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -19,6 +20,7 @@ from ablate.pool.folders import LOG, shorten
 from ablate.pool.messages import Done
 from ablate.records import INTERRUPTED, Json, Limits, RunSpec
 from ablate.store.store import Store
+from ablate.store.stored import Begun, Result
 from ablate.text import duration
 from ablate.training import examples
 from ablate.training.examples import Examples
@@ -47,6 +49,7 @@ class Work:
 
     def __post_init__(self) -> None:
         self.heard_s = self.heard_s or self.since_s
+        self._log = os.path.join(self.spec.folder, LOG)
 
     def begins(self, now_s: float) -> None:
         """It has started: here, where an engine says so, or under an earlier dispatcher, which is not heard again."""
@@ -60,17 +63,13 @@ class Work:
     def started(self) -> bool:
         return self.since_s < math.inf
 
-    @property
-    def _log(self) -> Path:
-        return Path(self.spec.folder) / LOG
-
     def shorten_log(self, limits: Limits) -> None:
         self.cut = shorten(self._log, int(limits.log_mib * 2**20), self.cut)
 
     def hear(self, now_s: float) -> None:
         """Take a log that has grown as a sign of life."""
         with suppress(OSError):
-            size = self._log.stat().st_size
+            size = os.stat(self._log).st_size
             if size != self.log_bytes:
                 self.log_bytes, self.heard_s = size, now_s
 
@@ -116,24 +115,25 @@ def written(
     """
     ended: list[tuple[Work, Finished | Failed, bool]] = []
     done = [one for one in events if isinstance(one, Finished)]
-    per_example = {one.token: _examples(one, working[one.token].spec.folder) for one in done}
+    results = [
+        Result(
+            one.token, one.values, one.outputs, {**made, **one.provenance},
+            _examples(one, working[one.token].spec.folder), _took(one, working[one.token]),
+        )
+        for one in done
+    ]  # fmt: skip
     with store.transaction():
+        _write_starts(store, events)
         store.progress([(said.token, said.step, said.values) for said in events if isinstance(said, Progressed)])
+        # What is refused had lost its lease, and another took the run up. Its result counts, this is noted.
+        counted = store.finish_all(results) if results else set()
         for event in events:
             match event:
-                # With the time at which it started: when somebody asks, the pid may be another process's.
-                case Started(token, pid, pid_started, where):
-                    store.started(token, pid, pid_started, where)
-                case Returned(token):
-                    store.returned(token)
                 case Refused(token, message):
                     store.fail(token, "cancelled", message, again=True)
-                case Finished(token, values, outputs, provenance):
-                    # False: the lease was over and another took the run up. Its result counts, this is noted.
-                    work, made_with = working[token], {**made, **provenance}
-                    took_s = _took(event, work)
-                    if store.finish(token, values, outputs, made_with, per_example[token], seconds=took_s):
-                        ended.append((work, event, False))
+                case Finished(token):
+                    if token in counted:
+                        ended.append((working[token], event, False))
                 case Failed(token, reason, message, detail, provenance):
                     work = working[token]
                     executions = attempts.get(work.key, 0) + (reason not in INTERRUPTED)
@@ -142,9 +142,22 @@ def written(
                     took_s = _took(event, work)
                     if store.fail(token, reason, message, detail, made_with, again=again, seconds=took_s):
                         ended.append((work, event, again))
+                case Started() | Returned() | Progressed():
+                    pass
     for one in done:
         examples.drop(Path(working[one.token].spec.folder), one.examples)
     return ended
+
+
+def _write_starts(store: Store, events: Sequence[Event]) -> None:
+    """Which attempts started, or were given back, each as the last of its events says. With the time at which a process
+    started: when somebody asks, its number may be another's."""
+    last = {event.token: event for event in events if isinstance(event, Started | Returned)}
+    begun = [Begun(one.token, one.pid, one.pid_started, one.where) for one in last.values() if isinstance(one, Started)]
+    for token in dict.fromkeys(event.token for event in events if isinstance(event, Returned)):
+        store.returned(token)
+    if begun:
+        store.started_all(begun)
 
 
 def _took(event: Finished | Failed, work: Work) -> float:

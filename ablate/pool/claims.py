@@ -20,7 +20,7 @@ from ablate.pool.folders import of_attempt
 from ablate.pool.known import Known
 from ablate.pool.scheduler import Adopt, Finish, Launch, Renew, Rescue, Stop
 from ablate.records import Json
-from ablate.store.stored import LiveAttempt
+from ablate.store.stored import Claim, LiveAttempt
 
 
 def carried_out(
@@ -32,18 +32,18 @@ def carried_out(
     adopted: list[Work] = []
     refused = False
     with known.store.transaction():
-        several = any(host.JOINED in slot.device for slot in known.slots)  # no index keeps two such apart
-        if (known.memory or known.alone or several) and any(isinstance(action, Launch) for action in actions):
+        if any(isinstance(action, Launch) for action in actions) and _may_be_shared(known):
             # Another dispatcher may have started runs on these devices since we looked; from here on it cannot.
             known.see_others()
             actions = scheduler.decide(known.snapshot(), time.monotonic())
+        launches = [action for action in actions if isinstance(action, Launch)]
+        if launches:
+            claimed = _claimed(known, launches)
+            lost = {launch.key for launch in launches} - {work.key for work in claimed}
+            known.doubted |= lost
+            refused |= bool(lost)
         for action in actions:
             match action:
-                case Launch(key, slot):
-                    work = _claim(known, key, slot)
-                    refused |= work is None
-                    if work is not None:
-                        claimed.append(work)
                 case Renew(tokens):
                     held = known.store.renew(tokens, known.lease_s, known.owner)
                     known.renewed_s = time.monotonic()
@@ -51,7 +51,7 @@ def carried_out(
                     # with its executor, where it keeps runs, and then it goes on.
                     for token in set(tokens) - held:
                         if known.executor.keeps:
-                            del known.working[token]
+                            known.doubted.add(known.lets_go(token).key)
                             refused = True
                         else:
                             known.executor.stop(token, "lost", "another dispatcher took the run over")
@@ -68,27 +68,34 @@ def carried_out(
                     known.unwanted.pop(token, None)
                     known.working[token].stopping = reason != "pruned"  # that is a request: limits still hold
                     known.executor.stop(token, reason, message)
-                case Stop() | Finish():
+                case Stop() | Finish() | Launch():
                     pass
     return claimed, adopted, refused
 
 
-def _claim(known: Known, key: str, slot: Slot) -> Work | None:
-    # Drawn, not counted: it fences off whoever held the run before, and no two dispatchers can agree on a count.
-    token = secrets.token_hex(8)
-    spec = of_attempt(known.specs[key], token, known.store)
-    claimed = known.store.claim(
-        key,
-        token,
-        host=known.place,
-        boot=host.boot(),
-        owner=known.owner,
-        device=slot.device,
-        slot=slot.index,
-        lease_s=known.lease_s,
-        log=known.store.log_of(Path(spec.folder)),
-    )
-    return Work(key, token, slot, math.inf, spec) if claimed else None
+def _may_be_shared(known: Known) -> bool:
+    """Whether runs of others may be beside ours on a device in ways that no index keeps apart: by memory, beside one
+    that needs the device to itself, on devices joined for one run. Each slot of an engine is a device of its own."""
+    if known.executor.engine:
+        return False
+    return bool(known.memory or known.alone) or any(host.JOINED in slot.device for slot in known.slots)
+
+
+def _claimed(known: Known, launches: Sequence[Launch]) -> list[Work]:
+    """What is ours from now on: others may have been first with a run or a slot."""
+    store, works = known.store, {}
+    ended = store.ended_of([launch.key for launch in launches])
+    for key, slot in ((launch.key, launch.slot) for launch in launches):
+        # Drawn, not counted: it fences off whoever held the run before, and no two dispatchers can agree on a count.
+        token = secrets.token_hex(8)
+        spec = of_attempt(known.specs[key], token, store, ended.get(key, ()))
+        works[token] = Work(key, token, slot, math.inf, spec)
+    claims = [
+        Claim(work.key, work.token, work.slot.device, work.slot.index, store.log_of(Path(work.spec.folder)))
+        for work in works.values()
+    ]
+    held = store.claim_all(claims, host=known.place, boot=host.boot(), owner=known.owner, lease_s=known.lease_s)
+    return [work for work in works.values() if work.token in held]
 
 
 def _adopt(known: Known, attempt: LiveAttempt) -> Work | None:

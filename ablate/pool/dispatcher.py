@@ -32,6 +32,11 @@ CHECKPOINT_S = 60.0
 """How long runs may take to leave a checkpoint when the database stays away: a step of theirs and a file."""
 LOOK_AROUND_S = 2.0
 """How often an idle dispatcher reads what others did; a busy one every fifth time."""
+GATHER_S = 0.05
+"""How long what happens is gathered for one commit, where nothing stands idle meanwhile: twenty commits a second are no
+load, and nobody who watches sees a twentieth of one."""
+LISTEN_S = 15.0
+"""How often logs are looked at for signs of life: a quarter of the shortest silence that is odd (books.ODD_S)."""
 
 
 T = TypeVar("T")
@@ -77,7 +82,7 @@ class Dispatcher:
         self.detach = detach
         self.detached = 0
         self.executed = 0
-        self._looked_s = self._listened_s = time.monotonic()
+        self._looked_s = self._listened_s = self._shortened_s = time.monotonic()
         self._patience = Patience(limits.database_s, listener.warn, lambda: self.stopped_by is not None)
 
     @property
@@ -120,11 +125,8 @@ class Dispatcher:
         if self.detach and not self.known.stops and not any(isinstance(action, Launch) for action in actions):
             self._leave()
             return True
-        events = [event for event in self.executor.poll(wait_s) if event.token in self.known.working]
+        events = [event for event in self._happened(wait_s) if event.token in self.known.working]
         self._commit(events)
-        if not self.executor.engine:
-            for work in self.known.working.values():
-                work.shorten_log(self.limits)
         self._listen()
         seen_s = time.monotonic() - self._looked_s
         idle = not events and (not self.known.working or seen_s > LOOK_AROUND_S)
@@ -133,6 +135,23 @@ class Dispatcher:
         with suppress(AwayError):  # the next commit says it, and waits
             self.listener.changed(self)
         return False
+
+    def _happened(self, wait_s: float) -> list[Event]:
+        """What the executor reports: at once where a slot of this host is free again and would stand idle. Else what
+        comes within GATHER_S of the first shares its commit: steps, and the ends of an engine's runs, whose workers
+        have others waiting (mailed.AHEAD; Ray's queue)."""
+        events = list(self.executor.poll(wait_s))
+        until_s = time.monotonic() + GATHER_S
+        if events and self.executor.engine:
+            # In one go: an engine's poll costs a look at a folder or a call, and would cost it for every event.
+            time.sleep(GATHER_S)
+            events += self.executor.poll(0)
+        while events and not any(isinstance(event, Finished | Failed | Refused) for event in events):
+            more = self.executor.poll(max(0.0, until_s - time.monotonic()))
+            events += more
+            if not more or time.monotonic() >= until_s:
+                break
+        return events
 
     def _leave(self) -> None:
         """Everything that may be is handed over: go, and whoever comes next looks after it."""
@@ -147,14 +166,14 @@ class Dispatcher:
 
     # ------------------------------------------------------------------------------------------------------- seeing
 
-    def look_around(self) -> None:
-        """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
-        self._patiently(self.known.look)
+    def look_around(self, *, everything: bool = False) -> None:
+        """Take in from the database what others did, what they hold, and which of them are gone; ask the feed."""
+        self._patiently(partial(self.known.look, everything=everything))
         self._looked_s = time.monotonic()
 
     def _really_finished(self) -> bool:
         """Whether nothing is left in the database either; another dispatcher may have given a run back."""
-        self.look_around()
+        self.look_around(everything=True)
         return self.known.finished
 
     # -------------------------------------------------------------------------------------------------------- doing
@@ -168,15 +187,15 @@ class Dispatcher:
         # Only after the commit: nobody could end a process that the database does not know. Killed right here, this
         # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
         for work in claimed:
-            known.working[work.token] = work
+            known.takes_on(work)
             self.executor.start(work.token, work.spec, work.slot, alone=work.key in known.alone)
         for work in adopted:
-            known.working[work.token] = work
+            known.takes_on(work)
             self.executor.adopt(work.token)
         if adopted:
             taken = {work.token for work in adopted}
             known.elsewhere = [other for other in known.elsewhere if other.token not in taken]
-        known.no_longer_waiting({work.key for work in claimed})
+            known.count_elsewhere()
         if away_s:
             self._back(away_s)
         if refused or away_s:
@@ -197,6 +216,7 @@ class Dispatcher:
         known = self.known
         now_s = time.monotonic()
         known.trusts_s = now_s + known.lease_s
+        known.trust_nothing()
         for work in known.working.values():  # it waited as well, which is not its time
             work.since_s = min(work.since_s + away_s, now_s) if work.started else work.since_s
         mine = [a.token for a in self._patiently(self.store.live) if a.owner == known.owner and sees(a)]
@@ -218,10 +238,17 @@ class Dispatcher:
     def _listen(self) -> None:
         """Note of which runs nothing is heard, for whoever asks how far they are, and that they are heard again."""
         now_s = time.monotonic()
-        if now_s - self._listened_s < min(LOOK_AROUND_S, (self.limits.silence_s or LOOK_AROUND_S) / 4):
+        if not self.executor.engine and now_s - self._shortened_s >= POLL_S:
+            self._shortened_s = now_s
+            for work in self.known.working.values():
+                work.shorten_log(self.limits)
+        silence_s = self.limits.silence_s
+        if now_s - self._listened_s < min(LISTEN_S, LISTEN_S if silence_s is None else silence_s / 10):
             return
         self._listened_s = now_s
         for work in self.known.working.values():
+            if not work.started or (silence_s is None and not work.step):
+                continue  # nothing depends on whether it prints
             work.hear(now_s)
             note = work.silence(now_s)
             if bool(note) != work.silent:
@@ -241,11 +268,15 @@ class Dispatcher:
             made=self.provenance,
         )  # fmt: skip
         ended = self._patiently(write)
+        over = {event.token: known.working[event.token].key for event in events if isinstance(event, Finished | Failed)}
+        counted = {work.token for work, _, _ in ended}
+        known.doubted.update(key for token, key in over.items() if token not in counted)  # another's, or to do again
         for event in events:
             self._take_in(event)
         for progressed, key in steps:
             why = known.feed.progressed(key, progressed.step, progressed.values)
-            if why is not None and progressed.token in known.working:
+            work = known.working.get(progressed.token)
+            if why is not None and work is not None and not work.stopping:
                 known.unwanted[progressed.token] = why
         for work, event, again in ended:
             self._note(work, event, again)
@@ -258,18 +289,18 @@ class Dispatcher:
         now_s = time.monotonic()
         match event:
             case Started():
-                known.working[event.token].begins(now_s)
+                known.begins(event.token, now_s)
                 known.backoff.started(len(known.working), now_s)
             case Returned():
                 known.working[event.token].waits_again()
             case Refused(token, message):  # that costs no attempt, and other runs go on: nothing is against them
-                known.waiting.appendleft(known.working.pop(token).key)
+                known.first_again(known.lets_go(token).key)
                 known.backoff.refused(message, len(known.working), now_s)
             case Progressed(token, step, values):
                 work = known.working[token]
                 work.step, work.values, work.heard_s = step, values, now_s
             case Finished() | Failed():
-                known.working.pop(event.token).shorten_log(self.limits)
+                known.lets_go(event.token).shorten_log(self.limits)
 
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         known = self.known
@@ -280,6 +311,7 @@ class Dispatcher:
         if isinstance(ended, Finished):
             known.backoff.worked(time.monotonic())
             known.done.add(work.key)
+            known.alone.discard(work.key)
             if known.sizes is not None and known.sizes.learn(work.spec, ended.provenance):
                 known.memory = known.sizes.memory(known.specs)
         else:
@@ -288,8 +320,7 @@ class Dispatcher:
             if work.key in known.backoff.given_up:
                 known.unblock(work.key)
             elif again and self.stopped_by is None and work.key in known.specs:
-                # First in the queue: it stood before all that wait now, and its comparisons wait for it.
-                known.waiting.appendleft(work.key)
+                known.first_again(work.key)
                 # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
                 if ended.reason == "oom":
                     known.alone.add(work.key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,17 +20,22 @@ from ablate.text import file_size
 
 if TYPE_CHECKING:  # a worker never opens the database, and must not load what does
     from ablate.store.reader import Reader
+    from ablate.store.stored import LiveAttempt
 
 
-def of_attempt(spec: RunSpec, token: str, store: Reader) -> RunSpec:
+def of_attempt(
+    spec: RunSpec, token: str, store: Reader, ended: Sequence[tuple[LiveAttempt, Path]] | None = None
+) -> RunSpec:
     """A run's specification for one attempt: its folder, what is there to take over, and the weights that it measures.
+    ended: its attempts before, where that was asked (Reader.ended_of).
 
     The folder stands beside the one that the plan names, which was that of every attempt before 0.2. Its name holds the
     database's identity: two databases in one folder may execute the same run.
     """
-    folder = Path(spec.folder).with_name(f"{spec.key[:16]}-{store.identity}-{token}")
-    earlier = tuple(_left(path, host.is_over(attempt), store) for attempt, path in store.ended(spec.key))
-    return replace(measuring(spec, store), folder=str(folder), earlier=earlier)
+    before = store.ended(spec.key) if ended is None else ended
+    earlier = tuple(_left(path, host.is_over(attempt), store) for attempt, path in before)
+    folder = os.path.join(os.path.dirname(spec.folder), f"{spec.key[:16]}-{store.identity}-{token}")
+    return replace(measuring(spec, store), folder=folder, earlier=earlier)
 
 
 def measuring(spec: RunSpec, store: Reader) -> RunSpec:
@@ -66,7 +72,7 @@ def take_over(spec: RunSpec) -> None:
 LOG = "log.txt"
 
 
-def shorten(log: Path, most: int, cut: int = 0) -> int:
+def shorten(log: Path | str, most: int, cut: int = 0) -> int:
     """Cut a log that is longer than `most` bytes in the middle: its first half stays, and the last quarter. Returns how
     many bytes of it are gone, `cut` of them since before.
 
@@ -74,15 +80,15 @@ def shorten(log: Path, most: int, cut: int = 0) -> int:
     and the cut is lost with the rest.
     """
     try:
-        if log.stat().st_size <= most:
+        if os.stat(log).st_size <= most:
             return cut
-        with log.open("r+b") as file:
+        with open(log, "r+b") as file:
             size = file.seek(0, os.SEEK_END)
             end = file.seek(size - most // 4)
             kept = file.read()
             file.truncate(most // 2)
         cut += end - most // 2
-        with log.open("ab") as file:
+        with open(log, "ab") as file:
             file.write(f"\n[{file_size(cut)} of output are cut out here: limits.log]\n".encode() + kept)
     except OSError:  # it is gone, or a full disk has no room: the next look tries again
         pass

@@ -1,14 +1,21 @@
 """What a dispatcher knows of its study: what is to do, what it executes, what others hold, what came of it.
 
-Read from the database anew now and then (`look`), and kept up to date between two looks by what is heard. Nothing is
-written here, and nothing decided (scheduler.py).
+Read from the database once, and kept up to date by what is heard and by what others write (`look`). Nothing is written
+here, and nothing decided (scheduler.py).
+
+A look costs what others changed, not the size of the study. Where nobody else wrote (Opened.version) and nobody else
+holds a run, nothing is read. Else three kinds of runs may be other than they were known: those whose attempts others
+began since the last look (their numbers only grow), those that others held then, and those that had failed, which
+another command may have set to do again. Whatever that leaves out, a run deleted and made anew, say, is found where it
+matters: its claim is refused, and then it is read; and nobody leaves before a look at every run.
 """
 
 from __future__ import annotations
 
+import math
 import time
-from collections import defaultdict, deque
-from collections.abc import Collection, Mapping, Sequence
+from collections import OrderedDict, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ablate.pool import ending, host, scheduler
@@ -19,7 +26,8 @@ from ablate.pool.executor import Executor, Slot
 from ablate.pool.feed import Feed, Fixed, Seen
 from ablate.pool.host import fate, keeps, owner_of, sees, sees_owner
 from ablate.pool.leases import Leases, lease_s
-from ablate.pool.scheduler import ALIKE, STOPPED, Elsewhere, Memory, Sizes, Snapshot, Working
+from ablate.pool.scheduler import ALIKE, STOPPED, Elsewhere, Memory, Sizes, Snapshot
+from ablate.pool.vacancy import Vacancy
 from ablate.records import INTERRUPTED, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import Fate, LiveAttempt
@@ -32,7 +40,7 @@ class Known:
     """working: by token; waiting: keys, in the plan's order; elsewhere: what others hold, as the scheduler sees it, and
     others: as the database has it, by token; attempts: of each run, those that its limit counts; alone: runs that need
     a device to themselves; unwanted: tokens of runs that the feed gave up, and why; alike: whether runs fail alike, and
-    why_alike: in words, once they do."""
+    why_alike: in words, once they do; doubted: runs that the database knows otherwise, to be read again."""
 
     def __init__(
         self,
@@ -56,7 +64,7 @@ class Known:
         self.specs: Mapping[str, RunSpec] = specs if isinstance(specs, Mapping) else {}
         self.limits = limits
         self.working: dict[str, Work] = {}
-        self.waiting: deque[str] = deque()
+        self.waiting: OrderedDict[str, None] = OrderedDict()
         self.elsewhere: list[Elsewhere] = []
         self.others: dict[str, LiveAttempt] = {}
         self.failed: dict[str, Reason] = {}
@@ -67,6 +75,7 @@ class Known:
         self.attempts: dict[str, int] = {}
         self.alone: set[str] = set()
         self.unwanted: dict[str, tuple[Reason, str]] = {}
+        self.doubted: set[str] = set()
         most = MOST_AT_WORK if executor.engine else len(self.slots)
         self.backoff = Backoff(most if workers is None else workers, limits.infrastructure_s)
         self.sizes = sizes
@@ -78,6 +87,12 @@ class Known:
         self._taken: dict[Slot, str] = {}
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
+        self._vacancy: Vacancy | None = None
+        self._due_s = math.inf
+        self._acted_on: tuple[Elsewhere, ...] = ()
+        self._wanted_elsewhere = 0
+        self._version: object = None
+        self._newest = 0
 
     def turn(self) -> None:
         """A turn of the loop begins: where runs may be started now."""
@@ -85,22 +100,22 @@ class Known:
         self.slots = self.executor.slots(self.here, len(self.waiting) + len(self.working))
 
     def snapshot(self) -> Snapshot:
-        """All of it, as the scheduler wants it."""
+        """All of it, as the scheduler wants it: looks at what is kept here, so one is no longer true after a change."""
         now_s = time.monotonic()
-        working = tuple(
-            Working(w.token, w.slot, w.since_s, w.stopping, w.key, w.heard_s) for w in self.working.values()
-        )
-        wanted = sum(self._awaited(other) for other in self.elsewhere)
+        early = self.backoff.early(now_s)
+        if now_s >= self._due_s:
+            # Signs of life since then have moved it; what begins later than now is taken in by `begins`.
+            self._due_s = scheduler.next_overdue(self.working.values(), self.limits)
         return Snapshot(
             slots=self.slots,
-            waiting=self.waiting,
-            working=working,
-            elsewhere=tuple(self.elsewhere),
+            waiting=self.waiting.keys(),
+            working=self.working.values(),
+            elsewhere=self._acted_on,
             taken=self._taken,
             alone=self.alone,
             memory=self.memory,
-            blocked=self._blocked | self.backoff.early(now_s),
-            wanted_elsewhere=wanted,
+            blocked=self._blocked | early if early else self._blocked,
+            wanted_elsewhere=self._wanted_elsewhere,
             unwanted=self.unwanted,
             stopping=self.stops,
             why_stopping=STOPPED if self.stopped_by is not None else ALIKE,
@@ -108,7 +123,51 @@ class Known:
             lease_s=self.lease_s,
             workers=self.backoff.workers(now_s),
             limits=self.limits,
+            due_s=self._due_s,
+            free=self._free(),
         )
+
+    def _free(self) -> Sequence[Slot] | None:
+        """The slots to fill first; None where it matters which run goes into which: by memory, and beside one that
+        needs a device to itself, unless each slot is a device of its own."""
+        if self._vacancy is None or self._vacancy.slots is not self.slots:
+            self._vacancy = Vacancy(self.slots, [*self._taken, *(work.slot for work in self.working.values())])
+        if self.memory is not None or (self.alone and self._vacancy.shared):
+            return None
+        return self._vacancy.first(scheduler.MOST_CLAIMS)
+
+    # --------------------------------------------------------------------------------------------- what is at work here
+
+    def takes_on(self, work: Work) -> None:
+        """A run is at work here, or handed over."""
+        self.working[work.token] = work
+        self.waiting.pop(work.key, None)
+        self._may_be_late(work.since_s)
+        if self._vacancy is not None:
+            self._vacancy.take(work.slot)
+
+    def begins(self, token: str, now_s: float) -> None:
+        """A run has started: from now on it may take too long."""
+        self.working[token].begins(now_s)
+        self._may_be_late(now_s)
+
+    def _may_be_late(self, since_s: float) -> None:
+        """A run of which nothing is heard since then will take too long one day."""
+        for limit_s in (self.limits.timeout_s, self.limits.silence_s):
+            if limit_s is not None:
+                self._due_s = min(self._due_s, since_s + limit_s)
+
+    def lets_go(self, token: str) -> Work:
+        """A run is at work here no more."""
+        work = self.working.pop(token)
+        if self._vacancy is not None and work.slot not in self._taken:
+            self._vacancy.give(work.slot)
+        return work
+
+    def first_again(self, key: str) -> None:
+        """It stood before all that wait now, and its comparisons wait for it."""
+        self.waiting[key] = None
+        self.waiting.move_to_end(key, last=False)
 
     @property
     def stops(self) -> bool:
@@ -126,13 +185,28 @@ class Known:
             return trouble or "a moment, for a run got lost and is tried again after a delay"
         return scheduler.waits_for(self.snapshot()) or ("" if self.stops else self.backoff.awaited(time.monotonic()))
 
-    def look(self) -> None:
-        """Read from the database what is to do, what others hold, and which of them are gone; ask the feed."""
-        # States first, live attempts second: a run that another dispatcher claims in between is then in both, and our
-        # claim of it is refused. The other way round it would be in neither, and this dispatcher might leave while
-        # work is left.
-        self._read(self.specs)
-        others = self.see_others()
+    def look(self, *, everything: bool = False) -> None:
+        """Take in from the database what others did, what they hold, and which of them are gone; ask the feed.
+        everything: read all runs, whatever is known."""
+        everything |= self._version is None
+        if not everything and not self._may_differ():
+            self.ask()
+            return
+        # All of one moment. In two, a run that is given back in between would be neither to do nor held, and this
+        # dispatcher might leave while work is left. The version is of that moment, too: what is written after it is
+        # another one, and whatever was written before it is read here.
+        with self.store.moment():
+            self._version = self.store.version()
+            held = [attempt.run for attempt in self.others.values()]
+            others = self.see_others()
+            newest = self.store.newest_attempt()
+            if everything:
+                self._read(self.specs)
+                self.alone = self.store.out_of_memory()
+            else:
+                self._take_in([*held, *self.store.begun(self._newest, self.owner), *self.failed, *self.doubted])
+            self._newest = newest
+        self.doubted.clear()
         over = self.leases.over(others, time.monotonic())
         others = [replace(attempt, expired=attempt.token in over) for attempt in others]
         self.ask()
@@ -153,6 +227,23 @@ class Known:
             )
             for a in others
         ]
+        self.count_elsewhere()
+
+    def _may_differ(self) -> bool:
+        """Whether anything here may be other than in the database. What others hold always may: they die without
+        writing, and so do the leases of the dead. So may what a feed set to do again, by this very connection."""
+        if self.others or self.doubted or (self.failed and not isinstance(self.feed, Fixed)):
+            return True
+        return self.store.version() != self._version
+
+    def trust_nothing(self) -> None:
+        """What was written last may not be what was thought: the next look reads every run."""
+        self._version = None
+
+    def count_elsewhere(self) -> None:
+        """What is to be done about others' attempts, and how many of our runs others execute."""
+        self._acted_on = tuple(other for other in self.elsewhere if other.fate != "held")
+        self._wanted_elsewhere = sum(self._awaited(other) for other in self.elsewhere)
 
     def _awaited(self, other: Elsewhere) -> bool:
         """Whether another's attempt will end one day without us: one of our runs, and somebody looks after it."""
@@ -166,12 +257,15 @@ class Known:
         return "held" if trusted and time.monotonic() < self.trusts_s else seen
 
     def see_others(self) -> list[LiveAttempt]:
-        """What others execute, where, and which runs need a device to themselves, whoever executes them."""
+        """What others execute, where, and which of that needs a device to itself."""
         others = [attempt for attempt in self.store.live() if attempt.token not in self.working]
         here = [a for a in others if a.host == self.place]
-        self._taken = {Slot(a.device, a.slot): a.run for a in here}
-        self._taken |= {slot: a.run for a in here for slot in self.slots if host.share(slot.device, a.device)}
-        self.alone = self.store.out_of_memory()
+        taken = {Slot(a.device, a.slot): a.run for a in here}
+        taken |= {slot: a.run for a in here for slot in self.slots if host.share(slot.device, a.device)}
+        if taken != self._taken:
+            self._taken, self._vacancy = taken, None
+        if others:
+            self.alone |= self.store.out_of_memory([attempt.run for attempt in others])
         return others
 
     def _read(self, keys: Collection[str]) -> None:
@@ -190,9 +284,34 @@ class Known:
         todo = {key for key in keys if states[key].state == "todo"} - self.backoff.given_up
         # In the plan's order again, whatever came back meanwhile: one seed after another, comparisons first.
         waiting = todo | (set(self.waiting) - set(keys))
-        self.waiting = deque(key for key in self.specs if key in waiting and key not in mine)
+        self.waiting = OrderedDict.fromkeys(key for key in self.specs if key in waiting and key not in mine)
+        self._block()
+
+    def _block(self) -> None:
         ended = self.done | self.failed.keys() | self.backoff.given_up
         self._blocked = {key for other, needing in self._needing.items() if other not in ended for key in needing}
+
+    def _take_in(self, touched: Iterable[str]) -> None:
+        """The states of runs that others may have changed. What is to do again stands before all that wait: claims take
+        from the front."""
+        mine = {work.key for work in self.working.values()}
+        keys = [key for key in dict.fromkeys(touched) if key in self.specs and key not in mine]
+        for key, state in reversed(self.store.states(keys).items()):
+            self.attempts[key] = state.attempts
+            self.done.discard(key)
+            self.failed.pop(key, None)
+            if state.state == "done":
+                self.done.add(key)
+            elif state.state == "failed":
+                self.failed[key] = state.reason or "lost"
+            if state.state != "todo":
+                self.waiting.pop(key, None)
+            elif key not in self.waiting and key not in self.backoff.given_up:
+                self.first_again(key)
+        if keys:
+            self.alone = (self.alone | self.store.out_of_memory(keys)) - self.done
+        if self._needing:
+            self._block()
 
     def ask(self) -> None:
         """What the feed wants now. Runs that it did not want before, or that failed, are looked up in the store."""
@@ -204,18 +323,12 @@ class Known:
             self.memory = self.sizes.memory(wanted) if self.sizes else None
             working = {work.key for work in self.working.values()}
             self._read([key for key in wanted if key not in self.done and key not in working])
+            self.count_elsewhere()
 
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do or to wait for, as far as was seen."""
         return not self.waiting and not any(self._awaited(other) for other in self.elsewhere)
-
-    def no_longer_waiting(self, keys: set[str]) -> None:
-        """Claims take from the front, so this costs nothing however long the queue is; seldom one is further back."""
-        while self.waiting and self.waiting[0] in keys:
-            keys.remove(self.waiting.popleft())
-        if keys:
-            self.waiting = deque(key for key in self.waiting if key not in keys)
 
     def unblock(self, key: str) -> None:
         """Nothing waits for this run's weights any more."""

@@ -7,8 +7,10 @@ is here and is tested with literals.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
+from typing import Protocol
 
 from ablate.pool.executor import Slot
 from ablate.records import Json, Limits, Reason, RunSpec
@@ -167,6 +169,23 @@ STOPPED = "stopped by the user"
 ALIKE = "stopped because other runs failed all alike"
 
 
+class AtWork(Protocol):
+    """A run that this dispatcher's executor is executing (Working; books.Work)."""
+
+    @property
+    def token(self) -> str: ...
+    @property
+    def slot(self) -> Slot: ...
+    @property
+    def since_s(self) -> float: ...
+    @property
+    def stopping(self) -> bool: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def heard_s(self) -> float | None: ...
+
+
 @dataclass(frozen=True)
 class Working:
     """A run that this dispatcher's executor is executing, since `since_s` on the dispatcher's clock. heard_s: when it
@@ -201,12 +220,15 @@ class Snapshot:
     plan's keys another dispatcher is executing. blocked: waiting keys that need what a run of this plan leaves that has
     not ended yet. unwanted: tokens of runs that are to stop, each with reason and message. workers: how many runs this
     dispatcher may have at work, in whichever slots are free; None: as many as there are slots.
+
+    Looks at what the dispatcher keeps, not copies, for a step is to cost what happened: no run takes too long before
+    `due_s`; free: the slots to fill first, where any run may go into any of them; None: `pack` says which.
     """
 
     slots: Sequence[Slot]
-    waiting: Sequence[str]
-    working: tuple[Working, ...] = ()
-    elsewhere: tuple[Elsewhere, ...] = ()
+    waiting: Collection[str]
+    working: Collection[AtWork] = ()
+    elsewhere: Sequence[Elsewhere] = ()
     taken: Mapping[Slot, str] = field(default_factory=dict)
     alone: Set[str] = frozenset()
     memory: Memory | None = None
@@ -219,6 +241,8 @@ class Snapshot:
     lease_s: float = 30.0
     workers: int | None = None
     limits: Limits = field(default_factory=Limits)
+    due_s: float = -math.inf
+    free: Sequence[Slot] | None = None
 
 
 @dataclass(frozen=True)
@@ -288,6 +312,8 @@ def decide(snapshot: Snapshot, now_s: float) -> list[Action]:
 
 def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
     stops: list[Action] = []
+    if not (snapshot.stopping or snapshot.unwanted or now_s >= snapshot.due_s):
+        return stops
     for work in snapshot.working:
         # Asked once: its end comes as an event, perhaps a while later.
         if work.stopping:
@@ -299,6 +325,21 @@ def _stops(snapshot: Snapshot, now_s: float) -> list[Action]:
         elif (over := overdue(work.since_s, work.heard_s, snapshot.limits, now_s)) is not None:
             stops.append(Stop(work.token, *over))
     return stops
+
+
+def next_overdue(working: Iterable[AtWork], limits: Limits) -> float:
+    """When the first of them will have taken too long, if nothing more is heard; infinity where none will."""
+    timeout_s, silence_s = limits.timeout_s, limits.silence_s
+    if timeout_s is None and silence_s is None:
+        return math.inf
+    at_s = math.inf
+    for work in working:
+        if not work.stopping:
+            if timeout_s is not None:
+                at_s = min(at_s, work.since_s + timeout_s)
+            if silence_s is not None and work.heard_s is not None:
+                at_s = min(at_s, work.heard_s + silence_s)
+    return at_s
 
 
 def overdue(since_s: float, heard_s: float | None, limits: Limits, now_s: float) -> tuple[Reason, str] | None:
@@ -313,12 +354,14 @@ def overdue(since_s: float, heard_s: float | None, limits: Limits, now_s: float)
 
 def _starts(snapshot: Snapshot) -> list[Action]:
     """Free slots take waiting runs in the plan's order, as far as memory allows (`pack`)."""
-    held = [Held(work.slot, work.key) for work in snapshot.working]
-    held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
     ready = (key for key in snapshot.waiting if key not in snapshot.blocked)
     most = MOST_CLAIMS
     if snapshot.workers is not None:
         most = min(most, max(0, snapshot.workers - len(snapshot.working)))
+    if snapshot.free is not None:
+        return [Launch(key, slot) for slot, key in zip(snapshot.free[:most], ready, strict=False)]
+    held = [Held(work.slot, work.key) for work in snapshot.working]
+    held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
     placed = pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory, most)
     return [Launch(key, slot) for key, slot in placed]
 

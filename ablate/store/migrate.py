@@ -92,7 +92,7 @@ def _migrate(engine: Engine, shown: str) -> None:
         if version >= schema.SCHEMA_VERSION:
             return  # another process was first
         a = schema.attempt.c
-        living = a.outcome.is_(None) & (a.lease_until >= schema.clock(engine))
+        living = a.outcome.is_(None) & (a.lease_until >= sa.literal_column(schema.clock(engine), sa.Float))
         hosts = list(connection.execute(sa.select(a.host).where(living)).scalars())
         if hosts:  # their dispatcher knows the old form only
             raise StoreError(

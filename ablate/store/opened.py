@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -23,6 +24,8 @@ class Opened:
     def __init__(self, engine: Engine, folder: Path, shown: str, network: str | None = None) -> None:
         self._engine = engine
         self._joined: Connection | None = None
+        self._last_writer: str | None = None
+        self._foreign = 0
         self.folder = folder
         self.shown = shown
         self.network = network
@@ -40,6 +43,41 @@ class Opened:
             if not self._is_sqlite:  # one snapshot for all statements, as SQLite gives anyway
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    @contextmanager
+    def moment(self) -> Iterator[None]:
+        """Whatever is read inside is of one moment. Nothing is to be written there."""
+        if self._joined is not None:
+            yield
+            return
+        with self._reading() as connection:
+            self._joined = connection
+            try:
+                yield
+            finally:
+                self._joined = None
+
+    def version(self) -> object:
+        """Another value than before, whenever another connection has committed since; our own commits change nothing.
+
+        SQLite counts the commits of others that a connection sees (`PRAGMA data_version`). The number means nothing to
+        another connection, so it goes with something that only this one has. On a server every writer touches one row,
+        and the system says which transaction did it last. Writers take turns (schema.WRITERS) and each of ours asks
+        whom it follows (`_follows`), so none can come in between unseen: it would have left its number there."""
+        with schema.explained(self.shown), ExitStack() as stack:
+            connection = self._joined or stack.enter_context(self._engine.connect())
+            if self._is_sqlite:
+                # Of the driver: SQLAlchemy would begin a transaction first, which takes the lock of writers.
+                (commits,) = connection.connection.cursor().execute("PRAGMA data_version").fetchone()
+                return connection.info.setdefault("ablate", object()), commits
+            self._follows(connection.execute(schema.LAST_WRITER).scalar_one())
+            return self._foreign
+
+    def _follows(self, last: str) -> None:
+        """Count another's commits where the last writer is not the one that we know."""
+        if last != self._last_writer:
+            self._last_writer = last
+            self._foreign += 1
 
     @property
     def file(self) -> Path | None:
@@ -65,7 +103,26 @@ class Opened:
         return moved if Path(log).is_absolute() and not path.exists() and moved.exists() else path
 
     def _now(self) -> sa.ColumnElement[float]:
+        return sa.literal_column(self._clock, sa.Float)
+
+    @property
+    def _clock(self) -> str:
+        """The database's clock, in seconds since 1970."""
         return schema.clock(self._engine)
+
+    # ------------------------------------------------------------------------------------- statements of the driver's
+
+    def _of(
+        self, connection: Connection, select: str, names: Iterable[str], before: tuple[Any, ...] = ()
+    ) -> Iterator[tuple[Any, ...]]:
+        """The rows of a statement that ends in a column's name, where that is among these. `?` stands for a value, of
+        `before` where it comes before the names."""
+        for part in parts(names):
+            marks = ", ".join("?" * len(part))
+            yield from connection.exec_driver_sql(self._marked(f"{select} IN ({marks})"), (*before, *part)).tuples()
+
+    def _marked(self, statement: str) -> str:
+        return statement if self._is_sqlite else statement.replace("?", "%s")
 
 
 def json_object(text: str | None) -> dict[str, Json]:

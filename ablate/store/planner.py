@@ -33,12 +33,17 @@ class Planner(Reader):
             return
         with schema.explained(self.shown), self._engine.begin() as connection:
             self._joined = connection
+            before = mine = ""
             try:
                 if not self._is_sqlite:
                     connection.execute(sa.select(sa.func.pg_advisory_xact_lock(schema.WRITERS)))
+                    before, mine = connection.execute(schema.WRITES).one()
                 yield connection
             finally:
                 self._joined = None
+        if mine:  # committed, or this is not reached: then the next to look takes our own for another's, and looks
+            self._follows(before)
+            self._last_writer = mine
 
     def _insert(self, table: sa.Table) -> Any:
         return (sqlite.insert if self._is_sqlite else postgresql.insert)(table)

@@ -47,11 +47,21 @@ class Reader(Studies):
 
     def ended(self, run: str) -> list[tuple[LiveAttempt, Path]]:
         """Every attempt of a run that has ended, the newest first: whose it was, and its folder."""
-        a = schema.attempt.c
-        query = self._whose().where(a.run == run, a.outcome.is_not(None), a.log != "")
+        return self.ended_of([run]).get(run, [])
+
+    def ended_of(self, runs: Iterable[str]) -> dict[str, list[tuple[LiveAttempt, Path]]]:
+        """The same of many runs; those without any are left out."""
+        ended: dict[str, list[tuple[LiveAttempt, Path]]] = {}
         with self._reading() as connection:
-            attempts = [LiveAttempt(*row) for row in connection.execute(query.order_by(a.id.desc()))]
-        return [(attempt, self.path_of(attempt.log)) for attempt in attempts]
+            some = "SELECT DISTINCT run FROM attempt WHERE outcome IS NOT NULL AND log != '' AND run"
+            tried = [run for (run,) in self._of(connection, some, runs)]  # most runs are tried once, and never here
+            for part in parts(tried):
+                a = schema.attempt.c
+                query = self._whose().where(a.run.in_(part), a.outcome.is_not(None), a.log != "")
+                for row in connection.execute(query.order_by(a.id.desc())):
+                    attempt = LiveAttempt(*row)
+                    ended.setdefault(attempt.run, []).append((attempt, self.path_of(attempt.log)))
+        return ended
 
     def folders(self) -> list[AttemptFolder]:
         """Every attempt that has a folder, the oldest first."""
@@ -89,12 +99,27 @@ class Reader(Studies):
             a.message, a.provenance, a.log,
         )  # fmt: skip
 
-    def out_of_memory(self) -> set[str]:
-        """The runs that ran out of memory at least once and are not done: they get their device to themselves."""
+    def newest_attempt(self) -> int:
+        """The number of the attempt that was begun last; 0 where none was."""
+        with self._reading() as connection:
+            return connection.execute(sa.select(sa.func.max(schema.attempt.c.id))).scalar() or 0
+
+    def begun(self, after: int, by_others_than: str) -> list[str]:
+        """The runs of which others than this owner began attempts after the one of this number, in that order."""
+        a = schema.attempt.c
+        query = sa.select(a.run).where(a.id > after, a.owner != by_others_than).order_by(a.id)
+        with self._reading() as connection:
+            return list(connection.execute(query).scalars())
+
+    def out_of_memory(self, keys: Iterable[str] | None = None) -> set[str]:
+        """The runs, of these or of all, that ran out of memory at least once and are not done: they get their device to
+        themselves."""
         a = schema.attempt.c
         query = sa.select(a.run).join(schema.run, schema.run.c.key == a.run)
+        query = query.where(a.reason == "oom", schema.run.c.state != "done")
         with self._reading() as connection:
-            return set(connection.execute(query.where(a.reason == "oom", schema.run.c.state != "done")).scalars())
+            queries = [query] if keys is None else [query.where(a.run.in_(part)) for part in parts(keys)]
+            return {run for one in queries for run in connection.execute(one).scalars()}
 
     def in_trouble(self) -> dict[str, tuple[str, float]]:
         """The runs that are to do again after what is not their fault: what that was, and how many seconds ago."""
@@ -124,7 +149,9 @@ class Reader(Studies):
             for part in parts(listed) if len(listed) <= MANY else [None]:
                 rows = connection.execute(query if part is None else query.where(schema.run.c.key.in_(part))).all()
                 states |= {key: (state, reason) for key, state, reason in rows}
-            attempts = _attempts_by_run(connection, listed if len(listed) <= FEW else None)
+            attempts: dict[str, int] = {}
+            for part in parts(listed) if len(listed) <= MANY else [None]:
+                attempts |= _attempts_by_run(connection, part)
         return {key: RunState(*states[key], attempts.get(key, 0)) for key in listed if key in states}
 
     def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
@@ -423,8 +450,8 @@ class Reader(Studies):
 # ------------------------------------------------------------------------------------------------------------- queries
 
 
-FEW, MANY = 500, 5000
-"""Up to so many runs' attempts, and states, are asked for by name; of more, everything is read."""
+MANY = 5000
+"""Up to so many runs are asked for by name; of more, everything is read."""
 
 
 def _not_negative(seconds: sa.ColumnElement[float]) -> sa.ColumnElement[float]:

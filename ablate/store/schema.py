@@ -146,6 +146,14 @@ example = sa.Table(
     sa.Column("data", sa.LargeBinary, nullable=False),
 )
 
+LAST_WRITER = sa.select(sa.literal_column("xmin::text", sa.Text)).select_from(identity)
+"""On a database server: which transaction wrote last (Opened.version)."""
+WRITES = sa.text(
+    "WITH before AS (SELECT xmin::text AS last FROM identity) "
+    "UPDATE identity SET id = id RETURNING (SELECT last FROM before), xmin::text"
+)
+"""This transaction writes; which one wrote before it, and the number of this one."""
+
 
 # ------------------------------------------------------------------------------------------------------------- opening
 
@@ -291,11 +299,13 @@ def server_engine(url: URL, write: bool) -> Engine:
     return engine
 
 
-def clock(engine: Engine) -> sa.ColumnElement[float]:
-    """The database's clock, in seconds since 1970."""
-    if engine.dialect.name == "sqlite":
-        return sa.literal_column("((julianday('now') - 2440587.5) * 86400.0)", sa.Float)
-    return sa.literal_column("extract(epoch from clock_timestamp())::float8", sa.Float)
+SQLITE_CLOCK = "((julianday('now') - 2440587.5) * 86400.0)"
+SERVER_CLOCK = "extract(epoch from clock_timestamp())::float8"
+
+
+def clock(engine: Engine) -> str:
+    """The database's clock, in seconds since 1970, as it is written in a statement."""
+    return SQLITE_CLOCK if engine.dialect.name == "sqlite" else SERVER_CLOCK
 
 
 @contextmanager

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -23,8 +22,8 @@ from sqlalchemy.engine import Connection
 from ablate.errors import NoDatabaseError
 from ablate.records import Json, Reason
 from ablate.store import examples, migrate, schema
+from ablate.store.attempts import Attempts
 from ablate.store.opened import parts
-from ablate.store.planner import Planner
 from ablate.store.stored import Elsewhere
 from ablate.training.examples import Examples
 
@@ -34,7 +33,7 @@ COMPACT_BYTES = 1 << 20
 # ----------------------------------------------------------------------------------------------------------- the store
 
 
-class Store(Planner):
+class Store(Attempts):
     """An open database. `Store.open(path, write=False)` for readers; `write=True` creates it where there is none."""
 
     @classmethod
@@ -119,46 +118,6 @@ class Store(Planner):
 
     # ------------------------------------------------------------------------------------------------------- attempts
 
-    def claim(
-        self,
-        run: str,
-        token: str,
-        *,
-        host: str,
-        boot: str,
-        owner: str,
-        device: str,
-        slot: int,
-        lease_s: float,
-        log: str,
-    ) -> bool:
-        """Lease a run that is to do, and its slot, to `owner`; False where another was first with either."""
-        with self.transaction() as connection:
-            values: dict[str, Any] = {"run": run, "token": token, "host": host, "boot": boot, "owner": owner}
-            values |= {"device": device, "slot": slot, "log": log, "started_at": self._now()}
-            values |= {"lease_until": self._now() + lease_s}
-            if (
-                connection.execute(
-                    schema.run.select().where(schema.run.c.key == run, schema.run.c.state == "todo")
-                ).first()
-                is None
-            ):
-                return False
-            connection.execute(self._insert(schema.attempt).values(**values).on_conflict_do_nothing())
-            if _id(connection, token) is None:  # asked, for not every driver tells how many rows it inserted
-                return False
-            connection.execute(schema.run.update().where(schema.run.c.key == run).values(state="running", reason=None))
-            return True
-
-    def started(self, token: str, pid: int, pid_started: int, where: Mapping[str, Json] = MappingProxyType({})) -> None:
-        """The attempt's process, by which a later dispatcher on this host knows whether it still lives, and where an
-        engine has it. Its time begins now, and not again where who adopted it hears the same."""
-        with self.transaction() as connection:
-            a = schema.attempt.c
-            first = sa.case((a.pid.is_(None), self._now()), else_=a.started_at)
-            told = {"provenance": json.dumps(dict(where))} if where else {}
-            connection.execute(_live(token).values(pid=pid, pid_started=pid_started, started_at=first, **told))
-
     def returned(self, token: str) -> None:
         """The attempt was given back, and waits under the same token for a place where to go on."""
         with self.transaction() as connection:
@@ -186,83 +145,6 @@ class Store(Planner):
         """What is to be said of an attempt while it is live; empty: nothing any more."""
         with self.transaction() as connection:
             connection.execute(_live(token).values(message=text or None))
-
-    def renew(self, tokens: Sequence[str], lease_s: float, owner: str | None = None) -> set[str]:
-        """Extend leases; returns the tokens still held. A missing one was taken over: its worker must be stopped.
-        owner: whose they must be; None: whoever's."""
-        kept: set[str] = set()
-        with self.transaction() as connection:
-            for part in parts(tokens):
-                held = schema.attempt.c.token.in_(part) & schema.attempt.c.outcome.is_(None)
-                if owner is not None:
-                    held &= schema.attempt.c.owner == owner
-                connection.execute(schema.attempt.update().where(held).values(lease_until=self._now() + lease_s))
-                kept |= set(connection.execute(sa.select(schema.attempt.c.token).where(held)).scalars())
-        return kept
-
-    def progress(self, steps: Sequence[tuple[str, int, Mapping[str, float]]]) -> None:
-        """Values of steps: (token, step, values), many in one statement. A step reported again (a resumed run) replaces
-        the earlier one; what a fenced token says is passed over."""
-        if not any(values for _, _, values in steps):
-            return
-        with self.transaction() as connection:
-            of = _ids(connection, {token for token, _, _ in steps})
-            rows = {
-                (of[token], name, step): value
-                for token, step, values in steps
-                if token in of
-                for name, value in values.items()
-            }
-            # One statement must not name a row twice, and PostgreSQL's would refuse to.
-            insert = self._insert(schema.curve)
-            upsert = insert.on_conflict_do_update(
-                index_elements=["attempt", "name", "step"], set_={"value": insert.excluded.value}
-            )
-            if rows:
-                named = [{"attempt": a, "name": n, "step": s, "value": value} for (a, n, s), value in rows.items()]
-                connection.execute(upsert, named)
-
-    def finish(
-        self,
-        token: str,
-        values: Mapping[str, float],
-        outputs: Mapping[str, str],
-        provenance: Mapping[str, Json],
-        per_example: Examples | None = None,
-        *,
-        seconds: float | None = None,
-    ) -> bool:
-        """Count a result: attempt, metrics, examples and run in one commit. False, and a note, where the token is
-        fenced off. seconds: what it took, by a clock that never jumps; None: by the database's."""
-        with self.transaction() as connection:
-            attempt = _id(connection, token)
-            if attempt is None:
-                # It may have been written, and only the answer lost, when the database went away.
-                if _outcome(connection, token) == ("done", None, None):
-                    return True
-                return self._note_late(connection, token, f"a result that came late: {json.dumps(dict(values))}")
-            connection.execute(
-                _live(token).values(
-                    outcome="done",
-                    message=None,
-                    ended_at=self._end(seconds),
-                    outputs=json.dumps(dict(outputs)),
-                    provenance=json.dumps(dict(provenance)),
-                )
-            )
-            if values:
-                connection.execute(
-                    schema.metric.insert(),
-                    [{"attempt": attempt, "name": name, "value": v} for name, v in values.items()],
-                )
-            if per_example is not None:
-                examples.keep(connection, self._insert, attempt, per_example)
-            done = schema.run.update().where(
-                schema.run.c.key
-                == sa.select(schema.attempt.c.run).where(schema.attempt.c.id == attempt).scalar_subquery()
-            )
-            connection.execute(done.values(state="done", reason=None, counted_attempt=attempt))
-            return True
 
     def recaptured(
         self,
@@ -411,16 +293,6 @@ def _outcome(connection: Connection, token: str) -> tuple[str | None, ...]:
     a = schema.attempt.c
     row = connection.execute(sa.select(a.outcome, a.reason, a.message).where(a.token == token)).first()
     return tuple(row) if row is not None else ()
-
-
-def _ids(connection: Connection, tokens: Iterable[str]) -> dict[str, int]:
-    """The ids of those attempts whose tokens hold."""
-    a = schema.attempt.c
-    held: dict[str, int] = {}
-    for part in parts(tokens):
-        query = sa.select(a.token, a.id).where(a.token.in_(part), a.outcome.is_(None))
-        held |= {row.token: row.id for row in connection.execute(query)}
-    return held
 
 
 def _id(connection: Connection, token: str) -> int | None:

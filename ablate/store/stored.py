@@ -12,7 +12,7 @@ from typing import Literal
 from ablate.errors import AblateError
 from ablate.records import Json, Reason, Role, State
 from ablate.study.record import PlanRecord
-from ablate.training.examples import Column
+from ablate.training.examples import Column, Examples
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,40 @@ class LiveAttempt:
         if self.device.startswith(("cpu", "cuda")):
             return f"{self.device}/{self.slot} of {self.host}"
         return f"{self.where['node']} ({self.where['worker']})" if "node" in self.where else f"the queue of {self.host}"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A run that is to be executed in a slot, under a token. log: the attempt's folder, as the database keeps it."""
+
+    run: str
+    token: str
+    device: str
+    slot: int
+    log: str
+
+
+@dataclass(frozen=True)
+class Begun:
+    """The process of an attempt, by which a later dispatcher on its host knows whether it still lives, and where an
+    engine has it."""
+
+    token: str
+    pid: int
+    pid_started: int
+    where: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an attempt came to. seconds: what it took, by a clock that never jumps; None: by the database's."""
+
+    token: str
+    values: Mapping[str, float]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, Json] = field(default_factory=dict)
+    per_example: Examples | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,9 @@ class WorldStore(Store):
 
     world = None
 
-    def _now(self):
-        return sa.literal(self.world.now)
+    @property
+    def _clock(self):
+        return repr(self.world.now)
 
 
 class Workers:

@@ -112,6 +112,11 @@ except StoreError as error:
 """
 
 
+def test_only_what_another_connection_commits_is_another_version(url, store):
+    with Store.open(url, write=True) as theirs:
+        test_store.others_do_and_we_do_not(store, theirs)
+
+
 def test_a_writer_that_is_stopped_in_a_transaction_is_cut_off_and_told_so(url, store):
     stopped = subprocess.Popen([sys.executable, "-c", STOPPED, url], stdout=subprocess.PIPE, text=True)
     os.waitpid(stopped.pid, os.WUNTRACED)

@@ -272,3 +272,27 @@ def test_examples_found_out_later_belong_to_the_counted_attempt_and_replace_what
     store.keep_examples({"k0": Examples(of_set.fingerprint, of_set.text, (of_numbers("loss", np.array([3.0, 4.0])),))})
     assert {"k0": {("loss", "last"): of_set.fingerprint}} == store.with_examples(["k0"])
     assert [3.0, 4.0] == next(store.examples(["k0"], "loss")).column.values().tolist()
+
+
+def test_only_what_another_connection_commits_is_another_version(tmp_path):
+    with Store.open(tmp_path / "a.db", write=True) as ours, Store.open(tmp_path / "a.db", write=True) as theirs:
+        others_do_and_we_do_not(ours, theirs)
+
+
+def others_do_and_we_do_not(ours, theirs):
+    def writes(store, text):
+        store.save_plan(bare(), text, [("v", 0, "ablation", "k")], {"k": "{}"})
+
+    writes(ours, "a")
+    before = ours.version()
+    writes(ours, "b")
+    theirs.states(["k"])
+    assert before == ours.version()
+    writes(theirs, "c")
+    writes(ours, "d")  # hides nothing
+    after = ours.version()
+    assert before != after
+    with pytest.raises(ZeroDivisionError), theirs.transaction():
+        writes(theirs, "e")
+        raise ZeroDivisionError
+    assert after == ours.version()
