@@ -9,7 +9,6 @@ a store or computes a statistic (source.py).
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -137,15 +136,17 @@ class Source:
         return labels.pop() if len(labels) == 1 else variant
 
     def named(self, row: Row) -> str:
-        """A row as it is called where it stands alone: `- batch norm`, and `B - batch norm` where A has one, too."""
+        """A row as it is called where it stands alone: `- batch norm`, and `B - batch norm` where rows stand under
+        several bases."""
         label = row.label or row.variant
-        alone = self._called.get(label, 0) < 2 or row.compared_with is None or label == row.variant
+        alone = len(self._bases) < 2 or row.compared_with is None or label[:2] not in ("- ", "+ ")
         return label if alone else f"{row.compared_with} {label}"
 
     @cached_property
-    def _called(self) -> Counter[str]:
-        """How many variants have a label."""
-        return Counter(label for label, _ in {(row.label or row.variant, row.variant) for row in self.rows})
+    def _bases(self) -> frozenset[str]:
+        """What rows are named by how they differ from."""
+        named = (row for row in self.rows if (row.label or "")[:2] in ("- ", "+ "))
+        return frozenset(row.compared_with for row in named if row.compared_with is not None)
 
     def find(self, variant: str) -> str:
         """A variant by its name or by what the table calls it. FigureError with the nearest name."""
@@ -229,7 +230,7 @@ class Series:
     low, high: an interval at each point, None where there is none; `along` says on which axis. band: intervals of y as
     an area instead of bars. label: for the legend, empty for none. hover: a line of text per point, for the screen.
     every, first: a marker at every k-th point only, from that one. size: of a marker, in points. faint: behind the
-    others.
+    others. name: of a line, where a page reads its values off.
     """
 
     x: tuple[float, ...]
@@ -248,6 +249,7 @@ class Series:
     size: float = 5.0
     width: float = 1.4
     faint: bool = False
+    name: str = ""
 
     def stretches(self) -> Iterator[tuple[list[float], list[float], list[float]]]:
         """Runs of points that have an interval: x, low, high of each."""
@@ -341,6 +343,7 @@ class Panel:
     """One pair of axes. height: in inches on paper. side: text at the right, by place on the y axis.
 
     Only wide paper has room for `side`; hover tells the same on screen. bare: no axes, and their units equally long.
+    of: the variant that it is about, which a page joins with its row.
     """
 
     x: Axis
@@ -350,6 +353,7 @@ class Panel:
     height: float = 2.2
     side: tuple[tuple[float, str], ...] = ()
     bare: bool = False
+    of: str = ""
 
     def thinned(self, columns: int) -> Panel:
         """The same with no more points of a line than so many columns of pixels show."""

@@ -2,7 +2,9 @@
 
 Lines live in a drawing that is stretched (`preserveAspectRatio="none"`, strokes that do not scale), markers and labels
 in one that is not, placed by percentages. So text and strokes keep their size on a phone and on paper, and light, dark
-and print are variables of the page's style (reports/page.css). What to show is decided elsewhere (`figures/`).
+and print are variables of the page's style (reports/page.css). What can be pointed at says what it is: a marker by
+`data-tip`, a line by its name and its panel's ranges, off which the page's script reads its values, and a panel by the
+variant that it is about. What to show is decided elsewhere (`figures/`).
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Rule, Scene, Series, Stretch
+from ablate.identity import sha256
 from ablate.tables.forest import round_values
 from ablate.text import MINUS, shortened
 
@@ -23,6 +26,9 @@ COLUMNS = 180
 
 PIXELS = 96
 """Of an inch of a scene."""
+
+FAR = 1.4
+"""How many axes' lengths a line may lead out of its panel."""
 
 MOST_NAME = 24
 """Characters of a name at an axis."""
@@ -41,8 +47,9 @@ def figure(scene: Scene, text: Text) -> str:
     panels = "\n".join(_panel(panel, text) for row in scene.rows(scene.across) for panel in row)
     keys = "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend)
     legend = f'\n<ul class="legend">{keys}</ul>' if keys else ""
-    many = f" across{min(scene.across, 3)}"
-    return f'<div class="panels{many}" role="img" aria-label="{text(scene.alt)}">\n{panels}{legend}\n</div>'
+    many = f" across{min(scene.across, 4)}"
+    role = "group" if any(panel.of for panel in scene.panels) else "img"  # what is in an image cannot be followed
+    return f'<div class="panels{many}" role="{role}" aria-label="{text(scene.alt)}">\n{panels}{legend}\n</div>'
 
 
 # ----------------------------------------------------------------------------------------------------------------- axes
@@ -111,22 +118,39 @@ def _panel(panel: Panel, text: Text) -> str:
     lines: list[str] = []
     marks: list[str] = []
     for mark in panel.marks:
-        lines += _lines(mark, x, y)
+        lines += _lines(mark, x, y, text)
         marks += _marks(mark, x, y, text)
     grid = [f'<path class="gr" d="M0 {_at(y, v)}H1000"/>' for v, _ in upright] if panel.y.grid else []
     grid += [f'<path class="gr" d="M{_at(x, v)} 0V1000"/>' for v, _ in level] if panel.x.grid else []
     names = "".join(f'<span style="top:{y.percent(v)}">{text(name)}</span>' for v, name in upright)
     below = "".join(f'<span style="left:{x.percent(v)}">{text(name)}</span>' for v, name in level)
-    title = f'<div class="pt">{text(panel.title)}</div>' if panel.title else ""
+    title = _title(panel, text) if panel.title else ""
     left = f'<div class="yl">{text(panel.y.label)}</div>' if panel.y.label else ""
     right = f'<div class="xl">{text(panel.x.label)}</div>' if panel.x.label else ""
+    of = f' data-of="{text(panel.of)}" id="curve-{anchor(panel.of)}"' if panel.of else ""
+    lined = any(mark.name for mark in series)
+    ranges = (
+        f' data-x="{x.low:.6g} {x.high:.6g}" data-y="{y.low:.6g} {y.high:.6g}"' if lined and not panel.x.log else ""
+    )
     return (
-        f'<div class="panel" style="--yw:{wide}ch">{title}{left}'
-        f'<div class="plot" style="height:{panel.height * PIXELS:.0f}px"><div class="ys">{names}</div>'
-        f'<div class="area"><svg class="lines" viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
+        f'<div class="panel" style="--yw:{wide}ch"{of}>{title}{left}'
+        f'<div class="plot" style="--h:{panel.height * PIXELS:.0f}px"><div class="ys">{names}</div>'
+        f'<div class="area"{ranges}>'
+        f'<svg class="lines" viewBox="0 0 1000 1000" preserveAspectRatio="none" aria-hidden="true">'
         f'{"".join([*grid, *lines])}</svg><svg class="marks" aria-hidden="true">{"".join(marks)}</svg></div></div>'
         f'<div class="xs">{below}</div>{right}</div>'
     )
+
+
+def _title(panel: Panel, text: Text) -> str:
+    """Its name; of a panel about a variant a link to its row."""
+    name = text(panel.title)
+    return f'<div class="pt">{f"""<a href="#row-{anchor(panel.of)}">{name}</a>""" if panel.of else name}</div>'
+
+
+def anchor(variant: str) -> str:
+    """What links call a variant's row and its curve: no name, which may hold anything."""
+    return sha256(variant)[:10]
 
 
 def _fixed(panel: Panel, axis: str) -> Iterator[float]:
@@ -141,10 +165,11 @@ def _fixed(panel: Panel, axis: str) -> Iterator[float]:
 
 
 def _at(scale: _Scale, value: float) -> str:
-    return f"{1000 * scale.share(value):.0f}"
+    """In thousandths of the axis. What is far outside is drawn nearer, for it is cut anyway, and read off as such."""
+    return f"{1000 * min(max(scale.share(value), -FAR), 1 + FAR):.0f}"
 
 
-def _lines(mark: Mark, x: _Scale, y: _Scale) -> list[str]:
+def _lines(mark: Mark, x: _Scale, y: _Scale, text: Text) -> list[str]:
     """What is stretched with the panel: areas, lines, intervals."""
     if isinstance(mark, Stretch):
         scale = x if mark.axis == "x" else y
@@ -155,10 +180,10 @@ def _lines(mark: Mark, x: _Scale, y: _Scale) -> list[str]:
     if isinstance(mark, Rule):
         where = f"M{_at(x, mark.at)} 0V1000" if mark.axis == "x" else f"M0 {_at(y, mark.at)}H1000"
         return [f'<path class="ru"{_dashed(mark.dash)} d="{where}"/>']
-    return _of_series(mark, x, y) if isinstance(mark, Series) else []
+    return _of_series(mark, x, y, text) if isinstance(mark, Series) else []
 
 
-def _of_series(mark: Series, x: _Scale, y: _Scale) -> list[str]:
+def _of_series(mark: Series, x: _Scale, y: _Scale, text: Text) -> list[str]:
     made = []
     kind = f"c-{mark.colour}{' faint' * mark.faint}"
     if mark.low and mark.band:
@@ -178,7 +203,8 @@ def _of_series(mark: Series, x: _Scale, y: _Scale) -> list[str]:
     if mark.dash:
         drawn = "".join(_run(run, x, y) for run in _unbroken(mark))
         style = f' style="stroke-width:{1.3 * mark.width:.3g}"'
-        made.append(f'<path class="ln {kind}"{_dashed(mark.dash)}{style} d="{drawn}"/>')
+        name = f' data-name="{text(mark.name)}"' if mark.name else ""
+        made.append(f'<path class="ln {kind}"{name}{_dashed(mark.dash)}{style} d="{drawn}"/>')
     return made
 
 
@@ -216,17 +242,17 @@ def _marks(mark: Mark, x: _Scale, y: _Scale, text: Text) -> Iterator[str]:
         for i in range(mark.first, len(mark.x), max(mark.every, 1)):
             at = mark.y[i]
             if at is not None:
-                told = f"<title>{text(mark.hover[i])}</title>" if mark.hover else ""
+                told = f' data-tip="{text(mark.hover[i])}"' if mark.hover else ""
                 where = f'x="{x.percent(mark.x[i])}" y="{y.percent(at)}"'
-                yield f"<svg {where}>{_shape(mark, told)}</svg>"
+                yield f"<svg {where}{told}>{_shape(mark)}</svg>"
 
 
-def _shape(mark: Series, inside: str = "") -> str:
+def _shape(mark: Series) -> str:
     size = 0.62 * mark.size
     kind = f'class="{"mh" if mark.marker in _STROKED else "mk"} c-{mark.colour}{" faint" * mark.faint}"'
     if mark.marker in ("circle", "hollow"):
-        return f'<circle {kind} r="{size:.3g}">{inside}</circle>'
-    return f'<path {kind} transform="scale({size:.3g})" d="{_SHAPES[mark.marker]}">{inside}</path>'
+        return f'<circle {kind} r="{size:.3g}"/>'
+    return f'<path {kind} transform="scale({size:.3g})" d="{_SHAPES[mark.marker]}"/>'
 
 
 def _key(mark: Named) -> str:

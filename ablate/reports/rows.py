@@ -6,8 +6,9 @@ in percentages of their cell, so that they are as wide as the screen is. Markup 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from ablate.figures.inline import anchor
 from ablate.records import Row
 from ablate.tables import forest
 from ablate.tables.forest import Group, Range, decided
@@ -24,13 +25,16 @@ _MARKS = {
 UNBROKEN = 12
 """Rows of a base that stay on one page of print."""
 
+MOST_SEEDS = 10
+"""Seeds whose differences a bar's words tell, too."""
+
 _OPEN = '<circle class="hollow" r="4.3"/>'
 """By verdict a shape of its own: colour says it too, but nothing alone."""
 
 
-def table(data: TableData, caption: str, text: Text) -> str:
-    """The table element, notes aside."""
-    return _Page(data, text).table(caption)
+def table(data: TableData, caption: str, text: Text, drawn: Collection[str] = ()) -> str:
+    """The table element, notes aside. drawn: variants with a curve on the page, which their rows are joined with."""
+    return _Page(data, text, drawn).table(caption)
 
 
 def limits(notes: Sequence[str], text: Text) -> str:
@@ -52,8 +56,9 @@ def _sentence(line: str) -> str:
 
 
 class _Page:
-    def __init__(self, data: TableData, text: Text) -> None:
-        self.data, self.text, self.rows = data, text, data.rows
+    def __init__(self, data: TableData, text: Text, drawn: Collection[str]) -> None:
+        self.data, self.text, self.rows, self.drawn = data, text, data.rows, drawn
+        self.named: set[str] = set()
         self.digits = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
         self.n = forest.shared_n(data.rows)
         self.also = {
@@ -126,7 +131,10 @@ class _Page:
         base = row.compared_with is None
         kind = "base" if base else "dec" if decided(row) else ""
         deep = " deep" if forest.indented(row) else ""
-        name = f'{self.text(forest.name(row))}<span class="flag">{self.text(forest.marks(row, self.n))}</span>'
+        called = self.text(forest.name(row))
+        if row.variant in self.drawn:
+            called = f'<a href="#curve-{anchor(row.variant)}">{called}</a>'
+        name = f'{called}<span class="flag">{self.text(forest.marks(row, self.n))}</span>'
         spread = f' <span class="sd">± {self._number(row.std)}</span>' if row.std is not None else ""
         value = "" if row.mean is None else f"{row.mean:.6g}"
         cells = [
@@ -140,7 +148,11 @@ class _Page:
             there = "–" if of.mean is None else typeset(of.mean, places)
             sd = f' <span class="sd">± {typeset(of.std, places)}</span>' if of.std else ""
             cells.append(f'<td class="also" data-v="{"" if of.mean is None else f"{of.mean:.6g}"}">{there}{sd}</td>')
-        return f'<tr class="{kind}" data-row="{at}">{"".join(cells)}</tr>'
+        joined = f' data-of="{self.text(row.variant)}"' if row.variant in self.drawn else ""
+        if joined and row.variant not in self.named:
+            self.named.add(row.variant)
+            joined += f' id="row-{anchor(row.variant)}"'
+        return f'<tr class="{kind}" data-row="{at}"{joined}>{"".join(cells)}</tr>'
 
     def _compared(self, row: Row) -> list[str]:
         if row.compared_with is None:
@@ -186,7 +198,10 @@ class _Page:
         text = f"{spoken(row.variant, row.label, row.compared_with)}: {self._number(row.delta, True)}"
         if row.delta_ci_low is not None and row.delta_ci_high is not None:
             text += f" ({self._number(row.delta_ci_low, True)} to {self._number(row.delta_ci_high, True)})"
-        return f"{text} against {row.compared_with}, n = {row.n}, {row.judged or 'not judged yet'}"
+        text += f" against {row.compared_with}, n = {row.n}, {row.judged or 'not judged yet'}"
+        seeds = self.data.differences.get((row.variant, row.compared_with or ""), ())
+        by_seed = ", ".join(self._number(difference, True) for difference in seeds)
+        return f"{text}. By seed: {by_seed}" if 1 < len(seeds) <= MOST_SEEDS else text
 
 
 def _interval(range_: Range, low: float, high: float) -> list[str]:

@@ -144,13 +144,25 @@ def test_the_band_is_the_t_interval_of_the_mean():
     assert (2.0, 2.0 - half, 2.0 + half) == pytest.approx((found.mean[0], found.low[0], found.high[0]))
 
 
-def test_of_more_than_eight_variants_the_reference_the_best_and_the_decided_are_drawn():
-    rows = [row("full"), *(compared(f"r{i}", -0.1 * i, mean=90 - 0.1 * i) for i in range(20))]
-    rows[15] = replace(rows[15], verdict="hurts")
+def test_of_more_rows_than_panels_the_decided_and_the_best_are_drawn_each_against_its_base():
+    rows = [row("full"), *(compared(f"r{i}", -0.1 * i, mean=90 - 0.1 * i) for i in range(40))]
+    rows[36] = replace(rows[36], verdict="hurts")
     flat = {one.variant: Curve(one.variant, "acc", (1,), (3,), (1.0,), (None,), (None,)) for one in rows}
     found = info("learning_curves", source(*rows, curves={"acc": flat}, best="r0"))
-    assert ("full", "r0", "r1", "r2", "r3", "r4", "r5", "r14") == found.labels
-    assert 13 == found.left_out
+    assert [*(f"r{i}" for i in range(23)), "r35"] == [one.variant for one in found.rows]
+    assert {"full"} == {one.base.variant for one in found.rows}, "which has no panel of its own"
+    assert 16 == found.left_out
+
+
+def test_curves_share_an_axis_that_holds_the_second_half_of_the_training():
+    steps = (1, 2, 3, 4)
+    rising = Curve("full", "acc", steps, (3,) * 4, (10.0, 80.0, 88.0, 90.0), (None,) * 4, (None,) * 4)
+    found = info("learning_curves", source(row("full"), curves={"acc": {"full": rising}}))
+    assert (79.4, 90.6) == pytest.approx((found.low, found.high))
+    assert (
+        "what lies beyond it is cut"
+        in plots.draw(source(row("full"), curves={"acc": {"full": rising}}), "learning_curves").caption
+    )
 
 
 # ------------------------------------------------------------------------------------------------- seeds, cost, factorial
@@ -246,7 +258,7 @@ def test_a_page_draws_every_figure_well_formed_inside_its_panels_and_no_name_as_
     made = inline.figure(plots.draw(SOURCE, name), Registry().make("tables", "html", {}).text)
     drawing = ElementTree.fromstring(made)
     assert drawing.get("aria-label")
-    assert {"div", "svg", "path", "circle", "line", "rect", "text", "title", "span", "ul", "li"} >= {
+    assert {"div", "svg", "path", "circle", "line", "rect", "text", "span", "ul", "li", "a"} >= {
         element.tag for element in drawing.iter()
     }
     for path in drawing.iter("path"):
@@ -279,9 +291,9 @@ def test_a_short_line_points_and_a_line_that_turns_back_stay_as_they_are():
 def test_rows_of_different_bases_have_different_names():
     rows = (row("A"), row("B"), *(row(f"{of}-bn", of, label="- batch norm", delta=1.0) for of in "AB"))
     found = source(*rows, row("A-crop", "A", label="- crops", delta=1.0))
-    assert ["A", "B", "A - batch norm", "B - batch norm", "- crops"] == [found.label(name) for name in found.variants]
+    assert ["A", "B", "A - batch norm", "B - batch norm", "A - crops"] == [found.label(name) for name in found.variants]
     assert "B-bn" == found.find("B - batch norm")
-    assert ["A - batch norm", "B - batch norm", "- crops"] == [of.label for of in info("effects", found).rows]
+    assert ["A - batch norm", "B - batch norm", "A - crops"] == [of.label for of in info("effects", found).rows]
 
 
 def test_a_pdf_holds_its_fonts_as_truetype():

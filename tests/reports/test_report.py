@@ -265,6 +265,14 @@ def test_a_page_draws_each_comparison_as_a_bar_that_says_the_row_in_words(made):
     assert len(text) < 200_000
 
 
+def test_a_row_and_its_curve_lead_to_each_other_and_a_name_is_in_no_link(made):
+    text = report_html.page(report.document(made, roomy=True))
+    for here, there in (("row", "curve"), ("curve", "row")):
+        links = re.findall(rf'href="#{there}-([0-9a-f]+)"', text)
+        assert set(links) == set(re.findall(rf'id="{there}-([0-9a-f]+)"', text)), f"from {here} to {there}"
+        assert len(set(links)) == len({row.variant for row in made.table.rows if row.compared_with}) > 1
+
+
 def test_what_limits_a_claim_stands_open_under_the_pages_table_and_every_note_is_folded(made):
     text = report_html.page(report.document(made))
     notes = views.table_data(made.found).notes
@@ -453,6 +461,11 @@ def test_a_browser_shows_the_page_without_network_script_of_a_name_or_scrolling_
             for _ in range(3):  # best first, worst first, the plan's order
                 shown.run("document.querySelector('.forest th.mean button').click()")
             assert planned == shown.run(order)
+        pointed = (
+            "document.querySelector('.bar').dispatchEvent(new PointerEvent('pointermove', {bubbles: true})); "
+            "return document.getElementById('tip').textContent"
+        )
+        assert "against full, n = 3" in shown.run(pointed)
         background = shown.run("return getComputedStyle(document.body).backgroundColor")
         assert ("rgb(22, 24, 27)" if scheme == "dark" else "rgb(255, 255, 255)") == background
         assert shown.run("return document.querySelectorAll('img, main script, nav script').length") == 0

@@ -1,152 +1,240 @@
-"""How the variants learn: a metric by step, mean over seeds with its interval, and where failed runs ended."""
+"""How the variants learn: a metric by step, each row against its base, and where failed runs ended."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import LINES, Axis, Curve, Figure, Mark, Panel, Scene, Series, Source
-from ablate.text import in_words, seeds_in_words
+from ablate.figures.figure import Axis, Colour, Curve, Figure, Mark, Panel, Scene, Series, Source
+from ablate.records import Row
+from ablate.text import MINUS, in_words, seeds_in_words, typeset
+
+FEW = 5
+"""Seeds that are drawn each, beside their mean; of more their band."""
+MOST = 24
+"""Panels; of more rows the decided ones and the best."""
+
+_LOOKS: dict[str, tuple[Colour, str]] = {
+    "helps": ("blue", "●"),
+    "hurts": ("vermillion", "■"),
+    "equivalent": ("green", "◆"),
+}
+"""By verdict the line's colour and the sign in front of its name."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A row's curve and its base's, where it has one of those. delta: of the row, as it is printed."""
+
+    variant: str
+    label: str
+    curve: Curve
+    base: Curve | None = None
+    verdict: str = ""
+    delta: str = ""
 
 
 @dataclass(frozen=True)
 class LearningCurves:
-    """labels: what each curve is called. left_out: variants with a curve that are not shown."""
+    """rows: in the table's order. low, high: of the axis that all share. left_out: rows with a curve that are not
+    shown."""
 
     study: str
     metric: str
     better: str
-    percent: bool
-    labels: tuple[str, ...]
-    curves: tuple[Curve, ...]
+    rows: tuple[Learned, ...]
     seeds: tuple[int, ...]
+    low: float
+    high: float
+    cut: bool = False
     left_out: int = 0
+
+    @property
+    def curves(self) -> list[tuple[str, Curve]]:
+        """Every curve that is drawn, once, and what it is called."""
+        every = {row.variant: (row.label, row.curve) for row in self.rows}
+        for row in self.rows:
+            if row.base is not None:
+                every.setdefault(row.base.variant, (row.base.variant, row.base))
+        return list(every.values())
 
 
 @dataclass(frozen=True)
 class LearningCurvesFigure(Figure):
-    """metric: None for the study's own. variants: which; none: all, or where they are more than eight what the others
-    are compared with, the best, those that were decided, and the best others."""
+    """metric: None for the study's own. variants: which; none: all, or where there are more than 24 those that were
+    decided and the best others."""
 
     metric: str | None = None
     variants: tuple[str, ...] = ()
 
     def info(self, source: Source) -> LearningCurves:
         name, curves = source.curves_of(self.metric)
-        chosen = [source.find(variant) for variant in self.variants] or _telling(source, tuple(curves))
-        chosen = [variant for variant in dict.fromkeys(chosen) if variant in curves]
+        chosen = {source.find(variant) for variant in self.variants}
+        every = [row for row in _rows(source, curves) if not chosen or row.variant in chosen]
+        kept = every if chosen else _telling(every, source)
+        learned = tuple(
+            Learned(
+                row.variant, _called(source, row), curves[row.variant], curves.get(row.compared_with or ""),
+                row.verdict or "", _delta(row) if name == source.metric else "",
+            )
+            for row in kept
+        )  # fmt: skip
+        low, high, cut = _frame([one for row in learned for one in (row.curve, row.base) if one is not None])
         return LearningCurves(
-            study=source.study,
-            metric=source.titled(name),
-            better=source.directions.get(name, ""),
-            percent=source.units.get(name) == "%",
-            labels=tuple(source.label(variant) for variant in chosen),
-            curves=tuple(curves[variant] for variant in chosen),
-            seeds=source.seeds,
-            left_out=0 if self.variants else len(curves) - len(chosen),
-        )
+            study=source.study, metric=source.titled(name), better=source.directions.get(name, ""), rows=learned,
+            seeds=source.seeds, low=low, high=min(high, 100.5) if source.units.get(name) == "%" else high, cut=cut,
+            left_out=len(every) - len(kept),
+        )  # fmt: skip
 
     def scene(self, info: LearningCurves) -> Scene:
-        marks: list[Mark] = []
-        for i, (label, curve) in enumerate(zip(info.labels, info.curves, strict=True)):
-            marks += _lines(label, curve, i)
-        marks += _failures(info)
-        longest = max((curve.steps[-1] for curve in info.curves if curve.steps), default=1)
-        panel = Panel(
-            x=Axis("epoch or step" if longest > 1000 else "epoch", whole=True),
-            y=Axis(info.metric, grid=True, high=_ceiling(info)),
-            marks=tuple(marks),
-            height=2.3,
+        longest = max((one.steps[-1] for _, one in info.curves if one.steps), default=1)
+        x = Axis("epoch or step" if longest > 1000 else "epoch", whole=True)
+        y = Axis("", info.low, info.high, grid=True)  # the same for all: the caption names it
+        panels = tuple(
+            Panel(x, y, tuple(_marks(row, info)), title=_title(row), height=1.0, of=row.variant) for row in info.rows
         )
+        ends = [f"{label} {curve.mean[-1]:.4g}" for label, curve in info.curves if curve.mean]
         return Scene(
             title=f"{info.study}: {info.metric} by epoch",
             caption=_caption(info),
-            alt=f"Line plot of {info.metric} by epoch, for {in_words(info.labels, 8)}. At the end: "
-            + in_words([f"{label} {curve.mean[-1]:.4g}" for label, curve in _ended(info)], 8)
-            + ".",
-            panels=(panel,),
+            alt=f"Line plots of {info.metric} by epoch, a panel a row: {in_words([r.label for r in info.rows], 8)}. "
+            f"At the end: {in_words(ends, 8)}.",
+            panels=panels,
+            across=min(4, max(len(panels), 1)),
+            across_narrow=2,
         )
 
 
-def _telling(source: Source, curves: Sequence[str]) -> list[str]:
-    """At most as many variants as lines that can be told apart, in the plan's order."""
-    references = [row.compared_with for row in source.rows if row.compared_with]
-    decided = [row.variant for row in source.rows if row.verdict in ("helps", "hurts")]
+def _rows(source: Source, curves: Mapping[str, Curve]) -> list[Row]:
+    """Rows with a curve, each variant once by its first comparison; a base that stands in the panels of its rows has
+    none of its own."""
+    shown: dict[str, Row] = {}
+    for row in sorted(source.rows, key=lambda row: row.compared_with is None):
+        if row.variant in curves:
+            shown.setdefault(row.variant, row)
+    bases = {row.compared_with for row in shown.values()}
+    return [row for row in shown.values() if row.compared_with is not None or row.variant not in bases]
+
+
+def _telling(rows: Sequence[Row], source: Source) -> list[Row]:
+    """At most as many rows as fit, in the plan's order."""
+    if len(rows) <= MOST:
+        return list(rows)
     sign = -1 if source.better == "higher" else 1
-    ranked = sorted((row for row in source.rows if row.mean is not None), key=lambda row: sign * (row.mean or 0.0))
-    best = [row.variant for row in ranked]
-    rank = dict.fromkeys([*references[:1], *([source.best] if source.best else []), *decided, *best, *curves])
-    kept = [variant for variant in rank if variant in curves][: len(LINES)]
-    return [variant for variant in curves if variant in kept]
+
+    def rank(row: Row) -> tuple[bool, bool, float]:
+        decided = row.verdict in ("helps", "hurts")
+        return (row.variant != source.best and not decided, row.mean is None, sign * (row.mean or 0.0))
+
+    kept = {row.variant for row in sorted(rows, key=rank)[:MOST]}
+    return [row for row in rows if row.variant in kept]
 
 
-def _lines(label: str, curve: Curve, i: int) -> list[Mark]:
-    colour, dash, marker = LINES[i % len(LINES)]
+def _called(source: Source, row: Row) -> str:
+    """With the sign that its table has: `B − batch norm`."""
+    return re.sub("(^| )- ", rf"\1{MINUS} ", source.named(row), count=1)
+
+
+def _delta(row: Row) -> str:
+    if row.delta is None:
+        return ""
+    digits = 2 if abs(row.delta) < 1 else 1
+    return typeset(row.delta, digits, sign=True)
+
+
+def _title(row: Learned) -> str:
+    _, sign = _LOOKS.get(row.verdict, ("ink", "○"))
+    return f"{sign} {row.label}  {row.delta}".rstrip() if row.base is not None else row.label
+
+
+def _frame(curves: Sequence[Curve]) -> tuple[float, float, bool]:
+    """The range of what is drawn of the second half of the training, and whether something lies outside."""
+    longest = max((curve.steps[-1] for curve in curves if curve.steps), default=1)
+    of_half = [value for curve in curves for value in _drawn(curve, longest / 2)]
+    every = [value for curve in curves for value in _drawn(curve, 0)]
+    low, high = min(of_half or every, default=0.0), max(of_half or every, default=1.0)
+    pad = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - pad, high + pad, any(not low - pad <= value <= high + pad for value in every)
+
+
+def _drawn(curve: Curve, after: float) -> Iterator[float]:
+    few = len(curve.seeds) <= FEW
+    for run in curve.seeds if few else ():
+        yield from (value for step, value in zip(run.steps, run.values, strict=True) if step >= after)
+    bounds = [] if few else [*zip(curve.steps, curve.low, strict=True), *zip(curve.steps, curve.high, strict=True)]
+    for step, value in (*zip(curve.steps, curve.mean, strict=True), *bounds):
+        if step >= after and value is not None:
+            yield value
+
+
+def _marks(row: Learned, info: LearningCurves) -> Iterator[Mark]:
+    colour, _ = _LOOKS.get(row.verdict, ("ink", ""))
+    means = row.verdict if row.verdict in _LOOKS else "not decided" if row.base is not None else "mean"
+    if row.base is not None:
+        yield _mean(row.base, row.base.variant, "its base", "grey", "dashed", 1.1)
+    curve = row.curve
+    if len([run for run in curve.seeds if not run.failed]) <= FEW:
+        for run in curve.seeds:
+            if not run.failed:
+                yield _line(run.steps, run.values, "one seed", colour, 0.6)
+    yield _mean(curve, row.label, means, colour, "solid", 1.7)
+    for run in curve.seeds:
+        if run.failed:
+            yield _line(run.steps, run.values, "", colour, 0.8)
+            told = f"{row.label}, seed {run.seed}: failed ({run.failed})"
+            at = (min(max(run.values[-1], info.low), info.high),)
+            yield Series(
+                (float(run.steps[-1]),), at, label="a run failed", colour=colour, marker="cross", size=6, hover=(told,)
+            )
+
+
+def _line(steps: Sequence[int], values: Sequence[float], label: str, colour: Colour, width: float) -> Series:
+    return Series(
+        tuple(map(float, steps)), tuple(values), label=label, colour=colour, dash="solid", width=width, faint=True
+    )
+
+
+def _mean(curve: Curve, name: str, label: str, colour: Colour, dash: str, width: float) -> Series:
     hover = tuple(
-        f"{label}, epoch {step}: {mean:.4g}" + (f" ({low:.4g} to {high:.4g})" if low and high else "") + f", n={n}"
+        f"{name}, epoch {step}: {mean:.4g}"
+        + (f" ({low:.4g} to {high:.4g})" if low is not None and high is not None else "")
+        + f", n={n}"
         for step, mean, low, high, n in zip(curve.steps, curve.mean, curve.low, curve.high, curve.n, strict=True)
     )
-    every = max(len(curve.steps) // 5, 1)
-    return [
-        Series(
-            x=tuple(map(float, curve.steps)), y=curve.mean, low=curve.low, high=curve.high, band=True, label=label,
-            colour=colour, dash=dash, marker=marker, hover=hover, size=4.0, width=1.2,
-            every=every, first=i % every,  # of lines that lie on each other every marker is seen
-        )
-    ]  # fmt: skip
-
-
-def _failures(info: LearningCurves) -> list[Mark]:
-    """Failed runs as far as they came, ending in a cross."""
-    marks: list[Mark] = []
-    for i, (label, curve) in enumerate(zip(info.labels, info.curves, strict=True)):
-        for run in curve.seeds:
-            if run.failed:
-                x, colour = tuple(map(float, run.steps)), LINES[i % len(LINES)][0]
-                failure = f"{label}, seed {run.seed}: failed ({run.failed})"
-                marks.append(Series(x, run.values, colour=colour, dash="solid", width=0.8, faint=True))
-                marks.append(
-                    Series(
-                        x[-1:],
-                        run.values[-1:],
-                        label="a run failed",
-                        colour=colour,
-                        marker="cross",
-                        size=6,
-                        hover=(failure,),
-                    )
-                )
-    return marks
-
-
-def _ceiling(info: LearningCurves) -> float | None:
-    """An interval may say 103 %; the axis does not."""
-    top = max((high for curve in info.curves for high in curve.high if high is not None), default=0.0)
-    return 100.0 if info.percent and top > 100 else None
-
-
-def _ended(info: LearningCurves) -> list[tuple[str, Curve]]:
-    return [(label, curve) for label, curve in zip(info.labels, info.curves, strict=True) if curve.mean]
+    band = dash == "solid" and len(curve.seeds) > FEW
+    return Series(
+        x=tuple(map(float, curve.steps)), y=curve.mean, low=curve.low if band else (), high=curve.high if band else (),
+        band=band, label=label, colour=colour, dash="solid" if dash == "solid" else "dashed", hover=hover, width=width,
+        name=name,
+    )  # fmt: skip
 
 
 def _caption(info: LearningCurves) -> str:
-    n = sorted({n for curve in info.curves for n in curve.n})
+    curves = info.curves
+    n = sorted({n for _, curve in curves for n in curve.n})
     each = "no finished seed" if not n else f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
-    band = "the shaded band is the 95 % t interval of the mean" if n and n[-1] >= 3 else "two seeds show their range"
+    few = max((len(curve.seeds) for _, curve in curves), default=0) <= FEW
+    spread = "thin lines are single seeds" if few else "the shaded band is the 95 % t interval of the mean"
+    against = any(row.base is not None for row in info.rows)
     sentences = [
-        f"{info.metric} by epoch{f' ({info.better} is better)' if info.better else ''}: mean over the finished seeds "
-        f"({each} of {seeds_in_words(info.seeds)})" + (f"; {band}." if n and n[-1] > 1 else ".")
+        f"{info.metric} by epoch{f' ({info.better} is better)' if info.better else ''}"
+        f"{', each row against its base (dashed)' if against else ''}: mean over the finished seeds "
+        f"({each} of {seeds_in_words(info.seeds)})" + (f"; {spread}." if n and n[-1] > 1 else ".")
     ]
+    if against:
+        sentences.append("Colour and sign: the verdict, black and ○ where none is reached.")
+    if info.cut:
+        sentences.append("One axis for all; it holds the second half of the training, what lies beyond it is cut.")
     failed = [
         f"{label} {seeds_in_words(seeds)}"
-        for label, curve in zip(info.labels, info.curves, strict=True)
+        for label, curve in curves
         if (seeds := [run.seed for run in curve.seeds if run.failed])
     ]
     if failed:
         sentences.append(f"Crosses: runs that failed and are in no mean ({in_words(failed)}).")
     if info.left_out:
         sentences.append(
-            f"{len(info.curves)} of {len(info.curves) + info.left_out} variants are shown: the reference, the decided "
-            "and the best."
+            f"{len(info.rows)} of {len(info.rows) + info.left_out} rows are shown: the decided and the best."
         )
     return " ".join(sentences)

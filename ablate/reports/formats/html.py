@@ -1,6 +1,6 @@
 """A report as one HTML file: read on a screen, a phone or paper, in light or dark, without network or any other file.
 
-Everything but sorting works without a script: bars and figures are SVG in the page (reports/rows.py and
+Everything but sorting and pointing works without a script: bars and figures are SVG in the page (reports/rows.py and
 figures/inline.py), their colours the variables of page.css. Every name is escaped; should one slip through, the page's
 Content-Security-Policy runs only the one script written here (by its hash) and loads nothing from anywhere.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
@@ -63,7 +63,15 @@ def page(document: Document) -> str:
     table = Registry().make("tables", "html", {})
     sections = [replace(section, blocks=_shown(section)) for section in document.sections]
     sections = [section for section in sections if section.blocks]
-    parts = [part for section in sections for part in _section(section, table)]
+    drawn = {
+        panel.of
+        for section in sections
+        for block in section.blocks
+        if isinstance(block, Picture)
+        for panel in block.scene.panels
+        if panel.of
+    }
+    parts = [part for section in sections for part in _section(section, table, drawn)]
     links = [f'<li><a href="#{_name(s.key)}">{table.text(s.title)}</a></li>' for s in sections]
     script = _part("page.js")
     return _PAGE.format(
@@ -96,17 +104,17 @@ def _policy(scripts: Sequence[str]) -> str:
 # --------------------------------------------------------------------------------------------------------------- blocks
 
 
-def _section(section: Section, table: Format) -> Iterator[str]:
+def _section(section: Section, table: Format, drawn: Collection[str]) -> Iterator[str]:
     yield f'<section id="{_name(section.key)}">\n<h2>{table.text(section.title)}</h2>'
     for before, block in zip((None, *section.blocks), section.blocks, strict=False):
         if isinstance(before, Table) and isinstance(before.data, TableData) and isinstance(block, Bullets):
             yield rows.limits([item[0].text for item in block.items], table.text)
         else:
-            yield from _block(block, table)
+            yield from _block(block, table, drawn)
     yield "</section>"
 
 
-def _block(block: Block, table: Format) -> Iterator[str]:
+def _block(block: Block, table: Format, drawn: Collection[str]) -> Iterator[str]:
     match block:
         case Paragraph(text):
             yield f"<p>{_line(text, table)}</p>"
@@ -125,7 +133,7 @@ def _block(block: Block, table: Format) -> Iterator[str]:
                 yield f"<dt>{table.text(term)}</dt><dd>{_line(explained, table)}</dd>"
             yield "</dl>"
         case Table():
-            yield _table(block, table)
+            yield _table(block, table, drawn)
         case Picture():
             yield _picture(block, table)
 
@@ -152,9 +160,9 @@ def _bullets(block: Bullets, table: Format) -> Iterator[str]:
         yield "</details>"
 
 
-def _table(block: Table, table: Format) -> str:
+def _table(block: Table, table: Format, drawn: Collection[str]) -> str:
     if isinstance(block.data, TableData):
-        return rows.table(block.data, block.caption, table.text)
+        return rows.table(block.data, block.caption, table.text, drawn)
     rendered = table.render(block.data, TableOptions(caption=block.caption, label=block.label))
     return f'<div class="plain" role="region" aria-label="{table.text(block.caption)}" tabindex="0">\n{rendered}</div>'
 
