@@ -162,11 +162,12 @@ class HandVariant:
 @dataclass(frozen=True)
 class Setting:
     """One of several settings that a study is carried out in: a named patch of the base (`across:`). unit: of the
-    metric there, where the study says so."""
+    metric there; limits: what of it counts as 0 and as 1; where the study says so."""
 
     name: str
     set: Mapping[str, Json] = field(default_factory=dict)
     unit: str = ""
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ in Medicine 20:3875, and Sidik & Jonkman 2002 (REML's interval); Higgins, Thomps
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
-from ablate.analysis.comparisons import ALPHA, Array, equivalence
+from ablate.analysis.comparisons import ALPHA, Array, equivalence, holm
 
 LIKE_THESE = 5
 """Settings from which on the K differences say something of further settings: fewer leave t next to no power."""
@@ -259,3 +260,41 @@ def critical_difference(variants: int, settings: int, alpha: float = ALPHA) -> f
 
     q = float(studentized_range.ppf(1 - alpha, variants, np.inf)) / np.sqrt(2)
     return float(q * np.sqrt(variants * (variants + 1) / (6 * settings)))
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Variants over settings. variants: what others are compared with first. ranks: (settings, variants). p_adjusted:
+    of each against the first, by Holm; NaN for itself. critical: mean ranks that differ by less are not told apart."""
+
+    settings: tuple[str, ...]
+    variants: tuple[str, ...]
+    ranks: Array
+    found: Ranks
+    p_adjusted: Array
+    critical: float
+
+    @property
+    def order(self) -> list[int]:
+        """The variants' places, the best mean rank first."""
+        return [int(i) for i in np.argsort(self.found.mean, kind="stable")]
+
+
+def ranking(settings: Sequence[str], variants: Sequence[str], values: Array, higher: bool) -> Ranking:
+    """values: (settings, variants), all known."""
+    each = ranks(values, higher)
+    found = friedman(each.mean(axis=0), len(each))
+    adjusted = holm(found.against_first, len(variants) - 1)
+    return Ranking(
+        tuple(settings), tuple(variants), each, found, adjusted, critical_difference(len(variants), len(each))
+    )  # fmt: skip
+
+
+def alike(mean_ranks: Sequence[float], critical: float) -> list[tuple[int, int]]:
+    """Of sorted mean ranks the largest groups (first and last place) within which no two are told apart."""
+    groups: list[tuple[int, int]] = []
+    for first in range(len(mean_ranks)):
+        last = max(i for i in range(first, len(mean_ranks)) if mean_ranks[i] - mean_ranks[first] < critical)
+        if last > first and (not groups or last > groups[-1][1]):
+            groups.append((first, last))
+    return groups

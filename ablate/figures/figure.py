@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.analysis.across import Ranking
+from ablate.analysis.scores import Scores
 from ablate.analysis.settings import Over
 from ablate.analysis.tuned import TuningHistory
 from ablate.errors import FigureError
@@ -89,6 +91,10 @@ def _untold(variant: str, *_: object) -> Any:
     raise FigureError(f"no run of {variant} told which class it gives each example.")
 
 
+def _one_setting() -> Any:
+    raise FigureError("this figure is over the settings of `across:`, and the study has one setting.")
+
+
 @dataclass(frozen=True)
 class Source:
     """Everything of a study that a figure may show, as plain data.
@@ -101,7 +107,8 @@ class Source:
     variant. mistakes: of a variant the images that most of its seeds get wrong, at most so many; how many any seed got
     wrong; how many there are; and how many seeds looked. Both read when they are called, and raise FigureError. over:
     of a study in several settings its rows over them; then there are no other rows. spent: what each counted run took,
-    as `values` has it, under the names of `table --view cost`; read when it is called.
+    as `values` has it, under the names of `table --view cost`; read when it is called. ranking, scores: of its variants
+    over all settings; they raise FigureError, too.
     """
 
     study: str
@@ -124,6 +131,13 @@ class Source:
     mistakes: Callable[[str, int], tuple[tuple[WrongImage, ...], int, int, int]] = _untold
     over: Over | None = None
     spent: Callable[[], Mapping[str, Mapping[str, tuple[float | None, ...]]]] = dict
+    ranking: Callable[[], Ranking] = _one_setting
+    scores: Callable[[], Scores] = _one_setting
+
+    @property
+    def of_settings(self) -> bool:
+        """Whether it is of several settings together."""
+        return self.over is not None and not self.rows
 
     @property
     def variants(self) -> tuple[str, ...]:
@@ -397,7 +411,12 @@ class Scene:
 
 
 class Figure(Plugin):
-    """One kind of figure. Its fields are its parameters, with defaults for all."""
+    """One kind of figure. Its fields are its parameters, with defaults for all.
+
+    over_settings: it shows all settings of a study together; any other shows one.
+    """
+
+    over_settings: ClassVar[bool] = False
 
     @abstractmethod
     def info(self, source: Source) -> Any:

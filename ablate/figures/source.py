@@ -7,10 +7,10 @@ paper.py (PDF, SVG, PNG). The same stored values give the same scene.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -24,12 +24,14 @@ from ablate.figures.figure import Curve, Scene, SeedCurve, Source
 from ablate.records import Json
 from ablate.registry import Registry
 from ablate.runs.spent import hours
-from ablate.tables import factorials, views
+from ablate.tables import factorials, overall, views
 from ablate.text import listed
 
 if TYPE_CHECKING:
     from ablate.store.reader import Reader
     from ablate.study.record import PlanRecord
+
+T = TypeVar("T")
 
 
 def source(
@@ -103,7 +105,16 @@ def _of_settings(loaded: Results) -> Source:
         study=loaded.study, metric=metric.name, better=metric.better, seeds=loaded.measured.seeds, rows=(), values={},
         minimum_effect=metric.minimum_effect, units={metric.name: unit} if unit else {},
         directions={metric.name: metric.better}, over=loaded.over,
+        ranking=partial(_or_why, overall.ranking, loaded), scores=partial(_or_why, overall.normalised, loaded),
     )  # fmt: skip
+
+
+def _or_why(of: Callable[[Results], T], loaded: Results) -> T:
+    """What a view is made from; FigureError where there is none."""
+    try:
+        return of(loaded)
+    except AblateError as why:
+        raise FigureError(str(why)) from None
 
 
 def _measures(store: Reader, loaded: Results) -> dict[str, str]:
@@ -126,7 +137,7 @@ def _failed(loaded: Results) -> dict[str, dict[int, str]]:
 def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) -> Scene:
     """The scene of one figure. FigureError: these results do not allow it, and why. PluginError: no such figure."""
     figure = Registry().make("figures", name, params or {})
-    if source.over is not None and not source.rows and name != "settings":
+    if source.over is not None and source.of_settings and not figure.over_settings:
         there = f"{source.study} has {listed(source.over.settings)}: add --setting {source.over.settings[0]}, say"
         raise FigureError(f"{name} is of one setting, and {there}.")
     scene: Scene = figure.scene(figure.info(source))

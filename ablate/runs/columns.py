@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from ablate.errors import AblateError
 from ablate.records import Better, Json
 from ablate.runs.csv_file import Table
+from ablate.study.values import wrong_limits
 from ablate.text import did_you_mean, one_of
 
 
@@ -18,7 +19,8 @@ class Columns:
     switch on. `mean`, `n` and one of `sd`, `se` and `ci` together; n may be a number. also: columns of further metrics,
     and which way each is better. state: how each run ended. where: only lines with this word in this column. empty:
     what an empty label or factor means. comments: whether lines below the header that begin with `#` are no runs.
-    across: in which setting (data set, network) a line's run stands."""
+    across: in which setting (data set, network) a line's run stands. limits: what of the metric counts as 0 and as 1,
+    by setting; of the empty name, in all others."""
 
     metric: str
     better: Better
@@ -38,6 +40,7 @@ class Columns:
     empty: str | None = None
     minimum_effect: float | None = None
     across: str | None = None
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def spread(self) -> tuple[str, str]:
@@ -87,6 +90,11 @@ def check_options(columns: Columns) -> None:
         raise AblateError("--seed names the seed of a single run, and --mean has none; leave one of them out.")
     if columns.minimum_effect is not None and not 0 < columns.minimum_effect < float("inf"):
         raise AblateError(f"--minimum-effect is {columns.minimum_effect:g}; it must be a number above 0.")
+    if columns.limits and columns.across is None:
+        raise AblateError("--limits is for settings, and no --across says in which a run stands.")
+    for name, (worst, best) in columns.limits.items():
+        if wrong := wrong_limits(worst, best, columns.better):
+            raise AblateError(f"--limits is {f'{name}=' * bool(name)}{worst:g}:{best:g}; {wrong}.")
 
 
 def check_header(table: Table, columns: Columns) -> None:

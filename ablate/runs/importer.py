@@ -17,6 +17,7 @@ from pathlib import Path
 from ablate.errors import AblateError
 from ablate.identity import canonical_json, sha256
 from ablate.records import Choice, Metric, Role, StudyTrick, TaskUse
+from ablate.registry import unknown
 from ablate.runs.columns import Columns, check_header, check_options
 from ablate.runs.csv_file import Cells, Problem, read_table, read_text, refuse, rows_of
 from ablate.runs.factors import baseline_of, variants_of, within_settings
@@ -121,6 +122,9 @@ def read(text: str, file: str, columns: Columns) -> Imported:
         raise AblateError(f"{file}: no line has a result; {runs[0].outcome.message} in line {runs[0].line}, for one.")
     variants, baseline = dict(zip(names, cells_of, strict=True)), ""
     settings = {} if columns.across is None else dict(zip(names, (row[columns.across] for row in rows), strict=True))
+    for setting in [name for name in columns.limits if name and name not in settings.values()]:
+        known = list(dict.fromkeys(settings.values()))
+        raise AblateError(f"--limits: {unknown('setting', setting, known)}")
     for setting in dict.fromkeys(settings.values()) or [""]:
         there = {name: on for full, on in variants.items() if (name := _without(full, setting, settings.get(full, "")))}
         baseline = baseline_of(there, columns, f"{file}, in {setting}," if setting else file)
@@ -306,7 +310,14 @@ def record_of(imported: Imported, study: str, columns: Columns) -> PlanRecord:
             for name, choices in imported.variants.items()
         ),
         rows=tuple(row for setting in settings or [""] for row in _rows(imported, setting)),
-        across=tuple(SettingRecord(name=setting, baseline=f"{setting}/{imported.baseline}") for setting in settings),
+        across=tuple(
+            SettingRecord(
+                name=setting,
+                baseline=f"{setting}/{imported.baseline}",
+                limits=columns.limits.get(setting, columns.limits.get("", ())),
+            )
+            for setting in settings
+        ),
         notes=(note, *imported.notes),
         imported=ImportRecord(file=path.name, sha256=sha),
         file=str(path.resolve()),

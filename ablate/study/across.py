@@ -154,6 +154,7 @@ def _merged(study: Study, plans: Mapping[str, Plan], left_out: Mapping[str, Mapp
                 baseline=_in(setting, plan.baseline),
                 left_out=left_out[setting.name],
                 unit=setting.unit,
+                limits=setting.limits,
             )
         )
     return replace(

@@ -7,7 +7,7 @@ Structure was checked by structure.py; file.py asks the task about configuration
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from ablate.errors import ConfigError, PluginError
@@ -28,6 +28,7 @@ from ablate.study.findings import parts
 from ablate.study.sections import TuneForm
 from ablate.study.structure import said
 from ablate.study.tricks import TrickLookup
+from ablate.study.values import wrong_limits
 from ablate.study.yaml_file import Trail, dotted
 from ablate.training.task import Task
 
@@ -62,7 +63,7 @@ class Lookup(TrickLookup):
             weights=form.weights,
             positions={dotted(path): (place.line, place.column) for path, place in self.given.places()},
             flat=task is not None and task.flat,
-            across=self._across(),
+            across=self._across(metric.better),
             engines=self._engines(),
         )
 
@@ -124,7 +125,7 @@ class Lookup(TrickLookup):
             analysis["placebo"] = True
         return analysis
 
-    def _across(self) -> tuple[Setting, ...]:
+    def _across(self, better: Better) -> tuple[Setting, ...]:
         """The settings, and what cannot stand beside them."""
         settings, units = self.form.across, {} if self.form.metric is None else self.form.metric.units
         for name in settings:
@@ -134,6 +135,7 @@ class Lookup(TrickLookup):
         for name in units:
             if name not in settings:
                 self.wrong(("metric", "units", name), unknown("setting", name, list(settings)), True)
+        limits = self._scales(settings, better)
         if self._written("across") and len(self._written("across")) < 2:
             self.wrong(("across",), "has one setting; list two or more, or write its patch under `base:`.", True)
         apart: dict[Trail, bool] = {
@@ -151,7 +153,26 @@ class Lookup(TrickLookup):
             self.wrong(
                 ("analysis", "across"), "is how settings are put together, and the study has no `across:`.", True
             )
-        return tuple(Setting(name, patch, units.get(name, "")) for name, patch in settings.items())
+        return tuple(
+            Setting(name, patch, units.get(name, ""), limits.get(name, ())) for name, patch in settings.items()
+        )
+
+    def _scales(self, settings: Collection[str], better: Better) -> dict[str, tuple[float, ...]]:
+        """Of each setting what counts there as 0 and as 1."""
+        given = None if self.form.metric is None else self.form.metric.limits
+        if given is None:
+            return {}
+        at: Trail = ("metric", "limits")
+        if not settings:
+            self.wrong(at, "is for `--view iqm`, which is over the settings of `across:`; the study has none.", True)
+        each: dict[str, list[float]] = given if isinstance(given, dict) else dict.fromkeys(settings, given)
+        for name, (worst, best) in given.items() if isinstance(given, dict) else [("", given)]:
+            here: Trail = (*at, name) if name else at
+            if name and name not in settings:
+                self.wrong(here, unknown("setting", name, list(settings)), True)
+            if wrong := wrong_limits(worst, best, better):
+                self.wrong(here, f"is {said([worst, best])}; {wrong}.")
+        return {name: (float(worst), float(best)) for name, (worst, best) in each.items()}
 
     def _baseline(self, designs: Sequence[DesignUse]) -> str | None:
         name, known = self.form.baseline, list(self._written("variants"))

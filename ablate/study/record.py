@@ -103,12 +103,13 @@ class RowRecord:
 @dataclass(frozen=True, kw_only=True)
 class SettingRecord:
     """A setting that the study is carried out in. baseline: as the plan's. left_out: tricks that cannot act in it, and
-    why. unit: of the metric there, where the study says so."""
+    why. unit: of the metric there; limits: the values that count as 0 and as 1; both where the study says so."""
 
     name: str
     baseline: str = ""
     left_out: Mapping[str, str] = field(default_factory=dict)
     unit: str = ""
+    limits: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,6 +260,7 @@ _NO_WORD = frozenset(
         "setting",
         "across",
         "control",
+        "limits",
     }
 )
 """Parts that are not written where they are empty: most plans have none of them."""

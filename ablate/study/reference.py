@@ -35,6 +35,7 @@ DEFAULTS: Mapping[str, str] = {
     "metric": "the first that the task reports (dev_accuracy of classify); a function task has to name one",
     "metric.better": "as the task knows it; else lower where the name says loss, error, seconds, mib or parameters",
     "metric.minimum_effect": "none, and nothing can be called equivalent",
+    "metric.limits": "none, and there is no `--view iqm`",
     "tricks.NAME.use": "the file that is called like the trick, where neither `set` nor `use` is given",
     "tricks.NAME.levels": "none: on or off",
     "tricks.NAME.label": "the label of the file that `use` names, else the name",

@@ -14,6 +14,7 @@ from ablate.study.values import (
     Names,
     to_epoch,
     to_gib,
+    to_limits,
     to_looks,
     to_seconds,
     to_seeds,
@@ -77,6 +78,12 @@ class MetricForm(Form):
         default={},
         description="Its unit in each setting of `across:`; different units have no mean.",
         examples=["{houses: k$, wine: points}"],
+    )
+    limits: Annotated[Any, AfterValidator(to_limits)] = Field(
+        default=None,
+        description="What counts as 0 and as 1 in `--view iqm`, the worse one first: one pair, or one for each setting "
+        "of `across:`.",
+        examples=["{pong: [-20.7, 14.6], breakout: [1.7, 30.5]}"],
     )
 
 

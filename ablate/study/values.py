@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from ablate.records import TaskUse
+from ablate.records import Better, TaskUse
 from ablate.text import joined
 
 MOST_SEEDS = 1000
@@ -49,6 +49,21 @@ def to_epoch(given: Any) -> Any:
     if not whole and given not in ("last", "best"):
         raise ValueError("it must be last, best or the number of an epoch, from 1")
     return given
+
+
+def to_limits(given: Any) -> Any:
+    """A pair of numbers, or one for each setting."""
+    for pair in given.values() if isinstance(given, dict) and given else [given]:
+        numbers = [one for one in pair if not isinstance(one, bool)] if isinstance(pair, list) else []
+        if len(numbers) != 2 or not all(isinstance(one, int | float) and math.isfinite(one) for one in numbers):
+            raise ValueError("it must be two numbers such as [0, 100], or such a pair for each setting")
+    return given
+
+
+def wrong_limits(worst: float, best: float, better: Better) -> str:
+    """Why a metric that is better so cannot have these limits; empty where it can."""
+    right = worst < best if better == "higher" else worst > best
+    return "" if right else f"the first counts as 0, the second as 1, and {better} is better"
 
 
 def to_looks(given: list[int]) -> list[int]:

@@ -1,16 +1,12 @@
-"""The table of a study in several settings: a row a trick, a column a setting, and their mean; and its average
-ranks."""
+"""The table of a study in several settings: a row a trick, a column a setting, and their mean."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
-from ablate.analysis import across
 from ablate.analysis.across import LIKE_THESE
-from ablate.analysis.comparisons import ALPHA, MINIMUM_N, holm
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N
 from ablate.analysis.results import Results
 from ablate.analysis.settings import Over, Together
 from ablate.errors import AblateError
@@ -25,7 +21,7 @@ MARKS = {"helps": "✓", "hurts": "✗", "equivalent": "=", "inert": "inert"}
 
 def settings_view(results: Results) -> ViewData:
     """AblateError where the study has one setting alone."""
-    over = _over(results)
+    over = several_settings(results)
     measured = results.measured
     several = len({row.design for row in over.rows}) > 1
     names, count = over.settings, len(over.settings)
@@ -54,7 +50,8 @@ def settings_view(results: Results) -> ViewData:
     return ViewData(**{**vars(data), "spans": tuple(titles), "key": "rows", "more": more})
 
 
-def _over(results: Results) -> Over:
+def several_settings(results: Results) -> Over:
+    """The rows over its settings. AblateError where the study has one alone."""
     if not results.settings:
         raise AblateError(
             f"{results.study} has one setting; list several under `across:` in its file.", page="several-settings"
@@ -274,54 +271,3 @@ def _twice(results: Results, over: Over) -> Iterator[str]:
     for pair, names in found.items():
         why = "they are counted twice, and the mean's interval is too narrow"
         yield f"{pair} are the same runs for {listed(names)}: {why}."
-
-
-# ---------------------------------------------------------------------------------------------------------------- ranks
-
-
-def ranks_view(results: Results) -> ViewData:
-    """Average ranks of the variants over settings; each against the study's base. AblateError for one setting."""
-    over = _over(results)
-    names, values = _complete(results)
-    ranked = across.ranks(values, results.measured.metric.better == "higher")
-    found = across.friedman(ranked.mean(axis=0), len(values))
-    adjusted = holm(found.against_first, len(names) - 1)
-    cd = across.critical_difference(len(names), len(values))
-    rows: list[Shown] = []
-    records: list[dict[str, Json]] = []
-    for i in np.argsort(found.mean, kind="stable"):
-        p = float(adjusted[i]) if np.isfinite(adjusted[i]) else None
-        shown = [f"{rank:g}" for rank in ranked[:, i]]
-        rows.append((names[i], *shown, f"{found.mean[i]:.2f}", Chance(p, "" if i == 0 else "–")))
-        records.append({
-            "variant": names[i], "mean_rank": float(found.mean[i]), "p_adjusted": p,
-            "ranks": dict(zip(over.settings, ranked[:, i].tolist(), strict=True)),
-        })  # fmt: skip
-    columns = [("variant", False), *((name, True) for name in over.settings), ("mean rank", True)]
-    columns.append((f"p vs {names[0]} (Holm)", True))
-    sentences = [
-        f"Ranks of {results.measured.metric.name} means over seeds, 1 the best, ties sharing theirs (Demšar 2006). "
-        f"Friedman's chi² = {found.chi2:.2f}, F = {found.f:.2f} with {len(names) - 1} and "
-        f"{(len(names) - 1) * (len(values) - 1)} degrees of freedom, p = {chance(found.p).removeprefix('= ')}; mean "
-        f"ranks that differ by less than {cd:.2f} are not told apart (Nemenyi).",
-        f"Ranks forget how large a difference is and how sure: over {len(values)} settings they find little that the "
-        f"mean of differences does not.",
-    ]
-    data = made(results, "ranks", f"average ranks over {len(values)} settings", columns, rows, records, sentences)
-    more = {"chi2": found.chi2, "f": found.f if np.isfinite(found.f) else None, "p": found.p, "critical_difference": cd}
-    return ViewData(**{**vars(data), "more": more})
-
-
-def _complete(results: Results) -> tuple[list[str], np.ndarray]:
-    """The variants that every setting has, what others are compared with first; (settings, variants) their means."""
-    by_setting = []
-    for setting, part in results.settings.items():
-        means = dict(zip(part.measured.variants, part.measured.summary.mean.tolist(), strict=True))
-        by_setting.append({name.removeprefix(f"{setting}/"): value for name, value in means.items()})
-    base = results.record.across[0]
-    first = base.baseline.removeprefix(f"{base.name}/")
-    whole = [name for name in by_setting[0] if all(np.isfinite(of.get(name, np.nan)) for of in by_setting)]
-    names = sorted(whole, key=lambda name: name != first)
-    if len(names) < 2:
-        raise AblateError("--view ranks needs two variants that are done in every setting.", page="several-settings")
-    return names, np.array([[of[name] for name in names] for of in by_setting])

@@ -20,18 +20,18 @@ from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
 from ablate.study.record import PlanRecord, RowRecord
-from ablate.tables import adaptive, beyond, classes, configurations, cost, factorials, notes, settings
+from ablate.tables import adaptive, beyond, classes, configurations, cost, factorials, notes, overall, settings
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
 from ablate.text import Note, did_you_mean, listed, many, one_of
 
 VIEWS = (
     "variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage", "classes",
-    "settings", "ranks", "configurations", "cost",
+    "settings", "ranks", "iqm", "configurations", "cost",
 )  # fmt: skip
 """What `--view` may name; the first is the table itself."""
 
-OVER_SETTINGS = ("settings", "ranks")
+OVER_SETTINGS = ("settings", "ranks", "iqm")
 """Those of them that need a study in several settings; the others are of one."""
 
 
@@ -48,7 +48,8 @@ def view(results: Results, name: str) -> TableData | ViewData:
         "coverage": _coverage,
         "classes": classes.classes_view,
         "settings": settings.settings_view,
-        "ranks": settings.ranks_view,
+        "ranks": overall.ranks_view,
+        "iqm": overall.iqm_view,
         "configurations": configurations.configurations_view,
         "cost": cost.cost_view,
     }

@@ -15,6 +15,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from ablate.analysis.across import Ranking, ranking
+from ablate.analysis.scores import Scores
 from ablate.analysis.settings import LikeThese, Over, Together
 from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.figures import paper, screen
@@ -98,6 +100,7 @@ def _source() -> Source:
             first, HOSTILE[2], "higher", tuple(trials), {first: 0.7, others[0]: 0.2, others[1]: 0.1}, (first,), 82.0
         ),
         best=others[3], confusion=_confusion, mistakes=_mistakes, over=_over(rows),
+        ranking=_ranking, scores=_scores,
     )  # fmt: skip
 
 
@@ -118,6 +121,18 @@ def _over(rows: Sequence[Row]) -> Over:
         ),
         "mean", 2,
     )  # fmt: skip
+
+
+def _ranking() -> Ranking:
+    """Of every name over three settings."""
+    values = np.array([[float((i * k) % 7) for i in range(len(HOSTILE))] for k in (1, 2, 3)])
+    return ranking(HOSTILE[3:6], HOSTILE, values, higher=True)
+
+
+def _scores() -> Scores:
+    """Of every name over three settings, five seeds in each."""
+    each = {name: tuple(0.1 * i + 0.2 * k + np.arange(5.0) / 9 for k in range(3)) for i, name in enumerate(HOSTILE)}
+    return Scores(HOSTILE[3:6], each, 15)
 
 
 def _confusion(variant: str) -> Confusion:

@@ -66,12 +66,19 @@ def test_what_every_setting_refuses_is_a_mistake_and_what_one_refuses_of_the_bas
         ("tune: {trials: 2, space: {optimizer.lr: [0.1, 0.2]}}", "tune: stands beside `across:`"),
         ("weights: best", "weights: is best, and no variant is the best of several settings"),
         ("metric: {name: dev_loss, units: {digit: nats}}", "Did you mean 'digits'"),
+        ("metric: {name: dev_loss, limits: {digit: [3, 0]}}", "Did you mean 'digits'"),
     ],
 )
 def test_what_speaks_of_one_setting_does_not_stand_beside_several(more, message):
     with pytest.raises(StudyError) as caught:
         parse(f"{STUDY}{more}\n", "s.yaml")
     assert message in str(caught.value)
+
+
+def test_limits_are_of_every_setting_or_of_each_and_come_back_from_the_database():
+    for written, expected in (("[0, 100]", [(0, 100)] * 3), ("{digits: [10, 99.5]}", [(10, 99.5), (), ()])):
+        record = plan_of(f"{STUDY}metric: {{name: dev_accuracy, limits: {written}}}\n").record
+        assert expected == [one.limits for one in PlanRecord.of(record.to_json()).across]
 
 
 def test_a_stored_plan_gives_the_plan_of_one_setting():

@@ -11,6 +11,7 @@ import pytest
 from ablate.analysis import results
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source
+from ablate.registry import Registry
 from ablate.reports import settings as reported
 from ablate.runs import export, importer
 from ablate.runs.columns import Columns
@@ -59,6 +60,10 @@ def load(tmp_path):
 
 def table(loaded, **options):
     return json.loads(views.text(loaded, "json", **options))
+
+
+def figure(made, name):
+    return Registry().make("figures", name, {}).info(made)
 
 
 def test_a_row_a_trick_a_column_a_setting_and_their_mean(load):
@@ -163,6 +168,54 @@ def test_ranks_are_of_every_setting_with_friedman_and_each_against_the_base(load
     found = table(load(lines())[1], name="ranks")
     assert {"mixup": 1.0}.items() <= {row["variant"]: row["mean_rank"] for row in found["ranks"]}.items()
     assert 0 < found["p"] < 1
+
+
+def test_scores_stand_on_the_scale_that_limits_say_with_failed_runs_counted_out(load):
+    rows = [line for line in lines(settings=("wine", "iris")) if not line.startswith("iris,mixup,4")]
+    store, loaded = load(rows, columns=replace(COLUMNS, limits={"": (80.0, 90.0), "iris": (80.0, 82.0)}))
+    found = {row["variant"]: row for row in table(loaded, name="iqm")["iqm"]}
+    values = [float(line.rpartition(",")[2]) for line in rows if ",mixup," in line]
+    own = sorted([(value - 80) / 10 for value in values[:5]] + [(value - 80) / 2 for value in values[5:]])
+    assert np.mean(own[2:-2]) == pytest.approx(found["mixup"]["iqm"]["estimate"])
+    assert (9, 10) == (found["mixup"]["n"], found["mixup"]["planned"])
+    assert found["base"]["improvement"] is None
+    assert found["mixup"]["improvement"]["estimate"] > 0.9
+    assert "too narrow: in simulations they hold" in views.text(loaded, name="iqm")
+    made = source.source_of(store, loaded)
+    assert ["mixup", "base", "cutout"] == [one.variant for one in figure(made, "profiles").profiles]
+    assert "mixup" == figure(made, "improvement").rows[0].variant
+
+
+def test_scores_without_limits_or_over_one_setting_say_what_is_missing(load):
+    _, loaded = load(lines(settings=("wine", "iris")), columns=replace(COLUMNS, limits={"iris": (0.0, 100.0)}))
+    with pytest.raises(AblateError, match=r"what of acc counts as 0 and as 1 in wine.*limits: \{wine: \[0, 100\]\}"):
+        views.text(loaded, name="iqm")
+    with pytest.raises(AblateError, match="has one setting"):
+        views.text(loaded.within("wine"), name="iqm")
+    with pytest.raises(AblateError, match=r"no setting is called 'wien'.*Did you mean 'wine'"):
+        load(lines(), columns=replace(COLUMNS, limits={"wien": (0.0, 100.0)}))
+    with pytest.raises(AblateError, match="is 100:0; the first counts as 0, the second as 1, and higher is better"):
+        load(lines(), columns=replace(COLUMNS, limits={"": (100.0, 0.0)}))
+
+
+def test_the_figure_of_ranks_joins_what_is_not_told_apart(load):
+    store, loaded = load(lines(shift={"mixup": 1.0, "cutout": 2.0, "both": 3.0, "four": 4.0}))
+    shown = figure(source.source_of(store, loaded), "ranks")
+    assert ("four", "both", "cutout", "mixup", "base") == shown.variants
+    assert ((0, 2), (1, 3), (2, 4)) == shown.groups
+    assert ("four", "both") == shown.apart
+    assert "they find little" in source.draw(source.source_of(store, loaded), "ranks").caption
+
+
+def test_all_figures_of_several_settings_are_drawn_and_the_others_named_once(load, tmp_path, capsys):
+    load(lines(settings=("wine", "iris"), seeds=3), columns=replace(COLUMNS, limits={"": (0.0, 100.0)}))
+    with pytest.raises(SystemExit):
+        cli.main(["--db", str(tmp_path / "0.db"), "plot", "demo"])
+    told = capsys.readouterr()
+    assert "the other figures are of one setting: add --setting wine, say." in told.err
+    assert ["improvement", "profiles", "ranks", "settings"] == [
+        line.split(":")[0] for line in told.out.split("\n\n")[:4]
+    ]
 
 
 def test_what_is_exported_has_its_setting_and_comes_in_again(load):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Figure, Marker, Panel, Rule, Scene, Series, Source
@@ -47,6 +48,8 @@ class Settings:
 @dataclass(frozen=True)
 class SettingsFigure(Figure):
     """Every row of the table over settings; the mean below its settings, set apart by a thicker line."""
+
+    over_settings: ClassVar[bool] = True
 
     def info(self, source: Source) -> Settings:
         if source.over is None:

@@ -75,7 +75,10 @@ def plot(
         source = plots.source(store, name, [metric] if metric else (), tuning, setting)
     given = _asked(with_ or (), metric, variant or ())
     drawn = 0
-    for one in [figure] if figure else names:
+    apply = [one for one in names if registry.make("figures", one, {}).over_settings == source.of_settings]
+    if figure is None and source.over is not None and source.of_settings:
+        terminal.say(f"the other figures are of one setting: add --setting {source.over.settings[0]}, say.")
+    for one in [figure] if figure else apply:
         takes = [parameter.name for parameter in registry.parameters("figures", one)]
         try:
             scene = plots.draw(source, one, _params(given, takes, only_known=figure is None))

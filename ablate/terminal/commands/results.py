@@ -95,6 +95,13 @@ def import_(
     across: Annotated[
         str | None, _column("across", "In which setting (data set, network) a run stands; seeds pair within one.")
     ] = None,
+    limits: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[SETTING=]WORST:BEST",
+            help="With --across: what counts as 0 and as 1 in `table --view iqm`. May be given again.",
+        ),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace the study of that name.")] = False,
 ) -> None:
     """Bring runs that were trained elsewhere into a study.
@@ -114,7 +121,7 @@ def import_(
     further = {**dict(others), **dict(map(_direction, also or ()))}
     columns = Columns(
         *first, variant, baseline, listed, seed, mean, sd, n, further, comments, se, ci, state,
-        tuple(map(_condition, where or ())), empty, minimum_effect, across,
+        tuple(map(_condition, where or ())), empty, minimum_effect, across, dict(map(_scale, limits or ())),
     )  # fmt: skip
     imported = importer.read_file(file, columns)
     told = None if examples is None else example_files.read(examples, columns, imported.results)
@@ -143,6 +150,17 @@ def _condition(where: str) -> tuple[str, str]:
     if not equals or not name:
         raise AblateError(f"--where is {where!r}; it must be a column and a word in it, such as dataset=cifar10.")
     return name, word
+
+
+def _scale(limits: str) -> tuple[str, tuple[float, float]]:
+    """A setting, or none for all, and its two limits."""
+    setting, _, pair = limits.rpartition("=")
+    try:
+        worst, best = (float(one) for one in pair.split(":"))
+    except ValueError:
+        wrong = f"--limits is {limits!r}; it must be two numbers, the worse first, such as 0:100 or pong=-20.7:14.6."
+        raise AblateError(wrong) from None
+    return setting, (worst, best)
 
 
 @app.command()

@@ -28,7 +28,7 @@ def table(
         typer.Option(
             metavar="VIEW",
             help="variants, matrix, cumulative, effects, interactions, shapley, compare, coverage, classes, settings, "
-            "ranks, configurations or cost.",
+            "ranks, iqm, configurations or cost.",
         ),
     ] = "variants",
     setting: Setting = None,
@@ -73,9 +73,9 @@ def table(
 
     Paired differences with intervals, corrected p-values and verdicts; everything with its n. matrix: a tick per trick.
     Of a factorial or a fraction: effects, interactions, Shapley values. compare: each trick in every context.
-    coverage: kinds of trick. classes: accuracy of each class. configurations: of every variant. cost: what each takes,
-    and which row is cheaper and not worse. --check, with the options that made FILE, is for a paper's or repository's
-    CI; without STUDY it takes the study that is called like FILE.
+    coverage: kinds of trick. classes: accuracy of each class. ranks, iqm: over settings. configurations: of every
+    variant. cost: what each takes, and which row is cheaper and not worse. --check, with the options that made FILE, is
+    for a paper's or repository's CI; without STUDY it takes the study that is called like FILE.
 
     ablate table batchnorm --format latex
     """
