@@ -109,6 +109,8 @@ def work(folder: Path, terms: Terms, say: Callable[[str], None]) -> int:
 
 def _flown(box: Mailbox, worker: str, terms: Terms, deadline_s: float | None, say: Callable[[str], None]) -> _Pilot:
     """A worker that has left, or whose plan is not the folder's any more."""
+    if not terms.seen and box.plan() is None:
+        say(f"waiting for {box.folder}/plan.json, which `ablate run --executor workers` writes")
     plan = _awaited(box, terms)
     made = provenance()
     try:

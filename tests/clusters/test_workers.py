@@ -80,7 +80,7 @@ def refused(one, why, **how):
         _, told = running.communicate(timeout=trials.HANGS_S)
     said = (mailbox_of(one).parent / "worker.txt").read_text()
     assert why in said
-    assert len([line for line in said.splitlines() if line.strip()]) <= 2, "a line, and the page that has more"
+    assert len([line for line in said.splitlines() if line.strip()]) <= 3, "that it waits, why it ends, a page"
     assert (one.executions, one.reasons()) == (0, [])
     return told
 
