@@ -50,10 +50,10 @@ def packed(store: Store, study: str, *, anonymous: bool = False, more: tuple[str
     """The .zip. anonymous: without host, user, path and commit; more: further words to take out."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE
-        hosts = {attempt.host for cell in store.cells(study) for attempt in store.attempts(cell.run)}
-        scrub = Anonymous.of(hosts, more)
         if anonymous:
-            extract(store, study, path, scrub.change)
+            file = store.find(study).record.file
+            scrub = Anonymous.of(more, Path(file).parent if file and Path(file).parent.is_dir() else None)
+            extract(store, study, path, scrub.change, scrub.look)
         else:
             extract(store, study, path)
         with Store.open(path) as own:

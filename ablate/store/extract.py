@@ -20,9 +20,19 @@ Change = Callable[[str, Row], Row]
 IDENTITY = "evidence"
 
 
-def extract(store: Reader, study: str, path: Path, change: Change = lambda _, row: row) -> None:
-    """Write a study into a new SQLite file. Attempts that have not ended are left out: nothing of them is a result."""
+def extract(
+    store: Reader,
+    study: str,
+    path: Path,
+    change: Change = lambda _, row: row,
+    look: Callable[[str, Row], None] = lambda _, row: None,  # noqa: ARG005
+) -> None:
+    """Write a study into a new SQLite file. Attempts that have not ended are left out: nothing of them is a result.
+    look: sees every row before the first is changed."""
     rows = _rows(store, study)
+    for table, of in rows.items():
+        for row in of:
+            look(table.name, row)
     with Store.open(path, write=True) as new, new._engine.begin() as connection:
         connection.execute(schema.identity.update().values(id=IDENTITY))
         for table, of in rows.items():
