@@ -156,8 +156,14 @@ def _points(
         low=tuple(None if place.low is None else max(place.low, low) for _, place in of),
         high=tuple(None if place.high is None else min(place.high, high) for _, place in of),
         along="x", label=verdict, colour=colour, marker=marker, size=6.5 if whole else 4.0, width=2.2 if whole else 1.2,
-        hover=tuple(f"{place.label}: {numbers(place, info.digits)}, {place.verdict}" for _, place in of),
+        hover=tuple(_told(place, info.digits) for _, place in of),
     )  # fmt: skip
+
+
+def _told(place: Place, digits: int) -> str:
+    """Why there is no interval is the verdict where too few seeds are done, and is said once."""
+    known = typeset(place.delta, digits, sign=True) if place.verdict == SMALL else numbers(place, digits)
+    return f"{place.label}: {known}, {place.verdict}"
 
 
 def _caption(info: Settings) -> str:
