@@ -70,6 +70,7 @@ ASCII = Glyphs(
     tick="+",
     origin="+",
     words={
+        "…": "...",
         "±": "+-",
         "Δ": "diff",
         "·": "-",

@@ -54,13 +54,14 @@ def drawn(
     *,
     stopping: bool = False,
     waits_for: str = "",
+    hint: str = moments.GOES_ON,
 ) -> Group:
-    """A moment for a terminal, within its width and height."""
+    """A moment for a terminal, within its width and height. hint: what Ctrl-C does."""
     width, height = console.size
     glyphs = glyphs_for(console.encoding)
     searches = searching(store, seen, slots) if role == "tune" else []
     if not searches:
-        return Group(*moments.drawn(seen, width, height, glyphs, stopping=stopping, waits_for=waits_for))
+        return Group(*moments.drawn(seen, width, height, glyphs, stopping=stopping, waits_for=waits_for, hint=hint))
     from ablate.terminal import trials
 
     lines = trials.drawn(searches, seen.failures, width, height, glyphs)
@@ -212,7 +213,7 @@ def watch(store: Reader, study: str, console: Console, idle_s: float) -> Moment:
             role = role if now == "ablation" and now_s - alive_s <= idle_s else now  # between two trials nothing runs
             seen = moment(store, study, role=role)
             if live is not None:
-                live.update(drawn(store, seen, role, console))
+                live.update(drawn(store, seen, role, console, hint="Ctrl-C ends the looking only."))
             elif (role, seen.counts) != printed:
                 printed = (role, seen.counts)
                 lines = [f"{study}: {line}" for line in _lines(store, seen, role, None)]

@@ -40,10 +40,20 @@ _STYLES: Mapping[Sign, str] = {
 }  # fmt: skip
 
 
+GOES_ON = "Ctrl-C stops; the same command goes on."
+
+
 def drawn(
-    seen: Moment, width: int, height: int, glyphs: Glyphs, *, stopping: bool = False, waits_for: str = ""
+    seen: Moment,
+    width: int,
+    height: int,
+    glyphs: Glyphs,
+    *,
+    stopping: bool = False,
+    waits_for: str = "",
+    hint: str = GOES_ON,
 ) -> list[Text]:
-    """Lines of at most `width` cells, about `height` of them."""
+    """Lines of at most `width` cells, about `height` of them. hint: what Ctrl-C does here."""
     digits = decimals([row.std for row in seen.rows], [row.mean for row in seen.rows])
     below = [*_runs(seen, glyphs, digits, width), *_failures(seen)]
     rows = _grid(seen, glyphs, digits, width, height - len(below) - 5)
@@ -51,12 +61,23 @@ def drawn(
     for part in (rows, below):
         said += [Text(), *part] if part else []
     if seen.waits and width >= 60 and any(row.n for row in seen.rows):
-        text = "Verdicts come when all planned seeds are done. Ctrl-C stops; the same command goes on."
+        text = "Verdicts come when all planned seeds are done."
+        text += f" {hint}" if len(text) + len(hint) + 2 <= width else ""
         said += [Text(), Text(f" {text}", style="dim")]
-    for line in said:
-        line.no_wrap = True
-        line.truncate(width)
-    return said
+    return [fitted(line, width, glyphs) for line in said]
+
+
+def fitted(line: Text, width: int, glyphs: Glyphs) -> Text:
+    """A line of at most `width` cells, which ends with a whole word: half a number is another number."""
+    if line.cell_len > width:
+        sign = glyphs.spelled("…")
+        room = width - len(sign)
+        whole = line.plain[:room].rpartition(" ")[0].rstrip() if line.plain[room : room + 1].strip() else ""
+        line.truncate(min(cell_len(whole) or room, room))
+        line.rstrip()
+        line.append(sign)
+    line.no_wrap = True
+    return line
 
 
 def bar(share: float, cells: int, glyphs: Glyphs) -> Text:
@@ -66,22 +87,36 @@ def bar(share: float, cells: int, glyphs: Glyphs) -> Text:
 
 
 def headline(seen: Moment, glyphs: Glyphs, width: int, *, stopping: bool = False, waits_for: str = "") -> Text:
-    """The study, how far it is as a bar and in counts, how long it takes."""
-    text = Text().append(one_line(seen.study), style="bold").append(GAP)
-    text.append_text(bar(seen.ended / max(seen.total, 1), max(min(width // 3, 40), 8), glyphs)).append(GAP)
-    return text.append_text(counted(seen, glyphs, stopping=stopping, waits_for=waits_for))
+    """The study, how far it is as a bar and in counts, how long it takes: as much of that as there is room for."""
+    wide = max(min(width // 3, 40), 8)
+    for cells, until, left in ((wide, True, True), (8, True, True), (8, False, True), (8, False, False)):
+        text = Text().append(one_line(seen.study), style="bold").append(GAP)
+        text.append_text(bar(seen.ended / max(seen.total, 1), cells, glyphs)).append(GAP)
+        text.append_text(counted(seen, glyphs, until=until, left=left, stopping=stopping, waits_for=waits_for))
+        if text.cell_len <= width:
+            break
+    return text
 
 
-def counted(seen: Moment, glyphs: Glyphs, *, basis: bool = False, stopping: bool = False, waits_for: str = "") -> Text:
-    """`30 of 70 runs, 1 failed · about 24 min left, until 10:47 (median of 30 finished runs)`. basis: whether it is
-    said what the time is told from."""
+def counted(
+    seen: Moment,
+    glyphs: Glyphs,
+    *,
+    basis: bool = False,
+    until: bool = True,
+    left: bool = True,
+    stopping: bool = False,
+    waits_for: str = "",
+) -> Text:
+    """`30 of 70 runs, 1 failed · about 24 min left, until 10:47 (median of 30 finished runs)`. left, until, basis:
+    whether it is said how long it takes, when that is over, and what it is told from."""
     text = Text(f"{seen.ended} of {seen.total} runs")
     for state in ("failed", "lost"):
         if seen.counts[state]:
             text.append(f", {seen.counts[state]} {state}", style=WRONG)
-    if seen.left_s is not None and seen.waits:
-        until = f", until {clock(-seen.left_s)}" if seen.left_s > 90 else ""
-        text.append(glyphs.spelled(f" · about {duration(seen.left_s)} left{until}"))
+    if seen.left_s is not None and seen.waits and left:
+        when = f", until {clock(-seen.left_s)}" if seen.left_s > 90 and until else ""
+        text.append(glyphs.spelled(f" · about {duration(seen.left_s)} left{when}"))
         text.append(f" ({seen.basis})" * basis, style="dim")
     if stopping:
         text.append(", stopping", style=WRONG)
@@ -117,21 +152,34 @@ def _grid(seen: Moment, glyphs: Glyphs, digits: int, width: int, most: int) -> l
     shown = [row for row in shown if not row.quiet] if len(shown) + 2 > most else shown
     shown = shown[: max(most - 2, 3)]
     names = {row.variant: _name(row, glyphs, max(3 * width // 10, 12)) for row in shown}
-    columns = [_Column(_titled(seen.seeds), lambda row: _signs(row, glyphs), right=False)]
-    columns += [
-        _Column("mean so far", lambda row: Text(_number(row.mean, digits, glyphs))),
-        _Column(glyphs.spelled("Δ so far"), lambda row: Text(_number(row.delta, digits, glyphs, sign=True))),
-        _Column("n", lambda row: Text(str(row.n) if row.n else "")),
-        _Column("", lambda row: Text(row.remark, style=WRONG), right=False),
-    ]
     first = max(text.cell_len for text in names.values()) if names else 0
-    widths = [max([cell_len(c.title), *(c.of(row).cell_len for row in shown)]) for c in columns]
+    columns, widths = _fitting(seen, shown, glyphs, digits, width - first)
     head = Text(" " * first, style="dim")
     for column, wide in zip(columns, widths, strict=True):
         head.append(GAP + (column.title.rjust(wide) if column.right else column.title.ljust(wide)))
     made = [head] + [_line(row, names[row.variant], first, columns, widths) for row in shown]
     rest = [row for row in every if row not in shown]
     return [*made, *_resting(rest)]
+
+
+def _fitting(
+    seen: Moment, shown: Sequence[RowSoFar], glyphs: Glyphs, digits: int, room: int
+) -> tuple[list[_Column], list[int]]:
+    """The columns and how wide they are: all, with short titles where there is no room, without n and then without
+    differences where there is still none."""
+    for so_far, least in ((" so far", 3), ("", 3), ("", 2), ("", 1)):
+        runs = _titled(seen.seeds) if so_far else "runs"
+        numbers = [
+            _Column(f"mean{so_far}", lambda row: Text(_number(row.mean, digits, glyphs))),
+            _Column(glyphs.spelled(f"Δ{so_far}"), lambda row: Text(_number(row.delta, digits, glyphs, sign=True))),
+            _Column("n", lambda row: Text(str(row.n) if row.n else "")),
+        ]
+        columns = [_Column(runs, lambda row: _signs(row, glyphs), right=False), *numbers[:least]]
+        columns.append(_Column("", lambda row: Text(row.remark, style=WRONG), right=False))
+        widths = [max([cell_len(c.title), *(c.of(row).cell_len for row in shown)]) for c in columns]
+        if sum(widths[:-1]) + len(GAP) * (len(widths) - 1) <= room:
+            break
+    return columns, widths
 
 
 def _line(row: RowSoFar, name: Text, first: int, columns: Sequence[_Column], widths: Sequence[int]) -> Text:
@@ -190,6 +238,10 @@ def _number(value: float | None, digits: int, glyphs: Glyphs, *, sign: bool = Fa
 # -------------------------------------------------------------------------------------------------------- what runs now
 
 
+_DEVICE, _BAR, _AGAINST, _SECONDS = 0, 3, 6, 7
+"""Of a run's cells those that give way on a narrow screen."""
+
+
 def _runs(seen: Moment, glyphs: Glyphs, digits: int, width: int) -> list[Text]:
     """What runs where, how far, and against the same seed of its base at the same epoch."""
     names = {row.variant: forest.name(row) for row in seen.rows}
@@ -198,6 +250,11 @@ def _runs(seen: Moment, glyphs: Glyphs, digits: int, width: int) -> list[Text]:
         return []
     widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
     right = (False, False, False, False, True, True, False, False)
+    odd = any(run.note for run in seen.running)
+    for column in (_BAR, _AGAINST if odd else _SECONDS, _SECONDS if odd else _AGAINST, _DEVICE):
+        if sum(wide + len(GAP) for wide in widths if wide) - 1 <= width:
+            break
+        widths[column] = 0
     made = []
     for of in cells:
         line = Text(" ")

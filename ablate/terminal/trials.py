@@ -13,7 +13,7 @@ from rich.text import Text
 from ablate.records import Json
 from ablate.runs.moment import Running
 from ablate.terminal.bars import Glyphs
-from ablate.terminal.moments import GAP, NOW, WRONG, bar, progress
+from ablate.terminal.moments import GAP, NOW, WRONG, bar, fitted, progress
 from ablate.text import MINUS, decimals, duration, fixed, one_line, seeds_in_words
 from ablate.tuning.journal import Trial
 from ablate.tuning.underway import SearchSoFar
@@ -34,10 +34,7 @@ def drawn(
         lines.append(Text(f" failed: {failures[-1]}{more}", style=WRONG))
     warning = "The best of many on one seed flatters. Afterwards winner and untuned are trained on fresh seeds."
     lines += [Text(), Text(f" {warning}", style="dim")] if height > 12 else []
-    for line in lines:
-        line.no_wrap = True
-        line.truncate(width)
-    return lines
+    return [fitted(line, width, glyphs) for line in lines]
 
 
 def said(of: SearchSoFar, glyphs: Glyphs) -> str:

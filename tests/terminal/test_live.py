@@ -11,6 +11,7 @@ from dataclasses import replace
 import pytest
 from plans import bare
 from rich.console import Console
+from rich.text import Text
 
 from ablate.pool import host
 from ablate.records import Metric, TaskFacts, TaskUse
@@ -22,6 +23,7 @@ from ablate.study.record import RowRecord, VariantRecord
 from ablate.terminal import live, moments
 from ablate.terminal.bars import ASCII, UNICODE
 from ablate.terminal.live import watch
+from ablate.terminal.moments import fitted
 
 PLAN = bare(
     task=TaskUse("classify"),
@@ -89,6 +91,28 @@ def test_each_run_has_a_sign_by_row_and_seed_and_a_mean_so_far_its_n_and_no_verd
     ascii_ = text(moment(store, "s"), glyphs=ASCII)
     assert ascii_.isascii()
     assert "full-a  */" in ascii_
+
+
+@pytest.mark.parametrize(
+    ("width", "ends"),
+    [(9, "mean…"), (10, "mean…"), (11, "mean 98.80…"), (14, "mean 98.80 ±…"), (30, "mean 98.80 ± 0.2")],
+)
+def test_a_line_that_is_cut_ends_with_a_whole_word_for_half_a_number_is_another_one(width, ends):
+    assert ends == fitted(Text("mean 98.80 ± 0.2"), width, UNICODE).plain
+
+
+@pytest.mark.parametrize("width", [30, 40, 64, 80, 100])
+def test_a_narrow_screen_shows_fewer_columns_and_every_mean_whole(store, width):
+    finish(store, "full0", 80.25)
+    finish(store, "full1", 82.5)
+    finish(store, "full-a0", 60.25, 75.5)
+    start(store, "full-a1")
+    store.progress([("t-full-a1", 1, {"acc": 57.5})])
+    lines = text(moment(store, "s"), width).splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert {"81.4", "75.5"} <= set(" ".join(lines).split()), lines
+    assert width < 80 or "vs full here, same seed" in "".join(lines), lines
+    assert width < 100 or "━" in lines[-3], lines
 
 
 @pytest.mark.parametrize("width", [40, 80, 100])
