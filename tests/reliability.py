@@ -38,6 +38,8 @@ WHO = ("dispatcher", "workers", "server", "both")
 HEARTBEAT = "heartbeat"
 """The dispatcher, in the middle of renewing its leases."""
 RUNS = 6
+MOMENTS = 400
+"""Random ones at which somebody is killed: with those at every third tick more than 400 kills hit."""
 LEASE_S = 600.0
 """Far longer than any test: what is recovered is recovered because its process is gone."""
 TASK = """
@@ -277,11 +279,11 @@ def random_trials(folder: Path, count: int, seed: int) -> Iterator[Trial]:
 
 
 def faults(folder: Path) -> Iterator[Trial]:
-    """Every third tick of a dispatcher, then two hundred kills at random moments."""
+    """Every third tick of a dispatcher, then kills at random moments."""
     unbroken = trial(folder / "unbroken")
     for at in range(1, unbroken.ticks + 1, 3):
         yield trial(folder / f"tick{at}", "dispatcher", at)
-    yield from random_trials(folder, 200, seed=0)
+    yield from random_trials(folder, MOMENTS, seed=0)
 
 
 def kills(seconds: float) -> None:
