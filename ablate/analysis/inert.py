@@ -77,7 +77,7 @@ def _alike(one: Mapping[str, str], other: Mapping[str, str]) -> bool:
 
 def _hashes(outputs: Mapping[str, str]) -> dict[str, str]:
     """Without the texts that a task logged beside its numbers: that they are equal shows nothing."""
-    return {name: value for name, value in outputs.items() if not name.startswith("note:")}
+    return {name: value for name, value in outputs.items() if not name.startswith("note:")} if outputs else {}
 
 
 def _tells(runs: Sequence[Numbers]) -> bool:

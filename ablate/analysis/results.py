@@ -23,7 +23,7 @@ from ablate.analysis.looks import Numbers
 from ablate.analysis.measured import Measured
 from ablate.analysis.settings import Over, over
 from ablate.errors import AblateError
-from ablate.records import Json, Metric, Role, Row, is_cost
+from ablate.records import Json, Metric, Row, is_cost
 from ablate.study.record import PlanRecord
 from ablate.text import listed
 
@@ -126,8 +126,8 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
     planned = set(names)
     cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in planned)
     seeds, metric, also = _seeds(record, cells), record.metric, record.also
-    values = _values(store, stored.name, metric, list(also), names, seeds)
-    attempts = [attempt for attempt in store.counted(stored.name) if attempt.variant in planned]
+    values = _values(store, cells, metric, list(also), names, seeds)
+    attempts = store.counted(cells)
     measured = Measured(
         variants=tuple(names),
         tricks=tuple(variant.tricks for variant in record.variants),
@@ -142,9 +142,9 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
         source=_source(store, record, cells),
     )
     if record.imported is not None:
-        measured = _imported(store, stored.name, measured)
+        measured = _imported(store, cells, measured)
     else:
-        logged = functools.cache(lambda: _logged(store, stored.name, stored.record.task.costs))
+        logged = functools.cache(lambda: _logged(store, cells, stored.record.task.costs))
         shown, alike = inert(measured, attempts, logged)
         measured = replace(measured, inert=shown, alike=alike)
         measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
@@ -172,7 +172,7 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
     tricks = tuned.variants(entries, dict(zip(measured.variants, measured.tricks, strict=True)))
     names, ours = list(tricks), [cell for cell in cells if cell.variant in tricks]
     seeds = tuple(dict.fromkeys(cell.seed for cell in ours))
-    values = _values(store, record.study, measured.metric, list(measured.also), names, seeds, ("confirm",))
+    values = _values(store, ours, measured.metric, list(measured.also), names, seeds)
     keys: dict[str, list[str]] = {}
     for cell in ours:
         keys.setdefault(cell.variant, []).append(cell.run)
@@ -223,14 +223,14 @@ def _source(store: Reader, record: PlanRecord, cells: Sequence[StoredCell]) -> S
     )
 
 
-def _imported(store: Reader, study: str, measured: Measured) -> Measured:
+def _imported(store: Reader, cells: Sequence[StoredCell], measured: Measured) -> Measured:
     """What a file tells of runs trained elsewhere. No outputs to compare, so nothing can be called inert.
 
     Where it has means, standard deviations and n alone, every variant is one stored run that holds the three.
     """
     metric, row = measured.metric.name, _index(measured.variants)
     std, n = np.full(len(row), np.nan), np.zeros(len(row), dtype=np.int64)
-    for variant, _, name, value in store.values(study, [spread_name(metric), count_name(metric)]):
+    for variant, _, name, value in store.values(cells, [spread_name(metric), count_name(metric)]):
         if name == count_name(metric):
             n[row[variant]] = round(value)
         else:
@@ -258,31 +258,32 @@ def _seeds(record: PlanRecord, cells: Sequence[StoredCell]) -> tuple[int, ...]:
 
 def _values(
     store: Reader,
-    study: str,
+    cells: Sequence[StoredCell],
     metric: Metric,
     also: Sequence[str],
     variants: Sequence[str],
     seeds: Sequence[int],
-    roles: Sequence[Role] = ("ablation",),
 ) -> dict[str, Array]:
     """metric -> (variants, seeds), each at the epoch that `metric.at` means; NaN where a run is not counted.
 
     A further metric without a curve (parameters, say) is taken at the end; the study's own metric must have one.
     """
     names = [metric.name, *also]
-    points = [*store.values(study, names, roles)]
+    points = store.values(cells, names)
     if metric.at != "last":
         curves: dict[str, dict[Point, dict[int, float]]] = {name: {} for name in names}
-        for variant, seed, name, step, value in store.curve_values(study, names, roles):
+        for variant, seed, name, step, value in store.curve_values(cells, names):
             curves[name].setdefault((variant, seed), {})[step] = value
         points = [point for point in points if point[2] != metric.name and not curves[point[2]]]
         points += _at(metric, curves)
-    row, column = _index(variants), _index(seeds)
-    values = {name: np.full((len(variants), len(seeds)), np.nan) for name in names}
+    held: dict[str, dict[Point, float]] = {name: {} for name in names}
     for variant, seed, name, value in points:
-        if variant in row and seed in column and value is not None:
-            values[name][row[variant], column[seed]] = value
-    return values
+        held[name][variant, seed] = value
+    shape = len(variants), len(seeds)
+    return {
+        name: np.array([of.get((v, seed), np.nan) for v in variants for seed in seeds], np.float64).reshape(shape)
+        for name, of in held.items()
+    }
 
 
 def _at(
@@ -313,13 +314,13 @@ def _failures(
     variants: Sequence[str], seeds: Sequence[int], cells: Sequence[StoredCell], values: Array
 ) -> list[dict[str, int]]:
     """Of each variant, reason -> runs that failed. A run that is done without the metric counts as `no value`."""
-    row, column = _index(variants), _index(seeds)
+    row, column, lacking = _index(variants), _index(seeds), np.isnan(values).tolist()
     reasons: list[Counter[str]] = [Counter() for _ in variants]
     for cell in cells:
         i = row[cell.variant]
         if cell.state == "failed":
             reasons[i][cell.reason or "error"] += 1
-        elif cell.state == "done" and np.isnan(values[i, column[cell.seed]]):
+        elif cell.state == "done" and lacking[i][column[cell.seed]]:
             reasons[i][NO_VALUE] += 1
     return [dict(sorted(counts.items())) for counts in reasons]
 
@@ -327,13 +328,15 @@ def _failures(
 # ------------------------------------------------------------------------------------------------- inert and provenance
 
 
-def _logged(store: Reader, study: str, costs: Sequence[str]) -> dict[Point, dict[tuple[str, int | None], float]]:
+def _logged(
+    store: Reader, cells: Sequence[StoredCell], costs: Sequence[str]
+) -> dict[Point, dict[tuple[str, int | None], float]]:
     """Everything that each counted run logged, by metric and step (None: at the end)."""
     logged: dict[Point, dict[tuple[str, int | None], float]] = {}
-    for variant, seed, name, value in store.values(study, None):
+    for variant, seed, name, value in store.values(cells):
         if not is_cost(name, costs):
             logged.setdefault((variant, seed), {})[name, None] = value
-    for variant, seed, name, step, value in store.curve_values(study, None):
+    for variant, seed, name, step, value in store.curve_values(cells):
         if not is_cost(name, costs):
             logged.setdefault((variant, seed), {})[name, step] = value
     return logged
@@ -341,16 +344,16 @@ def _logged(store: Reader, study: str, costs: Sequence[str]) -> dict[Point, dict
 
 def _provenance(attempts: Sequence[StoredAttempt], metric: Metric) -> dict[str, dict[str, int]]:
     plain = [kind for kind in PROVENANCE if kind not in ("gpu", "executed", "captured")]
-    kinds: dict[str, Counter[str]] = {kind: Counter() for kind in plain}
-    for attempt in attempts:
-        for kind, counts in kinds.items():
-            value = attempt.provenance.get(kind)
-            counts["unknown" if value is None else str(value)] += 1
+    kinds = {kind: Counter(_said(attempt.provenance.get(kind)) for attempt in attempts) for kind in plain}
     kinds["gpu"] = Counter(str(attempt.provenance["gpu"]) for attempt in attempts if attempt.provenance.get("gpu"))
     kinds["executed"] = Counter(_in_versions(attempts))
     taken = [attempt.provenance.get("captured", {}).get(metric.name, "") for attempt in attempts]
     kinds["captured"] = Counter(place.partition(" ")[0] for place in taken if place)
     return {kind: dict(sorted(counts.items())) for kind, counts in kinds.items()}
+
+
+def _said(value: Json) -> str:
+    return value if type(value) is str else "unknown" if value is None else str(value)
 
 
 def _in_versions(attempts: Sequence[StoredAttempt]) -> Iterator[str]:

@@ -58,7 +58,8 @@ def records(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Js
     roles = get_args(Role)
     wanted = {stored.record.metric.name, *stored.record.also}
     measured: dict[tuple[str, int], dict[str, float]] = {}
-    for variant, seed, name, value in store.values(stored.name, None, roles):
+    cells = store.cells(stored.name, roles)
+    for variant, seed, name, value in store.values(cells):
         if name in wanted or name not in COSTS:
             measured.setdefault((variant, seed), {})[name] = value
     metrics = sorted({name for values in measured.values() for name in values})
@@ -66,7 +67,7 @@ def records(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[Js
     setting = {variant.name: variant.setting for variant in stored.record.variants}
     several = bool(stored.record.across)
     saved = results.load(store, stored.name).saved if stored.record.looks else frozenset()
-    for cell in store.cells(stored.name, roles):
+    for cell in cells:
         if cell.run in saved:
             continue
         values = measured.get((cell.variant, cell.seed), {})
@@ -83,12 +84,13 @@ def by_epoch(store: Reader, stored: StoredStudy) -> tuple[list[str], list[list[J
     reports anything step by step."""
     roles = get_args(Role)
     steps: dict[tuple[str, int, int], dict[str, float]] = {}
-    for variant, seed, name, step, value in store.curve_values(stored.name, None, roles):
+    of_study = store.cells(stored.name, roles)
+    for variant, seed, name, step, value in store.curve_values(of_study):
         steps.setdefault((variant, seed, step), {})[name] = value
     if not steps:
         raise AblateError(f"no finished run of {stored.name} reports a number step by step.")
     metrics = sorted({name for values in steps.values() for name in values if name not in COSTS})
-    cells = {(cell.variant, cell.seed): cell for cell in store.cells(stored.name, roles)}
+    cells = {(cell.variant, cell.seed): cell for cell in of_study}
     lines = [
         [cells[variant, seed].run, stored.name, variant, seed, cells[variant, seed].role, step]
         + [values.get(name) for name in metrics]

@@ -108,11 +108,11 @@ def finished(store: Reader, study: str) -> Iterator[Exported]:
     loaded = results.load(store, stored.name)
     wanted = {stored.record.metric.name, *stored.record.also}
     values: dict[tuple[str, int], dict[str, float]] = {}
-    for variant, seed, name, value in store.values(stored.name):
+    for variant, seed, name, value in store.values(loaded.cells):
         if name in wanted or name not in COSTS:  # what a run cost is another number each time
             values.setdefault((variant, seed), {})[name] = value
     curves: dict[tuple[str, int], dict[str, list[tuple[int, float]]]] = {}
-    for variant, seed, name, step, value in store.curve_values(stored.name):
+    for variant, seed, name, step, value in store.curve_values(loaded.cells):
         curves.setdefault((variant, seed), {}).setdefault(name, []).append((step, value))
     said = {row.variant: _tags(row) for row in reversed(loaded.rows)}
     configs = {variant.name: variant.config for variant in stored.record.variants}

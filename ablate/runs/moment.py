@@ -131,10 +131,10 @@ def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ab
         running.append(Running(run["device"], variant, run["seed"], step, steps, value, beside, run["seconds"], note))
     failed = [cell for cell in cells if cell.state == "failed" and cell.reason not in INTERRUPTED]
     failures = [f"{cell.variant}, seed {cell.seed}: {cell.reason}" for cell in failed]
-    left_s, basis = _left(store.durations(study, (role,)), cells, running, told["counts"], slots or len(running))
+    left_s, basis = _left(store.durations(cells), cells, running, told["counts"], slots or len(running))
     seeds = tuple(dict.fromkeys([*(s for s in record.seeds if role == "ablation"), *sorted(c.seed for c in cells)]))
     active = {(run.variant, run.seed) for run in running}
-    rows = _rows(asked, cells, seeds, active, _values(store, study, record.metric, role), record.metric)
+    rows = _rows(asked, cells, seeds, active, _values(store, cells, record.metric), record.metric)
     return Moment(
         study, metric, record.metric.better, told["counts"], tuple(running), tuple(failures), left_s, basis, rows, seeds
     )
@@ -149,12 +149,12 @@ def _asked(record: PlanRecord, role: Role) -> tuple[RowRecord, ...]:
     return record.rows if role == "ablation" else ()
 
 
-def _values(store: Reader, study: str, metric: Metric, role: Role) -> dict[tuple[str, int], float]:
+def _values(store: Reader, cells: Sequence[StoredCell], metric: Metric) -> dict[tuple[str, int], float]:
     if metric.at == "last":
-        every = store.values(study, [metric.name], (role,))
+        every = store.values(cells, [metric.name])
         return {(variant, seed): value for variant, seed, _, value in every if value is not None}
     curves: dict[tuple[str, int], dict[int, float]] = {}
-    for variant, seed, _, step, value in store.curve_values(study, [metric.name], (role,)):
+    for variant, seed, _, step, value in store.curve_values(cells, [metric.name]):
         curves.setdefault((variant, seed), {})[step] = value
     judged = {point: value_at(curve, metric) for point, curve in curves.items()}
     return {point: value for point, value in judged.items() if value is not None}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -15,6 +15,8 @@ from sqlalchemy.engine import Connection, Engine
 from ablate.errors import StoreError
 from ablate.records import Json
 from ablate.store import schema
+
+T = TypeVar("T")
 
 
 class Opened:
@@ -139,7 +141,7 @@ def json_object(text: str | None) -> dict[str, Json]:
     return value
 
 
-def parts(keys: Iterable[str], size: int = 500) -> Iterator[list[str]]:
+def parts(keys: Iterable[T], size: int = 500) -> Iterator[list[T]]:
     """Keys in pieces that fit the database's limit on bound parameters."""
     listed = list(keys)
     for start in range(0, len(listed), size):

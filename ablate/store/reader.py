@@ -1,4 +1,4 @@
-"""What the database says: studies, cells, runs, attempts and values, as plain frozen records.
+"""What the database says of runs and attempts, whichever study asked for them, as plain frozen records.
 
 The reading half of the store. Each method is one short transaction, and none is kept open, so that a reader never keeps
 a writer waiting. Nothing is computed from results here (results.py).
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
-from ablate.records import INTERRUPTED, Json, Reason, Role, State
+from ablate.records import Json
 from ablate.store import costs, examples, schema, unasked
+from ablate.store.cells import Cells
 from ablate.store.opened import json_object, parts
 from ablate.store.stored import (
     AttemptFolder,
@@ -24,19 +23,15 @@ from ablate.store.stored import (
     Kept,
     LiveAttempt,
     RunExamples,
-    RunState,
     Spent,
-    StoredAttempt,
-    StoredCell,
     Unasked,
 )
-from ablate.store.studies import Studies
 from ablate.training.examples import At, ExampleSet
 
 # ---------------------------------------------------------------------------------------------------------- the reader
 
 
-class Reader(Studies):
+class Reader(Cells):
     """An open database, asked for anything that it holds."""
 
     def live(self) -> list[LiveAttempt]:
@@ -131,93 +126,6 @@ class Reader(Studies):
             rows = connection.execute(query.where(a.reason == "infrastructure"))
             return {run: (message or "", since) for run, message, since in rows}
 
-    def _of_runs(self, query: sa.Select[Any], keys: Iterable[str]) -> list[Any]:
-        """The rows of a query whose first column is a run's key, of these runs."""
-        wanted, key = list(keys), schema.run.c.key
-        with self._reading() as connection:
-            if len(wanted) <= MANY:
-                return [row for part in parts(wanted) for row in connection.execute(query.where(key.in_(part)))]
-            asked = set(wanted)
-            return [row for row in connection.execute(query) if row[0] in asked]
-
-    def states(self, keys: Iterable[str]) -> dict[str, RunState]:
-        """The state of each run that is known."""
-        states: dict[str, tuple[State, Reason | None]] = {}
-        listed = list(keys)
-        query = sa.select(schema.run.c.key, schema.run.c.state, schema.run.c.reason)
-        with self._reading() as connection:
-            for part in parts(listed) if len(listed) <= MANY else [None]:
-                rows = connection.execute(query if part is None else query.where(schema.run.c.key.in_(part))).all()
-                states |= {key: (state, reason) for key, state, reason in rows}
-            attempts: dict[str, int] = {}
-            for part in parts(listed) if len(listed) <= MANY else [None]:
-                attempts |= _attempts_by_run(connection, part)
-        return {key: RunState(*states[key], attempts.get(key, 0)) for key in listed if key in states}
-
-    def cells(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredCell]:
-        """The study's cells in the plan's order, each with the state of its run."""
-        query = (
-            sa.select(
-                schema.cell.c.variant,
-                schema.cell.c.seed,
-                schema.cell.c.role,
-                schema.cell.c.run,
-                schema.run.c.state,
-                schema.run.c.reason,
-            )
-            .join(schema.run, schema.run.c.key == schema.cell.c.run)
-            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
-            .order_by(schema.cell.c.position)
-        )
-        with self._reading() as connection:
-            attempts = _attempts_by_run(connection)
-            rows = connection.execute(query).all()
-        return [StoredCell(*row, attempts=attempts.get(row[3], 0)) for row in rows]
-
-    def values(
-        self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
-    ) -> list[tuple[str, int, str, float]]:
-        """(variant, seed, metric, value) of counted attempts, in the plan's order."""
-        query = _counted(schema.metric.c.name, schema.metric.c.value, study=study, roles=roles, of=schema.metric)
-        if names is not None:
-            query = query.where(schema.metric.c.name.in_(names))
-        with self._reading() as connection:
-            return list(connection.execute(query.order_by(schema.cell.c.position, schema.metric.c.name)).tuples())
-
-    def curve_values(
-        self, study: str, names: Sequence[str] | None = None, roles: Sequence[Role] = ("ablation",)
-    ) -> list[tuple[str, int, str, int, float]]:
-        """(variant, seed, metric, step, value) of counted attempts, in the plan's order."""
-        query = _counted(
-            schema.curve.c.name, schema.curve.c.step, schema.curve.c.value, study=study, roles=roles, of=schema.curve
-        )
-        if names is not None:
-            query = query.where(schema.curve.c.name.in_(names))
-        order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
-        with self._reading() as connection:
-            return list(connection.execute(query.order_by(*order)).tuples())
-
-    def failed_curve_values(
-        self, study: str, names: Sequence[str], roles: Sequence[Role] = ("ablation",)
-    ) -> list[tuple[str, int, str, int, float]]:
-        """The same of the last attempt of each run that failed: how far it came."""
-        a = schema.attempt.c
-        last = sa.select(a.run, sa.func.max(a.id).label("id")).group_by(a.run).subquery()
-        query = (
-            sa.select(
-                schema.cell.c.variant, schema.cell.c.seed,
-                schema.curve.c.name, schema.curve.c.step, schema.curve.c.value,
-            )
-            .join(schema.run, schema.run.c.key == schema.cell.c.run)
-            .join(last, last.c.run == schema.run.c.key)
-            .join(schema.curve, schema.curve.c.attempt == last.c.id)
-            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles), schema.run.c.state == "failed")
-            .where(schema.curve.c.name.in_(names))
-        )  # fmt: skip
-        order = (schema.cell.c.position, schema.curve.c.name, schema.curve.c.step)
-        with self._reading() as connection:
-            return list(connection.execute(query.order_by(*order)).tuples())
-
     def values_of(self, keys: Sequence[str], name: str) -> dict[str, float]:
         """One metric of these runs, of those that have it: at the end."""
         query = (
@@ -247,32 +155,6 @@ class Reader(Studies):
         query = sa.select(sa.func.sum(a.ended_at - a.started_at))
         with self._reading() as connection:
             return sum(connection.execute(query.where(a.run.in_(part))).scalar() or 0.0 for part in parts(keys))
-
-    def counted(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[StoredAttempt]:
-        """The counted attempts of a study's cells: hashes of outputs, provenance, duration."""
-        a = schema.attempt.c
-        query = (
-            sa.select(
-                schema.cell.c.run,
-                schema.cell.c.variant,
-                schema.cell.c.seed,
-                a.outputs,
-                a.provenance,
-                a.ended_at - a.started_at,
-            )
-            .join(schema.run, schema.run.c.key == schema.cell.c.run)
-            .join(schema.attempt, a.id == schema.run.c.counted_attempt)
-            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
-            .order_by(schema.cell.c.position)
-        )
-        # Runs of one study were mostly made with the same: such a text is read once.
-        read = lru_cache(maxsize=64)(json_object)
-        with self._reading() as connection:
-            rows = connection.execute(query).all()
-        return [
-            StoredAttempt(run, variant, seed, json_object(outputs), read(provenance), seconds)
-            for run, variant, seed, outputs, provenance, seconds in rows
-        ]
 
     def executed(self, keys: Iterable[str]) -> dict[str, dict[str, str]]:
         """Of runs whose counted attempt executed files that no import names: those, path to SHA-256."""
@@ -307,30 +189,6 @@ class Reader(Studies):
         with self._reading() as connection:
             starts = [json_object(config).get("starts_from") for config in connection.execute(query).scalars()]
         return {start["sha256"] for start in starts if isinstance(start, dict) and start.get("run") == key}
-
-    def configs(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, dict[str, Json]]:
-        """What each run of a study was asked, by key, in the plan's order."""
-        query = (
-            sa.select(schema.run.c.key, schema.run.c.config)
-            .join(schema.cell, schema.run.c.key == schema.cell.c.run)
-            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
-            .order_by(schema.cell.c.position)
-        )
-        with self._reading() as connection:
-            return {key: json.loads(config) for key, config in connection.execute(query)}
-
-    def failure_messages(self, study: str, roles: Sequence[Role] = ("ablation",)) -> dict[str, str]:
-        """Of each failed run of a study, what its last attempt said, by key."""
-        a = schema.attempt.c
-        query = (
-            sa.select(a.run, a.message)
-            .join(schema.run, schema.run.c.key == a.run)
-            .join(schema.cell, schema.cell.c.run == a.run)
-            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles), schema.run.c.state == "failed")
-            .order_by(a.id)
-        )
-        with self._reading() as connection:
-            return {run: message or "" for run, message in connection.execute(query)}
 
     def cells_of(self, key: str) -> list[tuple[str, str, int]]:
         """(study, variant, seed) of every cell that the run serves."""
@@ -421,18 +279,6 @@ class Reader(Studies):
         with self._reading() as connection:
             return costs.spent(connection)
 
-    def durations(self, study: str, roles: Sequence[Role] = ("ablation",)) -> list[tuple[str, float]]:
-        """(variant, seconds) of every counted attempt."""
-        a = schema.attempt.c
-        query = (
-            sa.select(schema.cell.c.variant, a.ended_at - a.started_at)
-            .join(schema.run, schema.run.c.key == schema.cell.c.run)
-            .join(schema.attempt, a.id == schema.run.c.counted_attempt)
-            .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
-        )
-        with self._reading() as connection:
-            return list(connection.execute(query).tuples())
-
     def at_step(self, runs: Iterable[str], name: str, step: int) -> dict[str, float]:
         """What a metric was at a step of counted attempts, by run."""
         values: dict[str, float] = {}
@@ -450,31 +296,6 @@ class Reader(Studies):
 # ------------------------------------------------------------------------------------------------------------- queries
 
 
-MANY = 5000
-"""Up to so many runs are asked for by name; of more, everything is read."""
-
-
 def _not_negative(seconds: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
     """A duration by a clock that may have been set back."""
     return sa.case((seconds > 0, seconds), else_=0.0)
-
-
-def _attempts_by_run(connection: Connection, keys: Sequence[str] | None = None) -> dict[str, int]:
-    """Executions that ended and count against `limits.attempts`: all but those that were only interrupted."""
-    counts = sa.func.count().label("executions")
-    query = sa.select(schema.attempt.c.run, counts).where(
-        schema.attempt.c.outcome.is_not(None),
-        sa.or_(schema.attempt.c.reason.is_(None), schema.attempt.c.reason.not_in(INTERRUPTED)),
-    )
-    if keys is not None:
-        query = query.where(schema.attempt.c.run.in_(keys))
-    return dict(map(tuple, connection.execute(query.group_by(schema.attempt.c.run)).all()))
-
-
-def _counted(*columns: sa.ColumnElement[Any], study: str, roles: Sequence[Role], of: sa.Table) -> sa.Select[Any]:
-    return (
-        sa.select(schema.cell.c.variant, schema.cell.c.seed, *columns)
-        .join(schema.run, schema.run.c.key == schema.cell.c.run)
-        .join(of, of.c.attempt == schema.run.c.counted_attempt)
-        .where(schema.cell.c.study == study, schema.cell.c.role.in_(roles))
-    )
