@@ -159,8 +159,10 @@ def known_states(plan: planning.Plan, store: Reader | None) -> tuple[dict[str, R
     runs that adaptive seeds do not need any more."""
     if store is None:
         return {}, [], frozenset()
-    seconds = [took for _, took in store.durations(plan.study.name)]
-    return store.states({run.key for run in plan.runs}), seconds, saved_of(plan, store)
+    cells, asked = store.cells(plan.study.name), {run.key for run in plan.runs}
+    known = {cell.run: RunState(cell.state, cell.reason, cell.attempts) for cell in cells if cell.run in asked}
+    states = known | store.states(asked.difference(known))
+    return states, [took for _, took in store.durations(cells)], saved_of(plan, store)
 
 
 def count(
@@ -204,11 +206,11 @@ def not_reused(planned: Planned, store: Reader | None) -> list[str]:
     runs = {(run.variant, run.seed): run for run in planned.plan.runs if run.key}
     counts: dict[str, int] = {}
     causes: dict[str, str] = {}
-    states = store.states({run.key for run in runs.values()})
-    for cell in store.cells(planned.study.name):
-        run = runs.get((cell.variant, cell.seed))
-        if cell.state != "done" or run is None or run.key == cell.run:
-            continue
+    done = [cell for cell in store.cells(planned.study.name) if cell.state == "done"]
+    pairs = [(cell, runs[cell.variant, cell.seed]) for cell in done if (cell.variant, cell.seed) in runs]
+    anew = [(cell, run) for cell, run in pairs if run.key != cell.run]
+    states = store.states({run.key for _, run in anew})
+    for cell, run in anew:
         if run.key in states and states[run.key].state == "done":
             continue
         if run.variant not in causes:

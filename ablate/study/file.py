@@ -21,7 +21,7 @@ from ablate.study.cells import closure, copied, layers, leaves, origin, patched,
 from ablate.study.findings import parts
 from ablate.study.form import StudyForm
 from ablate.study.lookup import Lookup
-from ablate.study.structure import Finding, keys, said
+from ablate.study.structure import Finding, keys
 from ablate.study.structure import schema as form_schema
 from ablate.study.yaml_file import (
     LIMIT_BYTES,
@@ -34,6 +34,7 @@ from ablate.study.yaml_file import (
     decoded,
     read,
     replaced,
+    said,
     unfold,
 )
 from ablate.text import did_you_mean, listed, one_of

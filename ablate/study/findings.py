@@ -10,8 +10,8 @@ from ablate.errors import PluginError, Problem
 from ablate.records import Json
 from ablate.registry import Registry
 from ablate.study.form import StudyForm
-from ablate.study.structure import Finding, check, keys, said
-from ablate.study.yaml_file import Trail, Unfolded, dotted
+from ablate.study.structure import Finding, check, keys
+from ablate.study.yaml_file import Trail, Unfolded, dotted, said
 from ablate.text import did_you_mean
 from ablate.training.task import Task
 

@@ -26,10 +26,9 @@ from ablate.records import (  # fmt: skip
 from ablate.registry import unknown
 from ablate.study.findings import parts
 from ablate.study.sections import TuneForm
-from ablate.study.structure import said
 from ablate.study.tricks import TrickLookup
 from ablate.study.values import wrong_limits
-from ablate.study.yaml_file import Trail, dotted
+from ablate.study.yaml_file import Trail, dotted, said
 from ablate.training.task import Task
 
 

@@ -7,7 +7,6 @@ configuration may hold, is study's matter.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -19,7 +18,7 @@ from ablate.registry import Registry
 from ablate.study.form import StudyForm
 from ablate.study.sections import Form
 from ablate.study.values import LARGEST_SEED, MOST_SEEDS
-from ablate.study.yaml_file import Trail, printable
+from ablate.study.yaml_file import Trail, said
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import plain_names
 
@@ -57,14 +56,6 @@ def keys(form: type[Form]) -> list[str]:
     """The keys of a section, as they are written."""
     written = [item.alias or name for name, item in form.model_fields.items()]
     return [key for key in written if not key.startswith("\0")]
-
-
-def said(value: Json) -> str:
-    """A value as messages show it."""
-    if value is None:
-        return "empty"
-    text = printable(json.dumps(value, ensure_ascii=False))
-    return text if len(text) <= 60 else f"{text[:50]}..."
 
 
 def _finding(item: Mapping[str, Any], given: Json) -> Finding:

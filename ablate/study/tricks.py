@@ -10,8 +10,7 @@ from ablate.registry import unknown
 from ablate.study.cells import Space, closure, patched
 from ablate.study.findings import Findings, parts
 from ablate.study.form import LevelForm, TrickForm
-from ablate.study.structure import said
-from ablate.study.yaml_file import Trail
+from ablate.study.yaml_file import Trail, said
 from ablate.text import did_you_mean, one_of
 
 OF_PARTS = ("kind", "instead", "heads", "control")

@@ -10,6 +10,7 @@ and fit 64 bits, text has no NUL and no half surrogate, one document, at most LI
 from __future__ import annotations
 
 import io
+import json
 import math
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -117,6 +118,14 @@ class Unfolded:
 
 def dotted(path: Trail) -> str:
     return printable(".".join(map(str, path)))
+
+
+def said(value: Json) -> str:
+    """A value as messages show it."""
+    if value is None:
+        return "empty"
+    text = printable(json.dumps(value, ensure_ascii=False))
+    return text if len(text) <= 60 else f"{text[:50]}..."
 
 
 def printable(text: str) -> str:

@@ -59,9 +59,10 @@ class FunctionTask(Task):
         if annotation:
             checker(self.module, self.function, self.folders, hashes).check(config)
         root = {path: Path(path).name for path in hashes}
+        asked = deepcopy(dict(config))  # nothing is filled in, so both are the same
         return Completed(
-            config=deepcopy(dict(config)),
-            asked=deepcopy(dict(config)),
+            config=asked,
+            asked=asked,
             tricks=tuple(tricks),
             code={
                 "task": sorted([root[path], sha] for path, sha in hashes.items()),
