@@ -16,7 +16,7 @@ import hashlib
 import os
 import re
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,15 +126,22 @@ def end_attempts(tokens: Collection[str], owner: Process) -> int:
 def sweep(database: str) -> int:
     """Kill what dispatchers of this database that are dead have left on this host; how many processes that were."""
 
-    def wanted(cookie: Cookie) -> bool:
-        return cookie.database == database and cookie.abandoned
+    ended, _ = end(lambda cookie: cookie.database == database and cookie.abandoned)
+    for name in _abandoned_groups(database):
+        groups.remove(name)
+    return ended
 
-    ended, _ = end(wanted)
+
+def empty_groups(database: str) -> list[str]:
+    """The control groups that dead dispatchers of this database left on this host, and in which nobody is any more."""
+    return [name for name in _abandoned_groups(database) if groups.is_empty(name)]
+
+
+def _abandoned_groups(database: str) -> Iterator[str]:
     for name in groups.there():
         cookie = _read(name)
-        if cookie is not None and wanted(cookie):
-            groups.remove(name)
-    return ended
+        if cookie is not None and cookie.database == database and cookie.abandoned:
+            yield name
 
 
 def forget(token: str) -> None:

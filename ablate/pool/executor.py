@@ -186,6 +186,11 @@ class Executor(Plugin, ABC):
         """Go without stopping anything (`keeps`)."""
         raise NotImplementedError(f"{type(self).__name__} keeps no runs")
 
+    def queued(self, study: str, database: str) -> int:  # noqa: ARG002
+        """How many jobs for runs of a study its queue still holds, waiting or at work, whoever submitted them. Asked of
+        one that was not opened. AblateError where the queue does not answer."""
+        return 0
+
     @abstractmethod
     def close(self) -> None:
         """Kill whatever still runs and wait until it is gone. After `leave` there is nothing of ours."""

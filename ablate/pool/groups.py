@@ -58,6 +58,15 @@ def there() -> Iterator[str]:
             yield from [path.name.removeprefix(PREFIX) for path in folder.iterdir() if path.name.startswith(PREFIX)]
 
 
+def is_empty(name: str) -> bool:
+    """Whether nobody is in a group, nor in one that was made in it; False where that cannot be told."""
+    folder = home()
+    try:
+        return folder is not None and "populated 0" in (folder / f"{PREFIX}{name}" / "cgroup.events").read_text()
+    except OSError:
+        return False
+
+
 def remove(name: str) -> None:
     """Remove a group, and those that its processes made in it, where nobody is in them any more."""
     folder = home()

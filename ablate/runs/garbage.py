@@ -11,23 +11,28 @@ import re
 import shutil
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from ablate.errors import AblateError
-from ablate.pool import ending, host
+from ablate.pool import ending, groups, host
 from ablate.pool.mailbox import PLAN, Mailbox
+from ablate.records import Role
+from ablate.registry import Registry
 from ablate.runs.planned import folder_name
+from ablate.runs.weights import FILES
 from ablate.store.reader import Reader
 from ablate.store.store import Store
-from ablate.store.stored import AttemptFolder, LiveAttempt, Unasked
+from ablate.store.stored import AttemptFolder, LiveAttempt, StoredStudy, Unasked
+from ablate.study import yaml_file
 from ablate.text import duration, listed, many, one_of
 from ablate.training.dataset import cached_of
 from ablate.training.started import preload_name
 
-KINDS = ("runs", "attempts", "scratch", "cache", "journals", "mailboxes")
+KINDS = ("runs", "attempts", "weights", "scratch", "cache", "journals", "mailboxes", "groups")
 SHARED = ("scratch", "cache", "journals")
 """What every database in a folder uses, and whatever executes."""
 SETTLED_S = 86400.0
@@ -43,7 +48,8 @@ _HALF_CACHED = re.compile(r"\.[0-9a-f]{32}\.\w+", re.ASCII)
 
 @dataclass(frozen=True)
 class Item:
-    """One thing that may go. keys: of runs whose rows go first; paths: what of it lies on the disk; size: in bytes."""
+    """One thing that may go. keys: of runs whose rows go first; paths: what of it lies on the disk; size: in bytes.
+    groups: names of control groups (pool/groups.py)."""
 
     kind: str
     what: str
@@ -51,6 +57,7 @@ class Item:
     size: int
     paths: tuple[Path, ...] = ()
     keys: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -71,8 +78,8 @@ def find(store: Reader, kinds: Collection[str] = KINDS) -> Garbage:
     # Read after the folders were listed: an attempt is in the database before it makes its own.
     around = _around(store, folders)
     items = [
-        *_runs(store, around, folders), *_attempts(store, folders), *_scratch(store), *_cache(store, around),
-        *_journals(store, around), *_mailboxes(store),
+        *_runs(store, around, folders), *_attempts(store, folders), *_weights(store), *_scratch(store),
+        *_cache(store, around), *_journals(store, around), *_mailboxes(store, around), *_groups(store),
     ]  # fmt: skip
     left = [item for item in items if item.kind in kinds and item.kind in SHARED and around.shut]
     if left:
@@ -85,7 +92,12 @@ def remove(garbage: Garbage, store: Store, say: Callable[[str], None]) -> int:
     freed = 0
     for item in garbage.items:
         gone = {key[:16] for key in store.forget(item.keys)}
+        for name in item.groups:
+            groups.remove(name)
+        unwanted = {path for one in _weights(store) for path in one.paths} if item.kind == "weights" else None
         for path in item.paths:
+            if unwanted is not None and path not in unwanted:
+                continue
             if item.keys and path.name.lstrip(".").partition("-")[0][:16] not in gone:
                 continue
             size = _size(path)
@@ -235,6 +247,34 @@ def _attempts(store: Reader, folders: Sequence[Path]) -> Iterator[Item]:
     yield from _item("attempts", many(len(lost), "folder"), "no attempt in the database has it", lost)
 
 
+def _weights(store: Reader) -> Iterator[Item]:
+    """Weights of runs of which every study that asks for them says `weights: none`, and on which no other run leans."""
+    studies = [store.find(name) for name in store.studies()]
+    if any(made.starts_from == "pending" for stored in studies for made in stored.record.variants):
+        return  # whose weights those will start from is known once it is trained
+    saying_none = {stored.name for stored in studies if _weights_of(stored) == "none"}
+    cells = {stored.name: {cell.run for cell in store.cells(stored.name, get_args(Role))} for stored in studies}
+    wanted = {key for name, keys in cells.items() if name not in saying_none for key in keys} | store.used()
+    for name in sorted(saying_none):
+        left = store.kept(cells[name] - wanted)
+        files = [kept.folder / file for _, kept in sorted(left.items()) for file in FILES]
+        there = [file for file in files if file.is_file()]
+        wanted |= cells[name]
+        runs = len({file.parent for file in there})
+        yield from _item("weights", f"weights of {many(runs, 'run')}", f"{name} says `weights: none`", there)
+
+
+def _weights_of(stored: StoredStudy) -> str:
+    """What a study says of weights, as it was last run."""
+    for word in reversed(stored.record.overrides):
+        key, _, value = word.partition("=")
+        if key.strip() == "weights":
+            return value.strip()
+    root, problems = yaml_file.read(stored.text, stored.record.file)
+    values = None if problems or root is None else yaml_file.unfold(root).value
+    return str(values.get("weights", "all")) if isinstance(values, Mapping) else "all"
+
+
 def _scratch(store: Reader) -> Iterator[Item]:
     """What a kill left of canaries, of weights that were trained again, and of data that were being cached."""
     trials = [path for name in ("canary", "weights") for path in sorted(store.folder.glob(f"*/{name}/*"))]
@@ -263,9 +303,9 @@ def _journals(store: Reader, around: _Around) -> Iterator[Item]:
         yield from _item("journals", f"the search in {place.name}", "the database has no such study", files)
 
 
-def _mailboxes(store: Reader) -> Iterator[Item]:
-    """Folders through which runs were handed to workers, where none is at work nor anybody about: the database has all
-    that was said there."""
+def _mailboxes(store: Reader, around: _Around) -> Iterator[Item]:
+    """Folders through which runs were handed to workers, where none is at work nor anybody about, and no job waits in a
+    queue: the database has all that was said there."""
     if any(host.keeps(attempt.host) for attempt in store.live()):
         return
     boxes = []
@@ -274,9 +314,32 @@ def _mailboxes(store: Reader) -> Iterator[Item]:
         with suppress(AblateError):
             plan = box.plan()
             about = [seen_s for _, seen_s in box.living().values() if now_s - seen_s < SETTLED_S]
-            if plan and plan.setup.database == store.identity and not about and not box.dispatchers(now_s, SETTLED_S):
+            ours = plan is not None and plan.setup.database == store.identity
+            if plan is None or not ours or about or box.dispatchers(now_s, SETTLED_S):
+                continue
+            why = _queued(folder.name.removesuffix(f"-{store.identity}"), plan.study, store.identity)
+            if why:
+                around.left.append(f"{folder}, for {why}")
+            else:
                 boxes.append(folder)
     yield from _item("mailboxes", many(len(boxes), "folder"), "what workers said there is in the database", boxes)
+
+
+def _queued(engine: str, study: str, database: str) -> str:
+    """Why a queue still needs a mailbox; empty where it does not."""
+    shelf = Registry()
+    try:
+        jobs = shelf.make("executors", engine, {}).queued(study, database) if engine in shelf.names("executors") else 0
+    except AblateError as error:
+        return str(error)
+    return f"{engine} has {many(jobs, 'job')} of {study} in its queue (`ablate stop {study}` cancels)" if jobs else ""
+
+
+def _groups(store: Reader) -> Iterator[Item]:
+    """Control groups of runs whose dispatcher was killed. They hold nothing, and a host has room for so many."""
+    names = tuple(ending.empty_groups(store.identity))
+    if names:
+        yield Item("groups", many(len(names), "control group"), "their dispatcher is dead", 0, groups=names)
 
 
 def _by_run(attempts: Iterable[AttemptFolder]) -> dict[str, list[AttemptFolder]]:

@@ -80,6 +80,11 @@ class Reader(Cells):
         with self._reading() as connection:
             return list(unasked.runs(connection, unasked.asked(connection) | set(needed)))
 
+    def used(self) -> set[str]:
+        """The keys of runs, among others, that other runs start from or measure."""
+        with self._reading() as connection:
+            return unasked.used(connection)
+
     def data_asked(self, keys: Collection[str]) -> set[str]:
         """The fingerprints of the data, and of the sets of examples, that these runs are about."""
         with self._reading() as connection:

@@ -7,6 +7,7 @@ them what they executed). What lies in folders, and whether anything of it is de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 
 import sqlalchemy as sa
@@ -50,6 +51,13 @@ def _unedited(config: str) -> str:
     code = asked.get("code")
     kept = {part: of for part, of in code.items() if part != "executed"} if isinstance(code, dict) else code
     return canonical_json({**asked, "code": kept})
+
+
+def used(connection: Connection) -> set[str]:
+    """Whatever other runs start from or measure: keys of runs, beside hashes of their weights."""
+    config = schema.run.c.config
+    query = sa.select(config).where(config.contains('"starts_from"') | config.contains('"evaluates"'))
+    return {key for text in connection.execute(query).scalars() for key in re.findall("[0-9a-f]{64}", text)}
 
 
 def runs(connection: Connection, kept: set[str]) -> Iterator[Unasked]:

@@ -6,7 +6,7 @@ import os
 import pytest
 from plans import bare
 
-from ablate.pool import host
+from ablate.pool import ending, groups, host
 from ablate.pool.executor import Needs
 from ablate.pool.folders import of_attempt, take_over
 from ablate.pool.messages import Setup
@@ -180,3 +180,49 @@ def test_a_mailbox_goes_when_no_run_of_it_is_left_and_its_dispatcher_is_gone(sto
     store.finish("0123a", {"m": 1.0}, {}, {})
     assert ["mailboxes"] == removed(store, "mailboxes")
     assert not workers.box.folder.exists()
+
+
+def test_a_mailbox_stays_while_slurm_has_a_job_for_it(store, tmp_path, monkeypatch):
+    setup, needs = (
+        Setup(TaskUse("t"), database=store.identity),
+        Needs("s", str(store.folder / "s"), made={"torch": "1"}),
+    )
+    for name in ("sbatch", "scancel", "squeue"):
+        (tmp_path / name).write_text(f"#!/bin/sh\ncat {tmp_path}/queue 2>/dev/null\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    Registry().make("executors", "slurm", {}).open(setup, needs).leave()
+    (tmp_path / "queue").write_text("7_0|PENDING|\n7_1|COMPLETED|n1\n")
+    found = garbage.find(store, ["mailboxes"])
+    assert ((), 1, True) == (found.items, len(found.left), "slurm has 1 job of s in its queue" in found.left[0])
+    (tmp_path / "queue").write_text("7_1|COMPLETED|n1\n")
+    assert ["mailboxes"] == removed(store, "mailboxes")
+
+
+def test_weights_go_where_every_study_that_asks_for_the_run_says_none(tmp_path):
+    config = json.dumps({"starts_from": {"run": KEYS["a"], "sha256": "0" * 64}})
+    cells = [("v", seed, "ablation", KEYS[name]) for seed, name in enumerate("abc")]
+    runs = {KEYS["a"]: "{}", KEYS["b"]: "{}", KEYS["c"]: config}
+    with Store.open(tmp_path / "one.db", write=True) as store:
+        store.save_plan(bare(overrides=("weights=none",)), "", cells, runs)
+        kept, free = attempt(store, "a"), attempt(store, "b")
+        found = garbage.find(store, ["weights"])
+        assert [(free,)] == [item.paths for item in found.items], "another run starts from those of a"
+        store.save_plan(bare(), "", cells, runs)
+        garbage.remove(found, store, pytest.fail)
+        assert (True, True) == (kept.exists(), free.exists()), "the study keeps weights again"
+        store.save_plan(bare(), "weights: none", cells, runs)
+        assert (["weights"], True, False) == (removed(store, "weights"), kept.exists(), free.exists())
+
+
+@pytest.mark.skipif(groups.home() is None, reason="no control group may be made here")
+def test_an_empty_control_group_of_a_dead_dispatcher_goes_and_a_living_ones_stays(store):
+    dead = str(ending.Cookie(store.identity, host.pid_space(), host.Process(2**22, 1), "0" * 16))
+    mine = str(ending.Cookie(store.identity, host.pid_space(), host.this_process(), "0" * 16))
+    for name in (dead, mine):
+        (groups.home() / f"{groups.PREFIX}{name}" / "below").mkdir(parents=True)
+    try:
+        assert ["groups"] == removed(store, "groups")
+        assert [mine] == [name for name in groups.there() if store.identity in name]
+    finally:
+        groups.remove(mine)

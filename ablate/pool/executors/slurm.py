@@ -69,7 +69,7 @@ class Slurm(Mailed):
                 page="slurm",
             )
         self.expected = self.jobs
-        self.name = f"ablate-{needs.study}-{setup.database}"
+        self.name = _name(needs.study, setup.database)
         self.submitted: list[str] = []
         self._asked_s = float("-inf")
         self._listed: dict[str, _Job] = {}
@@ -102,6 +102,12 @@ class Slurm(Mailed):
         job = self._listed.get(worker.job)
         return bool(worker.job) and self._asked_s > 0 and (job is None or job.over)
 
+    def queued(self, study: str, database: str) -> int:
+        done = _asked(_name(study, database))
+        if done.returncode:
+            raise AblateError(f"Slurm's queue cannot be asked: {' '.join(done.stderr.split())}", page="slurm")
+        return sum(not job.over for job in _listed(done.stdout).values())
+
     def dismiss(self) -> None:
         """Who else looks after runs of this study has its workers from the same queue: then only ours go."""
         whose = self.submitted if self.others() else [f"--name={self.name}", f"--user={this_user()}"]
@@ -113,12 +119,10 @@ class Slurm(Mailed):
 
     def _queue(self) -> dict[str, _Job]:
         """Our jobs, by their names in the queue (`17_3`), also some that are over. Arrays are written out."""
-        command = ["squeue", "--noheader", "--array", "--states=all", f"--name={self.name}", f"--user={this_user()}"]
-        done = _called([*command, "--format=%i|%T|%N"])
+        done = _asked(self.name)
         if done.returncode:
             return self._listed  # it is busy, or away: what it said last holds
-        rows = (line.split("|") for line in done.stdout.splitlines() if line.count("|") == 2)
-        listed = {job.strip(): _Job(state.strip(), node.strip()) for job, state, node in rows}
+        listed = _listed(done.stdout)
         self._nodes |= {job: of.node for job, of in listed.items() if of.node}
         return listed
 
@@ -182,6 +186,22 @@ class Slurm(Mailed):
         job = '"${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"'
         left = f'--time "$(squeue --noheader --job {job} --format=%L)"'
         return "\n".join(["#!/bin/sh", *self.before, f"exec {shlex.join([*python, *worker])} {left}", ""])
+
+
+def _name(study: str, database: str) -> str:
+    """What the jobs of a study are called in the queue."""
+    return f"ablate-{study}-{database}"
+
+
+def _asked(name: str) -> subprocess.CompletedProcess[str]:
+    """The queue, about this user's jobs of that name, also some that are over."""
+    command = ["squeue", "--noheader", "--array", "--states=all", f"--name={name}", f"--user={this_user()}"]
+    return _called([*command, "--format=%i|%T|%N"])
+
+
+def _listed(answer: str) -> dict[str, _Job]:
+    rows = (line.split("|") for line in answer.splitlines() if line.count("|") == 2)
+    return {job.strip(): _Job(state.strip(), node.strip()) for job, state, node in rows}
 
 
 def _called(command: list[str], text: str = "") -> subprocess.CompletedProcess[str]:

@@ -147,13 +147,17 @@ def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this nothing is changed.")] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="KIND", help="runs, attempts, scratch, cache, journals or mailboxes. May be given again."),
+        typer.Option(
+            metavar="KIND",
+            help="runs, attempts, weights, scratch, cache, journals, mailboxes or groups; also repeated.",
+        ),
     ] = None,
 ) -> None:
     """List what no study asks for any more; --yes removes it.
 
     Runs of variants that were dropped, with their results; folders of attempts that do not count; what a kill left;
-    cached data; searches of studies that are gone. What executes, or may be another database's, stays.
+    cached data; searches of studies that are gone; weights where `weights: none`. What executes, or may be another
+    database's, stays.
 
     ablate gc
     """
