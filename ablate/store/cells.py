@@ -39,7 +39,7 @@ class Cells(Studies):
         with self._reading() as connection:
             rows = connection.execute(query.order_by(cell.position)).all()
             keys = {key for *_, key in rows}
-            known = {key: of for key, *of in _of(connection, states, run.key, keys)}
+            known = {key: of for key, *of in _some(connection, states, run.key, keys)}
             attempts = _attempts_by_run(connection, keys)
         return [
             StoredCell(variant, seed, role, key, state, reason, attempts[key], counted)
@@ -53,7 +53,7 @@ class Cells(Studies):
         run, listed = schema.run.c, list(keys)
         query = sa.select(run.key, run.state, run.reason)
         with self._reading() as connection:
-            known = {key: (state, reason) for key, state, reason in _of(connection, query, run.key, listed)}
+            known = {key: (state, reason) for key, state, reason in _some(connection, query, run.key, listed)}
             attempts = _attempts_by_run(connection, listed)
         return {key: RunState(*known[key], attempts[key]) for key in listed if key in known}
 
@@ -168,10 +168,10 @@ class Cells(Studies):
     def _of_runs(self, query: sa.Select[Any], keys: Iterable[str]) -> list[Any]:
         """The rows of a query whose first column is a run's key, of these runs."""
         with self._reading() as connection:
-            return _of(connection, query, schema.run.c.key, list(keys))
+            return _some(connection, query, schema.run.c.key, list(keys))
 
 
-def _of(
+def _some(
     connection: Connection, query: sa.Select[Any], key: sa.ColumnElement[str], wanted: Collection[str]
 ) -> list[Any]:
     """The rows of a query whose first column is `key`, a run's, of these runs."""
@@ -187,4 +187,4 @@ def _attempts_by_run(connection: Connection, keys: Collection[str]) -> Counter[s
     """Executions that ended and count against `limits.attempts`: all but those that were only interrupted."""
     a = schema.attempt.c
     ended = sa.select(a.run).where(a.outcome.is_not(None), sa.or_(a.reason.is_(None), a.reason.not_in(INTERRUPTED)))
-    return Counter(run for (run,) in _of(connection, ended, a.run, keys))
+    return Counter(run for (run,) in _some(connection, ended, a.run, keys))
