@@ -13,7 +13,7 @@ DOORS = ("plugins", "surgery")
 nobody here imports them."""
 WORDS = "text errors identity rng records installed registry"
 ROOMS = {
-    "scripts": "sources script values operations evaluator expressions slices modules interpreter defaults fields style probe",
+    "scripts": "sources script variables values operations evaluator expressions slices modules interpreter defaults fields style probe",
     "programs": "template rendering program binding arithmetic capture printed wanted examples preload attribution launch capturing commanded",
     "training": "examples task called configured model dataset unpickle datafile started provenance layers transfer recipe trick initial parts trace rule widths narrow standins cuts sizes surgery removal trainer checkpoint",
     "study": "yaml_file candidates draft recipes values sections form structure reference cells record design findings tricks lookup file mistakes search rows controls changes keyed plan across",

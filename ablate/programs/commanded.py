@@ -19,7 +19,7 @@ from ablate.programs.rendering import ON_THE_LINE, FileFormat, Flags, Rendered, 
 from ablate.programs.template import filled, placeholders, unknown
 from ablate.programs.wanted import Wanted, wanted
 from ablate.records import Json
-from ablate.scripts import style
+from ablate.scripts import style, variables
 from ablate.scripts.script import Script
 from ablate.text import did_you_mean, one_of
 
@@ -27,6 +27,7 @@ OF_RUN = "run"
 """`cwd: run`: a working folder of the run's own."""
 
 _RESUME = ("when", "args")
+_ALONE = re.compile(r"\{([^{}]+)\}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,16 @@ class Command:
         read = read.within(self.program.words[(self.program.script_at or 0) + 1 :])
         constants = all(option.kind == "globals" for option in read.options)
         return read if self.flags in ("auto", "globals", "hydra") or not constants else Script(str(script))
+
+    @cached_property
+    def variables(self) -> Script:
+        """The variables that the program reads, for `flags: env`."""
+        script = self.program.script
+        if script is None:
+            return Script("")
+        read = variables.read(script.resolve(), sorted(self.program.code(self.program.words)))
+        options = [option for option in read.options if not variables.LIBRARIES.fullmatch(option.name)]
+        return replace(read, options=tuple(options))
 
     @property
     def style(self) -> Flags:
@@ -166,21 +177,30 @@ class Command:
             problems += self._unknown(config)
         if not problems:
             problems += self._unreachable(config)
-        if not problems and self.known_only and self.style in ON_THE_LINE:
+        if not problems and self.known_only and self.style in (*ON_THE_LINE, "env"):
             named = {name for text in self.texts for name in placeholders(text)}
-            problems += self.read.problems({key: value for key, value in config.items() if key not in named})
+            left = {key: value for key, value in config.items() if key not in named}
+            problems += self._of_variables(left) if self.style == "env" else self.read.problems(left)
         if problems:
             raise ConfigError(problems)
+
+    def _of_variables(self, given: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+        """What is wrong with variables of the environment, the seed's among them."""
+        yield from self.variables.problems({k: v for k, v in given.items() if not variables.LIBRARIES.fullmatch(k)})
+        if self.seed and self.binding.how == "key":
+            yield from (("task.seed", why) for _, why in self.variables.problems({self.binding.name: None}))
 
     @property
     def unchecked(self) -> tuple[str, ...]:
         """What whoever reads the plan must know: that options of a script of Python were not read."""
-        read = self.read
-        if not self.known_only or self.style not in ON_THE_LINE or read.complete or not read.path.endswith(".py"):
+        read = self.variables if self.style == "env" else self.read
+        if not self.known_only or self.style not in (*ON_THE_LINE, "env") or read.complete:
+            return ()
+        if not read.path.endswith((".py", ".sh", ".bash")):
             return ()
         why = f" ({read.unread[0]})" if read.unread else ""
-        name = Path(read.path).name
-        return (f"Not every option of {name} was read{why}: a name that it does not know is no mistake here.",)
+        what, name = "variable" if self.style == "env" else "option", Path(read.path).name
+        return (f"Not every {what} of {name} was read{why}: a name that it does not know is no mistake here.",)
 
     def _unknown(self, config: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         listed = isinstance(self.command, list)
@@ -252,7 +272,7 @@ class Command:
         values = {**self.values(config), **places}
         words: list[str] = []
         for word in self.program.words:
-            alone = re.fullmatch(r"\{([^{}]+)\}", word)
+            alone = _ALONE.fullmatch(word)
             key = alone[1] if alone else ""
             if key == "flags":
                 words += flags

@@ -14,7 +14,7 @@ from typing import Literal
 from ablate.records import Json
 from ablate.text import did_you_mean, listed, one_of
 
-Kind = Literal["flag", "no", "value", "equals", "hydra", "globals", "count", "repeat", "position"]
+Kind = Literal["flag", "no", "value", "equals", "hydra", "globals", "env", "count", "repeat", "position"]
 """How a value of an option is written on the command line, `k` being the option as it is typed:
 
     flag      true: `--k`, false: left out
@@ -23,6 +23,7 @@ Kind = Literal["flag", "no", "value", "equals", "hydra", "globals", "count", "re
     equals    `--k=v`, a list `--k=a,b` (absl), a boolean `--k=True`
     hydra     `k=v`
     globals   no argument: the constant `k` at the script's top level
+    env       no argument: the variable `k` of the environment
     count     `--k` as often as the number says
     repeat    a list: `--k a --k b`
     position  an argument without a name; its place among those is Option.place
@@ -36,7 +37,7 @@ SEEDS = ("seed", "random_seed", "manual_seed", "rng_seed", "global_seed", "seed_
 OUTPUTS = (
     "output_dir", "out_dir", "outdir", "output_folder", "output", "save_dir", "save_folder", "result_dir",
     "results_dir", "results_folder", "work_dir", "run_dir", "exp_dir", "log_dir", "logdir", "log_folder",
-    "checkpoint_dir", "ckpt_dir", "save_path", "output_path", "hydra.run.dir",
+    "checkpoint_dir", "ckpt_dir", "save_path", "output_path", "hydra.run.dir", "out", "out_path", "save", "outputs",
 )  # fmt: skip
 """What scripts call their seed and the folder that they write into, the commonest first; a dash is an underscore."""
 
@@ -132,7 +133,7 @@ class Script:
     """What was read of a script. style: the shelf's name of how it declares options; empty where it declares none.
 
     complete: whether every option was read; where not, `unread` says what was not, and nothing is an unknown option.
-    files: what was read, the script first.
+    files: what was read, the script first. named: names that it may read in a way that cannot be seen: they pass.
     """
 
     path: str
@@ -142,6 +143,7 @@ class Script:
     files: tuple[str, ...] = ()
     called: tuple[str, ...] = ()
     """The subcommand that its options are of (`within`)."""
+    named: frozenset[str] = frozenset()
 
     @property
     def complete(self) -> bool:
@@ -205,10 +207,17 @@ class Script:
                 yield key, message
 
     def _unknown(self, key: str) -> str:
-        if not self.complete or (self.style == "hydra" and (key.startswith(("+", "~")) or _is_hydras(key))):
+        if (
+            not self.complete
+            or key in self.named
+            or (self.style == "hydra" and (key.startswith(("+", "~")) or _is_hydras(key)))
+        ):
             return ""
         names = [option.name for option in self.options]
         near = did_you_mean(key, [name.lstrip("-") for option in self.options for name in option.names])
+        if self.style == "environment":
+            reads = f"{Path(self.path).name} reads no variable {key!r}; it reads {listed(names)}.{near}"
+            return reads if near else f"{reads} Where a library reads it, say `known_only: false`."
         what = "constant" if self.style == "constants" else "option"
         shown = f"it has {listed(names)}" if names else "it has none"
         return f"{Path(self.path).name} has no {what} {key!r}; {shown}.{near}"

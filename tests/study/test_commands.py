@@ -220,3 +220,16 @@ def main():
     assert task.binding.name == "--seed"
     with pytest.raises(ConfigError, match="has no option 'lrr'"):
         task.check({"lrr": 0.1})
+
+
+def test_variables_that_a_script_does_not_read_are_mistakes_unless_said_otherwise(project):
+    (project / "train.sh").write_text('echo "${RATE:-0.1}" $SEED\n')
+    text = STUDY.replace("python train.py {flags} --out {folder}", "sh train.sh").replace("argparse", "env")
+    text = text.replace("lr: 0.1, ema: false", "RAET: 0.1, OMP_NUM_THREADS: 1, ema: false").replace("base", "base", 1)
+    with pytest.raises(StudyError) as found:
+        plan(project, text)
+    said = str(found.value)
+    assert "s.yaml:5:14: base.RAET: train.sh reads no variable 'RAET'" in said
+    assert "Did you mean 'RATE'?" in said
+    assert "OMP_NUM_THREADS" not in said
+    assert len(plan(project, text.replace("  command", "  known_only: false\n  command")).runs) == 4
