@@ -64,12 +64,20 @@ def of_server(database: str) -> str:
     return str(Cookie(database or "none", pid_space(), this_process(), _SERVER))
 
 
+_libc = ctypes.CDLL(None)
+_getenv = _libc.getenv
+_getenv.restype = ctypes.c_void_p
+
+
+def prctl(*words: int) -> None:
+    """Linux's prctl."""
+    _libc.prctl(*words)
+
+
 def mark(token: str) -> None:
     """Make this process, which a server forked, one of an attempt."""
     text = (os.environ[VARIABLE][:-_WIDTH] + stamp(token)).encode()
-    getenv = ctypes.CDLL(None).getenv
-    getenv.restype = ctypes.c_void_p
-    ctypes.memmove(getenv(VARIABLE.encode()), text, len(text))
+    ctypes.memmove(_getenv(VARIABLE.encode()), text, len(text))
     os.environ[VARIABLE] = text.decode()
     groups.enter(text.decode())
 
@@ -155,7 +163,7 @@ def forget(token: str) -> None:
 def adopt_orphans() -> None:
     """Be the parent of whatever a descendant leaves behind (Linux), so that it is seen and can be waited for."""
     if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+        prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
 
 
 def left_behind(runs: Collection[int], living: Collection[str]) -> list[tuple[psutil.Process, str]] | None:

@@ -222,6 +222,14 @@ def _hints(kind: Any) -> Mapping[str, Any] | None:
     return get_type_hints(kind) if is_dataclass(kind) else None
 
 
+def learn(kind: Any) -> None:
+    """Work out the fields of a record, and of those in it, before it is decoded."""
+    for inner in (_hints(kind) or {}).values():
+        learn(inner)
+    for inner in _form(kind)[1]:
+        learn(inner)
+
+
 @cache  # asked for every number of every step: without it a step costs the dispatcher a third more
 def _form(kind: Any) -> tuple[Any, tuple[Any, ...]]:
     return get_origin(kind), get_args(kind)

@@ -50,11 +50,25 @@ def seed_everything(seed: int, threads: int, sources: Collection[str]) -> None:
         _reseed(module, path, seed)
 
 
+_noted: list[tuple[ModuleType, str]] | None = None
+
+
+def note_modules(sources: Collection[str]) -> None:
+    """Look for the user's modules now, in the process that forks the children: to ask every module for its file in each
+    child copies the pages of them all. What a child imports itself comes after its generators were seeded."""
+    global _noted
+    _noted = None
+    _noted = own_modules(sources)
+
+
 def own_modules(sources: Collection[str]) -> list[tuple[ModuleType, str]]:
-    """The modules of the user's that this process has imported, each with its file, one of `sources`.
+    """The modules of the user's that this process has imported, or that were noted, each with its file, one of
+    `sources`.
 
     Only names that occur are resolved: of the 3,000 modules that torch brings each would cost 10 us, in every child.
     """
+    if _noted is not None:
+        return [(module, path) for module, path in _noted if path in sources]
     names = {os.path.basename(path) for path in sources}
     files = [(module, getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
     real = [(module, os.path.realpath(file)) for module, file in files if os.path.basename(file) in names]

@@ -36,8 +36,8 @@ from typing import Any
 import psutil
 
 from ablate.errors import AblateError
-from ablate.pool import ending, host
-from ablate.pool.messages import Exited, Fork, Forked, Ready, Setup, Unable, Unforked, decode, encode
+from ablate.pool import ending, groups, host
+from ablate.pool.messages import Exited, Fork, Forked, Job, Ready, Setup, Unable, Unforked, decode, encode, learn
 
 _PACKET = 1 << 17
 _LONGEST = _PACKET // 8
@@ -284,23 +284,25 @@ def _import_all(setup: Setup) -> dict[str, str]:
     """Import the task's modules and plug-ins; returns the hashes of the user's files as they were when loaded, which
     each child goes on filling with what it loads itself."""
     from ablate.identity import sha256_file
-    from ablate.pool import worker  # noqa: F401  # what every child runs: imported in each, it costs 10 CPU ms a run
-    from ablate.pool.seeding import unseeded_in
-    from ablate.registry import Registry
+    from ablate.pool import worker  # what every child runs: imported in each, it costs 10 CPU ms a run
+    from ablate.pool.seeding import note_modules, unseeded_in
     from ablate.scripts.sources import note_executed
-    from ablate.training.task import resolve
 
     for name in setup.imports:
         importlib.import_module(name)
     loaded = note_executed()
     hashes = {path: sha256_file(Path(path)) for path in setup.sources if Path(path).is_file()}
     loaded.update(hashes)
-    registry = Registry([Path(folder) for folder in setup.plugins])
+    registry, task = worker.made(setup.task, setup.plugins, setup.path)
     for shelf, name in setup.shelf_files:
         registry.load(shelf, name)
     for path in hashes:
         unseeded_in(path)
-    resolve(setup.task, registry, setup.path).warm()
+    task.warm()
+    # What every child would else find out for itself, on pages that it then has to copy.
+    note_modules(hashes)
+    learn(Job)
+    groups.home()
     return loaded
 
 
@@ -374,9 +376,6 @@ def _kill_group(pid: int) -> None:
 def die_with(parent: int | None) -> None:
     """Be killed when the parent dies (Linux), also when it died before this was asked; None: no more."""
     if sys.platform == "linux":
-        import ctypes
-
-        number = signal.SIGKILL if parent is not None else 0
-        ctypes.CDLL(None, use_errno=True).prctl(1, number, 0, 0, 0)  # PR_SET_PDEATHSIG
+        ending.prctl(1, signal.SIGKILL if parent is not None else 0, 0, 0, 0)  # PR_SET_PDEATHSIG
     if parent is not None and os.getppid() != parent:
         os._exit(1)

@@ -21,7 +21,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ablate.pool import words
 from ablate.pool.folders import LOG, take_over
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
-from ablate.records import Reason, RunSpec
+from ablate.records import Reason, RunSpec, TaskUse
 from ablate.registry import Registry
 from ablate.training import examples
 from ablate.training.task import Report, Run, Task, resolve
@@ -100,6 +100,21 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
     return 0
 
 
+_made: list[tuple[object, Registry, Task]] = []
+
+
+def made(use: TaskUse, plugins: Sequence[str], path: Sequence[str]) -> tuple[Registry, Task]:
+    """A task, and the plug-ins that it may ask for. Made once by the server, so that its children find what it read and
+    checked: the options of a script, say."""
+    asked = (use, tuple(plugins), tuple(path))
+    for known, registry, task in _made:
+        if known == asked:
+            return registry, task
+    registry = Registry([Path(folder) for folder in plugins], path)
+    _made.append((asked, registry, resolve(use, registry, path)))
+    return _made[-1][1:]
+
+
 class TerminatedError(SystemExit):
     """SIGTERM. As other programs do, a task leaves by it: `finally` runs, and no traceback is its fault."""
 
@@ -146,8 +161,7 @@ def _execute(
         _check_sources(spec, loaded)
         set_threads(threads)
         seed_everything(spec.seed, threads, spec.sources)
-        registry = Registry([Path(folder) for folder in spec.plugins], spec.path)
-        task = resolve(spec.task, registry, spec.path)
+        registry, task = made(spec.task, spec.plugins, spec.path)
         run = Run(spec, registry, job.device)
         if job.canary:
             return Done({}, _as_text(task.canary(run)))

@@ -57,8 +57,13 @@ class _File:
 
 
 def read_by(registry: Registry) -> list[Capture]:
-    """A capture for each kind of file that is read."""
-    return [registry.make("captures", name, {}) for name in registry.names("captures")]
+    """A capture for each kind of file that is read; made once a process, and for those that are forked from it."""
+    if registry.folders not in _kinds:
+        _kinds[registry.folders] = [registry.make("captures", name, {}) for name in registry.names("captures")]
+    return _kinds[registry.folders]
+
+
+_kinds: dict[tuple[Path, ...], list[Capture]] = {}
 
 
 class Capturing:
@@ -168,6 +173,8 @@ class Capturing:
     # -------------------------------------------------------------------------------------------------------- reading
 
     def _derived(self, values: Mapping[str, float]) -> Iterator[tuple[str, float]]:
+        if not self.wanted.derive:
+            return
         by_name = {**{re.sub(r"\W", "_", name): value for name, value in values.items()}, **values}
         for name, formula in self.wanted.derive:
             value = formula.value(by_name)
@@ -320,9 +327,12 @@ class Capturing:
                 del self._taken[metric]
 
 
+_SEPARATORS = re.compile(r"[\s/.\-]+")
+
+
 def normal(name: str) -> str:
     """A name as it is compared: `val/acc`, `val acc` and `val-acc` are `val_acc`."""
-    return re.sub(r"[\s/.\-]+", "_", name.strip().lower())
+    return _SEPARATORS.sub("_", name.strip().lower())
 
 
 def matches(glob: str, path: str) -> bool:

@@ -17,6 +17,7 @@ from typing import Any
 from ablate.programs.capture import STEPS, Reading, counts_nothing, flat, number, step_of
 
 _COLOUR = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_LINE_END = re.compile(r"[\n\r]")
 _LONGEST_LINE = 20_000
 """Characters of a line that are looked at."""
 
@@ -62,7 +63,7 @@ class Stream:
         wanted = [i for i, reader in enumerate(self.readers) if reader.may_have(lowered)]
         if wanted:
             position = 0
-            for raw in re.split(r"[\n\r]", done):
+            for raw in _LINE_END.split(done):
                 line = raw[:_LONGEST_LINE]
                 if line.strip():
                     before = self._before + done[max(0, position - _BACK) : position]
@@ -179,7 +180,7 @@ class NameReader(Reader):
     def __init__(self, names: Sequence[str], step: str = "") -> None:
         self.step = step
         self._patterns = {name: _by_name(name) for name in names}
-        parts = {name: [part for part in re.split(r"[\W_]+", name.lower()) if part] for name in names}
+        parts = {name: [part for part in _NO_WORD.split(name.lower()) if part] for name in names}
         self._needles = [max(found, key=len) for found in parts.values() if found]
 
     def may_have(self, lowered: str) -> bool:
@@ -187,28 +188,64 @@ class NameReader(Reader):
 
     def line(self, text: str, before: str) -> Iterator[tuple[Reading, str]]:
         for name, pattern in self._patterns.items():
-            for match in pattern.finditer(text):
-                if _in_path(text, match.start("name")):
-                    continue
-                qualifier = (match["before"] or "").strip(" _-/.")
-                where = f"{qualifier} {match['name']}".strip()
-                at = step_in(text, before) if name not in STEPS else None
-                yield Reading(name, float(match["value"]), at), f"stdout {where!r}"
+            for where, start, value in _said(pattern, text):
+                if not _in_path(text, start):
+                    at = step_in(text, before) if name not in STEPS else None
+                    yield Reading(name, value, at), f"stdout {where!r}"
 
 
 def _by_name(name: str) -> re.Pattern[str]:
-    """`name`, with any of space, underscore, dash, slash and dot between its parts, then a number.
+    """`name`, with any of space, underscore, dash, slash and dot between its parts. What stands around it is no part of
+    the pattern: every run compiles its own, and of the rest it would take ten times as long."""
+    parts = [re.escape(part) for part in _BETWEEN.split(name) if part] or [re.escape(name)]
+    return re.compile(r"[ _/.-]{0,2}".join(parts), re.IGNORECASE)
 
-    before: one word that qualifies it: `train` of `train acc`.
-    """
-    parts = [re.escape(part) for part in re.split(r"[\s_/.-]+", name) if part] or [re.escape(name)]
-    joined = r"[ _/.-]{0,2}".join(parts)
-    return re.compile(
-        rf"(?<!\w')(?<![\w@])(?P<before>(?:[A-Za-z][A-Za-z0-9]*[ _/.-])*)(?P<name>{joined})(?![A-Za-z0-9_@-])"
-        r"""(?:["'\])]?\s{0,20}(?:=>|->|[:=|│┃]|\bis\b|\bof\b)?\s{0,20}(?:tensor\()?["'\[(]?)"""
-        rf"(?<![\d.-])(?P<value>{_NUMBER})(?![\w/\\:]|[.,]\d|\.[A-Za-z]|\s*/\s*\d)",
-        re.IGNORECASE,
-    )
+
+_NO_WORD = re.compile(r"[\W_]+")
+_BETWEEN = re.compile(r"[\s_/.-]+")
+_VALUE = re.compile(
+    r"(?![A-Za-z0-9_@-])"
+    r"""(?:["'\])]?\s{0,20}(?:=>|->|[:=|│┃]|\bis\b|\bof\b)?\s{0,20}(?:tensor\()?["'\[(]?)"""
+    rf"(?<![\d.-])(?P<value>{_NUMBER})(?![\w/\\:]|[.,]\d|\.[A-Za-z]|\s*/\s*\d)",
+    re.IGNORECASE,
+)
+"""What follows a name: signs, then the number."""
+
+
+def _said(pattern: re.Pattern[str], text: str) -> Iterator[tuple[str, int, float]]:
+    """Each place where a line says a name and a number: the name with the words that qualify it (`train acc`), where
+    the name begins, the number."""
+    done = here = 0
+    while match := pattern.search(text, here):
+        here = match.start() + 1
+        start = _qualified(text, done, match.start())
+        found = _VALUE.match(text, match.end()) if start is not None else None
+        if found is not None:
+            words = text[start : match.start()].strip(" _-/.")
+            yield f"{words} {match[0]}".strip(), match.start(), float(found["value"])
+            done = here = found.end()
+
+
+def _qualified(text: str, floor: int, at: int) -> int | None:
+    """Where the words that qualify a name at `at` begin: the first of those that stand before it without a break, none
+    further left than `floor`. None where the name is the end of a longer word."""
+    first = None
+    while True:
+        before, second = text[at - 1 : at], text[at - 2 : at - 1] if at > 1 else ""
+        if not (_is_word(before) or before == "@" or (before == "'" and _is_word(second))):
+            first = at
+        if at <= floor or before not in " _/.-":
+            return first
+        start = end = at - 1
+        while start > floor and text[start - 1].isascii() and text[start - 1].isalnum():
+            start -= 1
+        if start == end or not text[start].isalpha():
+            return first
+        at = start
+
+
+def _is_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"
 
 
 def _in_path(text: str, start: int) -> bool:

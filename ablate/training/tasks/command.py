@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
 
-from ablate.errors import ChangedError, ConfigError, DataError, NoResultError
+from ablate.errors import AblateError, ChangedError, ConfigError, DataError, NoResultError
 from ablate.identity import canonical_json, sha256, sha256_file
 from ablate.programs import examples
 from ablate.programs.attribution import Trace, living
@@ -82,8 +82,10 @@ class CommandTask(Command, Task):
         return {str(path): self._hash(path) for path in sorted(self.program.code(self.program.words) | self._named)}
 
     def warm(self) -> None:
-        # Each child would else import the shelf and make its validators, half of what it costs.
+        # Each child would else import the shelf, make its validators, and read the script.
         read_by(Registry())
+        with suppress(AblateError):  # a script that changed since the plan: the runs say so
+            self.render({}, 0)
 
     def execute(self, run: Run) -> Generator[Values | Report, None, Values]:
         _check_sources(run)
