@@ -27,7 +27,7 @@ ROOMS = {
     "reports": "document rows author claims methods variants appendix settings report cited checked grounds checklist anonymous evidence",
     "testing": "figures training planning suite skeletons executors",
     "terminal": "options bars drawn printed manual moments trials live cli",
-    "python": "origins written asked frames shown watched results api",
+    "python": "called origins written asked frames shown watched results api",
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""
 SHELVES = {

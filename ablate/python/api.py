@@ -17,6 +17,7 @@ from typing import Any
 
 from ablate.errors import AblateError, ConfigError, Problem, StudyError
 from ablate.python import asked
+from ablate.python.called import all_spoken, spoken
 from ablate.python.results import Database, Results
 from ablate.python.shown import Plan, write
 from ablate.python.watched import Notebook, view
@@ -37,6 +38,7 @@ Named = Mapping[str, Any]
 Listed = str | Sequence[Any]
 
 
+@spoken
 def study(
     task: Function | str | Named | None = None,
     *,
@@ -97,6 +99,7 @@ def study(
     return made
 
 
+@spoken
 def load(path: str | Path, *, set: Named | None = None, db: str | Path | None = None) -> Study:
     """The study of a file. set: changes by dotted key, as --set makes them: `{"seeds": 3, "optimizer.lr": 0.1}`."""
     file = Path(path)
@@ -104,6 +107,7 @@ def load(path: str | Path, *, set: Named | None = None, db: str | Path | None = 
     return Loaded(file, overrides, studies.load(file, overrides).name, database(db))
 
 
+@spoken
 def open(db: str | Path | None = None) -> Database:
     """A database's studies: `ablate.open("results/ablate.db")["batchnorm"]` has the results of one.
 
@@ -117,6 +121,7 @@ def database(db: str | Path | None) -> str:
     return place if "://" in place else os.path.expanduser(place)
 
 
+@all_spoken
 class Study:
     """A study that can be planned, run and saved. Files that it names are read when that is asked for."""
 
@@ -173,13 +178,15 @@ class Study:
                 terminal.say(sentence)
         return self.results()
 
-    def results(self) -> Results:
-        """What there is of it already. AblateError where it was not run yet."""
+    def results(self, setting: str | None = None) -> Results:
+        """What there is of it already. AblateError where it was not run yet. setting: of a study with `across:` the one
+        that is meant; None: all of them together."""
         with Store.open(self.db) as store:
             store.find(self.name)
-        return Results(self.db, self.name)
+        return Results(self.db, self.name, setting)
 
 
+@all_spoken
 class Loaded(Study):
     """The study of a file, read anew whenever it is planned or run."""
 
@@ -203,6 +210,7 @@ class Loaded(Study):
         return f"study {self.name!r} of {self.file}"
 
 
+@all_spoken
 class Made(Study):
     """A study of arguments. folder: where the file would lie; module: of its function, where it was written as one."""
 

@@ -10,6 +10,7 @@ from ablate.analysis import results as stored
 from ablate.errors import AblateError, ConfigError
 from ablate.figures import source as figures
 from ablate.python import frames, shown
+from ablate.python.called import all_spoken
 from ablate.registry import Registry
 from ablate.runs.planned import folder_name
 from ablate.store.store import Store
@@ -19,12 +20,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@all_spoken
 class Results:
     """What a study's runs came to, as far as they are: every call reads the database."""
 
-    def __init__(self, db: str, name: str) -> None:
+    def __init__(self, db: str, name: str, setting: str | None = None) -> None:
         self.db = db
         self.name = name
+        self.setting = setting
+        if setting is not None:
+            self._loaded()
+
+    def within(self, setting: str) -> Results:
+        """The results in one setting of a study with `across:`. AblateError where there is no such setting."""
+        return Results(self.db, self.name, setting)
+
+    def _loaded(self, setting: str | None = None) -> stored.Results:
+        with self._store() as store:
+            return stored.load(store, self.name).within(setting or self.setting)
 
     def _store(self) -> Store:
         return Store.open(self.db)
@@ -36,19 +49,22 @@ class Results:
         *,
         sort: str | None = None,
         digits: int | None = None,
+        setting: str | None = None,
     ) -> shown.Table:
         """A view of the results; `ablate table --help` has their names.
 
         columns: the names of those to show. sort: by a column, best first; `-NAME`: worst first. digits: decimals.
+        setting: of a study with `across:` the one that is shown; None: all of them together.
         """
         with self._store() as store:  # what each example says is read when a table asks for it
-            return shown.table(stored.load(store, self.name), view, columns, sort, digits)
+            loaded = stored.load(store, self.name).within(setting or self.setting)
+            return shown.table(loaded, view, columns, sort, digits)
 
     def effects(self) -> pd.DataFrame:
         """A line for each comparison: design, variant, compared_with, tricks (in which they differ), pairs, effect (the
-        row minus what it is compared with, in the metric's unit), ci_low, ci_high, p, p_adjusted, verdict."""
-        with self._store() as store:
-            return frames.effects(stored.load(store, self.name))
+        row minus what it is compared with, in the metric's unit), ci_low, ci_high, p, p_adjusted, verdict.
+        Of a study with `across:` the rows of all settings; `results.within("cifar10").effects()` has those of one."""
+        return frames.effects(self._loaded())
 
     def runs(self) -> pd.DataFrame:
         """A line for each run: key, study, variant, seed, role, state, reason, attempts, and each metric."""
@@ -69,7 +85,8 @@ class Results:
             search = None
             if name == "tuning":
                 search = figures.search_of(store.find(self.name).record, store.folder / folder_name(self.name))
-            source = figures.source(store, self.name, [metric] if isinstance(metric, str) else (), search)
+            curves = [metric] if isinstance(metric, str) else ()
+            source = figures.source(store, self.name, curves, search, self.setting)
             try:
                 scene = figures.draw(source, name, parameters)
             except ConfigError as error:
@@ -95,12 +112,14 @@ class Results:
         return str(self.table())
 
     def __repr__(self) -> str:
-        return f"results of {self.name!r} in {self.db}\n{self}"
+        where = f", setting {self.setting!r}" if self.setting else ""
+        return f"results of {self.name!r} in {self.db}{where}\n{self}"
 
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 
 
+@all_spoken
 class Database:
     """The stored studies of a database, by name, the one last run first."""
 

@@ -14,6 +14,7 @@ from ablate.analysis.results import Results
 from ablate.figures import files
 from ablate.figures.figure import Scene
 from ablate.python import frames
+from ablate.python.called import all_spoken
 from ablate.registry import Registry
 from ablate.tables import views
 from ablate.tables.table import Format, TableData, TableOptions, ViewData, arranged, flat
@@ -56,6 +57,7 @@ def html() -> Format:
     return made
 
 
+@all_spoken
 @dataclass(frozen=True, repr=False)
 class Plan:
     """What would be trained, against what the database has: what `ablate plan` prints."""
@@ -95,6 +97,7 @@ class Plan:
         return frames.framed(rows, frames.PLAN)
 
 
+@all_spoken
 @dataclass(frozen=True, repr=False)
 class Table:
     """A view of a study's results. columns: those that are shown, all where empty; `df` has every number."""
@@ -153,6 +156,7 @@ def table(
     return made
 
 
+@all_spoken
 @dataclass(frozen=True, repr=False)
 class Figure:
     """A figure of a study. `scene.caption` belongs below it: n, what the intervals mean, the seeds."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import ablate
 from ablate.errors import AblateError, StudyError
 from ablate.python import asked
+from ablate.python.called import in_python
 from ablate.study.file import parse
 from ablate.study.yaml_file import read, unfold
 
@@ -138,3 +139,25 @@ def test_a_command_names_the_study(tmp_path, monkeypatch):
     )
     assert "train" == study.name
     assert "train: 2 variants" in str(study.plan())
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: ablate.study(trick={}), "ablate.study has no argument 'trick'; it has .*Did you mean 'tricks'?"),
+        (lambda: ablate.load(), r"ablate.load was called wrongly: missing a required argument: 'path'"),
+        (lambda: ablate.open(bd="a.db"), "ablate.open has no argument 'bd'; it has db."),
+    ],
+)
+def test_a_wrong_argument_is_a_mistake_that_names_the_nearest(call, says):
+    with pytest.raises(AblateError, match=says):
+        call()
+
+
+def test_messages_of_the_command_line_are_said_in_arguments():
+    assert in_python("--view is 'x'; it must be a.") == "view is 'x'; it must be a."
+    assert in_python("add --setting cifar-10, say.") == 'add setting="cifar-10", say.'
+    assert (
+        in_python("`ablate run STUDY` makes one, --db names another.")
+        == "`ablate run STUDY` makes one, db= names another."
+    )

@@ -226,3 +226,19 @@ def test_from_a_text_without_a_guard_and_interrupted_what_is_done_is_kept(tmp_pa
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert 0 == done.returncode, done.stderr
     assert "stopped: stopped; what is done is kept. Run it again to go on.\n2 to do\n" == done.stdout
+
+
+def test_one_setting_of_several_has_results_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "fits.py").write_text(
+        "def fit(config, run):\n    return {'score': config['a'] + config['hard'] + run.seed}\n"
+    )
+    across = {"easy": {"hard": 0}, "hard": {"hard": 2}}
+    made = ablate.study(
+        "fits:fit", base={"a": 0, "hard": 0}, tricks={"a": {"a": 1}}, seeds=2, metric="score", across=across
+    )
+    results = made.run(quiet=True, workers=1)
+    assert results.table(setting="hard").df["mean"].max() == 3.5
+    assert list(results.within("easy").effects()["effect"]) == [-1]
+    with pytest.raises(AblateError, match=r'has easy, hard: add setting="easy"'):
+        results.table("effects")
