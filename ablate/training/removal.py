@@ -177,7 +177,7 @@ def able(
         found = theatre.found(asked["part"], asked.get("kind"))
     except SurgeryError as error:
         raise ConfigError([("0", str(error))]) from None
-    for path in found:
+    for path in sorted(found, key=theatre.called):
         try:
             of_recipe(recipe, named, tricks, [{**asked, "part": path}])
         except ConfigError as error:

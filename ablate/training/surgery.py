@@ -82,6 +82,11 @@ class Theatre:
         """The paths that a pattern names."""
         return find([part] if isinstance(part, str) else part, self.kinds, kind).paths
 
+    def called(self, path: str) -> int:
+        """When a part is first called: the order of depth, which may be another one than that of the names."""
+        calls = self.trace.calls_of.get(path)
+        return calls[0].start if calls else -1
+
     def cuts(
         self,
         part: str | Sequence[str],

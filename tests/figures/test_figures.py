@@ -112,6 +112,7 @@ def test_failed_collapsed_and_missing_rows_are_named():
         ("best_variant", {}, "no variant is best yet"),
         ("interactions", {}, "a factorial"),
         ("pareto", {}, "no run of demo reports parameters, flops or train_seconds"),
+        ("depth", {}, "needs parts with controls"),
         ("pareto", {"cost": "acc"}, "the metric itself"),
         ("seeds", {}, "no finished run of demo has a value of 'acc'"),
         ("tuning", {}, "has not been tuned"),
@@ -435,3 +436,23 @@ def test_a_page_in_a_browser_draws_runs_no_name_and_asks_the_network_for_nothing
     drawn = re.sub(r"<script>.*?</script>", "", done.stdout, flags=re.S)
     assert "<script>alert" not in drawn
     assert "<b>bold" not in drawn
+
+
+# ---------------------------------------------------------------------------------------------------------------- depth
+
+
+def test_depth_draws_each_part_in_its_order_with_the_network_that_is_as_much_smaller():
+    gone = {"differs": ("a",), "label": "- a"}
+    rows = [
+        row("full"),
+        compared("full-a", -6.0, verdict="helps", **gone),
+        compared("full-a:control", -0.4, control="control", verdict="inconclusive"),
+        compared("full-b", -1.0, differs=("b",), label="- b", verdict="inconclusive"),
+        replace(compared("full-a", -5.6, verdict="helps", control="beyond", **gone), compared_with="full-a:control"),
+    ]
+    found = info("depth", source(*rows))
+    assert [(part.label, part.without.delta, part.beyond) for part in found.parts] == [
+        ("- a", -6.0, "matters beyond its size"), ("- b", -1.0, ""),
+    ]  # fmt: skip
+    assert (-0.4, None) == (found.parts[0].control.delta, found.parts[1].control)
+    assert "beyond its size" in plots.draw(source(*rows), "depth").caption
