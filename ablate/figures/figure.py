@@ -357,7 +357,7 @@ class Panel:
     """One pair of axes. height: in inches on paper. side: text at the right, by place on the y axis.
 
     Only wide paper has room for `side`; hover tells the same on screen. bare: no axes, and their units equally long.
-    of: the variant that it is about, which a page joins with its row.
+    of: the variant that it is about, which a page joins with its row. note: short, behind the title and never cut.
     """
 
     x: Axis
@@ -368,6 +368,7 @@ class Panel:
     side: tuple[tuple[float, str], ...] = ()
     bare: bool = False
     of: str = ""
+    note: str = ""
 
     def thinned(self, columns: int) -> Panel:
         """The same with no more points of a line than so many columns of pixels show."""

@@ -144,7 +144,7 @@ def _panel(panel: Panel, text: Text) -> str:
 
 def _title(panel: Panel, text: Text) -> str:
     """Its name; of a panel about a variant a link to its row."""
-    name = text(panel.title)
+    name = text(f"{panel.title}  {panel.note}".rstrip())
     return f'<div class="pt">{f"""<a href="#row-{anchor(panel.of)}">{name}</a>""" if panel.of else name}</div>'
 
 

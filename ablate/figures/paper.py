@@ -271,7 +271,8 @@ def _names(panel: Panel, width: float) -> list[str]:
 
 def _beside(panel: Panel, width: float) -> float:
     """Points that stand left of the panel's axes; panels above each other share their left edge."""
-    return max((text_width(name, 7) for name in _names(panel, width)), default=40.0) + 18
+    numbers = 40.0 if panel.y.label else 16.0
+    return max((text_width(name, 7) for name in _names(panel, width)), default=numbers) + 18
 
 
 def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
@@ -285,7 +286,9 @@ def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) 
         axes.set_axis_off()
         axes.set_aspect("equal")
     if panel.title:
-        axes.set_title(fitted([panel.title], room / 1.15, 8)[0])  # bold is wider
+        size, behind = (7, text_width(drawable(panel.note), 7) + 6) if panel.note else (8, 0)
+        axes.set_title(fitted([panel.title], (room - behind) / 1.15, size)[0], fontsize=size)  # bold is wider
+        axes.set_title(drawable(panel.note), loc="right", fontsize=size, fontweight="normal")
     columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
     _axis(axes, "x", panel.x, columns_named, width)
     _axis(axes, "y", panel.y, _names(panel, width), width)

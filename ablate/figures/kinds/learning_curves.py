@@ -12,6 +12,8 @@ from ablate.text import MINUS, in_words, seeds_in_words, typeset
 
 FEW = 5
 """Seeds that are drawn each, beside their mean; of more their band."""
+SHORT = 14
+"""Characters of a name up to which four panels stand side by side."""
 MOST = 24
 """Panels; of more rows the decided ones and the best."""
 
@@ -92,7 +94,8 @@ class LearningCurvesFigure(Figure):
         x = Axis("epoch or step" if longest > 1000 else "epoch", whole=True)
         y = Axis("", info.low, info.high, grid=True)  # the same for all: the caption names it
         panels = tuple(
-            Panel(x, y, tuple(_marks(row, info)), title=_title(row), height=1.0, of=row.variant) for row in info.rows
+            Panel(x, y, tuple(_marks(row, info)), title=_title(row), height=1.0, of=row.variant, note=row.delta)
+            for row in info.rows
         )
         ends = [f"{label} {curve.mean[-1]:.4g}" for label, curve in info.curves if curve.mean]
         return Scene(
@@ -101,7 +104,7 @@ class LearningCurvesFigure(Figure):
             alt=f"Line plots of {info.metric} by epoch, a panel a row: {in_words([r.label for r in info.rows], 8)}. "
             f"At the end: {in_words(ends, 8)}.",
             panels=panels,
-            across=min(4, max(len(panels), 1)),
+            across=4 if max((len(row.label) for row in info.rows), default=0) <= SHORT else 3,
             across_narrow=2,
         )
 
@@ -145,7 +148,7 @@ def _delta(row: Row) -> str:
 
 def _title(row: Learned) -> str:
     _, sign = _LOOKS.get(row.verdict, ("ink", "○"))
-    return f"{sign} {row.label}  {row.delta}".rstrip() if row.base is not None else row.label
+    return f"{sign} {row.label}" if row.base is not None else row.label
 
 
 def _frame(curves: Sequence[Curve]) -> tuple[float, float, bool]:
