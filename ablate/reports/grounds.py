@@ -6,12 +6,13 @@ Each function answers one question of any checklist (checklist.py has the lists)
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ablate.analysis.results import Results
 from ablate.errors import StudyError
-from ablate.records import Json, Row
+from ablate.records import COMMAND, Json, Row
 from ablate.reports import appendix, methods
 from ablate.reports.document import Terms, plain
 from ablate.reports.report import Material, methods_text
@@ -162,7 +163,12 @@ def settings(of: Material) -> Ground:
     where = f"ablate table {_name(of)} --view configurations"
     if of.found.record.facts.pairs:
         return Ground("Yes", text, where)
-    return Ground("Partial", f"{text} [TODO: list what your own code fixes and the study file does not name]", where)
+    command = of.found.record.task.params.get(COMMAND)
+    shown = command if isinstance(command, str) else shlex.join(map(str, command or ()))
+    told = f" Each run executes `{shown}` with the options that its settings give." if command else ""
+    return Ground(
+        "Partial", f"{text}{told} [TODO: list what your own code fixes and the study file does not name]", where
+    )
 
 
 def search(of: Material) -> Ground:
@@ -235,14 +241,20 @@ def compute(of: Material) -> Ground:
     if took.others.wall_s:  # imported runs took nothing here
         text += f" Other studies of the same database: {spent.in_words(took.others)}."
     text += f" Total with all of these: {spent.in_words(took.total)}."
+    if took.study.kwh is not None:
+        parts = (("processors", took.study.cpu_kwh), ("GPUs", took.study.gpu_kwh))
+        known = in_words([f"{spent.energy(kwh)} of {what}" for what, kwh in parts if kwh])
+        metered = max(took.study.cpu_metered, took.study.gpu_metered)
+        of_all = f"{metered} of the study's {took.study.attempts} attempts"
+        text += f" Electricity, estimated from counters for {of_all}: {known}."
     return Ground(
         "Yes", f"{text} [TODO: add what was tried outside of this database]", f"ablate table {_name(of)} --view cost"
     )
 
 
 def _hardware(found: Results, took: spent.Hours) -> str:
-    """Of processors the name is known, of GPUs how many hours they took."""
-    processors = "" if took.gpu_s else in_words(_known(found, "processor"))
+    """What runs were executed on, where its name is known."""
+    processors = in_words(_known(found, "gpu" if took.gpu_s else "processor"))
     return processors or f"[TODO: the {'GPU' if took.gpu_s else 'processor'}]"
 
 
@@ -252,10 +264,16 @@ def _known(found: Results, kind: str) -> list[str]:
 
 def infrastructure(of: Material) -> Ground:
     """Hardware and versions."""
-    names = (("processor", ""), ("system", ""), ("python", "Python "), ("torch", "PyTorch "), ("numpy", "NumPy "))
-    parts = [f"{word}{in_words(_known(of.found, kind))}" for kind, word in names if _known(of.found, kind)]
-    known = "; ".join(parts)
-    text = f"{known}; [TODO: amount of memory, and GPU models where there are any]" if known else "[TODO: hardware]"
+    beside = " (installed for the program)" if COMMAND in of.found.record.task.params else ""
+    names = [
+        *(("processor", "", ""), ("gpu", "", ""), ("system", "", ""), ("python", "Python ", "")),
+        *(("torch", "PyTorch ", beside), ("numpy", "NumPy ", beside)),
+    ]
+    known = "; ".join(
+        f"{word}{in_words(values)}{more}" for kind, word, more in names if (values := _known(of.found, kind))
+    )
+    lacks = "amount of memory" + ", and GPU models where there are any" * (not _known(of.found, "gpu"))
+    text = f"{known}; [TODO: {lacks}]" if known else "[TODO: hardware]"
     return Ground("Partial" if known else TODO, text, f"ablate report {_name(of)}")
 
 
@@ -319,11 +337,10 @@ def data(of: Material) -> Ground:
 
 def parameters(of: Material) -> Ground:
     """How many parameters the models have."""
-    sizes = {row.variant: row.also["parameters"].mean for row in _rows(of) if "parameters" in row.also}
-    known = {name: size for name, size in sizes.items() if size is not None}
+    known = [size for *_, size in of.found.reported(["parameters"]) if size is not None]
     if not known:
         return Ground(TODO, "[TODO: number of parameters]", f"ablate show {of.found.measured.variants[0]} --model")
-    low, high = min(known.values()), max(known.values())
+    low, high = min(known), max(known)
     span = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
     return Ground("Yes", f"The models have {span} parameters.", f"ablate table {_name(of)} --view cost")
 

@@ -15,7 +15,7 @@ from ablate.analysis import results
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.analysis.measured import Measured
 from ablate.analysis.verdicts import best
-from ablate.records import Row
+from ablate.records import COMMAND, Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
@@ -192,7 +192,12 @@ def _made_with(record: PlanRecord, provenance: Provenance) -> list[str]:
         return ["The runs were trained elsewhere; ablate analysed them."]
     versions = [f"{name} {_known(provenance, kind)}" for kind, name in _SOFTWARE.items() if _known(provenance, kind)]
     processor = _known(provenance, "processor")
+    processor = in_words([name for name in (_known(provenance, "gpu"), processor) if name])
     where = f" on {processor}" if processor else ""
+    if COMMAND in record.task.params:  # what is installed for a program is known, not what it uses
+        python, beside = f"Python {_known(provenance, 'python')}", in_words(versions[:-1])
+        there = f", {beside} installed" if beside else ""
+        return [f"Runs executed the study's own program with {python}{there}{where}; ablate analysed them."]
     return [f"Runs and analysis were made with ablate, {in_words(versions)}{where}."] if versions else []
 
 

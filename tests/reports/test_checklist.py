@@ -28,6 +28,7 @@ def studies(tmp_path_factory):
         ("three", None, VALUES),
         ("one", None, ONCE),
         ("own", resolved(task="train:main"), VALUES),
+        ("program", resolved(task={"command": "python train.py {flags}"}), VALUES),
         ("elsewhere", imported, VALUES),
     ):
         path = fill(tmp_path_factory.mktemp(name) / "a.db", plan, values)
@@ -56,6 +57,9 @@ def studies(tmp_path_factory):
         ("three", "arr", "C4", "Partial", "a kind of CPU"),
         ("three", "mlrc", "5.2", "Yes", "Not every planned run counts: base 2 of 3."),
         ("own", "neurips", "4", "Partial", "[TODO: say whether your code gives the same numbers for the same seed]"),
+        ("program", "neurips", "6", "Partial", "Each run executes `python train.py {flags}` with the options"),
+        ("program", "aaai", "4.8", "Partial", "PyTorch 2.9.0 (installed for the program)"),
+        ("program", "aaai", "4.12", "Yes", "own program with Python 3.12.1, PyTorch 2.9.0 and NumPy 2.1.0 installed on"),
         ("own", "neurips", "7", "Yes", "what differs between runs of one variant. [TODO: say what that is"),
         ("own", "aaai", "4.7", "Partial", "the code is given it. [TODO: say what it seeds]"),
         ("own", "aaai", "4.13", "Partial", "[TODO: list what your own code fixes"),

@@ -12,7 +12,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from ablate.errors import AblateError, ChangedError, ConfigError, DataError, NoResultError
 from ablate.identity import canonical_json, sha256, sha256_file
@@ -153,8 +153,16 @@ _MOST_READ = 200
 
 
 def _made_with(trace: Trace) -> dict[str, Json]:
+    """The program's interpreter and what is installed for it, which may not be what executes ablate."""
     told = trace.python
-    return {"script_python": told["python"], "packages": sha256(canonical_json(told["packages"]))} if told else {}
+    if not told:
+        return {}
+    packages = cast(list[str], told["packages"])
+    parts = [one.rpartition(".")[0].split("-") for one in packages]  # numpy-2.4.6.dist-info
+    versions = {part[0]: part[1] for part in parts if len(part) > 1}
+    installed = {name: versions.get(name) for name in ("torch", "numpy")}
+    python = cast(str, told["python"])
+    return {"python": python, "script_python": python, "packages": sha256(canonical_json(packages)), **installed}
 
 
 def _check_sources(run: Run) -> None:
