@@ -132,7 +132,7 @@ def every_run_ends_in_exactly_one_way(site: Site, folder: Path) -> None:
         ended = ran.end(*wanted)
         told = {event.token: event.reason if isinstance(event, Failed) else "done" for event in ended}
         assert told == wanted, told
-        assert all(ran.of(token, Started) for token in wanted), "each run says that it started"
+        assert all(ran.of(token, Started) for token in wanted), f"a run did not say that it started: {ran.events}"
     finally:
         ran.executor.close()
 

@@ -9,9 +9,11 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import IO
 
 import psutil
 
@@ -19,10 +21,12 @@ LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED":
 """Without the first Ray rewrites 127.0.0.1 to the outward address, in drivers too, and waits for ever."""
 _HEALTH = {
     "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3",
-    "RAY_health_check_timeout_ms": "2000", "RAY_health_check_initial_delay_ms": "1000",
-    "RAY_worker_niceness": "0",
+    "RAY_health_check_timeout_ms": "60000", "RAY_health_check_initial_delay_ms": "1000",
+    "RAY_worker_niceness": "0", "RAY_worker_register_timeout_seconds": "600", "RAY_raylet_start_wait_time_s": "600",
 }  # fmt: skip
-"""Deaths are told within seconds, and workers are not nice (Ray's default is 15): beside other work they would starve."""
+"""A node that is dead refuses three checks in as many seconds; one that is only slow, on a busy machine, has a minute
+for each. Workers are not nice (Ray's default is 15): beside other work they would starve."""
+START_S = 600.0
 
 
 def missing() -> str:
@@ -33,6 +37,7 @@ def missing() -> str:
 class Nodes:
     address: str
     process: subprocess.Popen[str]
+    told: IO[str]
 
     def tell(self, line: str) -> None:
         self.process.stdin.write(f"{line}\n")
@@ -42,9 +47,13 @@ class Nodes:
     def _said(self) -> str:
         while True:  # Ray prints what it likes to standard output
             line = self.process.stdout.readline()
-            assert line, "the cluster ended"
+            assert line, f"the cluster ended: {self._why()}"
             if line.startswith(("ok", "address ")):
                 return line.strip()
+
+    def _why(self) -> str:
+        self.told.seek(0)
+        return self.told.read()[-3000:]
 
 
 @contextmanager
@@ -52,13 +61,16 @@ def running(nodes: int = 3, cpus: int = 2) -> Iterator[Nodes]:
     command = [sys.executable, __file__, str(nodes), str(cpus)]
     environment = {**os.environ, **LOOPBACK, **_HEALTH}
     pipe = subprocess.PIPE
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True, env=environment)
-    one = Nodes("", process)
+    told = tempfile.TemporaryFile("w+")  # noqa: SIM115
+    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=told, text=True, env=environment)
+    one = Nodes("", process, told)
     try:
         one.address = one._said().partition(" ")[2]
         yield one
     finally:
-        below = psutil.Process(process.pid).children(recursive=True)
+        below: list[psutil.Process] = []
+        with suppress(psutil.NoSuchProcess):
+            below = psutil.Process(process.pid).children(recursive=True)
         with suppress(OSError, AssertionError):
             one.tell("end")
         with suppress(subprocess.TimeoutExpired):
@@ -68,8 +80,10 @@ def running(nodes: int = 3, cpus: int = 2) -> Iterator[Nodes]:
                 left.kill()
         process.kill()
         process.wait()
-        process.stdin.close()
+        with suppress(OSError):
+            process.stdin.close()
         process.stdout.close()
+        told.close()
 
 
 def main() -> None:
@@ -77,9 +91,10 @@ def main() -> None:
 
     count, cpus = map(int, sys.argv[1:])
     each = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20, "include_dashboard": False}
+    each["wait"] = False  # by `wait_for_nodes`, which may be told how long
     cluster = Cluster(initialize_head=True, head_node_args={**each, "num_cpus": 0})
-    nodes = [cluster.add_node(num_cpus=cpus, wait=False, **each) for _ in range(count)]
-    cluster.wait_for_nodes()
+    nodes = [cluster.add_node(num_cpus=cpus, **each) for _ in range(count)]
+    cluster.wait_for_nodes(START_S)
     print(f"address {cluster.address}", flush=True)
     for line in sys.stdin:
         word, _, which = line.strip().partition(" ")
@@ -87,6 +102,7 @@ def main() -> None:
             cluster.remove_node(nodes[int(which)], allow_graceful=False)
         elif word == "add":
             nodes.append(cluster.add_node(num_cpus=cpus, **each))
+            cluster.wait_for_nodes(START_S)
         print(f"ok {word}", flush=True)
         if word == "end":
             break

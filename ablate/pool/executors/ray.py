@@ -29,8 +29,8 @@ from ablate.training.provenance import provenance
 
 LOOK_S = 5.0
 """How often the cluster is asked how large it is."""
-ANSWERS_S = 10.0
-"""How long a cluster's address may take to answer."""
+ANSWERS_S, NODES_S = 10.0, 600.0
+"""How long a cluster's address may take to answer, and its nodes, where others may keep every processor busy."""
 LATE_S = 20.0
 """How long a run that was asked to end may take beyond its grace, before its process is killed."""
 _HOME = str(Path(__file__).resolve().parents[3])
@@ -93,7 +93,7 @@ class Ray(Executor):
                 ).remote(str(probe), versions, encode(self._setup))
                 for node in nodes
             ]
-            wrong = [text for text in self._ray.get(answers, timeout=120) if text]
+            wrong = [text for text in self._ray.get(answers, timeout=NODES_S) if text]
         except self._ray.exceptions.RayError as error:
             raise AblateError(f"the Ray cluster does not answer: {_first_line(error)}", page="ray") from None
         finally:
