@@ -20,7 +20,7 @@ from ablate.study import controls, mistakes, search
 from ablate.study.cells import Space, configuration
 from ablate.study.keyed import PLACEBO, PLACEBO_SEEDS, PlannedRun, PlannedVariant, runs_of
 from ablate.study.record import PlanRecord, RowRecord, SettingRecord, TrickRecord
-from ablate.study.rows import baseline_of, choose, names_of, rows_of
+from ablate.study.rows import baseline_of, choose, names_of, rows_of, without_alone
 from ablate.text import did_you_mean, listed, many
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
 
@@ -262,6 +262,7 @@ def _sharing(
 ) -> list[str]:
     """Notes: how many rows share how many variants, and which variants ask for the same run."""
     notes = []
+    rows = without_alone(rows)
     if len(rows) > len(variants):
         notes.append(f"{len(rows)} rows share {len(variants)} variants: what several designs ask for is trained once.")
     same: dict[str, list[str]] = {}

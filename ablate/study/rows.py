@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ablate.errors import ConfigError, PluginError, Problem
 from ablate.identity import canonical_json
-from ablate.records import Cell, Study
+from ablate.records import Cell, Row, Study
 from ablate.registry import Registry
 from ablate.study.cells import Space, name_of
 from ablate.study.design import Chosen, Design, DesignError, DesignRow, LeftOut
@@ -108,6 +109,18 @@ def rows_of(
     compared = {(row.design, row.variant) for row in rows if row.compared_with is not None}
     kept = (row for row in rows if row.compared_with is not None or (row.design, row.variant) not in compared)
     return tuple(dict.fromkeys(kept)), notes
+
+
+R = TypeVar("R", Row, RowRecord)
+
+
+def without_alone(rows: Sequence[R]) -> tuple[R, ...]:
+    """Without the one variant that was listed by hand for a design to start from: it stands in that design's table, and
+    in one of its own it would be compared with nothing."""
+    by_hand = [row for row in rows if row.design == BY_HAND]
+    elsewhere = {row.variant for row in rows if row.design != BY_HAND}
+    alone = len(by_hand) == 1 and by_hand[0].compared_with is None and by_hand[0].variant in elsewhere
+    return tuple(row for row in rows if not alone or row is not by_hand[0])
 
 
 def _differs(cell: Cell, other: Cell, study: Study) -> tuple[str, ...]:

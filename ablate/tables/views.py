@@ -20,6 +20,7 @@ from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry
 from ablate.study.record import PlanRecord, RowRecord
+from ablate.study.rows import without_alone
 from ablate.tables import adaptive, beyond, classes, configurations, cost, factorials, notes, overall, settings
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
@@ -379,7 +380,7 @@ def ablation(results: Results) -> TableData:
     """The table of what the study's designs and list ask for, without anything that was tuned."""
     results.of_one_setting("the table of rows and their means")
     measured = results.measured
-    rows = results.rows
+    rows = without_alone(results.rows)
     sentences = told(results, rows)
     names = (measured.metric.name, *measured.also)
     evidence = measured.tested.evidence

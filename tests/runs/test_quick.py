@@ -2,11 +2,13 @@
 
 import pytest
 
+from ablate.analysis.results import load
 from ablate.errors import AblateError
 from ablate.runs import quick
 from ablate.runs.execute import Options, execute
 from ablate.runs.planned import find
 from ablate.store.store import Store
+from ablate.tables.views import ablation
 from ablate.terminal.live import View
 
 SCRIPT = """
@@ -41,7 +43,13 @@ def test_the_run_without_a_metric_lists_numbers_and_counts(typed, tmp_path):
     assert [variant.name for variant in planned.plan.variants] == ["typed", "typed-mixup", "typed-'model-ema'"]
     quick.take_up(planned, "a.db")
     execute(planned, "a.db", Options(workers=1), View(quiet=True))
+    assert not any("share" in note for note in planned.plan.notes)
     with Store.open("a.db") as store:
+        assert [(row.design, row.variant) for row in ablation(load(store)).rows] == [
+            ("leave_one_out", "typed"),
+            ("leave_one_out", "typed-mixup"),
+            ("leave_one_out", "typed-'model-ema'"),
+        ]
         attempts = [store.attempts(run.key) for run in planned.plan.runs]
     assert [len(tries) for tries in attempts] == [1, 1, 1]
     assert all(tries[0].counted for tries in attempts)
