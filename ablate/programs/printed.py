@@ -252,3 +252,25 @@ def _in_path(text: str, start: int) -> bool:
     """Whether the word that holds a name is a path: it begins with a slash, a dot or a tilde."""
     word = text.rfind(" ", 0, start) + 1
     return text[word : word + 1] in ("/", "~") or text[word : word + 2] in ("./", "..")
+
+
+# ---------------------------------------------------------------------------------------- whatever has a name
+
+_PRINTED = re.compile(
+    r"(?P<name>[A-Za-z_][\w./-]*(?: [A-Za-z_][\w./-]*)?)(?:\s*[:=]\s*|\s+(?:is\s+)?)"
+    r"(?P<value>[-+]?\d+\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+(?=\s|$|,|%))"
+)
+"""A name and a number in a line that a program prints."""
+
+_COUNTS = ("epoch", "step", "iter", "iteration", "batch", "eta")
+
+
+def numbers_in(text: str) -> dict[str, float]:
+    """Names that a program prints, with the number that stands there last."""
+    found: dict[str, float] = {}
+    for line in text.splitlines():
+        for match in _PRINTED.finditer(line):
+            name = match["name"].strip()
+            if name.lower().split()[0] not in _COUNTS:
+                found[name] = float(match["value"])
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from pathlib import Path
 from ablate.errors import AblateError, ConfigError, NoDatabaseError
 from ablate.programs.commanded import Command
 from ablate.programs.launch import output_of
+from ablate.programs.printed import numbers_in
 from ablate.programs.program import Program
 from ablate.runs import execute
 from ablate.runs.planned import Planned
@@ -25,14 +25,6 @@ from ablate.study.candidates import Part, parts, split
 
 NO_METRIC = "unknown"
 """What the study calls its metric before anybody has named one."""
-
-_PRINTED = re.compile(
-    r"(?P<name>[A-Za-z_][\w./-]*(?: [A-Za-z_][\w./-]*)?)(?:\s*[:=]\s*|\s+(?:is\s+)?)"
-    r"(?P<value>[-+]?\d+\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+(?=\s|$|,|%))"
-)
-"""A name and a number in a line that a program prints."""
-
-_COUNTS = ("epoch", "step", "iter", "iteration", "batch", "eta")
 
 
 @dataclass(frozen=True)
@@ -104,19 +96,8 @@ def once(planned: Planned, db: str, watcher: Watcher) -> str:
         raise AblateError(f"the command failed: {attempt.reason}: {attempt.message}")
     folder = Path(attempt.log)
     again = read_again(planned, folder, task.wanted(()))
-    printed = _printed(output_of(folder / "log.txt", 0).decode("utf-8", "replace"))
+    printed = numbers_in(output_of(folder / "log.txt", 0).decode("utf-8", "replace"))
     lines = [(name, value, again.places[name]) for name, value in again.values.items()]
     lines += [(name, value, "printed") for name, value in printed.items() if name not in again.values]
     width = max((len(name) for name, _, _ in lines), default=0)
     return "\n".join(f"  {name:<{width}}  {value:<12.8g}  {place}" for name, value, place in lines)
-
-
-def _printed(text: str) -> dict[str, float]:
-    """Names that a program prints, with the number that stands there last."""
-    found: dict[str, float] = {}
-    for line in text.splitlines():
-        for match in _PRINTED.finditer(line):
-            name = match["name"].strip()
-            if name.lower().split()[0] not in _COUNTS:
-                found[name] = float(match["value"])
-    return found

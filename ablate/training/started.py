@@ -15,6 +15,7 @@ from ablate.programs.attribution import KEPT, Life, Trace, trace_of
 from ablate.programs.capturing import SAID, matches, normal
 from ablate.programs.commanded import OF_RUN, Command
 from ablate.programs.launch import Launch
+from ablate.programs.printed import numbers_in
 from ablate.programs.program import Program
 from ablate.programs.template import filled
 from ablate.programs.wanted import Wanted
@@ -156,6 +157,13 @@ def discard(globs: str | Sequence[str], folder: Path) -> None:
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
+def _end_of(log: Path) -> str:
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 100_000))
+        return file.read().decode("utf-8", "replace")
+    return ""
+
+
 def without(
     name: str, values: Mapping[str, float], problems: Sequence[str], wanted: Wanted, trace: Trace, folder: Path
 ) -> str:
@@ -166,6 +174,9 @@ def without(
     elif values:
         near = did_you_mean(name, values) or did_you_mean(normal(name), values)
         text += f"; there is {listed(sorted(values))}.{near}"
+    elif printed := numbers_in(_end_of(folder / "log.txt")):
+        near = did_you_mean(name, printed) or did_you_mean(normal(name), map(normal, printed))
+        text += f"; it prints {listed(printed, most=8)}.{near}"
     else:
         places = one_of(source.where for source in wanted.sources) if wanted.sources else "its files, standard output"
         text += f", and no other number in {places}."
