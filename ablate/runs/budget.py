@@ -66,18 +66,17 @@ def power_of(planned: Planned, store: Reader | None, sd: float | None = None) ->
     pairs = list(dict.fromkeys((r.variant, r.compared_with) for r in planned.plan.rows if r.compared_with is not None))
     if not pairs:
         raise AblateError(f"{planned.study.name} compares nothing with anything, so there is no effect to see.")
-    spreads: list[tuple[str, str, float | None, int]]
-    measured = None if sd is not None else _measured(planned.study.name, store)
-    if sd is not None:
-        spreads, source = [(v, r, sd, 0) for v, r in pairs], "as given by --sd"
-    else:
-        known = {} if measured is None else _spreads(measured)
-        spreads, source = [(v, r, *known.get((v, r), (None, 0))) for v, r in pairs], "from the stored results"
-    level = _level(planned)
-    rows = visible(spreads, seeds, metric.minimum_effect, level)
-    within = not planned.study.across  # evidence is of one set of examples
-    if measured is not None and within and planned.study.analysis.get("generalise") != "seeds":
-        rows = _beyond(rows, measured, seeds, metric.minimum_effect, level)
+    source, level = "as given by --sd" if sd is not None else "from the stored results", _level(planned)
+    measured = {} if sd is not None else _measured(planned.study.name, store)
+    rows: list[Visible] = []
+    for setting, of in _by_setting(planned, pairs).items():  # each is a family of its own, measured on its own examples
+        there = measured.get(setting)
+        known = {} if there is None else _spreads(there)
+        spreads = [(v, r, sd, 0) if sd is not None else (v, r, *known.get((v, r), (None, 0))) for v, r in of]
+        found = visible(spreads, seeds, metric.minimum_effect, level)
+        if there is not None and planned.study.analysis.get("generalise") != "seeds":
+            found = _beyond(found, there, seeds, metric.minimum_effect, level)
+        rows += found
     if not rows:
         raise AblateError(
             f"the database holds no spread of {planned.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), "
@@ -115,9 +114,21 @@ def _level(found: Planned) -> float:
     return float(levels(looks)[-1]) if looks else ALPHA
 
 
-def _measured(study: str, store: Reader | None) -> Measured | None:
-    """What is stored of a study; None: nothing."""
-    return None if store is None or store.study(study) is None else results.load(store, study).measured
+def _by_setting(planned: Planned, pairs: Sequence[tuple[str, str]]) -> dict[str, list[tuple[str, str]]]:
+    """The comparisons of each setting; under the empty name where the study has one alone."""
+    settings = {row.variant: row.setting for row in planned.plan.rows}
+    found: dict[str, list[tuple[str, str]]] = {}
+    for pair in pairs:
+        found.setdefault(settings[pair[0]], []).append(pair)
+    return found
+
+
+def _measured(study: str, store: Reader | None) -> dict[str, Measured]:
+    """What is stored of each setting of a study, under the empty name where it has one alone; nothing of none."""
+    if store is None or store.study(study) is None:
+        return {}
+    loaded = results.load(store, study)
+    return {name: part.measured for name, part in loaded.settings.items()} or {"": loaded.measured}
 
 
 def _spreads(measured: Measured) -> dict[tuple[str, str], tuple[float | None, int]]:
@@ -169,9 +180,11 @@ def _seeds(count: int | None) -> str:
 def _power_notes(rows: Sequence[Visible], planned: Planned, source: str) -> tuple[str, ...]:
     metric, looks = planned.study.metric, planned.study.analysis.get("looks") or []
     at = f"{_level(planned):.2g}"
+    by_setting = _by_setting(planned, [(row.variant, row.compared_with) for row in rows])
+    size, of_one = max(map(len, by_setting.values())), " of a setting" * bool(planned.study.across)
     notes = [
         f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at {at} finds with a "
-        f"power of 80 %; after Holm, at worst: at {at} / {len(rows)}, the first of the {len(rows)} comparisons.",
+        f"power of 80 %; after Holm, at worst: at {at} / {size}, the first of the {size} comparisons{of_one}.",
         f"sd of Δ: the standard deviation of a difference between equal seeds, {source}"
         + ("; –: not measured, the median of the others." if any(not row.pairs for row in rows) and "--sd" not in source
            else "."),

@@ -74,6 +74,22 @@ def test_tau_is_where_the_restricted_likelihood_is_largest():
     assert [0.0] == across.tau(np.array([[1.0, 1.1, 0.9]]), np.full((1, 3), 5.0)).tolist()
 
 
+BCG = """
+4 119 11 128  6 300 29 274  3 228 11 209  62 13536 248 12619  33 5036 47 5761  180 1361 372 1079  8 2537 10 619
+505 87886 499 87892  29 7470 45 7232  17 1699 65 1600  186 50448 141 27197  5 2493 3 2338  27 16886 29 17825
+"""
+"""Tuberculosis with and without, of the vaccinated and of the others, in 13 trials: Colditz et al. 1994, JAMA 271:698."""
+
+
+def test_reml_with_hartung_and_knapp_gives_what_metafor_prints_of_the_bcg_trials():
+    """`rma(yi, vi, data=dat, test="knha")` of dat.bcg, in metafor's documentation (Viechtbauer 2010, JSS 36(3))."""
+    a, b, c, d = np.array(BCG.split(), dtype=float).reshape(-1, 4).T
+    e, v = np.log(a / (a + b) / (c / (c + d)))[None], (1 / a - 1 / (a + b) + 1 / c - 1 / (c + d))[None]
+    found = across.reml(e, v)
+    shown = [across.tau(e, v) ** 2, found.estimate, found.se, found.p, found.ci_low, found.ci_high]
+    assert [0.3132, -0.7145, 0.1808, 0.0019, -1.1084, -0.3206] == [round(float(one[0]), 4) for one in shown]
+
+
 def test_welchs_f_is_that_of_statsmodels_and_standardised_is_stouffers():
     rng = np.random.default_rng(2)
     groups = [rng.normal(size=5) * scale + shift for scale, shift in ((1, 0), (3, 1), (0.5, 2))]

@@ -154,3 +154,24 @@ def test_a_pilot_tells_what_more_seeds_show_and_what_fits(folder):
     assert "Proposed: ablate run s.yaml --set seeds=" in text
     done = ablate(folder, "plan", "s.yaml", "--budget", "soon")
     assert (2, True) == (done.returncode, "--budget is 'soon'; it must be a time above 0" in done.stderr)
+
+
+@pytest.mark.slow
+def test_power_over_settings_goes_by_each_settings_own_examples_and_family(tmp_path):
+    (tmp_path / "t.py").write_text("""
+import numpy as np
+def train(config, run):
+    rng = np.random.default_rng(run.seed_for("n", config["x"], config["y"]))
+    correct = rng.random(80) < np.linspace(0.2, 0.9, 80) + 0.1 * config["x"]
+    run.examples(ids=[f"{config['of']}{i}" for i in range(80)], correct=correct)
+    return {"score": 100 * correct.mean()}
+""")
+    base = STUDY.replace("base: {x: 0, y: 0}", "base: {x: 0, y: 0, of: a}\nacross: {one: {}, other: {of: b}}")
+    (tmp_path / "s.yaml").write_text(base)
+    assert 0 == ablate(tmp_path, "run", "s.yaml").returncode
+    rows = json.loads(ablate(tmp_path, "plan", "s.yaml", "--power", "--format", "json").stdout)["power"]
+    assert 6 == len(rows)
+    assert all(row["floor"] is not None for row in rows)
+    text = ablate(tmp_path, "plan", "s.yaml", "--power").stdout
+    assert "at 0.05 / 3, the first of the 3 comparisons of a setting" in text
+    assert "speaks of other examples, too" in text
