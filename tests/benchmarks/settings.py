@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from ablate.analysis import across
+from ablate.analysis import across, scores
 from ablate.analysis.comparisons import ALPHA, Array
 
 SPREADS: dict[str, Callable[[np.random.Generator, int, int], Array]] = {
@@ -166,6 +166,58 @@ def _images(
     )
 
 
+def uneven(settings: int, seeds: int, studies: int, seed: int = 20260105) -> Share:
+    """How often Welch's F errs, of single rows without any difference, where spreads are lognormal of log-sd 1."""
+    rng = np.random.default_rng([seed, settings, seeds])
+    scale = np.exp(rng.normal(size=(studies, settings)))[:, None, :]
+    values = rng.normal(size=(seeds, studies, ROWS + 1, settings))
+    paired = scale * (values[:, :, 1:] - values[:, :, :1])
+    v = paired.var(axis=0, ddof=1) / seeds
+    counts = Counts()
+    counts.add("f", across.welch_f(paired.mean(axis=0), v, np.full(v.shape, seeds - 1.0)) < ALPHA)
+    return counts.share("f")
+
+
+def covered(settings: int, seeds: int, studies: int, seed: int = 20260103) -> Share:
+    """How often the interval of an interquartile mean over seeds holds its value: normal scores, settings' means as far
+    apart as a setting's scores."""
+    rng = np.random.default_rng([seed, settings, seeds])
+    rng.normal(size=settings)
+    hits = 0
+    for _ in range(studies):
+        means = rng.normal(size=settings)
+        truth = scores.iqm([mean + rng.normal(size=4000) for mean in means])
+        ends = scores.interval(scores.iqm, [mean + rng.normal(size=seeds) for mean in means], resamples=1000)
+        assert ends is not None, "three seeds or more"
+        hits += bool(ends[0] <= truth <= ends[1])
+    return Share(hits, studies)
+
+
+def report_uneven(studies: int) -> None:
+    print(
+        f"\nWelch's F where settings spread by a log-sd of 1, twice that of the lines above: single rows without any "
+        f"difference, in % ({ROWS} rows in {studies:,} studies a line), wherever the table prints it.\n"
+    )
+    print("| settings | seeds | F |\n|--:|--:|--:|")
+    worst = 0.0
+    for settings, seeds in ((2, 3), (3, 3), (3, 5), (5, 5), (5, 10), (7, 10), (10, 10)):
+        found = uneven(settings, seeds, studies)
+        worst = max(worst, found.value)
+        print(f"| {settings} | {seeds} | {found} |")
+    print(f"\nIn at most {100 * worst:.1f} %, where the rule is 6 % of studies with spreads as above.")
+
+
+def report_covered(studies: int) -> None:
+    print(
+        f"\n`--view iqm`: how often the 95 % interval of an interquartile mean holds its value, in % of {studies:,} studies "
+        "with normal scores.\n"
+    )
+    print("| settings | seeds | holds |\n|--:|--:|--:|")
+    for seeds in (3, 5, 10):
+        for settings in (2, 3, 5, 10, 26):
+            print(f"| {settings} | {seeds} | {covered(settings, seeds, studies)} |")
+
+
 # ------------------------------------------------------------------------------------------------------------ the report
 
 
@@ -207,6 +259,8 @@ def report(studies: int) -> list[str]:
                     wrong.append(
                         f"common {common:.0%}, {settings} x {seeds}: the mean errs in {found.share('averaged')} %"
                     )
+    report_uneven(max(studies // 5, 1))
+    report_covered(max(studies // 50, 1))
     return wrong
 
 
