@@ -15,10 +15,11 @@ KINDS: Mapping[str, str] = {kind: f".{kind}" for kind in ("html", "pdf", "svg", 
 
 @dataclass(frozen=True)
 class Drawing:
-    """lacking: characters that no font has."""
+    """lacking: characters that no font has; unjoined: those that are drawn one by one and should not be."""
 
     content: bytes
     lacking: frozenset[str] = frozenset()
+    unjoined: frozenset[str] = frozenset()
 
 
 def drawn(scene: Scene, kind: str, columns: int = 1, fonts: Sequence[Path] = ()) -> Drawing:
@@ -32,4 +33,4 @@ def drawn(scene: Scene, kind: str, columns: int = 1, fonts: Sequence[Path] = ())
 
     with paper.fonts(fonts) as chosen:
         content = paper.draw(scene, cast("paper.Kind", kind), columns)
-    return Drawing(content, frozenset(chosen.lacking))
+    return Drawing(content, frozenset(chosen.lacking), frozenset(chosen.unjoined))

@@ -16,12 +16,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
+from unicodedata import bidirectional
 from xml.sax.saxutils import escape
 
 import matplotlib as mpl
 import matplotlib.image
 import numpy as np
-from matplotlib import font_manager
+from matplotlib import font_manager, ft2font
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ft2font import FT2Font, LoadFlags
@@ -39,15 +40,20 @@ FAMILY = "DejaVu Sans"
 
 @dataclass(frozen=True)
 class Fonts:
-    """Files of fonts that stand in where FAMILY has no glyph, in this order; lacking: characters that none had."""
+    """Files of fonts that stand in where FAMILY has no glyph, in this order; lacking: characters that none had.
+    unjoined: characters of scripts that run from right to left, where matplotlib does not join and turn them."""
 
     files: tuple[Path, ...] = ()
     lacking: set[str] = field(default_factory=set)
+    unjoined: set[str] = field(default_factory=set)
 
     @property
     def names(self) -> list[str]:
         return [_opened(file).family_name for file in self.files]
 
+
+SHAPES = hasattr(ft2font, "__libraqm_version__")
+"""Whether this matplotlib lays text out by libraqm, as 3.11 and newer do: Arabic and Hebrew then read as written."""
 
 _fonts: ContextVar[Fonts | None] = ContextVar("fonts", default=None)
 
@@ -105,6 +111,8 @@ def drawable(text: str) -> str:
     drawn = []
     for character in one_line(text):
         there = _font_of(character) is not None
+        if not SHAPES and bidirectional(character) in ("R", "AL"):
+            chosen_fonts().unjoined.add(character)
         if not there:
             chosen_fonts().lacking.add(character)
         drawn.append(character if there else f"U+{ord(character):04X}")

@@ -170,7 +170,7 @@ class Figure:
         here has."""
         kind = kind_of(Path(path), None, files.KINDS, "svg")
         drawing = files.drawn(self.scene, kind, 1 + self.wide, tuple(map(Path, fonts)))
-        say_lacking(Terminal(""), drawing.lacking)
+        say_lacking(Terminal(""), drawing.lacking, drawing.unjoined)
         return write(drawing.content, path)
 
     def __repr__(self) -> str:

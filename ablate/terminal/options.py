@@ -148,11 +148,16 @@ class Terminal:
         return stored
 
 
-def say_lacking(terminal: Terminal, lacking: Collection[str]) -> None:
-    """Which signs no font had, so that they stand as their code points, and what to do."""
+def say_lacking(terminal: Terminal, lacking: Collection[str], unjoined: Collection[str] = ()) -> None:
+    """Which signs no font had, so that they stand as their code points, which were drawn one by one, and what to do."""
     if lacking:
         signs = listed(f"{sign} (U+{ord(sign):04X})" for sign in sorted(lacking))
         terminal.say(f"note: no font of ours has {signs}; --font FILE takes one that does (`fc-list :lang=zh file`).")
+    if unjoined:
+        terminal.say(
+            f"note: {listed(sorted(unjoined))}: this matplotlib draws what runs from right to left unjoined and the "
+            "other way round; 3.11 and newer do not (`pip install -U matplotlib`)."
+        )
 
 
 def check_choice(option: str, given: str, allowed: Sequence[str]) -> None:

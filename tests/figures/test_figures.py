@@ -8,18 +8,21 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import called
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import TextPath
 from test_tables import row
 from test_views import YIELD, factorial
 
 from ablate.analysis import results
 from ablate.errors import FigureError
-from ablate.figures import inline, paper, screen
+from ablate.figures import files, inline, paper, screen
 from ablate.figures import source as plots
 from ablate.figures.figure import Curve, Label, SeedCurve, Series, Source
 from ablate.figures.source import curve
@@ -456,3 +459,26 @@ def test_depth_draws_each_part_in_its_order_with_the_network_that_is_as_much_sma
     ]  # fmt: skip
     assert (-0.4, None) == (found.parts[0].control.delta, found.parts[1].control)
     assert "beyond its size" in plots.draw(source(*rows), "depth").caption
+
+
+@pytest.mark.slow
+def test_arabic_is_joined_greek_is_there_and_chinese_comes_by_a_font():
+    """What libraqm makes of a word: its letters take less room than the same letters held apart."""
+    if not paper.SHAPES:
+        pytest.skip("needs matplotlib 3.11")
+    joined, apart = "بدون", "\u200c".join("بدون")
+    prop = FontProperties(paper.FAMILY)
+    wide, wider = (TextPath((0, 0), word, size=100, prop=prop).get_extents().width for word in (joined, apart))
+    assert wide < 0.9 * wider
+    assert (
+        frozenset()
+        == files.drawn(plots.draw(source(row("full"), compared("χωρίς " + joined, -1)), "effects"), "pdf").lacking
+    )
+    chinese = plots.draw(source(row("full"), compared("去掉", -1)), "effects")
+    assert set("去掉") == files.drawn(chinese, "pdf").lacking
+    told = ["fc-list", "--format=%{file}\n", ":lang=zh"]
+    there = subprocess.run(told, capture_output=True, text=True, check=True).stdout if shutil.which(told[0]) else ""
+    if not there:
+        pytest.skip("needs a font of Chinese: apt-get install fonts-wqy-zenhei")
+    font = Path(there.splitlines()[0])
+    assert frozenset() == files.drawn(chinese, "pdf", 1, (font,)).lacking

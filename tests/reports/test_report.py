@@ -10,6 +10,7 @@ import pytest
 from reported import HOSTILE, QUESTION, VALUES, fill, resolved, variant
 
 from ablate.errors import AblateError
+from ablate.figures import paper as drawing
 from ablate.figures.paper import drawable, fonts
 from ablate.registry import Registry
 from ablate.reports import appendix, author, report
@@ -60,6 +61,10 @@ def test_signs_that_no_font_has_are_told_and_a_file_that_is_no_font_is_refused(t
     with fonts(()) as chosen:
         assert "α U+53BB" == drawable("α 去")
     assert {"去"} == chosen.lacking
+    with pytest.MonkeyPatch.context() as patch, fonts(()) as chosen:
+        patch.setattr(drawing, "SHAPES", False)
+        assert "μ = 5, بلا" == drawable("μ = 5, بلا")
+    assert set("بلا") == chosen.unjoined, "an older matplotlib draws them from left to right"
     with pytest.raises(AblateError, match="is no font that can be read"), fonts([tmp_path / "f.ttf"]):
         pass
 

@@ -90,7 +90,7 @@ def plot(
             terminal.say(f"left out: {one}: {why}")
             continue
         drawing = files.drawn(scene, kind, columns, font or ())
-        say_lacking(terminal, drawing.lacking)
+        say_lacking(terminal, drawing.lacking, drawing.unjoined)
         terminal.write(drawing.content, output or folder / f"{one}.{kind}")
         print(scene.caption if figure else f"{one}: {scene.caption}\n")
         drawn += 1

@@ -93,7 +93,7 @@ def report(
     with paper.fonts(font or ()) as fonts:
         for file, content in chosen.files(document, output.name).items():
             terminal.write(content, output.parent / file)
-    say_lacking(terminal, fonts.lacking)
+    say_lacking(terminal, fonts.lacking, fonts.unjoined)
 
 
 def _checklist(
