@@ -151,7 +151,7 @@ def drive(folder: Path, count: int, slots: int, function: str) -> None:
     many as the file `files` says, it may open no file more."""
     clock, files = folder / "clock", folder / "files"
     told = schema.clock
-    schema.clock = lambda engine: told(engine) + (float(clock.read_text() or 0) if clock.exists() else 0.0)
+    schema.clock = lambda engine: f"({told(engine)} + {float(clock.read_text() or 0) if clock.exists() else 0.0})"
     if files.exists():
         start, left = LocalExecutor.start, iter(range(int(files.read_text())))
 

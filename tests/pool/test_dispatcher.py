@@ -236,7 +236,7 @@ def test_a_server_that_is_stuck_is_replaced_and_keeps_nobody_waiting(folder, mon
     executor.stop("t", "timeout", "took too long")
     while not (events := executor.poll(0.1)):
         pass
-    assert [Failed("t", "timeout", "took too long")] == events
+    assert [("t", "timeout", "took too long")] == [(event.token, event.reason, event.message) for event in events]
     (short,) = specs(folder, "good").values()
     executor.start("u", short, Slot("cpu", 0))
     assert isinstance(wait_for_end(executor), Finished)
