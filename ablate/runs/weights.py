@@ -25,7 +25,7 @@ def told(planned: Planned, store: Reader | None) -> list[str]:
     if store is None:
         return []
     keys = {run.key for run in planned.plan.runs if run.key}
-    sizes = [size for kept in store.kept(keys).values() if (size := _size(kept.folder))]
+    sizes = [size for kept in store.kept(keys, hashed="weights").values() if (size := _size(kept.folder))]
     if not sizes:
         return []
     least = sum(sizes)

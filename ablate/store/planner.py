@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from ablate.records import Role
@@ -46,11 +46,7 @@ class Planner(Reader):
             self._last_writer = mine
 
     def _insert(self, table: sa.Table) -> Any:
-        if self._is_sqlite:
-            return sqlite.insert(table)
-        from sqlalchemy.dialects import postgresql  # 40 ms of its own drivers
-
-        return postgresql.insert(table)
+        return (sqlite.insert if self._is_sqlite else postgresql.insert)(table)
 
     def save_plan(
         self,

@@ -250,11 +250,12 @@ class Reader(Cells):
             kept.setdefault(key, {})[metric, at] = fingerprint
         return kept
 
-    def kept(self, keys: Iterable[str]) -> dict[str, Kept]:
-        """What each finished run left, whichever study it was trained for; nothing of runs executed elsewhere."""
+    def kept(self, keys: Iterable[str], hashed: str = "") -> dict[str, Kept]:
+        """What each finished run left, whichever study it was trained for; nothing of runs executed elsewhere. hashed:
+        only of runs with the hash of an output whose name ends so."""
         a = schema.attempt.c
         query = sa.select(schema.run.c.key, a.log, a.outputs).join(schema.attempt, a.id == schema.run.c.counted_attempt)
-        query = query.where(a.log != "")
+        query = query.where(a.log != "", a.outputs.contains(f'{hashed}"', autoescape=True) if hashed else sa.true())
         rows = self._of_runs(query, keys)
         return {key: Kept(self.path_of(log), json_object(outputs)) for key, log, outputs in rows}
 
