@@ -201,7 +201,9 @@ def _theatre(recipe: Recipe, named: Json, tricks: Sequence[Trick]) -> tuple[Thea
         if len(_known) > 3:  # networks of several bases; what a search plans is not kept for good
             _known.clear()
         try:
-            _known[key] = Theatre(model, example_of(image)), {}
+            theatre = Theatre(model, example_of(image))
+            assert theatre.whole, "it is asked for its mistakes"
+            _known[key] = theatre, {}
         except AblateError as error:
             raise ConfigError([("0", str(error))]) from None
     return _known[key]

@@ -66,17 +66,30 @@ class Theatre:
         with _untouched(model):
             self.trace: Trace = trace(model, example)
             self.copy = copied(model)
+            _wake(self.copy)
         self.model, self.example = model, example
         self.kinds = kinds_of(model)
         self.inputs = _two(example)
-        with _untouched(model):
-            _wake(self.copy)
-            # Evaluation may write in place where training makes a new tensor: dropout hands its input on.
-            self.evaluated = follow(copied(self.copy).eval(), *self.inputs[0])
-            self.shapes, results = self._tried(self.copy, {})
-        self.telling = [not torch.equal(a, b) for a, b in results]
-        if not any(self.telling):
+
+    @cached_property
+    def evaluated(self) -> Trace:
+        """The network followed in evaluation, which may write in place where training makes a new tensor: dropout hands
+        its input on."""
+        with _untouched(self.model):
+            return follow(copied(self.copy).eval(), *self.inputs[0])
+
+    @cached_property
+    def whole(self) -> tuple[list[str], list[bool]]:
+        """The shapes that the network gives as built, and of each result whether it tells two inputs apart.
+
+        SurgeryError where none does. Not asked by a run, whose parts were tried before.
+        """
+        with _untouched(self.model):
+            shapes, results = self._tried(self.copy, {})
+        telling = [not torch.equal(a, b) for a, b in results]
+        if not any(telling):
             raise SurgeryError("two inputs give one output as built, so no check would see what cuts the inputs off.")
+        return shapes, telling
 
     def found(self, part: str | Sequence[str], kind: str | None) -> tuple[str, ...]:
         """The paths that a pattern names."""
@@ -193,6 +206,7 @@ class Theatre:
 
     def _check(self, change: Callable[[nn.Module], None], how: str, telling: bool = True) -> None:
         """Try a copy that was changed. telling: whether two inputs must still give two outputs."""
+        before, tells = self.whole
         with _untouched(self.model):
             network = copied(self.copy)
             change(network)
@@ -204,9 +218,9 @@ class Theatre:
             except Exception as error:  # whatever the network's own code meets without its part
                 said = f"{type(error).__name__}: {one_line(str(error))}"
                 raise SurgeryError(f"{how} the network does not run: {said}") from error
-        if shapes != self.shapes:
-            raise SurgeryError(f"{how} the network gives {listed(shapes)} instead of {listed(self.shapes)}.")
-        for (a, b), told in zip(results, self.telling, strict=True):
+        if shapes != before:
+            raise SurgeryError(f"{how} the network gives {listed(shapes)} instead of {listed(before)}.")
+        for (a, b), told in zip(results, tells, strict=True):
             if telling and told and torch.equal(a, b):
                 raise SurgeryError(f"{how} nothing of the inputs reaches the output: two inputs give one.")
 
