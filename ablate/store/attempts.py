@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -87,7 +86,7 @@ class Attempts(Planner):
         with self.transaction() as connection:
             for part in parts(tokens):
                 marks = ", ".join("?" * len(part))
-                connection.exec_driver_sql(self._marked(f"{update} IN ({marks})"), (lease_s, *of, *part))
+                self._rows(connection, f"{update} IN ({marks})", (lease_s, *of, *part))
             return {token for (token,) in self._of(connection, select, tokens, of)}
 
     # ----------------------------------------------------------------------------------------------------------- ends
@@ -172,8 +171,3 @@ class Attempts(Planner):
         """Number and run of those attempts whose tokens hold."""
         rows = self._of(connection, "SELECT token, id, run FROM attempt WHERE outcome IS NULL AND token", tokens)
         return {token: (number, run) for token, number, run in rows}
-
-    def _each(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
-        """The statement once for each row."""
-        if rows:
-            connection.exec_driver_sql(self._marked(statement), list(rows))
