@@ -261,23 +261,11 @@ class Reader(Cells):
 
     def latest_steps(self, tokens: Sequence[str]) -> dict[str, tuple[int, dict[str, float]]]:
         """The last step that each live attempt reported, with its values."""
-        mine = sa.select(schema.attempt.c.id).where(schema.attempt.c.token.in_(tokens))
-        latest = (
-            sa.select(schema.curve.c.attempt, sa.func.max(schema.curve.c.step).label("step"))
-            .where(schema.curve.c.attempt.in_(mine))
-            .group_by(schema.curve.c.attempt)
-            .subquery()
-        )
-        query = (
-            sa.select(schema.attempt.c.token, schema.curve.c.step, schema.curve.c.name, schema.curve.c.value)
-            .join(latest, latest.c.attempt == schema.attempt.c.id)
-            .join(schema.curve, (schema.curve.c.attempt == latest.c.attempt) & (schema.curve.c.step == latest.c.step))
-            .where(schema.attempt.c.token.in_(tokens))
-        )
         by_token: dict[str, tuple[int, dict[str, float]]] = {}
         with self._reading() as connection:
-            for token, step, name, value in connection.execute(query):
-                by_token.setdefault(token, (step, {}))[1][name] = value
+            for part in parts(tokens):
+                for token, step, name, value in connection.execute(_latest(part)):
+                    by_token.setdefault(token, (step, {}))[1][name] = value
         return by_token
 
     def spent(self) -> list[Spent]:
@@ -300,6 +288,23 @@ class Reader(Cells):
 
 
 # ------------------------------------------------------------------------------------------------------------- queries
+
+
+def _latest(tokens: Sequence[str]) -> sa.Select[Any]:
+    """Token, step, name and value of the last step of each of these attempts."""
+    mine = sa.select(schema.attempt.c.id).where(schema.attempt.c.token.in_(tokens))
+    latest = (
+        sa.select(schema.curve.c.attempt, sa.func.max(schema.curve.c.step).label("step"))
+        .where(schema.curve.c.attempt.in_(mine))
+        .group_by(schema.curve.c.attempt)
+        .subquery()
+    )
+    return (
+        sa.select(schema.attempt.c.token, schema.curve.c.step, schema.curve.c.name, schema.curve.c.value)
+        .join(latest, latest.c.attempt == schema.attempt.c.id)
+        .join(schema.curve, (schema.curve.c.attempt == latest.c.attempt) & (schema.curve.c.step == latest.c.step))
+        .where(schema.attempt.c.token.in_(tokens))
+    )
 
 
 def _not_negative(seconds: sa.ColumnElement[float]) -> sa.ColumnElement[float]:
