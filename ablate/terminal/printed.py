@@ -142,11 +142,22 @@ def standing_text(told: Mapping[str, Any]) -> str:
         )
     if rows:
         lines.append(tabulate(rows, tablefmt="plain", disable_numparse=True))
-    lines += [_place_line(place) for place in told.get("places", ())]
     lines += told["waits_for"]
     if counts["lost"]:
         lines.append("Lost runs have no worker any more; the next `ablate run` takes them up again.")
     return "\n".join(lines)
+
+
+def places_text(parts: Sequence[Mapping[str, Any]]) -> str:
+    """A line for each engine at which runs of a study are, each part's (its ablation, its search) counted together: the
+    workers are the same."""
+    places: dict[str, dict[str, Any]] = {}
+    for place in (place for told in parts for place in told.get("places", ())):
+        before = places.setdefault(place["place"], {**place, "queued": 0, "running": 0, "looked_after": False})
+        before["looked_after"] |= place["looked_after"]
+        for count in ("queued", "running"):
+            before[count] += place[count]
+    return "".join(f"{_place_line(place)}\n" for place in places.values())
 
 
 def _place_line(place: Mapping[str, Any]) -> str:

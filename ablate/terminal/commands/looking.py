@@ -68,13 +68,14 @@ def status(
         further = {role: of for role, (_, of) in more.items()}
         print_json({**told, "lease_seconds": lease_s(), **further, **({"searches": searches} if searches else {})})
         return
-    from ablate.terminal.printed import search_line, standing_text
+    from ablate.terminal.printed import places_text, search_line, standing_text
 
     print(standing_text(told))
     for role, (what, of) in more.items():
         print(standing_text({**of, "study": f"{name}, {what}"}))
         for search in searches if role == "tune" else ():
             print(search_line(search))
+    print(places_text([told, *(of for _, of in more.values())]), end="")
 
 
 def _searches(store: Store, study: str, counts: Mapping[str, int]) -> list[dict[str, Json]]:
