@@ -33,6 +33,7 @@ test-cluster: $(VENV)/.installed  ## Slurm, Ray and PostgreSQL, started here, an
 
 bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/orchestration.py
+	$(BIN)/python tests/benchmarks/dispatching.py
 	$(BIN)/python tests/benchmarks/training.py
 	$(BIN)/python tests/benchmarks/tuning.py
 	$(BIN)/python tests/benchmarks/error_rates.py
