@@ -5,6 +5,7 @@ import pytest
 from ablate.runs.moment import Running
 from ablate.terminal import trials
 from ablate.terminal.bars import ASCII, UNICODE
+from ablate.terminal.printed import places_text
 from ablate.tuning.journal import Search, Trial
 from ablate.tuning.underway import SearchSoFar, Tried
 
@@ -58,3 +59,9 @@ def test_no_line_of_a_search_is_wider_than_the_screen(width, glyphs):
 
 def test_before_any_trial_has_a_value_nothing_is_called_best():
     assert "best" not in " ".join(drawn(search([]))[:-1]).replace("best had", "")
+
+
+def test_the_workers_of_an_ablation_and_of_its_search_are_one_line():
+    place = {"place": "slurm:s", "queued": 2, "running": 1, "workers": [{"node": "n1"}], "looked_after": False}
+    parts = [{}, {"places": [place]}, {"places": [{**place, "queued": 0, "running": 3, "looked_after": True}]}]
+    assert "slurm:s: 1 worker on n1, 2 runs queued, 4 running.\n" == places_text(parts)
