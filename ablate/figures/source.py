@@ -188,8 +188,8 @@ def _by_variant(variants: Sequence[str], values: Array) -> dict[str, tuple[float
 
 # --------------------------------------------------------------------------------------------------------------- curves
 
-_OF_INTEREST = ("dev_accuracy", "dev_loss")
-"""What a brief asks of the best variant, where its task reports it."""
+_OF_INTEREST = ("dev_accuracy", "dev_loss", "train_accuracy", "train_loss")
+"""What a brief asks of the best variant, where its task reports it, and what the training passes made of the same."""
 
 Points = dict[int, tuple[list[int], list[float]]]
 """Of each seed, steps and values."""

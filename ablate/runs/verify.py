@@ -207,7 +207,7 @@ def _executed(planned: planner.Planned, spec: RunSpec, database: str) -> tuple[R
 
 def compare(stored: Result, repeated: Result, costs: Sequence[str] = ()) -> Comparison:
     """Every number of both, measured costs left out, also those that the study adds."""
-    then, now = _numbers(stored, costs), _numbers(repeated, costs)
+    then, now = _numbers(stored, costs), _numbers(_measured_then(stored, repeated), costs)
     lines: list[tuple[float, str]] = []
     for name in sorted({*then, *now}):
         if then.get(name) != now.get(name):
@@ -227,6 +227,13 @@ def compare(stored: Result, repeated: Result, costs: Sequence[str] = ()) -> Comp
     end, any_step = ({name: far for name, far in each.items() if not is_cost(name, costs)} for each in (end, any_step))
     texts = tuple(text for _, text in lines)
     return Comparison(verdict, len(then) + len(hashed), texts, outputs, end=end, any_step=any_step)
+
+
+def _measured_then(stored: Result, repeated: Result) -> Result:
+    """Without numbers by names that the stored run has nowhere: an older ablate measured fewer."""
+    known = {*stored.values, *(name for name, _ in stored.curve)}
+    values = {name: value for name, value in repeated.values.items() if name in known}
+    return replace(repeated, values=values, curve={at: value for at, value in repeated.curve.items() if at[0] in known})
 
 
 def _distances(then: Mapping[_Name, float], now: Mapping[_Name, float]) -> dict[_Name, float]:

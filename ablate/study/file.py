@@ -241,8 +241,6 @@ class _Trial:
         # Of parts of the network each is tried alone: which of them may be away at once is the plan's matter.
         whole = tuple(trick.choices[0] for trick in self.study.tricks if trick.part)
         base = self.attempt(Cell(whole), "")
-        if base is not None and self.task.epochs:
-            self.check_epoch(base)
         tricks = {trick.name: trick for trick in self.study.tricks}
         for trick in self.study.tricks:
             needed = closure(trick.name, tricks)
@@ -280,6 +278,8 @@ class _Trial:
                 self.seen.add(finding)
                 context = "" if not who or finding.path[:2] == own else f" ({who})"
                 self.found.append((finding, context, who))
+        if done is not None:
+            self.check_epoch(done, who)
         return done
 
     def complete(self, cell: Cell) -> tuple[Completed | None, list[Finding]]:
@@ -311,11 +311,20 @@ class _Trial:
         """What the task says of a dotted key, at the place where the key was written."""
         return Finding(origin(self.study, cell, key), message, key != "task" and _names_key(message), page)
 
-    def check_epoch(self, base: Completed) -> None:
-        at, epochs = self.study.metric.at, base.config.get(self.task.epochs)
-        if isinstance(at, int) and isinstance(epochs, int) and at > epochs:
+    def check_epoch(self, done: Completed, who: str) -> None:
+        """A numbered epoch, at which a study takes its metric, must be one that every run has."""
+        at, epochs = self.study.metric.at, done.config.get(self.task.epochs)
+        if not isinstance(at, int):
+            return
+        message = ""
+        if isinstance(epochs, int) and at > epochs:
             message = f"is {at}, but a run has {epochs} epochs; it may be last or best too."
-            self.found.append((Finding(("metric", "at"), message), "", ""))
+        elif done.config.get(self.task.ends_early):
+            message = f"is {at}, and with {self.task.ends_early} a run may end before; it must be last or best."
+        finding = Finding(("metric", "at"), message)
+        if message and finding not in self.seen:
+            self.seen.add(finding)
+            self.found.append((finding, f" ({who})" if who else "", who))
 
 
 def _absent(

@@ -24,6 +24,8 @@ from ablate.study.structure import form_in
 from ablate.study.values import one_or_more, or_empty
 from ablate.training import recipe
 from ablate.training.dataset import Subset
+from ablate.training.schedules import SCHEDULES
+from ablate.training.stopping import Stopping
 
 WIDTH = 120
 
@@ -227,10 +229,11 @@ def _base() -> Iterator[str]:
             ),
         ]
     )
-    for title, choices in (("optimizer", recipe.OPTIMIZERS), ("schedule", recipe.SCHEDULES)):
+    for title, choices in (("optimizer", recipe.OPTIMIZERS), ("schedule", SCHEDULES)):
         lines = [_part(title, name, cls) for name, cls in choices.items()]
         yield "\n".join([f"### base.{title}", "", *lines])
     yield "\n\n".join(["### base.init", _paragraph(_docstring(recipe.Init)), "\n".join(_keys(recipe.Init))])
+    yield "\n\n".join(["### base.early_stopping", _paragraph(_docstring(Stopping)), "\n".join(_keys(Stopping))])
     subset = ["### base.data", _paragraph(_docstring(Subset)), "\n".join(_keys(Subset))]
     yield "\n\n".join(subset)
 

@@ -6,19 +6,20 @@ schedule for (factor of the learning rate, momentum) at a step; tricks may chang
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from importlib import metadata
 from typing import Any, ClassVar, Literal
 
 from ablate.errors import ConfigError, PluginError
 from ablate.records import Json
-from ablate.registry import Count, NonNegative, Positive, Registry, Share, ShareBelowOne, build, unknown
+from ablate.registry import Count, NonNegative, Positive, Registry, ShareBelowOne, build, unknown
 from ablate.text import did_you_mean, one_of
 from ablate.training.dataset import Dataset
 from ablate.training.model import Model
+from ablate.training.schedules import SCHEDULES, Schedule
+from ablate.training.stopping import Stopping
 
 _CONFIG = {"extra": "forbid", "allow_inf_nan": False}
 
@@ -75,89 +76,6 @@ class RMSprop:
 
 Optimizer = SGD | Adam | AdamW | RMSprop
 OPTIMIZERS: Mapping[str, type[Optimizer]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW, "rmsprop": RMSprop}
-
-# ------------------------------------------------------------------------------------------------------------ schedules
-
-
-@dataclass(frozen=True)
-class Constant:
-    """The learning rate as it is, after a linear warm-up of `warmup_epochs`."""
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
-
-    warmup_epochs: NonNegative = 0.0
-
-    def at(self, step: int, steps: int, steps_per_epoch: int) -> tuple[float, float | None]:
-        """(factor of the learning rate, momentum or None: as it is) at `step`, counted from 0."""
-        warmup = min(self.warmup_epochs * steps_per_epoch, steps)
-        if step < warmup:
-            return (step + 1) / (warmup + 1), None
-        return self.decay((step - warmup) / max(steps - warmup, 1)), None
-
-    def decay(self, progress: float) -> float:
-        """The factor when the share `progress` of the steps after the warm-up is behind."""
-        return 1.0
-
-
-@dataclass(frozen=True)
-class Cosine(Constant):
-    """Half a cosine from 1 down to `final` (Loshchilov & Hutter 2017, without restarts)."""
-
-    final: Share = 0.0
-
-    def decay(self, progress: float) -> float:
-        return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
-
-
-@dataclass(frozen=True)
-class StepDown(Constant):
-    """Multiplied by `factor` at each of `milestones`, which are shares of the steps after the warm-up."""
-
-    milestones: tuple[Share, ...] = (0.5, 0.75)
-    factor: Positive = 0.1
-
-    def decay(self, progress: float) -> float:
-        return self.factor ** sum(progress >= milestone for milestone in self.milestones)
-
-
-@dataclass(frozen=True)
-class OneCycle:
-    """Up in a cosine from 1/start_divisor to 1 over the first `warmup` of the steps, then down to that / end_divisor.
-
-    momentum_cycle: an optimizer with momentum (or Adam's first beta) goes 0.95, 0.85, 0.95 meanwhile. Smith & Topin
-    2018; numbers and shape are torch's OneCycleLR, which a test compares it with.
-    """
-
-    __pydantic_config__: ClassVar[Mapping[str, Any]] = _CONFIG
-
-    warmup: Share = 0.3
-    start_divisor: Positive = 25.0
-    end_divisor: Positive = 1e4
-    momentum_cycle: bool = True
-
-    def at(self, step: int, steps: int, steps_per_epoch: int) -> tuple[float, float | None]:
-        start = 1 / self.start_divisor
-        top = self.warmup * steps - 1
-        if step <= top:
-            part, low, high = (step / top if top > 0 else 1.0), start, 1.0
-            momentum = _cosine(0.95, 0.85, part)
-        else:
-            part, low, high = (step - top) / max(steps - 1 - top, 1e-9), 1.0, start / self.end_divisor
-            momentum = _cosine(0.85, 0.95, part)
-        return _cosine(low, high, part), momentum if self.momentum_cycle else None
-
-
-def _cosine(start: float, end: float, part: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
-
-
-Schedule = Constant | Cosine | StepDown | OneCycle
-SCHEDULES: Mapping[str, type[Schedule]] = {
-    "constant": Constant,
-    "cosine": Cosine,
-    "step": StepDown,
-    "onecycle": OneCycle,
-}
 
 # ---------------------------------------------------------------------------------------------------------------- start
 
@@ -230,11 +148,23 @@ class Recipe:
     schedule: Schedule
     loop: Loop
     init: Init | None = None
+    early_stopping: Stopping | None = None
+
+    def over(self, history: Sequence[Mapping[str, float]]) -> bool:
+        """Whether the training ends after epochs that reported these values."""
+        stopping = self.early_stopping
+        stopped = stopping is not None and stopping.stops([values[stopping.metric] for values in history])
+        return stopped or len(history) >= self.loop.epochs
 
 
 _DEFAULTS = {"model": "vgg", "data": "digits", "optimizer": "sgd", "schedule": "constant"}
 _LOOP = tuple(f.name for f in fields(Loop))
-_KEYS = (*_DEFAULTS, *_LOOP, "init")
+_OPTIONAL: Mapping[str, tuple[type[Any], str]] = {
+    "init": (Init, "{study: NAME, variant: best}"),
+    "early_stopping": (Stopping, "{metric: dev_loss, patience: 5}"),
+}
+"""Sections that are not there unless they are written, so that no key changes; each with an example."""
+_KEYS = (*_DEFAULTS, *_LOOP, *_OPTIONAL)
 
 
 def parse(config: Mapping[str, Json], registry: Registry) -> Recipe:
@@ -256,10 +186,11 @@ def parse(config: Mapping[str, Json], registry: Registry) -> Recipe:
         sections["loop"] = build(Loop, {key: config[key] for key in _LOOP if key in config}, "classify")
     except ConfigError as error:
         problems += error.problems
-    try:
-        sections["init"] = _init(config.get("init"))
-    except ConfigError as error:
-        problems += error.problems
+    for section in _OPTIONAL:
+        try:
+            sections[section] = _optional(section, config.get(section))
+        except ConfigError as error:
+            problems += error.problems
     if problems:
         raise ConfigError(problems)
     return Recipe(**sections)
@@ -273,6 +204,8 @@ def filled_in(config: Mapping[str, Json], recipe: Recipe) -> dict[str, Json]:
         for section, part in sections.items()
     }
     full |= {name: value for name, value in plain(recipe.loop).items() if (name, value) != ("compile", False)}
+    if recipe.early_stopping is not None:
+        full["early_stopping"] = plain(recipe.early_stopping)
     return full if recipe.init is None else full | {"init": recipe.init.said()}
 
 
@@ -323,14 +256,14 @@ def _near(key: str) -> str:
     return did_you_mean(key, _KEYS)
 
 
-def _init(given: Json) -> Init | None:
-    """None, so that no key changes, where the weights are drawn from the run's seed."""
+def _optional(section: str, given: Json) -> Any:
+    """None where it is not written: the weights are drawn from the run's seed, every epoch is trained."""
     if given is None:
         return None
+    made, example = _OPTIONAL[section]
     if not isinstance(given, Mapping):
-        raise ConfigError([("init", f"is {given!r}; it must be a mapping such as {{study: NAME, variant: best}}.")])
-    init: Init = build(Init, given, "init", at="init")
-    return init
+        raise ConfigError([(section, f"is {given!r}; it must be a mapping such as {example}.")])
+    return build(made, given, section, at=section)
 
 
 def _section(section: str, given: Json, registry: Registry) -> Any:

@@ -203,6 +203,9 @@ class Task(Plugin):
     epochs: ClassVar[str] = ""
     """The key of the configuration that holds how many epochs a run trains; empty: a step is no epoch."""
 
+    ends_early: ClassVar[str] = ""
+    """The key of the configuration that lets a run end before its last epoch; empty: none does."""
+
     pairs: ClassVar[bool] = False
     """Whether runs of equal seeds share initialisation and the order of batches, whatever else they differ in."""
 

@@ -36,6 +36,7 @@ from ablate.training.dataset import Arrays
 from ablate.training.initial import drawn
 from ablate.training.model import Draws
 from ablate.training.recipe import SGD, Adam, AdamW, Recipe, RMSprop, plain
+from ablate.training.schedules import Plateau
 from ablate.training.trick import Facts, Step, Trick, has_hook
 
 # -------------------------------------------------------------------------------------------------------------- process
@@ -103,7 +104,8 @@ _HOOKS = ("batch", "loss", "gradients", "after_step", "eval_model", "predict")
 @dataclass
 class Training:
     """One training, ready to start. forward: the model, compiled where the recipe says so. hooks: for each, the tricks
-    that use it, named, in the order in which they act."""
+    that use it, named, in the order in which they act. eased: the factor of the learning rate that comes of the epochs
+    so far."""
 
     recipe: Recipe
     seed: int
@@ -124,6 +126,7 @@ class Training:
     hooks: Mapping[str, Sequence[tuple[str, Trick]]]
     memories: dict[str, Any] = field(default_factory=dict)
     train_seconds: float = 0.0
+    eased: float = 1.0
 
     @property
     def batch_size(self) -> int:
@@ -240,26 +243,35 @@ class Epoch:
     logits: Tensor
 
 
-def train(training: Training, done: int = 0) -> Iterator[Epoch]:
-    """Train, epoch by epoch, after the `done` first ones.
+def train(training: Training, history: Sequence[Mapping[str, float]] = ()) -> Iterator[Epoch]:
+    """Train, epoch by epoch, after the first ones, which reported the values of `history`.
 
-    Yields dev_accuracy (%), dev_loss, train_loss (as optimised, tricks included), and lr.
+    Yields dev_accuracy (%), dev_loss, train_accuracy (%), train_loss (as optimised, tricks included), and lr.
 
-    dev_loss is the plain cross-entropy against the true labels, whatever the tricks did to the training's targets.
+    train_accuracy is of the training passes themselves, which costs nothing: the share of images whose own class the
+    network named as it trained on them, augmented or mixed, dropout on, while its weights changed. dev_loss is the
+    plain cross-entropy against the true labels, whatever the tricks did to the training's targets.
     """
-    for epoch in range(done, training.recipe.loop.epochs):
+    past, schedule = list(history), training.recipe.schedule
+    while not training.recipe.over(past):
         started = time.perf_counter()
-        order = batch_order(training, epoch)
-        total = torch.zeros((), device=training.facts.device)
+        if isinstance(schedule, Plateau):
+            training.eased = schedule.eased([values[schedule.metric] for values in past])
+        order = batch_order(training, len(past))
+        total, hits = (torch.zeros((), device=training.facts.device) for _ in range(2))
         for batch in range(training.steps_per_epoch):
             index = order[batch * training.batch_size : (batch + 1) * training.batch_size]
-            total += take_step(training, index, epoch * training.steps_per_epoch + batch)
+            loss, hit = take_step(training, index, len(past) * training.steps_per_epoch + batch)
+            total, hits = total + loss, hits + hit
         train_loss = float(total) / training.steps_per_epoch  # the epoch's one wait for the device
         # Evaluation is left out: a trick that evaluates longer (several views of an image) trains no longer.
         training.train_seconds += time.perf_counter() - started
         model, logits = evaluate(training, training.dev_images)
+        seen_in_training = training.steps_per_epoch * training.batch_size
+        of_training = {"train_loss": train_loss, "train_accuracy": 100 * int(hits) / seen_in_training}
         rate = float(training.optimizer.param_groups[0]["lr"])
-        values = {**dev_metrics(training, logits), "train_loss": train_loss, "lr": rate}
+        values = {**dev_metrics(training, logits), **of_training, "lr": rate}
+        past.append(values)
         yield Epoch(values, model, logits)
 
 
@@ -284,8 +296,9 @@ def batch_order(training: Training, epoch: int) -> Tensor:
     return torch.randperm(len(training.images), generator=generator).to(training.facts.device)
 
 
-def take_step(training: Training, index: Tensor, number: int) -> Tensor:
-    """One optimizer step, number `number` of the training, on the images at `index`; the loss, still on the device."""
+def take_step(training: Training, index: Tensor, number: int) -> tuple[Tensor, Tensor]:
+    """One optimizer step, number `number` of the training, on the images at `index`: the loss, and of how many images
+    the logits named the own class; both still on the device."""
     t = training
     t.streams.step = number
     images = _normalised(t, t.images.index_select(0, index))
@@ -320,7 +333,7 @@ def take_step(training: Training, index: Tensor, number: int) -> Tensor:
     for name, trick in t.hooks["after_step"]:
         step = Step(number, t.facts, t.seed, name, index)
         t.memories[name] = trick.after_step(t.memories.get(name), t.model, step)
-    return loss.detach()
+    return loss.detach(), (logits.detach().argmax(1) == t.labels[index]).sum()
 
 
 def _normalised(training: Training, images: Tensor) -> Tensor:
@@ -335,7 +348,7 @@ def _set_rate(training: Training, number: int) -> None:
     """Learning rate and momentum of step `number`, as the schedule says."""
     factor, momentum = training.recipe.schedule.at(number, training.facts.steps, training.steps_per_epoch)
     for group in training.optimizer.param_groups:
-        group["lr"] = group["initial_lr"] * factor
+        group["lr"] = group["initial_lr"] * factor * training.eased
         if momentum is not None and group.get("momentum"):
             group["momentum"] = momentum
         elif momentum is not None and "betas" in group:

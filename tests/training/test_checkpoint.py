@@ -64,6 +64,20 @@ def test_a_resumed_training_ends_with_the_bits_and_the_curve_of_an_unbroken_one(
     assert [] == checkpoints(tmp_path / "b")
 
 
+def test_a_resumed_training_stops_early_and_eases_its_rate_where_an_unbroken_one_does(tmp_path, capfd):
+    base = {
+        **BASE, "epochs": 9, "schedule": {"name": "plateau", "patience": 0, "threshold": 0.99},
+        "early_stopping": {"metric": "dev_loss", "patience": 3, "minimum_delta": 10.0},
+    }  # fmt: skip
+    unbroken, told = execute(run_of(tmp_path / "a", base))
+    assert "stopped after epoch 4 of 9: dev_loss was best after epoch 1" in capfd.readouterr().out
+    assert 4 == len(told), "with patience 3 no epoch was better than the first"
+    assert told[-1]["lr"] < told[0]["lr"]
+    execute(run_of(tmp_path / "b", base), epochs=len(told) - 1)
+    assert (unbroken, told) == execute(run_of(tmp_path / "b", base))
+    assert [] == checkpoints(tmp_path / "b")
+
+
 def test_a_resumed_training_tells_of_its_best_epoch_what_an_unbroken_one_tells(tmp_path):
     unbroken, cut, resumed = (run_of(tmp_path / name) for name in "abb")
     for run in (unbroken, cut, resumed):

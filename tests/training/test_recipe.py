@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from ablate.errors import ConfigError
 from ablate.registry import Registry
-from ablate.training.recipe import SCHEDULES, Constant, Cosine, OneCycle, StepDown, filled_in, parse
+from ablate.training.recipe import filled_in, parse
+from ablate.training.schedules import SCHEDULES, Constant, Cosine, MultiStep, OneCycle, Plateau, StepDown
+from ablate.training.stopping import Stopping
 
 
 def torch_rates(make, steps, momentum=0.9):
@@ -41,6 +43,46 @@ def test_steps_down_at_each_milestone():
     schedule = StepDown(milestones=(0.5, 0.75), factor=0.1)
     rates = [schedule.at(step, 8, 2)[0] for step in range(8)]
     assert rates == pytest.approx([1, 1, 1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_several_steps_by_epoch_are_those_of_torch():
+    expected = torch_rates(lambda o: torch.optim.lr_scheduler.MultiStepLR(o, milestones=[4, 6], gamma=0.1), 20)
+    for step, (rate, _) in enumerate(expected):
+        assert MultiStep(milestones=(2.0, 3.0)).at(step, 20, 2) == (pytest.approx(rate), None)
+
+
+@given(
+    st.lists(st.floats(0.01, 5), min_size=1, max_size=40),
+    st.integers(0, 3),
+    st.sampled_from(["dev_loss", "dev_accuracy"]),
+)
+def test_a_plateau_is_that_of_torch(values, patience, metric):
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, "min" if metric == "dev_loss" else "max", factor=0.5, patience=patience, threshold=1e-2, eps=0
+    )
+    ours = Plateau(metric=metric, factor=0.5, patience=patience, threshold=1e-2)
+    for epoch, value in enumerate(values):
+        theirs.step(value)
+        assert ours.eased(values[: epoch + 1]) == pytest.approx(optimizer.param_groups[0]["lr"])
+
+
+def test_a_training_stops_when_its_metric_was_not_better_for_patience_epochs():
+    falling = [3.0, 2.0, 1.0, 1.0, 1.1]
+    assert [False, False, False, False, True] == [Stopping(patience=2).stops(falling[:n]) for n in range(1, 6)]
+    assert Stopping("dev_accuracy", patience=2).stops(falling[:3]), "of an accuracy higher is better"
+    assert Stopping(patience=2, minimum_delta=1.5).stops([3.0, 2.0, 1.6])
+
+
+def test_what_a_training_makes_of_its_epochs_is_asked_for_and_no_part_of_a_key_otherwise():
+    assert "early_stopping" not in filled_in({}, parse({}, Registry()))
+    asked = {"early_stopping": {"patience": 3}}
+    full = {"metric": "dev_loss", "patience": 3, "minimum_delta": 0.0}
+    assert full == filled_in(asked, parse(asked, Registry()))["early_stopping"]
+    with pytest.raises(ConfigError, match="Did you mean 'patience'"):
+        parse({"early_stopping": {"patince": 3}}, Registry())
+    with pytest.raises(ConfigError, match=r"it must be a mapping such as \{metric: dev_loss"):
+        parse({"early_stopping": True}, Registry())
 
 
 def test_warm_up_rises_in_a_line_and_then_the_schedule_begins():

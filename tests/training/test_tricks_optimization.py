@@ -11,7 +11,8 @@ from ablate.records import TrickUse
 from ablate.registry import Registry
 from ablate.testing.training import TINY, trained
 from ablate.training import trainer
-from ablate.training.recipe import AdamW, Cosine, changes, parse
+from ablate.training.recipe import AdamW, changes, parse
+from ablate.training.schedules import Cosine
 from ablate.training.tricks.gradient_centralization import centralize
 from ablate.training.tricks.l1 import add_l1
 from ablate.training.tricks.lookahead import meet

@@ -1,4 +1,4 @@
-"""How the best variant learns: dev accuracy and dev loss by epoch, every seed and their mean, side by side."""
+"""How the best variant learns: accuracy and loss by epoch, dev (every seed and their mean) against training."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ from ablate.text import in_words, seeds_in_words
 _BRIEF = ("dev_accuracy", "dev_loss")
 """What a course brief asks for; a task of other metrics shows its own."""
 
+_OF_TRAINING = {"dev_accuracy": "train_accuracy", "dev_loss": "train_loss"}
+"""What the training passes say of the same thing."""
+
 
 @dataclass(frozen=True)
 class BestVariant:
     """titles: of each curve its metric with its unit. percent: whether that is %. trained: whose curves they are, where
-    the variant evaluates another one's weights."""
+    the variant evaluates another one's weights. training: of each what the training passes made of the same; None where
+    no run reports it."""
 
     study: str
     variant: str
@@ -23,6 +27,7 @@ class BestVariant:
     titles: tuple[str, ...]
     percent: tuple[bool, ...]
     curves: tuple[Curve, ...]
+    training: tuple[Curve | None, ...]
     chosen: bool
 
 
@@ -50,13 +55,16 @@ class BestVariantFigure(Figure):
             titles=tuple(map(source.titled, names)),
             percent=tuple(source.units.get(name) == "%" for name in names),
             curves=tuple(source.curves[name][trained] for name in names),
+            training=tuple(source.curves.get(_OF_TRAINING.get(name, ""), {}).get(trained) for name in names),
             chosen=self.variant is not None,
         )
 
     def scene(self, info: BestVariant) -> Scene:
         panels = [
-            _panel(curve, title, percent)
-            for curve, title, percent in zip(info.curves, info.titles, info.percent, strict=True)
+            _panel(curve, training, title, percent)
+            for curve, training, title, percent in zip(
+                info.curves, info.training, info.titles, info.percent, strict=True
+            )
         ]
         ends = [
             f"{title} {curve.mean[-1]:.4g}" for curve, title in zip(info.curves, info.titles, strict=True) if curve.mean
@@ -72,7 +80,7 @@ class BestVariantFigure(Figure):
         )
 
 
-def _panel(curve: Curve, title: str, percent: bool) -> Panel:
+def _panel(curve: Curve, training: Curve | None, title: str, percent: bool) -> Panel:
     marks: list[Mark] = []
     for run in curve.seeds:
         x = tuple(map(float, run.steps))
@@ -91,6 +99,9 @@ def _panel(curve: Curve, title: str, percent: bool) -> Panel:
             hover=hover, marker="circle", every=max(len(x) // 6, 1), size=4.0,
         )
     )  # fmt: skip
+    if training is not None and training.mean:
+        at = tuple(map(float, training.steps))
+        marks.append(Series(at, training.mean, colour="ink", dash="dashed", width=1.2, label="training"))
     top = max((high for high in curve.high if high is not None), default=0.0)
     return Panel(
         x=Axis("epoch", whole=True),
@@ -112,6 +123,11 @@ def _caption(info: BestVariant, which: str) -> str:
     n = len(done)
     mean = "thick: their mean" + (", shaded: its 95 % t interval" if n >= 3 else ", shaded: their range" * (n == 2))
     sentences.append(f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}." if done else "No seed is done.")
+    if any(info.training):
+        sentences.append(
+            "Dashed: the training passes, mean over seeds (augmented or mixed images, smoothed targets, dropout on, "
+            "weights that change meanwhile)."
+        )
     if failed:
         listed = in_words([f"seed {run.seed} ({run.failed})" for run in failed])
         sentences.append(f"Crosses: failed and in no mean: {listed}.")

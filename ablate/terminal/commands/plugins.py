@@ -12,7 +12,7 @@ from ablate.text import in_words, one_of
 
 LISTED = (
     "tricks", "models", "datasets", "designs", "tasks", "executors", "exporters", "tables", "figures", "reports",
-    "studies", "recipes",
+    "studies", "recipes", "optimizers", "schedules", "settings",
 )  # fmt: skip
 
 app = typer.Typer()
@@ -47,9 +47,10 @@ def list_(
         typer.Option(metavar="FOLDER", help="Yours too: a study's `plugins:` folder. May be given again."),
     ] = None,
 ) -> None:
-    """List plug-ins, the stored studies or the recipes.
+    """List plug-ins, what else `base:` may hold, the stored studies or the recipes.
 
-    Plug-ins come with their parameters, defaults and papers; `ablate init --recipe` copies a recipe.
+    Plug-ins, optimizers, schedules and settings come with their parameters and defaults; `ablate init --recipe` copies
+    a recipe.
 
     ablate list tricks
     """
@@ -79,9 +80,10 @@ def list_(
             )
         return
     from ablate.registry import PRIVATE, Registry
+    from ablate.study import basics
 
     registry = Registry(plugins or ())
-    listed = _described(registry, what)
+    listed = basics.described(what) if what in basics.KINDS else _described(registry, what)
     for path in registry.unused():
         terminal.say(
             f"{path} cannot be used: a private folder has {in_words(PRIVATE)}; {path.parent.name} are ablate's own."

@@ -22,6 +22,7 @@ from ablate.registry import Registry
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
+from ablate.training.schedules import Plateau
 from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
 from ablate.training.trick import Trick, has_hook
 
@@ -57,12 +58,15 @@ class Classify(Task):
         "dev_accuracy": Meaning("higher", "%", dev=True),
         "dev_loss": Meaning("lower", dev=True),
         "train_loss": Meaning("lower"),
+        "train_accuracy": Meaning("higher", "%"),
+        "epochs_trained": Meaning("lower"),
         "train_seconds": Meaning("lower", "s"),
         "parameters": Meaning("lower"),
         "flops": Meaning("lower"),
         "peak_mib": Meaning("lower", "MiB"),
     }
     epochs: ClassVar[str] = "epochs"
+    ends_early: ClassVar[str] = "early_stopping"
     pairs: ClassVar[bool] = True
     loop: ClassVar[str] = "ablate/training/trainer.py"
     example: ClassVar[str] = "image"
@@ -165,17 +169,18 @@ class Classify(Task):
         yield from so_far.history
         by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
         sign = 1 if self.metrics[by].better == "higher" else -1
-        for epoch in trainer.train(training, len(so_far.history)):
+        for epoch in trainer.train(training, so_far.history):
             if not so_far.best or sign * epoch.values[by] > so_far.best_value:
                 so_far.best_value, so_far.best = sign * epoch.values[by], checkpoint.state_of(epoch.model)
                 so_far.best_seen = trainer.seen(training, epoch.logits) if run.spec.best else {}
             so_far.history.append(dict(epoch.values))
-            if training.recipe.loop.epochs > len(so_far.history):
+            over = training.recipe.over(so_far.history)
+            if not over:
                 checkpoints.offer(training, so_far)
             try:
                 yield epoch.values
             except PausedError:
-                if training.recipe.loop.epochs > len(so_far.history):
+                if not over:
                     checkpoints.write(training, so_far)
                 raise
         last = checkpoint.state_of(epoch.model)
@@ -189,6 +194,7 @@ class Classify(Task):
             "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
             "peak_mib": trainer.peak_mib(run.device),
             **_flops(run, training),
+            **_stopped(training.recipe, so_far.history),
         }
         if run.spec.keep:
             left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
@@ -207,7 +213,8 @@ class Classify(Task):
         """The training's first and last step, both on its first batch, then one dev batch.
 
         The last step, too, so that a schedule that starts like another one shows; `steps` is how many there would be,
-        so that a longer training shows. What differs only in between may still look equal.
+        so that a longer training shows, and what the epochs' values would decide. What else differs only in between may
+        still look equal.
         """
         from ablate.training import checkpoint, trainer
 
@@ -220,7 +227,7 @@ class Classify(Task):
         return {
             "weights": checkpoint.tensors_sha256(checkpoint.state_of(model)),
             "predictions": checkpoint.tensors_sha256({"dev": logits}),
-            "steps": str(training.facts.steps),
+            "steps": f"{training.facts.steps}{_ends(training.recipe)}",
         }
 
     def examine(self, run: Run, weights: Mapping[At, Path]) -> Examples:
@@ -250,6 +257,22 @@ class Classify(Task):
         _, logits = trainer.evaluate(training, images)
         rows = tuple(tuple(row) for row in logits.double().softmax(1).tolist())
         return Predicted(arrays.test_ids, rows, arrays.class_names)
+
+
+def _stopped(recipe: Recipe, history: Sequence[Values]) -> dict[str, float]:
+    """Of a training that may stop early how many epochs it had; the log says why."""
+    stopping = recipe.early_stopping
+    if stopping is None:
+        return {}
+    if len(history) < recipe.loop.epochs:
+        print(stopping.said([values[stopping.metric] for values in history], recipe.loop.epochs))
+    return {"epochs_trained": float(len(history))}
+
+
+def _ends(recipe: Recipe) -> str:
+    """What two steps cannot show of a recipe: what it makes of the epochs' values."""
+    watching = [recipe.early_stopping, recipe.schedule if isinstance(recipe.schedule, Plateau) else None]
+    return "".join(f" {one}" for one in watching if one is not None)
 
 
 def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) -> None:
@@ -419,7 +442,7 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
 
     training, arrays = finished.training, finished.arrays
     for values in finished.history[:-1]:
-        yield {name: values[name] for name in ("train_loss", "lr")}
+        yield {name: values[name] for name in ("train_loss", "train_accuracy", "lr") if name in values}
     _, logits = trainer.evaluate(training, training.dev_images)
     values = {**finished.history[-1], **trainer.dev_metrics(training, logits)}
     yield values

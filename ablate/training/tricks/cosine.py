@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ablate.registry import Share
-from ablate.training.recipe import Cosine
+from ablate.training.schedules import Cosine
 from ablate.training.trick import Trick
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 from ablate.registry import Positive, Share
-from ablate.training.recipe import OneCycle
+from ablate.training.schedules import OneCycle
 from ablate.training.trick import Trick
 
 if TYPE_CHECKING:

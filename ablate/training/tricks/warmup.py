@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ablate.errors import ConfigError
 from ablate.registry import NonNegative
-from ablate.training.recipe import OneCycle
+from ablate.training.schedules import OneCycle
 from ablate.training.trick import Trick
 
 if TYPE_CHECKING:
