@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ablate.training import recipe
@@ -16,12 +17,12 @@ KINDS = ("optimizers", "schedules", "settings")
 
 def described(kind: str) -> list[dict[str, Any]]:
     """Each with name, summary and parameters with their defaults, as plug-ins are described."""
-    choices: dict[str, Any] = {
+    every: dict[str, Mapping[str, Any]] = {
         "optimizers": recipe.OPTIMIZERS,
         "schedules": SCHEDULES,
         "settings": {"loop": recipe.Loop, "init": recipe.Init, "early_stopping": Stopping},
-    }[kind]
-    return [_described(name, made) for name, made in choices.items()]
+    }
+    return [_described(name, made) for name, made in every[kind].items()]
 
 
 def _described(name: str, made: Any) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def options(
 # --------------------------------------------------------------------------------------------------------- commands
 
 ORDER = (
-    "init", "quick", "plan", "try", "run", "status", "stop",
+    "init", "quick", "plan", "try", "lr", "run", "status", "stop",
     "table", "plot", "report", "cite", "check", "compare", "tune", "predict", "import", "export",
     "show", "why", "verify", "examples", "recapture", "retry",
     "new", "list", "schema", "doctor", "worker", "db", "migrate", "gc", "help",

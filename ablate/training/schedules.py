@@ -127,6 +127,16 @@ class OneCycle:
         return _cosine(low, high, part), momentum if self.momentum_cycle else None
 
 
+@dataclass(frozen=True)
+class Rising(Constant):
+    """The factor of every step, listed: a range test's, which no study asks for."""
+
+    factors: tuple[float, ...] = ()
+
+    def at(self, step: int, steps: int, steps_per_epoch: int) -> tuple[float, float | None]:
+        return self.factors[step], None
+
+
 def _cosine(start: float, end: float, part: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * part)) / 2
 

@@ -286,6 +286,10 @@ class Task(Plugin):
         """The parts of the network of a completed configuration, the whole of it first."""
         raise AblateError("only the task classify has a network that can be made without a run.", page="parts")
 
+    def rising(self, run: Run, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
+        """A training of a step at each of these learning rates: the rate, and the loss of its batch before the step."""
+        raise AblateError("only the task classify has a loop whose learning rate ablate can raise.", page="tuning")
+
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """What a person should know of the data before trusting a result: sentences. Loads the data."""
         return ()

@@ -7,7 +7,7 @@ and leaves best.pt and last.pt in the run's folder. The loop itself is trainer.p
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -22,7 +22,7 @@ from ablate.registry import Registry
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
-from ablate.training.schedules import Plateau
+from ablate.training.schedules import Plateau, Rising
 from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
 from ablate.training.trick import Trick, has_hook
 
@@ -229,6 +229,22 @@ class Classify(Task):
             "predictions": checkpoint.tensors_sha256({"dev": logits}),
             "steps": f"{training.facts.steps}{_ends(training.recipe)}",
         }
+
+    def rising(self, run: Run, rates: Sequence[float]) -> Iterator[tuple[float, float]]:
+        import torch
+
+        from ablate.training import trainer
+
+        torch.set_num_threads(run.spec.threads)
+        training, _ = _prepared(run)
+        recipe, facts = training.recipe, training.facts
+        training.recipe = replace(recipe, schedule=Rising(factors=tuple(rate / recipe.optimizer.lr for rate in rates)))
+        training.facts = replace(facts, steps=len(rates), epochs=-(-len(rates) // training.steps_per_epoch))
+        for number, rate in enumerate(rates):
+            epoch, batch = divmod(number, training.steps_per_epoch)
+            order = trainer.batch_order(training, epoch)
+            index = order[batch * training.batch_size : (batch + 1) * training.batch_size]
+            yield rate, float(trainer.take_step(training, index, number)[0])
 
     def examine(self, run: Run, weights: Mapping[At, Path]) -> Examples:
         """The dev images, through the stored weights and the tricks that act on a prediction."""
