@@ -194,7 +194,7 @@ class Classify(Task):
             "parameters": sum(p.numel() for p in training.model.parameters() if p.requires_grad),
             "peak_mib": trainer.peak_mib(run.device),
             **_flops(run, training),
-            **_stopped(training.recipe, so_far.history),
+            **_ended(training.recipe, so_far.history),
         }
         if run.spec.keep:
             left = json.dumps([run.outputs["weights"], so_far.history, costs]).encode()
@@ -275,12 +275,10 @@ class Classify(Task):
         return Predicted(arrays.test_ids, rows, arrays.class_names)
 
 
-def _stopped(recipe: Recipe, history: Sequence[Values]) -> dict[str, float]:
-    """Of a training that may stop early how many epochs it had; the log says why."""
+def _ended(recipe: Recipe, history: Sequence[Values]) -> dict[str, float]:
+    """How many epochs a training had; where it stopped early the log says why."""
     stopping = recipe.early_stopping
-    if stopping is None:
-        return {}
-    if len(history) < recipe.loop.epochs:
+    if stopping is not None and len(history) < recipe.loop.epochs:
         print(stopping.said([values[stopping.metric] for values in history], recipe.loop.epochs))
     return {"epochs_trained": float(len(history))}
 
