@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -118,14 +119,22 @@ def _begin(site: Site, folder: Path) -> _Ran:
     return _Ran(site.opened(setup, Needs("checks", str(folder), made=provenance(), say=lambda _: None)), folder, [])
 
 
+@contextmanager
+def _begun(site: Site, folder: Path) -> Iterator[_Ran]:
+    ran = _begin(site, folder)
+    try:
+        yield ran
+    finally:
+        ran.executor.close()
+
+
 def _pid(ran: _Ran, token: str) -> psutil.Process:
     file = ran.folder / "runs" / token / "pid"
     return psutil.Process(int(ran.until(lambda: file.read_text() if file.is_file() else "")))
 
 
 def every_run_ends_in_exactly_one_way(site: Site, folder: Path) -> None:
-    ran = _begin(site, folder)
-    try:
+    with _begun(site, folder) as ran:
         wanted = {"well": "done", "badly": "error", "leaves": "error"}
         for function in wanted:
             ran.start(function, function)
@@ -133,47 +142,35 @@ def every_run_ends_in_exactly_one_way(site: Site, folder: Path) -> None:
         told = {event.token: event.reason if isinstance(event, Failed) else "done" for event in ended}
         assert told == wanted, told
         assert all(ran.of(token, Started) for token in wanted), f"a run did not say that it started: {ran.events}"
-    finally:
-        ran.executor.close()
 
 
 def progress_comes_in_order_and_before_the_end(site: Site, folder: Path) -> None:
-    ran = _begin(site, folder)
-    try:
+    with _begun(site, folder) as ran:
         ran.start("steps", "steps")
         ran.end("steps")
         told = [event.step if isinstance(event, Progressed) else 99 for event in ran.of("steps", Progressed, Finished)]
         assert told == [*range(1, 21), 99], told
-    finally:
-        ran.executor.close()
 
 
 def a_text_that_is_not_ours_ends_one_run_at_most(site: Site, folder: Path) -> None:
-    ran = _begin(site, folder)
-    try:
+    with _begun(site, folder) as ran:
         ran.start("noise", "noise")
         ran.start("well", "well")
         noise, well = ran.end("noise", "well")
         assert isinstance(well, Finished), well
         assert isinstance(noise, Finished) or noise.reason == "bad_result", noise  # type: ignore[union-attr]
-    finally:
-        ran.executor.close()
 
 
 def two_hundred_that_start_at_once_all_end(site: Site, folder: Path) -> None:
-    ran = _begin(site, folder)
-    try:
+    with _begun(site, folder) as ran:
         tokens = [f"many{i}" for i in range(200)]
         for token in tokens:
             ran.start(token, "well")
         assert all(isinstance(event, Finished) for event in ran.end(*tokens))
-    finally:
-        ran.executor.close()
 
 
 def a_run_is_stopped_while_it_runs_and_while_it_waits(site: Site, folder: Path) -> None:
-    ran = _begin(site, folder)
-    try:
+    with _begun(site, folder) as ran:
         ran.start("runs", "long")
         process = _pid(ran, "runs")
         ran.start("waits", "long")
@@ -183,8 +180,6 @@ def a_run_is_stopped_while_it_runs_and_while_it_waits(site: Site, folder: Path) 
             assert isinstance(event, Failed), event
             assert (event.reason, event.message) == ("timeout", "took too long"), event
         assert not _lives(process), "a stopped run is gone when its end is told"
-    finally:
-        ran.executor.close()
 
 
 def close_leaves_no_run(site: Site, folder: Path) -> None:
@@ -198,8 +193,7 @@ def close_leaves_no_run(site: Site, folder: Path) -> None:
 def what_is_killed_without_a_word_is_lost_once(site: Site, folder: Path) -> None:
     if site.kill is None:
         return
-    ran = _begin(site, folder)
-    try:
+    with _begun(site, folder) as ran:
         ran.start("long", "long")
         process = _pid(ran, "long")
         site.kill()
@@ -207,8 +201,6 @@ def what_is_killed_without_a_word_is_lost_once(site: Site, folder: Path) -> None
         assert isinstance(event, Failed), event
         assert event.reason == "lost", event
         ran.until(lambda: not _lives(process))
-    finally:
-        ran.executor.close()
 
 
 def what_is_left_goes_on_and_is_told_once_to_who_adopts_it(site: Site, folder: Path) -> None:
