@@ -30,7 +30,7 @@ from ablate.pool.scheduler import ALIKE, STOPPED, Elsewhere, Memory, Sizes, Snap
 from ablate.pool.vacancy import Vacancy
 from ablate.records import INTERRUPTED, Limits, Reason, RunSpec
 from ablate.store.store import Store
-from ablate.store.stored import Fate, LiveAttempt
+from ablate.store.stored import Fate, LiveAttempt, RunState
 
 MOST_AT_WORK = 1_000_000
 """Of an engine's runs: how many it has room for is its own to say."""
@@ -273,19 +273,21 @@ class Known:
         mine = {work.key for work in self.working.values()}
         states = self.store.states(keys)
         for key in keys:
-            state = states[key]
-            self.attempts[key] = state.attempts
-            self.done.discard(key)
-            self.failed.pop(key, None)
-            if state.state == "done":
-                self.done.add(key)
-            elif state.state == "failed":
-                self.failed[key] = state.reason or "lost"
+            self._note(key, states[key])
         todo = {key for key in keys if states[key].state == "todo"} - self.backoff.given_up
         # In the plan's order again, whatever came back meanwhile: one seed after another, comparisons first.
         waiting = todo | (set(self.waiting) - set(keys))
         self.waiting = OrderedDict.fromkeys(key for key in self.specs if key in waiting and key not in mine)
         self._block()
+
+    def _note(self, key: str, state: RunState) -> None:
+        self.attempts[key] = state.attempts
+        self.done.discard(key)
+        self.failed.pop(key, None)
+        if state.state == "done":
+            self.done.add(key)
+        elif state.state == "failed":
+            self.failed[key] = state.reason or "lost"
 
     def _block(self) -> None:
         ended = self.done | self.failed.keys() | self.backoff.given_up
@@ -297,13 +299,7 @@ class Known:
         mine = {work.key for work in self.working.values()}
         keys = [key for key in dict.fromkeys(touched) if key in self.specs and key not in mine]
         for key, state in reversed(self.store.states(keys).items()):
-            self.attempts[key] = state.attempts
-            self.done.discard(key)
-            self.failed.pop(key, None)
-            if state.state == "done":
-                self.done.add(key)
-            elif state.state == "failed":
-                self.failed[key] = state.reason or "lost"
+            self._note(key, state)
             if state.state != "todo":
                 self.waiting.pop(key, None)
             elif key not in self.waiting and key not in self.backoff.given_up:
