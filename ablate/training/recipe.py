@@ -234,6 +234,15 @@ def with_model(recipe: Recipe, parameter: str, value: Json) -> Recipe:
         raise ConfigError([("", f"{key} {message}") for key, message in error.problems]) from None
 
 
+def with_skips(recipe: Recipe) -> Recipe:
+    """The same. ConfigError where its model has no skip connections."""
+    if not getattr(recipe.model, "skip", False):
+        name = type(recipe.model).__module__.rpartition(".")[2]
+        message = f"needs a model with skip connections (`skip: true`, resnet, say); {name} has none here."
+        raise ConfigError([("", message)])
+    return recipe
+
+
 def changes(before: Recipe, after: Recipe) -> tuple[str, ...]:
     """The keys in which two recipes differ; the section alone where another class stands in it."""
     keys: list[str] = []

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ablate.errors import ConfigError
 from ablate.registry import ShareBelowOne
+from ablate.training.recipe import Recipe, with_skips
 from ablate.training.trick import Facts, Trick
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from ablate.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -33,11 +32,7 @@ class StochasticDepth(Trick):
     p: ShareBelowOne = 0.2
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        if not getattr(recipe.model, "skip", False):
-            name = type(recipe.model).__module__.rpartition(".")[2]
-            message = f"needs a model with skip connections (`skip: true`, resnet, say); {name} has none here."
-            raise ConfigError([("", message)])
-        return recipe
+        return with_skips(recipe)
 
     def model(self, model: nn.Module, facts: Facts) -> nn.Module:
         return with_stochastic_depth(model, self.p)
