@@ -18,6 +18,7 @@ from pathlib import Path
 from ablate.training.provenance import provenance
 
 RUNS, WORKERS = 2000, 1
+COMMANDS = 200
 TASK = "def noop(config, run):\n    return {'score': config['x'] + run.seed}\n"
 ABLATE = [sys.executable, "-m", "ablate"]
 
@@ -94,6 +95,23 @@ def study(folder: Path, name: str, text: str) -> str:
     return f"{name}.yaml"
 
 
+def of_a_command(folder: Path) -> float:
+    """CPU seconds of one run of a command that does nothing, less those of the command and of a `run` that has nothing
+    to do."""
+    (folder / "noop.sh").write_text('echo "score: $X$SEED" $Y\n')
+    (folder / "shell.yaml").write_text(
+        "task: {command: sh noop.sh, flags: env, seed: SEED}\nmetric: {name: score, better: higher}\n"
+        "base: {X: 1.5, Y: 0}\ntricks: {a: {set: {X: 2.5}}, b: {set: {Y: 1}}}\n"
+        f"designs: factorial\nseeds: {COMMANDS // 4}\n"
+    )
+    run = [*ABLATE, "--quiet", "run", "shell.yaml", "--workers", str(WORKERS)]
+    first, again = cpu_s(run, folder), cpu_s(run, folder)
+    program = (
+        f"import subprocess\nfor _ in range({COMMANDS}): subprocess.run(['sh', 'noop.sh'], stdout=subprocess.PIPE)"
+    )
+    return (first - again - cpu_s([sys.executable, "-c", program], folder)) / COMMANDS
+
+
 def best_of(times: int, measure: object) -> float:
     return min(measure() for _ in range(times))  # type: ignore[operator]
 
@@ -117,6 +135,8 @@ def main() -> None:
         report(f"{RUNS} no-op runs, one child each, all included", 1e3 * ours / RUNS, "CPU ms/run", 60, beside)
         again = cpu_s([*ABLATE, "--quiet", "run", one], folder)
         report("the same command again: nothing to train", again, "CPU s")
+        what = f"{COMMANDS} runs of a shell command that does nothing, beside it"
+        report(what, 1e3 * of_a_command(folder), "CPU ms/run", 30)
 
         toggles = "".join(f"  t{i}: {{set: {{t{i}: true}}}}\n" for i in range(10))
         base = ", ".join(f"t{i}: false" for i in range(10))
