@@ -60,8 +60,20 @@ class Recipe:
 
 
 def recipes() -> list[Recipe]:
-    """All of them, by name."""
-    return [Recipe(folder) for folder in sorted(HOME.iterdir()) if (folder / f"{folder.name}.yaml").is_file()]
+    """All of them, by name. AblateError where they are not there."""
+    return [Recipe(folder) for folder in sorted(_home().iterdir()) if (folder / f"{folder.name}.yaml").is_file()]
+
+
+def _home() -> Path:
+    """The folder that holds them. In a checkout without symbolic links (Windows, some archives) the link is a file that
+    says where it leads; what is packed from such a one has no recipes."""
+    home = HOME.parent / HOME.read_text(encoding="utf-8").strip() if HOME.is_file() else HOME
+    if not home.is_dir():
+        raise AblateError(
+            f"the recipes are not in {HOME}: this ablate was packed from a checkout without symbolic links. Copy one "
+            "from studies/examples of the repository, or install a released package."
+        )
+    return home
 
 
 def recipe(name: str) -> Recipe:

@@ -10,7 +10,9 @@ import zipfile
 import pytest
 from commands import ROOT, ablate, python_with
 
+from ablate.errors import AblateError
 from ablate.runs.planned import find
+from ablate.study import recipes as shelf
 from ablate.study.recipes import recipe, recipes
 
 NAMES = [one.name for one in recipes()]
@@ -143,3 +145,12 @@ def test_a_wheel_has_every_recipe(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for one in recipes():
         assert {f"ablate/recipes/{one.name}/{path}" for path in one.files} <= names
+
+
+def test_a_checkout_without_symbolic_links_has_the_recipes_all_the_same(tmp_path, monkeypatch):
+    (tmp_path / "link").write_text(str(shelf.HOME.resolve()))
+    monkeypatch.setattr(shelf, "HOME", tmp_path / "link")
+    assert "shell" in {one.name for one in recipes()}
+    (tmp_path / "link").write_text("../nowhere")
+    with pytest.raises(AblateError, match="packed from a checkout without symbolic links"):
+        recipes()
