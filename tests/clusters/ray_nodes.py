@@ -23,6 +23,7 @@ _HEALTH = {
     "RAY_health_check_period_ms": "1000", "RAY_health_check_failure_threshold": "3",
     "RAY_health_check_timeout_ms": "60000", "RAY_health_check_initial_delay_ms": "1000",
     "RAY_worker_niceness": "0", "RAY_worker_register_timeout_seconds": "600", "RAY_raylet_start_wait_time_s": "600",
+    "RAY_agent_register_timeout_ms": "600000",
 }  # fmt: skip
 """A node that is dead refuses three checks in as many seconds; one that is only slow, on a busy machine, has a minute
 for each. Workers are not nice (Ray's default is 15): beside other work they would starve."""
