@@ -7,7 +7,7 @@ named and never averaged over: such a row has no mean. Pure.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from ablate.analysis.comparisons import MINIMUM_N, Array, holm
 from ablate.analysis.examples import Deviations, deviations
 from ablate.analysis.measured import Measured, sides_of
 from ablate.analysis.verdicts import direction, verdict
-from ablate.records import AlsoValue, Here, Row, Verdict
-from ablate.study.record import RowRecord
+from ablate.records import Here, Row, Verdict
 from ablate.text import in_words, listed
 
 Key = tuple[str, str]
@@ -149,73 +148,6 @@ def _no_mean(how: str, units: Collection[str], sharing: bool) -> str:
     if how in NEED_INDEPENDENT and sharing:
         return f"settings that share examples are not independent, as {NEED_INDEPENDENT[how]} must be"
     return ""
-
-
-MEAN = "mean over bases"
-"""The design of a row that averages a trick over the bases in which it stands."""
-
-
-def over_bases(measured: Measured, rows: Sequence[Row]) -> tuple[Row, ...]:
-    """A row for each trick that one design changes in several variants listed by hand: the mean of its differences.
-
-    The bases share their examples, so that those are averaged first. Holm's family is these rows. Of adaptive seeds
-    none: their rows stop at different looks.
-    """
-    standing: dict[Key, dict[str, tuple[RowRecord, Row]]] = {}
-    for asked, row in zip(measured.asked, rows, strict=True):
-        if asked.compared_with is not None and len(asked.differs) == 1 and asked.label not in ("", asked.variant):
-            standing.setdefault((asked.design, asked.label), {})[asked.compared_with] = (asked, row)
-    by_bases: dict[tuple[str, ...], list[Key]] = {}
-    for key, there in standing.items():
-        if len(there) > 1 and not measured.looks:
-            by_bases.setdefault(tuple(there), []).append(key)
-    found: list[tuple[tuple[str, ...], Together]] = []
-    for bases, keys in by_bases.items():
-        each = {base: [standing[key][base] for key in keys] for base in bases}
-        parts = {
-            base: replace(measured, asked=tuple(replace(asked, across=asked.label) for asked, _ in of))
-            for base, of in each.items()
-        }
-        shown = {base: [row for _, row in of] for base, of in each.items()}
-        found += [(bases, row) for row in over(parts, shown, {base: {} for base in bases}, {}).rows]
-    return _as_rows(found, measured)
-
-
-def _as_rows(found: Sequence[tuple[tuple[str, ...], Together]], measured: Measured) -> tuple[Row, ...]:
-    """Rows of the table, corrected together."""
-    each = [
-        [row.p, row.p_equivalent, *((None, None) if row.here is None else (row.here.p, row.here.p_equivalent))]
-        for _, row in found
-    ]
-    p = np.array(each, dtype=np.float64).reshape(-1, 4)  # None becomes NaN
-    adjusted, equivalent, here, here_equivalent = (holm(column, len(found)) for column in p.T)
-    made: list[Row] = []
-    better = 1 if measured.metric.better == "higher" else -1
-    tricks = dict(zip(measured.variants, measured.tricks, strict=True))
-    for i, (bases, row) in enumerate(found):
-        first = next(iter(row.cells.values()))
-        sign = better * direction(first.tricks, tricks[first.compared_with or ""], first.differs)
-        inert, known = row.verdict == "inert", row.delta is not None
-        on = None if row.here is None else replace(
-            row.here, p_adjusted=_number(here[i]), p_equivalent=_number(here_equivalent[i]),
-            verdict=verdict(sign * (row.delta or 0.0), here[i], here_equivalent[i], inert),
-        )  # fmt: skip
-        name = f"{row.name.lstrip('+- ')}, in {in_words(list(bases))}"
-        made.append(
-            Row(
-                variant=name, design=MEAN, tricks=(), compared_with="each of them", planned=first.planned,
-                n=min(cell.n for cell in row.cells.values()), failed=sum(cell.failed for cell in row.cells.values()),
-                pairs=min(cell.pairs for cell in row.cells.values()), mean=None, std=None, ci_low=None, ci_high=None,
-                delta=row.delta, delta_ci_low=row.ci_low, delta_ci_high=row.ci_high, p=row.p,
-                p_adjusted=_number(adjusted[i]), test="mean over bases" if known else "",
-                verdict=verdict(sign * row.delta, adjusted[i], equivalent[i], inert) if row.delta is not None else None,
-                p_equivalent=_number(equivalent[i]), equivalence_ci_low=row.equivalence_ci_low,
-                equivalence_ci_high=row.equivalence_ci_high, label=f"{row.name[:2]}{name}", differs=first.differs,
-                confidence=1 - measured.alpha, here=on,
-                also={name: AlsoValue(None, None, better) for name, better in measured.also.items()},
-            )
-        )  # fmt: skip
-    return tuple(made)
 
 
 @dataclass(frozen=True)
@@ -358,28 +290,14 @@ def _together(
     why: str,
 ) -> tuple[Together, ...]:
     first = next(iter(parts.values()))
-    alpha, margin = first.alpha, first.metric.minimum_effect
     better = 1 if first.metric.better == "higher" else -1
-    size = len(cells)
-    z = np.full(size, np.nan)
     whole = np.array([not missing[key] for key in cells], dtype=bool)
     estimate = np.where(whole[:, None], table.estimate, np.nan)
-    here = across.mean(estimate, table.v, table.df, None, alpha, margin)
-    if why:
-        judged = here = _nothing(size)
-    elif how == "standardised":
-        z, p = across.standardised(estimate, table.judged_p)
-        judged = here = _of_z(z, p)
-        beyond = None
-    elif how == "reml":
-        judged = across.reml(estimate, _v_each(parts, table, beyond), alpha, margin)
-        here = across.reml(estimate, table.v, alpha, margin)
-    else:
-        judged = across.mean(estimate, table.v, table.df, beyond, alpha, margin)
+    judged, here, z, beyond = _means(parts, table, estimate, beyond, how, why)
     family = _family(missing)
     adjusted, equivalent = holm(judged.p, family), holm(judged.p_equivalent, family)
     here_adjusted, here_equivalent = holm(here.p, family), holm(here.p_equivalent, family)
-    like = across.like_these(np.full_like(estimate, np.nan) if why or how != "mean" else estimate, alpha)
+    like = across.like_these(np.full_like(estimate, np.nan) if why or how != "mean" else estimate, first.alpha)
     like_adjusted = holm(like.p, family)
     v_each = _v_each(parts, table, beyond)
     tau = across.tau(table.estimate, v_each)
@@ -398,21 +316,41 @@ def _together(
         rows.append(
             Together(
                 key=key, cells=there, missing=missing[key],
-                delta=_number(centre) if known and how != "standardised" else None,
-                ci_low=_number(judged.ci_low[r]), ci_high=_number(judged.ci_high[r]), p=_number(judged.p[r]),
-                p_adjusted=_number(adjusted[r]), p_equivalent=_number(equivalent[r]),
-                equivalence_ci_low=_number(judged.within_low[r]), equivalence_ci_high=_number(judged.within_high[r]),
-                df=_number(judged.df[r]) if known else None, z=_number(z[r]), verdict=made,
+                delta=number(centre) if known and how != "standardised" else None,
+                ci_low=number(judged.ci_low[r]), ci_high=number(judged.ci_high[r]), p=number(judged.p[r]),
+                p_adjusted=number(adjusted[r]), p_equivalent=number(equivalent[r]),
+                equivalence_ci_low=number(judged.within_low[r]), equivalence_ci_high=number(judged.within_high[r]),
+                df=number(judged.df[r]) if known else None, z=number(z[r]), verdict=made,
                 here=_here(here, here_adjusted[r], here_equivalent[r], r, sign, inert)
                 if known and beyond is not None else None,
                 like=_like(like, like_adjusted[r], r) if known else None,
-                tau=_number(tau[r]) if known and how != "standardised" else None,
+                tau=number(tau[r]) if known and how != "standardised" else None,
                 opposite=_opposite(table.estimate[r], list(parts)) if known else (),
-                p_same=_number(same[r]) if known and holds and how == "mean" else None,
+                p_same=number(same[r]) if known and holds and how == "mean" else None,
                 heaviest=_heaviest(v_each[r], list(parts)) if known and how == "mean" else None,
             )
         )  # fmt: skip
     return tuple(rows)
+
+
+def _means(
+    parts: Mapping[str, Measured], table: _Table, estimate: Array, beyond: Beyond | None, how: str, why: str
+) -> tuple[Mean, Mean, Array, Beyond | None]:
+    """The mean of the kind that is asked for; the same over seeds alone; z; and what examples say of them, where they
+    enter it."""
+    first = next(iter(parts.values()))
+    alpha, margin = first.alpha, first.metric.minimum_effect
+    none = np.full(len(estimate), np.nan)
+    if why:
+        return _nothing(len(estimate)), _nothing(len(estimate)), none, beyond
+    if how == "standardised":
+        z, p = across.standardised(estimate, table.judged_p)
+        return _of_z(z, p), _of_z(z, p), z, None
+    if how == "reml":
+        judged = across.reml(estimate, _v_each(parts, table, beyond), alpha, margin)
+        return judged, across.reml(estimate, table.v, alpha, margin), none, beyond
+    here = across.mean(estimate, table.v, table.df, None, alpha, margin)
+    return across.mean(estimate, table.v, table.df, beyond, alpha, margin), here, none, beyond
 
 
 def _family(missing: Mapping[Key, Mapping[str, str]]) -> int:
@@ -441,7 +379,7 @@ def _of_z(z: Array, p: Array) -> Mean:
 
 def _here(here: Mean, adjusted: float, equivalent: float, r: int, sign: int, inert: bool) -> Here:
     return Here(
-        _number(here.ci_low[r]), _number(here.ci_high[r]), _number(here.p[r]), _number(adjusted), _number(equivalent),
+        number(here.ci_low[r]), number(here.ci_high[r]), number(here.p[r]), number(adjusted), number(equivalent),
         verdict(sign * here.estimate[r], adjusted, equivalent, inert),
     )  # fmt: skip
 
@@ -468,5 +406,5 @@ def _heaviest(v: Array, names: Sequence[str]) -> tuple[str, float] | None:
     return (names[k], float(share[k])) if share[k] > 0.5 else None
 
 
-def _number(value: float) -> float | None:
+def number(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None

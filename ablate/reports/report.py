@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablate.analysis import results, verdicts
+from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
-from ablate.analysis.settings import MEAN
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source
 from ablate.figures.figure import Source

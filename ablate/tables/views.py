@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from ablate.analysis import factorial, reruns, tuned
+from ablate.analysis.bases import over_bases
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, summarise
 from ablate.analysis.measured import Measured
 from ablate.analysis.results import Results
-from ablate.analysis.settings import over_bases
 from ablate.errors import AblateError
 from ablate.records import CATEGORIES, Better, Json, Row
 from ablate.registry import Registry

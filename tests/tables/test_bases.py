@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ablate.analysis import across
+from ablate.analysis.bases import MEAN, over_bases
 from ablate.analysis.measured import Measured
-from ablate.analysis.settings import MEAN, over_bases
 from ablate.analysis.verdicts import rows
 from ablate.records import Metric
 from ablate.study.record import RowRecord
