@@ -333,18 +333,19 @@ def _logged(
 ) -> dict[Point, dict[tuple[str, int | None], float]]:
     """Everything that each counted run logged, by metric and step (None: at the end)."""
     logged: dict[Point, dict[tuple[str, int | None], float]] = {}
+    measured_cost = functools.cache(lambda name: is_cost(name, costs))
     for variant, seed, name, value in store.values(cells):
-        if not is_cost(name, costs):
+        if not measured_cost(name):
             logged.setdefault((variant, seed), {})[name, None] = value
     for variant, seed, name, step, value in store.curve_values(cells):
-        if not is_cost(name, costs):
+        if not measured_cost(name):
             logged.setdefault((variant, seed), {})[name, step] = value
     return logged
 
 
 def _provenance(attempts: Sequence[StoredAttempt], metric: Metric) -> dict[str, dict[str, int]]:
     plain = [kind for kind in PROVENANCE if kind not in ("gpu", "executed", "captured")]
-    kinds = {kind: Counter(_said(attempt.provenance.get(kind)) for attempt in attempts) for kind in plain}
+    kinds = {kind: _counts([attempt.provenance.get(kind) for attempt in attempts]) for kind in plain}
     kinds["gpu"] = Counter(str(attempt.provenance["gpu"]) for attempt in attempts if attempt.provenance.get("gpu"))
     kinds["executed"] = Counter(_in_versions(attempts))
     taken = [attempt.provenance.get("captured", {}).get(metric.name, "") for attempt in attempts]
@@ -352,8 +353,16 @@ def _provenance(attempts: Sequence[StoredAttempt], metric: Metric) -> dict[str, 
     return {kind: dict(sorted(counts.items())) for kind, counts in kinds.items()}
 
 
-def _said(value: Json) -> str:
-    return value if type(value) is str else "unknown" if value is None else str(value)
+def _counts(values: Sequence[Json]) -> Counter[str]:
+    """How often each is there, as text. Most of 20,000 are alike, and are counted before they become one."""
+    counts: Counter[str] = Counter()
+    try:
+        distinct = Counter(values).items()
+    except TypeError:  # another program wrote a list there
+        distinct = ((value, 1) for value in values)  # type: ignore[assignment]
+    for value, count in distinct:
+        counts["unknown" if value is None else str(value)] += count
+    return counts
 
 
 def _in_versions(attempts: Sequence[StoredAttempt]) -> Iterator[str]:

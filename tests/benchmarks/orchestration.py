@@ -192,7 +192,9 @@ def fill(database: Path, steps: int = 0) -> None:
             " VALUES (?, ?, ?, 'h', 'b', ?, ?, 'cpu', 0, '1:1', 0, 0, 1, 'done', ?, '{}', ?)",
             (number, key, token, number, number, f"s/runs/{key[:16]}-0123abcd-{token}", told),
         )
-        values = [(number, name, (number * k % 1009) / 10) for name, k in (("score", 7), ("loss", 11), ("cost", 13))]
+        values = [
+            (number, name, (number * k % 100_003) / 1000) for name, k in (("score", 7), ("loss", 11), ("cost", 13))
+        ]
         connection.executemany("INSERT INTO metric VALUES (?, ?, ?)", values)
         curve = [(number, name, step, v * step / steps) for step in range(1, steps + 1) for _, name, v in values]
         connection.executemany("INSERT INTO curve VALUES (?, ?, ?, ?)", curve)
