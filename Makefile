@@ -43,13 +43,14 @@ reliability: $(VENV)/.installed  ## kills, locks, recovery and the world outside
 	$(BIN)/python tests/contention.py 300
 
 results: $(VENV)/.installed  ## make the committed tables and figures anew (the course's: DATA=folder of its files)
-	for study in batchnorm optimizers skip_connections transfer across; do \
+	for study in batchnorm optimizers skip_connections transfer across parts; do \
 		$(BIN)/ablate run studies/$$study.yaml > results/$$study.md || exit; done
 	$(BIN)/ablate run studies/batchnorm_tuned.yaml > /dev/null
 	$(BIN)/ablate tune studies/batchnorm_tuned.yaml --workers 1 > results/batchnorm_tuned.md
 	$(BIN)/ablate plot batchnorm_tuned --figure tuning --columns 2 -o results/batchnorm_tuned/tuning.svg
 	for figure in effects learning_curves; do \
 		$(BIN)/ablate plot batchnorm --figure $$figure --columns 2 -o results/batchnorm/$$figure.svg || exit; done
+	$(BIN)/ablate plot parts --figure depth --columns 2 -o results/parts/depth.svg
 	$(BIN)/ablate plot across --figure settings --columns 2 -o results/across/settings.svg
 	test -z "$(DATA)" || $(BIN)/ablate run studies/course_cifar10_subset.yaml --set data.root=$(DATA) \
 		> results/course_cifar10_subset.md
