@@ -93,16 +93,28 @@ class Constant(StandIn):
         self._same = decision.input < len(decision.given) and decision.given[decision.input] == decision.made
         self._output = decision.output
         self._shapes: dict[Any, Shape] = {}
+        self._last: tuple[Tensor | None, Tensor | None] = (None, None)
 
     def value(self, given: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         neutral = self._buffers["neutral"]  # not by the attribute, which costs a microsecond at every call
         assert neutral is not None, "it was put there"
         shape = given.shape if self._same else self._foretold(args, kwargs)
+        if not self._copies and not torch.compiler.is_compiling():
+            return self._spread(neutral, shape, given)
         if isinstance(given, Tensor) and given.dtype is not neutral.dtype and given.is_floating_point():
             neutral = neutral.to(given.dtype)
         # One number seen everywhere: nothing is filled, and a sum costs no memory for it.
         spread = neutral.expand(shape)
         return spread.clone() if self._copies else spread
+
+    def _spread(self, neutral: Tensor, shape: Shape, given: Any) -> Tensor:
+        """The last answer once more where nothing changed: to make a view costs more than all the rest of a call."""
+        dtype = given.dtype if isinstance(given, Tensor) and given.is_floating_point() else neutral.dtype
+        of, last = self._last
+        if last is None or of is not neutral or last.shape != shape or last.dtype is not dtype:
+            last = neutral.to(dtype).expand(shape)
+            self._last = (neutral, last)
+        return last
 
     def _foretold(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Shape:
         """The shape of what the part would make of these, from its copy; remembered for each shape of the inputs."""
