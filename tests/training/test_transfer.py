@@ -16,10 +16,9 @@ from ablate.study.file import parse as study
 from ablate.study.file import task_of
 from ablate.study.plan import make_plan
 from ablate.testing.training import TINY, trained
-from ablate.training import checkpoint, initial, trainer, transfer
+from ablate.training import checkpoint, completing, initial, trainer, transfer
 from ablate.training.recipe import parse
 from ablate.training.task import Completed
-from ablate.training.tasks import classify
 from ablate.training.tasks.classify import Classify
 from ablate.training.tricks.backbone_lr import BackboneLR
 from ablate.training.tricks.freeze import Freeze
@@ -422,6 +421,6 @@ def test_a_broken_weights_file_stops_a_run_before_anything_is_trained(folder):
 
 
 def test_a_torch_that_executes_made_files_is_given_none_from_others(weights, monkeypatch):
-    monkeypatch.setattr(classify, "torch_version", lambda: (2, 9))
+    monkeypatch.setattr(completing, "torch_version", lambda: (2, 9))
     with pytest.raises(ConfigError, match=r"may execute what is in it; from 2\.10 on it does not"):
         Classify().complete({**TINY, "init": {"weights": str(weights)}}, (), Registry())

@@ -10,21 +10,22 @@ import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from ablate.errors import AblateError, ChangedError, ConfigError, DataError, PausedError, PluginError, TogetherError
-from ablate.identity import canonical_json, sha256, sha256_file
-from ablate.records import WITHOUT, Json, Meaning, Parent, Start, TrickUse
+from ablate.errors import AblateError, ChangedError, DataError, PausedError
+from ablate.identity import canonical_json, sha256
+from ablate.records import WITHOUT, Json, Meaning, TrickUse
 from ablate.registry import Registry
+from ablate.training.completing import completed, network_of
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
-from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
+from ablate.training.recipe import Init, Recipe, parse, plain
 from ablate.training.schedules import Plateau, Rising
 from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
-from ablate.training.trick import Trick, has_hook
+from ablate.training.trick import Trick
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -73,72 +74,21 @@ class Classify(Task):
     has_canary: ClassVar[bool] = True
 
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
-        problems: list[tuple[str, str]] = []
-        recipe = None
-        try:
-            recipe = parse(config, registry)
-        except ConfigError as error:
-            problems += error.problems
-        parts: list[tuple[TrickUse, Trick]] = []
-        for i, use in enumerate(tricks):
-            try:
-                trick = registry.make("tricks", use.name, use.params, at=f"tricks.{i}")
-                parts.append((TrickUse(use.name, plain(trick)), trick))
-            except ConfigError as error:
-                problems += error.problems
-            except PluginError as error:
-                problems.append((f"tricks.{i}", str(error)))
-        start = None
-        if recipe is not None and recipe.init is not None:
-            try:
-                start = _start(recipe.init)
-            except AblateError as error:
-                problems.append((f"init.{'weights' if recipe.init.weights else 'torchvision'}", str(error)))
-        if problems or recipe is None:
-            raise ConfigError(problems)
-        places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(parts)}
-        parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
-        _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
-        parts, told = _with_decided(recipe, parts, places)
-        full = filled_in(config, recipe)
-        names = {"model": full["model"]["name"], "data": full["data"]["name"]}
-        code = {
-            "loop": self.version,
-            f"model:{names['model']}": registry.code("models", names["model"]),
-            f"data:{names['data']}": registry.code("datasets", names["data"]),
-        }
-        code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in parts}
-        identifying = full | {"data": {"name": names["data"], **recipe.data.asked()}}
-        parent = None
-        if recipe.init is not None:  # not by which name: the plan adds which weights
-            identifying |= {"init": {"head": recipe.init.head}}
-            if recipe.init.study is not None:
-                parent = Parent(recipe.init.study, recipe.init.variant or "best", recipe.init.seed)
-        return Completed(
-            config=full,
-            asked=identifying,
-            tricks=tuple(use for use, _ in parts),
-            code=code,
-            data=recipe.data.fingerprint(),
-            start=start,
-            parent=parent,
-            evaluation_only=tuple(use.name for use, trick in parts if trick.evaluation_only),
-            notes=(*recipe.data.passed_over(), *told),
-        )
+        return completed(config, tricks, registry, version=self.version)
 
     def parts(
         self, config: Mapping[str, Json], asked: Mapping[str, Json], registry: Registry
     ) -> tuple[Sequence[str], Sequence[str]]:
         from ablate.training import removal
 
-        return removal.able(*_network(parse(config, registry), []), asked)
+        return removal.able(*network_of(parse(config, registry), []), asked)
 
     def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
         from ablate.training import removal
 
         made = [(use, registry.make("tricks", use.name, use.params)) for use in tricks if use.name != WITHOUT]
         parts = [part for use in tricks if use.name == WITHOUT for part in use.params["parts"]]
-        return removal.network_of(*_network(parse(config, registry), made), parts)
+        return removal.network_of(*network_of(parse(config, registry), made), parts)
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """Exact duplicates between train and dev or test, and classes of very different sizes."""
@@ -289,73 +239,6 @@ def _ends(recipe: Recipe) -> str:
     return "".join(f" {one}" for one in watching if one is not None)
 
 
-def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) -> None:
-    """ConfigError where a trick refuses the recipe, or two tricks would overwrite what the other one did.
-
-    tricks: (key, name, trick) in the order in which they act. A trick may change what is inside of a section that an
-    earlier one replaced (AdamW, then its weight decay), not the other way round.
-    """
-    problems: list[tuple[str, str]] = []
-    writers: dict[str, str] = {}
-    for place, name, trick in tricks:
-        try:
-            after = trick.recipe(recipe)
-        except ConfigError as error:
-            problems += [(key or place, message) for key, message in error.problems]
-            continue
-        written = [
-            *changes(recipe, after),
-            *(["the network that is evaluated"] if has_hook(trick, "eval_model") else []),
-        ]
-        for key in written:
-            earlier = next((writers[k] for k in writers if k == key or k.startswith(f"{key}.")), None)
-            if earlier is not None:
-                problems.append(
-                    (place, f"sets {key}, which {earlier!r} sets too; use one of them, or make them levels.")
-                )
-            writers[key] = name
-        recipe = after
-    if problems:
-        raise ConfigError(problems)
-
-
-Parts = list[tuple[TrickUse, Trick]]
-
-
-def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tuple[Parts, tuple[str, ...]]:
-    """The tricks, those that take parts of the network away as one that says what stands in their place; and notes.
-
-    Only then is torch imported, the network made and followed. ConfigError at the part that cannot go.
-    """
-    going = [(use, trick) for use, trick in parts if use.name == WITHOUT]
-    asked = [
-        (f"{places[id(trick)]}.parts.{i}", part) for use, trick in going for i, part in enumerate(use.params["parts"])
-    ]
-    if not asked:
-        return parts, ()
-    from ablate.training import removal
-
-    others = [(use, trick) for use, trick in parts if use.name != WITHOUT]
-    named = _network(recipe, others)
-    try:
-        decided = removal.of_recipe(*named, [part for _, part in asked])
-    except TogetherError:
-        raise
-    except ConfigError as error:
-        raise ConfigError((asked[int(key)][0], message) for key, message in error.problems) from None
-    one = TrickUse(WITHOUT, {"parts": list(decided.parts)})
-    return [*others, (one, going[0][1])], decided.notes
-
-
-def _network(recipe: Recipe, tricks: Parts) -> tuple[Recipe, Json, list[Trick]]:
-    """What makes a network: the recipe as tricks leave it, its name among others, and the tricks that change it."""
-    for _, trick in tricks:
-        recipe = trick.recipe(recipe)
-    model = [type(recipe.model).__module__, plain(recipe.model)]
-    changing = [(use, trick) for use, trick in tricks if has_hook(trick, "model")]
-    return recipe, [model, [[use.name, use.params] for use, _ in changing]], [trick for _, trick in changing]
-
-
 def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
     """The training that a run asks for, and its data. trained: its own weights will be loaded, not those of `init`."""
     from ablate.training import trainer
@@ -494,42 +377,6 @@ def _load(run: Run, init: Init, model: nn.Module) -> frozenset[str]:
     print(f"weights of {start.origin} ({start.file}): {loaded}")
     run.outputs["start"] = str(loaded)
     return frozenset(loaded.loaded)
-
-
-def _start(init: Init) -> Start | None:
-    """The weights that are there already; None for those of another study's run, which the plan finds."""
-    if init.study is not None:
-        return None
-    if init.torchvision is not None:
-        from ablate.training import transfer  # loads torch in the plan: only torchvision knows the names of its files
-
-        path = transfer.torchvision_file(init.torchvision, download=init.download)
-        digest = _digest(path)
-        return Start(str(path.resolve()), digest, f"torchvision's {init.torchvision} (sha256 {digest[:8]})")
-    path = Path(init.weights or "")
-    if torch_version() < SAFE_TORCH:
-        raise AblateError(
-            f"is a file that others may have made, and torch {metadata.version('torch')} may execute what is in "
-            f"it; from {SAFE_TORCH[0]}.{SAFE_TORCH[1]} on it does not: upgrade torch, or start from a run (`study:`)."
-        )
-    try:
-        digest = _digest(path)
-    except OSError as error:
-        raise AblateError(
-            f"is {str(path)!r}, which cannot be read: {error.strerror}. Paths are from where ablate runs."
-        ) from None
-    return Start(str(path.resolve()), digest, f"the file {path.name} (sha256 {digest[:8]})")
-
-
-def _digest(path: Path) -> str:
-    """The SHA-256 of a file; a plan asks once for every variant, so it is read once while it stays as it is."""
-    stat = path.stat()
-    return _digest_of(path, stat.st_mtime_ns, stat.st_size)
-
-
-@cache
-def _digest_of(path: Path, modified_ns: int, size: int) -> str:  # noqa: ARG001  # what tells one state from another
-    return sha256_file(path)
 
 
 def _distinct(tricks: Sequence[tuple[str, Trick]]) -> list[tuple[str, Trick]]:
