@@ -4,6 +4,7 @@ AblateError             exit code 2, a message without a traceback
 ├── StudyError          the study file: all its problems, each `file:line:column: path: message`
 ├── ConfigError         a configuration that a task or plug-in refuses; study/file.py turns it into a StudyError
 │   └── TogetherError   each of its parts may be, and not all of them at once
+│       └── UnfitError  a trick that the network cannot take
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
 ├── DataError           data files that are missing or broken
 ├── FigureError         a figure that these results do not allow
@@ -148,3 +149,7 @@ class ConfigError(AblateError):
 
 class TogetherError(ConfigError):
     """A configuration of which each part may be, and not all of them at once: a design leaves such a cell out."""
+
+
+class UnfitError(TogetherError):
+    """A trick that the network cannot take; others may well be tried on it."""

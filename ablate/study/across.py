@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import MappingProxyType
 
-from ablate.errors import AblateError, ConfigError, Problem, StudyError
+from ablate.errors import AblateError, ConfigError, Problem, StudyError, UnfitError
 from ablate.records import Cell, Choice, DesignUse, Setting, Study, StudyTrick
 from ablate.registry import Registry
 from ablate.study import plan as planning
@@ -33,7 +34,9 @@ def make_plan(
 ) -> Plan:
     """Plan a study, in all its settings where it has several; as plan.make_plan."""
     if not study.across:
-        return planning.make_plan(study, registry, task, sources, starts)
+        taken, told = _taken(study, registry, task)
+        plan = planning.make_plan(taken, registry, task, sources, starts)
+        return replace(plan, study=study, left_out=(*told, *plan.left_out)) if told else plan
     plans: dict[str, Plan] = {}
     left_out: dict[str, dict[str, str]] = {}
     problems: list[tuple[str, Problem]] = []
@@ -62,16 +65,52 @@ def _said_once(problems: Sequence[tuple[str, Problem]], settings: int) -> list[P
 # --------------------------------------------------------------------------------------------------------- what can act
 
 
+def _taken(study: Study, registry: Registry, task: Task) -> tuple[Study, tuple[str, ...]]:
+    """A study without the tricks that its network cannot take, and those as sentences with their lines. StudyError
+    where nothing is left."""
+    every = {trick.name: trick for trick in study.tricks}
+    asked = _asker(study, registry, task)
+
+    def refusal(choice: Choice) -> str:
+        made = [asked(cell) for cell in _cells_with(study, every, choice)]
+        return _why(made[0]) if all(isinstance(one, UnfitError) for one in made) else ""
+
+    uses = {
+        choice for trick in study.tricks for choice, level in zip(trick.choices, trick.levels, strict=True) if level.use
+    }
+    taken, why = _without_refused(
+        study, {choice: refusal(choice) if choice in uses else "" for choice in _choices(study)}
+    )
+    if not why:
+        return study, ()
+    gone = {variant.name for variant in study.variants} - {variant.name for variant in taken.variants}
+    if not taken.tricks and not taken.variants:
+        raise StudyError([study.problem(f"tricks.{name.partition('=')[0]}", because) for name, because in why.items()])
+    lines = [
+        f"{name} ({Path(place.file).name}:{place.line}): {because}".rstrip(".")
+        for name, because in why.items()
+        for place in [study.problem(f"tricks.{name.partition('=')[0]}", because)]
+    ]
+    return taken, (*lines, *(f"{name}: it has one of these tricks" for name in sorted(gone)))
+
+
 def _acting(study: Study, registry: Registry, task: Task) -> tuple[Study, dict[str, str]]:
     """A study in one setting without what cannot act there: tricks, levels, and variants listed by hand that have them;
     and why of each."""
-    why: dict[str, str] = {}
     every = {trick.name: trick for trick in study.tricks}
     asked = _asker(study, registry, task)
+    return _without_refused(study, {choice: _refusal(study, every, choice, asked) for choice in _choices(study)})
+
+
+def _choices(study: Study) -> list[Choice]:
+    return [choice for trick in study.tricks for choice in trick.choices]
+
+
+def _without_refused(study: Study, refused: Mapping[Choice, str]) -> tuple[Study, dict[str, str]]:
+    """The study without the choices that are refused, for a reason, and what needs them; and why of each."""
+    why = {str(choice): because for choice, because in refused.items() if because}
     tricks: dict[str, StudyTrick] = {}
     for trick in study.tricks:
-        refused = {choice: _refusal(study, every, choice, asked) for choice in trick.choices}
-        why |= {str(choice): because for choice, because in refused.items() if because}
         levels = tuple(level for level, choice in zip(trick.levels, trick.choices, strict=True) if not refused[choice])
         if levels:
             tricks[trick.name] = replace(trick, levels=levels)
@@ -96,21 +135,34 @@ def _without(use: DesignUse, variants: set[str]) -> DesignUse | None:
     return replace(use, options={**use.options, "of": kept}) if kept else None
 
 
-Asked = Callable[[Cell], Completed | str]
+Asked = Callable[[Cell], Completed | AblateError]
 """What the task makes of a cell, or why it refuses it."""
 
 
 def _asker(study: Study, registry: Registry, task: Task) -> Asked:
-    def asked(cell: Cell) -> Completed | str:
+    def asked(cell: Cell) -> Completed | AblateError:
         try:
             return task.completed(*configuration(study, cell), registry)
-        except ConfigError as error:
-            key, message = error.problems[0]
-            return f"{key}: {message}" if key else message
         except AblateError as error:
-            return str(error)
+            return error
 
     return asked
+
+
+def _why(refused: Completed | AblateError) -> str:
+    if isinstance(refused, ConfigError):
+        key, message = refused.problems[0]
+        return f"{key}: {message}" if key and not isinstance(refused, UnfitError) else message
+    return str(refused)
+
+
+def _cells_with(study: Study, tricks: Mapping[str, StudyTrick], choice: Choice) -> list[Cell]:
+    """A choice with what it requires on the base, and on every changed base that has it."""
+    whole = [trick.choices[0] for trick in tricks.values() if trick.part]
+    needed = [tricks[name].choices[0] for name in closure(choice.trick, tricks) if name != choice.trick]
+    order = list(tricks)
+    on = sorted({*needed, *whole, choice}, key=lambda one: order.index(one.trick))
+    return [Cell(tuple(on)), *(v.cell for v in study.variants if v.set and choice in v.tricks)]
 
 
 def _refusal(study: Study, tricks: Mapping[str, StudyTrick], choice: Choice, asked: Asked) -> str:
@@ -119,19 +171,17 @@ def _refusal(study: Study, tricks: Mapping[str, StudyTrick], choice: Choice, ask
     whole = tuple(trick.choices[0] for trick in tricks.values() if trick.part)
     if tricks[choice.trick].part:
         away = asked(Cell(tuple(other for other in whole if other != choice)))
-        return away if isinstance(away, str) and not isinstance(asked(Cell(whole)), str) else ""
+        return _why(away) if isinstance(away, AblateError) and not isinstance(asked(Cell(whole)), AblateError) else ""
     needed = tuple(tricks[name].choices[0] for name in closure(choice.trick, tricks) if name != choice.trick)
     without = asked(Cell((*needed, *whole)))
-    if isinstance(without, str):
+    if isinstance(without, AblateError):
         return ""
-    order = list(tricks)
-    on = sorted({*needed, *whole, choice}, key=lambda one: order.index(one.trick))
-    cells = [Cell(tuple(on)), *(v.cell for v in study.variants if v.set and choice in v.tricks)]
+    cells = _cells_with(study, tricks, choice)
     made = [asked(cell) for cell in cells]
-    if all(isinstance(one, str) for one in made):
-        return str(made[0])
+    if all(isinstance(one, AblateError) for one in made):
+        return _why(made[0])
     first = made[0]
-    same = not isinstance(first, str) and (first.asked, first.tricks) == (without.asked, without.tricks)
+    same = not isinstance(first, AblateError) and (first.asked, first.tricks) == (without.asked, without.tricks)
     return "the base is so already" if same and len(cells) == 1 else ""
 
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError
+from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError, UnfitError
 from ablate.records import Cell, Choice, Json, Study, TaskUse
 from ablate.registry import Registry, unknown
 from ablate.study.cells import closure, copied, layers, leaves, origin, patched, uses_of
@@ -300,6 +300,8 @@ class _Trial:
         uses = uses_of(self.study, cell)
         try:
             return self.task.completed(config, uses, self.reader.registry), []
+        except UnfitError:  # the plan leaves it out and says so
+            return None, []
         except ConfigError as error:
             return None, [self._finding(cell, *problem) for problem in error.problems]
         except AblateError as error:  # data that are missing, a plug-in that cannot be imported

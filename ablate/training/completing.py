@@ -1,6 +1,6 @@
 """What the plan asks of a training: its configuration with every default, its tricks in order, what its key holds.
 
-Torch is imported only where parts of a network are to go, or where torchvision knows the name of a file of weights.
+Torch is imported only where a trick changes the network, or where torchvision knows the name of a file of weights.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from ablate.errors import AblateError, ConfigError, PluginError, TogetherError
-from ablate.identity import sha256_file
+from ablate.errors import AblateError, ConfigError, PluginError, TogetherError, UnfitError
+from ablate.identity import canonical_json, sha256_file
 from ablate.records import WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
@@ -27,6 +27,7 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
     places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(parts)}
     parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
     _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
+    _check_taken(recipe, parts, places)
     parts, told = _with_decided(recipe, parts, places)
     full = filled_in(config, recipe)
     names = {"model": full["model"]["name"], "data": full["data"]["name"]}
@@ -113,6 +114,24 @@ def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) ->
         recipe = after
     if problems:
         raise ConfigError(problems)
+
+
+def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> None:
+    """UnfitError at a trick that the network cannot take."""
+    changing = {
+        canonical_json([use.name, use.params]): trick
+        for use, trick in parts
+        if use.name != WITHOUT and has_hook(trick, "model")
+    }
+    if not changing:
+        return
+    from ablate.training import taking
+
+    after, named, _ = network_of(recipe, parts)
+    refused = taking.refusal(after, canonical_json(named[0]), changing)
+    if refused is not None:
+        use, message = refused
+        raise UnfitError([(places[id(changing[use])], message)])
 
 
 def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tuple[Parts, tuple[str, ...]]:

@@ -1,0 +1,63 @@
+"""Whether a network can take the tricks that change it: asked by the plan, without training and mostly without data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from ablate.errors import ConfigError
+from ablate.training.recipe import Recipe
+from ablate.training.trick import Facts, Trick
+
+_IMAGE, _CLASSES = (3, 32, 32), 10
+"""What is asked about first: a network is mostly made of the same layers for whatever images."""
+
+_known: dict[tuple[str, str], bool] = {}
+"""Of this process's plan, by network and trick: whether the trick may be refused there; a plan asks for every cell."""
+
+
+def refusal(recipe: Recipe, model: str, tricks: Mapping[str, Trick]) -> tuple[str, str] | None:
+    """The trick that the network cannot take, and why; None where it can take all of them.
+
+    recipe: as the tricks left it. model: what names its network; tricks: what names each, in the order in which they
+    act. A refusal is of the data's own images, and after the tricks before: one may make what another needs. A trick
+    that is taken by itself is not asked about beside others, which two steps of each variant show.
+    """
+    suspects = [key for key, trick in tricks.items() if _suspect(recipe, (model, key), trick)]
+    if not suspects:
+        return None
+    arrays = recipe.data.arrays()
+    height, width, channels = arrays.train_images.shape[1:]
+    keys, acting = list(tricks), list(tricks.values())
+    found = _first(recipe, acting, (channels, height, width), len(arrays.class_names))
+    return None if found is None else (keys[found[0]], found[1])
+
+
+def _suspect(recipe: Recipe, name: tuple[str, str], trick: Trick) -> bool:
+    if name not in _known:
+        _known[name] = _first(recipe, [trick], _IMAGE, _CLASSES) is not None
+    return _known[name]
+
+
+def _first(
+    recipe: Recipe, tricks: Sequence[Trick], image: tuple[int, int, int], classes: int
+) -> tuple[int, str] | None:
+    """The place of the first trick that refuses the network, and what it says. What else may be wrong with a network
+    or a trick's code is the trial's matter, which shows where."""
+    pixel = torch.zeros(1, image[0], 1, 1)
+    facts = Facts(image, classes, 1, 1, pixel, pixel, 1, torch.device("cpu"))
+    at = 0
+    with torch.random.fork_rng(devices=[]):
+        try:
+            model = recipe.model.build(image, classes)
+        except Exception:  # whatever a network's code does
+            return None
+        try:
+            for at, trick in enumerate(tricks):  # noqa: B007  # which one it was
+                model = trick.model(model, facts)
+        except ConfigError as error:
+            return at, error.problems[0][1]
+        except Exception:  # whatever a trick's code does
+            return None
+    return None

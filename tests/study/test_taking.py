@@ -1,0 +1,52 @@
+"""A trick that the network cannot take is left out of the plan with its line, and stops nothing else."""
+
+import pytest
+
+from ablate.errors import StudyError
+from ablate.registry import Registry
+from ablate.study.across import make_plan
+from ablate.study.file import parse, task_of
+
+STUDY = """\
+study: s
+base:
+  model: {name: resnet, depth: 8, width: 2}
+  epochs: 1
+tricks:
+  blurpool:
+  label_smoothing:
+designs: leave_one_out
+seeds: 1
+"""
+
+
+def plan_of(text):
+    study = parse(text, "s.yaml")
+    return make_plan(study, Registry(), task_of(study))
+
+
+def test_the_plan_names_it_with_its_line_and_the_reason_and_plans_the_rest():
+    plan = plan_of(STUDY)
+    assert plan.left_out == (
+        "blurpool (s:6): blurpool changes 2x2 pools, and the model has none (vgg and resnet9 have)",
+    )
+    assert [variant.name for variant in plan.variants] == ["base+label_smoothing", "base"]
+
+
+def test_it_stays_where_a_variant_listed_by_hand_gives_it_another_network():
+    plan = plan_of(
+        STUDY.replace("designs: leave_one_out", "variants: {v: {set: {model: {name: vgg}}, tricks: [blurpool]}}")
+    )
+    assert [variant.name for variant in plan.variants] == ["v"]
+    assert not plan.left_out
+
+
+def test_a_study_of_nothing_else_is_refused_at_its_line():
+    with pytest.raises(StudyError, match=r"s:6:3: tricks.blurpool: blurpool changes 2x2 pools"):
+        plan_of(STUDY.replace("  label_smoothing:\n", ""))
+
+
+def test_what_an_earlier_trick_makes_counts():
+    widths = "  blurpool:\n  wide: {set: {model: {name: vgg}}}\n"
+    plan = plan_of(STUDY.replace("  blurpool:\n", widths).replace("blurpool:\n", "blurpool: {requires: wide}\n"))
+    assert any("blurpool" in variant.tricks for variant in plan.variants)
