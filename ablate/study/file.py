@@ -87,7 +87,7 @@ def parse(
 
 def _refuse_bare_words(reader: Lookup) -> None:
     """A bare yes or no that reaches a function: in Python both texts are true, so the trick would change nothing. A
-    bare 1_000, which is no number in YAML 1.2: twice that text is 1_0001_000."""
+    bare 0b101 or 1,000, which is no number in YAML 1.2: twice that text is 1,0001,000."""
     of_function = ("base", "tricks", "variants", "tune")
     for path in reader.given.numerals:
         if path[0] in of_function:

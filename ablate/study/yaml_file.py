@@ -48,11 +48,13 @@ _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 _WORDS: Mapping[str, Json] = dict.fromkeys(("", "~", "null", "Null", "NULL")) | {
     word: word.lower() == "true" for word in ("true", "True", "TRUE", "false", "False", "FALSE")
 }
+_GROUPED = re.compile(r"[-+]?[0-9]{1,3}(_[0-9]{3})+(\.[0-9]+)?")
+"""Digits in threes, 1_000_000: a number in Python and YAML 1.1, and nothing else to a reader. 2024_01 is text."""
 _NUMERAL = re.compile(
     r"[-+]?([0-9][0-9_]*(\.[0-9_]*)?([eE][-+]?[0-9_]+)?|[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?)"
     r"|0[bB][01_]+|0[oO][0-7_]+|0[xX][0-9a-fA-F_]+"
 )
-"""What people and Python read as a number (1_000, 1,000, 0b101), and YAML 1.2 as text."""
+"""What people and Python read as a number (1_0, 1,000, 0b101), and YAML 1.2 as text."""
 SWITCHES = {"on": True, "yes": True, "off": False, "no": False}
 
 
@@ -73,7 +75,7 @@ class Node:
     """A value and its place. value: a JSON scalar, a list of nodes, or a mapping of keys to (key's place, node).
 
     switch: what a bare on, off, yes or no means where a boolean is wanted (its value is text). numeral: whether it is a
-    bare text such as 1_000. weight: nodes below and including this one, aliases expanded.
+    bare text such as 0b101. weight: nodes below and including this one, aliases expanded.
     """
 
     place: Place
@@ -366,6 +368,8 @@ class _Builder:
             return Node(place, _WORDS[text])
         if text.lower() in SWITCHES:
             return Node(place, text, switch=SWITCHES[text.lower()])
+        if _GROUPED.fullmatch(text):
+            text = text.replace("_", "")
         if _INT.fullmatch(text):
             # int() refuses more digits than it can read quickly; nothing that long fits anyway
             value = int(text, 0 if text[:2] in ("0o", "0x") else 10) if len(text) <= 40 else 1 << 64
