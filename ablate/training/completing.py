@@ -5,7 +5,7 @@ Torch is imported only where a trick changes the network, or where torchvision k
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +15,7 @@ from ablate.identity import canonical_json, sha256_file
 from ablate.records import WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
+from ablate.training.schedules import Plateau
 from ablate.training.task import Completed
 from ablate.training.trick import Trick, has_hook
 
@@ -52,8 +53,19 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
         start=start,
         parent=parent,
         evaluation_only=tuple(use.name for use, trick in parts if trick.evaluation_only),
-        notes=(*recipe.data.passed_over(), *told),
+        notes=(*recipe.data.passed_over(), *told, *_steered(recipe)),
     )
+
+
+def _steered(recipe: Recipe) -> Iterator[str]:
+    """That a training looks at the dev images, on which it is judged."""
+    plateau = recipe.schedule if isinstance(recipe.schedule, Plateau) else None
+    for name, watching in (("early_stopping", recipe.early_stopping), ("the schedule plateau", plateau)):
+        if watching is not None and watching.metric.startswith("dev_"):
+            yield (
+                f"with {name} the dev images steer the training (by {watching.metric}), so what is measured on them "
+                "flatters such variants; only test images are new to them."
+            )
 
 
 def _made(

@@ -12,6 +12,7 @@ from ablate.registry import Registry
 from ablate.training.recipe import filled_in, parse
 from ablate.training.schedules import SCHEDULES, Constant, Cosine, MultiStep, OneCycle, Plateau, StepDown
 from ablate.training.stopping import Stopping
+from ablate.training.tasks.classify import Classify
 
 
 def torch_rates(make, steps, momentum=0.9):
@@ -155,3 +156,9 @@ def test_numbers_that_are_no_numbers_are_refused():
 def test_one_and_one_point_zero_are_the_same_request():
     ask = [filled_in(c, parse(c, Registry())) for c in ({"optimizer": {"lr": 1}}, {"optimizer": {"lr": 1.0}})]
     assert repr(ask[0]) == repr(ask[1])
+
+
+def test_a_training_that_reads_dev_says_so_in_the_plan_and_under_the_table():
+    asked = {"schedule": {"name": "plateau"}, "early_stopping": {"metric": "train_loss"}}
+    (note,) = Classify().completed(asked, (), Registry()).notes
+    assert "plateau the dev images steer the training (by dev_loss)" in note
