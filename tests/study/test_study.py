@@ -219,7 +219,6 @@ def test_a_trick_that_changes_nothing_is_noted():
         ("'1_000'", "1_000"),
         ("1_000_000", 1000000),
         ("-1_000.5", -1000.5),
-        ("2024_01", "2024_01"),
         ("1:30", "1:30"),
         ("2001-01-01", "2001-01-01"),
         ("True", True),
@@ -259,7 +258,7 @@ def test_a_bare_on_that_would_reach_a_function_as_text_is_refused():
     assert [{"a": "on", "c": True}] == [level.set for level in asked.tricks[0].levels], "as the base's boolean"
 
 
-@pytest.mark.parametrize(("word", "number"), [("1_00", "100"), ("0b101", "5"), ("1_0.5e-3", "10.5e-3")])
+@pytest.mark.parametrize(("word", "number"), [("2024_01", "202401"), ("0b101", "5"), ("1_0.5e-3", "10.5e-3")])
 def test_a_bare_number_of_another_language_that_would_reach_a_function_as_text_is_refused(word, number):
     text = f"task: json:dump\nmetric: accuracy\nbase: {{n: {word}, s: '{word}', h: 0bad}}\ntricks: {{t: {{set: {{s: x}}}}}}\n"
     said = f"s.yaml:3:11: base.n: is a bare {word}, which a function gets as text; write {number} for the number, "
