@@ -22,7 +22,7 @@ ROOMS = {
     "analysis": "comparisons sign_flip shrunken components across scores examples judge power looks measured verdicts settings bases inert lenth factorial tuned reruns classes results",
     "runs": "csv_file columns factors measured importer example_files export exporter adaptive lineage executed planned handin packed winners rates progress moment spent weights submission budget heeded execute examples afterwards verify retrained recapture trial quick logs stopping why garbage doctor",
     "tuning": "pruning journal underway hunt tune",
-    "tables": "table adaptive grid forest cautions beyond notes factorials classes settings overall configurations cost between views",
+    "tables": "table adaptive grid forest cautions beyond missing notes factorials classes settings overall configurations cost between views",
     "figures": "figure intervals pixels screen paper inline files rates said source",
     "reports": "document rows author claims methods variants appendix settings report cited checked grounds checklist anonymous evidence",
     "testing": "figures training planning suite skeletons executors",

@@ -87,9 +87,12 @@ class Measured:
         sizes = self.analysis.get("looks") or []
         return float(levels(sizes)[-1]) if sizes else ALPHA
 
-    def open_rows(self, p_adjusted: Array) -> int:
-        """How many comparisons Holm's next step counts: all that are not found yet."""
-        return max(len(self.family) - int((p_adjusted < ALPHA).sum()), 1)
+    def open_rows(self, p_adjusted: Array) -> Array:
+        """Of each comparison how many Holm's next step counts in its family: all that are not found yet."""
+        still = np.ones(len(self.family))
+        for places in map(list, self.families):
+            still[places] = max(len(places) - int((p_adjusted[places] < ALPHA).sum()), 1)
+        return still
 
     @cached_property
     def sides(self) -> tuple[list[int], list[int]]:

@@ -29,7 +29,7 @@ SURE = 0.80
 """One-sided confidence of a standard deviation's upper limit (Browne 1995, Statistics in Medicine 14:1933)."""
 
 
-def power(effect: Array, n: Array, df: Array, alpha: float = ALPHA) -> Array:
+def power(effect: Array, n: Array, df: Array, alpha: Array | float = ALPHA) -> Array:
     """The power of a two-sided t test of a true `effect`, in standard deviations of one difference, over n of them."""
     critical = special.stdtrit(df, 1 - alpha / 2)
     ncp = np.abs(effect) * np.sqrt(n)
@@ -39,7 +39,7 @@ def power(effect: Array, n: Array, df: Array, alpha: float = ALPHA) -> Array:
     return np.asarray(1 - missed)
 
 
-def seeds_needed(effect: Array, df_per_seed: Array | float = 1.0, alpha: float = ALPHA) -> Array:
+def seeds_needed(effect: Array, df_per_seed: Array | float = 1.0, alpha: Array | float = ALPHA) -> Array:
     """The smallest n (two at least) whose power is POWER, for an effect in standard deviations of one difference.
 
     df_per_seed: the degrees of freedom are this times (n - 1): 1 for pairs, between 1 and 2 for Welch at equal n.
@@ -62,7 +62,9 @@ def seeds_needed(effect: Array, df_per_seed: Array | float = 1.0, alpha: float =
     return np.where(np.isfinite(effect) & (effect > 0), needed, np.nan)
 
 
-def seeds_beyond(effect: float, std: Array, df_per_seed: Array, parts: Components, alpha: float = ALPHA) -> Array:
+def seeds_beyond(
+    effect: float, std: Array, df_per_seed: Array, parts: Components, alpha: Array | float = ALPHA
+) -> Array:
     """The smallest n whose power, about other seeds and other examples, is POWER for a true `effect`.
 
     std: of one difference over seeds; parts: what examples add, whatever n is. The power of the least powerful of the
@@ -80,7 +82,7 @@ def seeds_beyond(effect: float, std: Array, df_per_seed: Array, parts: Component
     return np.where(np.isfinite(std + beyond), np.where(high <= MOST_SEEDS, high, np.inf), np.nan)
 
 
-def _power_beyond(effect: float, v_seeds: Array, df_seeds: Array, parts: Components, alpha: float) -> Array:
+def _power_beyond(effect: float, v_seeds: Array, df_seeds: Array, parts: Components, alpha: Array | float) -> Array:
     """At most the power of the test of both sources: that of the least powerful of its three."""
     sources = ((v_seeds, df_seeds), (parts.v_examples, parts.units - 1), both(v_seeds, df_seeds, parts))
     one = np.ones_like(v_seeds)

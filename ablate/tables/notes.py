@@ -7,8 +7,7 @@ them. Long lists are cut and say by how many.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +20,7 @@ from ablate.analysis.comparisons import (
 )
 from ablate.analysis.inert import ENOUGH
 from ablate.analysis.measured import Measured
-from ablate.analysis.results import NO_VALUE, PROVENANCE
+from ablate.analysis.results import PROVENANCE
 from ablate.analysis.shrunken import MOST_ROWS, least, simulated_error
 from ablate.analysis.tuned import split
 from ablate.analysis.verdicts import best, direction
@@ -30,7 +29,8 @@ from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive, beyond
 from ablate.tables.cautions import collapsed, spreads, unpaired
-from ablate.text import Note, joined, listed, many, spoken
+from ablate.tables.missing import failures, lopsided, unfinished
+from ablate.text import Note, joined, listed, many, one_of, spoken
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
@@ -52,9 +52,9 @@ def notes(
         _numbers(once, measured),
         *_verdicts(once, measured),
         *beyond.under_table(once, measured),
-        *_failures(cells, measured),
-        *_lopsided(once),
-        *_unfinished(cells),
+        *failures(cells, measured),
+        *lopsided(once),
+        *unfinished(cells),
         *_inert(once, measured),
         *_degenerate(measured),
         *_without_spread(once, measured),
@@ -78,8 +78,8 @@ def of_view(
     """What every view of a study must say besides its own method: what failed, is missing, is mixed, was noted."""
     return [
         *adaptive.under_view(measured),
-        *_failures(cells, measured),
-        *_unfinished(cells),
+        *failures(cells, measured),
+        *unfinished(cells),
         *_degenerate(measured),
         *_mixed(provenance),
         *_registered(record, cells),
@@ -120,6 +120,25 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
             short = f"! {first.lower()}{said}{listed(named, most=3)}"
             sentences += [Note(f"{first}{said}{listed(named)}.", short)] * bool(named)
     return sentences
+
+
+def _open(measured: Measured, rows: Sequence[Row]) -> str:
+    """How many comparisons Holm's next step counts for the rows that say how many seeds they need."""
+    found = {(row.variant, row.compared_with): row.p_adjusted for row in rows if row.p_adjusted is not None}
+    counted = measured.open_rows(np.array([found.get(pair, math.nan) for pair in measured.family]))
+    asking = {(row.variant, row.compared_with) for row in rows if row.more_seeds is not None}
+    return _either({int(n) for pair, n in zip(measured.family, counted, strict=True) if pair in asking})
+
+
+def _corrected_for(measured: Measured, rows: Sequence[Row]) -> str:
+    """`18 comparisons`: how many there are in the families of these rows."""
+    pairs = {(row.variant, row.compared_with) for row in rows}
+    sizes = {len(places) for places in measured.families if any(measured.family[i] in pairs for i in places)}
+    return f"{_either(sizes)} comparison{'s' * (sizes != {1})}"
+
+
+def _either(numbers: Collection[int]) -> str:
+    return one_of(str(number) for number in sorted(numbers))
 
 
 def _apart(measured: Measured) -> str:
@@ -218,7 +237,7 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
     if margin:
         text += (
             f"; equivalent = two one-sided tests put the difference within ±{margin:g} (p < {ALPHA:g} by Holm over the "
-            f"tests of all rows)"
+            f"tests of all rows{' of its family' * (len(measured.families) > 1)})"
         )
         if any(row.verdict == "equivalent" for row in rows):
             text += ", and Δ stands there with the interval that these tests speak of"
@@ -226,17 +245,16 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         text += "; without a minimum_effect in the study nothing can be called equivalent"
     sentences: list[str] = [] if _single(measured) else [Note(text + ".")]
     if any(row.more_seeds is not None for row in rows):
-        still = measured.open_rows(np.array([math.nan if row.p_adjusted is None else row.p_adjusted for row in rows]))
         sentences.append(
             Note(
                 f"(+k seeds): with k more seeds the verdict would find an effect of {margin:g} with a power of 80 %, "
-                f"at {measured.last_alpha:.2g} / {still} as Holm asks of an open row, and with a spread at the upper "
-                "limit of what these seeds leave open (80 % confidence)."
+                f"at {measured.last_alpha:.2g} / {_open(measured, rows)} as Holm asks of an open row, and with a "
+                "spread at the upper limit of what these seeds leave open (80 % confidence)."
             )
         )
     away = [row for row in rows if row.corrected_away]
     if away:
-        over = many(len(measured.family), "comparison")
+        over = _corrected_for(measured, away)
         sentences.append(
             Note(
                 f"° the interval of the row by itself leaves out 0, but p corrected for {over} is no evidence: the "
@@ -285,62 +303,6 @@ def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[
 
 def _swaps(row: Sequence[str], reference: Sequence[str] | None) -> bool:
     return reference is not None and direction(row, reference) == 1 and not set(row) >= set(reference)
-
-
-def _failures(cells: Sequence[StoredCell], measured: Measured) -> list[str]:
-    """Which runs failed and why; a done run without the metric among them."""
-    failed: dict[str, dict[str, list[int]]] = {}
-    for cell in cells:
-        if cell.state == "failed":
-            failed.setdefault(cell.variant, {}).setdefault(cell.reason or "error", []).append(cell.seed)
-    sentences: list[str] = []
-    texts = []
-    for variant, reasons in failed.items():
-        what = "; ".join(f"{reason}: {_seeds(seeds)}" for reason, seeds in sorted(reasons.items()))
-        texts.append(f"{variant} ({what})")
-    if texts:
-        short = [f"{v} {_reasons({why: len(seeds) for why, seeds in of.items()})}" for v, of in failed.items()]
-        count = many(sum(len(seeds) for of in failed.values() for seeds in of.values()), "failed run")
-        sentences.append(
-            Note(
-                f"† Failed runs are not in n, mean or test: {listed(texts)}.",
-                f"† {count} in no mean: {listed(short, most=6)}",
-            )
-        )
-    missing = [(v, f[NO_VALUE]) for v, f in zip(measured.variants, measured.failures, strict=True) if f.get(NO_VALUE)]
-    if missing:
-        at = "" if measured.metric.at == "last" else f" in their curves (at: {measured.metric.at})"
-        texts = [f"{variant} ({many(count, 'run')})" for variant, count in missing]
-        said = f"one, but without {measured.metric.name}{at}, so not in n: "
-        sentences.append(Note(f"† D{said}{listed(texts)}.", f"† d{said}{listed(texts, most=3)}"))
-    return sentences
-
-
-def _reasons(counts: Mapping[str, int]) -> str:
-    """`2 (oom, error)`."""
-    return f"{sum(counts.values())} ({', '.join(sorted(counts))})"
-
-
-def _lopsided(rows: Sequence[Row]) -> list[str]:
-    """Which verdicts hold only for the runs that came to an end."""
-    named = [row for row in rows if row.lopsided]
-    return [
-        Note(
-            "More runs failed on one side of a comparison than on the other, so what is said of it holds among "
-            f"finished runs only and is not bold: {listed(row.variant for row in named)}.",
-            f"! more runs failed on one side: {listed(map(_spoken, named), most=4)}",
-        )
-    ] * bool(named)
-
-
-def _unfinished(cells: Sequence[StoredCell]) -> list[str]:
-    states = Counter(state for _, state in {(cell.run, cell.state) for cell in cells})
-    runs = sum(states.values())
-    if not states["todo"] + states["running"]:
-        return []
-    running = f", {states['running']} running" if states["running"] else ""
-    text = f"nfinished: {states['todo']} of {many(runs, 'run')} to do{running}"
-    return [Note(f"U{text}.", f"! u{text}")]
 
 
 def _inert(rows: Sequence[Row], measured: Measured) -> list[str]:
@@ -427,7 +389,3 @@ def _short(value: str) -> str:
     """A hash by its first digits; anything else as it is."""
     hashed = len(value) >= 40 and all(c in "0123456789abcdef" for c in value[:40])
     return value[:10] + "+" * value.endswith("+") if hashed else value
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    return f"seed{'s' * (len(seeds) > 1)} {listed(map(str, seeds))}"

@@ -240,6 +240,7 @@ def test_parts_their_controls_and_parts_against_these_are_families_and_the_last_
         "helps", "inconclusive", "inconclusive", "its size matters", "matters beyond its size", "inconclusive",
     ]  # fmt: skip
     assert verdicts.best(judged, "higher").variant == "full"
+    assert list(measured.open_rows(np.array([0.01, 0.5, 0.5, 0.5, 0.5, 0.5]))) == [1, 1, 2, 2, 2, 2]
 
 
 def test_equivalent_needs_a_minimum_effect():
