@@ -568,6 +568,7 @@ class Study:
     flat: whether a key of the base is one name, dots and all, as it is for a command's options. written_base: the base
     as it was written. across: the settings that it is carried out in; empty: the base alone. setting: the one of them
     that is being planned. engines: of executors by name, the parameters that they get; part of no key.
+    words: what `notes:` holds, the authors' own; part of no key either.
     """
 
     name: str
@@ -597,6 +598,7 @@ class Study:
     across: tuple[Setting, ...] = ()
     setting: Setting | None = None
     engines: Mapping[str, Mapping[str, Json]] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)
 
     def on(self, cell: Cell) -> Iterator[tuple[tuple[str, ...], TrickLevel]]:
         """What is on in a cell, in the file's order: the path at which it was written, and what it does."""

@@ -60,6 +60,7 @@ def study(
     weights: str | None = None,
     plugins: str | Path | Sequence[str | Path] | None = None,
     analysis: Named | None = None,
+    notes: Named | None = None,
     placebo: bool | None = None,
     across: Named | None = None,
     engines: Any = None,
@@ -81,7 +82,7 @@ def study(
                 "base": base, "tricks": tricks, "designs": designs, "variants": variants, "baseline": baseline,
                 "seeds": seeds, "metric": metric, "also": also, "rules": rules, "resources": resources,
                 "limits": limits, "tune": tune, "weights": weights, "plugins": plugins, "analysis": analysis,
-                "placebo": placebo, "across": across, "engines": engines,
+                "notes": notes, "placebo": placebo, "across": across, "engines": engines,
             }
         )
     )  # fmt: skip

@@ -59,6 +59,8 @@ class Anonymous:
             told = json.loads(row["provenance"] or "{}")
             # A place is called HOST, HOST/JOB or ENGINE:NAME.
             self._add(*re.split("[/:]", row["host"]), str(told.get("node", "")))
+        if table == "study":
+            self._add(*json.loads(row["resolved"] or "{}").get("words", {}).get("authors", ()))
         for column in (*_TEXTS.get(table, ()), *_PLACES.get(table, ())):
             self._add(*_HOME.findall(row[column] or ""))
 

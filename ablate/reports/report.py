@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ablate.analysis import results, verdicts
 from ablate.analysis.bases import MEAN
@@ -18,7 +18,7 @@ from ablate.figures import source
 from ablate.figures.figure import Source
 from ablate.records import Json, Row
 from ablate.registry import Registry, unknown
-from ablate.reports import appendix, claims, methods
+from ablate.reports import appendix, claims, methods, words
 from ablate.reports import variants as described
 from ablate.reports.claims import Claim
 from ablate.reports.document import (
@@ -69,6 +69,8 @@ class Material:
     text: str = ""
     chosen: str | None = None
     """The variant that the report is to show, where not the best."""
+    words: words.Words = field(default_factory=dict)
+    """The authors' own."""
 
     @property
     def best(self) -> Row | None:
@@ -110,6 +112,7 @@ def material(store: Reader, study: str, variant: str | None = None, setting: str
         bool(store.cells(study, ("tune",))),
         store.find(study).text,
         _known(loaded, variant),
+        words.current(loaded.record),
     )
 
 
@@ -136,6 +139,7 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60, *, roomy
     sections = [
         _question(of),
         described.section(loaded.record, of.table, _words(of)),
+        words.section(of.words, loaded.record),
         _table(of),
         _best(of),
         _effects(of, rows),
@@ -149,7 +153,8 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60, *, roomy
         Section("study", "The study file", (Code(of.text.rstrip("\n")),)) if of.text.strip() else None,
     ]
     return Document(
-        loaded.study, f"{loaded.study}: ablation report", _subtitle(of), tuple(s for s in sections if s is not None),
+        loaded.study, words.title(of.words, loaded.study), words.subtitle(of.words, _subtitle(of)),
+        tuple(s for s in sections if s is not None),
         f"ablate report {shlex.quote(loaded.study)} --format html",
     )  # fmt: skip
 
@@ -177,9 +182,10 @@ def _question(of: Material) -> Section:
     if question:
         blocks.append(Paragraph(line(question)))
     answer = _answer(of, comparisons)
-    blocks.append(Paragraph(answer))
+    own = words.of_study(of.words)
+    blocks += [*own, Paragraph(answer)]
     short = _first_question(question)
-    brief = (*([Paragraph(line(short))] if short else []), Paragraph(answer))
+    brief = (*([Paragraph(line(short))] if short else []), *own, Paragraph(answer))
     return Section(
         "question", "Question and answer" if question else "In short", tuple(blocks), brief if short != question else ()
     )

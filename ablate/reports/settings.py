@@ -11,7 +11,7 @@ from ablate.errors import FigureError
 from ablate.figures import source
 from ablate.figures.figure import Scene
 from ablate.records import Json
-from ablate.reports import appendix
+from ablate.reports import appendix, words
 from ablate.reports.document import (
     Block,
     Bullets,
@@ -39,6 +39,7 @@ class Material:
     asked: dict[str, dict[str, Json]]
     scene: Scene | None
     text: str
+    words: words.Words
 
 
 def material(store: Reader, loaded: Results) -> Material:
@@ -47,7 +48,7 @@ def material(store: Reader, loaded: Results) -> Material:
     except FigureError:
         scene = None
     asked = {key: dict(config) for key, config in store.configs(loaded.study).items()}
-    return Material(loaded, asked, scene, store.find(loaded.study).text)
+    return Material(loaded, asked, scene, store.find(loaded.study).text, words.current(loaded.record))
 
 
 def document(of: Material, own: tuple[Block, ...] = ()) -> Document:
@@ -59,6 +60,7 @@ def document(of: Material, own: tuple[Block, ...] = ()) -> Document:
     picture = () if of.scene is None else (Picture("settings", of.scene, wide=True),)
     sections = [
         _question(of),
+        words.section(of.words, loaded.record),
         _table(of),
         Section("effects", "In each setting, and on average", picture) if picture else None,
         *(_setting(name, part) for name, part in loaded.settings.items()),
@@ -70,8 +72,8 @@ def document(of: Material, own: tuple[Block, ...] = ()) -> Document:
         Section("study", "The study file", (Code(of.text.rstrip("\n")),)) if of.text.strip() else None,
     ]  # fmt: skip
     return Document(
-        loaded.study, f"{loaded.study}: ablation report",
-        f"{many(settings, 'setting')}, {many(runs, 'run')}: {done} done",
+        loaded.study, words.title(of.words, loaded.study),
+        words.subtitle(of.words, f"{many(settings, 'setting')}, {many(runs, 'run')}: {done} done"),
         tuple(section for section in sections if section is not None),
         f"ablate report {shlex.quote(loaded.study)} --format html",
     )  # fmt: skip
@@ -84,7 +86,8 @@ def methods_text(of: Material) -> str:
 
 def _question(of: Material) -> Section:
     question = of.found.record.question
-    blocks = [Paragraph(line(question))] if question else []
+    blocks: list[Block] = [Paragraph(line(question))] if question else []
+    blocks += words.of_study(of.words)
     blocks.append(Paragraph(_answer(of.found)))
     return Section("question", "Question and answer" if question else "In short", tuple(blocks))
 

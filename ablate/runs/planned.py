@@ -110,6 +110,7 @@ def edited(stored: StoredStudy, file: Path) -> str:
     except (OSError, ValueError):
         return ""
     lines = [] if text == stored.text or stored.record.imported is not None else changes.of_texts(stored.text, text)
+    lines = [one for one in lines if not one.startswith("notes.")]  # the authors' words are shown as they are now
     if not lines:
         return ""
     return f"{file}: the file has changed since its last run: {listed(lines, most=6)}. What is shown is as it was run."

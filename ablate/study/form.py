@@ -12,6 +12,7 @@ from ablate.study.sections import (
     Form,
     LimitsForm,
     MetricForm,
+    NotesForm,
     ResourcesForm,
     RulesForm,
     SeedsForm,
@@ -194,6 +195,11 @@ class StudyForm(Form):
     )
     analysis: AnalysisForm = Field(
         default=AnalysisForm(), description="How differences are tested.", examples=["{error: pooled}"]
+    )
+    notes: NotesForm = Field(
+        default=NotesForm(),
+        description="The authors' own words, for the report; part of no key.",
+        examples=["{title: Two small nets, authors: [Ada L.], tricks: {mixup: Labels become soft.}}"],
     )
     placebo: bool = Field(
         default=False, description="Add a row that changes nothing but the random streams.", examples=["true"]

@@ -22,6 +22,7 @@ from ablate.records import (  # fmt: skip
     Resources,
     Setting,
     Study,
+    StudyTrick,
 )
 from ablate.registry import unknown
 from ablate.study.findings import parts
@@ -64,7 +65,17 @@ class Lookup(TrickLookup):
             flat=task is not None and task.flat,
             across=self._across(metric.better),
             engines=self._engines(),
+            words=self._words(tricks),
         )
+
+    def _words(self, tricks: Sequence[StudyTrick]) -> dict[str, Json]:
+        """The authors' words; of tricks that there are (which variants there are is known to the plan)."""
+        names = list(dict.fromkeys([*(trick.name for trick in tricks), *self.form.tricks]))
+        for name in self.form.notes.tricks:
+            if name not in names:
+                self.wrong(("notes", "tricks", name), unknown("trick", name, names), on_key=True)
+        words: dict[str, Json] = self.form.notes.model_dump(exclude_defaults=True)
+        return words
 
     def _limits(self) -> Limits:
         given = self.form.limits

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ablate.errors import ConfigError, Problem
 from ablate.records import CATEGORIES, Cell, Choice, Json, Study, TrickLevel
-from ablate.registry import Registry
+from ablate.registry import Registry, unknown
 from ablate.study.cells import Space, configuration, name_of, origin, patched, related, writes
 from ablate.study.yaml_file import Trail, dotted
 from ablate.text import one_of, read_as
@@ -44,6 +44,16 @@ def refusal(study: Study, cell: Cell, key: str, message: str) -> Problem:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"variant{'s' if len(names) > 1 else ''} {', '.join(map(repr, names[:3]))}{more}"
+
+
+def words(study: Study, planned: Collection[str]) -> list[Problem]:
+    """Notes on variants that there are not."""
+    names = list(dict.fromkeys([*planned, *(variant.name for variant in study.variants)]))
+    return [
+        study.problem(f"notes.variants.{name}", unknown("variant", name, names))
+        for name in study.words.get("variants", {})
+        if name not in names
+    ]
 
 
 # ------------------------------------------------------------------------------------- what nobody could tell apart

@@ -91,6 +91,7 @@ class Plan:
             notes=self.notes,
             rules=study.rules,
             across=self.settings,
+            words=study.words,
         )
 
     def spec(
@@ -146,6 +147,7 @@ def make_plan(
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
     cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
+    problems += mistakes.words(study, cells)
     completed, refused, apart = _complete(study, registry, task, cells)
     left_out += [f"{name}: {why}" for name, why in apart.items()]
     drafts = [draft for draft in drafts if (draft.given or names[draft.row.cell]) not in apart]

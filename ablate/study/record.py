@@ -169,7 +169,8 @@ class PlanRecord:
     """A study's plan. file, overrides: where to read the study again, and the --set options that it was read with.
 
     facts: what its task says of its numbers. imported: where its runs came from; None where they are ablate's own.
-    registered: None where it cannot be told. rules: what a brief asks of the variants listed by hand.
+    registered: None where it cannot be told. rules: what a brief asks of the variants listed by hand. words: the
+    authors' own, for a report.
     """
 
     study: str
@@ -193,6 +194,7 @@ class PlanRecord:
     tuned: tuple[Tuned, ...] = ()
     rules: Mapping[str, Json] = field(default_factory=dict)
     across: tuple[SettingRecord, ...] = ()
+    words: Mapping[str, Json] = field(default_factory=dict)
 
     def within(self, setting: str) -> PlanRecord:
         """The plan of one setting. AblateError where there is none of that name."""
@@ -261,6 +263,7 @@ _NO_WORD = frozenset(
         "across",
         "control",
         "limits",
+        "words",
     }
 )
 """Parts that are not written where they are empty: most plans have none of them."""

@@ -12,6 +12,7 @@ from ablate.study.values import (
     LARGEST_SEED,
     MOST_SEEDS,
     Names,
+    one_or_more,
     to_epoch,
     to_gib,
     to_limits,
@@ -32,6 +33,25 @@ class Form(BaseModel):
     what: ClassVar[str]
     example: ClassVar[str]
     hint: ClassVar[str] = ""
+
+
+class NotesForm(Form):
+    what = "notes"
+    example = "{title: Two small nets, authors: [Ada L.], text: What we asked., tricks: {mixup: Why it should help.}}"
+
+    title: str = Field(default="", description="The report's title.", examples=["Two small nets"])
+    authors: Annotated[list[str], BeforeValidator(one_or_more)] = Field(
+        default=[], description="Who wrote it: one, or a list.", examples=["[Ada L., Alan T.]"]
+    )
+    text: str = Field(
+        default="", description="Of the study: Markdown, below its question.", examples=["We began from *VGG*."]
+    )
+    variants: dict[str, str] = Field(
+        default={}, description="Of each variant, by name: Markdown.", examples=["{A: The small one.}"]
+    )
+    tricks: dict[str, str] = Field(
+        default={}, description="Of each trick, by name: Markdown.", examples=["{mixup: Labels become soft.}"]
+    )
 
 
 class SeedsForm(Form):

@@ -108,6 +108,7 @@ PARTS = {
     "imported": st.builds(ImportRecord, file=names, sha256=names), "file": names, "overrides": several(names),
     "registered": st.builds(Registered, known=st.integers(), added=moved, dropped=moved, changed=several(names)),
     "tuned": several(searches),
+    "words": settings,
     "rules": settings, "across": st.just((SettingRecord(name="a", left_out={"b": "c"}), SettingRecord(name="d", unit="s"))),
 }  # fmt: skip
 """A few are drawn for each example, over a plan that has each: to draw all of them takes hypothesis seconds."""
