@@ -133,6 +133,8 @@ def _pruned(given: Any, gone: Set[Trail], path: Trail = ()) -> Any:
 
 def schema(registry: Registry) -> dict[str, Any]:
     """A JSON Schema (2020-12) of the study file. Names on the shelves are offered; private ones are allowed too."""
+    from ablate.study import basics  # it loads pydantic's validators of a recipe, which no check of a file needs
+
     whole = StudyForm.model_json_schema()
     defs, properties = whole["$defs"], whole["properties"]
 
@@ -165,6 +167,8 @@ def schema(registry: Registry) -> dict[str, Any]:
         defs["TrickForm"]["properties"][name] |= either(text, {"type": "array", "items": text})
     for name in ("timeout", "grace", "database", "silence", "infrastructure"):
         defs["LimitsForm"]["properties"][name] |= either({"type": "number"}, text)
+    authors = defs["NotesForm"]["properties"]["authors"]
+    authors |= either(text, {"type": authors.pop("type"), "items": authors.pop("items")})
     defs["MetricForm"]["properties"]["at"] |= either({"enum": ["last", "best"]}, {"type": "integer", "minimum": 1})
     defs["SeedsForm"]["properties"] = {"looks": defs["SeedsForm"]["properties"]["looks"]}
     defs["TuneForm"]["properties"]["space"]["additionalProperties"] = either(
@@ -182,7 +186,7 @@ def schema(registry: Registry) -> dict[str, Any]:
             {"type": "object", "required": ["name"], "properties": {"name": offered(tasks)}},
             {"type": "object", "required": [COMMAND], "properties": {name: {} for name in command}},
         ),
-        "base": {"type": ["object", "null"]},
+        "base": {"type": ["object", "null"], "properties": basics.offered(registry)},
         "tricks": {
             "type": ["object", "null"],
             "properties": dict.fromkeys(tricks, trick),

@@ -615,7 +615,13 @@ def as_plain(text):
 
 
 @pytest.mark.parametrize(
-    "text", [EXAMPLE, starter("x"), BASE + "designs: factorial\nalso: f1\nseeds: [1]\ntune:\nplugins: a\n"]
+    "text",
+    [
+        EXAMPLE,
+        starter("x"),
+        "task: m:f\nmetric: a\nbase: {model: 3, epochs: many}\nnotes: {authors: A}\n",
+        BASE + "designs: factorial\nalso: f1\nseeds: [1]\ntune:\nplugins: a\n",
+    ],
 )
 def test_the_schema_accepts_what_a_study_may_be(text):
     whole = json.loads(json.dumps(schema()))
@@ -648,6 +654,9 @@ def test_the_schema_describes_every_key_and_offers_what_is_on_the_shelves():
     assert all(key["description"].endswith(".") for key in properties.values())
     assert set(Registry().names("tricks")) <= set(properties["tricks"]["properties"])
     assert set(Registry().names("designs")) <= set(json.dumps(properties["designs"]).split('"'))
+    base = properties["base"]["properties"]
+    assert {"model", "data", "optimizer", "schedule", "epochs", "amp", "init", "early_stopping"} <= base.keys()
+    assert {"plateau", "onecycle", "vgg", "torchvision", "npz"} <= set(json.dumps(base).split('"'))
 
 
 @pytest.mark.parametrize(
