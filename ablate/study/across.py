@@ -16,6 +16,7 @@ from types import MappingProxyType
 from ablate.errors import AblateError, ConfigError, Problem, StudyError, UnfitError
 from ablate.records import Cell, Choice, DesignUse, Setting, Study, StudyTrick
 from ablate.registry import Registry
+from ablate.study import mistakes
 from ablate.study import plan as planning
 from ablate.study.cells import closure, configuration
 from ablate.study.keyed import PlannedRun, PlannedVariant
@@ -48,6 +49,10 @@ def make_plan(
             problems += [(setting.name, problem) for problem in error.problems]
     if problems:
         raise StudyError(_said_once(problems, len(study.across)))
+    planned = [(name, one.name) for name, plan in plans.items() for one in plan.variants]
+    unknown = mistakes.words(study, [*(name for _, name in planned), *(f"{where}/{name}" for where, name in planned)])
+    if unknown:
+        raise StudyError(unknown)
     return _merged(study, plans, left_out)
 
 
@@ -152,8 +157,9 @@ def _asker(study: Study, registry: Registry, task: Task) -> Asked:
 def _why(refused: Completed | AblateError) -> str:
     if isinstance(refused, ConfigError):
         key, message = refused.problems[0]
+        message = message.rstrip(".")  # it stands within a sentence
         return f"{key}: {message}" if key and not isinstance(refused, UnfitError) else message
-    return str(refused)
+    return str(refused).rstrip(".")
 
 
 def _cells_with(study: Study, tricks: Mapping[str, StudyTrick], choice: Choice) -> list[Cell]:

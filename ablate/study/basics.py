@@ -64,8 +64,8 @@ def _named(key: str, choices: Mapping[str, list[str]]) -> dict[str, Json]:
         for parameter in parameters:
             of.setdefault(parameter, []).append(name)
     inner = {parameter: {"description": f"Of {listed(names)}."} for parameter, names in of.items()}
-    name = {"description": f"Which {key}.", "anyOf": [{"enum": list(choices)}, {"type": "string"}]}
-    return {"type": "object", "properties": {"name": name, **inner}}
+    which = {"description": f"Which {key}.", "anyOf": [{"enum": list(choices)}, {"type": "string"}]}
+    return {"type": "object", "properties": {"name": which, **inner}}
 
 
 def _shown(parameter: Mapping[str, Any]) -> str:

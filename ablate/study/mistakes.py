@@ -47,7 +47,10 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def words(study: Study, planned: Collection[str]) -> list[Problem]:
-    """Notes on variants that there are not."""
+    """Notes on variants that there are not. In one setting of several a variant may be left out, and nothing is
+    a mistake."""
+    if study.setting is not None:
+        return []
     names = list(dict.fromkeys([*planned, *(variant.name for variant in study.variants)]))
     return [
         study.problem(f"notes.variants.{name}", unknown("variant", name, names))

@@ -50,3 +50,11 @@ def test_what_an_earlier_trick_makes_counts():
     widths = "  blurpool:\n  wide: {set: {model: {name: vgg}}}\n"
     plan = plan_of(STUDY.replace("  blurpool:\n", widths).replace("blurpool:\n", "blurpool: {requires: wide}\n"))
     assert any("blurpool" in variant.tricks for variant in plan.variants)
+
+
+def test_a_note_on_a_variant_that_one_setting_lacks_is_no_mistake_and_on_one_that_all_lack_is():
+    across = "across: {a: {model: {name: vgg}}, b: {}}\nnotes: {variants: {base+blurpool: Why., b/base: Why.}}\n"
+    text = STUDY.replace("leave_one_out", "add_one_in") + across
+    assert any(variant.name == "a/base+blurpool" for variant in plan_of(text).variants)
+    with pytest.raises(StudyError, match=r"no variant is called 'base\+blur'.*mean 'base\+blurpool'"):
+        plan_of(text.replace("base+blurpool:", "base+blur:"))
