@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from ablate.pool.known import Known
 from ablate.pool.messages import Setup
 from ablate.records import Limits, RunSpec, TaskUse
 from ablate.store import schema
+from ablate.store.opened import Opened
 from ablate.store.store import Store
 
 WHO = ("dispatcher", "workers", "server", "both")
@@ -147,14 +148,26 @@ def drive(folder: Path, who: str, at: int, database: str) -> None:
             return events
 
     executor = Ticking().open(setup(folder))
-    for event in ("before_cursor_execute", "commit"):
-        sa.event.listen(sa.engine.Engine, event, tick)
-    sa.event.listen(sa.pool.Pool, "checkin", tick)  # after the commit
+    listen(tick)
     print("ready", flush=True)
     began = time.monotonic()
     dispatch(folder, executor, database=database)
     executor.close()
     print(ticks, hits, time.monotonic() - began)
+
+
+def listen(tick: Callable[..., None]) -> None:
+    """Call `tick` before every statement, those of SQLite's own driver among them, and around every commit."""
+    for event in ("before_cursor_execute", "commit"):
+        sa.event.listen(sa.engine.Engine, event, tick)
+    sa.event.listen(sa.pool.Pool, "checkin", tick)  # after the commit
+    for name in ("_rows", "_each"):  # what SQLAlchemy does not see
+
+        def ticking(*given, _to=getattr(Opened, name)):
+            tick()
+            return _to(*given)
+
+        setattr(Opened, name, ticking)
 
 
 def kill(dispatcher: int, who: str) -> int:

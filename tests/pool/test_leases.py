@@ -115,7 +115,7 @@ def test_an_attempt_took_what_a_clock_that_never_jumps_says(tmp_path, monkeypatc
         for i, key in enumerate("kl"):
             where = {"host": "h", "boot": "b", "owner": "1:1", "device": "cpu", "slot": i}
             store.claim(key, key, **where, lease_s=60, log="")
-        monkeypatch.setattr(schema, "clock", lambda engine: told(engine) - 3600)
+        monkeypatch.setattr(schema, "clock", lambda engine: f"({told(engine)} - 3600)")
         store.finish("k", {}, {}, {}, seconds=12.5)
         assert [0.0] == [attempt.seconds for attempt in store.live()]
         store.fail("l", "lost", "its worker is gone", again=False)

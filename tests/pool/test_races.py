@@ -134,6 +134,8 @@ class Actor:
         for event in ("before_cursor_execute", "commit"):
             sa.event.listen(engine, event, self.tick)
         sa.event.listen(engine.pool, "checkin", self.tick)
+        for name in ("_rows", "_each"):  # statements of SQLite's own driver, which SQLAlchemy does not see
+            setattr(self.store, name, self._ticking(getattr(self.store, name)))
         specs = {key: RunSpec(key, TaskUse.of("t:f"), {}, (), i, 1, f"/{key}", "") for i, key in enumerate(KEYS)}
         with self.store.transaction():
             cells = [("v", spec.seed, "ablation", key) for key, spec in specs.items()]
@@ -144,6 +146,13 @@ class Actor:
         slots = [Slot("cpu", 0), Slot("cpu", 1)]
         self.dispatcher = Dispatcher(self.store, self.workers, slots, specs, LIMITS, listener=self)
         self.dispatcher.look_around()
+
+    def _ticking(self, to):
+        def ticking(*given):
+            self.tick()
+            return to(*given)
+
+        return ticking
 
     def changed(self, dispatcher):
         self.tick()

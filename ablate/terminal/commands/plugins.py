@@ -47,7 +47,7 @@ def list_(
         typer.Option(metavar="FOLDER", help="Yours too: a study's `plugins:` folder. May be given again."),
     ] = None,
 ) -> None:
-    """List plug-ins, what else `base:` may hold, the stored studies or the recipes.
+    """List plug-ins, settings of `base:`, studies or recipes.
 
     Plug-ins, optimizers, schedules and settings come with their parameters and defaults; `ablate init --recipe` copies
     a recipe.
