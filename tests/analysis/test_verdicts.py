@@ -103,6 +103,7 @@ def test_welch_agrees_with_scipy(a, b):
 
 @settings(max_examples=30)  # statsmodels takes 50 ms a call
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.integers(0, 5))
+@pytest.mark.slow
 def test_holm_agrees_with_statsmodels_where_untested_members_count_as_p_1(p, untested):
     adjusted = comparisons.holm(np.array(p + [NAN] * untested), len(p) + untested)
     expected = multipletests(p + [1.0] * untested, method="holm")[1][: len(p)]

@@ -43,6 +43,7 @@ def test_two_hundred_kills_at_random_moments_lose_nothing_and_repeat_nothing(tmp
     assert sum(one.hit for one in made) > 100
 
 
+@pytest.mark.slow
 def test_the_faults_hit_what_they_are_meant_for(tmp_path):
     """A harness that kills nobody would prove nothing: somewhere in the middle workers are under way."""
     told = set()

@@ -25,6 +25,7 @@ NOT_RUN = {
 SMALL = ("--set", "seeds=[300, 301]", "--set", "epochs=1", "--set", "data.train_size=100")
 
 
+@pytest.mark.slow
 def test_every_example_works_after_the_demo_study(tmp_path, monkeypatch):
     monkeypatch.delenv("ABLATE_DB", raising=False)
     (tmp_path / "studies").mkdir()
