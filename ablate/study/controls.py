@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from ablate.errors import StudyError
 from ablate.records import Cell, Study
-from ablate.study.cells import quoted
 from ablate.study.design import DesignRow
 from ablate.study.record import RowRecord
 from ablate.study.rows import Draft
@@ -16,7 +17,11 @@ BEYOND = "beyond size"
 
 
 def with_controls(study: Study, drafts: Sequence[Draft], names: Mapping[Cell, str]) -> list[Draft]:
-    """The rows, each that takes away one part with a control followed by that control's, compared with the same."""
+    """The rows, each that takes away one part with a control followed by that control's, compared with the same.
+
+    StudyError where the study has a variant of its name."""
+    controls = dict.fromkeys(control for draft in drafts if (control := _control_of(study, draft.row)) is not None)
+    wholes = Counter(control.control for control in controls)
     found: list[Draft] = []
     done: set[Cell] = set()
     for draft in drafts:
@@ -25,8 +30,13 @@ def with_controls(study: Study, drafts: Sequence[Draft], names: Mapping[Cell, st
         if control is not None and control not in done:
             done.add(control)
             row = DesignRow(control, draft.row.compared_with, draft.row.of)
-            whole = names[replace(control, control="")]
-            found.append(Draft(draft.design, row, given=f"{whole}-{quoted(control.control)}:control"))
+            of = f" in {names[replace(control, control='')]}" * (wholes[control.control] > 1)
+            found.append(Draft(draft.design, row, given=f"control of {control.control}{of}"))
+    made = {draft.given for draft in found if draft.row.cell.control}
+    taken = [variant.name for variant in study.variants if variant.name in made]
+    if taken:
+        said = "is what the control of a part is called; rename it."
+        raise StudyError([study.problem(f"variants.{name}", said) for name in taken])
     return found
 
 
@@ -46,7 +56,8 @@ def refused(study: Study, cell: Cell) -> bool:
 def beyond(
     study: Study, rows: Sequence[RowRecord], cells: Mapping[str, Cell]
 ) -> tuple[tuple[RowRecord, ...], list[str]]:
-    """The rows with those of controls marked, then every part against its control; and a note on how many there are."""
+    """The rows with those of controls marked, then every part against its control; and a note on how many there are,
+    and on what is corrected together (analysis/measured.py, families)."""
     labels = {trick.name: trick.label or trick.name for trick in study.tricks}
     marked: list[RowRecord] = []
     against: list[RowRecord] = []
@@ -63,8 +74,9 @@ def beyond(
             against.append(RowRecord(BEYOND, part.variant, row.variant, (control,), label, control="beyond"))
     if not against:
         return tuple(rows), []
+    families = "one family, for seeds are adaptive" if "looks" in study.analysis else "three families"
     note = (
-        f"{len(against)} of the rows have a control: the same network with as much taken from elsewhere. Parts against "
-        "the whole and parts against their controls are two families; the second says what matters beyond its size."
+        f"{len(against)} of the rows have a control: the same network with as much taken from elsewhere. Parts, their "
+        f"controls, and parts against these are {families}; the last rows say what matters beyond its size."
     )
     return (*marked, *against), [note]

@@ -7,6 +7,7 @@ keys hash. A cell that several designs ask for is one variant, trained once, wit
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -244,7 +245,8 @@ def _placebo_note(rows: Sequence[RowRecord]) -> str:
 
 def _sign_flip_note(study: Study, rows: Sequence[RowRecord]) -> list[str]:
     """From how many seeds on the declared sign-flip test can find anything: the smallest p of n pairs is 2 / 2^n."""
-    family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
+    compared = {(row.variant, row.compared_with): row.control for row in rows if row.compared_with is not None}
+    family = min(Counter(compared.values()).values(), default=0)  # controls are corrected apart
     if study.analysis.get("test") != "sign_flip" or not family:
         return []
     least = next(n for n in itertools.count(1) if family * 2 / 2**n < 0.05)

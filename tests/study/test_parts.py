@@ -127,12 +127,26 @@ def test_a_part_with_a_control_has_two_rows_more_and_the_widths_are_in_the_key()
     rows = [(row.design, row.variant, row.compared_with, row.label, row.control) for row in made.rows]
     assert rows[1:3] == [
         ("leave_one_out", "base+mixup", "full", "- second", ""),
-        ("leave_one_out", "full-block:control", "full", "control of second", "control"),
+        ("leave_one_out", "control of block", "full", "control of second", "control"),
     ]
-    assert rows[-1] == ("beyond size", "base+mixup", "full-block:control", "- second", "beyond")
-    assert list(gone(made, "full-block:control")[0]) == ["widths"]
+    assert rows[-1] == ("beyond size", "base+mixup", "control of block", "- second", "beyond")
+    assert list(gone(made, "control of block")[0]) == ["widths"]
     assert any("control of stage2_block1.branch: " in note and "it holds 3," in note for note in made.notes)
     assert len({run.key for run in made.runs if run.seed == made.runs[0].seed}) == len(made.variants)
+
+
+def test_a_control_is_called_as_its_row_with_its_base_where_there_are_several_and_no_variant_is_called_so():
+    tricks = "  block: {part: stage2_block1.branch, control: parameters}\n  mixup:\n"
+    rest = "variants: {A: [block, mixup], B: [block]}\ndesigns: {name: leave_one_out, of: [A, B]}\n"
+    made = plan(tricks, rest)
+    assert ["control of block in A", "control of block in B"] == [v.name for v in made.variants if v.cell.control]
+    assert any("parts against these are three families" in note for note in made.notes)
+    flips = plan(tricks, "seeds: 9\nanalysis: {test: sign_flip}\ndesigns: {name: leave_one_out}\n")
+    assert any("from 6 seeds on" in note and "by 1 comparison at" in note for note in flips.notes), "of a family"
+    looks = plan(tricks, "seeds: {looks: [2, 4]}\n")
+    assert any("parts against these are one family, for seeds are adaptive" in note for note in looks.notes)
+    with pytest.raises(StudyError, match=r"variants\.control of block: is what the control of a part is called"):
+        plan(tricks, "variants: {control of block: [mixup]}\ndesigns: leave_one_out\n")
 
 
 def test_a_control_that_cannot_be_is_a_mistake_at_its_line_and_of_each_left_out():
@@ -145,7 +159,7 @@ def test_a_control_that_cannot_be_is_a_mistake_at_its_line_and_of_each_left_out(
 
 def test_a_control_may_be_another_part_drawn_by_the_first_seed():
     made = plan("  a: {part: stage1_block1.branch.first.act, control: another}\n  mixup:\n")
-    (other,) = gone(made, "full-a:control")
+    (other,) = gone(made, "control of a")
     assert other["instead"] == "identity"
     assert other["part"].endswith(("act", "after"))
     assert other["part"] != "stage1_block1.branch.first.act"
