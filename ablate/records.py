@@ -487,6 +487,21 @@ class Row:
         return word + (between + self.qualifier if self.qualifier else "")
 
     @property
+    def named(self) -> str:
+        """Its variant, and of a part against its control both: the variant alone would be another row."""
+        return f"{self.variant} against {self.compared_with}" if self.control == "beyond" else self.variant
+
+    @property
+    def spoken(self) -> str:
+        """Its name in a sentence: `full without random crops`, `stage 1 beyond its size`."""
+        if self.control == "beyond":
+            return f"{(self.label or self.variant).removeprefix('- ')} beyond its size"
+        for sign, word in (("- ", "without"), ("+ ", "with")):
+            if self.label.startswith(sign) and self.compared_with:
+                return f"{self.compared_with} {word} {self.label.removeprefix(sign)}"
+        return self.label or self.variant
+
+    @property
     def only_here(self) -> str:
         """The verdict over seeds on these examples, of a row that is open beyond them; else empty."""
         return Here.only(self.verdict, self.here)

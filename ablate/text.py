@@ -28,14 +28,6 @@ class Note(str):
         return note
 
 
-def spoken(variant: str, label: str, compared_with: str | None) -> str:
-    """A row's name in a sentence: `full without random crops` of `- random crops` under full."""
-    for sign, word in (("- ", "without"), ("+ ", "with")):
-        if label.startswith(sign) and compared_with:
-            return f"{compared_with} {word} {label.removeprefix(sign)}"
-    return label or variant
-
-
 def joined(names: Iterable[object]) -> str:
     """`a, b and c`."""
     every = [str(name) for name in names]

@@ -40,7 +40,7 @@ from ablate.store.stored import StoredCell, TestUse
 from ablate.study.rows import BY_HAND
 from ablate.tables import views
 from ablate.tables.table import TableData, ViewData
-from ablate.text import decimals, in_words, spoken, typeset
+from ablate.text import decimals, in_words, typeset
 
 MOST_NAMED = 8
 """Tricks that the answer names."""
@@ -262,7 +262,7 @@ def _ablated(of: Material) -> str:
     row, models = of.best, [row for row in of.models if row.mean is not None]
     if row is None or row.variant in {model.variant for model in of.models}:
         return ""
-    said = f" It is an ablation row: {spoken(row.variant, row.label, row.compared_with)}."
+    said = f" It is an ablation row: {row.spoken}."
     model = verdicts.best(models, of.table.better)
     if model is None:
         return said

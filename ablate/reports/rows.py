@@ -14,7 +14,7 @@ from ablate.tables import forest
 from ablate.tables.forest import Group, Range, decided
 from ablate.tables.grid import no_chance
 from ablate.tables.table import TableData
-from ablate.text import Note, chance, decimals, number, one_line, percent, spoken, typeset
+from ablate.text import Note, chance, decimals, number, one_line, percent, typeset
 
 Text = Callable[[str], str]
 
@@ -195,7 +195,7 @@ class _Page:
         return f'<svg class="bar {row.verdict or "open"}" role="img" aria-label="{label}">{"".join(parts)}</svg>'
 
     def _in_words(self, row: Row) -> str:
-        text = f"{spoken(row.variant, row.label, row.compared_with)}: {self._number(row.delta, True)}"
+        text = f"{row.spoken}: {self._number(row.delta, True)}"
         if row.delta_ci_low is not None and row.delta_ci_high is not None:
             text += f" ({self._number(row.delta_ci_low, True)} to {self._number(row.delta_ci_high, True)})"
         text += f" against {row.compared_with}, n = {row.n}, {row.judged or 'not judged yet'}"

@@ -10,7 +10,7 @@ import numpy as np
 from ablate.analysis.comparisons import ALPHA
 from ablate.analysis.looks import levels
 from ablate.records import Row
-from ablate.text import Note, in_words, joined, listed, percent, spoken
+from ablate.text import Note, in_words, joined, listed, percent
 
 if TYPE_CHECKING:
     from ablate.analysis.measured import Measured
@@ -56,8 +56,8 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
     ]
     stopped = [row for row in rows if row.stopped_early]
     if stopped:
-        at = [f"{row.variant} at look {row.look} ({row.planned} seeds)" for row in stopped]
-        names = listed((spoken(row.variant, row.label, row.compared_with) for row in stopped), most=4)
+        at = [f"{row.named} at look {row.look} ({row.planned} seeds)" for row in stopped]
+        names = listed((row.spoken for row in stopped), most=4)
         sentences.append(
             Note(
                 f"¶ stopped early: {listed(at)}. A difference that stopped its row is biased: outward where the "

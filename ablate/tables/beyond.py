@@ -79,7 +79,7 @@ def _here(rows: Sequence[Row], evidence: Evidence) -> list[str]:
     for row in only:
         assert row.here is not None, "only_here speaks of it"
         on_these, on_others = (_interval(of.delta_ci_low, of.delta_ci_high, digits) for of in (row.here, row))
-        texts.append(f"{row.variant}, on these {evidence.word}s {on_these} (p{_said(row.here)}), on others {on_others}")
+        texts.append(f"{row.named}, on these {evidence.word}s {on_these} (p{_said(row.here)}), on others {on_others}")
     seen = many(evidence.n, evidence.word)
     said = f"here: on these {seen} the seeds alone decide (adjusted p < 0.05), on others like them it is open"
     return [Note(f"{said}: {listed(texts, '; ')}.", f"! {said}")]
@@ -98,7 +98,7 @@ class Outlook:
     """Of an open row: its half-width, and what to expect of it. seeds: with twice the seeds; examples: with four times
     the examples; floor: with any number of seeds. better: `seeds`, `examples` or `either`."""
 
-    variant: str
+    named: str
     now: float
     seeds: float
     examples: float
@@ -120,7 +120,7 @@ def outlooks(rows: Sequence[Row], measured: Measured) -> list[Outlook]:
         more, wider, better = advice(spread, parts, alpha)
         floor = spread.floor(parts.units, alpha)
         now = (high - low) / 2
-        found.append(Outlook(row.variant, now, float(more[i]), float(wider[i]), float(floor[i]), better[i]))
+        found.append(Outlook(row.named, now, float(more[i]), float(wider[i]), float(floor[i]), better[i]))
     return found
 
 
@@ -135,7 +135,7 @@ def _more(rows: Sequence[Row], measured: Measured) -> list[str]:
     texts = []
     for of in found:
         now, *then = (f"±{fixed(x, digits)}" for x in (of.now, of.seeds, of.examples, of.floor))
-        texts.append(f"{of.variant} {now}, then about {', '.join(then)}" + " (either)" * (of.better == "either"))
+        texts.append(f"{of.named} {now}, then about {', '.join(then)}" + " (either)" * (of.better == "either"))
     told = f"What to expect of open rows' half-widths with {ways}: {listed(texts, '; ', most=6)}."
     either = f" either: the two ways differ by less than {EITHER:g} x."
     return [Note(told + either * any(of.better == "either" for of in found))]
@@ -145,7 +145,7 @@ def _stuck(rows: Sequence[Row], measured: Measured) -> list[str]:
     if not measured.looks:
         return []
     stuck = {pair for pair, is_stuck in zip(measured.family, measured.course.stuck, strict=True) if is_stuck}
-    named = [row.variant for row in rows if (row.variant, row.compared_with) in stuck]
+    named = [row.named for row in rows if (row.variant, row.compared_with) in stuck]
     word = measured.tested.evidence.word
     said = f"ore seeds cannot settle it, so these rows get none: {listed(named)}"
     return [
@@ -165,7 +165,7 @@ def _these_weights(rows: Sequence[Row], evidence: Evidence) -> list[str]:
         if row.examples is not None and row.examples.ci_high is not None and row.examples.ci_low is not None
     )
     texts = [
-        f"{row.variant} {_interval(row.examples.ci_low, row.examples.ci_high, digits)}"
+        f"{row.named} {_interval(row.examples.ci_low, row.examples.ci_high, digits)}"
         for row in rows
         if row.examples is not None and row.examples.ci_low is not None
     ]

@@ -20,7 +20,7 @@ from ablate.analysis.comparisons import (
 )
 from ablate.analysis.measured import Measured
 from ablate.records import Row
-from ablate.text import Note, listed, many, spoken
+from ablate.text import Note, listed, many
 
 MOST_RATIO = 2.0
 """Standard deviations that differ by more than this, and by more than chance, are said wherever errors are pooled."""
@@ -45,7 +45,7 @@ def collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
             for name, of, seeds in sides
             for text in _where(of, {seed: values[row_of[name], column[seed]] for seed in seeds}, counted.get(name, 0))
         )
-        texts.append(f"{row.variant}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
+        texts.append(f"{row.named}: {signs[0]} of {many(row.pairs, 'seed')} {signs[1]}; {at}")
     if not texts:
         return []
     said = f"A seed collapsed, so mean and t say little; signs against the comparison: {listed(texts, '. ')}."
@@ -56,7 +56,7 @@ def collapsed(rows: Sequence[Row], measured: Measured) -> list[str]:
 def _fallen(row: Row, values: Array, column: Mapping[int, int]) -> str:
     """`▲ base: seed 306 at 10.2; 10 of 10 seeds worse than full`. values: by column, the seeds' places."""
     where = listed(_where("", {seed: values[column[seed]] for seed in row.collapsed}, row.n), most=3)
-    text = f"▲ {spoken(row.variant, row.label, row.compared_with)}: {where}"
+    text = f"▲ {row.spoken}: {where}"
     if not row.pairs:
         return text
     count, side = max((row.seeds_worse, "worse"), (row.seeds_better, "better"))

@@ -26,6 +26,8 @@ class Placed(Protocol):
     def compared_with(self) -> str | None: ...
     @property
     def label(self) -> str: ...
+    @property
+    def control(self) -> str: ...
 
 
 R = TypeVar("R", bound=Placed)
@@ -45,10 +47,12 @@ class Group(Generic[R]):
 
 
 def groups(rows: Sequence[R]) -> list[Group[R]]:
-    """Rows by design and by what they are compared with; a base that stands above already is only named."""
+    """Rows by design and by what they are compared with; a base that stands above already is only named. Parts against
+    their controls, each of which is of one part, stand together."""
     by_kind: dict[tuple[str, str], list[R]] = {}
     for row in rows:
-        by_kind.setdefault((row.design, row.compared_with or row.variant), []).append(row)
+        against = "each part's control" if row.control == "beyond" else row.compared_with or row.variant
+        by_kind.setdefault((row.design, against), []).append(row)
     made: list[Group[R]] = []
     shown: set[str] = set()
     for (design, against), of in by_kind.items():

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ablate.analysis.measured import Measured
 from ablate.analysis.results import NO_VALUE
 from ablate.records import Row
-from ablate.text import Note, listed, many, spoken
+from ablate.text import Note, listed, many
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
@@ -52,11 +52,11 @@ def _reasons(counts: Mapping[str, int]) -> str:
 def lopsided(rows: Sequence[Row]) -> list[str]:
     """Which verdicts hold only for the runs that came to an end."""
     named = [row for row in rows if row.lopsided]
-    short = listed((spoken(row.variant, row.label, row.compared_with) for row in named), most=4)
+    short = listed((row.spoken for row in named), most=4)
     return [
         Note(
             "More runs failed on one side of a comparison than on the other, so what is said of it holds among "
-            f"finished runs only and is not bold: {listed(row.variant for row in named)}.",
+            f"finished runs only and is not bold: {listed(row.named for row in named)}.",
             f"! more runs failed on one side: {short}",
         )
     ] * bool(named)

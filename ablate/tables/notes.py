@@ -30,7 +30,7 @@ from ablate.study.record import PlanRecord
 from ablate.tables import adaptive, beyond
 from ablate.tables.cautions import collapsed, spreads, unpaired
 from ablate.tables.missing import failures, lopsided, unfinished
-from ablate.text import Note, joined, listed, many, one_of, spoken
+from ablate.text import Note, joined, listed, many, one_of
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
@@ -112,8 +112,8 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
             )
         ] * bool(uneven)
     if measured.given is None:
-        none = [row.variant for row in welch if not row.pairs] if not only else []
-        few = [f"{row.variant} ({row.pairs})" for row in welch if row.pairs]
+        none = [row.named for row in welch if not row.pairs] if not only else []
+        few = [f"{row.named} ({row.pairs})" for row in welch if row.pairs]
         how_few = f"ewer than {MINIMUM_N} seeds shared with the comparison, so Welch's t test over all runs of both: "
         no_seed = "o seed shared with the comparison, so Welch's t test of the two means: "
         for first, said, named in (("N", no_seed, none), ("F", how_few, few)):
@@ -258,7 +258,7 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
         sentences.append(
             Note(
                 f"° the interval of the row by itself leaves out 0, but p corrected for {over} is no evidence: the "
-                f"correction decides ({listed(row.variant for row in away)}).",
+                f"correction decides ({listed(row.named for row in away)}).",
                 f"° its interval leaves out 0, p corrected for {over} is no evidence",
             )
         )
@@ -287,13 +287,9 @@ def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
 def _together(rows: Sequence[Row]) -> str:
     """`base: 5 tricks differ, and the verdict is about them together`."""
     several = [row for row in rows if row.several]
-    names = listed((_spoken(row) for row in several), most=4)
+    names = listed((row.spoken for row in several), most=4)
     what = f"{len(several[0].differs)} tricks differ" if len(several) == 1 else "several tricks differ"
     return f"{names}: {what}, and the verdict is about them together"
-
-
-def _spoken(row: Row) -> str:
-    return spoken(row.variant, row.label, row.compared_with)
 
 
 def _settings(row: Row, ours: Sequence[str], theirs: Sequence[str]) -> Sequence[str]:
@@ -310,9 +306,9 @@ def _inert(rows: Sequence[Row], measured: Measured) -> list[str]:
     told = [
         Note(
             "identical = every number that the runs logged is equal for every shared seed, but these are too few or "
-            f"too coarse to show that nothing changed: {listed(row.variant for row in alike)}. {ENOUGH} real numbers "
+            f"too coarse to show that nothing changed: {listed(row.named for row in alike)}. {ENOUGH} real numbers "
             "of each run would tell (a loss at every step, a sum of the weights).",
-            f"◇ equal numbers, too few to show that nothing changed: {listed(map(_spoken, alike), most=4)}",
+            f"◇ equal numbers, too few to show that nothing changed: {listed((row.spoken for row in alike), most=4)}",
         )
     ] * bool(alike)
     inert = [row for row in rows if row.verdict == "inert"]
@@ -324,7 +320,7 @@ def _inert(rows: Sequence[Row], measured: Measured) -> list[str]:
         Note(
             "inert = bit-identical outputs for every shared seed: what differs between these changed nothing: "
             f"{listed(pairs, '; ')}.",
-            f"◇ bit-identical outputs, so nothing changed: {listed(map(_spoken, inert), most=4)}",
+            f"◇ bit-identical outputs, so nothing changed: {listed((row.spoken for row in inert), most=4)}",
         ),
     ]
 
@@ -364,7 +360,7 @@ def _best(rows: Sequence[Row], measured: Measured, which: str) -> list[str]:
         Note(
             f"Best mean of the {which}rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, "
             f"n={leading.n}).",
-            f"  best mean: {_spoken(leading)}, {leading.mean:.5g} (of {of}: optimistic)",
+            f"  best mean: {leading.spoken}, {leading.mean:.5g} (of {of}: optimistic)",
         )
     ]
 

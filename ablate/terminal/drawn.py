@@ -9,6 +9,7 @@ further seeds and metrics as far as the bar keeps its cells.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,7 +37,7 @@ from ablate.terminal.bars import (
     mark_of,
     ruler,
 )
-from ablate.text import MINUS, Note, chance, decimals, fixed, one_line, percent
+from ablate.text import MINUS, Note, chance, decimals, fixed, one_line, one_of, percent
 
 LEAST_BAR, MOST_BAR = 18, 46
 """Cells of the bar. Further columns come only while it keeps ROOMY of them."""
@@ -87,11 +88,17 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
     both = bars and any(row.interval_here for row in data.rows)
     lines = f"{glyphs.thick} other seeds on these examples, {glyphs.thin} other examples too" if both else ""
     tests = " and ".join(dict.fromkeys(row.test for row in data.rows if row.test))
-    family = len({(row.variant, row.compared_with) for row in data.rows if row.test and row.design != "tuned"})
-    how = f"p: {tests}, Holm over {family}" if tests and family else ""
+    how = f"p: {tests}, Holm over {families}" if tests and (families := _families(data.rows)) else ""
     rest = sum(isinstance(note, Note) and not note.line for note in data.notes)
     more = f"{rest} more note{'s' * (rest != 1)}: ablate table --notes" if rest else "in full: ablate table --notes"
     return [*below, *(Text(line, style="dim") for line in _filled([lines, within, how, more], glyphs, width - 2))]
+
+
+def _families(rows: Iterable[Row]) -> str:
+    """How many comparisons are corrected together: adaptive seeds correct all of them, others controls apart."""
+    tested = (row for row in rows if row.test and row.design != "tuned")
+    kinds = {(row.variant, row.compared_with): "" if row.look is not None else row.control for row in tested}
+    return one_of(str(size) for size in sorted(set(Counter(kinds.values()).values())))
 
 
 def _filled(parts: Iterable[str], glyphs: Glyphs, width: int) -> list[str]:

@@ -75,6 +75,21 @@ def test_steps_that_are_compared_with_the_step_above_stand_in_one_group():
     assert [("base", ["a", "b"])] == [(g.title, [r.variant for r in g.rows]) for g in groups(steps)]
 
 
+def test_parts_against_their_controls_stand_together_are_corrected_apart_and_named_by_both():
+    against = {"design": "beyond size", "control": "beyond"}
+    parts = table(
+        row("A"), row("A-x", "A", -3.0, label="- x"), row("A-y", "A", -2.0, label="- y"),
+        *(row(f"control of {x}", "A", -1.0, label=f"control of {x}", control="control") for x in "xy"),
+        *(row(f"A-{x}", f"control of {x}", -2.0, label=f"- {x}", **against) for x in "xy"),
+    )  # fmt: skip
+    assert [("A", 5), ("beyond size against each part's control", 2)] == [
+        (group.title, len(group.every)) for group in groups(parts.rows)
+    ]
+    assert drawn(parts, 120)[-1].strip().endswith("Holm over 2 · in full: ablate table --notes")
+    assert ("A-x against control of x", "x beyond its size") == (parts.rows[5].named, parts.rows[5].spoken)
+    assert ("A-x", "A without x") == (parts.rows[1].named, parts.rows[1].spoken)
+
+
 def test_a_wild_row_does_not_squeeze_the_others_and_no_difference_is_off_the_bar():
     shown = range_of(COURSE.rows, 0.5)
     assert shown.high - shown.low < 12
