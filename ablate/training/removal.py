@@ -190,23 +190,37 @@ def able(
 
 
 def _theatre(recipe: Recipe, named: Json, tricks: Sequence[Trick]) -> tuple[Theatre, dict[str, Decided | ConfigError]]:
-    arrays = recipe.data.arrays()
-    height, width, channels = arrays.train_images.shape[1:]
-    key = canonical_json([named, height, width, channels, len(arrays.class_names)])
+    facts = facts_of(recipe)
+    key = canonical_json([named, list(facts.image), facts.classes])
     if key not in _known:
-        pixel = torch.zeros(1, channels, 1, 1)
-        image = (channels, height, width)
-        facts = Facts(image, len(arrays.class_names), 1, 1, pixel, pixel, len(arrays.train_images), torch.device("cpu"))
         model = drawn(recipe, [("", trick) for trick in tricks], facts, 0)
         if len(_known) > 3:  # networks of several bases; what a search plans is not kept for good
             _known.clear()
         try:
-            theatre = Theatre(model, example_of(image))
+            theatre = Theatre(model, example_of(facts.image))
             assert theatre.whole, "it is asked for its mistakes"
             _known[key] = theatre, {}
         except AblateError as error:
             raise ConfigError([("0", str(error))]) from None
     return _known[key]
+
+
+_facts: dict[str, Facts] = {}
+"""By the data's fingerprint, of this process's plan, which asks for every cell: the answer takes all images."""
+
+
+def facts_of(recipe: Recipe) -> Facts:
+    """What a network, and the tricks that change it, are told without a training: the data's shapes, and one step."""
+    key = recipe.data.fingerprint()
+    if key not in _facts:
+        arrays = recipe.data.arrays()
+        height, width, channels = arrays.train_images.shape[1:]
+        pixel = torch.zeros(1, channels, 1, 1)
+        _facts[key] = Facts(
+            (channels, height, width), len(arrays.class_names), 1, 1, pixel, pixel, len(arrays.train_images),
+            torch.device("cpu"),
+        )  # fmt: skip
+    return _facts[key]
 
 
 def example_of(image: tuple[int, int, int]) -> torch.Tensor:

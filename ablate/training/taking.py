@@ -8,9 +8,10 @@ import torch
 
 from ablate.errors import ConfigError
 from ablate.training.recipe import Recipe
+from ablate.training.removal import facts_of
 from ablate.training.trick import Facts, Trick
 
-_IMAGE, _CLASSES = (3, 32, 32), 10
+_ANY = Facts((3, 32, 32), 10, 1, 1, torch.zeros(1, 3, 1, 1), torch.zeros(1, 3, 1, 1), 1, torch.device("cpu"))
 """What is asked about first: a network is mostly made of the same layers for whatever images."""
 
 _known: dict[tuple[str, str], bool] = {}
@@ -27,30 +28,23 @@ def refusal(recipe: Recipe, model: str, tricks: Mapping[str, Trick]) -> tuple[st
     suspects = [key for key, trick in tricks.items() if _suspect(recipe, (model, key), trick)]
     if not suspects:
         return None
-    arrays = recipe.data.arrays()
-    height, width, channels = arrays.train_images.shape[1:]
-    keys, acting = list(tricks), list(tricks.values())
-    found = _first(recipe, acting, (channels, height, width), len(arrays.class_names))
-    return None if found is None else (keys[found[0]], found[1])
+    found = _first(recipe, list(tricks.values()), facts_of(recipe))
+    return None if found is None else (list(tricks)[found[0]], found[1])
 
 
 def _suspect(recipe: Recipe, name: tuple[str, str], trick: Trick) -> bool:
     if name not in _known:
-        _known[name] = _first(recipe, [trick], _IMAGE, _CLASSES) is not None
+        _known[name] = _first(recipe, [trick], _ANY) is not None
     return _known[name]
 
 
-def _first(
-    recipe: Recipe, tricks: Sequence[Trick], image: tuple[int, int, int], classes: int
-) -> tuple[int, str] | None:
+def _first(recipe: Recipe, tricks: Sequence[Trick], facts: Facts) -> tuple[int, str] | None:
     """The place of the first trick that refuses the network, and what it says. What else may be wrong with a network
     or a trick's code is the trial's matter, which shows where."""
-    pixel = torch.zeros(1, image[0], 1, 1)
-    facts = Facts(image, classes, 1, 1, pixel, pixel, 1, torch.device("cpu"))
     at = 0
     with torch.random.fork_rng(devices=[]):
         try:
-            model = recipe.model.build(image, classes)
+            model = recipe.model.build(facts.image, facts.classes)
         except Exception:  # whatever a network's code does
             return None
         try:

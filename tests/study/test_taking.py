@@ -1,11 +1,13 @@
 """A trick that the network cannot take is left out of the plan with its line, and stops nothing else."""
 
+import numpy as np
 import pytest
 
 from ablate.errors import StudyError
 from ablate.registry import Registry
 from ablate.study.across import make_plan
 from ablate.study.file import parse, task_of
+from ablate.training.datasets import npz
 
 STUDY = """\
 study: s
@@ -58,3 +60,14 @@ def test_a_note_on_a_variant_that_one_setting_lacks_is_no_mistake_and_on_one_tha
     assert any(variant.name == "a/base+blurpool" for variant in plan_of(text).variants)
     with pytest.raises(StudyError, match=r"no variant is called 'base\+blur'.*mean 'base\+blurpool'"):
         plan_of(text.replace("base+blurpool:", "base+blur:"))
+
+
+def test_the_data_are_read_once_however_many_variants_are_refused(tmp_path, monkeypatch):
+    np.savez(tmp_path / "train.npz", images=np.zeros((20, 8, 8, 1), np.uint8), labels=np.arange(20) % 2)
+    reads, read = [], npz.Npz.read
+    monkeypatch.setattr(npz.Npz, "read", lambda data: reads.append(data) or read(data))
+    text = STUDY.replace(
+        "designs: leave_one_out", "designs: factorial\nvariants: {v: {set: {model: {name: vgg}}, tricks: [blurpool]}}"
+    )
+    plan = plan_of(text.replace("  epochs", f"  data: {{name: npz, root: {tmp_path}, dev_fraction: 0.5}}\n  epochs"))
+    assert (1, 2) == (len(reads), len([left for left in plan.left_out if "blurpool changes" in left]))
