@@ -144,6 +144,13 @@ def schema(registry: Registry) -> dict[str, Any]:
     def offered(names: Iterable[str]) -> dict[str, Any]:
         return either({"enum": list(names)}, {"type": "string"})
 
+    def or_text(form: str, *keys: str) -> None:
+        """What is read as a number or a list may be written as text: `5 min`, one name for a list of one."""
+        for key in keys:
+            rule = defs[form]["properties"][key]
+            kinds = rule.pop("anyOf", None) or [{part: rule.pop(part) for part in ("type", "items") if part in rule}]
+            rule |= either(text, *kinds)
+
     nothing, text = {"type": "null"}, {"type": "string"}
     tricks, tasks = registry.names("tricks"), registry.names("tasks")
     command = [parameter.name for parameter in registry.parameters("tasks", COMMAND)]
@@ -163,22 +170,19 @@ def schema(registry: Registry) -> dict[str, Any]:
     defs["TrickForm"]["properties"]["levels"] |= either(
         {"type": "object", "additionalProperties": either({"$ref": "#/$defs/LevelForm"}, nothing)}
     )
-    for name in ("requires", "conflicts"):
-        defs["TrickForm"]["properties"][name] |= either(text, {"type": "array", "items": text})
-    for name in ("timeout", "grace", "database", "silence", "infrastructure"):
-        defs["LimitsForm"]["properties"][name] |= either({"type": "number"}, text)
-    authors = defs["NotesForm"]["properties"]["authors"]
-    authors |= either(text, {"type": authors.pop("type"), "items": authors.pop("items")})
+    or_text("TrickForm", "requires", "conflicts")
+    or_text("LimitsForm", "timeout", "grace", "database", "silence", "infrastructure")
+    or_text("NotesForm", "authors")
+    or_text("RangeForm", "when")
+    or_text("TuneForm", "budget")
     defs["MetricForm"]["properties"]["at"] |= either({"enum": ["last", "best"]}, {"type": "integer", "minimum": 1})
     defs["SeedsForm"]["properties"] = {"looks": defs["SeedsForm"]["properties"]["looks"]}
     defs["TuneForm"]["properties"]["space"]["additionalProperties"] = either(
         {"$ref": "#/$defs/RangeForm"}, {"type": "array"}
     )
-    defs["TuneForm"]["properties"]["budget"] |= either({"type": "number"}, text)
     for name in ("low", "high", "step"):
         defs["RangeForm"]["properties"][name] |= {"type": "number"}
     defs["RangeForm"] |= either({"required": ["low", "high"]}, {"required": ["choices"]})
-    defs["RangeForm"]["properties"]["when"] |= either(text, {"type": "array", "items": text})
     hand = either({"$ref": "#/$defs/VariantForm"}, {"type": "array"}, nothing)
     changes: dict[str, dict[str, Any]] = {
         "task": either(

@@ -621,6 +621,9 @@ def as_plain(text):
         starter("x"),
         "task: m:f\nmetric: a\nbase: {model: 3, epochs: many}\nnotes: {authors: A}\n",
         BASE + "designs: factorial\nalso: f1\nseeds: [1]\ntune:\nplugins: a\n",
+        "limits: {timeout: 1 h, grace: 5 s, database: 1 h, silence: 1 h, infrastructure: 2 h, attempts: 2}\n",
+        "tricks: {a: {set: {x: 1}, requires: b, conflicts: c}}\n",
+        *(path.read_text() for path in sorted((HERE.parent / "studies").glob("*.yaml"))),
     ],
 )
 def test_the_schema_accepts_what_a_study_may_be(text):
