@@ -34,6 +34,16 @@ def test_a_file_of_the_shelf_is_told_with_its_parameters():
     assert ("mixup (alpha 0.2)",) == changes(plan(off, on, tricks=["bn"]))[0].lines
 
 
+def test_a_part_of_the_network_is_told_with_what_stands_there_without_it():
+    a, b = {"part": "a", "instead": "zero"}, {"part": "b", "heads": [0, 2]}
+    rows = [variant("x", *on, uses=[("without", {"parts": gone})] if gone else ()) for on, gone in (
+        (("bn", "opt"), []), (("opt",), [a]), (("bn",), [b]), ((), [a, b]),
+    )]  # fmt: skip
+    found = changes(bare(tricks=(TrickRecord(name="bn"), TrickRecord(name="opt")), variants=tuple(rows)))
+    assert [("a: zero → there",), ("b (heads 0, 2): zero → there",)] == [change.lines for change in found]
+    assert found == changes(bare(tricks=(TrickRecord(name="bn"), TrickRecord(name="opt")), variants=tuple(rows[::-1])))
+
+
 def test_a_trick_that_never_stands_alone_is_not_guessed_at():
     both = variant("full", "bn", "opt=adamw", x=2)
     assert [(), ()] == [change.lines for change in changes(plan(variant("base", x=1), both))]
