@@ -36,8 +36,13 @@ def make_plan(
     """Plan a study, in all its settings where it has several; as plan.make_plan."""
     if not study.across:
         taken, told = _taken(study, registry, task)
-        plan = planning.make_plan(taken, registry, task, sources, starts)
-        return replace(plan, study=study, left_out=(*told, *plan.left_out)) if told else plan
+        if not told:
+            return planning.make_plan(study, registry, task, sources, starts)
+        plan = planning.make_plan(replace(taken, words={}), registry, task, sources, starts)
+        unknown = mistakes.words(study, planning.asked_names(study, registry))
+        if unknown:
+            raise StudyError(unknown)
+        return replace(plan, study=study, left_out=(*told, *plan.left_out))
     plans: dict[str, Plan] = {}
     left_out: dict[str, dict[str, str]] = {}
     problems: list[tuple[str, Problem]] = []

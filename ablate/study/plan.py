@@ -189,6 +189,14 @@ def make_plan(
     return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources), task.facts)
 
 
+def asked_names(study: Study, registry: Registry) -> list[str]:
+    """Of every variant that the study asks for, whatever its task makes of it."""
+    space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
+    drafts, *_ = choose(study, registry, space)
+    made = names_of(drafts, space)
+    return [draft.given or made[draft.row.cell] for draft in controls.with_controls(study, drafts, made)]
+
+
 # ------------------------------------------------------------------------------------------------------------ variants
 
 

@@ -43,6 +43,16 @@ def test_it_stays_where_a_variant_listed_by_hand_gives_it_another_network():
     assert not plan.left_out
 
 
+def test_a_note_on_a_variant_that_is_left_out_is_no_mistake_and_one_on_none_is():
+    text = (
+        STUDY.replace("leave_one_out", "add_one_in")
+        + "variants: {A: [blurpool, label_smoothing]}\nnotes: {variants: {A: Y., base+blurpool: Y.}}\n"
+    )
+    assert ["base", "base+label_smoothing"] == [variant.name for variant in plan_of(text).variants]
+    with pytest.raises(StudyError, match=r"no variant is called 'B'"):
+        plan_of(text.replace("A: Y.", "B: Y."))
+
+
 def test_a_study_of_nothing_else_is_refused_at_its_line():
     with pytest.raises(StudyError, match=r"s:6:3: tricks.blurpool: blurpool changes 2x2 pools"):
         plan_of(STUDY.replace("  label_smoothing:\n", ""))
