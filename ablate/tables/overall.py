@@ -174,6 +174,16 @@ def _of_scores(results: Results, found: Scores) -> Iterator[str]:
         "is better than one of it in the same setting, equal ones counting half, on average over settings (Agarwal et "
         "al. 2021)."
     )
+    uneven = [
+        f"{name} ({listed(f'{where} {len(one)}' for where, one in zip(found.settings, each, strict=True))})"
+        for name, each in found.values.items()
+        if len({len(one) for one in each}) > 1
+    ]
+    if uneven:
+        yield (
+            "Every run weighs the same in IQM, mean and optimality gap, so a setting with fewer runs, for some failed "
+            f"or are to do, weighs less: {listed(uneven)}."
+        )
     yield interval_in_words(found)
 
 

@@ -181,6 +181,7 @@ def test_scores_stand_on_the_scale_that_limits_say_with_failed_runs_counted_out(
     assert found["base"]["improvement"] is None
     assert found["mixup"]["improvement"]["estimate"] > 0.9
     assert "too narrow: in simulations they hold" in views.text(loaded, name="iqm")
+    assert "weighs less: mixup (wine 5, iris 4)." in views.text(loaded, name="iqm")
     made = source.source_of(store, loaded)
     assert ["mixup", "base", "cutout"] == [one.variant for one in figure(made, "profiles").profiles]
     assert "mixup" == figure(made, "improvement").rows[0].variant
