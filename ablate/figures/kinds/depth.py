@@ -168,8 +168,6 @@ def _caption(info: Depth) -> str:
         )
     if info.minimum_effect:
         sentences.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
-    if any(part.label.endswith("‡") for part in info.parts):
-        sentences.append("‡: differs by several tricks.")
     if info.missing:
         sentences.append(f"Without a result: {in_words(info.missing)}.")
     if info.left_out:
