@@ -169,6 +169,18 @@ def test_curves_share_an_axis_that_holds_the_second_half_of_the_training():
     )
 
 
+def test_of_six_seeds_the_band_is_drawn_and_no_single_one_though_one_failed_and_an_inert_row_is_called_so():
+    runs = tuple(SeedCurve(seed, (1, 2), (80.0, 90.0), "diverged" if seed == 5 else "") for seed in range(6))
+    six = Curve("full", "acc", (1, 2), (5, 5), (80.0, 90.0), (79.0, 89.0), (81.0, 91.0), runs)
+    rows = (row("full"), compared("base", 0.0, verdict="inert"))
+    scene = plots.draw(
+        source(*rows, curves={"acc": {"full": six, "base": replace(six, variant="base")}}), "learning_curves"
+    )
+    assert ["its base", "inert", "a run failed"] == [mark.label for mark in scene.legend]
+    assert "the shaded band" in scene.caption
+    assert [True] == [mark.band for mark in scene.panels[0].marks if isinstance(mark, Series) and mark.low]
+
+
 # ------------------------------------------------------------------------------------------------- seeds, cost, factorial
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import Axis, Colour, Curve, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Curve, Dash, Figure, Mark, Panel, Scene, Series, Source
 from ablate.records import Row
 from ablate.text import MINUS, in_words, seeds_in_words, typeset
 
@@ -21,6 +21,7 @@ _LOOKS: dict[str, tuple[Colour, str]] = {
     "helps": ("blue", "●"),
     "hurts": ("vermillion", "■"),
     "equivalent": ("green", "◆"),
+    "inert": ("ink", "×"),
 }
 """By verdict the line's colour and the sign in front of its name."""
 
@@ -60,6 +61,11 @@ class LearningCurves:
             if row.base is not None:
                 every.setdefault(row.base.variant, (row.base.variant, row.base))
         return list(every.values())
+
+    @property
+    def few(self) -> bool:
+        """Whether seeds are drawn each, in every panel, beside their mean, or its band."""
+        return _few([curve for _, curve in self.curves])
 
 
 @dataclass(frozen=True)
@@ -154,15 +160,19 @@ def _title(row: Learned) -> str:
 def _frame(curves: Sequence[Curve]) -> tuple[float, float, bool]:
     """The range of what is drawn of the second half of the training, and whether something lies outside."""
     longest = max((curve.steps[-1] for curve in curves if curve.steps), default=1)
-    of_half = [value for curve in curves for value in _drawn(curve, longest / 2)]
-    every = [value for curve in curves for value in _drawn(curve, 0)]
+    few = _few(curves)
+    of_half = [value for curve in curves for value in _drawn(curve, longest / 2, few)]
+    every = [value for curve in curves for value in _drawn(curve, 0, few)]
     low, high = min(of_half or every, default=0.0), max(of_half or every, default=1.0)
     pad = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
     return low - pad, high + pad, any(not low - pad <= value <= high + pad for value in every)
 
 
-def _drawn(curve: Curve, after: float) -> Iterator[float]:
-    few = len(curve.seeds) <= FEW
+def _few(curves: Sequence[Curve]) -> bool:
+    return max((len(curve.seeds) for curve in curves), default=0) <= FEW
+
+
+def _drawn(curve: Curve, after: float, few: bool) -> Iterator[float]:
     for run in curve.seeds if few else ():
         yield from (value for step, value in zip(run.steps, run.values, strict=True) if step >= after)
     bounds = [] if few else [*zip(curve.steps, curve.low, strict=True), *zip(curve.steps, curve.high, strict=True)]
@@ -177,11 +187,10 @@ def _marks(row: Learned, info: LearningCurves) -> Iterator[Mark]:
     if row.base is not None:
         yield _mean(row.base, row.base.variant, "its base", "grey", "dashed", 1.1)
     curve = row.curve
-    if len([run for run in curve.seeds if not run.failed]) <= FEW:
-        for run in curve.seeds:
-            if not run.failed:
-                yield _line(run.steps, run.values, "one seed", colour, 0.6)
-    yield _mean(curve, row.label, means, colour, "solid", 1.7)
+    for run in curve.seeds if info.few else ():
+        if not run.failed:
+            yield _line(run.steps, run.values, "one seed", colour, 0.6)
+    yield _mean(curve, row.label, means, colour, "solid", 1.7, band=not info.few)
     for run in curve.seeds:
         if run.failed:
             yield _line(run.steps, run.values, "", colour, 0.8)
@@ -198,17 +207,16 @@ def _line(steps: Sequence[int], values: Sequence[float], label: str, colour: Col
     )
 
 
-def _mean(curve: Curve, name: str, label: str, colour: Colour, dash: str, width: float) -> Series:
+def _mean(curve: Curve, name: str, label: str, colour: Colour, dash: Dash, width: float, band: bool = False) -> Series:
     hover = tuple(
         f"{name}, epoch {step}: {mean:.4g}"
         + (f" ({low:.4g} to {high:.4g})" if low is not None and high is not None else "")
         + f", n={n}"
         for step, mean, low, high, n in zip(curve.steps, curve.mean, curve.low, curve.high, curve.n, strict=True)
     )
-    band = dash == "solid" and len(curve.seeds) > FEW
     return Series(
         x=tuple(map(float, curve.steps)), y=curve.mean, low=curve.low if band else (), high=curve.high if band else (),
-        band=band, label=label, colour=colour, dash="solid" if dash == "solid" else "dashed", hover=hover, width=width,
+        band=band, label=label, colour=colour, dash=dash, hover=hover, width=width,
         name=name,
     )  # fmt: skip
 
@@ -217,8 +225,7 @@ def _caption(info: LearningCurves) -> str:
     curves = info.curves
     n = sorted({n for _, curve in curves for n in curve.n})
     each = "no finished seed" if not n else f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
-    few = max((len(curve.seeds) for _, curve in curves), default=0) <= FEW
-    spread = "thin lines are single seeds" if few else "the shaded band is the 95 % t interval of the mean"
+    spread = "thin lines are single seeds" if info.few else "the shaded band is the 95 % t interval of the mean"
     against = any(row.base is not None for row in info.rows)
     sentences = [
         f"{info.metric} by epoch{f' ({info.better} is better)' if info.better else ''}"
