@@ -23,6 +23,7 @@ from ablate.registry import SHELVES, Registry
 from ablate.runs import handin
 from ablate.store.stored import StoredStudy, TestUse
 from ablate.study import yaml_file
+from ablate.study.record import VariantRecord
 from ablate.study.values import one_or_more
 from ablate.text import file_size
 from ablate.training.task import resolve
@@ -53,6 +54,8 @@ def packed(study: StoredStudy, uses: Sequence[TestUse] = ()) -> Packed:
         raise AblateError(f"{study.name} was not run from a study file (`ablate import` made it), so it has no code.")
     own, told = _studies(file, study.text)
     packages = {name for content in own.values() for name in _imported(content)}
+    if any(map(_is_of_torchvision, study.record.variants)):  # which ablate itself does without
+        packages.add("torchvision")
     weights, left = _weights(study)
     told += [*left, *_absolute_in_code(own)]
     how = handin.HandIn.of(study, uses, file, tuple(told))
@@ -164,7 +167,7 @@ def _weights(study: StoredStudy) -> tuple[dict[str, bytes], list[str]]:
             start = variant.starts_from
             expected[name] = start.sha256 if start is not None and start != "pending" else ""
     files: dict[str, bytes] = {}
-    told: list[str] = []
+    told = list(dict.fromkeys(_torchvisions(study)))
     for name, digest in sorted(expected.items()):
         path = Path(name)
         found = sha256_file(path) if path.is_file() else ""
@@ -190,6 +193,25 @@ def _weights(study: StoredStudy) -> tuple[dict[str, bytes], list[str]]:
         else:
             files[Path(inside).as_posix()] = _read(path)
     return files, told
+
+
+def _is_of_torchvision(variant: VariantRecord) -> bool:
+    """Whether its network, its first weights or the download of its data is torchvision's."""
+    sections = [part for part in variant.config.values() if isinstance(part, Mapping)]
+    return any(
+        part.get("name") == "torchvision" or part.get("torchvision") or part.get("download") for part in sections
+    )
+
+
+def _torchvisions(study: StoredStudy) -> Iterator[str]:
+    """Weights that torchvision brings, and how another machine comes by them."""
+    for variant in study.record.variants:
+        init, start = variant.config.get("init") or {}, variant.starts_from
+        if init.get("torchvision") is not None and start is not None and start != "pending":
+            how = (
+                "are downloaded there" if init.get("download") else "must lie there, or add `download: true` to `init:`"
+            )
+            yield f"{start.origin[0].upper()}{start.origin[1:]} are not packed: torchvision's weights {how}."
 
 
 # ------------------------------------------------------------------------------------------------ paths of this machine

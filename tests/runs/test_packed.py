@@ -6,7 +6,9 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 
 import called
 import nbclient
@@ -158,6 +160,19 @@ def test_weights_that_a_study_starts_from_go_along_or_are_named_with_their_hash(
     (tmp_path / "pre.pt").write_bytes(b"others")
     with pytest.raises(AblateError, match="no longer what the runs started from"):
         packed.packed(study)
+
+
+def test_weights_of_torchvision_are_named_with_how_to_come_by_them(tmp_path, monkeypatch):
+    study = classified(tmp_path, monkeypatch)
+    start = StartRecord(origin="torchvision's resnet18 (sha256 f37072fd)", sha256="f37072fd")
+    variant = replace(study.record.variants[0], config={"init": {"torchvision": "resnet18"}}, starts_from=start)
+    study = replace(study, record=replace(study.record, variants=(variant, replace(variant, name="B"))))
+    done = packed.packed(study)
+    assert [sentence.partition(":")[0] for sentence in done.told] == [
+        "Torchvision's resnet18 (sha256 f37072fd) are not packed"
+    ]
+    requirements = zipfile.ZipFile(io.BytesIO(done.content)).read("requirements.txt").decode()
+    assert ("torchvision==" in requirements) == (find_spec("torchvision") is not None)
 
 
 def test_a_path_of_this_machine_is_told_by_its_line_and_in_code(tmp_path, monkeypatch):
