@@ -208,10 +208,8 @@ def _torchvisions(study: StoredStudy) -> Iterator[str]:
     for variant in study.record.variants:
         init, start = variant.config.get("init") or {}, variant.starts_from
         if init.get("torchvision") is not None and start is not None and start != "pending":
-            how = (
-                "are downloaded there" if init.get("download") else "must lie there, or add `download: true` to `init:`"
-            )
-            yield f"{start.origin[0].upper()}{start.origin[1:]} are not packed: torchvision's weights {how}."
+            how = "another machine downloads them" if init.get("download") else "add `download: true` to its `init:`"
+            yield f"The weights of {start.origin} are not packed: {how}."
 
 
 # ------------------------------------------------------------------------------------------------ paths of this machine
