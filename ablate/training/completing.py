@@ -157,6 +157,8 @@ def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tu
     ]
     if not asked:
         return parts, ()
+    if recipe.init is not None:
+        _check_fits([(place, part) for place, part in asked if part.get("control") in ("parameters", "flops")])
     from ablate.training import removal
 
     others = [(use, trick) for use, trick in parts if use.name != WITHOUT]
@@ -169,6 +171,19 @@ def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tu
         raise ConfigError((asked[int(key)][0], message) for key, message in error.problems) from None
     one = TrickUse(WITHOUT, {"parts": list(decided.parts)})
     return [*others, (one, going[0][1])], decided.notes
+
+
+def _check_fits(narrowing: Sequence[tuple[str, Mapping[str, Json]]]) -> None:
+    """ConfigError at controls that make widths smaller, where the training starts from weights of the full widths."""
+    if narrowing:
+        raise ConfigError(
+            (
+                place,
+                f"`control: {part['control']}` makes widths of other parts smaller, and the trained weights of `init:` "
+                "would not fit there; take `control: another`, or leave one of the two out.",
+            )
+            for place, part in narrowing
+        )
 
 
 def network_of(recipe: Recipe, tricks: Parts) -> tuple[Recipe, Json, list[Trick]]:

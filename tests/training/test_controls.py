@@ -6,6 +6,8 @@ import networks
 import pytest
 import torch
 
+from ablate.errors import ConfigError
+from ablate.records import WITHOUT, TrickUse
 from ablate.registry import Registry
 from ablate.surgery import SurgeryError
 from ablate.training.cuts import operate
@@ -13,6 +15,7 @@ from ablate.training.narrow import SMALLEST, narrow
 from ablate.training.rule import decide
 from ablate.training.sizes import sizes, taken
 from ablate.training.surgery import Theatre
+from ablate.training.tasks.classify import Classify
 from ablate.training.trace import trace
 from ablate.training.widths import widths
 
@@ -157,3 +160,12 @@ def test_a_part_that_goes_and_a_control_go_together():
     operate(network, theatre.cuts("stage1_block2")[0], 0)
     narrow(network, widths(trace(network, theatre.example)), control.kept)
     assert network(theatre.example).shape == (2, 10)
+
+
+@pytest.mark.parametrize("control", ["parameters", "flops"])
+def test_smaller_widths_are_refused_where_the_training_starts_from_weights_of_the_full_ones(tmp_path, control):
+    (tmp_path / "w.pt").write_bytes(b"weights")
+    config = {"model": {"name": "resnet", "depth": 8}, "init": {"weights": str(tmp_path / "w.pt")}}
+    asked = {"parts": [{"part": "stage1_block1.branch", "control": control}]}
+    with pytest.raises(ConfigError, match=r"weights of `init:` would not fit there"):
+        Classify().complete(config, [TrickUse(WITHOUT, asked)], Registry())
