@@ -57,12 +57,14 @@ class Anonymous:
         """Take note of the names that a row tells of, before any row is changed: another one may repeat them."""
         if table == "attempt":
             told = json.loads(row["provenance"] or "{}")
-            # A place is called HOST, HOST/JOB or ENGINE:NAME.
-            self._add(*re.split("[/:]", row["host"]), str(told.get("node", "")))
+            # A place is called HOST, HOST/JOB or HOST/ENGINE/PROCESS; or ENGINE:STUDY, which names nobody.
+            host = "" if ":" in row["host"] else row["host"].partition("/")[0]
+            self._add(host, str(told.get("node", "")))
         if table == "study":
             self._add(*json.loads(row["resolved"] or "{}").get("words", {}).get("authors", ()))
         for column in (*_TEXTS.get(table, ()), *_PLACES.get(table, ())):
-            self._add(*_HOME.findall(row[column] or ""))
+            homes = _HOME.findall(row[column] or "")
+            self._add(*(name for name in homes if not name.isdecimal()))  # a number is no name, and may be a setting
 
     def _add(self, *words: str) -> None:
         every = {*words, *(word.split(".")[0] for word in words)}

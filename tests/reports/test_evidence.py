@@ -16,7 +16,7 @@ from ablate.store.store import Store
 
 SECRETS = (
     "wintermute", "case.gibson", "/home/case", "gibson@chiba.example", "deadbeef" * 5, "Armitage", "neuromancer",
-    "molly", "straylight", "dixie", "finn",
+    "molly", "straylight", "finn",
 )  # fmt: skip
 
 
@@ -47,14 +47,15 @@ def database(tmp_path_factory):
 def elsewhere(tmp_path_factory):
     """The same, executed by several people on several machines, whose names also stand where no path is."""
     path = tmp_path_factory.mktemp("elsewhere") / "a.db"
-    fill(path, resolved(question=""), VALUES, "neuromancer/4711")
+    fill(path, resolved(question=""), VALUES, "neuromancer/ray/500")
     node = json.dumps(
         {"node": "straylight.chiba.example", "executed": {"/home/molly/a.py": "1"}, "energy": {"cpu_kwh": 1}}
     )
     with closing(sqlite3.connect(path)) as rows, rows:
-        rows.execute("UPDATE attempt SET host = 'slurm:dixie', provenance = ? WHERE id % 2 = 0", (node,))
-        said = r"finn's run on straylight: molly@neuromancer: C:\Users\finn\x.py, cwd=/home/molly"
-        rows.execute("UPDATE attempt SET message = ?, detail = ?, late = 'by dixie'", (said, said))
+        rows.execute("UPDATE attempt SET host = 'slurm:demo', provenance = ? WHERE id % 2 = 0", (node,))
+        said = r"finn's run on straylight: molly@neuromancer: C:\Users\finn\x.py, cwd=/home/molly, /home/500"
+        rows.execute("UPDATE attempt SET message = ?, detail = ?", (said, said))
+        rows.execute("UPDATE run SET config = json_set(config, '$.train_size', 500)")
         ids = json.dumps(["/home/molly/a/1.png", "/home/molly/b/1.png"])
         rows.execute("INSERT INTO example_set VALUES ('f', ?, '[0, 1]', '[]', '[]')", (ids,))
         rows.execute("INSERT INTO example VALUES (1, 'other', 'last', 'f', 'number', 1.0, x'00')")
@@ -122,28 +123,28 @@ def test_a_number_that_was_changed_in_the_database_shows_in_the_tables_whatever_
     assert "tables/variants.md: the stored runs give another one." in told.wrong
 
 
-def test_an_anonymous_bundle_names_nobody_in_any_file_and_is_derived_again_all_the_same(database, tmp_path):
-    content = packed(database, anonymous=True, more=("Armitage", "case.gibson"))
+def unpacked_and_named_by_none(content, tmp_path):
     assert () == written(tmp_path, content).wrong
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         archive.extractall(tmp_path / "x")
     for path in (path for path in (tmp_path / "x").rglob("*") if path.is_file()):
         for secret in SECRETS:
             assert secret.lower().encode() not in path.read_bytes().lower(), (path.name, secret)
+
+
+def test_an_anonymous_bundle_names_nobody_in_any_file_and_is_derived_again_all_the_same(database, tmp_path):
+    unpacked_and_named_by_none(packed(database, anonymous=True, more=("Armitage", "case.gibson")), tmp_path)
     with closing(sqlite3.connect(tmp_path / "x/evidence.db")) as rows:
         assert {("host-1", "", "")} == set(rows.execute("SELECT host, owner, log FROM attempt"))
         assert "train.py" in rows.execute("SELECT detail FROM attempt").fetchone()[0]
 
 
 def test_names_of_other_hosts_nodes_and_users_are_taken_out_wherever_they_stand_again(elsewhere, tmp_path):
-    content = packed(elsewhere, anonymous=True)
-    assert () == written(tmp_path, content).wrong
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        archive.extractall(tmp_path / "x")
-    for path in (path for path in (tmp_path / "x").rglob("*") if path.is_file()):
-        for secret in SECRETS:
-            assert secret.lower().encode() not in path.read_bytes().lower(), (path.name, secret)
+    unpacked_and_named_by_none(packed(elsewhere, anonymous=True), tmp_path)
     with closing(sqlite3.connect(tmp_path / "x/evidence.db")) as rows:
+        (text,) = rows.execute("SELECT resolved FROM study").fetchone()
+        assert "demo" == json.loads(text)["study"], "of a place that is called slurm:demo neither word is a name"
+        assert all(500 == json.loads(config)["train_size"] for (config,) in rows.execute("SELECT config FROM run"))
         assert {"host-1", "host-2"} == {host for (host,) in rows.execute("SELECT host FROM attempt")}
         assert ['["example-1", "example-2"]'] == [ids for (ids,) in rows.execute("SELECT ids FROM example_set")]
         assert any("cpu_kwh" in made for (made,) in rows.execute("SELECT provenance FROM attempt"))
