@@ -27,8 +27,10 @@ class Heeding:
         self.feed: Feed = Fixed(feed) if isinstance(feed, Mapping) else feed
         self.store, self.plan, self.said = store, plan, ""
         self._seeds: dict[str, dict[int, str]] = defaultdict(dict)
+        self._open: dict[str, set[str]] = defaultdict(set)  # of what was not done when last asked: key -> its variants
         for run in plan.runs:
             self._seeds[run.variant][run.seed] = run.key
+            self._open[run.key].add(run.variant)
         self._judged: dict[str, int] = {}
         states = store.states({run.key for run in plan.runs if run.key})
         self._before = {key for key, state in states.items() if state.state == "done"}  # a feed is asked before a look
@@ -38,19 +40,34 @@ class Heeding:
         wanted = self.feed.wanted(seen)
         if self.said:
             return self._left
-        for variant, keys in self._seeds.items():
+        new = {key for done in (seen.done, self._before) for key in self._open.keys() & done}
+        touched = {variant for key in new for variant in self._open[key]}
+        for variant in [variant for variant in self._seeds if variant in touched] if touched else ():
+            keys = self._seeds[variant]
             done = [seed for seed, key in keys.items() if key in seen.done or key in self._before][:ENOUGH_SHARES]
             if len(done) >= 2 and self._judged.get(variant, 0) < len(done):
-                self._judged[variant] = len(done) if self._equal(keys, done) else ENOUGH_SHARES
                 if self._ignored(keys, done):
                     ended = seen.done | self._before | seen.failed.keys()
                     self.said = _sentence(variant, done, len({run.key for run in self.plan.runs} - ended))
                     self._left = {key: spec for key, spec in wanted.items() if key in ended}
                     return self._left
+                self._judged[variant] = len(done) if self._equal(keys, done) else ENOUGH_SHARES
+                if self._judged[variant] == ENOUGH_SHARES:
+                    self._close(variant)
+        for key in new:  # only now: what the database interrupts is asked again
+            self._open.pop(key, None)
         return wanted
 
     def progressed(self, key: str, step: int, values: Mapping[str, float]) -> tuple[Reason, str] | None:
         return self.feed.progressed(key, step, values)
+
+    def _close(self, variant: str) -> None:
+        """Nothing more of it matters."""
+        for key in self._seeds[variant].values():
+            if key in self._open:
+                self._open[key].discard(variant)
+                if not self._open[key]:
+                    del self._open[key]
 
     def _equal(self, keys: Mapping[int, str], seeds: Sequence[int]) -> bool:
         ends = [self._ends(keys[seed]) for seed in seeds]
