@@ -82,7 +82,7 @@ class Meter:
             if gpu not in self._gpus and not self.why_gpu:
                 with self._telling():
                     self._gpus[gpu] = self.gpu(gpu)
-        self._runs[token] = _Run(self._joules, self._busy_s(), tuple(gpus))
+        self._runs[token] = _Run(self._joules, self._busy_s() if self._counters else 0.0, tuple(gpus))
 
     def end(self, token: str, cpu_s: float | None) -> dict[str, Json]:
         """What an ended run took: `{"cpu_kwh": ..., "gpu_kwh": ...}`, and as `unread` why one of them is not known.
@@ -94,8 +94,7 @@ class Meter:
         self.look()
         run = self._runs.pop(token)
         told: dict[str, Json] = {}
-        busy_s = self._busy_s() - run.busy_s
-        if self._counters and cpu_s is not None and busy_s > 0:
+        if self._counters and cpu_s is not None and (busy_s := self._busy_s() - run.busy_s) > 0:
             told["cpu_kwh"] = _kwh((self._joules - run.joules) * min(1.0, cpu_s / busy_s))
         if run.gpus and not self.why_gpu:
             told["gpu_kwh"] = _kwh(run.of_gpus)
