@@ -43,7 +43,7 @@ _ATTEMPT = re.compile(r"\.?\w{1,16}-([0-9a-f]{8})-\w+", re.ASCII)
 """The folder of an attempt, or one that was being copied: its group is the database."""
 _KEY = re.compile("[0-9a-f]{64}")
 _CACHED = re.compile("[0-9a-f]{32}")
-_HALF_CACHED = re.compile(r"\.[0-9a-f]{32}\.\w+", re.ASCII)
+_HALF_CACHED = re.compile(r"\.(?:[0-9a-f]{32}|flops-[0-9a-f]{20}\.json)\.\w+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -276,7 +276,7 @@ def _weights_of(stored: StoredStudy) -> str:
 
 
 def _scratch(store: Reader) -> Iterator[Item]:
-    """What a kill left of canaries, of weights that were trained again, and of data that were being cached."""
+    """What a kill left of canaries, of weights that were trained again, and of what was being cached."""
     trials = [path for name in ("canary", "weights") for path in sorted(store.folder.glob(f"*/{name}/*"))]
     trials = [path for path in trials if _KEY.fullmatch(path.name)]
     trials += [path for path in sorted(store.folder.glob(".cache/.*")) if _HALF_CACHED.fullmatch(path.name)]

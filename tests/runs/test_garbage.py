@@ -127,6 +127,17 @@ def test_what_a_run_that_is_asked_for_rests_on_stays(store):
     assert [KEYS[name] for name in "abcde"] == store.run_keys("")
 
 
+def test_what_a_kill_left_half_counted_goes_and_a_count_stays(store):
+    cache = store.folder / ".cache"
+    cache.mkdir()
+    name = f"flops-{'a' * 20}.json"
+    half, whole = cache / f".{name}.123", cache / name
+    half.write_text("1")
+    whole.write_text("12")
+    assert ["scratch"] == removed(store)
+    assert (False, True) == (half.exists(), whole.exists())
+
+
 def test_what_is_another_databases_or_has_a_name_of_its_own_stays(store, tmp_path):
     with opened(tmp_path / "two.db") as other:
         theirs = attempt(other, "a")
