@@ -15,7 +15,6 @@ from ablate.identity import canonical_json, sha256_file
 from ablate.records import WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
-from ablate.training.schedules import Plateau
 from ablate.training.task import Completed
 from ablate.training.trick import Trick, has_hook
 
@@ -53,15 +52,14 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
         start=start,
         parent=parent,
         evaluation_only=tuple(use.name for use, trick in parts if trick.evaluation_only),
-        notes=(*recipe.data.passed_over(), *told, *_steered(recipe)),
+        notes=(*recipe.data.passed_over(), *told, *_steered(network_of(recipe, parts)[0])),
     )
 
 
 def _steered(recipe: Recipe) -> Iterator[str]:
     """That a training looks at the dev images, on which it is judged."""
-    plateau = recipe.schedule if isinstance(recipe.schedule, Plateau) else None
-    for name, watching in (("early_stopping", recipe.early_stopping), ("the schedule plateau", plateau)):
-        if watching is not None and watching.metric.startswith("dev_"):
+    for name, watching in recipe.watching.items():
+        if watching.metric.startswith("dev_"):
             yield (
                 f"with {name} the dev images steer the training (by {watching.metric}), so what is measured on them "
                 "flatters such variants; only test images are new to them."
@@ -149,7 +147,7 @@ def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> Non
 def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tuple[Parts, tuple[str, ...]]:
     """The tricks, those that take parts of the network away as one that says what stands in their place; and notes.
 
-    Only then is torch imported, the network made and followed. ConfigError at the part that cannot go.
+    Only where there are such is the network made and followed. ConfigError at the part that cannot go.
     """
     going = [(use, trick) for use, trick in parts if use.name == WITHOUT]
     asked = [

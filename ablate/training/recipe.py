@@ -18,7 +18,7 @@ from ablate.registry import Count, NonNegative, Positive, Registry, ShareBelowOn
 from ablate.text import did_you_mean, one_of
 from ablate.training.dataset import Dataset
 from ablate.training.model import Model
-from ablate.training.schedules import SCHEDULES, Schedule
+from ablate.training.schedules import SCHEDULES, Plateau, Schedule
 from ablate.training.stopping import Stopping
 
 _CONFIG = {"extra": "forbid", "allow_inf_nan": False}
@@ -149,6 +149,13 @@ class Recipe:
     loop: Loop
     init: Init | None = None
     early_stopping: Stopping | None = None
+
+    @property
+    def watching(self) -> Mapping[str, Stopping | Plateau]:
+        """What makes something of the epochs' values, by its name in sentences."""
+        plateau = self.schedule if isinstance(self.schedule, Plateau) else None
+        every = {"early_stopping": self.early_stopping, "the schedule plateau": plateau}
+        return {name: one for name, one in every.items() if one is not None}
 
     def over(self, history: Sequence[Mapping[str, float]]) -> bool:
         """Whether the training ends after epochs that reported these values."""

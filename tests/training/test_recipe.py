@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablate.errors import ConfigError
+from ablate.records import TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import filled_in, parse
 from ablate.training.schedules import SCHEDULES, Constant, Cosine, MultiStep, OneCycle, Plateau, StepDown
@@ -162,3 +163,4 @@ def test_a_training_that_reads_dev_says_so_in_the_plan_and_under_the_table():
     asked = {"schedule": {"name": "plateau"}, "early_stopping": {"metric": "train_loss"}}
     (note,) = Classify().completed(asked, (), Registry()).notes
     assert "plateau the dev images steer the training (by dev_loss)" in note
+    assert Classify().completed(asked, [TrickUse("cosine", {})], Registry()).notes == (), "a trick took it away"

@@ -23,7 +23,7 @@ from ablate.training.completing import completed, network_of
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import Init, Recipe, parse, plain
-from ablate.training.schedules import Plateau, Rising
+from ablate.training.schedules import Rising
 from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
 from ablate.training.trick import Trick
 
@@ -235,8 +235,7 @@ def _ended(recipe: Recipe, history: Sequence[Values]) -> dict[str, float]:
 
 def _ends(recipe: Recipe) -> str:
     """What two steps cannot show of a recipe: what it makes of the epochs' values."""
-    watching = [recipe.early_stopping, recipe.schedule if isinstance(recipe.schedule, Plateau) else None]
-    return "".join(f" {one}" for one in watching if one is not None)
+    return "".join(f" {one}" for one in recipe.watching.values())
 
 
 def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
