@@ -18,6 +18,7 @@ C = TypeVar("C")
 _OPTION = re.compile(
     r"`?--(view|setting|sort|columns|digits|metric|db|seeds|workers|devices|executor|retry-failed)\b`?"
 )
+_COMMAND = re.compile(r"(`ablate [^`]*`)")
 _VALUE = re.compile(r"--(view|setting) (?!is\b)([\w.-]*\w)")
 
 
@@ -51,8 +52,13 @@ def all_spoken(cls: type[C]) -> type[C]:
 
 
 def in_python(message: str) -> str:
-    """A message of the command line's, in the words of a call: `--setting a` is `setting="a"`."""
-    return _OPTION.sub(lambda match: match[1].replace("-", "_") + "=", _VALUE.sub(r'\1="\2"', message)).replace(
+    """A message of the command line's, in the words of a call: `--setting a` is `setting="a"`. A command that it names
+    whole (`ablate run x --db a.db`) is one to type, and stays."""
+    return "".join(part if _COMMAND.fullmatch(part) else _argued(part) for part in _COMMAND.split(message))
+
+
+def _argued(text: str) -> str:
+    return _OPTION.sub(lambda match: match[1].replace("-", "_") + "=", _VALUE.sub(r'\1="\2"', text)).replace(
         "= is ", " is "
     )
 

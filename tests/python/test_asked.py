@@ -157,6 +157,8 @@ def test_a_wrong_argument_is_a_mistake_that_names_the_nearest(call, says):
 def test_messages_of_the_command_line_are_said_in_arguments():
     assert in_python("--view is 'x'; it must be a.") == "view is 'x'; it must be a."
     assert in_python("add --setting cifar-10, say.") == 'add setting="cifar-10", say.'
+    typed = "`ablate run x --retry-failed --db a.db` trains it."
+    assert typed == in_python(typed)
     assert (
         in_python("`ablate run STUDY` makes one, --db names another.")
         == "`ablate run STUDY` makes one, db= names another."
