@@ -140,6 +140,20 @@ def test_last_and_best_weights_are_left_and_hold_no_code(tmp_path):
     assert float(loss) == pytest.approx(min(losses), rel=1e-6)
 
 
+def test_the_best_weights_are_of_the_best_epoch_by_the_accuracy_in_training_where_the_study_asks_so(
+    tmp_path, monkeypatch
+):
+    def falling(training, history, train=trainer.train):
+        for number, epoch in enumerate(train(training, history)):
+            found = {**epoch.values, "train_accuracy": float(-number), "dev_accuracy": float(number)}
+            yield dataclasses.replace(epoch, values=found)
+
+    monkeypatch.setattr(trainer, "train", falling)
+    run = run_of(tmp_path, {**TINY, "epochs": 2}, metric="train_accuracy")
+    list(CLASSIFY.execute(run))
+    assert run.outputs["best_weights"] != run.outputs["weights"], "the last epoch is that of dev_accuracy"
+
+
 def test_equal_variants_look_equal_to_the_canary_and_a_changed_one_does_not():
     base = canary(TINY)
     assert canary(TINY) == base

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from ablate.training.dataset import Arrays
     from ablate.training.trainer import Training
 
+_OF_EPOCHS = ("dev_accuracy", "dev_loss", "train_loss", "train_accuracy")
+"""What tells which epoch is the best."""
+
 TRAINED = "training.json"
 """What a training leaves beside its weights: their hash, the metrics of its epochs, what it cost."""
 
@@ -117,7 +120,7 @@ class Classify(Task):
         checkpoints = checkpoint.Checkpoints(run.folder)
         so_far = checkpoints.resume(training)
         yield from so_far.history
-        by = run.spec.metric if run.spec.metric in ("dev_accuracy", "dev_loss", "train_loss") else "dev_accuracy"
+        by = run.spec.metric if run.spec.metric in _OF_EPOCHS else "dev_accuracy"
         sign = 1 if self.metrics[by].better == "higher" else -1
         for epoch in trainer.train(training, so_far.history):
             if not so_far.best or sign * epoch.values[by] > so_far.best_value:
