@@ -32,7 +32,8 @@ ODD_S = 60.0
 @dataclass
 class Work:
     """A run that is executing here, or handed over: since when (it started; infinity before that), what it reported
-    last, and when; silent: a note says how long ago. cut: bytes of its log that are gone."""
+    last, and when; silent: a note says how long ago. cut: bytes of its log that are gone. asked_s: when this host's
+    executor was asked for it, from which it counts how long a run took."""
 
     key: str
     token: str
@@ -46,6 +47,7 @@ class Work:
     heard_s: float = 0.0
     log_bytes: int = 0
     silent: bool = False
+    asked_s: float = math.inf
 
     def __post_init__(self) -> None:
         self.heard_s = self.heard_s or self.since_s
@@ -123,7 +125,7 @@ def written(
         for one in done
     ]  # fmt: skip
     with store.transaction():
-        _write_starts(store, events)
+        _write_starts(store, events, working)
         store.progress([(said.token, said.step, said.values) for said in events if isinstance(said, Progressed)])
         # What is refused had lost its lease, and another took the run up. Its result counts, this is noted.
         counted = store.finish_all(results) if results else set()
@@ -149,11 +151,20 @@ def written(
     return ended
 
 
-def _write_starts(store: Store, events: Sequence[Event]) -> None:
+def _write_starts(store: Store, events: Sequence[Event], working: Mapping[str, Work]) -> None:
     """Which attempts started, or were given back, each as the last of its events says. With the time at which a process
     started: when somebody asks, its number may be another's."""
     last = {event.token: event for event in events if isinstance(event, Started | Returned)}
-    begun = [Begun(one.token, one.pid, one.pid_started, one.where) for one in last.values() if isinstance(one, Started)]
+    # Where its seconds are counted from. What is written later would end later than the next one in its slot began: of
+    # runs of 30 ms on two cores, two of eight.
+    now_s = time.monotonic()
+    over = {one.token: one.seconds or 0.0 for one in events if isinstance(one, Finished | Failed)}
+    ago_s = {token: max(now_s - working[token].asked_s, over.get(token, 0.0)) for token in last}
+    begun = [
+        Begun(one.token, one.pid, one.pid_started, one.where, ago_s[one.token])
+        for one in last.values()
+        if isinstance(one, Started)
+    ]
     for token in dict.fromkeys(event.token for event in events if isinstance(event, Returned)):
         store.returned(token)
     if begun:

@@ -188,6 +188,8 @@ class Dispatcher:
         # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
         for work in claimed:
             known.takes_on(work)
+            if not self.executor.engine:
+                work.asked_s = time.monotonic()
             self.executor.start(work.token, work.spec, work.slot, alone=work.key in known.alone)
         for work in adopted:
             known.takes_on(work)

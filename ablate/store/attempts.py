@@ -65,15 +65,15 @@ class Attempts(Planner):
     # --------------------------------------------------------------------------------------------------------- starts
 
     def started(self, token: str, pid: int, pid_started: int, where: Mapping[str, Json] = MappingProxyType({})) -> None:
-        """An attempt's process exists. Its time begins now, and not again where who adopted it hears the same."""
+        """An attempt's process exists. Its time begins, and not again where who adopted it hears the same."""
         self.started_all([Begun(token, pid, pid_started, where)])
 
     def started_all(self, begun: Sequence[Begun]) -> None:
         """The same of many."""
-        first = f"started_at = CASE WHEN pid IS NULL THEN {self._clock} ELSE started_at END"
+        first = f"started_at = CASE WHEN pid IS NULL THEN {self._clock} - ? ELSE started_at END"
         told = "provenance = coalesce(?, provenance)"
         update = f"UPDATE attempt SET {first}, pid = ?, pid_started = ?, {told} WHERE token = ? AND outcome IS NULL"
-        rows = [(b.pid, b.pid_started, json.dumps(dict(b.where)) if b.where else None, b.token) for b in begun]
+        rows = [(b.ago_s, b.pid, b.pid_started, json.dumps(dict(b.where)) if b.where else None, b.token) for b in begun]
         with self.transaction() as connection:
             self._each(connection, update, rows)
 

@@ -140,12 +140,13 @@ class Claim:
 @dataclass(frozen=True)
 class Begun:
     """The process of an attempt, by which a later dispatcher on its host knows whether it still lives, and where an
-    engine has it."""
+    engine has it. ago_s: how long ago it began, for what happened is written a little later."""
 
     token: str
     pid: int
     pid_started: int
     where: Mapping[str, Json] = field(default_factory=dict)
+    ago_s: float = 0.0
 
 
 @dataclass(frozen=True)
