@@ -13,7 +13,9 @@ at most ALPHA_k / (m - r) <= ALPHA_k / m0. There are m0 true hypotheses and K lo
 beforehand (its seeds do not depend on results), so by Bonferroni's inequality that has a probability of at most the
 sum over looks of m0 ALPHA_k / m0 = ALPHA. Neither the rule by which rows stop nor how rows depend on one another
 enters. The two one-sided tests are a second family with the same proof, so some false `equivalent` has a probability
-of at most ALPHA, too; and intervals at 1 - ALPHA_k cover at all looks together.
+of at most ALPHA, too; and intervals at 1 - ALPHA_k cover at all looks together. Where a study has several families
+(parts, their controls, parts against these), m and r are each family's own and the proof is made for each: it asks
+nothing of when or why rows of another family stop, only that a comparison's p at a look is fixed beforehand.
 (A failed run that `retry` brings to a result has its look tested anew, which is one test more than was counted.)
 
 Levels go in proportion to the square of a look's seeds: at the first look, of three seeds, t is so wide that an equal
@@ -88,12 +90,16 @@ class Course:
     current: int | None
 
 
-def follow(looks: Sequence[Look], spending: float = SPENDING) -> Course:
-    """The course of a study, from its looks in order."""
+def follow(
+    looks: Sequence[Look], spending: float = SPENDING, families: Sequence[Sequence[int]] | None = None
+) -> Course:
+    """The course of a study, from its looks in order. families: the places of comparisons that are corrected together;
+    None: all are one."""
     size, shares = len(looks[0].p), levels([look.seeds for look in looks], spending) / ALPHA
     at, settled, stuck = np.full(size, -1), np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
     kept = np.full((4, size), np.nan)  # p, p_equivalent, and both over seeds alone
-    rejected = [0, 0]
+    together = [np.arange(size)] if families is None else [np.array(places, dtype=int) for places in families]
+    rejected = np.zeros((2, size), dtype=bool)  # different, equivalent: by which rows Holm's count is less
     current: int | None = None
     for k, look in enumerate(looks):
         still = ~settled
@@ -105,13 +111,15 @@ def follow(looks: Sequence[Look], spending: float = SPENDING) -> Course:
         tested = still & ~look.inert
         here_p = look.p if look.here_p is None else look.here_p
         here_equivalent = look.p_equivalent if look.here_equivalent is None else look.here_equivalent
-        adjusted = [
-            np.minimum(holm(np.where(tested, p, np.nan), size - before) / shares[k], 1.0)
-            for p, before in zip((look.p, look.p_equivalent, here_p, here_equivalent), 2 * rejected, strict=True)
-        ]
-        at[still], kept[:, still] = k, np.stack(adjusted)[:, still]
+        adjusted = np.full((4, size), np.nan)
+        for i, p in enumerate((look.p, look.p_equivalent, here_p, here_equivalent)):
+            for places in together:
+                counted = len(places) - int(rejected[i % 2, places].sum())
+                adjusted[i, places] = holm(np.where(tested, p, np.nan)[places], counted)
+        adjusted = np.minimum(adjusted / shares[k], 1.0)
+        at[still], kept[:, still] = k, adjusted[:, still]
         apart, alike, apart_here = (still & (p < ALPHA) for p in adjusted[:3])
-        rejected = [rejected[0] + int(apart.sum()), rejected[1] + int(alike.sum())]
+        rejected |= np.stack([apart, alike])
         # Such a row stopped without a rejection, so it stays in Holm's number, and the proof above is the same.
         stuck |= apart_here & ~apart & ~alike & (False if look.beyond is None else look.beyond)
         settled |= apart | alike | stuck | (still & look.inert)

@@ -108,7 +108,7 @@ class Measured:
     @cached_property
     def course(self) -> Course:
         """What the looks of adaptive seeds settled so far."""
-        return follow([look(part) for part in self.looks])
+        return follow([look(part) for part in self.looks], families=self.families)
 
     @cached_property
     def wanted(self) -> Wanted:
@@ -149,11 +149,11 @@ class Measured:
     @property
     def families(self) -> tuple[tuple[int, ...], ...]:
         """The places in `family` that are corrected together: of what the study declares anyway, of controls, and of
-        parts against their controls. Adaptive seeds correct all of them as one."""
+        parts against their controls."""
         kinds: dict[tuple[str, str | None], str] = {}
         for row in self.asked:
             kinds.setdefault((row.variant, row.compared_with), row.control)
-        of = ["" if self.looks else kinds[pair] for pair in self.family]
+        of = [kinds[pair] for pair in self.family]
         return tuple(tuple(i for i, kind in enumerate(of) if kind == one) for one in dict.fromkeys(of))
 
     @property

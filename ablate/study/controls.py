@@ -74,9 +74,8 @@ def beyond(
             against.append(RowRecord(BEYOND, part.variant, row.variant, (control,), label, control="beyond"))
     if not against:
         return tuple(rows), []
-    families = "one family, for seeds are adaptive" if "looks" in study.analysis else "three families"
     note = (
         f"{len(against)} of the rows have a control: the same network with as much taken from elsewhere. Parts, their "
-        f"controls, and parts against these are {families}; the last rows say what matters beyond its size."
+        "controls, and parts against these are three families; the last rows say what matters beyond its size."
     )
     return (*marked, *against), [note]

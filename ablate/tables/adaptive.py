@@ -44,14 +44,15 @@ def under_table(rows: Sequence[Row], measured: Measured, saved: int, runs: int) 
         return []
     sizes = [len(part.seeds) for part in measured.looks]
     count, course = len(sizes), measured.course
+    of_its, of_a = (f" of {whose} family" * (len(measured.families) > 1) for whose in ("its", "a"))
     sentences: list[str] = [
         Note(
             f"Adaptive seeds, looks at {joined(sizes)}: a row whose verdict a look settles gets no further seeds and "
             "stands as at that look; the others, and what they are compared with, go on to the next. The looks test at "
-            f"{level(measured)}, by the squares of their seeds: p is Holm's over the comparisons that no earlier look "
-            f"found different, divided by the look's share of {ALPHA:g}, and intervals cover {interval(measured)}, so "
-            f"that over all rows and looks the chance of any false helps or hurts is at most {percent(ALPHA)}, "
-            "whatever stops a row."
+            f"{level(measured)}, by the squares of their seeds: p is Holm's over the comparisons{of_its} that no "
+            f"earlier look found different, divided by the look's share of {ALPHA:g}, and intervals cover "
+            f"{interval(measured)}, so that over all rows{of_a} and looks the chance of any false helps or hurts is at "
+            f"most {percent(ALPHA)}, whatever stops a row."
         )
     ]
     stopped = [row for row in rows if row.stopped_early]

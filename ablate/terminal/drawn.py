@@ -95,9 +95,9 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
 
 
 def _families(rows: Iterable[Row]) -> str:
-    """How many comparisons are corrected together: adaptive seeds correct all of them, others controls apart."""
+    """How many comparisons are corrected together: controls and what is beyond them apart from the others."""
     tested = (row for row in rows if row.test and row.design != "tuned")
-    kinds = {(row.variant, row.compared_with): "" if row.look is not None else row.control for row in tested}
+    kinds = {(row.variant, row.compared_with): row.control for row in tested}
     return one_of(str(size) for size in sorted(set(Counter(kinds.values()).values())))
 
 

@@ -99,6 +99,16 @@ def test_what_a_look_settled_stays_whatever_later_looks_would_show(first, second
     assert one.p_adjusted[early].tolist() == two.p_adjusted[early].tolist()
 
 
+@given(chances, chances, chances)
+def test_families_are_corrected_as_if_each_were_a_study_of_its_own(first, second, third):
+    looks = (first, second, third)
+    both = follow([look(3 + k, p) for k, p in enumerate(looks)], families=[(0, 3), (1, 2)])
+    for places in ([0, 3], [1, 2]):
+        alone = follow([look(3 + k, [p[i] for i in places]) for k, p in enumerate(looks)])
+        assert alone.p_adjusted.tolist() == both.p_adjusted[places].tolist()
+        assert (alone.at.tolist(), alone.settled.tolist()) == (both.at[places].tolist(), both.settled[places].tolist())
+
+
 @given(st.lists(chances, min_size=1, max_size=4))
 def test_nothing_is_found_above_the_level_that_the_proof_needs(looks):
     course = follow([look(3 + k, p) for k, p in enumerate(looks)])

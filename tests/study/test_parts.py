@@ -144,7 +144,7 @@ def test_a_control_is_called_as_its_row_with_its_base_where_there_are_several_an
     flips = plan(tricks, "seeds: 9\nanalysis: {test: sign_flip}\ndesigns: {name: leave_one_out}\n")
     assert any("from 6 seeds on" in note and "by 1 comparison at" in note for note in flips.notes), "of a family"
     looks = plan(tricks, "seeds: {looks: [2, 4]}\n")
-    assert any("parts against these are one family, for seeds are adaptive" in note for note in looks.notes)
+    assert any("parts against these are three families" in note for note in looks.notes)
     with pytest.raises(StudyError, match=r"variants\.control of block: is what the control of a part is called"):
         plan(tricks, "variants: {control of block: [mixup]}\ndesigns: leave_one_out\n")
 
