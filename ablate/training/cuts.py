@@ -9,7 +9,7 @@ from typing import Any, get_args
 import torch
 from torch import nn
 
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, listed, one_of
 from ablate.training.initial import initialise
 from ablate.training.layers import activation
 from ablate.training.model import Activation
@@ -171,12 +171,13 @@ def _columns(layer: nn.Module) -> int:
     return weight.shape[1]
 
 
-def heads_of(trace: Trace, decision: Decision, heads: Sequence[int], count: int) -> Cut:
-    """Some heads of an attention. count: how many it has, 0 where it does not say."""
+def heads_of(trace: Trace, decision: Decision, heads: Sequence[int], count: int, inside: Sequence[str]) -> Cut:
+    """Some heads of an attention. count: how many it has, 0 where it does not say; inside: what in it says so."""
     path, columns = _projection_of(trace, decision)
     if not path or not count or columns % count:
         lacking = f"no output projection of {count} equal heads was found" if count else "it has no num_heads"
-        raise SurgeryError(f"{decision.path} ({decision.kind}): its heads cannot be told apart, for {lacking}.")
+        name = f" Name the attention in it: {listed(inside, most=4)}." if inside and not count else ""
+        raise SurgeryError(f"{decision.path} ({decision.kind}): its heads cannot be told apart, for {lacking}.{name}")
     wrong = [head for head in heads if not 0 <= head < count]
     if wrong or len(set(heads)) == count:
         problem = f"there is no head {wrong[0]}; they are 0 to {count - 1}" if wrong else "these are all its heads"

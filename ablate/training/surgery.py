@@ -136,7 +136,9 @@ class Theatre:
             return cut_of(decision, instead)
         if decision.kind == "Parameter":
             raise SurgeryError(f"{decision.path} is a parameter; heads are of an attention.")
-        return heads_of(self.trace, decision, heads, head_count(self.model.get_submodule(decision.path)))
+        module = self.model.get_submodule(decision.path)
+        inside = [name for name, part in module.named_modules(prefix=decision.path) if head_count(part)]
+        return heads_of(self.trace, decision, heads, head_count(module), inside)
 
     def after(self, cuts: Sequence[Cut]) -> Trace:
         """The network without these parts, followed as the whole one was."""
@@ -171,7 +173,9 @@ class Theatre:
             if (other.off, other.reason, other.why) == (part.off, part.reason, part.why):
                 alike.append(path)
         random.Random(seed_for(seed, "control", part.path)).shuffle(alike)
-        instead = None if cuts[0].off == part.off else cuts[0].off
+        instead: Replacement | None = None if cuts[0].off == part.off else cuts[0].off
+        if part.why == "inputs":
+            instead = {"input": part.input}
         for path in alike:
             try:
                 found, _ = self.cuts(path, instead=instead)

@@ -5,11 +5,13 @@ import copy
 import networks
 import pytest
 import torch
+from torch import nn
 
 from ablate.errors import ConfigError
 from ablate.records import WITHOUT, TrickUse
 from ablate.registry import Registry
 from ablate.surgery import SurgeryError
+from ablate.testing.training import trained
 from ablate.training.cuts import operate
 from ablate.training.narrow import SMALLEST, narrow
 from ablate.training.rule import decide
@@ -160,6 +162,43 @@ def test_a_part_that_goes_and_a_control_go_together():
     operate(network, theatre.cuts("stage1_block2")[0], 0)
     narrow(network, widths(trace(network, theatre.example)), control.kept)
     assert network(theatre.example).shape == (2, 10)
+
+
+class Twice(nn.Module):
+    """Two parts alike, each with two inputs of its output's shape."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.head = nn.Bilinear(4, 4, 4), nn.Bilinear(4, 4, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        return self.head(self.second(self.first(x.cos(), x), x))
+
+
+def test_another_part_gives_the_same_input_where_the_study_says_which():
+    theatre = Theatre(Twice(), torch.randn(2, 4))
+    other = theatre.another(theatre.cuts("first", instead={"input": 1})[0], 0)
+    assert (other.decision.path, other.off, other.decision.input) == ("second", "identity", 1)
+
+
+def test_a_part_and_another_part_alike_go_from_trained_weights_and_the_others_are_loaded(tmp_path):
+    base = {
+        "model": {"name": "resnet", "depth": 8, "width": 4},
+        "data": {"name": "digits", "train_size": 60},
+        "epochs": 1,
+    }
+    torch.save(of_shelf("resnet", 8, depth=8, width=4).state_dict(), tmp_path / "w.pt")
+    asked = {"part": "stage1_block1.branch.first.act"}
+    another = {**asked, "control": "another", "seed": 0}
+    for part, gone in (
+        (asked, ""),
+        ({**asked, "part": "stage1_block1.branch"}, "stage1_block1.branch.first.conv"),
+        (another, ""),
+    ):
+        config = {**base, "init": {"weights": str(tmp_path / "w.pt"), "head": "new"}}
+        start = trained(config, [TrickUse(WITHOUT, {"parts": [part]})]).outputs["start"]
+        assert ("not used: stage1_block1.branch" in start) is bool(gone), start
+        assert "not in the file" not in start
 
 
 @pytest.mark.parametrize("control", ["parameters", "flops"])

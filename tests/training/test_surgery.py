@@ -13,7 +13,7 @@ from ablate import surgery
 from ablate.registry import Registry
 from ablate.rng import seed_for
 from ablate.surgery import SurgeryError
-from ablate.training import trainer
+from ablate.training import removal, trainer
 from ablate.training.cuts import operate
 from ablate.training.parts import find
 from ablate.training.rule import decide
@@ -268,6 +268,10 @@ def test_two_inputs_of_the_outputs_shape_are_refused_and_input_decides():
     model = Two()
     surgery.remove(model, "mixed", x, instead={"input": 1})
     assert torch.equal(model(x), model.head(x))
+    decided = removal.decide(Theatre(Two(), x), [{"part": "mixed", "instead": {"input": 1}}])
+    assert decided.parts == ({"part": "mixed", "instead": {"input": 1}},)  # which one is in the key
+    model = removal.take(Two(), decided.parts, x)
+    assert torch.equal(model(x), model.head(x))
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals
@@ -442,6 +446,21 @@ def test_heads_that_are_gone_are_columns_of_the_output_projection_that_read_as_z
     gradient = dict(model.named_parameters())[f"attention.{projection}.weight"].grad
     assert not gradient[:, columns].any()
     assert gradient[:, 4:8].any()
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_heads_in_torchs_fused_encoder_layers_are_gone_in_training_and_in_evaluation(norm_first):
+    model, tokens, attention = networks.Encoder(norm_first), networks.tokens(), "encoder.layers.0.self_attn"
+    zeroed = copy.deepcopy(model)
+    with torch.no_grad():
+        zeroed.get_submodule(attention).out_proj.weight[:, [*range(4), *range(8, 12)]] = 0
+    surgery.remove(model, attention, tokens, heads=[0, 2])
+    with torch.inference_mode():
+        torch.testing.assert_close(model.train()(tokens), zeroed.train()(tokens))
+        torch.testing.assert_close(model.eval()(tokens), zeroed.eval()(tokens))
+    assert "it has no num_heads. Name the attention in it: encoder.layers.0.self_attn." in why(
+        networks.Encoder(norm_first), tokens, "encoder.layers.0", heads=[0]
+    )
 
 
 def test_heads_that_an_attention_does_not_have_are_refused():
