@@ -254,7 +254,14 @@ def says(item: Any) -> str:
     message = message.replace("Input should be", "it must be").rstrip(".")
     for theirs, ours in _WORDS.items():
         message = message.replace(theirs, ours)
-    return f"is {json.dumps(item['input'], default=str)}; {message}."
+    return f"is {json.dumps(item['input'], default=str)}; {message}.{nearest(item)}"
+
+
+def nearest(item: Any) -> str:
+    """`" Did you mean 'max'?"` of pydantic's finding where one of a few words must stand and a text does."""
+    if item["type"] != "literal_error" or not isinstance(item["input"], str):
+        return ""
+    return did_you_mean(item["input"], re.findall(r"'([^']*)'", item["ctx"]["expected"]))
 
 
 _WORDS = {

@@ -14,7 +14,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from ablate.records import COMMAND, Json
-from ablate.registry import Registry
+from ablate.registry import Registry, nearest
 from ablate.study.form import StudyForm
 from ablate.study.sections import Form
 from ablate.study.values import LARGEST_SEED, MOST_SEEDS
@@ -79,7 +79,7 @@ def _finding(item: Mapping[str, Any], given: Json) -> Finding:
         allowed = "it must be " + _ALLOWED[kind].format(**limits).replace("'", "")
     else:
         allowed = item["msg"].replace("Input should be", "it must be")
-    return Finding(path, f"is {said(given)}; {allowed}.")
+    return Finding(path, f"is {said(given)}; {allowed}.{nearest(item)}")
 
 
 _ALLOWED = {
