@@ -97,7 +97,8 @@ class TrickLookup(Findings):
             paths, refused = self.task.parts(self._first_base(), asked, self.registry)
         except ConfigError as error:
             for key, message in error.problems:
-                self.wrong(path if key == "0" else ("base", *parts(key)), message, page="parts" if key == "0" else "")
+                place = path if key == "0" else ("task",) if key == "task" else ("base", *parts(key))
+                self.wrong(place, message, page="parts" if key in ("0", "task") else "")
             return {}
         taken = [one for one in paths if one in self.form.tricks and one != name]
         for one in taken:

@@ -5,7 +5,7 @@ The decision, a path and what stands there for each part, is what a run's key ho
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -160,17 +160,30 @@ def network_of(
     recipe: Recipe, named: Json, tricks: Sequence[Trick], parts: Sequence[Mapping[str, Json]]
 ) -> list[PartSize]:
     """The sizes of a recipe's network, without parts that were decided before."""
-    theatre, _ = _theatre(recipe, named, tricks)
+    return sizes_of(_theatre(recipe, named, tricks)[0], parts)
+
+
+def sizes_of(theatre: Theatre, parts: Sequence[Mapping[str, Json]]) -> list[PartSize]:
+    """The sizes of a network without parts that were decided before."""
     if not parts:
         return list(sizes(theatre.trace))
     return list(sizes(trace(_taken(copied(theatre.model), theatre, parts, theatre.example), theatre.example)))
 
 
-def able(
+def able_of(
     recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Mapping[str, Json]
 ) -> tuple[list[str], list[str]]:
-    """The paths of the parts that a pattern names and that can go, each by itself; and why others cannot."""
-    theatre, _ = _theatre(recipe, named, tricks)
+    """`able`, of a recipe's network."""
+    return able(_theatre(recipe, named, tricks)[0], asked, lambda _, parts: of_recipe(recipe, named, tricks, parts))
+
+
+def able(
+    theatre: Theatre,
+    asked: Mapping[str, Json],
+    decide: Callable[[Theatre, Sequence[Mapping[str, Json]]], Decided] = decide,
+) -> tuple[list[str], list[str]]:
+    """The paths of the parts that a pattern names and that can go, each by itself, in the order in which they are
+    called; and why others cannot. decide: one that may know the answers."""
     asked = {key: value for key, value in asked.items() if key != "control"}
     paths, refused = [], []
     try:
@@ -179,7 +192,7 @@ def able(
         raise ConfigError([("0", str(error))]) from None
     for path in sorted(found, key=theatre.called):
         try:
-            of_recipe(recipe, named, tricks, [{**asked, "part": path}])
+            decide(theatre, [{**asked, "part": path}])
         except ConfigError as error:
             refused.append(error.problems[0][1])
         else:
@@ -245,8 +258,8 @@ def _taken(
 
 
 def take_tried(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:
-    """The same for a network that no plan has seen: SurgeryError or ConfigError where a part cannot go."""
-    decided = decide(Theatre(model, example), parts)
-    for line in decided.notes:
-        print(line)
-    return _taken(model, None, decided.parts, example)
+    """The same for a network that may be another one than the plan saw, such as one of another seed: SurgeryError or
+    ConfigError where a part cannot go."""
+    theatre = Theatre(model, example)
+    theatre.check(cuts_of(theatre, parts)[0])
+    return _taken(model, theatre, parts, example)

@@ -7,7 +7,9 @@ from ablate.records import RunSpec, TaskUse, TrickUse
 from ablate.registry import Registry
 from ablate.study.file import parse, task_of
 from ablate.study.plan import make_plan
+from ablate.surgery import SurgeryError
 from ablate.testing.training import trained
+from ablate.training import answers, handed
 from ablate.training.task import Run, resolve
 
 BASE = "base: {model: {name: resnet, depth: 8, width: 8}, data: {name: digits, train_size: 60}, epochs: 1}\n"
@@ -97,29 +99,98 @@ def test_a_run_trains_the_network_that_is_left_from_the_same_first_values():
 
 
 FUNCTION = """
-import torch
+import time, torch
 def train(config, run):
-    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
-    if config["asks"]:
-        model = run.model(model, torch.randn(3, 4))
-    return {"kept": float(isinstance(model[1], torch.nn.ReLU)), "other": 1.0}
+    sizes = [4, 16, 16, 16, 2]
+    layers = [torch.nn.Linear(*two) for two in zip(sizes, sizes[1:])]
+    net = torch.nn.Sequential(*sum([[layer, torch.nn.ReLU()] for layer in layers], [])[:-1])
+    if config["does"] == "hang":
+        time.sleep(60)
+    if config["does"] == "break":
+        raise KeyError("images")
+    if config["does"] != "forget":
+        net = run.model(net, torch.randn(config.get("examples", 3), 4))
+    open("trained", "w").close()
+    return {"kept": float(isinstance(net[1], torch.nn.ReLU)), "other": 1.0}
 """
 
 
-def test_a_function_hands_its_network_over_and_a_run_that_never_does_fails(tmp_path):
-    (tmp_path / "handing.py").write_text(FUNCTION)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One for all: one process answers, and imports torch once."""
+    folder = tmp_path_factory.mktemp("handing")
+    (folder / "handing.py").write_text(FUNCTION)
+    yield folder
+    answers.close()
+
+
+@pytest.fixture
+def handing(folder, monkeypatch):
+    """The plan of a study of a function with these tricks."""
+    monkeypatch.chdir(folder)
+
+    def made(tricks, does="hand"):
+        base = f"task: handing:train\nbase: {{does: {does}}}\nmetric: {{name: kept, better: higher}}\ntricks:\n"
+        study = parse(base + tricks, "s.yaml", folder=folder)
+        return make_plan(study, Registry(), task_of(study))
+
+    yield made
+    assert not (folder / "trained").exists(), "the plan runs a function no further than run.model"
+
+
+def test_what_a_functions_network_goes_without_is_decided_before_anything_runs(handing):
+    made, again = (handing(f"  act: {{part: {part}}}\n  other: {{set: {{does: go}}}}\n") for part in ('"1"', '["1"]'))
+    assert gone(made, "base+other") == [{"part": "1", "instead": "identity"}]
+    assert "taken away: 1 (ReLU): identity, for it stands in series." in made.notes
+    assert [run.key for run in made.runs] == [run.key for run in again.runs]
+
+
+def test_each_makes_a_trick_of_every_part_of_a_functions_network_and_controls_are_found_there(handing):
+    made = handing('  layers: {each: "*", control: parameters}\n')
+    assert [trick.name for trick in made.study.tricks] == ["1", "2", "3", "4", "5"]
+    assert any("left out is 6 (Linear): it gives the network's output" in note for note in made.study.notes)
+    assert gone(made, "control of 2") == [{"widths": {"4": 2}}]
+
+
+def test_what_cannot_go_of_a_functions_network_is_a_mistake_at_its_line(handing):
+    with pytest.raises(StudyError) as refused:
+        handing('  head: {part: "6"}\n  relu: {part: "7"}\n')
+    assert "s.yaml:5:16: tricks.head.part: 6 (Linear): it gives the network's output" in str(refused.value)
+    assert "s.yaml:6:16: tricks.relu.part: no part is called '7'." in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("forget", "s.yaml:1:7: task: train never calls `model = run.model(model, example)`"),
+        ("break", "task: train failed before it called `run.model`: KeyError: 'images' (handing.py:10)"),
+        ("hang", "task: train did not call `model = run.model(model, example)` within 1 s"),
+    ],
+)
+def test_a_function_that_never_hands_its_network_over_is_told_in_the_plan(handing, monkeypatch, folder, does, why):
+    monkeypatch.setattr(handed, "LIMIT_S", 1 if does == "hang" else 120)
+    for tricks in ('  act: {part: "1"}\n', '  act: {each: "1"}\n'):
+        with pytest.raises(StudyError) as refused:
+            handing(tricks, does)
+        assert why in str(refused.value)
+    (folder / "trained").unlink(missing_ok=True)  # one that forgets runs to its end
+
+
+def test_a_run_that_is_asked_for_a_part_and_never_hands_its_network_over_fails(folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     use = TaskUse("function", {"target": "handing:train"})
-    task = resolve(use, Registry(), (str(tmp_path),))
-    parts = (TrickUse("without", {"parts": [{"part": "1"}]}),)
+    task = resolve(use, Registry(), (str(folder),))
 
-    def run(asks, tricks):
-        done = task.complete({"asks": asks}, tricks, Registry())
-        return task.execute(Run(RunSpec("", use, done.config, done.tricks, 0, 1, str(tmp_path), ""), Registry()))
+    def run(does, parts):
+        uses = (TrickUse("without", {"parts": parts}),) if parts else ()
+        return task.execute(Run(RunSpec("", use, {"does": does}, uses, 0, 1, str(tmp_path), ""), Registry()))
 
-    assert run(True, ())["kept"] == 1
-    assert run(True, parts)["kept"] == 0
+    assert run("hand", [])["kept"] == 1
+    assert run("hand", [{"part": "1", "instead": "identity"}])["kept"] == 0
     with pytest.raises(AblateError, match="never called"):
-        run(False, parts)
+        run("forget", [{"part": "1", "instead": "identity"}])
+    with pytest.raises(SurgeryError, match="nothing of the inputs reaches the output"):
+        run("hand", [{"part": "1", "instead": "zero"}])  # of a network that is another one than the plan saw, say
 
 
 def test_a_part_with_a_control_has_two_rows_more_and_the_widths_are_in_the_key():

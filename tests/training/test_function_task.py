@@ -157,11 +157,11 @@ def of_model(config: "Model", run) -> dict: return {"lr": config.lr}
 
 @pytest.fixture
 def typed(tmp_path):
-    from ablate.training import configured
+    from ablate.training import answers
 
     (tmp_path / "typed_h.py").write_text(TYPED)
     yield tmp_path
-    configured.close()
+    answers.close()
 
 
 def test_a_configuration_is_held_against_the_class_that_it_is_annotated_with(typed):

@@ -84,7 +84,7 @@ class Classify(Task):
     ) -> tuple[Sequence[str], Sequence[str]]:
         from ablate.training import removal
 
-        return removal.able(*network_of(parse(config, registry), []), asked)
+        return removal.able_of(*network_of(parse(config, registry), []), asked)
 
     def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
         from ablate.training import removal

@@ -19,15 +19,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ablate.errors import AblateError, ConfigError
+from ablate.errors import AblateError, ConfigError, TogetherError
 from ablate.identity import sha256_file
 from ablate.records import WITHOUT, Json, TrickUse
 from ablate.registry import Registry
 from ablate.scripts.sources import closure, module_at
 from ablate.text import did_you_mean, one_of
 from ablate.training.called import check
-from ablate.training.configured import checker, class_of, configured
-from ablate.training.task import Completed, Function, Run, Task, Values
+from ablate.training.configured import check as check_class
+from ablate.training.configured import class_of, configured
+from ablate.training.handed import Handed
+from ablate.training.task import Completed, Function, PartSize, Run, Task, Values
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class FunctionTask(Task):
             )
         annotation, hashes = self._annotation, self.sources()
         if annotation:
-            checker(self.module, self.function, self.folders, hashes).check(config)
+            check_class(config, self.module, self.function, self.folders, hashes)
+        tricks, notes = self._decided(config, tricks, registry)
         root = {path: Path(path).name for path in hashes}
         asked = deepcopy(dict(config))  # nothing is filled in, so both are the same
         return Completed(
@@ -68,7 +71,50 @@ class FunctionTask(Task):
                 "task": sorted([root[path], sha] for path, sha in hashes.items()),
                 **({f"trick:{WITHOUT}": registry.code("tricks", WITHOUT)} if tricks else {}),
             },
+            notes=notes,
         )
+
+    def _decided(
+        self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry
+    ) -> tuple[Sequence[TrickUse], tuple[str, ...]]:
+        """What the function's network goes without, as its own says: one use, and notes. ConfigError at the part."""
+        made = [registry.make("tricks", WITHOUT, use.params) for use in tricks]
+        asked = {
+            f"tricks.{i}.parts.{j}": part for i, without in enumerate(made) for j, part in enumerate(without.parts)
+        }
+        if not asked:
+            return (), ()
+        places = list(asked)
+        try:
+            parts, notes = self._handed.decided(config, list(asked.values()))
+        except TogetherError:
+            raise
+        except ConfigError as error:
+            raise ConfigError(
+                (places[int(key)] if key.isdecimal() else key, why) for key, why in error.problems
+            ) from None
+        return [TrickUse(WITHOUT, {"parts": parts})], tuple(notes)
+
+    @property
+    def _handed(self) -> Handed:
+        return Handed(self.module, self.function, self.folders, self.sources())
+
+    def parts(
+        self,
+        config: Mapping[str, Json],
+        asked: Mapping[str, Json],
+        registry: Registry,  # noqa: ARG002
+    ) -> tuple[Sequence[str], Sequence[str]]:
+        return self._handed.able(config, asked)
+
+    def network(
+        self,
+        config: Mapping[str, Json],
+        tricks: Sequence[TrickUse],
+        registry: Registry,  # noqa: ARG002
+    ) -> Sequence[PartSize]:
+        """As `run.model` is given it, without parts that were decided."""
+        return self._handed.sizes(config, [part for use in tricks for part in use.params["parts"]])
 
     @cached_property
     def _annotation(self) -> str:
