@@ -24,6 +24,8 @@ _PATH = re.compile(r"(?<![\w.])(?:~|[A-Za-z]:)?[/\\]{1,2}(?:[\w.@+ -]+[/\\]{1,2}
 """An absolute path up to its last part; a slash between words, as in a unit, is none."""
 _HOME = re.compile(r"[/\\](?:home|users)[/\\]+([\w.@+-]+)", re.IGNORECASE)
 """Whose home a path leads through."""
+_NO_SETTING = r"(?<![:=,\[-])(?<![:=,\[-] )"
+"""In front of a number that is a name: it is no value of its own, as in `seeds: 100` and `[100, 200]`."""
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HARMLESS = {"root", "user", "admin", "ubuntu", "localhost", "nobody", "runner", "vm", "docker"}
 """Names of users and hosts that name nobody, and are words of configurations (`data.root`)."""
@@ -71,10 +73,19 @@ class Anonymous:
         self.names |= {word for word in every if len(word) > 2 and word.lower() not in _HARMLESS}
 
     def text(self, text: str) -> str:
-        """A text without paths, addresses and names."""
+        """A text without paths, addresses and names. A name that is a number stays where it is a setting's value."""
         clean = _MAIL.sub("ADDRESS", _PATH.sub("", text))
         for name in sorted(self.names, key=len, reverse=True):
-            clean = re.sub(rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])", "NAME", clean, flags=re.IGNORECASE)
+            word = rf"(?<![A-Za-z0-9]){re.escape(name)}(?![A-Za-z0-9])"
+            if name.isdecimal():
+                number = rf"(?<![.,]){word}(?![.,]?\d)"
+                lines = (line.partition("#") for line in clean.split("\n"))
+                clean = "\n".join(
+                    re.sub(_NO_SETTING + number, "NAME", said) + sign + re.sub(number, "NAME", comment)
+                    for said, sign, comment in lines
+                )
+            else:
+                clean = re.sub(word, "NAME", clean, flags=re.IGNORECASE)
         return clean
 
     def change(self, table: str, row: Row) -> Row:

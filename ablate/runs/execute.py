@@ -6,10 +6,7 @@ or is raised.
 
 from __future__ import annotations
 
-import shutil
-import time
-from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import get_args
@@ -18,14 +15,14 @@ from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
 from ablate.pool import ending, scheduler
 from ablate.pool import host as devices
-from ablate.pool.backoff import FIRST_S
 from ablate.pool.books import Ended
-from ablate.pool.dispatcher import POLL_S, Dispatcher
-from ablate.pool.executor import Executor, Failed, Finished, Needs, Refused, Slot
+from ablate.pool.dispatcher import Dispatcher
+from ablate.pool.executor import Executor, Needs, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
 from ablate.records import Json, Reason, Role, RunSpec, Study
+from ablate.runs import canary as two_steps
 from ablate.runs.heeded import Heeding
 from ablate.runs.planned import Planned, again, described, folder_name, specs
 from ablate.runs.progress import Watcher, count, saved_of
@@ -146,18 +143,19 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)
-    wanted = specs(planned, folder)
+    wanted: Mapping[str, RunSpec] = specs(planned, folder)
     if options.only:
         wanted = {key: wanted[key] for key in options.only}
         if all(key in states and states[key].state == "done" for key in wanted):
             return Ended(0, None)
     canary = options.canary and planned.task.has_canary
     if executor.engine and canary:
-        _canary_here(planned, setup_of(planned, database), wanted, states, folder, watcher)
+        wanted = _canary_here(planned, setup_of(planned, database), wanted, states, folder, watcher)
     opened(executor, planned, database, folder, options, watcher)
     try:
         if canary and not executor.engine:
-            _canary(planned, executor, _one_each(planned.study, slots), wanted, states, folder, watcher)
+            each = _one_each(planned.study, slots)
+            wanted = two_steps.tried(planned, executor, each, wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
             places, workers = places_of(executor, planned.study, slots, options)
             sizes = None if executor.engine else _sizes(planned, store, wanted, places)
@@ -370,16 +368,16 @@ def _canary_here(
     states: Mapping[str, RunState],
     folder: Path,
     watcher: Watcher,
-) -> None:
+) -> Mapping[str, RunSpec]:
     """Two steps of every variant on this host, whatever is to execute them all: a queue may take hours."""
     if planned.study.resources.gpus and not devices.gpus():
         watcher.warn("two steps of every variant are not tried first, for this host has no GPU; the first runs tell.")
-        return
+        return wanted
     local: Executor = planned.registry.make("executors", LOCAL, {})
     slots = fitting(slots_for(planned.study, Options()), watcher)
     local.open(setup)
     try:
-        _canary(planned, local, _one_each(planned.study, slots), wanted, states, folder, watcher)
+        return two_steps.tried(planned, local, _one_each(planned.study, slots), wanted, states, folder, watcher)
     finally:
         local.close()
 
@@ -389,84 +387,3 @@ def _one_each(study: Study, slots: Sequence[Slot]) -> Sequence[Slot]:
     if study.resources.memory_gib is None:
         return slots
     return tuple({slot.device: slot for slot in reversed(slots)}.values())
-
-
-def _canary(
-    planned: Planned,
-    executor: Executor,
-    slots: Sequence[Slot],
-    wanted: Mapping[str, RunSpec],
-    states: Mapping[str, RunState],
-    folder: Path,
-    watcher: Watcher,
-) -> None:
-    """Two steps of every variant without a finished run. AblateError where one fails: hours would fail as well."""
-    first: dict[str, str] = {}
-    proven = {run.variant for run in planned.plan.runs if run.key in states and states[run.key].state == "done"}
-    for run in planned.plan.runs:
-        if run.variant not in proven:
-            first.setdefault(run.variant, run.key)
-    scratch = folder / folder_name(planned.study.name) / "canary"
-    try:
-        trial = {name: replace(wanted[key], folder=str(scratch / key)) for name, key in first.items()}
-        watcher.trying(0, len(trial))
-        ended = canaries(executor, slots, trial, progress=lambda done: watcher.trying(done, len(trial)))
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    failed = {name: event for name, event in ended.items() if isinstance(event, Failed)}
-    if failed:
-        lines = [f"  {name}: {event.reason}: {event.message}" for name, event in failed.items()]
-        detail = next(iter(failed.values())).detail
-        raise AblateError(
-            "nothing was trained: two steps on one batch already fail for\n"
-            + "\n".join(lines)
-            + (f"\n{detail.rstrip()}" if detail else "")
-            + "\nMend the study, or train the other variants with --no-canary.",
-            page="own-tricks",
-        )
-    for row in planned.plan.rows:
-        ours, theirs = ended.get(row.variant), ended.get(row.compared_with or "")
-        if (
-            isinstance(ours, Finished)
-            and isinstance(theirs, Finished)
-            and ours.outputs
-            and ours.outputs == theirs.outputs
-        ):
-            watcher.warn(
-                f"{row.variant} is bit-identical to {row.compared_with} after two steps: "
-                f"{' and '.join(row.differs)} may do nothing here."
-            )
-
-
-def canaries(
-    executor: Executor,
-    slots: Sequence[Slot],
-    specs: Mapping[str, RunSpec],
-    *,
-    progress: Callable[[int], None] | None = None,
-    whole: bool = False,
-) -> dict[str, Finished | Failed]:
-    """Two steps of each specification (name -> spec), or (whole) all of it, as many at a time as there are slots;
-    nothing is stored."""
-    waiting = deque(specs.items())
-    free = deque(slots)
-    running: dict[str, Slot] = {}
-    ended: dict[str, Finished | Failed] = {}
-    while waiting or running:
-        while waiting and free:
-            name, spec = waiting.popleft()
-            running[name] = free.popleft()
-            executor.start(name, spec, running[name], canary=not whole)
-        for event in executor.poll(POLL_S):
-            if isinstance(event, Refused):
-                # This host has no room for as many at once: with one place less, and never without any.
-                place = running.pop(event.token)
-                free.extend([] if running or free else [place])
-                waiting.append((event.token, specs[event.token]))
-                time.sleep(FIRST_S)
-            if isinstance(event, (Finished, Failed)):
-                free.append(running.pop(event.token))
-                ended[event.token] = event
-                if progress is not None:
-                    progress(len(ended))
-    return ended

@@ -14,7 +14,7 @@ from ablate.errors import AblateError
 from ablate.pool.executor import Failed
 from ablate.pool.folders import measuring
 from ablate.records import RunSpec
-from ablate.runs import execute
+from ablate.runs import canary, execute
 from ablate.runs.planned import Planned, folder_name, specs
 from ablate.runs.weights import FILES, HASHES, is_whole
 from ablate.store.store import Store
@@ -68,7 +68,7 @@ def restore(planned: Planned, db: str, options: execute.Options, say: Callable[[
         for part in ([k for k in lacking if not wanted[k].evaluates], [k for k in lacking if wanted[k].evaluates]):
             with Store.open(db) as store:
                 trial = {key: measuring(_in(wanted[key], scratch), store) for key in part}
-            for key, event in execute.canaries(executor, slots, trial, whole=True).items():
+            for key, event in canary.canaries(executor, slots, trial, whole=True).items():
                 why = event.message if isinstance(event, Failed) else _put_back(Path(trial[key].folder), kept[key])
                 refused |= {key: why} if why else {}
                 made += [] if why else [key]

@@ -64,7 +64,7 @@ def notes(
         *_costs(measured),
         *_mixed(provenance),
         *_registered(record, cells),
-        *([f"Left out: {listed(record.left_out, '; ')}."] if record.left_out else []),
+        *([f"Left out: {listed((why.rstrip('.') for why in record.left_out), '; ')}."] if record.left_out else []),
         *record.notes,
     ]
 

@@ -168,7 +168,7 @@ def _sentences(results: Results, over: Over) -> Iterator[str]:
     if measured.metric.minimum_effect is None:
         yield "Without a minimum_effect in the study nothing can be called equivalent."
     if results.record.left_out:
-        yield f"Left out: {listed(results.record.left_out, '; ')}."
+        yield f"Left out: {listed((why.rstrip('.') for why in results.record.left_out), '; ')}."
 
 
 def _how(over: Over) -> Iterator[str]:

@@ -53,3 +53,13 @@ def test_anonymous_evidence_names_no_author():
     taken = Anonymous()
     taken.look("study", {"text": "", "resolved": json.dumps({"words": SAID})})
     assert "by NAME" == taken.text("by Ada L.")
+
+
+def test_a_number_that_names_somebody_is_taken_out_of_words_and_breaks_no_setting_and_no_longer_number():
+    taken = Anonymous({"100"})
+    study = (
+        "# By 100, of group 1000.\nseeds: [100, 200]  # 100's\nepochs: 100\nlr: 0.100\nquestion: Does 100 of Ada help?"
+    )
+    kept = "# By NAME, of group 1000.\nseeds: [100, 200]  # NAME's\nepochs: 100\nlr: 0.100\nquestion: Does NAME of Ada help?"
+    assert kept == taken.text(study)
+    assert '{"epochs": 100, "by": "student NAME"}' == taken.text('{"epochs": 100, "by": "student 100"}')
