@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ablate.analysis.comparisons import ALPHA, Array, at_chance, collapsed, holm, summarise
+from ablate.analysis.assumptions import at_chance, collapsed
+from ablate.analysis.comparisons import ALPHA, Array, holm, summarise
 from ablate.analysis.components import these_weights
 from ablate.analysis.measured import Measured, Tested
 from ablate.analysis.power import seeds_beyond, seeds_needed, upper_std

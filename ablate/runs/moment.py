@@ -214,7 +214,7 @@ def _fallen(
         return set()
     import numpy as np  # what is drawn before the third run ends needs neither it nor scipy
 
-    from ablate.analysis.comparisons import at_chance, collapsed
+    from ablate.analysis.assumptions import at_chance, collapsed
 
     array = np.array([[values.get((name, seed), np.nan) for seed in seeds] for name in names], dtype=float)
     array = array.reshape(len(names), len(seeds))

@@ -8,16 +8,8 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.comparisons import (
-    ALPHA,
-    MINIMUM_N,
-    Array,
-    CellMeans,
-    correlation_at_most,
-    pairs_pay_from,
-    seed_correlation,
-    spread_ratio_limit,
-)
+from ablate.analysis.assumptions import correlation_at_most, pairs_pay_from, seed_correlation, spread_ratio_limit
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, CellMeans
 from ablate.analysis.measured import Measured
 from ablate.records import Row
 from ablate.text import Note, listed, many

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ablate.analysis import crossed
 from ablate.analysis import factorial as effects
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, CellMeans, summarise
+from ablate.analysis.crossed import Factor, Factorial, Signs
 from ablate.analysis.examples import contrasts
-from ablate.analysis.factorial import Estimated, Factor, Factorial, Term
+from ablate.analysis.factorial import Estimated, Term
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import Interaction, Json, Quarter
@@ -86,8 +88,8 @@ def own_base(results: Results) -> list[int]:
     return [i for i, variant in variants if not (variant.of or variant.placebo or variant.control)]
 
 
-def cells_of(results: Results, chosen: Sequence[int]) -> effects.Signs:
-    return effects.settings(factors_of(results), [results.measured.tricks[i] for i in chosen])
+def cells_of(results: Results, chosen: Sequence[int]) -> Signs:
+    return crossed.settings(factors_of(results), [results.measured.tricks[i] for i in chosen])
 
 
 def _factorial(results: Results, view: str) -> Measured:
@@ -101,11 +103,11 @@ def _factorial(results: Results, view: str) -> Measured:
         for design in designs
     ]
     for chosen in sorted([whole, *(set_ for set_ in by_design if set(set_) <= set(whole))], key=len, reverse=True):
-        design = effects.layout(factors, cells_of(results, chosen))
+        design = crossed.layout(factors, cells_of(results, chosen))
         if design is not None:
             break
     else:
-        lacking = effects.missing(factors, cells_of(results, whole))
+        lacking = crossed.missing(factors, cells_of(results, whole))
         named = listed((" + ".join(choices) or "none of them" for choices in lacking), most=6)
         raise AblateError(
             f"{view} need a factorial: all combinations of the tricks, or a regular fraction of them (`designs: "
@@ -374,7 +376,7 @@ def shapley_of(results: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     full = len(np.unique(cells[:, varied], axis=0)) == len(first) == 1 << len(varied)
     if not varied or not full:
         combinations = cells[:, varied] if varied else cells
-        lacking = effects.missing([factors[i] for i in varied], combinations) if varied else []
+        lacking = crossed.missing([factors[i] for i in varied], combinations) if varied else []
         why = (
             f"it lacks {listed((' + '.join(choices) or 'base' for choices in lacking), most=6)}"
             if lacking
@@ -388,7 +390,7 @@ def shapley_of(results: Results) -> tuple[tuple[effects.Share, ...], list[str]]:
     values = measured.values[measured.metric.name][first]
     empty = [measured.variants[i] for i, row in zip(first, values, strict=True) if not np.isfinite(row).any()]
     fitted = None if empty else measured.fit(first)
-    design = effects.layout(factors, cells)
+    design = crossed.layout(factors, cells)
     tied = fitted is not None and (fitted.connected or _shared(results, values) is not None)
     if fitted is None or not tied or design is None:
         missing = listed(empty) if empty else "seeds that the variants share"

@@ -7,6 +7,7 @@ import pytest
 from plans import measured as study
 
 from ablate.analysis import comparisons, components, factorial, power, verdicts
+from ablate.analysis.crossed import Factor, layout
 from ablate.analysis.examples import Source, contrasts
 from ablate.tables import beyond
 from ablate.training.examples import ExampleSet, of_numbers
@@ -227,7 +228,7 @@ def test_a_row_that_stands_here_and_that_no_seed_can_settle_gets_no_further_seed
 
 def test_an_effect_of_a_factorial_goes_by_its_own_contrast_of_the_examples():
     columns = drawn(5, noise=0.03)
-    design = factorial.layout([factorial.Factor("trick")], np.array([[0], [1]]))
+    design = layout([Factor("trick")], np.array([[0], [1]]))
     values = np.array([[column.values().mean() for column in columns[name]] for name in columns])
     beyond = contrasts(told(columns).source, list(columns), range(5))
     effect = factorial.estimate(design, comparisons.fit(values), values, beyond=beyond).effects[0]

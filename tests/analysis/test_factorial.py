@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from ablate.analysis import comparisons, factorial
 from ablate.analysis.comparisons import compare
-from ablate.analysis.factorial import Factor
+from ablate.analysis.crossed import Factor, layout, missing
 
 NAN = math.nan
 
@@ -24,7 +24,7 @@ def standard_order(k):
 
 def estimated(cells, values, names="abcdefgh"):
     cells = np.asarray(cells)
-    design = factorial.layout([Factor(name) for name in names[: cells.shape[1]]], cells)
+    design = layout([Factor(name) for name in names[: cells.shape[1]]], cells)
     return factorial.estimate(design, comparisons.fit(np.asarray(values, float).reshape(len(cells), -1)))
 
 
@@ -64,7 +64,7 @@ def test_montgomerys_filtration_rate_by_lenths_method():
 
 def test_lenths_contrasts_are_all_fifteen_of_the_filtration_rate():
     cells = standard_order(4)
-    design = factorial.layout([Factor(n) for n in "abcd"], cells)
+    design = layout([Factor(n) for n in "abcd"], cells)
     found = factorial.all_contrasts(design, np.array(FILTRATION, float))
     expected = [21.625, 3.125, 9.875, 14.625, 0.125, -18.125, 16.625, 2.375, -0.375, -1.125, 1.875, 4.125, -1.625]
     expected += [-2.625, 1.375]  # table 6.12: ABC, ABD, ACD, BCD, ABCD
@@ -108,7 +108,7 @@ def test_montgomerys_chemical_process_without_blocks():
 
 def test_each_term_is_tested_by_its_own_values_one_of_each_seed():
     values = np.array(YIELD, float)
-    design = factorial.layout([Factor(n) for n in "ab"], standard_order(2))
+    design = layout([Factor(n) for n in "ab"], standard_order(2))
     found = factorial.estimate(design, comparisons.fit(values), factorial.shared_by_all(values))
     per_block = (values[1] + values[3] - values[0] - values[2]) / 2
     expected = stats.ttest_1samp(per_block, 0)
@@ -179,7 +179,7 @@ def test_shapley_values_are_the_mean_over_all_orders_and_sum_to_full_minus_base(
 def test_shapley_standard_errors_are_those_of_the_means_they_are_made_of():
     rng = np.random.default_rng(1)
     values = rng.normal(size=(8, 5))
-    design = factorial.layout([Factor(n) for n in "abc"], standard_order(3))
+    design = layout([Factor(n) for n in "abc"], standard_order(3))
     found = factorial.shapley(design, comparisons.fit(values))
     mse = comparisons.fit(values).mse
     for share, weights in zip(found, factorial.shapley_weights(3), strict=True):
@@ -188,7 +188,7 @@ def test_shapley_standard_errors_are_those_of_the_means_they_are_made_of():
 
 
 def test_a_shapley_value_without_replicates_has_no_standard_error():
-    design = factorial.layout([Factor(n) for n in "ab"], standard_order(2))
+    design = layout([Factor(n) for n in "ab"], standard_order(2))
     assert [None, None] == [s.se for s in factorial.shapley(design, comparisons.fit(np.array([[1.0], [2], [3], [5]])))]
 
 
@@ -256,7 +256,7 @@ def test_summaries_of_papers_give_what_their_runs_give():
 def test_levels_are_each_compared_with_off():
     factors = [Factor("a"), Factor("opt", ("x", "y"))]
     cells = np.array([[a, o] for o in (0, 1, 2) for a in (0, 1)])
-    design = factorial.layout(factors, cells)
+    design = layout(factors, cells)
     found = factorial.estimate(design, comparisons.fit(np.array([[0.0], [1], [10], [13], [20], [25]])))
     assert {("a",): 3.0, ("opt=x",): 11.0, ("opt=y",): 22.0} == pytest.approx(
         {t.tricks: t.estimate for t in found.effects}
@@ -270,8 +270,8 @@ def test_levels_are_each_compared_with_off():
 def test_a_leave_one_out_of_three_tricks_is_no_factorial_and_what_is_missing_is_named():
     cells = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 0]])
     factors = [Factor(n) for n in "abc"]
-    assert factorial.layout(factors, cells) is None
-    assert [("a",), ("b",), ("c",)] == factorial.missing(factors, cells)
+    assert layout(factors, cells) is None
+    assert [("a",), ("b",), ("c",)] == missing(factors, cells)
 
 
 def test_a_resolution_3_fraction_says_that_interactions_are_lost_to_effects():
@@ -296,12 +296,12 @@ def test_tricks_that_always_come_together_cannot_be_told_apart():
 
 
 def test_a_trick_that_is_always_on_is_no_factor():
-    design = factorial.layout([Factor("a"), Factor("b")], np.array([[0, 1], [1, 1]]))
+    design = layout([Factor("a"), Factor("b")], np.array([[0, 1], [1, 1]]))
     assert ("a",) == design.tricks
 
 
 def test_two_variants_of_equal_tricks_are_no_factorial():
-    assert factorial.layout([Factor("a")], np.array([[0], [1], [1]])) is None
+    assert layout([Factor("a")], np.array([[0], [1], [1]])) is None
 
 
 @settings(max_examples=30)  # the first one simulates limits

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from ablate.analysis import comparisons, results
+from ablate.analysis import assumptions, comparisons, results
 from ablate.analysis.inert import real
 from ablate.errors import AblateError
 from ablate.registry import Registry
@@ -428,6 +428,6 @@ def test_equal_spreads_are_said_to_differ_in_one_study_of_twenty():
 def test_pairs_at_a_correlation_of_one_half_are_never_said_to_buy_nothing():
     rng = np.random.default_rng(4)
     row, other, common = rng.normal(size=(3, 2000, 10))
-    r = comparisons.seed_correlation(row + common, other + common)
-    told = [comparisons.correlation_at_most(x, 10) < comparisons.pairs_pay_from(10) for x in r]
+    r = assumptions.seed_correlation(row + common, other + common)
+    told = [assumptions.correlation_at_most(x, 10) < assumptions.pairs_pay_from(10) for x in r]
     assert np.mean(told) < 0.01
