@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 from ablate.analysis.comparisons import holm
+from ablate.analysis.joined import Key
 from ablate.analysis.measured import Measured
-from ablate.analysis.settings import Key, Together, number, over
+from ablate.analysis.settings import Together, number, over
 from ablate.analysis.verdicts import direction, verdict
 from ablate.records import AlsoValue, Row
 from ablate.study.record import RowRecord

@@ -10,20 +10,30 @@ import functools
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ablate.analysis import tuned, verdicts
+from ablate.analysis.arrays import (
+    count_name,
+    failures_of,
+    index,
+    logged_of,
+    planned_of,
+    seeds_of,
+    spread_name,
+    values_of,
+)
 from ablate.analysis.classes import Predictions, predictions
-from ablate.analysis.comparisons import Array, summary_of
+from ablate.analysis.comparisons import summary_of
 from ablate.analysis.examples import Source
 from ablate.analysis.inert import Logged, Point, inert
 from ablate.analysis.looks import Numbers
 from ablate.analysis.measured import Measured
 from ablate.analysis.settings import Over, over
 from ablate.errors import AblateError
-from ablate.records import Json, Metric, Row, is_cost
+from ablate.records import Json, Metric, Row
 from ablate.study.record import PlanRecord
 from ablate.text import listed
 
@@ -125,16 +135,16 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
     names = [variant.name for variant in record.variants]
     planned = set(names)
     cells = tuple(cell for cell in store.cells(stored.name) if cell.variant in planned)
-    seeds, metric, also = _seeds(record, cells), record.metric, record.also
-    values = _values(store, cells, metric, list(also), names, seeds)
+    seeds, metric, also = seeds_of(record, cells), record.metric, record.also
+    values = values_of(store, cells, metric, list(also), names, seeds)
     attempts = store.counted(cells)
     measured = Measured(
         variants=tuple(names),
         tricks=tuple(variant.tricks for variant in record.variants),
         seeds=seeds,
         values=values,
-        planned=tuple(_planned(names, cells)),
-        failures=tuple(_failures(names, seeds, cells, values[metric.name])),
+        planned=tuple(planned_of(names, cells)),
+        failures=tuple(failures_of(names, seeds, cells, values[metric.name])),
         asked=record.rows,
         metric=metric,
         also=also,
@@ -144,7 +154,7 @@ def _loaded(store: Reader, stored: StoredStudy, record: PlanRecord) -> Results:
     if record.imported is not None:
         measured = _imported(store, cells, measured)
     else:
-        logged = functools.cache(lambda: _logged(store, cells, stored.record.task.costs))
+        logged = functools.cache(lambda: logged_of(store, cells, stored.record.task.costs))
         shown, alike = inert(measured, attempts, logged)
         measured = replace(measured, inert=shown, alike=alike)
         measured = replace(measured, looks=_looks(measured, cells, attempts, logged))
@@ -172,7 +182,7 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
     tricks = tuned.variants(entries, dict(zip(measured.variants, measured.tricks, strict=True)))
     names, ours = list(tricks), [cell for cell in cells if cell.variant in tricks]
     seeds = tuple(dict.fromkeys(cell.seed for cell in ours))
-    values = _values(store, ours, measured.metric, list(measured.also), names, seeds)
+    values = values_of(store, ours, measured.metric, list(measured.also), names, seeds)
     keys: dict[str, list[str]] = {}
     for cell in ours:
         keys.setdefault(cell.variant, []).append(cell.run)
@@ -185,8 +195,8 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
         tricks=tuple(tricks.values()),
         seeds=seeds,
         values=values,
-        planned=tuple(_planned(names, ours)),
-        failures=tuple(_failures(names, seeds, ours, values[measured.metric.name])),
+        planned=tuple(planned_of(names, ours)),
+        failures=tuple(failures_of(names, seeds, ours, values[measured.metric.name])),
         asked=rows_asked,
         analysis={key: value for key, value in measured.analysis.items() if key == "generalise"},
         looks=(),
@@ -228,7 +238,7 @@ def _imported(store: Reader, cells: Sequence[StoredCell], measured: Measured) ->
 
     Where it has means, standard deviations and n alone, every variant is one stored run that holds the three.
     """
-    metric, row = measured.metric.name, _index(measured.variants)
+    metric, row = measured.metric.name, index(measured.variants)
     std, n = np.full(len(row), np.nan), np.zeros(len(row), dtype=np.int64)
     for variant, _, name, value in store.values(cells, [spread_name(metric), count_name(metric)]):
         if name == count_name(metric):
@@ -241,106 +251,7 @@ def _imported(store: Reader, cells: Sequence[StoredCell], measured: Measured) ->
     return replace(measured, given=summary_of(mean, std, n), planned=tuple(n.tolist()))
 
 
-def spread_name(metric: str) -> str:
-    """The metric under which an imported variant's standard deviation is stored, where no single value is known."""
-    return f"{metric} (sd)"
-
-
-def count_name(metric: str) -> str:
-    """The same for the number of its seeds."""
-    return f"{metric} (n)"
-
-
-def _seeds(record: PlanRecord, cells: Sequence[StoredCell]) -> tuple[int, ...]:
-    """The plan's seeds in its order, then any further seed of a cell."""
-    return tuple(dict.fromkeys([*record.seeds, *sorted(cell.seed for cell in cells)]))
-
-
-def _values(
-    store: Reader,
-    cells: Sequence[StoredCell],
-    metric: Metric,
-    also: Sequence[str],
-    variants: Sequence[str],
-    seeds: Sequence[int],
-) -> dict[str, Array]:
-    """metric -> (variants, seeds), each at the epoch that `metric.at` means; NaN where a run is not counted.
-
-    A further metric without a curve (parameters, say) is taken at the end; the study's own metric must have one.
-    """
-    names = [metric.name, *also]
-    points = store.values(cells, names)
-    if metric.at != "last":
-        curves: dict[str, dict[Point, dict[int, float]]] = {name: {} for name in names}
-        for variant, seed, name, step, value in store.curve_values(cells, names):
-            curves[name].setdefault((variant, seed), {})[step] = value
-        points = [point for point in points if point[2] != metric.name and not curves[point[2]]]
-        points += _at(metric, curves)
-    held: dict[str, dict[Point, float]] = {name: {} for name in names}
-    for variant, seed, name, value in points:
-        held[name][variant, seed] = value
-    shape = len(variants), len(seeds)
-    return {
-        name: np.array([of.get((v, seed), np.nan) for v in variants for seed in seeds], np.float64).reshape(shape)
-        for name, of in held.items()
-    }
-
-
-def _at(
-    metric: Metric, curves: Mapping[str, Mapping[Point, Mapping[int, float]]]
-) -> Iterator[tuple[str, int, str, float]]:
-    """Every curve at the epoch `metric.at`, or at the run's first epoch at which its own metric is best."""
-    sign = -1 if metric.better == "higher" else 1
-    for point, curve in curves[metric.name].items():
-        step = metric.at
-        if step == "best":
-            step = min(curve, key=lambda at, curve=curve: (sign * curve[at], at))  # type: ignore[misc]
-        for name, of_name in curves.items():
-            value = of_name.get(point, {}).get(int(step))
-            if value is not None:
-                yield *point, name, value
-
-
-def _index(names: Sequence[Any]) -> dict[Any, int]:
-    return {name: i for i, name in enumerate(names)}
-
-
-def _planned(variants: Sequence[str], cells: Sequence[StoredCell]) -> list[int]:
-    counts = Counter(cell.variant for cell in cells)
-    return [counts[variant] for variant in variants]
-
-
-def _failures(
-    variants: Sequence[str], seeds: Sequence[int], cells: Sequence[StoredCell], values: Array
-) -> list[dict[str, int]]:
-    """Of each variant, reason -> runs that failed. A run that is done without the metric counts as `no value`."""
-    row, column, lacking = _index(variants), _index(seeds), np.isnan(values).tolist()
-    reasons: list[Counter[str]] = [Counter() for _ in variants]
-    for cell in cells:
-        i = row[cell.variant]
-        if cell.state == "failed":
-            reasons[i][cell.reason or "error"] += 1
-        elif cell.state == "done" and lacking[i][column[cell.seed]]:
-            reasons[i][NO_VALUE] += 1
-    return [dict(sorted(counts.items())) for counts in reasons]
-
-
 # ------------------------------------------------------------------------------------------------- inert and provenance
-
-
-def _logged(
-    store: Reader, cells: Sequence[StoredCell], costs: Sequence[str]
-) -> dict[Point, dict[tuple[str, int | None], float]]:
-    """Everything that each counted run logged, by metric and step (None: at the end)."""
-    logged: dict[Point, dict[tuple[str, int | None], float]] = {}
-    measured_cost = functools.cache(lambda name: is_cost(name, costs))
-    for variant, seed, name, value in store.values(cells):
-        if not measured_cost(name):
-            logged.setdefault((variant, seed), {})[name, None] = value
-    for variant, seed, name, step, value in store.curve_values(cells):
-        if not measured_cost(name):
-            logged.setdefault((variant, seed), {})[name, step] = value
-    return logged
 
 
 def _provenance(attempts: Sequence[StoredAttempt], metric: Metric) -> dict[str, dict[str, int]]:
@@ -381,7 +292,7 @@ def _looks(
     measured: Measured, cells: Sequence[StoredCell], attempts: Sequence[StoredAttempt], logged: Logged
 ) -> tuple[Measured, ...]:
     """The study by the seeds of each look of adaptive seeds; empty where seeds are not adaptive."""
-    row, column = _index(measured.variants), _index(measured.seeds)
+    row, column = index(measured.variants), index(measured.seeds)
     over = np.ones((len(row), len(column)), dtype=bool)
     for cell in cells:
         over[row[cell.variant], column[cell.seed]] = cell.state in ("done", "failed")
@@ -394,8 +305,8 @@ def _looks(
             measured,
             seeds=seeds,
             values=values,
-            planned=tuple(_planned(measured.variants, here)),
-            failures=tuple(_failures(measured.variants, seeds, here, values[measured.metric.name])),
+            planned=tuple(planned_of(measured.variants, here)),
+            failures=tuple(failures_of(measured.variants, seeds, here, values[measured.metric.name])),
             over=over[:, :n],
         )
         shown, alike = inert(part, attempts, logged)
@@ -413,12 +324,9 @@ def _saved(cells: Sequence[StoredCell], measured: Measured) -> frozenset[str]:
 
 def _of_first(cells: Sequence[StoredCell], measured: Measured, seeds: Numbers) -> frozenset[str]:
     """The keys of the first so many seeds of each variant."""
-    variant, column = _index(measured.variants), _index(measured.seeds)
+    variant, column = index(measured.variants), index(measured.seeds)
     return frozenset(cell.run for cell in cells if column[cell.seed] < seeds[variant[cell.variant]])
 
-
-NO_VALUE = "no value"
-"""The reason of a run that is done but did not report the metric (at the epoch that is asked for)."""
 
 PROVENANCE = {
     "torch": "torch versions",

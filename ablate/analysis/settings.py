@@ -1,7 +1,6 @@
-"""What each trick does in several settings together: a setting's comparisons are measured.py's, their mean across.py's.
+"""What each trick does in several settings together: the cells are joined.py's, their mean across.py's.
 
-A row is the same in every setting by its name across them, whatever its variants are called there. A missing cell is
-named and never averaged over: such a row has no mean. Pure.
+A missing cell is named and never averaged over: such a row has no mean. Pure.
 """
 
 from __future__ import annotations
@@ -13,23 +12,27 @@ import numpy as np
 
 from ablate.analysis import across
 from ablate.analysis.across import Beyond, Mean
-from ablate.analysis.comparisons import MINIMUM_N, Array, holm
-from ablate.analysis.examples import Deviations, deviations
-from ablate.analysis.measured import Measured, sides_of
+from ablate.analysis.comparisons import Array, holm
+from ablate.analysis.joined import (
+    WAITING,
+    Key,
+    Table,
+    beyond_of,
+    cells_of,
+    errors_of,
+    fewest,
+    missing_from,
+    sharing_of,
+    table_of,
+)
+from ablate.analysis.measured import Measured
 from ablate.analysis.verdicts import direction, verdict
 from ablate.records import Here, Row, Verdict
-from ablate.text import in_words, listed
-
-Key = tuple[str, str]
-"""A design, and what a row is called in every setting."""
-
+from ablate.text import in_words
 
 NEED_INDEPENDENT = {"standardised": "standardised p-values", "reml": "the differences that REML weighs"}
 """What of each such mean must be independent between settings: what examples in common do to all of them shows in no
 scatter between them."""
-
-WAITING = "no seed is done on both sides"
-"""Why a setting has no difference yet, in a row that it will have; any other reason stays."""
 
 
 @dataclass(frozen=True)
@@ -126,19 +129,19 @@ def over(
     why. units: of the metric in each, where they are told."""
     first = next(iter(parts.values()))
     how = str(first.analysis.get("across", "mean"))
-    cells = _cells(parts, rows)
-    missing = {key: _missing(there, left_out) for key, there in cells.items()}
-    table = _table(parts, cells)
+    cells = cells_of(parts, rows)
+    missing = {key: missing_from(there, left_out) for key, there in cells.items()}
+    table = table_of(parts, cells)
     without = {name: m.tested.evidence.why for name, m in parts.items() if m.tested.evidence.why}
     reasons = {why: [name for name in without if without[name] == why] for why in without.values()}
     seeds_only = "; ".join(f"in {in_words(names)}, for {why}" for why, names in reasons.items())
-    sharing = [] if seeds_only else _sharing(parts)
-    beyond = None if seeds_only else _beyond(parts, table, sharing)
+    sharing = [] if seeds_only else sharing_of(parts)
+    beyond = None if seeds_only else beyond_of(parts, table, sharing)
     why = _no_mean(how, {units.get(name, "") for name in parts}, bool(sharing))
     together = _together(parts, cells, missing, table, beyond, how, why)
     shared = tuple(tuple(group) for group in sharing)
     family = _family(missing)
-    return Over(tuple(parts), together, how, family, why, seeds_only, shared, _fewest(table))
+    return Over(tuple(parts), together, how, family, why, seeds_only, shared, fewest(table))
 
 
 def _no_mean(how: str, units: Collection[str], sharing: bool) -> str:
@@ -150,133 +153,6 @@ def _no_mean(how: str, units: Collection[str], sharing: bool) -> str:
     return ""
 
 
-@dataclass(frozen=True)
-class _Table:
-    """Arrays (rows, settings), NaN where a row has none. places: of each in its setting's family, -1. judged_p: what
-    its setting's own verdict goes by, uncorrected."""
-
-    places: Array
-    estimate: Array
-    v: Array
-    df: Array
-    judged_p: Array
-    seeds: Array
-
-
-def _cells(parts: Mapping[str, Measured], rows: Mapping[str, Sequence[Row]]) -> dict[Key, dict[str, Row]]:
-    """Of each compared row the settings that have it."""
-    cells: dict[Key, dict[str, Row]] = {}
-    for setting, measured in parts.items():
-        for asked, row in zip(measured.asked, rows[setting], strict=True):
-            if asked.compared_with is not None:
-                cells.setdefault((asked.design, asked.across or asked.variant), {})[setting] = row
-    return {key: {name: there[name] for name in parts if name in there} for key, there in cells.items()}
-
-
-def _missing(there: Mapping[str, Row], left_out: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """The settings without a difference of a row, or with one of other tricks, and why."""
-    most = max((row.differs for row in there.values()), key=len)
-    tricks = {choice.partition("=")[0] for row in there.values() for choice in row.tricks}
-    why = {}
-    for setting, away in left_out.items():
-        gone = [f"{choice} cannot act there ({because})" for choice, because in away.items()
-                if choice.partition("=")[0] in (*most, *tricks)]  # fmt: skip
-        row = there.get(setting)
-        if row is None:
-            why[setting] = "; ".join(gone) or "it is left out there"
-        elif row.delta is None:
-            why[setting] = WAITING
-        elif set(row.differs) != set(most):
-            why[setting] = "; ".join(gone) or f"it differs by {listed(row.differs)} alone there"
-    return why
-
-
-def _table(parts: Mapping[str, Measured], cells: Mapping[Key, Mapping[str, Row]]) -> _Table:
-    shape = (len(cells), len(parts))
-    places = np.full(shape, -1)
-    estimate, v, df, p = (np.full(shape, np.nan) for _ in range(4))
-    seeds = np.zeros(shape)
-    for k, (setting, measured) in enumerate(parts.items()):
-        index = {pair: i for i, pair in enumerate(measured.family)}
-        tested = measured.tested.differences
-        for r, there in enumerate(cells.values()):
-            row = there.get(setting)
-            if row is None or row.compared_with is None:
-                continue
-            i = places[r, k] = index[row.variant, row.compared_with]
-            estimate[r, k], p[r, k] = tested.estimate[i], measured.tested.judged.p[i]
-            seeds[r, k] = tested.pairs[i] or row.n
-            # Equal in every seed, a row differs by nothing and varies by nothing; equal and not 0, its spread is
-            # unknown.
-            same = bool(tested.identical[i]) and seeds[r, k] >= MINIMUM_N
-            v[r, k] = 0.0 if same else tested.se[i] ** 2
-            df[r, k] = seeds[r, k] - 1 if same else tested.df[i]
-            p[r, k] = 1.0 if same else p[r, k]
-    return _Table(places, estimate, v, df, p, seeds)
-
-
-def _fewest(table: _Table) -> int:
-    counted = table.seeds[table.seeds > 0]
-    return int(counted.min()) if counted.size else 0
-
-
-# ------------------------------------------------------------------------------------------------------------- examples
-
-
-def _sharing(parts: Mapping[str, Measured]) -> list[list[str]]:
-    """The groups of settings that were measured on some examples in common, by their ids."""
-    ids = {name: {one for of in _sets(measured) for one in of} for name, measured in parts.items()}
-    groups: list[list[str]] = []
-    for name in parts:
-        near = [group for group in groups if any(not ids[name].isdisjoint(ids[other]) for other in group)]
-        groups = [group for group in groups if group not in near] + [[*(n for group in near for n in group), name]]
-    return [group for group in groups if len(group) > 1]
-
-
-def _sets(measured: Measured) -> list[tuple[str, ...]]:
-    source = measured.source
-    return [] if source is None else [source.sets[fingerprint].ids for fingerprint in set(source.of.values())]
-
-
-def _beyond(parts: Mapping[str, Measured], table: _Table, sharing: Sequence[Sequence[str]]) -> Beyond:
-    """What examples say of each row's mean, by blocks of settings that share some: deviations of one example in several
-    settings are averaged before they are squared."""
-    count = len(parts)
-    names = list(parts)
-    blocks = [*sharing, *([name] for name in names if not any(name in group for group in sharing))]
-    v, noise = (np.full((len(table.estimate), len(blocks)), np.nan) for _ in range(2))
-    df = np.zeros(len(blocks))
-    for b, block in enumerate(blocks):
-        columns = [names.index(name) for name in block]
-        evidence = [parts[name].tested.evidence.parts for name in block]
-        df[b] = min(float(one.units.max(initial=2.0)) for one in evidence) - 1
-        apart = [_deviations(parts[name]) for name in block] if len(block) > 1 else []
-        for r in range(len(table.estimate)):
-            at = table.places[r, columns].astype(int)
-            if (at < 0).any():
-                continue
-            noise[r, b] = sum(float(np.nan_to_num(e.v_noise[i])) for e, i in zip(evidence, at, strict=True)) / count**2
-            if apart:
-                v[r, b] = _squares([(one.units, one.of[i]) for one, i in zip(apart, at, strict=True)]) / count**2
-            else:
-                v[r, b] = float(evidence[0].v_examples[at[0]]) / count**2
-    return Beyond(v, noise, df)
-
-
-def _deviations(measured: Measured) -> Deviations:
-    assert measured.source is not None, "there is evidence"
-    return deviations(measured.source, measured.family, sides_of(measured, measured.tested.differences))
-
-
-def _squares(each: Sequence[tuple[tuple[str, ...], Array]]) -> float:
-    """Of deviations by unit the sum over settings, squared and summed."""
-    place = {unit: i for i, unit in enumerate(dict.fromkeys(unit for units, _ in each for unit in units))}
-    total = np.zeros(len(place))
-    for units, deviation in each:
-        total[[place[unit] for unit in units]] += deviation
-    return float(total @ total)
-
-
 # ------------------------------------------------------------------------------------------------------------- together
 
 
@@ -284,7 +160,7 @@ def _together(
     parts: Mapping[str, Measured],
     cells: Mapping[Key, Mapping[str, Row]],
     missing: Mapping[Key, Mapping[str, str]],
-    table: _Table,
+    table: Table,
     beyond: Beyond | None,
     how: str,
     why: str,
@@ -299,10 +175,10 @@ def _together(
     here_adjusted, here_equivalent = holm(here.p, family), holm(here.p_equivalent, family)
     like = across.like_these(np.full_like(estimate, np.nan) if why or how != "mean" else estimate, first.alpha)
     like_adjusted = holm(like.p, family)
-    v_each = _v_each(parts, table, beyond)
+    v_each = errors_of(parts, table, beyond)
     tau = across.tau(table.estimate, v_each)
     same = across.welch_f(table.estimate, v_each, table.df)
-    holds = across.f_holds(len(parts), _fewest(table))
+    holds = across.f_holds(len(parts), fewest(table))
     rows = []
     for r, (key, there) in enumerate(cells.items()):
         row = next(iter(there.values()))
@@ -334,7 +210,7 @@ def _together(
 
 
 def _means(
-    parts: Mapping[str, Measured], table: _Table, estimate: Array, beyond: Beyond | None, how: str, why: str
+    parts: Mapping[str, Measured], table: Table, estimate: Array, beyond: Beyond | None, how: str, why: str
 ) -> tuple[Mean, Mean, Array, Beyond | None]:
     """The mean of the kind that is asked for; the same over seeds alone; z; and what examples say of them, where they
     enter it."""
@@ -347,7 +223,7 @@ def _means(
         z, p = across.standardised(estimate, table.judged_p)
         return _of_z(z, p), _of_z(z, p), z, None
     if how == "reml":
-        judged = across.reml(estimate, _v_each(parts, table, beyond), alpha, margin)
+        judged = across.reml(estimate, errors_of(parts, table, beyond), alpha, margin)
         return judged, across.reml(estimate, table.v, alpha, margin), none, beyond
     here = across.mean(estimate, table.v, table.df, None, alpha, margin)
     return across.mean(estimate, table.v, table.df, beyond, alpha, margin), here, none, beyond
@@ -356,16 +232,6 @@ def _means(
 def _family(missing: Mapping[Key, Mapping[str, str]]) -> int:
     """What Holm counts: what can never be tested is no member of the family, what waits for runs is."""
     return sum(all(reason == WAITING for reason in why.values()) for why in missing.values())
-
-
-def _v_each(parts: Mapping[str, Measured], table: _Table, beyond: Beyond | None) -> Array:
-    """V of each cell, with what its examples add where the mean speaks of them."""
-    v = table.v.copy()
-    for k, measured in enumerate(parts.values()) if beyond is not None else ():
-        at = table.places[:, k].astype(int)
-        further = measured.tested.evidence.parts.v_beyond
-        v[:, k] += np.where(at >= 0, further[np.maximum(at, 0)], np.nan)
-    return v
 
 
 def _nothing(size: int) -> Mean:

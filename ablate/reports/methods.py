@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ablate.analysis import results
+from ablate.analysis.arrays import NO_VALUE
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.analysis.measured import Measured
 from ablate.analysis.verdicts import best
@@ -160,7 +160,7 @@ def _missing(measured: Measured, cells: Sequence[StoredCell], imported: bool) ->
     """What did not enter. imported: a file does not tell what failed elsewhere."""
     failed = len({cell.run for cell in cells if cell.state == "failed"})
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
-    valueless = sum(counts.get(results.NO_VALUE, 0) for counts in measured.failures)
+    valueless = sum(counts.get(NO_VALUE, 0) for counts in measured.failures)
     sentences = []
     if failed:
         sentences.append(f"{failed} run{'s' * (failed > 1)} failed and {_enter(failed)} no mean, interval or test.")

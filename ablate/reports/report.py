@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ablate.analysis import results, verdicts
+from ablate.analysis.arrays import NO_VALUE
 from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
@@ -375,9 +376,7 @@ def _failures(of: Material) -> Section | None:
     """Which runs failed, why, and what they said; which are not done."""
     cells, measured = of.found.cells, of.found.measured
     failed = [cell for cell in cells if cell.state == "failed"]
-    lacking = [
-        v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(results.NO_VALUE)
-    ]
+    lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(NO_VALUE)]
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
     items = [_failure(cell, of.said.get(cell.run, "")) for cell in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:

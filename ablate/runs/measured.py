@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from ablate.analysis.results import count_name, spread_name
+from ablate.analysis.arrays import count_name, spread_name
 from ablate.records import Reason
 from ablate.runs.columns import Columns
 from ablate.runs.csv_file import Cells

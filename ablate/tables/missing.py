@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from ablate.analysis.arrays import NO_VALUE
 from ablate.analysis.measured import Measured
-from ablate.analysis.results import NO_VALUE
 from ablate.records import Row
 from ablate.text import Note, listed, many
 

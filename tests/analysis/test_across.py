@@ -9,7 +9,8 @@ from scipy import optimize, stats
 from statsmodels.stats.oneway import anova_oneway
 
 from ablate.analysis import across
-from ablate.analysis.settings import _no_mean, _squares
+from ablate.analysis.joined import squares
+from ablate.analysis.settings import _no_mean
 
 E = np.array([[1.0, 2.0, 6.0], [0.5, -0.5, 0.3]])
 V = np.array([[0.1, 0.2, 9.0], [0.3, 0.2, 0.9]])
@@ -44,8 +45,8 @@ def test_what_several_settings_say_of_one_example_is_averaged_before_it_is_squar
     names = tuple(f"i{k}" for k in range(50))
     scaled = [(b - b.mean()) / 50 * math.sqrt(50 / 49) for b in (one, other)]
     averaged = (one + other) / 2
-    assert averaged.var(ddof=1) / 50 == pytest.approx(_squares([(names, scaled[0]), (names, scaled[1])]) / 4)
-    apart = _squares([(names, scaled[0]), (tuple(f"j{k}" for k in range(50)), scaled[1])]) / 4
+    assert averaged.var(ddof=1) / 50 == pytest.approx(squares([(names, scaled[0]), (names, scaled[1])]) / 4)
+    apart = squares([(names, scaled[0]), (tuple(f"j{k}" for k in range(50)), scaled[1])]) / 4
     assert (one.var(ddof=1) + other.var(ddof=1)) / 50 / 4 == pytest.approx(apart), "of different examples they add"
 
 
