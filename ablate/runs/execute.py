@@ -281,7 +281,7 @@ def save(planned: Planned, store: Store, options: Options) -> list[str]:
         changes = [] if before is None else registration.diff(before.record, record)
         if before is not None and before.record.file not in ("", record.file) and before.text != plan.study.text:
             changes.insert(0, f"the study was run from {before.record.file} before, which is gone.")
-        seen = any(cell.state == "done" for cell in store.cells(plan.study.name))
+        seen = len({cell.run for cell in store.cells(plan.study.name) if cell.state == "done"})
         known = sum(state.state == "done" for state in store.states(asked).values())
         earlier = None if before is None else before.record
         registered = registration.register(earlier, record, seen=seen, already=known)

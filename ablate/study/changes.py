@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from ablate.errors import StudyError
 from ablate.records import Json
@@ -17,17 +18,21 @@ from ablate.study.yaml_file import Unfolded, read, unfold
 from ablate.text import joined, listed
 
 
-def register(before: PlanRecord | None, now: PlanRecord, *, seen: bool, already: int) -> Registered | None:
+def register(before: PlanRecord | None, now: PlanRecord, *, seen: int, already: int) -> Registered | None:
     """What to store with the plan `now`. before: the plan last run under this name, as it was stored.
 
-    seen: whether any of its runs had a result. already: runs of a first plan that had results already, from elsewhere.
-    None where it cannot be told: the earlier plan was stored without.
+    seen: how many of its runs had a result; one, as `try` and `quick` leave it, compares nothing. already: runs of a
+    first plan that had results already, from elsewhere. None where it cannot be told: the earlier plan was stored
+    without.
     """
     if before is None or not seen:
         return Registered(known=already)
     kept = before.registered
     if kept is None:
         return None
+    if seen == 1:
+        changed = _names(before) != _names(now) or bool(_changed_parts(before, now))
+        return replace(kept, one=kept.one or changed)
     added: dict[str, tuple[Json, ...]] = {}
     dropped: dict[str, tuple[Json, ...]] = {}
     names_now = _names(now)
@@ -42,6 +47,7 @@ def register(before: PlanRecord | None, now: PlanRecord, *, seen: bool, already:
         added={kind: names for kind, names in added.items() if names},
         dropped={kind: names for kind, names in dropped.items() if names},
         changed=tuple(dict.fromkeys([*kept.changed, *_changed_parts(before, now)])),
+        one=kept.one,
     )
 
 
@@ -80,7 +86,8 @@ def sentence(registered: Registered | None, runs: int) -> str:
     if parts:
         text = f"{first} {joined(parts)} after results were seen.".strip()
         return f"{text} {SEEDS_ADDED}" if "seeds" in registered.added else text
-    return first or "Plan fixed before the first run."
+    fixed = "Plan fixed when one run had a result, which compares nothing." if registered.one else ""
+    return first or fixed or "Plan fixed before the first run."
 
 
 def line(registered: Registered | None) -> str:

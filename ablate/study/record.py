@@ -116,13 +116,15 @@ class SettingRecord:
 class Registered:
     """What of a plan is later than its study's first results. known: runs of the first plan that had results already.
 
-    added, dropped: names by kind (tricks, seeds). changed: parts of the plan that decide how results are judged.
+    added, dropped: names by kind (tricks, seeds). changed: parts of the plan that decide how results are judged. one:
+    something changed when one run had a result, which compares nothing.
     """
 
     known: int = 0
     added: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
     dropped: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
     changed: tuple[str, ...] = ()
+    one: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,11 @@ def plan(tricks="ab", seeds=3, **more):
     return bare(tricks=tuple(TrickRecord(name=name) for name in tricks), seeds=tuple(range(seeds)), **more)
 
 
-def after(*plans, seen=True, known=0):
+def after(*plans, seen=9, known=0):
     """What is stored with the last of several plans, each run after the one before had results."""
     stored = None
     for now in plans:
-        stored = replace(now, registered=register(stored, now, seen=seen and stored is not None, already=known))
+        stored = replace(now, registered=register(stored, now, seen=seen if stored is not None else 0, already=known))
     return sentence(stored.registered, 12)
 
 
@@ -27,7 +27,14 @@ def test_a_plan_that_never_changes_was_fixed_before_the_first_run():
 
 
 def test_what_changes_before_any_result_is_no_addition():
-    assert "Plan fixed before the first run." == after(plan("a"), plan("abc", 5), seen=False)
+    assert "Plan fixed before the first run." == after(plan("a"), plan("abc", 5), seen=0)
+
+
+def test_one_result_compares_nothing_so_what_changes_after_it_is_no_addition_and_said():
+    fixed = "Plan fixed when one run had a result, which compares nothing."
+    assert fixed == after(plan(seeds=1), plan(seeds=3, metric=Metric("m")), seen=1)
+    assert fixed == after(plan(seeds=1), plan(seeds=3), plan(seeds=3), seen=1)
+    assert "Plan fixed before the first run." == after(plan(), plan(), seen=1)
 
 
 def test_tricks_and_seeds_that_are_added_after_results_are_counted_and_stay_said():
@@ -63,4 +70,4 @@ def test_results_of_other_studies_that_a_first_plan_finds_are_said():
 
 
 def test_where_the_earlier_plan_was_stored_without_nothing_is_claimed():
-    assert "" == sentence(register(plan(), plan("abc"), seen=True, already=0), 12)
+    assert "" == sentence(register(plan(), plan("abc"), seen=9, already=0), 12)
