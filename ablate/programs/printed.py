@@ -257,10 +257,13 @@ def _in_path(text: str, start: int) -> bool:
 # ---------------------------------------------------------------------------------------- whatever has a name
 
 _PRINTED = re.compile(
-    r"(?P<name>[A-Za-z_][\w./-]*(?: [A-Za-z_][\w./-]*)?)(?:\s*[:=]\s*|\s+(?:is\s+)?)"
+    r"(?P<name>[A-Za-z_][\w./@-]*(?: [A-Za-z_][\w./@-]*)?)(?:\s*[:=]\s*|\s+(?:is\s+)?)"
     r"(?P<value>[-+]?\d+\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+(?=\s|$|,|%))"
 )
 """A name and a number in a line that a program prints."""
+
+_CALL = re.compile(r"\b[A-Z]\w*\(\w+=.*")
+"""A record or a network, printed: `Namespace(lr=0.1, ...)`, `Linear(in_features=64, ...)`."""
 
 _COUNTS = ("epoch", "step", "iter", "iteration", "batch", "eta")
 
@@ -269,7 +272,7 @@ def numbers_in(text: str) -> dict[str, float]:
     """Names that a program prints, with the number that stands there last."""
     found: dict[str, float] = {}
     for line in text.splitlines():
-        for match in _PRINTED.finditer(line):
+        for match in _PRINTED.finditer(_CALL.sub("", line)):
             name = match["name"].strip()
             if name.lower().split()[0] not in _COUNTS:
                 found[name] = float(match["value"])

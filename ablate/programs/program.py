@@ -108,8 +108,9 @@ class Program:
         if script is not None and not script.is_file():
             beside = [path.name for path in script.parent.glob("*.py")] if script.parent.is_dir() else []
             name = self.words[self.script_at or 0]
+            where = "here" if self.cwd == Path() else f"in {self.cwd}"
             raise ConfigError(
-                [("task.command", f"there is no file {name!r} in {self.cwd}.{did_you_mean(script.name, beside)}")]
+                [("task.command", f"there is no file {name!r} {where}.{did_you_mean(script.name, beside)}")]
             )
         first = self.words[0]
         if self.called_python or placeholders(first):

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ablate.errors import AblateError, ConfigError, NoDatabaseError
+from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.programs.commanded import Command
 from ablate.programs.launch import output_of
 from ablate.programs.printed import numbers_in
 from ablate.programs.program import Program
 from ablate.runs import execute
-from ablate.runs.planned import Planned
+from ablate.runs.planned import Planned, find
 from ablate.runs.progress import Watcher
 from ablate.runs.recapture import read_again, recapture
 from ablate.scripts.script import Script
@@ -78,6 +78,20 @@ def write(typed: Typed, file: Path, metric: str, better: str, seeds: int, seed: 
     file.write_text(draft.quick(about, typed.parts), encoding="utf-8")
 
 
+def planned(typed: Typed, file: Path, db: str) -> Planned:
+    """The study that was written. AblateError where no seed reaches the script, in this command's words."""
+    try:
+        return find(str(file), db)
+    except StudyError as error:
+        if all(problem.path != "task.seed" for problem in error.problems):
+            raise
+        raise AblateError(
+            f"no option of {Path(typed.script.path).name} is called as seeds are; name it with --seed OPTION, or say "
+            "--seed inject for a script that fixes its own seed, --seed none where one run of a variant is meant.",
+            page="own-code",
+        ) from None
+
+
 def take_up(planned: Planned, db: str) -> None:
     """Read what earlier runs left, which were executed before anybody had named the metric."""
     with suppress(NoDatabaseError):
@@ -96,7 +110,8 @@ def once(planned: Planned, db: str, watcher: Watcher) -> str:
         raise AblateError(f"the command failed: {attempt.reason}: {attempt.message}")
     folder = Path(attempt.log)
     again = read_again(planned, folder, task.wanted(()))
-    printed = numbers_in(output_of(folder / "log.txt", 0).decode("utf-8", "replace"))
+    text = output_of(folder / "log.txt", 0).decode("utf-8", "replace")
+    printed = numbers_in(text.replace(attempt.message or "", ""))  # it ends with why the run is no result yet
     lines = [(name, value, again.places[name]) for name, value in again.values.items()]
     lines += [(name, value, "printed") for name, value in printed.items() if name not in again.values]
     width = max((len(name) for name, _, _ in lines), default=0)

@@ -47,6 +47,10 @@ def plumbing(option: Option) -> str:
         return "an argument without a name"
     if option.required:
         return "the script asks for it"
+    if bare.endswith("_target_"):
+        return "it names a class, which takes other options"
+    if option.kind == "globals" and option.computed and not option.name.isupper():
+        return "the script computes it"
     if bare in _RUN or _PLACES & set(re.split(r"[._]", bare)):
         return "it says where or how, not what is learnt"
     return ""
@@ -111,17 +115,17 @@ def split(words: Sequence[str], script: Script) -> list[Given]:
 
 def _named(word: str, rest: list[str], script: Script) -> Given:
     """An option that begins with `word`; what belongs to it is taken from `rest`."""
-    typed, equals, text = word.partition("=")
+    option, typed, text = _recognised(word, script)
     key = typed.lstrip("-")
-    option = next((o for o in script.options if typed in (*o.names, o.negation) and o.kind != "position"), None)
     if option is None:
-        values = [] if equals else _taken(rest, len(rest))
+        values = [] if text is not None else _taken(rest, len(rest))
         return Given((word, *values), key)
     if typed == option.negation:
         return Given((word,), option.name, False, option)
     if option.switch or option.kind == "count":
-        return Given((word,), key, True if option.switch else 1, option)
-    if equals:
+        often = len(word) - 1 if not word.startswith("--") else 1
+        return Given((word,), key, True if option.switch else often, option)
+    if text is not None:
         return Given((word,), key, _value(text, option), option)
     if isinstance(option.nargs, str):
         values = _taken(rest, 1 if option.nargs == "?" else len(rest))
@@ -131,6 +135,27 @@ def _named(word: str, rest: list[str], script: Script) -> Given:
     items = [_value(value, option) for value in values]
     value = items if listed else items[0] if items else option.const
     return Given((word, *values), key, value, option)
+
+
+def _recognised(word: str, script: Script) -> tuple[Option | None, str, str | None]:
+    """The option that a word types, how, and the value that stands in the same word: `--lr=1`, `-b64`."""
+
+    def of(typed: str) -> Option | None:
+        return next((o for o in script.options if typed in (*o.names, o.negation) and o.kind != "position"), None)
+
+    typed, equals, text = word.partition("=")
+    value = text if equals else None
+    attached = re.fullmatch(r"(-[A-Za-z])=?(.+)", word)
+    short = of(attached[1]) if attached and of(typed) is None else None
+    if attached and short is not None and short.kind == "count" and set(attached[2]) == {word[1]}:
+        return short, attached[1], None  # `-vv`
+    if attached and short is not None and not short.switch and short.kind != "count":
+        return short, attached[1], attached[2]
+    if of(typed) is None and script.style == "argparse" and typed.startswith("--"):
+        begun = {o.typed: o for o in script.options for name in o.names if name.startswith(typed)}
+        if len(begun) == 1:  # an abbreviation
+            typed = next(iter(begun))
+    return of(typed), typed, value
 
 
 def _taken(rest: list[str], most: int, dashed: bool = False) -> list[str]:
@@ -158,6 +183,10 @@ def _value(text: str, option: Option | None) -> Json:
 
 def parts(given: Sequence[Given], script: Script, tricks: Sequence[str], keep: Sequence[str]) -> list[Part]:
     """What is a trick and what stays. tricks, keep: named by the caller. AblateError for names that were not given."""
+    wrong = list(script.problems({one.key: one.value for one in given if one.key}))
+    if wrong:
+        typed = {one.key: one.words[0].partition("=")[0] for one in given}
+        raise AblateError("\n".join(f"{typed[key]} {says}" if says.startswith("is ") else says for key, says in wrong))
     names = {name: one for one in given for name in (one.key, *(one.words[:1] if one.key else ()))}
     for asked, option in ((tricks, "--trick"), (keep, "--keep")):
         for name in asked:

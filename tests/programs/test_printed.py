@@ -5,7 +5,7 @@ import time
 import pytest
 
 from ablate.programs.capture import number
-from ablate.programs.printed import JsonReader, NameReader, PatternReader, Stream, plain
+from ablate.programs.printed import JsonReader, NameReader, PatternReader, Stream, numbers_in, plain
 
 CORPUS = r"""
 pytorch mnist | Train Epoch: 3 [25600/60000 (43%)]	Loss: 0.073412 | loss | Loss=0.073412@3
@@ -149,3 +149,8 @@ def test_numbers_are_read_from_texts_and_nothing_else_is_one():
         None,
         None,
     ]
+
+
+def test_names_that_are_listed_are_not_those_of_arguments_or_layers():
+    text = "Namespace(lr=0.1, seed=0)\n(0): Linear(in_features=64, bias=True)\nEpoch 3 * Acc@1 68.333 Loss 1.7\nlr=0.05"
+    assert numbers_in(text) == {"Acc@1": 68.333, "Loss": 1.7, "lr": 0.05}

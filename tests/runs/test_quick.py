@@ -8,6 +8,7 @@ from ablate.runs import quick
 from ablate.runs.execute import Options, execute
 from ablate.runs.planned import find
 from ablate.store.store import Store
+from ablate.study.record import Registered
 from ablate.tables.views import ablation
 from ablate.terminal.live import View
 
@@ -45,6 +46,7 @@ def test_the_run_without_a_metric_lists_numbers_and_counts(typed, tmp_path):
     execute(planned, "a.db", Options(workers=1), View(quiet=True))
     assert not any("share" in note for note in planned.plan.notes)
     with Store.open("a.db") as store:
+        assert store.find("quick-train").record.registered == Registered(one=True), "the metric came after one run only"
         assert [(row.design, row.variant) for row in ablation(load(store)).rows] == [
             ("leave_one_out", "typed"),
             ("leave_one_out", "typed-mixup"),
@@ -75,3 +77,13 @@ def test_a_study_of_somebody_s_own_is_not_replaced(typed, tmp_path):
     (tmp_path / "mine.yaml").write_text("base: {}\n")
     with pytest.raises(AblateError, match="is not quick's"):
         quick.write(typed, tmp_path / "mine.yaml", "top1", "", 3, "")
+
+
+def test_a_script_without_a_seed_is_told_how_one_gets_in(tmp_path, typed):
+    (tmp_path / "train.py").write_text(SCRIPT.replace('"--seed"', '"--start"').replace("options.seed", "options.start"))
+    without = quick.taken_apart(COMMAND, (), ())
+    quick.write(without, tmp_path / "q.yaml", "top1", "", 3, "")
+    with pytest.raises(AblateError, match=r"no option of train\.py is called as seeds are; name it with --seed OPTION"):
+        quick.planned(without, tmp_path / "q.yaml", "a.db")
+    quick.write(without, tmp_path / "q.yaml", "top1", "", 3, "--start")
+    assert len(quick.planned(without, tmp_path / "q.yaml", "a.db").plan.runs) == 9

@@ -1,5 +1,7 @@
 """What of a command line is a trick, what stays, and why."""
 
+from dataclasses import replace
+
 import pytest
 
 from ablate.errors import AblateError
@@ -24,7 +26,9 @@ SCRIPT = Script(
         Option("seed", "--seed", "value", "int", 0),
         Option("v", "-v", "count", "int", 0),
     ),
+    unread=("train.py:3: add_more(parser)",),
 )
+WHOLE = replace(SCRIPT, unread=())
 
 
 def taken(text, tricks=(), keep=()):
@@ -79,6 +83,25 @@ def test_options_are_split_as_the_script_takes_them():
 def test_what_leaving_out_would_not_turn_off_stays_and_says_why(text, why):
     (part,) = taken(text).values()
     assert (part.trick, part.why) == (False, why)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("--mixpu 0.2", "train.py has no option 'mixpu'; it has data, mixup, .*Did you mean 'mixup'"),
+        ("--mixup much", "--mixup is 'much'; mixup takes a number"),
+    ],
+)
+def test_what_the_script_would_refuse_is_refused_before_anything_runs(text, says):
+    with pytest.raises(AblateError, match=says):
+        parts(split(text.split(), WHOLE), WHOLE, (), ())
+
+
+def test_options_may_be_abbreviated_and_hold_their_value_as_argparse_takes_them():
+    given = split(["--model", "--mix", "0.2", "-j4", "--o=x", "-vv"], WHOLE)
+    assert [(one.key, one.value) for one in given] == [
+        ("model-ema", True), ("mixup", 0.2), ("j", 4), ("output", "x"), ("v", 2),
+    ]  # fmt: skip
 
 
 def test_what_leaving_out_turns_off_is_a_trick():

@@ -155,7 +155,6 @@ def quick(
     from ablate.pool.executor import Failed
     from ablate.runs import execute
     from ablate.runs import quick as typed_
-    from ablate.runs.planned import find
     from ablate.study.candidates import parts_in_words
     from ablate.terminal.live import View
 
@@ -174,7 +173,7 @@ def quick(
     file = output or Path(f"quick-{Path(typed.script.path).stem}.yaml")
     typed_.write(typed, file, metric, better, seeds, seed)
     terminal.say(f"{parts_in_words(typed.parts, seeds)}\nwrote {file}")
-    planned = find(str(file), terminal.db)
+    planned = typed_.planned(typed, file, terminal.db)
     if metric:
         typed_.take_up(planned, terminal.db)
         _train(terminal, planned, execute.Options(workers))
