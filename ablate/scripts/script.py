@@ -33,7 +33,10 @@ Type = Literal["int", "float", "bool", "text", "truthy", ""]
 """What a value is turned into; empty where that could not be read, and then nothing is checked. truthy: Python's `bool`
 of a text, true of all but the empty one."""
 
-SEEDS = ("seed", "random_seed", "manual_seed", "rng_seed", "global_seed", "seed_everything", "torch_seed")
+SEEDS = (
+    "seed", "random_seed", "manual_seed", "rng_seed", "global_seed", "seed_everything", "torch_seed",
+    "random_state",
+)  # fmt: skip
 OUTPUTS = (
     "output_dir", "out_dir", "outdir", "output_folder", "output", "save_dir", "save_folder", "result_dir",
     "results_dir", "results_folder", "work_dir", "run_dir", "exp_dir", "log_dir", "logdir", "log_folder",

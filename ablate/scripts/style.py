@@ -21,6 +21,7 @@ from ablate.scripts.modules import StandIn
 from ablate.scripts.operations import REFUSALS
 from ablate.scripts.script import Option, Script
 from ablate.scripts.values import Call
+from ablate.text import did_you_mean
 
 
 @dataclass
@@ -97,7 +98,9 @@ def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
         data = path.read_bytes()
         text, tree = data.decode("utf-8", "replace"), ast.parse(data)
     except OSError as error:
-        raise AblateError(f"the script {str(path)!r} cannot be read: {error}.") from None
+        beside = sorted(file.name for file in path.parent.glob("*") if file.suffix in (".py", ".sh"))
+        near = did_you_mean(path.name, beside)
+        raise AblateError(f"the script {str(path)!r} cannot be read: {error.strerror}.{near}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Script(str(path), unread=(f"{path}: {error}",), files=(str(path),))
     registry = Registry()

@@ -57,6 +57,10 @@ def test_seed_and_output_are_found_by_the_names_that_scripts_give_them():
     assert script.seed is seed
     assert script.output.name == "out-dir"
     assert SCRIPT.seed is None
+    assert (
+        Script("t.py", "click", (Option("random-state", "--random-state", "value", "int", 0),)).seed.name
+        == "random-state"
+    )
 
 
 def test_constants_at_the_top_level_are_options(tmp_path):

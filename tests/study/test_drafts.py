@@ -125,3 +125,12 @@ parser.parse_args()
     assert "# Other commands of it: predict, tune." in text
     study = draft.of_script(tmp_path / "tool.py", tmp_path / "s.yaml", "trials=3", "accuracy")
     assert parse(study, "s.yaml", folder=tmp_path).task.params["command"] == "python tool.py tune {flags}"
+
+
+def test_what_a_script_computes_is_no_candidate(tmp_path):
+    (tmp_path / "train.py").write_text("import time\nLR = 0.1\nnet = make(LR)\nt0 = time.time()\n")
+    text = draft.of_script(tmp_path / "train.py", tmp_path / "s.yaml", "", "accuracy")
+    assert "# LR: {set: {LR: ...}}" in text
+    assert "net" not in text.split("seeds:")[0]
+    with pytest.raises(AblateError, match=r"cannot be read: No such file or directory\. Did you mean 'train\.py'\?"):
+        draft.of_script(tmp_path / "trian.py", tmp_path / "s.yaml", "", "accuracy")
