@@ -4,6 +4,7 @@ import math
 import sqlite3
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -41,10 +42,27 @@ def test_a_file_of_text_is_told_by_what_it_holds(tmp_path, name, text, found):
     assert numbers(tmp_path / name) == found
 
 
-@pytest.mark.parametrize("text", ["a sentence, and another\none, two\n", "", "0.5\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a sentence, and another\none, two\n",
+        "",
+        "0.5\n",
+        "[2026-12-01 01:36:46,123][__main__][INFO] - epoch 0\n",  # Hydra's
+        "[INFO] done\n",
+        "{lr} is 0.1\n",
+        "[1/20] loss 0.5\n",
+    ],
+)
 def test_what_is_no_table_and_no_json_is_of_no_kind(tmp_path, text):
     (tmp_path / "a.txt").write_text(text)
     assert told(tmp_path / "a.txt") == []
+
+
+def test_the_first_part_of_a_document_is_of_its_kind():
+    document = '[{"acc": -1.5e-3, "done": true, "why": null, "of": [{}, "a\\u00e9"]}]'
+    parts = (document[:end].encode() for end in range(1, len(document)))
+    assert all(KINDS["json"].recognises(Path("log"), part) for part in parts)
 
 
 def test_an_mlflow_database_is_read_in_order_and_another_database_is_none(tmp_path):
