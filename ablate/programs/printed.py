@@ -269,11 +269,10 @@ _COUNTS = ("epoch", "step", "iter", "iteration", "batch", "eta")
 
 
 def numbers_in(text: str) -> dict[str, float]:
-    """Names that a program prints, with the number that stands there last."""
+    """Names that a program prints, with the number that stands there last; what was printed last comes first."""
     found: dict[str, float] = {}
-    for line in text.splitlines():
-        for match in _PRINTED.finditer(_CALL.sub("", line)):
-            name = match["name"].strip()
-            if name.lower().split()[0] not in _COUNTS:
-                found[name] = float(match["value"])
-    return found
+    for line in reversed(text.splitlines()):
+        said = {match["name"].strip(): float(match["value"]) for match in _PRINTED.finditer(_CALL.sub("", line))}
+        for name, value in said.items():
+            found.setdefault(name, value)
+    return {name: value for name, value in found.items() if name.lower().split()[0] not in _COUNTS}

@@ -10,13 +10,11 @@ from pathlib import Path
 
 from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
 from ablate.programs.commanded import Command
-from ablate.programs.launch import output_of
-from ablate.programs.printed import numbers_in
 from ablate.programs.program import Program
 from ablate.runs import execute
 from ablate.runs.planned import Planned, find
 from ablate.runs.progress import Watcher
-from ablate.runs.recapture import read_again, recapture
+from ablate.runs.recapture import besides, numbers, read_again, recapture
 from ablate.scripts.script import Script
 from ablate.scripts.style import read
 from ablate.store.store import Store
@@ -107,12 +105,8 @@ def once(planned: Planned, db: str, watcher: Watcher) -> str:
     with Store.open(db) as store:
         attempt = store.attempts(run.key)[-1]
     if not attempt.counted and attempt.reason != "bad_result":
-        raise AblateError(f"the command failed: {attempt.reason}: {attempt.message}")
+        told = f"`ablate show {run.key[:8]} --log` has its output."
+        raise AblateError(f"the command failed: {attempt.reason}: {attempt.message}. {told}")
     folder = Path(attempt.log)
     again = read_again(planned, folder, task.wanted(()))
-    text = output_of(folder / "log.txt", 0).decode("utf-8", "replace")
-    printed = numbers_in(text.replace(attempt.message or "", ""))  # it ends with why the run is no result yet
-    lines = [(name, value, again.places[name]) for name, value in again.values.items()]
-    lines += [(name, value, "printed") for name, value in printed.items() if name not in again.values]
-    width = max((len(name) for name, _, _ in lines), default=0)
-    return "\n".join(f"  {name:<{width}}  {value:<12.8g}  {place}" for name, value, place in lines)
+    return "\n".join(numbers(again, besides(again, folder)))

@@ -6,7 +6,8 @@ Where numbers are (`metrics:`, `derive:`) is no part of a run's key, so a wrong 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from ablate.programs.capturing import Capturing, Values
 from ablate.programs.commanded import Command
 from ablate.programs.examples import read
 from ablate.programs.launch import output_of
+from ablate.programs.printed import numbers_in
 from ablate.programs.wanted import Wanted
 from ablate.runs.planned import Planned
 from ablate.store.store import Store
 from ablate.store.stored import AttemptRecord
 from ablate.text import listed, many
 from ablate.training.examples import Examples, Given, settled
+from ablate.training.started import ENDED_WELL
 from ablate.training.task import Task
 
 
@@ -93,9 +96,26 @@ def _examples(
         return None, [str(error).rstrip(".")]
 
 
-def recapture(planned: Planned, db: str) -> Recaptured:
+def besides(again: Again, folder: Path) -> dict[str, float]:
+    """What a run printed besides the numbers that were found."""
+    text = output_of(folder / "log.txt", 0).decode("utf-8", "replace")
+    printed = numbers_in("\n".join(line for line in text.splitlines() if not line.startswith(ENDED_WELL)))
+    return {name: value for name, value in printed.items() if name not in again.values}
+
+
+def numbers(again: Again, printed: Mapping[str, float], asked: Sequence[str] = ()) -> Iterator[str]:
+    """A line for each number that a run left, those that are asked for first."""
+    steps = Counter(name for at in again.curve.values() for name in at)
+    width = max((len(name) for name in (*again.values, *printed)), default=0)
+    for name, value in sorted(again.values.items(), key=lambda item: item[0] not in asked):
+        curve = f", {many(steps[name], 'step')}" if steps[name] else ""
+        yield f"  {name:<{width}}  {value:<12.8g}  {again.places[name]}{curve}"
+    yield from (f"  {name:<{width}}  {value:<12.8g}  printed" for name, value in printed.items())
+
+
+def recapture(planned: Planned, db: str, only: Collection[str] = ()) -> Recaptured:
     """Read every finished run of the study anew, and those that ended as `bad_result`; AblateError where its task is no
-    command."""
+    command. only: keys of runs; empty: all."""
     task, study = planned.task, planned.study
     if not isinstance(task, Command):
         raise AblateError(
@@ -107,7 +127,8 @@ def recapture(planned: Planned, db: str) -> Recaptured:
     told = Recaptured(study.name)
     with Store.open(db, write=True) as store:
         for run in planned.plan.runs:
-            attempt = _readable(store.attempts(run.key)) if run.key else None
+            meant = run.key and (not only or run.key in only)
+            attempt = _readable(store.attempts(run.key)) if meant else None
             if attempt is None:
                 continue
             called = f"{run.variant}:{run.seed}"

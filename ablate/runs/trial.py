@@ -8,22 +8,21 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections import Counter
-from collections.abc import Iterable
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ablate.errors import AblateError
+from ablate.errors import AblateError, NoDatabaseError
 from ablate.programs.commanded import Command, globbed
 from ablate.records import Json
 from ablate.runs import execute
 from ablate.runs.planned import Planned
 from ablate.runs.progress import Watcher
-from ablate.runs.recapture import Again, read_again
+from ablate.runs.recapture import Again, besides, numbers, read_again, recapture
 from ablate.store.store import Store
 from ablate.study.yaml_file import edited
-from ablate.text import duration, listed, many
+from ablate.text import duration, listed, many, one_of
 
 _NUMBER = r"[-+]?[0-9.]+(?:e[-+]?[0-9]+)?"
 
@@ -42,6 +41,8 @@ class Tried:
     outside: tuple[str, ...]
     seconds: float | None
     peak_mib: float | None
+    printed: Mapping[str, float] = field(default_factory=dict)
+    """Besides what was found."""
     wrong: str = ""
 
     @property
@@ -50,11 +51,7 @@ class Tried:
         peak = "" if self.peak_mib is None else f", {self.peak_mib:.0f} MiB"
         took = "" if self.seconds is None else f" in {duration(self.seconds)}{peak}"
         lines = [f"{self.variant}, seed {self.seed}: {self.wrong or f'done{took}; {how}.'}"]
-        steps = Counter(name for at in self.again.curve.values() for name in at)
-        width = max((len(name) for name in self.again.values), default=0)
-        for name, value in sorted(self.again.values.items(), key=lambda item: item[0] not in self.asked):
-            curve = f", {many(steps[name], 'step')}" if steps[name] else ""
-            lines.append(f"  {name:<{width}}  {value:<12.8g}  {self.again.places[name]}{curve}")
+        lines += numbers(self.again, self.printed, self.asked)
         lines += [f"  {name} is not found." for name in self.asked if name not in self.again.values]
         lines += [f"  {problem}{'' if problem.endswith('?') else '.'}" for problem in self.again.problems]
         if self.again.examples is not None:
@@ -79,6 +76,9 @@ def attempt(planned: Planned, db: str, watcher: Watcher) -> Tried:
     with ExitStack() as stack:
         if apart:
             db = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ablate-try-"))) / "try.db")
+        else:
+            with suppress(NoDatabaseError):
+                recapture(planned, db, (run.key,))  # its metric may have been named since
         ended = execute.execute(planned, db, execute.Options(workers=1, only=(run.key,)), watcher)
         if ended.stopped_by is not None:
             raise KeyboardInterrupt
@@ -87,6 +87,7 @@ def attempt(planned: Planned, db: str, watcher: Watcher) -> Tried:
         last = next((one for one in attempts if one.counted), attempts[-1])
         folder = Path(last.log).resolve()
         again = read_again(planned, folder, task.wanted((study.metric.name, *study.also)))
+        printed = besides(again, folder)
     peak = last.provenance.get("process_peak_mib")
     home = task.home.resolve()
     keyed = {os.path.realpath(path) for path in planned.sources} | _data(task)
@@ -98,7 +99,7 @@ def attempt(planned: Planned, db: str, watcher: Watcher) -> Tried:
         variant=run.variant, seed=run.seed, apart=apart, again=again, asked=(study.metric.name, *study.also),
         unkeyed=_relative(unkeyed, home), outside=_relative(outside, home), seconds=last.seconds,
         peak_mib=peak if isinstance(peak, float) else None,
-        wrong="" if last.counted else f"{last.reason}: {last.message}",
+        printed=printed, wrong="" if last.counted else f"{last.reason}: {last.message}",
     )  # fmt: skip
 
 
@@ -117,9 +118,12 @@ def write(planned: Planned, tried: Tried) -> list[str]:
     changes: dict[tuple[str | int, ...], Json] = {}
     told = []
     if not params.get("metrics") and tried.again.values:
-        places = _pinned(tried)
-        changes["task", "metrics"] = places
-        told.append(f"task.metrics: {listed(next(iter(place.values())) for place in places)}")
+        places, unpinned = _pinned(tried)
+        if unpinned:
+            told.append(f"task.metrics stays automatic: no pattern can bear the name {one_of(map(repr, unpinned))}")
+        elif places:
+            changes["task", "metrics"] = places
+            told.append(f"task.metrics: {listed(next(iter(place.values())) for place in places)}")
     inside = [path for path in tried.unkeyed if not path.startswith("..")]
     if inside:
         before = params.get("sources", [])
@@ -130,18 +134,22 @@ def write(planned: Planned, tried: Tried) -> list[str]:
     return [f"{file}: {one}" for one in told] or [f"{file}: nothing to write."]
 
 
-def _pinned(tried: Tried) -> list[dict[str, str]]:
-    """Places of `metrics:` at which every number that was found is found again, files before what is printed."""
+def _pinned(tried: Tried) -> tuple[list[dict[str, str]], list[str]]:
+    """Places of `metrics:` at which every number that was found is found again, files before what is printed; and names
+    that are printed and can be no pattern's: `val/acc`."""
     files: dict[str, None] = {}
     printed: list[dict[str, str]] = []
+    unpinned: list[str] = []
     for name, place in tried.again.places.items():
         kind, _, rest = place.partition(" ")
-        if place.startswith("stdout ") and re.fullmatch(r"[A-Za-z_]\w*", name):
+        if place.startswith("stdout "):
             words = re.escape(rest.partition(" as ")[0].strip("'")).replace(r"\ ", r"[ _/.-]")
             printed.append({"regex": rf"(?i)\b{words}(?:\W|\bis\b){{1,12}}?(?P<{name}>{_NUMBER})"})
-        elif kind not in ("stdout", "derived:") and not rest.startswith("ablate.log"):
+            if not re.fullmatch(r"[A-Za-z_]\w*", name):
+                unpinned.append(name)
+        elif kind != "derived:" and not rest.startswith("ablate.log"):
             files[_glob(re.sub(r"^(lines )", "", rest).partition(" as ")[0])] = None
-    return [*({"file": glob} for glob in files), *printed]
+    return [*({"file": glob} for glob in files), *printed], unpinned
 
 
 def _glob(path: str) -> str:

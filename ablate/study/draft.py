@@ -79,6 +79,8 @@ def command(words: Sequence[str], script: Script) -> str:
     output = script.output
     if output is not None:
         escaped += [f"{output.typed}={{folder}}"] if output.kind in ("equals", "hydra") else [output.typed, "{folder}"]
+    elif script.style == "hydra":
+        escaped.append("hydra.run.dir={folder}")
     text = " ".join(word if re.fullmatch(r"[\w./{}$=:,+@%~-]+", word) else shlex.quote(word) for word in escaped)
     flags = "" if script.style == "constants" else " {flags}"
     return f"{text}{flags}"
@@ -297,5 +299,5 @@ def _about_seed(draft: Draft) -> list[str]:
 def _about_output(script: Script) -> list[str]:
     option = script.output
     if option is None:
-        return []
+        return ["  # hydra.run.dir is a folder of each run's own"] if script.style == "hydra" else []
     return [f"  # {option.typed} gets a folder of each run's own: {option.help or 'where it writes'}"]

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
@@ -246,12 +247,22 @@ def edited(text: str, changes: Mapping[Trail, Json], noted: str, note: str) -> s
             if not existing or existing == len(parts) or not isinstance(inner[".".join(parts[:existing])], dict):
                 break
             inner, parts = inner[".".join(parts[:existing])], parts[existing:]
-        inner[".".join(parts)] = value
+        _put(inner, ".".join(parts), value)
     if noted in root:
         root.yaml_set_comment_before_after_key(noted, before=note)
     out = io.StringIO()
     yaml.dump(root, out)
     return out.getvalue()
+
+
+def _put(inner: Any, key: str, value: Json) -> None:
+    """A key's value; a new one goes before the last where lines of comments follow, which are of what comes next."""
+    last = next(reversed(inner), None)
+    after = inner.ca.items.get(last, [])[2:3] if isinstance(inner, CommentedMap) else []
+    if key not in inner and after and after[0] is not None and "\n" in after[0].value.rstrip("\n"):
+        inner.insert(len(inner) - 1, key, value)
+    else:
+        inner[key] = value
 
 
 # ------------------------------------------------------------------------------------------------------------- reading

@@ -82,15 +82,17 @@ def searching(store: Reader, seen: Moment, slots: int | None = None) -> list[Sea
 
 class View:
     """The listener of `ablate run`. On a terminal it draws; elsewhere it says a line every LINE_S, so that a log shows
-    how far a long study is. `quiet`: nothing but warnings and failures.
+    how far a long study is. `quiet`: nothing but warnings and failures. `failures`: false for a command
+    of one run, which says itself how that ended.
 
     A terminal that was closed refuses every write; the runs must be stopped and their leases released all the same.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, failures: bool = True) -> None:
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet or not sys.stderr.isatty()
         self._silent = quiet
+        self._failures = failures
         self._line_s = time.monotonic() + LINE_S
         self._live: Live | None = None
         self._names: dict[str, tuple[str, int]] = {}
@@ -173,7 +175,7 @@ class View:
             self._say(f"{self._study}: waiting: {waits_for}")
 
     def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
-        if isinstance(event, Failed) and event.reason not in INTERRUPTED:
+        if self._failures and isinstance(event, Failed) and event.reason not in INTERRUPTED:
             variant, seed = self._names[work.key]
             what_next = "It will be tried again." if again else f"`ablate show {work.key[:8]}` tells more."
             self._say(f"{variant}, seed {seed}: {event.reason}: {event.message}. {what_next}", style="red")

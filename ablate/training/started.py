@@ -164,13 +164,17 @@ def _end_of(log: Path) -> str:
     return ""
 
 
+ENDED_WELL = "the command ended well"
+"""How a message begins, which then stands in the log below what the program printed."""
+
+
 def without(
     name: str, values: Mapping[str, float], problems: Sequence[str], wanted: Wanted, trace: Trace, folder: Path
 ) -> str:
     """Why a run has no number of a name that the study asks for, and what to do."""
-    text = f"the command ended well, and {name} was found nowhere"
+    text = f"{ENDED_WELL}, and {name} was found nowhere"
     if problems:
-        text = f"the command ended well, but {'; '.join(problems)}."
+        text = f"{ENDED_WELL}, but {'; '.join(problems)}."
     elif values:
         near = did_you_mean(name, values) or did_you_mean(normal(name), values)
         text += f"; there is {listed(sorted(values))}.{near}"

@@ -120,6 +120,7 @@ def test_a_run_is_tried_traced_and_counts_and_what_it_showed_is_written_into_the
     trial.write(find("s.yaml", "a.db"), tried)
     written = (project / "s.yaml").read_text()
     assert "# as typed" in written
+    assert "metrics:" in written.partition("base:")[0]
     before = {run.key for run in find("s.yaml", "a.db").plan.runs}
     assert values("score")  # where numbers are is no part of the key; what was read is, from now on
     (project / "notes.txt").write_text("y")
@@ -169,3 +170,24 @@ def test_a_number_that_the_study_calls_a_cost_hides_no_ignored_seed(project):
     assert "ignores its seed" not in said
     _, _, said = run(project, STUDY.replace("  metrics:", '  costs: ["*.lag"]\n  metrics:'))
     assert "ignores its seed" in said
+
+
+def test_a_metric_that_is_named_after_the_try_costs_no_run_and_one_that_no_pattern_can_bear_stays_automatic(project):
+    printed = SCRIPT + 'print(f"Args(alpha=0.5)\\nepoch 0 val/acc={score:.4f}")\n'
+    (project / "train.py").write_text(printed)
+    comments = "  # about the seed\n\n# What every variant starts from.\n"
+    text = STUDY.replace('\n  metrics: [{file: "*.json"}]', "").replace("metric: deep.score", "metric: accuracy")
+    (project / "s.yaml").write_text(text.replace("base:", f"{comments}base:", 1))
+    planned = find("s.yaml", "a.db")
+    tried = trial.attempt(planned, "a.db", View(quiet=True, failures=False))
+    assert next(iter(tried.printed)) == "val/acc"
+    assert "alpha" not in tried.printed
+    assert "accuracy is not found" in tried.text
+    (project / "s.yaml").write_text((project / "s.yaml").read_text().replace("metric: accuracy", "metric: val/acc"))
+    again = trial.attempt(find("s.yaml", "a.db"), "a.db", View(quiet=True, failures=False))
+    assert (again.seconds, again.wrong) == (tried.seconds, "")
+    said = " ".join(trial.write(find("s.yaml", "a.db"), again))
+    assert "task.metrics stays automatic: no pattern can bear the name 'val/acc'" in said
+    written = (project / "s.yaml").read_text()
+    assert f"{comments}base:" in written
+    assert "sources:" in written.partition(comments)[0]

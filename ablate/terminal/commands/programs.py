@@ -35,7 +35,7 @@ def try_(
     if not set_:
         terminal.before_writing()
     planned = find(study, terminal.db, set_ or ())
-    with View(quiet=True) as view:
+    with View(quiet=True, failures=False) as view:
         tried = trial.attempt(planned, terminal.db, view)
     print(tried.text)
     if write:

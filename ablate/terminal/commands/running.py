@@ -24,8 +24,6 @@ from ablate.terminal.options import (
 from ablate.text import many
 
 if TYPE_CHECKING:
-    from ablate.pool.books import Work
-    from ablate.pool.executor import Finished
     from ablate.runs.execute import Options
     from ablate.runs.planned import Planned
 
@@ -152,18 +150,10 @@ def quick(
 
     ablate quick --metric accuracy --keep lr -- python train.py --mixup 0.2 --model-ema --lr 0.1
     """
-    from ablate.pool.executor import Failed
     from ablate.runs import execute
     from ablate.runs import quick as typed_
     from ablate.study.candidates import parts_in_words
     from ablate.terminal.live import View
-
-    class Once(View):
-        """Nobody has named a metric yet, so that it is not there is no news."""
-
-        def ended(self, work: Work, event: Finished | Failed, *, again: bool) -> None:
-            if not (isinstance(event, Failed) and event.reason == "bad_result"):
-                super().ended(work, event, again=again)
 
     terminal = Terminal.of(context)
     terminal.before_writing()
@@ -178,7 +168,7 @@ def quick(
         typed_.take_up(planned, terminal.db)
         _train(terminal, planned, execute.Options(workers))
         return
-    with Once(quiet=terminal.quiet) as view:
+    with View(quiet=terminal.quiet, failures=False) as view:
         listed = typed_.once(planned, terminal.db, view)
     print(listed)
     terminal.say("name the one that decides: the same command with --metric NAME. This run counts.")
