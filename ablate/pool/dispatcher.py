@@ -146,11 +146,12 @@ class Dispatcher:
             # In one go: an engine's poll costs a look at a folder or a call, and would cost it for every event.
             time.sleep(GATHER_S)
             events += self.executor.poll(0)
+        # A poll that gives nothing may have heard what is no event yet: a last word, whose process still goes.
         while events and not any(isinstance(event, Finished | Failed | Refused) for event in events):
-            more = self.executor.poll(max(0.0, until_s - time.monotonic()))
-            events += more
-            if not more or time.monotonic() >= until_s:
+            left_s = until_s - time.monotonic()
+            if left_s <= 0 or self.stopped_by is not None:
                 break
+            events += self.executor.poll(left_s)
         return events
 
     def _leave(self) -> None:

@@ -15,7 +15,8 @@ import pytest
 from plans import bare
 
 from ablate.errors import AblateError
-from ablate.pool import host
+from ablate.pool import dispatcher, host
+from ablate.pool.books import written
 from ablate.pool.dispatcher import Dispatcher
 from ablate.pool.executor import Executor, Failed, Finished, Progressed, Slot, Started
 from ablate.pool.executors import local
@@ -174,6 +175,19 @@ def test_every_run_is_executed_and_counted(folder):
     assert [("done", None)] * 5 == states(folder)
     with Store.open(folder / "a.db") as store:
         assert [0.5, 1.5, 2.5, 3.5, 4.5] == [value for *_, value in store.values("s")]
+
+
+def test_the_start_and_the_end_of_a_short_run_share_a_commit(folder, monkeypatch):
+    batches = []
+
+    def write(store, events, *words, **named):
+        batches.append([type(event).__name__ for event in events])
+        return written(store, events, *words, **named)
+
+    monkeypatch.setattr(dispatcher, "GATHER_S", 60.0)
+    monkeypatch.setattr(dispatcher, "written", write)
+    dispatch(folder, specs(folder, "good", 3), slots=1)
+    assert [["Started", "Finished"]] * 3 == batches
 
 
 def test_steps_are_stored_as_a_curve_and_the_last_one_is_the_result(folder):
