@@ -35,10 +35,16 @@ def enter(name: str) -> None:
     """Put this process, and so whatever it starts, into a group called so."""
     folder = home()
     if folder is not None:
-        group = folder / f"{PREFIX}{name}"
+        # Not by Path: every child comes here, and each page of it that is touched is a page to copy.
+        group = f"{folder}/{PREFIX}{name}"
         with suppress(OSError):  # no room for another group: its processes are found by their environment
-            group.mkdir(exist_ok=True)
-            (group / "cgroup.procs").write_text("0")
+            with suppress(FileExistsError):
+                os.mkdir(group)
+            members = os.open(f"{group}/cgroup.procs", os.O_WRONLY)
+            try:
+                os.write(members, b"0")
+            finally:
+                os.close(members)
 
 
 def of(pid: int) -> str:
@@ -72,6 +78,13 @@ def remove(name: str) -> None:
     folder = home()
     if folder is not None:
         group = folder / f"{PREFIX}{name}"
+        try:
+            os.rmdir(group)
+            return
+        except FileNotFoundError:
+            return
+        except OSError:  # somebody is in it still, or made groups in it
+            pass
         for below in sorted(group.rglob("*"), reverse=True):
             if below.is_dir():
                 with suppress(OSError):

@@ -217,15 +217,18 @@ class Process:
         return f"{self.pid}:{self.started}"
 
 
+_HAS_PROC = os.path.exists("/proc/self/stat")
+
+
 def process_started(pid: int) -> int | None:
     """When a process started (clock ticks since boot on Linux); None where it is gone or a zombie."""
-    stat = Path(f"/proc/{pid}/stat")
-    if Path("/proc/self/stat").exists():
+    if _HAS_PROC:
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except (OSError, ValueError):
+            with open(f"/proc/{pid}/stat", "rb", buffering=0) as stat:
+                fields = stat.read().rpartition(b")")[2].split()
+        except OSError:
             return None
-        return None if fields[0] in "ZX" else int(fields[19])
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
     try:
         process = psutil.Process(pid)
         return None if process.status() == psutil.STATUS_ZOMBIE else int(process.create_time() * 1000)
