@@ -7,6 +7,7 @@ anew for the runs that follow; the ones it took with it are reported as lost.
 
 from __future__ import annotations
 
+import math
 import os
 import selectors
 import signal
@@ -49,6 +50,10 @@ UNASKED_S = 1.0
 """How long the end of a run that somebody else sent SIGTERM is held back. Who ends everything at once (scancel,
 systemctl stop) reaches the dispatcher, too: then the run was stopped, and nothing is against it."""
 
+RECENT_S = 1.0
+"""How old a count of the kernel's kills may be that a run begins with. To ask for it costs the dispatcher a tenth of
+what a run that does nothing costs it."""
+
 
 @dataclass
 class _Child:
@@ -72,7 +77,7 @@ class _Child:
     ended_s: float | None = None
     exited: Exited | None = None
     energy: Mapping[str, Json] = field(default_factory=dict)
-    oom_kills: int = field(default_factory=host.kernel_oom_kills)
+    oom_kills: int = field(default_factory=lambda: _oom_kills(RECENT_S))
 
 
 @dataclass(eq=False)
@@ -376,12 +381,24 @@ def _ending(child: _Child) -> Event:
     return Failed(child.token, *_death(child, exited.status), provenance=provenance, seconds=seconds)
 
 
+_counted: tuple[float, int] = (-math.inf, 0)
+
+
+def _oom_kills(recent_s: float = 0.0) -> int:
+    """The kernel's kills for want of memory, asked unless that was done so lately. Each death by SIGKILL asks, so none
+    is counted for the run that follows it."""
+    global _counted
+    if time.monotonic() - _counted[0] > recent_s:
+        _counted = time.monotonic(), host.kernel_oom_kills()
+    return _counted[1]
+
+
 def _death(child: _Child, status: int) -> tuple[Reason, str]:
     """Why a process ended without a last word, as far as the system tells."""
     if not os.WIFSIGNALED(status):
         return "error", f"the worker left with exit status {os.waitstatus_to_exitcode(status)} and no result"
     number = os.WTERMSIG(status)
-    if number == signal.SIGKILL and host.kernel_oom_kills() > child.oom_kills:
+    if number == signal.SIGKILL and _oom_kills() > child.oom_kills:
         return "oom", "the kernel killed the worker: the host ran out of memory"
     name = signal.Signals(number).name
     if number in (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP):
