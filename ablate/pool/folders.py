@@ -57,11 +57,12 @@ def take_over(spec: RunSpec) -> None:
     A rename, where nobody writes there any more. Else a copy: who is fenced off may have files open, and would write
     into those that this attempt goes on with. Either appears whole or not at all, so a kill loses nothing.
     """
-    folder = Path(spec.folder)
     earlier = next((left for left in spec.earlier if Path(left.folder).is_dir()), None)
     if earlier is None:
-        folder.mkdir(parents=True, exist_ok=True)
-    elif earlier.gone:
+        os.makedirs(spec.folder, exist_ok=True)
+        return
+    folder = Path(spec.folder)
+    if earlier.gone:
         Path(earlier.folder).rename(folder)
     else:
         copy = folder.with_name(f".{folder.name}")

@@ -3,6 +3,7 @@ channel that the task has closed, takes no finished training along."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ablate.errors import GarbledError
@@ -11,11 +12,12 @@ from ablate.pool.messages import Broken, Done, decode, encode
 NAME = "last_word.json"
 
 
-def keep(folder: Path, token: str, word: Done | Broken) -> None:
+def keep(folder: str, token: str, word: Done | Broken) -> None:
     """Written whole or not at all. OSError where it cannot be."""
-    part = folder / f".{NAME}"
-    part.write_bytes(token.encode() + b"\n" + encode(word) + b"\n")
-    part.replace(folder / NAME)
+    part = os.path.join(folder, f".{NAME}")
+    with open(part, "wb") as file:
+        file.write(token.encode() + b"\n" + encode(word) + b"\n")
+    os.replace(part, os.path.join(folder, NAME))
 
 
 def kept(folder: Path, token: str) -> Done | Broken | None:

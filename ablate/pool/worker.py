@@ -16,7 +16,6 @@ import math
 import os
 import select
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -63,8 +62,8 @@ class DivergedError(Exception):
 def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
     """Execute the run that arrives on `descriptor`. `loaded`: hashes of the user's files as they were when loaded, by
     the server and, from now on, by this process."""
-    channel = socket.socket(fileno=descriptor)
-    with channel, channel.makefile("rb") as incoming, channel.makefile("wb") as outgoing:
+    # As files, for a socket's own are written in Python, and each page of code that a child touches is copied.
+    with open(descriptor, "rb") as incoming, open(descriptor, "wb", closefd=False) as outgoing:
         line = incoming.readline()
         if not line:
             return 1
@@ -75,7 +74,7 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
             outgoing.flush()
 
         def pause_asked() -> str:
-            readable, _, _ = select.select([channel], [], [], 0)
+            readable, _, _ = select.select([descriptor], [], [], 0)
             line = incoming.readline() if readable else b""
             return decode(line, Pause).why if line else ""
 
@@ -84,14 +83,14 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
         told = False
         try:
             take_over(job.spec)
-            with _logged(Path(job.spec.folder)):
-                last = _execute(job, loaded, threads, say, pause_asked)
-                with contextlib.suppress(OSError):  # a full disk: then it is only said
-                    words.keep(Path(job.spec.folder), job.token, last)
-                # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
-                say(last)
-                told = True
-                _leave(job.spec)
+            _log_to(job.spec.folder)
+            last = _execute(job, loaded, threads, say, pause_asked)
+            with contextlib.suppress(OSError):  # a full disk: then it is only said
+                words.keep(job.spec.folder, job.token, last)
+            # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
+            say(last)
+            told = True
+            _leave(job.spec)
         except BrokenPipeError:
             return 1  # the dispatcher is gone, and nobody else may be told
         except OSError as error:  # the run's folder or its log: a full disk, say
@@ -393,6 +392,8 @@ def _unplanned(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
     """The user's files that this run executed and that its plan could not read from its imports, by their path from the
     study's folder. What lies in the run's own folder it has written itself, and in the temporary one a library (the
     kernels of torch.compile, say), unless the study lies there, too."""
+    if loaded.keys() <= spec.sources.keys():
+        return {}
     planned = {os.path.realpath(path) for path in spec.sources}
     from_here = os.path.realpath(spec.path[0]) if spec.path else os.sep
     folders = [os.path.realpath(folder) + os.sep for folder in (spec.folder, spec.cache, tempfile.gettempdir())]
@@ -404,14 +405,15 @@ def _unplanned(spec: RunSpec, loaded: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-@contextlib.contextmanager
-def _logged(folder: Path) -> Iterator[None]:
+def _log_to(folder: str) -> None:
     """What the task prints goes to `log.txt` in the run's folder, not to the terminal."""
-    log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(os.path.join(folder, LOG), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
-    yield
+
+
+_WRITERS = (io.TextIOWrapper, io.BufferedWriter)
 
 
 def _leave(spec: RunSpec) -> None:
@@ -427,7 +429,7 @@ def _leave(spec: RunSpec) -> None:
         with contextlib.suppress(OSError):
             traceback.print_exc()
     for stream in (*held, sys.stdout, sys.stderr):
-        if not isinstance(stream, io.TextIOWrapper | io.BufferedWriter):
+        if not isinstance(stream, _WRITERS):
             continue
         with contextlib.suppress(ValueError, OSError):
             stream.flush()

@@ -92,7 +92,7 @@ def abandoned(folder, word):
     store.save_plan(bare(), "", [("v", 0, "ablation", "k")], {"k": "{}"})
     where = {"host": host.host(), "boot": host.boot(), "owner": str(DEAD), "device": "cpu", "slot": 0}
     store.claim("k", "t", **where, lease_s=60, log=str(folder / "k"))
-    words.keep(folder / "k", "t", word)
+    words.keep(str(folder / "k"), "t", word)
     dispatcher = Dispatcher(store, Idle(), [Slot("cpu", 0)], {"k": spec}, Limits(attempts=1), listener=Deaf())
     with store:
         dispatcher.look_around()
