@@ -123,6 +123,14 @@ def number(value: float) -> str:
     return f"{value:.4g}".replace("-", MINUS, 1) if value < 0 else f"{value:.4g}"
 
 
+def rough(value: float) -> str:
+    """A count where its size is all that matters: `830`, `24 k`, `33.2 M`."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= unit:
+            return f"{value / unit:.3g} {name}"
+    return f"{value:.3g}"
+
+
 def one_line(text: str) -> str:
     """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()

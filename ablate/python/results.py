@@ -95,7 +95,7 @@ class Results:
 
     def report(self, path: str | Path, *, notes: str | Path | None = None) -> Path:
         """Write the report; the file's ending decides the format. notes: a Markdown file of your own paragraphs."""
-        from ablate.reports import author, report
+        from ablate.reports import author, material, report
 
         shelf = Registry()
         formats = {name: shelf.make("reports", name, {}) for name in shelf.names("reports")}
@@ -103,7 +103,7 @@ class Results:
         chosen = formats[kind_of(file, None, {name: one.ending for name, one in formats.items()}, "html")]
         own = author.read(Path(notes)) if notes is not None else ()
         with self._store() as store:
-            document = report.document(report.material(store, self.name), own, chosen.effects, roomy=chosen.roomy)
+            document = report.document(material.read(store, self.name), own, chosen.effects, roomy=chosen.roomy)
         for part, content in chosen.files(document, file.name).items():
             shown.write(content, file.parent / part)
         return file

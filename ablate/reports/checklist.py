@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from ablate.reports import grounds
 from ablate.reports.grounds import TODO, Ground, Question, author
-from ablate.reports.report import Material
+from ablate.reports.material import Material
 
 
 @dataclass(frozen=True)

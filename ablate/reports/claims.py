@@ -32,7 +32,9 @@ class Claim:
     """What may be said of one comparison. subject: of what; where: ` in full`; brief: both with the numbers.
 
     head and rest: the sentence, which a colon parts. delta: the row's difference, 0 where there is none. lopsided: more
-    runs failed on one side than on the other, so it holds among finished runs only.
+    runs failed on one side than on the other, so it holds among finished runs only. how and amount: `without it` and
+    `−15.2 points (−18.7 to −11.6)`. interval: whether it has one; corrected: it leaves out 0, and the correction
+    decides. never: no seed of the row trained.
     """
 
     verdict: Verdict | None
@@ -45,6 +47,11 @@ class Claim:
     rest: str
     delta: float = 0.0
     lopsided: bool = False
+    how: str = ""
+    amount: str = ""
+    interval: bool = False
+    corrected: bool = False
+    never: bool = False
 
     @property
     def text(self) -> str:
@@ -125,7 +132,13 @@ def _claim(row: Row, named: Names, digits: int) -> Claim:
     head = _head(row, subject, where, named) + _qualified(row, named)
     brief = f"{subject}{where}{_qualified(row, named)}, {how} {amount}"
     text = f"{'; '.join(parts)}."
-    return Claim(verdict, row.variant, reference, subject, where, brief, head, text, row.delta, row.lopsided)
+    low, high = row.delta_ci_low, row.delta_ci_high
+    ends = f" ({_range(low, high, digits)})" if low is not None and high is not None else ""
+    return Claim(
+        verdict, row.variant, reference, subject, where, brief, head, text, row.delta, row.lopsided,
+        how, f"{typeset(row.delta, digits, sign=True)}{named.points}{ends}", bool(ends), row.corrected_away,
+        bool(row.collapsed) and len(row.collapsed) == row.n,
+    )  # fmt: skip
 
 
 def _subject(row: Row, named: Names) -> tuple[str, str, str]:

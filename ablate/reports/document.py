@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from ablate.errors import AblateError
@@ -61,12 +61,14 @@ class Paragraph:
 @dataclass(frozen=True)
 class Bullets:
     """A list. numbered: 1., 2. and so on. minor: notes below a table, in smaller print where a format has it. folded:
-    what a page that can fold says in its place, for what the table beside it shows, too."""
+    what a page that can fold says in its place, for what the table beside it shows, too. signs: of each item the
+    verdict whose sign stands before it, or `unstable`; empty where items have none."""
 
     items: tuple[Line, ...]
     numbered: bool = False
     minor: bool = False
     folded: str = ""
+    signs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,28 @@ class Terms:
     items: tuple[tuple[str, Line], ...]
 
 
+SIGNS: Mapping[str, str] = {
+    "helps": "●", "hurts": "■", "equivalent": "◆", "inert": "◇", "inconclusive": "○", "unstable": "▲", "": "–",
+}  # fmt: skip
+"""What stands before an item that says a verdict, for formats of text."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the study: what it is in a few words, and what its authors say of it."""
+
+    name: str
+    said: str
+    blocks: tuple[Block, ...] = ()
+
+
+@dataclass(frozen=True)
+class Models:
+    """Models, side by side where a format has the room."""
+
+    models: tuple[Model, ...]
+
+
 @dataclass(frozen=True)
 class Heading:
     """A heading inside a section: of an author's notes."""
@@ -92,11 +116,17 @@ class Heading:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or a view, drawn by the shelf `tables/`. Its notes are a list of their own, below."""
+    """A table or a view, drawn by the shelf `tables/`. Its notes are a list of their own, below.
+
+    For formats with bars in the rows: bases, of each row that others are held against what it is, where its own bar
+    would be; legend: how bars and verdicts are read and were made, in a few words.
+    """
 
     data: TableData | ViewData
     caption: str
     label: str
+    bases: Mapping[str, str] = field(default_factory=dict)
+    legend: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,7 +138,7 @@ class Picture:
     wide: bool = False
 
 
-Block = Paragraph | Bullets | Code | Terms | Heading | Table | Picture
+Block = Paragraph | Bullets | Code | Terms | Heading | Models | Table | Picture
 
 
 @dataclass(frozen=True)
@@ -127,13 +157,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A report. subtitle: one line below the title. more: the command that makes the long form of a shortened one."""
+    """A report. subtitle: one line below the title. more: the command that makes the long form of a shortened one. own:
+    the blocks that its authors wrote, wherever they stand."""
 
     study: str
     title: str
     subtitle: str
     sections: tuple[Section, ...]
     more: str = ""
+    own: tuple[Block, ...] = ()
 
     def section(self, key: str) -> Section:
         """The section called `key`; KeyError where there is none."""

@@ -15,7 +15,8 @@ from ablate.errors import StudyError
 from ablate.records import COMMAND, Json, Row
 from ablate.reports import appendix, methods
 from ablate.reports.document import Terms, plain
-from ablate.reports.report import Material, methods_text
+from ablate.reports.material import Material
+from ablate.reports.report import methods_text
 from ablate.runs import spent
 from ablate.study import changes, yaml_file
 from ablate.text import in_words, joined, many, seeds_in_words

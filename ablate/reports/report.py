@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from ablate.analysis import results, verdicts
+from ablate.analysis import verdicts
 from ablate.analysis.arrays import NO_VALUE
-from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source
-from ablate.figures.figure import Source
 from ablate.records import Json, Row
-from ablate.registry import Registry, unknown
-from ablate.reports import appendix, claims, methods, words
+from ablate.registry import Registry
+from ablate.reports import appendix, methods, opening, words
 from ablate.reports import variants as described
 from ablate.reports.claims import Claim
 from ablate.reports.document import (
@@ -28,6 +26,8 @@ from ablate.reports.document import (
     Code,
     Document,
     Line,
+    Model,
+    Models,
     Paragraph,
     Picture,
     Section,
@@ -36,92 +36,14 @@ from ablate.reports.document import (
     line,
     strong,
 )
-from ablate.store.reader import Reader
-from ablate.store.stored import StoredCell, TestUse
-from ablate.study.rows import BY_HAND
+from ablate.reports.material import Material, after_tuning, also_of, comparisons, mean_of, names
+from ablate.store.stored import StoredCell
 from ablate.tables import views
-from ablate.tables.table import TableData, ViewData
-from ablate.text import decimals, in_words, typeset
-
-MOST_NAMED = 8
-"""Tricks that the answer names."""
-
-MOST_CLAIMS = 18
-"""Comparisons of one verdict that the short form names."""
+from ablate.tables.table import ViewData
+from ablate.text import in_words, many, number, rough
 
 MOST_FAILURES = 20
 """Failed runs that are named one by one."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """All that a report is made from. asked: of each run what it was asked, by key; said: what failed ones said.
-
-    uses: predictions of the test set. tuned: hyperparameters were searched, too. text: the study file's.
-    """
-
-    found: Results
-    table: TableData
-    source: Source
-    asked: Mapping[str, Mapping[str, Json]]
-    said: Mapping[str, str]
-    uses: tuple[TestUse, ...]
-    tuned: bool
-    text: str = ""
-    chosen: str | None = None
-    """The variant that the report is to show, where not the best."""
-    words: words.Words = field(default_factory=dict)
-    """The authors' own."""
-
-    @property
-    def best(self) -> Row | None:
-        """The row that the table's notes call best."""
-        return None if self.found.measured.degenerate is not None else self.found.best
-
-    @property
-    def shown(self) -> Row | None:
-        """The row whose curves and examples the report shows."""
-        if self.chosen is None:
-            return self.best
-        return next(row for row in self.table.rows if row.variant == self.chosen)
-
-    @property
-    def models(self) -> list[Row]:
-        """Rows that are models of their own: listed by hand, else those that others are compared with."""
-        by_hand = [row for row in self.table.rows if row.design == BY_HAND]
-        return by_hand or [row for row in self.table.rows if row.compared_with is None]
-
-
-def material(store: Reader, study: str, variant: str | None = None, setting: str | None = None) -> Material:
-    """Read everything. variant: the one to show instead of the best. setting: of several, the one. AblateError where
-    nothing of the study is done yet, for then there is nothing to report."""
-    loaded = results.load(store, study).within(setting)
-    if not any(cell.state == "done" for cell in loaded.cells):
-        failed = sum(cell.state == "failed" for cell in loaded.cells)
-        which = f"all {failed} that were made failed" if failed else "none was made yet"
-        raise AblateError(
-            f"{study} has no finished run: of {len(loaded.cells)} planned, {which}. `ablate run` makes them, "
-            "`ablate status` says where they stand."
-        )
-    return Material(
-        loaded,
-        views.ablation(loaded),
-        source.source_of(store, loaded),
-        {key: config for key, config in store.configs(study).items() if key not in loaded.saved},
-        store.failure_messages(study),
-        tuple(store.test_uses(study)),
-        bool(store.cells(study, ("tune",))),
-        store.find(study).text,
-        _known(loaded, variant),
-        words.current(loaded.record),
-    )
-
-
-def _known(loaded: Results, variant: str | None) -> str | None:
-    names = [variant.name for variant in loaded.record.variants]
-    if variant is None or variant in names:
-        return variant
-    raise AblateError(f"--variant: {unknown('variant', variant, names)}")
 
 
 def methods_text(of: Material) -> str:
@@ -137,16 +59,19 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60, *, roomy
     """The report. own: the author's own blocks. rows: the most that the figure of effects shows. roomy: with every
     figure that the results allow."""
     loaded = of.found
+    models = _models(of)
     sections = [
         _question(of),
-        described.section(loaded.record, of.table, _words(of)),
-        words.section(of.words, loaded.record),
+        models,
         _table(of),
         _best(of),
+        _confusion(of),
         _effects(of, rows),
         *(_further(of) if roomy else ()),
         _support(of),
         Section("notes", "Author's notes", own) if own else None,
+        described.section(loaded.record, of.table, names(of)),
+        words.section(of.words, loaded.record, {row.variant for row in of.models} if models else ()),
         _methods(of),
         _failures(of),
         _reproduce(of),
@@ -154,9 +79,9 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60, *, roomy
         Section("study", "The study file", (Code(of.text.rstrip("\n")),)) if of.text.strip() else None,
     ]
     return Document(
-        loaded.study, words.title(of.words, loaded.study), words.subtitle(of.words, _subtitle(of)),
-        tuple(s for s in sections if s is not None),
-        f"ablate report {shlex.quote(loaded.study)} --format html",
+        loaded.study, words.title(of.words, loaded.study, loaded.record.question),
+        words.subtitle(of.words, _subtitle(of)), tuple(s for s in sections if s is not None),
+        f"ablate report {shlex.quote(loaded.study)} --format html", (*words.every(of.words, loaded.record), *own),
     )  # fmt: skip
 
 
@@ -167,60 +92,49 @@ def _subtitle(of: Material) -> str:
     measured, cells = of.found.measured, of.found.cells
     runs = {cell.run: cell.state for cell in cells}
     counts = [(sum(state == wanted for state in runs.values()), word) for wanted, word in _STATES.items()]
-    states = ", ".join(f"{count} {word}" for count, word in counts if count)
-    variants = len(measured.variants)
-    what = f"{variants} variant{'s' * (variants != 1)} × {len(measured.seeds)} seed{'s' * (len(measured.seeds) != 1)}"
-    return f"{what}, {len(runs)} run{'s' * (len(runs) != 1)}: {states}"
+    counts = [(count, word) for count, word in counts if count]
+    variants, seeds = len(measured.variants), len(measured.seeds)
+    all_done = "all done" if len(counts) == 1 and counts[0][1] == "done" else ""
+    states = ", ".join(f"{count} {word}" for count, word in counts)
+    what = f"{many(variants, 'variant')} × {many(seeds, 'seed')}"
+    what += f" = {many(len(runs), 'run')}" if len(runs) == variants * seeds else f", {many(len(runs), 'run')}"
+    metric = of.source.titled(of.table.metric).replace("_", " ")
+    return f"{what}{', ' if all_done else ': '}{all_done or states} · {metric}, {of.table.better} is better"
 
 
 _STATES = {"done": "done", "failed": "failed", "running": "running", "todo": "to do"}
 
 
 def _question(of: Material) -> Section:
-    comparisons = _claims(of)
-    blocks: list[Block] = []
-    question = of.found.record.question
-    if question:
-        blocks.append(Paragraph(line(question)))
-    answer = _answer(of, comparisons)
-    own = words.of_study(of.words)
-    blocks += [*own, Paragraph(answer)]
-    short = _first_question(question)
-    brief = (*([Paragraph(line(short))] if short else []), *own, Paragraph(answer))
-    return Section(
-        "question", "Question and answer" if question else "In short", tuple(blocks), brief if short != question else ()
-    )
+    """What was asked beyond the title, what the authors say of the whole, and the answer."""
+    asked = of.found.record.question
+    title = words.title(of.words, of.found.study, asked)
+    rest = asked.removeprefix(title).strip()
+    own, short = words.of_study(of.words), opening.in_short(of)
+    answer: list[Block] = [short] if short.items else []
+    best = opening.best(of)
+    answer += [Paragraph(best)] if best else []
+    question = [Paragraph(line(rest))] if rest else []
+    brief = [Paragraph(line(words.first_question(rest)))] if rest and rest == asked else []
+    return Section("question", "In short", (*question, *own, *answer), (*brief, *own, *answer))
 
 
-def _first_question(question: str) -> str:
-    """Up to the first question mark, else the first sentence."""
-    end = question.find("?")
-    end = question.find(". ") if end < 0 else end
-    return question if end < 0 else question[: end + 1]
+def _models(of: Material) -> Section | None:
+    """The models that the study compares, or has words of, with what they are."""
+    told = [
+        Model(row.variant, _what(of, row), words.of_variant(of.words, row.variant))
+        for row in {row.variant: row for row in of.models}.values()
+    ]
+    if not any(model.blocks for model in told) and (len(told) < 2 or not any(model.said for model in told)):
+        return None
+    return Section("models", "The models" if len(told) > 1 else "The model", (Models(tuple(told)),))
 
 
-def _answer(of: Material, comparisons: Sequence[Claim]) -> Line:
-    """How many comparisons came out how, what is decided, which variant is best."""
-    sentences: list[Line] = [line(claims.tally(comparisons))] if comparisons else []
-    for verdict in ("helps", "hurts"):
-        for lopsided in (False, True):
-            named = claims.decided([claim for claim in comparisons if claim.lopsided == lopsided], verdict)
-            more = f"; and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else ""
-            text = "; ".join(named[:MOST_NAMED]) + more
-            if named:
-                sentences.append(line(f"What {verdict}: ", text if lopsided else strong(text), "."))
-    if of.best is not None:
-        which = "untuned " * bool(of.found.tuned_rows)
-        best = f"Best mean of the {which}variants with every planned seed done: {of.best.variant}, {of.table.metric} "
-        sentences.append(line(best, strong(_mean(of, of.best)), ".", _ablated(of)))
-    return tuple(span for i, one in enumerate(sentences) for span in (line(" ") if i else ()) + one)
-
-
-def _mean(of: Material, row: Row) -> str:
-    digits = decimals((r.std for r in of.table.rows), (r.mean for r in of.table.rows))
-    unit = of.table.units.get(of.table.metric, "")
-    spread = f" ± {typeset(row.std, digits)}" if row.std and row.n > 2 else ""
-    return f"{typeset(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
+def _what(of: Material, row: Row) -> str:
+    size = row.also.get("parameters")
+    known = [described.kind(of.found.record, row.variant)]
+    known += [f"{rough(size.mean)} parameters"] if size is not None and size.mean else []
+    return ", ".join(filter(None, known))
 
 
 # ------------------------------------------------------------------------------------------------- tables and figures
@@ -232,7 +146,25 @@ def _table(of: Material) -> Section:
     metric = of.table.metric
     caption = f"{of.found.study}: ablation by {metric} ({of.table.better} is better)"
     notes = Bullets(tuple(line(note) for note in shown.notes), minor=True)
-    return Section("table", "Ablation table", (Table(table, caption, "ablation"), notes))
+    bases = {
+        row.variant: described.kind(of.found.record, row.variant) for row in table.rows if row.compared_with is None
+    }
+    return Section("table", "Ablation table", (Table(table, caption, "ablation", bases, _legend(of)), notes))
+
+
+def _legend(of: Material) -> str:
+    """How the bars are read, and how the verdicts were made."""
+    measured = of.found.measured
+    margin, family = measured.metric.minimum_effect, len(measured.family)
+    grey = f"; grey: within ±{number(margin)}" if margin else ""
+    here = any(row.interval_here for row in of.table.rows)
+    thick = "; thick: other seeds on these examples alone" * here
+    adjusted = f", adjusted by Holm over {family} comparisons" if family > 1 else ""
+    return (
+        "Each row against the bold one above it. Δ: mean difference over shared seeds, row minus base, with its own "
+        f"interval, not adjusted; small ticks: each seed{thick}{grey}. A verdict speaks of what differs: helps = with "
+        f"it the metric is better (p < 0.05{adjusted})."
+    )
 
 
 def _picture(of: Material, name: str, params: Mapping[str, Json] | None = None) -> Picture | None:
@@ -246,16 +178,22 @@ def _best(of: Material) -> Section | None:
     row = of.shown
     if row is None:
         return None
-    named = _words(of)
+    named = names(of)
     tricks = in_words([named.label(choice) for choice in row.tricks], most=12) or "no trick"
     having = f", with {tricks}" if tricks != row.variant else ""
     base = named.bases.get(row.variant)
     on = f" on the base of {base}" if base and base != row.variant else ""
-    mean = "no result yet" if row.mean is None else f"{of.table.metric} {_mean(of, row)}"
+    mean = "no result yet" if row.mean is None else f"{of.table.metric} {mean_of(of, row)}{also_of(of, row)}"
     sentence = line(strong(row.variant), f"{having}{on}: {mean}.", _ablated(of) if of.chosen is None else _best_is(of))
     picture = _picture(of, "best_variant", None if of.chosen is None else {"variant": of.chosen})
     title = "Best variant" if of.chosen is None else f"Variant {of.chosen}"
     return Section("best", title, (Paragraph(sentence), *([picture] if picture else [])))
+
+
+def _confusion(of: Material) -> Section | None:
+    if of.confusion is None or of.shown is None:
+        return None
+    return Section("confusion", f"What {of.shown.spoken} takes for what", (Picture("confusion", of.confusion),))
 
 
 def _ablated(of: Material) -> str:
@@ -268,7 +206,7 @@ def _ablated(of: Material) -> str:
     if model is None:
         return said
     of_all = f"the best of the {len(models)} models themselves" if len(models) > 1 else "the model itself"
-    return f"{said} {model.variant} is {of_all}: {_mean(of, model)}."
+    return f"{said} {model.variant} is {of_all}: {mean_of(of, model)}."
 
 
 def _best_is(of: Material) -> str:
@@ -276,7 +214,7 @@ def _best_is(of: Material) -> str:
     row = of.best
     if row is None or row.variant == of.chosen:
         return " It has the best mean." if row is not None else ""
-    return f" The best mean is that of {row.variant}: {_mean(of, row)}."
+    return f" The best mean is that of {row.variant}: {mean_of(of, row)}."
 
 
 def _effects(of: Material, rows: int) -> Section | None:
@@ -322,50 +260,23 @@ def _view(loaded: Results, name: str) -> ViewData | None:
 # ----------------------------------------------------------------------------------------------------- what may be said
 
 
-def _words(of: Material) -> claims.Names:
-    return claims.words(of.found.record, of.table.units.get(of.table.metric, ""))
-
-
-def _claims(of: Material) -> tuple[Claim, ...]:
-    return claims.claims(of.table.rows, _words(of))
-
-
 def _support(of: Material) -> Section:
-    comparisons = _claims(of)
-    further = views.table_data(of.found).rows[len(of.table.rows) :]
-    tuned = claims.claims([row for row in further if row.design != MEAN], _words(of))
+    told, tuned = comparisons(of), after_tuning(of)
     limits = methods.limits(of.found.record, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
-    blocks: list[Block] = [_sentences(comparisons)] if comparisons else []
-    brief: list[Block] = [Bullets(tuple(_in_brief(comparisons)))] if comparisons else []
-    for part, after in ((blocks, _sentences(tuned)), (brief, Bullets(tuple(_in_brief(tuned))))):
-        part += [Paragraph(line(strong("After tuning, on fresh seeds."))), after] if tuned else []
-    not_shown = Bullets(tuple(line(limit) for limit in limits))
-    blocks += [Paragraph(line(strong("What they do not show."))), not_shown] if limits else []
-    brief += [not_shown] if limits else []
-    return Section("support", "What the numbers support", tuple(blocks), tuple(brief))
+    blocks: list[Block] = [Bullets(tuple(line(limit) for limit in limits))] if limits else []
+    blocks += [_sentences(told)] if told else []
+    blocks += [Paragraph(line(strong("After tuning, on fresh seeds."))), _sentences(tuned)] if tuned else []
+    return Section("support", "What the numbers do not show", tuple(blocks), tuple(blocks[:1]) if limits else ())
 
 
-def _sentences(comparisons: Sequence[Claim]) -> Bullets:
+def _sentences(told: Sequence[Claim]) -> Bullets:
     """Heads are bold, but not where the sides differ in failures."""
     return Bullets(
         tuple(
-            line(claim.text) if claim.lopsided else line(strong(f"{claim.head}:"), f" {claim.rest}")
-            for claim in comparisons
+            line(claim.text) if claim.lopsided else line(strong(f"{claim.head}:"), f" {claim.rest}") for claim in told
         ),
-        folded=f"{len(comparisons)} comparison{'s' * (len(comparisons) != 1)} in words",
+        folded=f"{many(len(told), 'comparison')} in words",
     )
-
-
-def _in_brief(comparisons: Sequence[Claim]) -> Iterator[Line]:
-    """Claims by verdict with their numbers; of many, the largest differences."""
-    for verdict in claims.ORDER:
-        of = [claim for claim in comparisons if claim.verdict == verdict]
-        most = MOST_CLAIMS if verdict in ("helps", "hurts") or len(comparisons) <= MOST_CLAIMS else MOST_CLAIMS // 3
-        kept = sorted(of, key=lambda claim: -abs(claim.delta))[:most] if len(of) > most else of
-        more = f"; and {len(of) - most} with smaller differences" if len(of) > most else ""
-        if of:
-            briefly = "; ".join(claim.brief for claim in kept)
-            yield line(strong(f"{claims.HEADINGS[verdict]}: "), f"{briefly}{more}.")
 
 
 def _methods(of: Material) -> Section:
@@ -430,4 +341,7 @@ def _papers(of: Material) -> Section | None:
     items += [
         line(strong(paper.part), ": the study's own plug-in, SHA-256 ", code(paper.private[:12])) for paper in own
     ]
-    return Section("papers", "Papers of the parts used", (Bullets(tuple(items)),)) if items else None
+    if not items:
+        return None
+    brief = [span for item in items for span in (*line("; "), *item)][1:]
+    return Section("papers", "Papers of the parts used", (Bullets(tuple(items)),), (Paragraph((*brief, *line("."))),))

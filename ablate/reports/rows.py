@@ -6,10 +6,11 @@ in percentages of their cell, so that they are as wide as the screen is. Markup 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from ablate.figures.inline import anchor
 from ablate.records import Row
+from ablate.reports.document import Table
 from ablate.tables import forest
 from ablate.tables.forest import Group, Range, decided
 from ablate.tables.grid import no_chance
@@ -21,6 +22,7 @@ Text = Callable[[str], str]
 _MARKS = {
     "helps": '<circle r="5"/>', "hurts": '<rect x="-4.5" y="-4.5" width="9" height="9"/>',
     "equivalent": '<path d="M0-6 6 0 0 6-6 0Z"/>', "inert": '<path class="hollow" d="M0-6 6 0 0 6-6 0Z"/>',
+    "unstable": '<path d="M0-6 6 5H-6Z"/>',
 }  # fmt: skip
 UNBROKEN = 12
 """Rows of a base that stay on one page of print."""
@@ -32,9 +34,16 @@ _OPEN = '<circle class="hollow" r="4.3"/>'
 """By verdict a shape of its own: colour says it too, but nothing alone."""
 
 
-def table(data: TableData, caption: str, text: Text, drawn: Collection[str] = ()) -> str:
+def table(block: Table, text: Text, drawn: Collection[str] = ()) -> str:
     """The table element, notes aside. drawn: variants with a curve on the page, which their rows are joined with."""
-    return _Page(data, text, drawn).table(caption)
+    assert isinstance(block.data, TableData), "a view has no bars"
+    return _Page(block.data, block.bases, text, drawn).table(block.caption)
+
+
+def sign(verdict: str) -> str:
+    """A verdict's mark, as it stands in a row."""
+    shape = _MARKS.get(verdict, _OPEN)
+    return f'<svg class="g {verdict or "open"}" viewBox="-7 -7 14 14" aria-hidden="true">{shape}</svg>'
 
 
 def limits(notes: Sequence[str], text: Text) -> str:
@@ -56,8 +65,8 @@ def _sentence(line: str) -> str:
 
 
 class _Page:
-    def __init__(self, data: TableData, text: Text, drawn: Collection[str]) -> None:
-        self.data, self.text, self.rows, self.drawn = data, text, data.rows, drawn
+    def __init__(self, data: TableData, bases: Mapping[str, str], text: Text, drawn: Collection[str]) -> None:
+        self.data, self.text, self.rows, self.drawn, self.bases = data, text, data.rows, drawn, bases
         self.named: set[str] = set()
         self.digits = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
         self.n = forest.shared_n(data.rows)
@@ -76,7 +85,9 @@ class _Page:
         grey = f" Grey: within ±{number(margin)}, the smallest effect that matters." if margin else ""
         thick = " Thick bars: other seeds on these examples alone, thin ones: other examples too."
         both = thick * any(row.interval_here for row in self.rows)
-        told = f"{caption}. Each row against the bold one above it; small ticks: each seed.{both}{grey}"
+        told = (
+            f"{caption}. Each row against the bold one above it, over shared seeds; small ticks: each seed.{both}{grey}"
+        )
         return (
             f'<table class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
             f"<thead><tr>{self._head()}</tr></thead>\n{bodies}\n</table>"
@@ -156,7 +167,13 @@ class _Page:
 
     def _compared(self, row: Row) -> list[str]:
         if row.compared_with is None:
-            return ['<td class="delta"></td>', '<td class="bars"></td>', '<td class="p"></td>', '<td class="v"></td>']
+            said = f'<span class="is">{self.text(self.bases.get(row.variant, ""))}</span>'
+            return [
+                '<td class="delta"></td>',
+                f'<td class="bars">{said}</td>',
+                '<td class="p"></td>',
+                '<td class="v"></td>',
+            ]
         low, high, n = row.delta_ci_low, row.delta_ci_high, ""
         if low is None and row.pairs == 2:
             low, high, n = row.delta_low, row.delta_high, " (n = 2)"
@@ -166,8 +183,7 @@ class _Page:
         delta = f'<span class="d">{self._number(row.delta, True)}</span>{interval}'
         p = no_chance(row) if row.p_adjusted is None else _chance(row.p_adjusted)
         more = f'<span class="more">{forest.more_seeds(row)}</span>'
-        word = f'<svg class="g {row.verdict}" viewBox="-7 -7 14 14" aria-hidden="true">{_mark(row)}</svg>'
-        verdict = f'{word}<span class="w">{self.text(row.judged)}</span>{more}' if row.verdict else ""
+        verdict = f'{sign(row.verdict)}<span class="w">{self.text(row.judged)}</span>{more}' if row.verdict else ""
         return [
             f'<td class="delta" data-v="{"" if row.delta is None else f"{row.delta:.6g}"}">{delta}</td>',
             f'<td class="bars">{self._bar(row)}</td>',

@@ -187,6 +187,28 @@ def apart(bases: Sequence[Base]) -> list[tuple[str, str]]:
     ]
 
 
+def kind(record: PlanRecord, name: str) -> str:
+    """A variant in a few words, for where others are held against it: `vgg, width 8, depth 1`; where all have one
+    network, its tricks."""
+    variants = [one for one in record.variants if not (one.placebo or one.control)]
+    one = next((variant for variant in variants if variant.name == name), None)
+    if one is None:
+        return ""
+    if len({_model(variant).get("name") for variant in variants}) > 1:
+        model = _model(one)
+        sizes = [f"{key} {given}" for key, given in model.items() if type(given) is int and given]
+        return ", ".join([str(model.get("name", "")), *sizes[:2]])
+    every = len(record.tricks)
+    if every > 1 and len(one.tricks) in (0, every) and not one.of:
+        return f"all {every} tricks" if one.tricks else "no trick"
+    return ""
+
+
+def _model(variant: VariantRecord) -> Mapping[str, Json]:
+    model = variant.config.get("model")
+    return model if isinstance(model, Mapping) else {}
+
+
 # -------------------------------------------------------------------------------------------------------------- section
 
 BY_HAND = "variants"
@@ -209,8 +231,8 @@ def section(record: PlanRecord, table: TableData, named: Names) -> Section | Non
     if every and every[0].config:
         told = [dict(configuration(base.config)) for base in every]
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
-        facts = [*_folded(shared), *apart(every)]
-        blocks.append(Terms(tuple((key, line(text)) for key, text in facts)))
+        facts = (_folded(shared), apart(every))
+        blocks += [Terms(tuple((key, line(text)) for key, text in of)) for of in facts if of]
     if any(change.lines or change.category != "other" for change in changes(record)):
         blocks.append(Table(_changes(record, table, named), f"Tricks of {table.study}", "tricks"))
     brief = [*blocks]
@@ -221,7 +243,7 @@ def section(record: PlanRecord, table: TableData, named: Names) -> Section | Non
     ):
         if record.tricks and variants:
             into.append(Table(_matrix(variants, table, named), caption, "variants"))
-    return Section("variants", "Variants and their tricks", tuple(blocks), tuple(brief)) if blocks else None
+    return Section("variants", "Tricks and settings", tuple(blocks), tuple(brief)) if blocks else None
 
 
 def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

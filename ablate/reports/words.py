@@ -6,7 +6,7 @@ another study's, as they were when it ran last.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,26 +49,57 @@ def _within(name: str, setting: str) -> str:
     return name.removeprefix(f"{setting}/") if setting else name
 
 
-def title(words: Words, study: str) -> str:
-    return str(words.get("title", "")).strip() or f"{study}: ablation report"
+MOST_TITLE = 120
+"""Characters of a question that is a title, too."""
+
+
+def title(words: Words, study: str, question: str = "") -> str:
+    """The authors', else the study's first question where that is short, else its name."""
+    asked = first_question(question)
+    return (
+        str(words.get("title", "")).strip()
+        or (asked if len(asked) <= MOST_TITLE else "")
+        or f"{study}: ablation report"
+    )
+
+
+def first_question(question: str) -> str:
+    """Up to the first question mark, else the first sentence."""
+    end = question.find("?")
+    end = question.find(". ") if end < 0 else end
+    return question if end < 0 else question[: end + 1]
 
 
 def subtitle(words: Words, said: str) -> str:
     """The line below the title, after who wrote it."""
-    return "; ".join([*filter(None, [", ".join(words.get("authors", ()))]), said])
+    return " · ".join([*filter(None, [", ".join(words.get("authors", ()))]), said])
 
 
 def of_study(words: Words) -> tuple[Block, ...]:
     return author.parse(words.get("text", ""), "notes.text")
 
 
-def section(words: Words, record: PlanRecord) -> Section | None:
-    """What the authors say of variants and tricks; None where that is nothing."""
+def every(words: Words, record: PlanRecord) -> tuple[Block, ...]:
+    """All blocks that the authors wrote."""
+    told = section(words, record)
+    return (*of_study(words), *(told.blocks if told else ()))
+
+
+def of_variant(words: Words, name: str) -> tuple[Block, ...]:
+    """What the authors say of one variant."""
+    text = words.get("variants", {}).get(name, "")
+    return author.parse(text, f"notes.variants.{name}") if text else ()
+
+
+def section(words: Words, record: PlanRecord, told: Collection[str] = ()) -> Section | None:
+    """What the authors say of variants and tricks; None where that is nothing. told: variants whose words stand
+    elsewhere."""
     shown = {trick.name: trick.shown for trick in record.tricks}
     blocks = [
         block
         for kind in ("variants", "tricks")
         for name, text in words.get(kind, {}).items()
+        if kind == "tricks" or name not in told
         for block in _of(shown.get(name, name) if kind == "tricks" else name, text, f"notes.{kind}.{name}")
     ]
     return Section("words", "In the authors' words", tuple(blocks)) if blocks else None

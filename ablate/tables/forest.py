@@ -7,6 +7,7 @@ is drawn while runs execute (terminal/moments.py) groups and names its rows the 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
@@ -96,9 +97,11 @@ def marks(row: Row, n: int | None) -> str:
 
 
 def shared_n(rows: Sequence[Row]) -> int | None:
-    """The n of all rows where every seed is done; None where they differ."""
-    counts = {row.n for row in rows if row.n == row.planned}
-    return counts.pop() if len(counts) == 1 else None
+    """The n of nearly all rows where every seed is done, for the header: the others say theirs. None where no n is that
+    of two rows in three."""
+    counts = Counter(row.n for row in rows if row.n == row.planned)
+    n, of = next(iter(counts.most_common(1)), (None, 0))
+    return n if 3 * of >= 2 * counts.total() else None
 
 
 def more_seeds(row: Row) -> str:

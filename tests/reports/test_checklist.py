@@ -10,7 +10,7 @@ from reported import VALUES, fill, resolved
 
 from ablate.analysis import results
 from ablate.registry import Registry
-from ablate.reports import checklist, grounds, report
+from ablate.reports import checklist, grounds, material
 from ablate.runs import spent
 from ablate.store.store import Store
 from ablate.store.stored import Spent
@@ -33,7 +33,7 @@ def studies(tmp_path_factory):
     ):
         path = fill(tmp_path_factory.mktemp(name) / "a.db", plan, values)
         with Store.open(path) as store:
-            made[name] = report.material(store, "demo")
+            made[name] = material.read(store, "demo")
     return made
 
 
@@ -96,7 +96,7 @@ def test_the_total_of_compute_is_the_sum_over_every_attempt_of_the_database(tmp_
     assert {"counted": 7, "search": 3, "failed": 1} == {k: of.attempts for k, of in took.by_kind.items() if of.attempts}
     assert 1 == took.nobodys.attempts
     with Store.open(path) as store:
-        said = grounds.compute(report.material(store, "demo")).because
+        said = grounds.compute(material.read(store, "demo")).because
     assert f"Total with all of these: {spent.in_words(took.total)}." in said
     assert "preliminary ones, of earlier plans in the same database" in said
 

@@ -7,17 +7,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from reported import HOSTILE, QUESTION, VALUES, fill, resolved, variant
+from reported import HOSTILE, VALUES, fill, resolved, variant
 
 from ablate.errors import AblateError
 from ablate.figures import paper as drawing
 from ablate.figures.paper import drawable, fonts
 from ablate.registry import Registry
 from ablate.reports import appendix, author, report
+from ablate.reports import material as read_from
 from ablate.reports.document import Bullets, Code, Paragraph, Picture, Table, plain
 from ablate.reports.formats import html as report_html
 from ablate.reports.formats import latex, markdown
 from ablate.reports.formats import pdf as report_pdf
+from ablate.reports.layouts import STEPS, fitting, layout_of
 from ablate.runs import export
 from ablate.store.store import Store
 from ablate.tables import views
@@ -26,7 +28,7 @@ from ablate.terminal import cli
 
 def material(path):
     with Store.open(path) as store:
-        return report.material(store, "demo")
+        return read_from.read(store, "demo")
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +39,9 @@ def made(tmp_path_factory):
 def test_a_best_row_that_only_takes_something_away_is_called_so_and_the_best_model_named(tmp_path):
     fill(tmp_path / "a.db", values={**VALUES, "full-norm": [93.1, 93.3, 93.0]})
     with Store.open(tmp_path / "a.db") as store:
-        best, chosen = (report.document(report.material(store, "demo", name)) for name in (None, "full"))
+        best, chosen = (report.document(read_from.read(store, "demo", name)) for name in (None, "full"))
         with pytest.raises(AblateError, match=r"no variant is called 'ful'.*Did you mean 'full'"):
-            report.material(store, "demo", "ful")
+            read_from.read(store, "demo", "ful")
     said = {section.key: plain(section.blocks[0].text) for section in best.sections if section.key == "best"}
     assert "full-norm" in said["best"]
     assert "It is an ablation row: full-norm. full is the model itself: 90.10 ± 0.26 % (n = 3)." in said["best"]
@@ -89,18 +91,21 @@ def texts(section):
 
 def test_a_report_has_what_a_brief_asks_for_in_order(made):
     keys = [section.key for section in report.document(made).sections]
-    expected = "question variants table best effects support methods failures reproduce papers study"
+    expected = "question table best effects support variants methods failures reproduce papers study"
     assert expected.split() == keys
 
 
-def test_the_answer_counts_verdicts_names_what_helps_and_the_best_with_its_n(made):
-    said = texts(report.document(made).section("question"))
-    assert QUESTION == said[0]
-    assert said[1] == (
-        "Of 3 comparisons, 1 helps, 1 is equivalent and 1 is not decided. What helps: batch norm. "
-        "Best mean of the variants with every planned seed done: full-h, dev_accuracy 90.10 ± 0.18 % (n = 3). "
-        "It is an ablation row: full-h. full is the model itself: 90.10 ± 0.26 % (n = 3)."
-    )
+def test_the_opening_says_what_is_decided_by_how_much_what_is_open_and_the_best_with_its_n(made):
+    opening = report.document(made).section("question")
+    said = texts(opening)
+    assert "Does <b>it</b> help?" == report.document(made).title
+    assert ["It was asked for a course."] == said[:1]
+    signed = next(block for block in opening.blocks if isinstance(block, Bullets))
+    assert ("helps", "equivalent", "inconclusive") == signed.signs[:3]
+    assert "batch norm helps: without it −9.97 points (−10.25 to −9.68)" == said[1]
+    assert said[2].endswith(": no difference as large as ±0.5 points")
+    assert said[-1].startswith("Best mean: full-h, dev accuracy 90.10 ± 0.18 % (n = 3)")
+    assert ", picked from 4, so optimistic" in said[-1]
 
 
 def test_the_table_is_the_tables_own_with_its_notes_below(made):
@@ -188,7 +193,8 @@ def test_one_seed_is_reported_without_any_test(tmp_path):
     path = fill(tmp_path / "a.db", resolved(seeds=[0]), {name: values[:1] for name, values in VALUES.items()})
     found = material(path)
     assert "With fewer than 3 seeds per comparison nothing is tested" in report.methods_text(found)
-    assert "Of 3 comparisons, 3 are not decided." in texts(report.document(found).section("question"))[1]
+    said = "\n".join(texts(report.document(found).section("question")))
+    assert "Not decided, there are too few seeds for an interval: " in said
 
 
 def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, capsys):
@@ -201,7 +207,7 @@ def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, 
     said = (tmp_path / "r.md").read_text()
     assert "The runs were trained elsewhere and imported from `runs.csv`, SHA-256" in said
     assert "ablate verify" not in said
-    assert "Variants and their tricks" not in said, "labels are all that is known"
+    assert "Tricks and settings" not in said, "labels are all that is known"
 
 
 # ---------------------------------------------------------------------------------------------------------------- files
@@ -243,7 +249,7 @@ def test_a_page_holds_one_script_of_its_own_and_no_name_becomes_markup(made):
     page = Reader(report_html.page(report.document(made, roomy=True)))
     assert 1 == len(page.scripts)
     assert HOSTILE in page.text
-    assert QUESTION in page.text
+    assert "Does <b>it</b> help?" in page.text
     assert not any("onload" in attrs or "onerror" in attrs for _, attrs in page.tags)
     assert not [attrs for _, attrs in page.tags for value in attrs.values() if str(value).startswith("javascript")]
     policy = next(attrs["content"] for _, attrs in page.tags if attrs.get("http-equiv") == "Content-Security-Policy")
@@ -320,19 +326,19 @@ def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_pa
     (pdf,) = report_pdf.Pdf().files(report.document(made, notes), "r.pdf").values()
     assert 2 == pages(pdf)
     setter = report_pdf.Setter(report.document(made, notes), tmp_path)
-    layout = report_pdf.fitting(setter.length)
+    layout = fitting(setter.length)
     assert layout is not None
     assert "Left out: " in setter.text(layout)
     assert "A paragraph of an author" in setter.text(layout)
 
 
 def test_no_note_that_limits_a_claim_is_ever_cut_and_the_last_line_names_what_is(tmp_path, made):
-    tightest = report_pdf.layout_of(range(len(report_pdf.STEPS)))
+    tightest = layout_of(range(len(STEPS)))
     text = report_pdf.Setter(report.document(made), tmp_path).text(tightest)
     for note in views.table_data(made.found).notes:
         for said in report_pdf.in_lines(note):
             assert said.split(":")[0].split("‡")[-1].strip() in text
-    assert re.search(r"Not printed: .*\d+ notes? on how the tables were made", text)
+    assert re.search(r"Not printed: .*\d+ notes? on how the table was made", text)
 
 
 def test_notes_that_leave_no_room_are_refused_with_how_much_is_too_much(made):
@@ -348,10 +354,10 @@ def test_what_was_not_needed_to_fit_is_taken_back():
         seen.append(layout)
         return 2.5 if layout.also else 1.9
 
-    found = report_pdf.fitting(length)
+    found = fitting(length)
     assert found is not None
-    assert (9.0, False, False) == (found.text, found.also, found.lines)
-    assert report_pdf.fitting(lambda _: 2.1) is None
+    assert (9.0, False) == (found.text, found.also)
+    assert fitting(lambda _: 2.1) is None
 
 
 def test_a_table_that_is_cut_keeps_references_and_what_is_decided(made):
@@ -503,7 +509,7 @@ def test_200_variants_of_10_seeds_make_a_page_that_unfolds_and_a_pdf_of_two_page
 
 def test_every_section_of_plain_data_names_its_tables_and_pictures(made):
     blocks = [block for section in report.document(made).sections for block in section.blocks]
-    assert ["tricks", "variants", "ablation"] == [block.label for block in blocks if isinstance(block, Table)]
+    assert ["ablation", "tricks", "variants"] == [block.label for block in blocks if isinstance(block, Table)]
     assert ["best_variant", "effects"] == [block.name for block in blocks if isinstance(block, Picture)]
 
 
@@ -515,5 +521,5 @@ def test_what_helps_among_finished_runs_is_bold_nowhere(tmp_path):
         span.text for section in made.sections for block in section.blocks if isinstance(block, Paragraph | Bullets)
         for text in (block.items if isinstance(block, Bullets) else (block.text,)) for span in text if span.style == "strong"
     ]  # fmt: skip
-    assert "What helps: batch norm among finished runs." in texts(made.section("question"))[1]
+    assert "batch norm helps among finished runs: without it" in "\n".join(texts(made.section("question")))
     assert not [text for text in bold if "finished" in text]

@@ -26,6 +26,7 @@ from ablate.reports.document import (
     Document,
     Heading,
     Line,
+    Models,
     Paragraph,
     Picture,
     ReportFormat,
@@ -127,6 +128,15 @@ def _block(block: Block, table: Format, drawn: Collection[str]) -> Iterator[str]
             listing = f'<pre tabindex="0"><code>{lines}</code></pre>'
             count = text.count("\n") + 1
             yield f"<details><summary>{count} lines</summary>\n{listing}\n</details>" if count > SHOWN else listing
+        case Models(models):
+            yield '<div class="models">'
+            for model in models:
+                said = f" <small>{table.text(model.said)}</small>" if model.said else ""
+                yield f"<div><h3>{table.text(model.name)}{said}</h3>"
+                for part in model.blocks:
+                    yield from _block(part, table, drawn)
+                yield "</div>"
+            yield "</div>"
         case Terms(items):
             yield "<dl>"
             for term, explained in items:
@@ -150,6 +160,12 @@ def _bullets(block: Bullets, table: Format) -> Iterator[str]:
     tag = "ol" if block.numbered else "ul"
     kind = ' class="minor"' if block.minor else ""
     items = [f"<li>{_line(item, table)}</li>" for item in block.items]
+    if block.signs:
+        kind = ' class="signs"'
+        items = [
+            f"<li>{rows.sign(sign)}<span>{_line(item, table)}</span></li>"
+            for sign, item in zip(block.signs, block.items, strict=True)
+        ]
     yield f"<{tag}{kind}>\n" + "\n".join(items[:SHOWN]) + f"\n</{tag}>"
     rest = items[SHOWN:]
     if rest:
@@ -162,7 +178,7 @@ def _bullets(block: Bullets, table: Format) -> Iterator[str]:
 
 def _table(block: Table, table: Format, drawn: Collection[str]) -> str:
     if isinstance(block.data, TableData):
-        return rows.table(block.data, block.caption, table.text, drawn)
+        return rows.table(block, table.text, drawn)
     rendered = table.render(block.data, TableOptions(caption=block.caption, label=block.label))
     return f'<div class="plain" role="region" aria-label="{table.text(block.caption)}" tabindex="0">\n{rendered}</div>'
 

@@ -21,6 +21,7 @@ from ablate.reports.document import (
     Document,
     Heading,
     Line,
+    Models,
     Paragraph,
     Picture,
     ReportFormat,
@@ -33,6 +34,13 @@ from ablate.tables.table import Format, TableData, TableOptions, ViewData
 
 ROWS = 40
 """Rows of one table; LaTeX cannot break a floating one."""
+
+
+_SIGNS = {
+    "helps": r"[$\bullet$]", "hurts": r"[$\blacksquare$]", "equivalent": r"[$\blacklozenge$]", "inert": r"[$\lozenge$]",
+    "inconclusive": r"[$\circ$]", "unstable": r"[$\blacktriangle$]", "": "",
+}  # fmt: skip
+"""What stands before an item that says a verdict."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +82,19 @@ def _block(block: Block, stem: str, table: Format, drawings: dict[str, bytes]) -
             return rf"\subsection*{{{_line(text, table)}}}"
         case Bullets(items, numbered, minor):
             kind = "enumerate" if numbered else "itemize"
-            listed = "\n".join(rf"\item {_line(item, table)}" for item in items)
+            signs = block.signs or ("",) * len(items)
+            listed = "\n".join(
+                rf"\item{_SIGNS[sign]} {_line(item, table)}" for sign, item in zip(signs, items, strict=True)
+            )
             made_list = f"\\begin{{{kind}}}\n{listed}\n\\end{{{kind}}}"
             return f"{{\\footnotesize\n{made_list}\n}}" if minor else made_list
+        case Models(models):
+            parts = []
+            for one in models:
+                parts.append(rf"\subsection*{{{table.text(one.name)}}}")
+                parts += [table.text(one.said)] * bool(one.said)
+                parts += [_block(part, stem, table, drawings) for part in one.blocks]
+            return "\n\n".join(parts)
         case Code(text):
             lines = "\\\\\n".join(_code(line, table) for line in text.split("\n"))
             return f"\\begin{{flushleft}}\\small\\ttfamily\n{lines}\n\\end{{flushleft}}"

@@ -10,12 +10,14 @@ from typing import ClassVar
 from ablate.figures import paper
 from ablate.registry import Registry
 from ablate.reports.document import (
+    SIGNS,
     Block,
     Bullets,
     Code,
     Document,
     Heading,
     Line,
+    Models,
     Paragraph,
     Picture,
     ReportFormat,
@@ -61,10 +63,18 @@ def _block(block: Block, stem: str, table: Format, drawings: dict[str, bytes]) -
             return _item(text, table)
         case Heading(text):
             return f"### {_line(text, table)}"
+        case Bullets(items, signs=signs) if signs:
+            return "\n".join(f"- {SIGNS[sign]} {_line(item, table)}" for sign, item in zip(signs, items, strict=True))
         case Bullets(items, numbered):
             return "\n".join(f"{f'{i}.' if numbered else '-'} {_item(item, table)}" for i, item in enumerate(items, 1))
         case Code(text):
             return code_block(text)
+        case Models(models):
+            parts = []
+            for one in models:
+                parts += [f"### {table.text(one.name)}", *filter(None, [table.text(one.said)])]
+                parts += [_block(part, stem, table, drawings) for part in one.blocks]
+            return "\n\n".join(parts)
         case Terms(items):
             return "\n".join(f"- **{table.text(term)}**: {_line(explained, table)}" for term, explained in items)
         case Table(data, caption, _):

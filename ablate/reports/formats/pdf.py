@@ -11,18 +11,20 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import typst
 
 from ablate.errors import AblateError
 from ablate.figures import paper
+from ablate.figures.figure import Scene
 from ablate.figures.paper import chosen_fonts, drawable
 from ablate.records import Row
 from ablate.registry import Registry
+from ablate.reports import printed
 from ablate.reports.document import (
     Block,
     Bullets,
@@ -30,91 +32,35 @@ from ablate.reports.document import (
     Document,
     Heading,
     Line,
+    Model,
+    Models,
     Paragraph,
     Picture,
     ReportFormat,
+    Section,
     Span,
     Table,
     Terms,
     code,
     line,
     plain,
+    strong,
 )
-from ablate.tables.grid import grid
+from ablate.reports.layouts import PAGES, STEPS, Layout, fitting, layout_of
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import Note, in_words, many
 
-PAGES = 2
+LOW = frozenset({"best_variant"})
+"""Figures that give way in height, too."""
+
 VIEW_ROWS = 20
-"""Rows of a table that stands in one column, which cannot break it."""
+"""Rows of a table that stands in one column."""
 
-NOTES = "notes"
-"""The section that is the author's own."""
+IN_THE_TABLE = frozenset({"effects"})
+"""Figures that the table draws in its rows."""
 
-
-@dataclass(frozen=True)
-class Layout:
-    """How a report is set. text, table, minor: sizes of print in points. rows: the most that a table shows.
-
-    picture: width of figures, in percent of what there is.
-    brief: sections in their short form; without: sections left out; also: whether further metrics have columns;
-    lines: whether of the notes below a table only those stay that limit a claim, each in a line.
-    """
-
-    text: float = 9.0
-    table: float = 8.0
-    minor: float = 7.5
-    margin_mm: float = 16.0
-    rows: int = 40
-    picture: int = 100
-    brief: frozenset[str] = frozenset()
-    without: frozenset[str] = frozenset()
-    also: bool = True
-    lines: bool = False
-
-
-STEPS: tuple[Mapping[str, Any], ...] = (
-    {"text": 8.5, "table": 7.5, "minor": 7.0, "margin_mm": 14.0},
-    {"without": {"methods"}},
-    {"picture": 85, "rows": 30},
-    {"brief": {"support", "failures"}},
-    {"text": 8.0, "table": 7.0, "minor": 6.5, "margin_mm": 13.0},
-    {"brief": {"effects", "question"}, "picture": 75},
-    {"lines": True},
-    {"brief": {"papers", "reproduce"}},
-    {"also": False, "rows": 20},
-    {"without": {"variants"}, "rows": 15},
-    {"without": {"effects"}},
-    {"without": {"papers"}, "rows": 10},
-)
-"""What is given up, one after the other: what matters least of what is left comes first."""
-
-
-def layout_of(steps: Collection[int]) -> Layout:
-    """The layout in which these steps are taken. The long forms of variants and of the study file are for a screen."""
-    layout = Layout(brief=frozenset({"variants"}), without=frozenset({"study"}))
-    for step in sorted(steps):
-        change = dict(STEPS[step])
-        brief = layout.brief | change.pop("brief", set())
-        without = layout.without | change.pop("without", set())
-        layout = replace(layout, brief=brief, without=without, **change)
-    return layout
-
-
-def fitting(length: Callable[[Layout], float]) -> Layout | None:
-    """The layout that fits and gives up least: steps are taken until it fits, then those that were not needed undone.
-
-    None where even the tightest is too long.
-    """
-    taken: set[int] = set()
-    while length(layout_of(taken)) > PAGES:
-        if len(taken) == len(STEPS):
-            return None
-        taken.add(len(taken))
-    for step in sorted(taken, reverse=True)[1:]:
-        if length(layout_of(taken - {step})) <= PAGES:
-            taken.remove(step)
-    return layout_of(taken)
+WIDE = frozenset({"learning_curves"})
+"""Sections of the whole width, at the top or the foot of a page."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +68,7 @@ class Pdf(ReportFormat):
     """Two pages at most, set by Typst."""
 
     ending: ClassVar[str] = ".pdf"
-    effects: ClassVar[int] = 24  # the figure has one column there
+    roomy: ClassVar[bool] = True
 
     def files(self, document: Document, name: str) -> dict[str, bytes]:
         """The report as one PDF. AblateError where the author's notes leave no room for two pages."""
@@ -138,13 +84,13 @@ def _too_long(setter: Setter) -> str:
     """What the error says: how long the notes are, and how much has to go."""
     tightest = layout_of(range(len(STEPS)))
     long = setter.length(tightest)
-    own = next((section for section in setter.document.sections if section.key == NOTES), None)
-    if own is None:
+    own = setter.document.own
+    if not own:
         return (
             f"the report of {setter.document.study} takes {long:.1f} pages at its shortest; write it as HTML instead."
         )
-    words = sum(len(plain(text).split()) for block in own.blocks for text in _texts(block))
-    bare = setter.length(replace(tightest, without=tightest.without | {NOTES}))
+    words = sum(len(plain(text).split()) for block in own for text in _texts(block))
+    bare = setter.length(replace(tightest, own=False))
     share = min((long - PAGES) / max(long - bare, 0.01), 1.0)
     over = max(10 * round(words * share / 10), 10)
     return (
@@ -198,10 +144,8 @@ class Setter:
             ignore_system_fonts=True,
             font_paths=self._fonts,
         )
-        pages, page, column, share = json.loads(reached)
-        if page < pages:  # what floats stands behind the end of the text
-            return float(pages)
-        return float(page - 1 + (column + share) / 2)
+        page, share = json.loads(reached)
+        return float(page - 1 + share)
 
     def _written(self, layout: Layout) -> Path:
         file = self._folder / "report.typ"
@@ -210,31 +154,100 @@ class Setter:
 
     def text(self, layout: Layout) -> str:
         """The document in Typst's language; its figures lie in the folder."""
-        parts = [_page(self.document, layout, self._table)]
-        shortened, left_out = [], []
         self._cut = []
-        for section in self.document.sections:
-            if section.key in layout.without:
-                left_out.append(section.title)
-                continue
-            short = section.key in layout.brief and section.brief
-            shortened += [section.title] if short else []
-            parts.append(f"#heading(level: 1, {self._table.text(section.title)})")
-            for block in section.brief if short else section.blocks:
-                parts.append(self._block(block, layout))
-        parts.append(self._rest(left_out, shortened, layout))
-        parts.append(_END)
+        shown = {
+            section.key: section
+            for section in self.document.sections
+            if section.key not in layout.without and self._blocks(section, layout)
+        }
+        left_out = [section.title for section in self.document.sections if section.key in layout.without]
+        brief = [
+            one.title
+            for key, one in shown.items()
+            if key in layout.brief and one.brief and key not in layout_of(()).brief
+        ]
+        parts = [_page(self.document, layout, self._table)]
+        top, setting = shown.pop("question", None), self._setting(shown.get("variants"), layout)
+        if top is not None and setting:
+            parts.append(f"#grid(columns: (1.62fr, 1fr), gutter: 7mm, [{self._section(top, layout)}], [{setting}])")
+        elif top is not None:
+            parts.append(self._section(top, layout))
+        for key in [key for key, section in shown.items() if key in ("table", "models") or _is_of_rows(section)]:
+            parts.append(self._section(shown.pop(key), layout, titled=key != "table"))
+        wide = [self._section(section, layout) for key, section in shown.items() if key in WIDE]
+        # Words come first: where a column begins with what no page break divides, both begin on the next page.
+        first = [key for key in ("best", "support") if key in shown]
+        order = [*first, *(key for key in shown if key not in WIDE and key not in first)]
+        beside = [self._section(shown[key], layout) for key in order]
+        parts += [f"#place(auto, float: true, clearance: 1em, block(width: 100%)[{one}])" for one in wide]
+        parts += [_flow(beside), self._rest(left_out, brief, layout), _END]
         # Typst's own fonts lack what ours lack, about; a box would tell nobody which character it was.
         return "\n".join(drawable(row) for part in parts for row in part.split("\n"))
 
-    def _rest(self, left_out: Sequence[str], shortened: Sequence[str], layout: Layout) -> str:
+    def _blocks(self, section: Section, layout: Layout) -> list[Block]:
+        """What is set of a section."""
+        brief = section.key in layout.brief and section.brief
+        return [
+            block
+            for block in (section.brief if brief else section.blocks)
+            if (layout.own or block not in self.document.own)
+            and not (isinstance(block, Picture) and block.name in IN_THE_TABLE)
+        ]
+
+    def _section(self, section: Section, layout: Layout, *, titled: bool = True) -> str:
+        blocks = self._blocks(section, layout)
+        if section.key == "variants":  # the settings stand beside the answer
+            blocks = [block for block in blocks if not isinstance(block, Terms)]
+        title = [f"#heading(level: 1, {self._table.text(section.title)})"] * (titled and bool(blocks))
+        if _is_of_rows(section):
+            return "\n".join([*title, self._ablation(blocks, layout)])
+        return "\n".join([*title, *(self._block(block, layout) for block in blocks)])
+
+    def _setting(self, section: Section | None, layout: Layout) -> str:
+        terms = [block for block in section.blocks if isinstance(block, Terms)] if section is not None else []
+        models = any(one.key == "models" for one in self.document.sections)
+        terms = terms[:1] if models else terms  # what tells them apart stands with them
+        if not terms:
+            return ""
+        cells = [f"dim({self._table.text(term)}), {self._line(said)}" for block in terms for term, said in block.items]
+        return (
+            '#heading(level: 1, "Setting")\n'
+            f"#text(size: {layout.minor}pt, grid(columns: (auto, 1fr), column-gutter: 0.8em, row-gutter: 0.45em, "
+            f"{', '.join(cells)}))"
+        )
+
+    def _ablation(self, blocks: Sequence[Block], layout: Layout) -> str:
+        """The table over the whole width, how it is read, and what limits its claims."""
+        parts = []
+        for block in blocks:
+            if isinstance(block, Table) and isinstance(block.data, TableData):
+                data = shortened(block.data, layout.rows)
+                gone = len(block.data.rows) - len(data.rows)
+                self._cut += ["columns of further metrics"] * (not layout.also and bool(block.data.also))
+                self._cut += ["some rows of tables"] * bool(gone)
+                some = f" {len(data.rows)} of {len(block.data.rows)} rows: first the decided, then the largest."
+                parts.append(printed.table(replace(block, data=data), self._table.text, layout.table, also=layout.also))
+                told = self._line(line(strong(f"{block.caption}."), f" {block.legend}{some * bool(gone)}"))
+                parts.append(f"#block(above: 0.6em, text(size: {layout.minor}pt, {told}))")
+            elif isinstance(block, Bullets):
+                lines = [in_lines(item[0].text) for item in block.items]
+                gone = sum(not kept for kept in lines)
+                self._cut += [f"{many(gone, 'note')} on how the table was made"] * bool(gone)
+                said = "  ".join(text + "." * (not text.endswith(".")) for kept in lines for text in kept)
+                care = self._line(line(strong("Read with care. "), said))
+                parts += [f"#care(text(size: {layout.minor}pt, {care}))"] * bool(said)
+            else:
+                parts.append(self._block(block, layout))
+        return "\n".join(parts)
+
+    def _rest(self, left_out: Sequence[str], brief: Sequence[str], layout: Layout) -> str:
         sentences = [f"Left out: {in_words(left_out, 20)}."] * bool(left_out)
-        sentences += [f"Shortened: {in_words(shortened, 20)}."] * bool(shortened)
+        sentences += [f"Shortened: {in_words(brief, 20)}."] * bool(brief)
         sentences += [f"Not printed: {in_words(list(dict.fromkeys(self._cut)), 20)}."] * bool(self._cut)
         if not sentences or not self.document.more:
             return ""
-        text = line(f"For two pages. {' '.join(sentences)} In full: ", code(self.document.more), ".")
-        return f"#par(text(size: {layout.minor}pt, {self._line(text)}))"
+        text = line(f"Cut for two pages. {' '.join(sentences)} In full: ", code(self.document.more), ".")
+        return f"#block(above: 1.2em, text(size: {layout.minor}pt, dim({self._line(text)})))"
 
     # ------------------------------------------------------------------------------------------------------ blocks
 
@@ -249,6 +262,10 @@ class Setter:
                 return self._bullets(block, layout)
             case Code(text):
                 return f"#listing({_string(text)})"
+            case Models(models):
+                cells = [f"[{self._model(model, layout)}]" for model in models]
+                across = f"columns: (1fr,) * {min(len(cells), 3)}, column-gutter: 6mm, row-gutter: 0.8em"
+                return f"#grid({across}, {', '.join(cells)})"
             case Terms(items):
                 terms = ", ".join(
                     f"terms.item({self._table.text(term)}, {self._line(explained)})" for term, explained in items
@@ -259,37 +276,37 @@ class Setter:
             case Picture():
                 return self._picture(block, layout)
 
+    def _model(self, model: Model, layout: Layout) -> str:
+        said = f"; h(0.5em); text(size: {layout.minor}pt, dim({self._table.text(model.said)}))" if model.said else ""
+        blocks = [self._block(block, layout) for block in model.blocks if layout.own or block not in self.document.own]
+        return "\n".join([f"#block(below: 0.5em, {{strong({self._table.text(model.name)}){said}}})", *blocks])
+
     def _bullets(self, block: Bullets, layout: Layout) -> str:
-        items = block.items
-        if block.minor and layout.lines:
-            kept = [in_lines(item[0].text) for item in items]
-            items = tuple(line(text) for lines in kept for text in lines)
-            gone = sum(not lines for lines in kept)
-            self._cut += [f"{many(gone, 'note')} on how the tables were made"] * bool(gone)
-        bullets = f"#{'enum' if block.numbered else 'list'}({', '.join(map(self._line, items))})"
+        if block.signs:
+            cells = [
+                f"sign({self._table.text(sign)}, 0.6em), {self._line(item)}"
+                for sign, item in zip(block.signs, block.items, strict=True)
+            ]
+            return f"#grid(columns: (auto, 1fr), column-gutter: 0.6em, row-gutter: 0.55em, {', '.join(cells)})"
+        bullets = f"#{'enum' if block.numbered else 'list'}({', '.join(map(self._line, block.items))})"
         return f"#text(size: {layout.minor}pt)[{bullets}]" if block.minor else bullets
 
     def _table_of(self, block: Table, layout: Layout) -> str:
-        data = block.data if layout.also or isinstance(block.data, ViewData) else replace(block.data, also={})
-        cut = shortened(data, layout.rows if isinstance(data, TableData) else min(layout.rows, VIEW_ROWS))
-        gone = len(data.rows) - len(cut.rows)
-        self._cut += ["columns of further metrics"] * (data is not block.data and bool(_also(block.data)))
+        cut = shortened(block.data, min(layout.rows, VIEW_ROWS))
+        gone = len(block.data.rows) - len(cut.rows)
         self._cut += ["some rows of tables"] * bool(gone)
-        why = "" if isinstance(data, ViewData) else ": those decided first, then the largest differences"
-        caption = f"{block.caption}. {len(cut.rows)} of {len(data.rows)} rows{why}" if gone else block.caption
+        caption = f"{block.caption}. {len(cut.rows)} of {len(block.data.rows)} rows" if gone else block.caption
         rendered = self._table.render(cut, TableOptions(caption=caption, label=block.label))
-        fitted = f"#fitted[#set text(size: {layout.table}pt)\n{rendered}]"
-        wide = _characters(cut) * 0.46 * layout.table > (210 - 2 * layout.margin_mm - 5) / 2 * 72 / 25.4
-        return f'#place(auto, scope: "parent", float: true, block(width: 100%)[{fitted}])' if wide else fitted
+        return f"#fitted[#set text(size: {layout.table}pt)\n{rendered}]"
 
     def _picture(self, block: Picture, layout: Layout) -> str:
-        name = f"{block.name}.svg"
+        wide, low = block.name in WIDE, block.name in LOW
+        scene = _lower(block.scene, layout.curves / 100) if wide or low else block.scene
+        name = f"{block.name}-{layout.curves}.svg" if wide or low else f"{block.name}.svg"
         if not (self._folder / name).exists():
-            (self._folder / name).write_bytes(paper.draw(block.scene, "svg", 2 if block.wide else 1))
-        caption = self._table.text(block.scene.caption)
-        image = f'image("{name}", width: {layout.picture}%, alt: {self._table.text(block.scene.alt)})'
-        figure = f"#figure({image}, caption: {caption})"
-        return f'#place(auto, scope: "parent", float: true, {figure[1:]})' if block.wide else figure
+            (self._folder / name).write_bytes(paper.draw(scene, "svg", 2 if wide else 1))
+        image = f'image("{name}", width: 100%, alt: {self._table.text(scene.alt)})'
+        return f"#figure({image}, caption: {self._table.text(scene.caption)})"
 
     def _line(self, text: Line) -> str:
         """Text in code, its stretches joined."""
@@ -302,10 +319,6 @@ class Setter:
         function = {"strong": "strong", "emphasis": "emph", "code": "raw"}.get(span.style)
         text = f"{function}({text})" if function else text
         return before + (f"link({self._table.text(span.href)}, {text})" if span.href else text) + after
-
-
-def _also(data: TableData | ViewData) -> Mapping[str, Any]:
-    return {} if isinstance(data, ViewData) else data.also
 
 
 def in_lines(note: str) -> list[str]:
@@ -336,12 +349,21 @@ def _rank(row: Row) -> tuple[bool, bool, float]:
     return row.compared_with is not None, row.verdict not in ("helps", "hurts"), -abs(row.delta or 0.0)
 
 
-def _characters(data: TableData | ViewData) -> int:
-    """About how many characters wide a table is."""
-    laid_out = grid(data, TableOptions())
-    rows = [[len(cell.text) for cell in row] for group in laid_out.groups for row in group.rows]
-    rows.append([max(map(len, title.split()), default=0) for title in laid_out.header])
-    return sum(max(column) + 3 for column in zip(*rows, strict=True))
+def _is_of_rows(section: Section) -> bool:
+    """Whether it has a table with a bar in each row, which needs the whole width."""
+    return any(isinstance(block, Table) and isinstance(block.data, TableData) for block in section.blocks)
+
+
+def _lower(scene: Scene, share: float) -> Scene:
+    """With lower panels, side by side in one column, too."""
+    panels = tuple(replace(panel, height=panel.height * share) for panel in scene.panels)
+    return replace(scene, panels=panels, across_narrow=min(scene.across, 2))
+
+
+def _flow(parts: Sequence[str]) -> str:
+    """Sections in two columns of about one length."""
+    told = [f"[{part}]" for part in parts if part.strip()]
+    return f"#v(0.6em)\n#flow(({', '.join(told)},))" if told else ""
 
 
 def _page(document: Document, layout: Layout, table: Format) -> str:
@@ -351,15 +373,15 @@ def _page(document: Document, layout: Layout, table: Format) -> str:
         "margin": f"{layout.margin_mm}mm",
         "text": f"{layout.text}pt",
         "caption": f"{layout.minor}pt",
+        "helpers": printed.HELPERS,
         "fonts": "".join(f", {json.dumps(name, ensure_ascii=False)}" for name in chosen_fonts().names),
     }
 
 
 _PREAMBLE = """#set document(title: %(title)s, date: none)
-#set page(paper: "a4", columns: 2, margin: (x: %(margin)s, top: %(margin)s, bottom: %(margin)s + 3mm), numbering: "1")
-#set columns(gutter: 5mm)
-#set text(font: ("Libertinus Serif"%(fonts)s,), size: %(text)s, lang: "en")
-#set par(justify: true, leading: 0.52em, spacing: 0.75em)
+#set page(paper: "a4", margin: (x: %(margin)s, top: %(margin)s, bottom: %(margin)s + 3mm), numbering: "1")
+#set text(font: ("Libertinus Serif"%(fonts)s,), size: %(text)s, lang: "en", number-width: "tabular")
+#set par(justify: false, leading: 0.52em, spacing: 0.75em)
 #set list(tight: true, indent: 0pt, body-indent: 0.5em, marker: [•])
 #set enum(tight: true)
 #set terms(tight: true, hanging-indent: 1em, separator: [: ])
@@ -386,16 +408,25 @@ _PREAMBLE = """#set document(title: %(title)s, date: none)
   let width = measure(width: size.width, body).width
   if width > size.width { scale(size.width / width * 100%%, reflow: true, origin: left, body) } else { body }
 })
-#place(top, scope: "parent", float: true, {
-  text(size: 1.6em, weight: "bold", %(title)s)
-  linebreak()
-  text(fill: luma(35%%), %(subtitle)s)
+#let care(body) = block(above: 0.9em, inset: (left: 0.7em, y: 0.1em), stroke: (left: 1.6pt), body)
+#let flow(parts) = layout(size => {
+  let width = (size.width - 6mm) / 2
+  let columns = ((), ())
+  let heights = (0pt, 0pt)
+  for part in parts {
+    let i = if heights.at(0) <= heights.at(1) { 0 } else { 1 }
+    columns.at(i).push(part)
+    heights.at(i) += measure(block(width: width, part)).height
+  }
+  grid(columns: (1fr, 1fr), gutter: 6mm, ..columns.map(column => column.join(parbreak())))
 })
+%(helpers)s
+#block(below: 0.7em, text(size: 1.75em, weight: "bold", %(title)s))
+#dim(%(subtitle)s)
 """
 
 _END = """#context {
   let at = here().position()
-  let column = if at.x > page.width / 2 { 1 } else { 0 }
-  [#metadata((counter(page).final().first(), here().page(), column, at.y / page.height)) <end>]
+  [#metadata((here().page(), at.y / page.height)) <end>]
 }
 """

@@ -59,7 +59,7 @@ def report(
     """
     from ablate.analysis import results
     from ablate.figures import paper
-    from ablate.reports import author, report, settings
+    from ablate.reports import author, material, report, settings
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
 
@@ -82,7 +82,7 @@ def report(
             several = settings.material(store, loaded)
             text, made = partial(settings.methods_text, several), partial(settings.document, several, own)
         else:
-            one = report.material(store, name, variant, setting)
+            one = material.read(store, name, variant, setting)
             text = partial(report.methods_text, one)
             made = partial(report.document, one, own, chosen.effects, roomy=chosen.roomy)
         if methods:
@@ -100,17 +100,17 @@ def _checklist(
     terminal: Terminal, study: str | None, setting: str | None, name: str, output: Path | None, format_: str | None
 ) -> None:
     """A venue's checklist, answered from the database; how much of it is left for the author."""
-    from ablate.reports import checklist, grounds, report
+    from ablate.reports import checklist, grounds, material
     from ablate.store.store import Store
 
     check_choice("--checklist", name, tuple(checklist.CHECKLISTS))
     kind = kind_of(output, format_, {"latex": ".tex", "markdown": ".md"}, "latex")
     with Store.open(terminal.db) as store:
-        material = report.material(store, terminal.found(store, study).name, None, setting)
+        of = material.read(store, terminal.found(store, study).name, None, setting)
         escape = Registry().make("tables", kind, {}).text
         render = checklist.latex if kind == "latex" else checklist.markdown
-        text = render(checklist.CHECKLISTS[name], material, escape)
-        answered = checklist.CHECKLISTS[name].answered(material)
+        text = render(checklist.CHECKLISTS[name], of, escape)
+        answered = checklist.CHECKLISTS[name].answered(of)
     terminal.write(text, output)
     left = sum(bool(grounds.todo_in(one.ground.because)) for one in answered)
     terminal.say(

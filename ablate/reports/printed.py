@@ -1,0 +1,226 @@
+"""The ablation table of a printed report, in Typst: each row with its interval as a bar, under its base.
+
+As on the page (rows.py): one range for all bars, seeds as ticks, what each base is in its own row. Every name stands in
+a string literal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from ablate.records import Row
+from ablate.reports.document import Table
+from ablate.tables import forest
+from ablate.tables.forest import Group, decided
+from ablate.tables.grid import no_chance
+from ablate.tables.table import TableData
+from ablate.text import chance, decimals, number, one_line, percent, typeset
+
+Text = Callable[[str], str]
+"""A text as a literal."""
+
+MOST_NAME = 26
+"""Characters of a row's name on one line; longer ones have two."""
+
+HELPERS = """#let dim(body) = text(fill: rgb("#59606a"), body)
+#let sign(kind, size) = {
+  let of = (helps: rgb("#0a57a8"), hurts: rgb("#bf4408"), equivalent: rgb("#1a9c72"), unstable: rgb("#1b1d20"))
+  let colour = of.at(kind, default: rgb("#737a84"))
+  let thin = (paint: colour, thickness: 0.7pt)
+  let diamond = ((size / 2, 0pt), (size, size / 2), (size / 2, size), (0pt, size / 2))
+  box(width: size, height: size, {
+    if kind == "helps" { circle(radius: size / 2, fill: colour) }
+    else if kind == "hurts" { square(size: size * 0.9, fill: colour) }
+    else if kind == "equivalent" { place(polygon(fill: colour, ..diamond)) }
+    else if kind == "inert" { place(polygon(fill: white, stroke: thin, ..diamond)) }
+    else if kind == "unstable" { place(polygon(fill: colour, (size / 2, 0pt), (size, size), (0pt, size))) }
+    else { circle(radius: size / 2 - 0.3pt, fill: white, stroke: thin) }
+  })
+}
+#let at(x, y: 50%, dx: 0pt, body) = place(left + top, dx: x + dx, dy: y, body)
+#let bar(kind, low, high, thick, ticks, mark, here, arrows) = block(width: 100%, height: 1.35em, {
+  let of = (helps: rgb("#0a57a8"), hurts: rgb("#bf4408"), equivalent: rgb("#1a9c72"))
+  let colour = of.at(kind, default: rgb("#737a84"))
+  for x in ticks { place(line(start: (x, 80%), end: (x, 98%), stroke: 0.5pt + luma(45%))) }
+  if low != none {
+    place(line(start: (low, 45%), end: (high, 45%), stroke: thick + colour))
+    for (x, open, by) in ((low, arrows.at(0), 2.2pt), (high, arrows.at(1), -2.2pt)) {
+      if open {
+        for y in (-1.8pt, 1.8pt) { place(line(start: (x, 45%), end: (x + by, 45% + y), stroke: 0.8pt + colour)) }
+      } else { place(line(start: (x, 45% - 1.8pt), end: (x, 45% + 1.8pt), stroke: 0.8pt + colour)) }
+    }
+  }
+  if here != none { place(line(start: (here.at(0), 45%), end: (here.at(1), 45%), stroke: 2.4pt + colour)) }
+  if mark != none { place(left + top, dx: mark - 2.4pt, dy: 0.6075em - 2.4pt, sign(kind, 4.8pt)) }
+})
+"""
+"""What the table is made of."""
+
+
+def table(block: Table, text: Text, size_pt: float, *, also: bool = True) -> str:
+    """The table, in code. also: whether further metrics have columns."""
+    assert isinstance(block.data, TableData), "a view has no bars"
+    return _Printed(block.data, block.bases, text, also=also).table(size_pt)
+
+
+class _Printed:
+    def __init__(self, data: TableData, bases: Mapping[str, str], text: Text, *, also: bool) -> None:
+        self.data, self.bases, self.text = data, bases, text
+        self.digits = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
+        self.n = forest.shared_n(data.rows)
+        self.range = forest.range_of(data.rows, data.minimum_effect)
+        self.compared = any(row.delta is not None for row in data.rows)
+        self.also = {
+            name: decimals((r.also[name].std for r in data.rows), (r.also[name].mean for r in data.rows))
+            for name in (data.also if also else ())
+        }
+
+    def table(self, size_pt: float) -> str:
+        groups = forest.groups(self.data.rows)
+        columns = [
+            self._names(),
+            "auto",
+            *(["auto", "auto", "1fr", "auto", "auto"] * self.compared),
+            *["auto"] * len(self.also),
+        ]
+        align = [
+            "left",
+            "right",
+            *(["right", "right", "left", "right", "left"] * self.compared),
+            *["right"] * len(self.also),
+        ]
+        lines = [
+            f"#text(size: {size_pt}pt, table(",
+            f"  columns: ({', '.join(columns)},), align: ({', '.join(f'{one} + horizon' for one in align)},),",
+            "  stroke: none, inset: (x: 0.3em, y: 0.06em), table.hline(stroke: 0.9pt),",
+            f"  table.header({', '.join(self._head())}), table.hline(stroke: 0.5pt),",
+        ]
+        for i, group in enumerate(groups):
+            lines += ["  table.hline(stroke: 0.4pt + luma(80%)),"] * (i > 0)
+            lines += [f"  {', '.join(cells)}," for cells in self._group(group)]
+        return "\n".join([*lines, "  table.hline(stroke: 0.9pt),", "))"])
+
+    def _names(self) -> str:
+        """How wide the column of names is."""
+        longest = max((len(forest.name(row)) + len(forest.marks(row, self.n)) for row in self.data.rows), default=0)
+        return "auto" if longest <= MOST_NAME else f"{0.53 * MOST_NAME:.1f}em"
+
+    # ---------------------------------------------------------------------------------------------------------- header
+
+    def _head(self) -> Iterator[str]:
+        unit = self.data.units.get(self.data.metric)
+        metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
+        n = f", n = {self.n}" if self.n is not None else ""
+        yield "[]"
+        yield self._title(metric, f"mean ± sd{n}")
+        if self.compared:
+            yield self._title("Δ")
+            sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.data.rows))
+            yield self._title(f"{sure} interval")
+            yield self._axis()
+            yield self._title("p", "Holm")
+            more = any(forest.more_seeds(row) for row in self.data.rows)
+            yield self._title("verdict", "+k: seeds to see it" if more else "")
+        for name in self.also:
+            unit = self.data.units.get(name)
+            yield self._title(one_line(name).replace("_", " ") + (f" ({unit})" if unit else ""))
+
+    def _title(self, first: str, below: str = "") -> str:
+        return f"{{{self.text(first)}; linebreak(); {self._dim(below)}}}"
+
+    def _dim(self, text: str) -> str:
+        return f"dim({self.text(text)})"
+
+    def _axis(self) -> str:
+        left, right = ("◂ worse", "better ▸") if self.data.better == "higher" else ("◂ better", "worse ▸")
+        zero = self.range.share(0.0)
+        named = [f"place(top + left, dx: {self._x(0.0)} - 44pt, box(width: 40pt, align(right, {self._dim(left)})))"]
+        named = named * (zero > 0.2) + [f"at({self._x(0.0)}, y: 0%, dx: 4pt, {self._dim(right)})"] * (zero < 0.8)
+        ticks = [
+            f"place(bottom + left, dx: {self._x(tick)} - 20pt, "
+            f"box(width: 40pt, align(center, {self._dim(number(tick))})))"
+            for tick in self.range.ticks(6)
+        ]
+        return f"block(width: 100%, height: 2.3em, {{{'; '.join([*named, *ticks])}}})"
+
+    def _x(self, value: float) -> str:
+        """Where a value stands, or the end beyond which it is."""
+        return f"{100 * min(max(self.range.share(value), 0.0), 1.0):.4g}%"
+
+    # ------------------------------------------------------------------------------------------------------------ rows
+
+    def _group(self, group: Group[Row]) -> Iterator[list[str]]:
+        if group.base is None:
+            span = 2 + 5 * self.compared + len(self.also)
+            title = f"box(height: 1.5em, align(horizon, strong({self.text(group.title)})))"
+            yield [f"table.cell(colspan: {span}, {title})"]
+        for row in group.every:
+            yield self._row(row)
+
+    def _row(self, row: Row) -> list[str]:
+        base = row.compared_with is None
+        called = f"{forest.name(row)}{forest.marks(row, self.n)}"
+        bold = base or decided(row)
+        shown = f"strong({self.text(called)})" if bold else self.text(called)
+        spread = f"± {typeset(row.std, self.digits)}" if row.std is not None else ""
+        cells = [
+            f"pad(left: {'1em' if forest.indented(row) else '0em'}, par(justify: false, leading: 0.3em, {shown}))",
+            f"{{{self.text(self._number(row.mean))}; [ ]; {self._dim(spread)}}}",
+        ]
+        if self.compared:
+            cells += self._based(row) if base else self._against(row)
+        for metric, places in self.also.items():
+            mean = row.also[metric].mean
+            cells.append(self._dim("–" if mean is None else typeset(mean, places)))
+        return cells
+
+    def _based(self, row: Row) -> list[str]:
+        # What it is may be wider than the bars: the cells behind are empty.
+        said = f"place(left + horizon, box(width: 24em, {self._dim(self.bases.get(row.variant, ''))}))"
+        return ["[]", "[]", f"box(width: 100%, height: 1.5em, {said})", "[]", "[]"]
+
+    def _against(self, row: Row) -> list[str]:
+        low, high, few = row.delta_ci_low, row.delta_ci_high, ""
+        if low is None and row.pairs == 2:
+            low, high, few = row.delta_low, row.delta_high, " (n = 2)"
+        interval = (
+            "" if low is None or high is None else f"{self._number(low, True)} to {self._number(high, True)}{few}"
+        )
+        delta, p = self.text(self._number(row.delta, True)), no_chance(row)
+        if row.p_adjusted is not None:
+            p = f"{row.p_adjusted:.2f}" if row.p_adjusted >= 0.1 else chance(row.p_adjusted)
+        more = f"; h(0.4em); {self._dim(forest.more_seeds(row))}" if forest.more_seeds(row) else ""
+        word = f"strong({self.text(row.judged)})" if decided(row) else self._dim(row.judged)
+        verdict = f"{{sign({self.text(row.verdict)}, 0.62em); h(0.4em); {word}{more}}}" if row.verdict else "[]"
+        if decided(row):
+            return [f"strong({delta})", self.text(interval), self._bar(row), self.text(p), verdict]
+        return [delta, self._dim(interval), self._bar(row), self._dim(p), verdict]
+
+    def _number(self, value: float | None, sign: bool = False) -> str:
+        return "–" if value is None else typeset(value, self.digits, sign=sign)
+
+    def _bar(self, row: Row) -> str:
+        margin = self.data.minimum_effect or 0.0
+        behind = [
+            f"place(rect(width: {self._x(margin)} - {self._x(-margin)}, height: 100%, fill: rgb(\"#eceef1\")), "
+            f"dx: {self._x(-margin)})"
+        ] * bool(margin)  # fmt: skip
+        behind.append(
+            f"place(line(start: ({self._x(0.0)}, 0%), end: ({self._x(0.0)}, 100%), stroke: 0.5pt + luma(45%)))"
+        )
+        drawn = [] if row.delta is None else [self._interval(row)]
+        return f"box(width: 100%, height: 1.35em, {{{'; '.join([*behind, *(f'place({one})' for one in drawn)])}}})"
+
+    def _interval(self, row: Row) -> str:
+        low, high, delta = row.delta_ci_low, row.delta_ci_high, row.delta or 0.0
+        inside = [0 <= self.range.share(end) <= 1 for end in (low or 0.0, high or 0.0)]
+        ends = ("none", "none") if low is None or high is None else (self._x(low), self._x(high))
+        thick = "1.4pt" if decided(row) else "0.9pt"
+        seeds = self.data.differences.get((row.variant, row.compared_with or ""), ())
+        ticks = "".join(f"{self._x(one)}, " for one in seeds if 0 <= self.range.share(one) <= 1)
+        mark = self._x(delta) if 0 <= self.range.share(delta) <= 1 else "none"
+        here = f"({self._x(row.interval_here[0])}, {self._x(row.interval_here[1])})" if row.interval_here else "none"
+        arrows = ", ".join("false" if one else "true" for one in inside)
+        return (
+            f"bar({self.text(row.verdict or '')}, {ends[0]}, {ends[1]}, {thick}, ({ticks}), {mark}, {here}, ({arrows}))"
+        )
