@@ -84,7 +84,7 @@ class Cell:
     """A variant without its name: a base and the tricks that are on, in the file's order.
 
     `of` names the hand-listed variant whose changed base (`set:`) is meant; empty for the study's own base. control: a
-    part whose size is taken from elsewhere in the network, while it is there.
+    part whose size is taken from elsewhere in the network, while it is there; or RECALIBRATED.
     """
 
     on: tuple[Choice, ...] = ()
@@ -193,6 +193,13 @@ class TrickUse:
 
 WITHOUT = "without"
 """The trick file that takes parts of the network away; it alone also changes a function, at `run.model`."""
+
+TRAINED = "trained_without"
+"""The trick file that takes parts of a trained network away, before it is measured: `when: trained`."""
+
+RECALIBRATED = " recalibrated"
+"""What `Cell.control` is of a network whose batch statistics are taken anew and that has all its parts: what one
+without a part and with statistics taken anew is compared with. No trick's name begins with a space."""
 
 COMMAND = "command"
 """The task that a mapping without a `name` means, and the parameter by which it is told."""
@@ -404,14 +411,20 @@ class OverExamples:
     ci_high: float | None = None
 
 
-_OF_CONTROLS: Mapping[tuple[str, str | None], str] = {
+RowKind = Literal["", "control", "beyond", "trained"]
+"""What a row asks of parts, if that is not what a trick usually is asked; each kind is a family by itself."""
+
+_READS: Mapping[tuple[str, str | None], str] = {
     ("control", "hurts"): "its size matters",
     ("control", "helps"): "better without its size",
     ("beyond", "helps"): "matters beyond its size",
     ("beyond", "hurts"): "worth less than its size",
     ("beyond", "equivalent"): "worth its size",
+    ("trained", "helps"): "relied on",
+    ("trained", "hurts"): "better without it",
+    ("trained", "equivalent"): "not relied on",
 }
-"""Verdicts that read otherwise in rows of controls, and of parts against them."""
+"""Verdicts that read otherwise in rows of controls, of parts against them, and of parts of trained weights."""
 
 
 @dataclass(frozen=True)
@@ -423,7 +436,8 @@ class Row:
     shared seeds at which the row (not the trick) is better and worse. collapsed: seeds far worse than the row's others.
     differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
     placebo: it changes nothing against its comparison but the random streams. control: a row of a "control", which
-    lacks a part's size elsewhere, or of a part "beyond" it, compared with its control.
+    lacks a part's size elsewhere, or of a part "beyond" it, compared with its control; or "trained": the comparison's
+    own trained weights, measured without a part.
     p_equivalent: of two one-sided tests within the minimum effect, adjusted; equivalence_ci: the interval that they
     speak of, of 90 % where `confidence` is 95 %. qualifier: what the verdict holds for, or by how much.
     here, examples: where the verdict speaks of other examples too, what seeds alone show, and what the examples are.
@@ -474,7 +488,7 @@ class Row:
     stopped_early: bool = False
     here: Here | None = None
     examples: OverExamples | None = None
-    control: Literal["", "control", "beyond"] = ""
+    control: RowKind = ""
 
     @property
     def judged(self) -> str:
@@ -483,7 +497,8 @@ class Row:
         if self.only_here:
             return f"{self.verdict} (here: {self.only_here})"
         between = " " if (self.qualifier or "").startswith("among") else ", "
-        word = _OF_CONTROLS.get((self.control, self.verdict), self.verdict or "")
+        same_parts = self.control == "trained" and not self.differs  # and other batch statistics
+        word = _READS.get(("" if same_parts else self.control, self.verdict), self.verdict or "")
         return word + (between + self.qualifier if self.qualifier else "")
 
     @property

@@ -31,7 +31,7 @@ from ablate.analysis.examples import Evidence, Sides, Source, gather
 from ablate.analysis.judge import Judged, by_both, by_sign_flip, by_t
 from ablate.analysis.looks import Course, Flags, Look, Wanted, follow, levels, wanted
 from ablate.analysis.shrunken import moderated
-from ablate.records import Better, Metric
+from ablate.records import Better, Metric, RowKind
 from ablate.study.record import RowRecord
 
 
@@ -148,13 +148,18 @@ class Measured:
 
     @property
     def families(self) -> tuple[tuple[int, ...], ...]:
-        """The places in `family` that are corrected together: of what the study declares anyway, of controls, and of
-        parts against their controls."""
-        kinds: dict[tuple[str, str | None], str] = {}
+        """The places in `family` that are corrected together: of what the study declares anyway, of controls, of parts
+        against their controls, and of trained weights without a part."""
+        return tuple(self.by_kind.values())
+
+    @property
+    def by_kind(self) -> dict[RowKind, tuple[int, ...]]:
+        """The families, by what their rows ask."""
+        kinds: dict[tuple[str, str | None], RowKind] = {}
         for row in self.asked:
             kinds.setdefault((row.variant, row.compared_with), row.control)
         of = [kinds[pair] for pair in self.family]
-        return tuple(tuple(i for i, kind in enumerate(of) if kind == one) for one in dict.fromkeys(of))
+        return {one: tuple(i for i, kind in enumerate(of) if kind == one) for one in dict.fromkeys(of)}
 
     @property
     def pools(self) -> bool:

@@ -148,6 +148,8 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
     gone, come = [t for t in theirs if t not in ours], [t for t in ours if t not in theirs]
     if row.control == "beyond":
         return named.named(gone or come), "", "with as much taken from the other parts in its place"
+    if row.control == "trained" and (gone or come):
+        return named.named(gone or come), f" in the trained {reference}", "without it in the same weights"
     if row.placebo:
         return PLACEBO, "", f"with other random streams than {reference} and nothing else"
     if _is_variant(row, named):
@@ -193,6 +195,9 @@ def _head(row: Row, subject: str, where: str, named: Names) -> str:
         return f"{subject} is {'better' if row.verdict == 'helps' else 'worse'} than {row.compared_with}"
     if row.control == "beyond" and row.verdict in ("helps", "hurts"):
         return f"{subject} {'matters beyond its size' if row.verdict == 'helps' else 'is worth less than its size'}"
+    if row.control == "trained" and row.verdict in ("helps", "hurts"):
+        does = "relies on" if row.verdict == "helps" else "is better without"
+        return f"The trained {row.compared_with} {does} {subject}"
     match row.verdict:
         case "helps" | "hurts":
             return f"{subject} {row.verdict[:-1] if several else row.verdict}{where}"

@@ -19,7 +19,8 @@ from ablate.records import COMMAND, Row
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive
-from ablate.text import in_words, joined, number, seeds_in_words
+from ablate.tables.notes import families
+from ablate.text import in_words, listed, number, seeds_in_words
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell, TestUse
@@ -83,9 +84,16 @@ def shared_seeds(measured: Measured) -> bool:
 def _pairs(record: PlanRecord, measured: Measured) -> list[str]:
     if not record.facts.pairs or len(measured.seeds) < 2:
         return []
+    after = list(dict.fromkeys(row.variant for row in measured.asked if row.control == "trained"))
+    alone = (
+        f"Not trained {'is' if len(after) == 1 else 'are'} {listed(after, most=8)}: the final weights of the "
+        "comparison's run of the same seed, measured without a part. It shows what trained weights rely on, not what a "
+        "training can do without."
+    )
     return [
         "Runs of equal seeds share the initialisation of all parameters that they have in common and the order of "
-        "their batches, so seeds form pairs."
+        "their batches, so seeds form pairs.",
+        *[alone] * bool(after),
     ]
 
 
@@ -109,8 +117,8 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
     if tests == {"Welch t"}:
         how["Welch t"] = "Welch's two-sided t test"
     named = " and ".join(text for test, text in how.items() if test in tests)
-    sizes = [len(places) for places in measured.families]
-    apart = f", in families of {joined(sizes)} (parts, their controls, parts against these)" if len(sizes) > 1 else ""
+    sizes, _, names = families(measured).partition(": ")
+    apart = f", in families of {sizes} ({names})" if names else ""
     several = f"the {family} p-values are adjusted by Holm's method (Holm 1979){apart}, and " if family > 1 else ""
     return [
         f"Each variant is compared {reference} by {named}; {several}a difference counts as established where "

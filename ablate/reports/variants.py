@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablate.records import WITHOUT, Json
+from ablate.records import TRAINED, WITHOUT, Json
 from ablate.reports.claims import Names
 from ablate.reports.document import Block, Section, Table, Terms, line
 from ablate.study.record import PlanRecord, VariantRecord
@@ -140,20 +140,22 @@ def _used(off: VariantRecord, on: VariantRecord) -> Iterator[str]:
     """Files of the shelf that one uses and the other does not, parts of the network that it has (`layer3.1: zero →
     there`), and weights that it starts from."""
     for use in on.uses:
-        if use not in off.uses and use.name != WITHOUT:
+        if use not in off.uses and use.name not in (WITHOUT, TRAINED):
             yield part({"name": use.name, **use.params})
     gone = _gone(on)
     for one in _gone(off):
         if one not in gone:
             heads = f" (heads {', '.join(map(str, one['heads']))})" if one.get("heads") else ""
-            yield f"{one['part']}{heads}: {value(one.get('instead', 'zero'))} → there"
+            after = " in its trained weights" * bool(one.get("after"))
+            yield f"{one['part']}{heads}: {value(one.get('instead', 'zero'))} → there{after}"
     start = on.starts_from
     if start is not None and start != off.starts_from:
         yield "starts from another study's weights" if start == "pending" else f"starts from {start.origin}"
 
 
 def _gone(variant: VariantRecord) -> list[Mapping[str, Any]]:
-    return [one for use in variant.uses if use.name == WITHOUT for one in use.params["parts"]]
+    uses = [use for use in variant.uses if use.name in (WITHOUT, TRAINED)]
+    return [{**one, "after": use.name == TRAINED} for use in uses for one in use.params["parts"]]
 
 
 def _changed(off: Mapping[str, Json], on: Mapping[str, Json], prefix: str) -> Iterator[tuple[str, str]]:

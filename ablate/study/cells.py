@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from ablate.errors import ConfigError
-from ablate.records import WITHOUT, Cell, Choice, HandVariant, Json, Study, StudyTrick, TrickUse
+from ablate.records import RECALIBRATED, TRAINED, WITHOUT, Cell, Choice, HandVariant, Json, Study, StudyTrick, TrickUse
 from ablate.study.yaml_file import LIMIT_DEPTH, Trail, said
 
 
@@ -220,8 +220,30 @@ def uses_of(study: Study, cell: Cell) -> tuple[TrickUse, ...]:
             tuned.setdefault(of_trick[0], {})[of_trick[1]] = value
     on = ((path[1], level) for path, level in study.on(cell) if level.use)
     uses = tuple(TrickUse(level.use or "", {**level.params, **tuned.get(trick, {})}) for trick, level in on)
-    gone = [dict(part) for _, part in study.without(cell)]
-    return (*uses, TrickUse(WITHOUT, {"parts": gone})) if gone else uses
+    gone = dict(_gone(study, cell))
+    if cell.control == RECALIBRATED:
+        gone.setdefault(TRAINED, [])
+    anew = cell.control == RECALIBRATED
+    return (*uses, *(_away(name, [part for _, part in parts], anew) for name, parts in gone.items()))
+
+
+Gone = list[tuple[tuple[str, ...], Mapping[str, Json]]]
+"""The places of tricks that are off and parts of the network, with those parts."""
+
+
+def _gone(study: Study, cell: Cell) -> list[tuple[str, Gone]]:
+    """What a cell goes without: before the training, and after it; of each by which trick file."""
+    before: Gone = []
+    after: Gone = []
+    for path, part in study.without(cell):
+        (after if part.get("when") else before).append((path, part))
+    return [(name, parts) for name, parts in ((WITHOUT, before), (TRAINED, after)) if parts]
+
+
+def _away(name: str, parts: Sequence[Mapping[str, Json]], anew: bool) -> TrickUse:
+    asked = [{key: value for key, value in part.items() if key not in ("when", "recalibrate")} for part in parts]
+    anew = name == TRAINED and (anew or any(part.get("recalibrate") for part in parts))
+    return TrickUse(name, {"parts": asked, **({"recalibrate": True} if anew else {})})
 
 
 def _changed_base(study: Study, cell: Cell) -> HandVariant | None:
@@ -251,10 +273,10 @@ def origin(study: Study, cell: Cell, key: str) -> Trail:
     """
     parts = key.split(".") if key else []
     uses = [path for path, level in study.on(cell) if level.use]
-    gone = [path for path, _ in study.without(cell)]
-    if parts[:2] == ["tricks", str(len(uses))] and gone:
-        number = int(parts[3]) if parts[2:3] == ["parts"] else 0
-        return (*gone[number], *(("control",) if _is_control(study, cell, number) else _key_of(study, gone[number])))
+    gone = _gone(study, cell)
+    place = int(parts[1]) - len(uses) if parts[:1] == ["tricks"] and parts[1:2] and parts[1].isdecimal() else -1
+    if 0 <= place < len(gone):
+        return _origin_of_part(study, gone[place][1], parts[2:])
     if study.flat:
         return _flat_origin(study, cell, key)
     if parts and parts[0] not in study.base and key in study.positions:
@@ -281,8 +303,16 @@ def _flat_origin(study: Study, cell: Cell, key: str) -> Trail:
     return where
 
 
-def _is_control(study: Study, cell: Cell, number: int) -> bool:
-    return "control" in [part for _, part in study.without(cell)][number]
+def _origin_of_part(study: Study, gone: Gone, rest: Sequence[str]) -> Trail:
+    """Where `parts.N` of what goes was written, or N's `instead` and what is in it; else a key of the first that has
+    it."""
+    if rest[:1] == ["parts"] and len(rest) > 1:
+        path, part = gone[int(rest[1])]
+        if rest[2:3] == ["instead"]:
+            return (*path, *rest[2:])
+        return (*path, *(("control",) if "control" in part else _key_of(study, path)))
+    path = next((path for path, part in gone if rest and rest[0] in part), gone[0][0])
+    return (*path, *(rest or _key_of(study, path)))
 
 
 def _key_of(study: Study, trick: Trail) -> Trail:

@@ -1,4 +1,7 @@
-"""Controls of parts: rows in which as much is taken from the network elsewhere, and the parts against them. Pure."""
+"""Rows of parts that ask something else than other tricks' do, and so are families of their own. Pure.
+
+Controls: as much is taken from the network elsewhere; and the parts against them. Trained weights without a part.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ablate.errors import StudyError
-from ablate.records import Cell, Study
+from ablate.records import RECALIBRATED, Cell, Study
 from ablate.study.design import DesignRow
 from ablate.study.record import RowRecord
 from ablate.study.rows import Draft
+from ablate.text import listed
 
 BEYOND = "beyond size"
 """The design of the rows that compare parts with their controls: a family of their own."""
@@ -40,6 +44,44 @@ def with_controls(study: Study, drafts: Sequence[Draft], names: Mapping[Cell, st
     return found
 
 
+def with_recalibrated(
+    study: Study, drafts: Sequence[Draft], names: Mapping[Cell, str]
+) -> tuple[list[Draft], dict[Cell, str]]:
+    """The rows and names, where a row that lacks a part has its batch statistics taken anew and its comparison has not:
+    that comparison with its statistics anew stands before it, and the row is compared with this one."""
+    found: list[Draft] = []
+    named = dict(names)
+    for draft in drafts:
+        row, other = draft.row, draft.row.compared_with
+        if (
+            other is None
+            or not _is_anew(study, row.cell)
+            or _is_anew(study, other)
+            or not _after(study, row.cell, other)
+        ):
+            found.append(draft)
+            continue
+        whole = replace(other, control=RECALIBRATED)
+        if whole not in named:
+            named[whole] = f"{names[other]} recalibrated"
+            found.append(Draft(draft.design, DesignRow(whole, other, row.of), given=named[whole]))
+        found.append(replace(draft, row=DesignRow(row.cell, whole, row.of)))
+    return found, named
+
+
+def _is_anew(study: Study, cell: Cell) -> bool:
+    """Whether a variant's batch statistics are taken anew."""
+    off = (part for _, part in study.without(cell))
+    return cell.control == RECALIBRATED or any(part.get("recalibrate") for part in off)
+
+
+def _after(study: Study, one: Cell, other: Cell) -> bool:
+    """Whether two cells differ by parts that go after the training, and by nothing else."""
+    after = {trick.name for trick in study.tricks if trick.part.get("when")}
+    differ = {choice.trick for choice in set(one.on) ^ set(other.on)}
+    return bool(differ) and differ <= after and one.of == other.of
+
+
 def _control_of(study: Study, row: DesignRow) -> Cell | None:
     if row.compared_with is None:
         return None
@@ -53,6 +95,47 @@ def refused(study: Study, cell: Cell) -> bool:
     return any(trick.name == cell.control and trick.written != trick.name for trick in study.tricks)
 
 
+def of_trained(
+    study: Study, rows: Sequence[RowRecord], cells: Mapping[str, Cell]
+) -> tuple[tuple[RowRecord, ...], list[str]]:
+    """The rows with those marked that measure their comparison's trained weights without a part; and notes on what
+    that says, and on rows that differ by more."""
+    after = {trick.name for trick in study.tricks if trick.part.get("when")}
+    marked: list[RowRecord] = []
+    mixed: list[str] = []
+    uneven: list[str] = []
+    for row in rows:
+        one, other = cells[row.variant], cells.get(row.compared_with or "")
+        anew = other is not None and one.control != other.control == "" and one.control == RECALIBRATED
+        if other is not None and (anew or _after(study, one, other)):
+            label = f"{row.label} after training" if row.label[:2] in ("- ", "+ ") else row.label
+            marked.append(replace(row, label=label, control="trained"))
+            uneven += [row.variant] * (not anew and _is_anew(study, one) != _is_anew(study, other))
+            continue
+        marked.append(row)
+        if other is not None and after & {choice.trick for choice in set(one.on) ^ set(other.on)}:
+            mixed.append(row.variant)
+    notes = []
+    alone = list(dict.fromkeys(row.variant for row in marked if row.control == "trained"))
+    if alone:
+        notes.append(
+            f"{listed(alone, most=8)}: the trained weights of the comparison, measured otherwise; nothing is trained. "
+            "What trained weights rely on is another question than what a training can do without; these rows are a "
+            "family of their own, and each pair is one training's weights."
+        )
+    if mixed:
+        notes.append(
+            f"{listed(dict.fromkeys(mixed), most=8)}: trained otherwise than the comparison and then measured without "
+            f"a part ({listed(sorted(after), most=4)}); a verdict there is of both together."
+        )
+    if uneven:
+        notes.append(
+            f"{listed(dict.fromkeys(uneven), most=8)}: the batch statistics are taken anew on one side of the "
+            "comparison only; the difference is of that, too."
+        )
+    return tuple(marked), notes
+
+
 def beyond(
     study: Study, rows: Sequence[RowRecord], cells: Mapping[str, Cell]
 ) -> tuple[tuple[RowRecord, ...], list[str]]:
@@ -63,7 +146,7 @@ def beyond(
     against: list[RowRecord] = []
     for row in rows:
         control = cells[row.variant].control
-        if not control:
+        if not control or control == RECALIBRATED:
             marked.append(row)
             continue
         marked.append(replace(row, label=f"control of {labels[control]}", control="control"))

@@ -60,6 +60,16 @@ class TrickForm(LevelForm):
     instead: Annotated[Any, AfterValidator(to_instead)] = Field(
         default=None, description="What stands there while the trick is off.", examples=["linear"]
     )
+    when: Literal["trained"] | None = Field(
+        default=None,
+        description="trained: nothing is trained without the part, but trained weights are measured without it.",
+        examples=["trained"],
+    )
+    recalibrate: bool | None = Field(
+        default=None,
+        description="With `when: trained`: batch statistics once over the training images, before it is measured.",
+        examples=["true"],
+    )
     heads: Annotated[list[int], AfterValidator(to_heads)] | None = Field(
         default=None, description="Only these heads of an attention, counted from 0.", examples=["[0, 2]"]
     )

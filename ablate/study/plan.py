@@ -143,7 +143,7 @@ def make_plan(
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, left_out, notes, problems = choose(study, registry, space)
     names = names_of(drafts, space)
-    drafts = controls.with_controls(study, drafts, names)
+    drafts, names = controls.with_recalibrated(study, controls.with_controls(study, drafts, names), names)
     problems += mistakes.look_alikes(study) + mistakes.hand_listed(study, space, names)
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
@@ -170,7 +170,8 @@ def make_plan(
     completed = {name: done.started(starts) for name, done in completed.items()}
     rows, row_notes = rows_of(study, space, drafts, names, baseline, cells)
     rows, control_notes = controls.beyond(study, rows, cells)
-    row_notes += control_notes
+    rows, trained_notes = controls.of_trained(study, rows, cells)
+    row_notes += control_notes + trained_notes
     designs: dict[str, dict[str, None]] = {name: {} for name in cells}
     for row in rows:
         designs[row.variant][row.design] = None
@@ -194,7 +195,8 @@ def asked_names(study: Study, registry: Registry) -> list[str]:
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, *_ = choose(study, registry, space)
     made = names_of(drafts, space)
-    return [draft.given or made[draft.row.cell] for draft in controls.with_controls(study, drafts, made)]
+    drafts, made = controls.with_recalibrated(study, controls.with_controls(study, drafts, made), made)
+    return [draft.given or made[draft.row.cell] for draft in drafts]
 
 
 # ------------------------------------------------------------------------------------------------------------ variants

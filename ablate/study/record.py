@@ -15,7 +15,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ablate.errors import AblateError, ConfigError, StoreError
 from ablate.identity import canonical_json, sha256
-from ablate.records import Better, Json, Metric, TaskFacts, TaskUse, TrickUse
+from ablate.records import Better, Json, Metric, RowKind, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Registry
 from ablate.text import did_you_mean, one_of
 from ablate.training.task import resolve
@@ -86,7 +86,7 @@ class RowRecord:
     compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
     "optimizer: adamw"); the name itself unless the design changes one trick at a time. setting: where it stands, of
     several; across: what it is called in every one of them, where its variant may be called otherwise. control: a row
-    of a "control", or what a part does "beyond" its own; each of these is a family.
+    of a "control", what a part does "beyond" its own, or what "trained" weights do without it; each is a family.
     """
 
     design: str
@@ -97,7 +97,7 @@ class RowRecord:
     placebo: bool = False
     setting: str = ""
     across: str = ""
-    control: Literal["", "control", "beyond"] = ""
+    control: RowKind = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -47,6 +47,8 @@ DEFAULTS: Mapping[str, str] = {
     "tricks.NAME.each": "none",
     "tricks.NAME.kind": "modules of every class",
     "tricks.NAME.instead": "what is neutral where its output is used ([parts](parts.md))",
+    "tricks.NAME.when": "the network is trained without the part",
+    "tricks.NAME.recalibrate": "false",
     "tricks.NAME.heads": "the whole part",
     "tricks.NAME.control": "none",
     "seeds.looks": "none: every variant gets all seeds",

@@ -13,7 +13,7 @@ from ablate.study.form import LevelForm, TrickForm
 from ablate.study.yaml_file import Trail, said
 from ablate.text import did_you_mean, one_of
 
-OF_PARTS = ("kind", "instead", "heads", "control")
+OF_PARTS = ("kind", "instead", "heads", "when", "recalibrate", "control")
 """The keys that say more of a part."""
 
 
@@ -80,6 +80,11 @@ class TrickLookup(Findings):
             self.broken.add(name)
             return []
         asked = {key: value for key in OF_PARTS if (value := getattr(form, key)) is not None}
+        if wrong := self._wrong_when(form):
+            for key, message in wrong.items():
+                self.wrong((*path, key), message, True)
+            self.broken.add(name)
+            return []
         asked = {"part": form.part if form.part is not None else form.each, **asked}
         named = {name: asked} if form.part is not None else self._each(name, asked)
         requires, conflicts = self._others(name, "requires", form), self._others(name, "conflicts", form)
@@ -87,6 +92,30 @@ class TrickLookup(Findings):
             StudyTrick(one, (TrickLevel(part=part),), form.label, form.category or "", requires, conflicts, name)
             for one, part in named.items()
         ]
+
+    def _wrong_when(self, form: TrickForm) -> dict[str, str]:
+        """By key: what only trained weights can be asked, and what they cannot."""
+        if form.when is None:
+            needs = "it needs `when: trained`."
+            mean = f"is mean, which is of the part's output over training images, so of a trained network; {needs}"
+            return {
+                **({"instead": mean} if form.instead == "mean" else {}),
+                **({"recalibrate": f"is of trained weights; {needs}"} if form.recalibrate is not None else {}),
+            }
+        found = {}
+        at = "last" if self.form.metric is None else self.form.metric.at
+        if at != "last":
+            found["when"] = (
+                f"measures the last weights of a training, and the study takes its metric at {at} (`metric.at`), so "
+                "the row and its comparison would not have the same weights; take `at: last`."
+            )
+        if form.instead == "linear":
+            fits = "it may be identity, zero, one, mean or relu, say."
+            found["instead"] = f"is linear, a layer that nothing would have trained; {fits}"
+        if form.control is not None:
+            said = "is of networks that are trained with as much less; `when: trained` trains none. Leave one out."
+            found["control"] = said
+        return found
 
     def _each(self, name: str, asked: Mapping[str, Json]) -> dict[str, Json]:
         """A part for every path that a pattern names; those that cannot go are left out and noted."""

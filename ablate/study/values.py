@@ -104,7 +104,7 @@ def to_part(given: Any) -> Any:
 def to_instead(given: Any) -> Any:
     number = given.get("input") if isinstance(given, dict) and len(given) == 1 else None
     if not isinstance(given, str) and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
-        raise ValueError("it must be identity, zero, one, linear, an activation such as relu, or {input: 1}")
+        raise ValueError("it must be identity, zero, one, linear, mean, an activation such as relu, or {input: 1}")
     return given
 
 

@@ -141,10 +141,18 @@ def _either(numbers: Collection[int]) -> str:
     return one_of(str(number) for number in sorted(numbers))
 
 
+def families(measured: Measured) -> str:
+    """`6, 6 and 6: parts, their controls, parts against these`; empty where all comparisons are one family."""
+    kinds = measured.by_kind
+    whole = "parts" if "control" in kinds else "what is trained anew"
+    names = {"": whole, "control": "their controls", "beyond": "parts against these", "trained": "trained weights"}
+    sizes = joined(len(places) for places in kinds.values())
+    return f"{sizes}: {', '.join(names[kind] for kind in kinds)}" * (len(kinds) > 1)
+
+
 def _apart(measured: Measured) -> str:
     """How many comparisons each of several families has."""
-    sizes = [len(places) for places in measured.families]
-    return f", which are families of {joined(sizes)}: parts, their controls, parts against these" * (len(sizes) > 1)
+    return f", which are families of {said}" if (said := families(measured)) else ""
 
 
 def _how(measured: Measured, error: CellMeans | None, only_welch: bool) -> str:

@@ -9,14 +9,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ablate.errors import AblateError, ConfigError, PluginError, TogetherError, UnfitError
 from ablate.identity import canonical_json, sha256_file
-from ablate.records import WITHOUT, Json, Parent, Start, TrickUse
+from ablate.records import TRAINED, WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
 from ablate.training.task import Completed
 from ablate.training.trick import Trick, has_hook
+
+if TYPE_CHECKING:
+    from ablate.training.removal import Decided
 
 Parts = list[tuple[TrickUse, Trick]]
 
@@ -28,7 +32,7 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
     parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
     _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
     _check_taken(recipe, parts, places)
-    parts, told = _with_decided(recipe, parts, places)
+    parts, told = _with_decided(recipe, parts, places, registry)
     full = filled_in(config, recipe)
     names = {"model": full["model"]["name"], "data": full["data"]["name"]}
     code = {
@@ -131,7 +135,7 @@ def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> Non
     changing = {
         canonical_json([use.name, use.params]): trick
         for use, trick in parts
-        if use.name != WITHOUT and has_hook(trick, "model")
+        if use.name not in (WITHOUT, TRAINED) and has_hook(trick, "model")
     }
     if not changing:
         return
@@ -144,31 +148,53 @@ def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> Non
         raise UnfitError([(places[id(changing[use])], message)])
 
 
-def _with_decided(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> tuple[Parts, tuple[str, ...]]:
-    """The tricks, those that take parts of the network away as one that says what stands in their place; and notes.
+def _with_decided(
+    recipe: Recipe, parts: Parts, places: Mapping[int, str], registry: Registry
+) -> tuple[Parts, tuple[str, ...]]:
+    """The tricks, those that take parts of the network away as one that says what stands in their place, before the
+    training and after it; and notes.
 
     Only where there are such is the network made and followed. ConfigError at the part that cannot go.
     """
-    going = [(use, trick) for use, trick in parts if use.name == WITHOUT]
-    asked = [
-        (f"{places[id(trick)]}.parts.{i}", part) for use, trick in going for i, part in enumerate(use.params["parts"])
-    ]
-    if not asked:
-        return parts, ()
-    if recipe.init is not None:
-        _check_fits([(place, part) for place, part in asked if part.get("control") in ("parameters", "flops")])
+    kept: Parts = [(use, trick) for use, trick in parts if use.name not in (WITHOUT, TRAINED)]
+    told: list[str] = []
+    for name in (WITHOUT, TRAINED):
+        going = [(use, places[id(trick)]) for use, trick in parts if use.name == name]
+        asked = [(f"{place}.parts.{i}", part) for use, place in going for i, part in enumerate(use.params["parts"])]
+        anew = any(use.params.get("recalibrate") for use, _ in going)
+        if not asked:
+            kept += [(use, trick) for use, trick in parts if use.name == name]
+            continue
+        if recipe.init is not None:
+            _check_fits([(place, part) for place, part in asked if part.get("control") in ("parameters", "flops")])
+        decided = _decided(network_of(recipe, kept), name, asked, going[0][1], anew)
+        params = {"parts": list(decided.parts), **({"recalibrate": anew} if name == TRAINED else {})}
+        kept = [*kept, (TrickUse(name, params), registry.make("tricks", name, params))]
+        told += decided.notes
+    return (kept if told else parts), tuple(told)
+
+
+def _decided(
+    network: tuple[Recipe, Json, list[Trick]],
+    name: str,
+    asked: Sequence[tuple[str, Mapping[str, Json]]],
+    place: str,
+    anew: bool,
+) -> Decided:
+    """What taking parts away means. asked: each with its key; place: of the trick; anew: whether to recalibrate."""
     from ablate.training import removal
 
-    others = [(use, trick) for use, trick in parts if use.name != WITHOUT]
-    named = network_of(recipe, others)
+    parts = [part for _, part in asked]
     try:
-        decided = removal.of_recipe(*named, [part for _, part in asked])
+        if name == TRAINED:
+            return removal.of_trained(*network, parts, recalibrate=anew)
+        return removal.of_recipe(*network, parts)
     except TogetherError:
         raise
     except ConfigError as error:
-        raise ConfigError((asked[int(key)][0], message) for key, message in error.problems) from None
-    one = TrickUse(WITHOUT, {"parts": list(decided.parts)})
-    return [*others, (one, going[0][1])], decided.notes
+        raise ConfigError(
+            (asked[int(key)][0] if key.isdecimal() else f"{place}.{key}", message) for key, message in error.problems
+        ) from None
 
 
 def _check_fits(narrowing: Sequence[tuple[str, Mapping[str, Json]]]) -> None:

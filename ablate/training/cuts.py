@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ablate.text import did_you_mean, listed, one_of
 from ablate.training.initial import initialise
@@ -22,19 +22,24 @@ Replacement = str | Mapping[str, int] | nn.Module
 """What stands there instead: "identity", "zero", "one", "linear", an activation's name, {"input": 1}, or a module."""
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
+MEAN = "mean"
+"""What only a study's trained weights take: the mean of a part's output over training images."""
+
 WORDS = ("identity", "zero", "one", "linear", *ACTIVATIONS)
 _COUNTS = ("num_heads", "n_heads", "heads", "num_attention_heads", "n_head", "nhead")
 
 
 @dataclass(frozen=True)
 class Cut:
-    """One part, and what comes in its place. layer: of the user's. heads: only these of `count`, counted from 0."""
+    """One part, and what comes in its place. layer: of the user's. heads: only these of `count`, counted from 0. held:
+    the mean that stands there, once it is known; ones until then, for a trial."""
 
     decision: Decision
     off: str
     layer: nn.Module | None = None
     heads: tuple[int, ...] = ()
     count: int = 0
+    held: Tensor | None = None
 
 
 def cut_of(decision: Decision, instead: Replacement | None) -> Cut:
@@ -45,7 +50,7 @@ def cut_of(decision: Decision, instead: Replacement | None) -> Cut:
         return _callable(Cut(decision, decision.off))
     if isinstance(instead, Mapping):
         return _of_input(decision, dict(instead))
-    if isinstance(instead, str) and instead not in WORDS:
+    if isinstance(instead, str) and instead not in (*WORDS, MEAN):
         raise SurgeryError(f"instead is {instead!r}; it may be {one_of(WORDS)}.{did_you_mean(instead, WORDS)}")
     if decision.off is None and decision.why in ("list", "uncalled", "unused", "past its call", "outputs", "roles"):
         raise SurgeryError(f"{decision.path} ({decision.kind}): {decision.reason}")
@@ -53,6 +58,10 @@ def cut_of(decision: Decision, instead: Replacement | None) -> Cut:
         return _callable(Cut(decision, "instead", instead))
     if decision.kind == "Parameter" and instead not in ("zero", "one"):
         raise SurgeryError(f"{decision.path} is a parameter: instead may be zero or one, not {instead}.")
+    if instead == MEAN and len(decision.calls) > 1:
+        raise SurgeryError(
+            f"{decision.path} ({decision.kind}): it is called {len(decision.calls)} times, so has no mean."
+        )
     if instead == "identity" and decision.why == "inputs":
         raise SurgeryError(f"{decision.path} ({decision.kind}): {decision.reason}")
     if instead in ("identity", "linear", *ACTIVATIONS) and not decision.given:
@@ -116,8 +125,8 @@ def _stand_in(cut: Cut, original: nn.Module) -> StandIn:
     decision = cut.decision
     if cut.off == "identity":
         return Input(decision, original)
-    if cut.off in ("zero", "one"):
-        return Constant(decision, original, float(cut.off == "one"))
+    if cut.off in ("zero", "one", MEAN):
+        return Constant(decision, original, cut.held if cut.held is not None else float(cut.off != "zero"))
     like = next(original.parameters(), torch.empty(0))
     layer = cut.layer or (
         projection(_given(decision), decision.made, like) if cut.off == "linear" else activation(cut.off)  # type: ignore[arg-type]

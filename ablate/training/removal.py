@@ -15,12 +15,13 @@ from ablate.errors import AblateError, ConfigError, TogetherError
 from ablate.identity import canonical_json
 from ablate.records import Json
 from ablate.text import in_words, many
-from ablate.training.cuts import Cut, operate
+from ablate.training.cuts import MEAN, Cut, operate
 from ablate.training.initial import drawn
 from ablate.training.narrow import narrow
 from ablate.training.parts import SurgeryError
 from ablate.training.recipe import Recipe
 from ablate.training.sizes import sizes, taken
+from ablate.training.statistics import Batches, averaged, norms, renewed
 from ablate.training.surgery import Theatre
 from ablate.training.task import PartSize
 from ablate.training.trace import Example, copied, trace
@@ -36,8 +37,12 @@ class Decided:
     notes: tuple[str, ...]
 
 
-def cuts_of(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> tuple[list[Cut], list[str]]:
-    """The cuts that are asked for, and what each means. ConfigError (keys `0`, `1`): which of them cannot be made."""
+def cuts_of(
+    theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool = False
+) -> tuple[list[Cut], list[str]]:
+    """The cuts that are asked for, and what each means. ConfigError (keys `0`, `1`): which of them cannot be made.
+
+    trained: they are made after the training, in its weights."""
     cuts: dict[str, Cut] = {}
     notes: list[str] = []
     problems: list[tuple[str, str]] = []
@@ -51,17 +56,19 @@ def cuts_of(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> tuple[list
         except SurgeryError as error:
             problems += [(str(i), line) for line in str(error).splitlines()]
             continue
-        notes += (*_told(made), *_sizes(theatre, made), *found.notes)
+        notes += (*_told(made, trained), *_sizes(theatre, made), *found.notes)
         cuts |= {cut.decision.path: cut for cut in made}
     if problems:
         raise ConfigError(problems)
     # What lies inside of another part goes with it, whichever of the two was asked for first.
-    return [cut for path, cut in cuts.items() if not any(path.startswith(f"{outer}.") for outer in cuts)], notes
+    return [cut for path, cut in cuts.items() if not _within(path, [outer for outer in cuts if outer != path])], notes
 
 
-def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> Decided:
-    """Decide and try. ConfigError where a part cannot go, TogetherError where each can alone and not all at once."""
-    cuts, notes = cuts_of(theatre, asked)
+def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool = False) -> Decided:
+    """Decide and try. ConfigError where a part cannot go, TogetherError where each can alone and not all at once.
+
+    trained: as of `cuts_of`."""
+    cuts, notes = cuts_of(theatre, asked, trained)
     try:
         theatre.check(cuts)
     except SurgeryError as error:
@@ -105,8 +112,9 @@ def _resolved(cut: Cut) -> dict[str, Json]:
     return {"part": cut.decision.path, "instead": {"input": cut.decision.input} if several else cut.off}
 
 
-def _told(cuts: Sequence[Cut]) -> list[str]:
+def _told(cuts: Sequence[Cut], trained: bool) -> list[str]:
     """What goes, those of a class that go alike in one line."""
+    goes = "taken away after training" if trained else "taken away"
     groups: dict[tuple[str, str, str], list[str]] = {}
     for cut in cuts:
         heads = f"heads {in_words([str(head) for head in cut.heads])}" if cut.heads else ""
@@ -119,7 +127,7 @@ def _told(cuts: Sequence[Cut]) -> list[str]:
             if len(paths) == 1
             else f"{in_words(paths, most=3)} ({many(len(paths), kind)})"
         )
-        lines.append(f"taken away: {what}: {off}{because}.")
+        lines.append(f"{goes}: {what}: {off}{because}.")
     return lines
 
 
@@ -127,7 +135,8 @@ def _sizes(theatre: Theatre, cuts: Sequence[Cut]) -> list[str]:
     """How much goes. Where other shapes come out, what is behind computes more or less, which is counted anew."""
     which = in_words([cut.decision.path for cut in cuts], most=3)
     if all(
-        cut.off in ("zero", "one", "linear", "heads") or cut.decision.given[cut.decision.input] == cut.decision.made
+        cut.off in ("zero", "one", "linear", "heads", MEAN)
+        or cut.decision.given[cut.decision.input] == cut.decision.made
         for cut in cuts
     ):
         return [f"with {which} {'goes' if len(cuts) == 1 else 'go'} {taken(theatre.trace, cuts)}."]
@@ -141,19 +150,42 @@ _known: dict[str, tuple[Theatre, dict[str, Decided | ConfigError]]] = {}
 """Networks of this process's plan, each followed once, and what was decided on it; a plan asks for a cell twice."""
 
 
-def of_recipe(recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Sequence[Mapping[str, Json]]) -> Decided:
-    """What taking parts of a recipe's network away means, with the tricks that change it. named: both, as JSON."""
+def of_recipe(
+    recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Sequence[Mapping[str, Json]], trained: bool = False
+) -> Decided:
+    """What taking parts of a recipe's network away means, with the tricks that change it. named: both, as JSON.
+    trained: as of `cuts_of`."""
     theatre, answers = _theatre(recipe, named, tricks)
-    key = canonical_json(list(asked))
+    key = canonical_json([trained, *asked])
     if key not in answers:
         try:
-            answers[key] = decide(theatre, asked)
+            answers[key] = decide(theatre, asked, trained)
         except ConfigError as error:
             answers[key] = error
     answer = answers[key]
     if isinstance(answer, ConfigError):
         raise answer
     return answer
+
+
+def of_trained(
+    recipe: Recipe, named: Json, tricks: Sequence[Trick], asked: Sequence[Mapping[str, Json]], *, recalibrate: bool
+) -> Decided:
+    """The same of a network that is trained by then. ConfigError (key `recalibrate`) where no statistics would be
+    taken anew."""
+    decided = of_recipe(recipe, named, tricks, asked, trained=True)
+    gone = [one["part"] for one in decided.parts if "heads" not in one]
+    kept = [path for path in norms(_theatre(recipe, named, tricks)[0].model) if not _within(path, gone)]
+    if recalibrate and not kept:
+        raise ConfigError(
+            [("recalibrate", "would change nothing: the network has no batch norm with statistics left.")]
+        )
+    anew = [f"the statistics of {many(len(kept), 'batch norm')} are taken anew over the training images."] * recalibrate
+    return Decided(decided.parts, (*decided.notes, *anew))
+
+
+def _within(path: str, outer: Sequence[str]) -> bool:
+    return any(f"{path}.".startswith(f"{one}.") for one in outer)
 
 
 def network_of(
@@ -184,7 +216,7 @@ def able(
 ) -> tuple[list[str], list[str]]:
     """The paths of the parts that a pattern names and that can go, each by itself, in the order in which they are
     called; and why others cannot. decide: one that may know the answers."""
-    asked = {key: value for key, value in asked.items() if key != "control"}
+    asked = {key: value for key, value in asked.items() if key not in ("control", "when", "recalibrate")}
     paths, refused = [], []
     try:
         found = theatre.found(asked["part"], asked.get("kind"))
@@ -255,6 +287,25 @@ def _taken(
     if kept:
         narrow(model, widths(trace(model, example)), kept)
     return model
+
+
+def measured(
+    model: nn.Module,
+    parts: Sequence[Mapping[str, Json]],
+    image: tuple[int, int, int],
+    batches: Batches,
+    *,
+    recalibrate: bool,
+) -> nn.Module:
+    """A copy of a trained network, ready to be measured without parts that were decided before. batches: all training
+    images. recalibrate: whether batch norms' statistics are taken anew, with the parts away."""
+    network = copied(model).eval()
+    device = next(model.parameters()).device
+    cuts, _ = cuts_of(Theatre(network, example_of(image).to(device)), parts)
+    operate(network, averaged(network, cuts, batches), 0)
+    if recalibrate:
+        renewed(network, batches)
+    return network.eval()
 
 
 def take_tried(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:

@@ -23,6 +23,8 @@ from ablate.training.trace import Shape, copied
 class StandIn(nn.Module):
     """The common part: which argument is meant, and what is returned. `value` is each kind's own."""
 
+    _of: tuple[nn.Module]
+
     def __init__(self, decision: Decision, original: nn.Module) -> None:
         super().__init__()
         call = decision.calls[0]
@@ -36,8 +38,9 @@ class StandIn(nn.Module):
         )
         # The usual form of several results, made ten times as fast as any other.
         self._is_tuple = call.structure == tree_flatten((0,) * len(call.leaves))[1]
-        # In a tuple, or it would be a child: its parameters are nobody's.
-        self._of = (_without_storage(original),)
+        # In a tuple, or it would be a child: its parameters are nobody's. Of a part that is away already, what it was.
+        part = original._of[0] if isinstance(original, StandIn) else _without_storage(original)
+        self._of = (part,)
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -81,15 +84,17 @@ class Input(StandIn):
 
 
 class Constant(StandIn):
-    """Zeros or ones in the shape that the part would have made."""
+    """Zeros or ones in the shape that the part would have made, or the same for every image."""
 
     neutral: Tensor
 
-    def __init__(self, decision: Decision, original: nn.Module, number: float) -> None:
+    def __init__(self, decision: Decision, original: nn.Module, value: float | Tensor) -> None:
         super().__init__(decision, original)
-        self._number = number
-        like = next((tensor for tensor in original.parameters()), torch.empty(0))
-        self.register_buffer("neutral", like.new_full((), number, requires_grad=False), persistent=False)
+        self._said = "mean" if isinstance(value, Tensor) else f"{value:g}"
+        if not isinstance(value, Tensor):
+            like = next((tensor for tensor in original.parameters()), torch.empty(0))
+            value = like.new_full((), value, requires_grad=False)
+        self.register_buffer("neutral", value, persistent=False)
         self._same = decision.input < len(decision.given) and decision.given[decision.input] == decision.made
         self._output = decision.output
         self._shapes: dict[Any, Shape] = {}
@@ -130,7 +135,7 @@ class Constant(StandIn):
         return shape
 
     def extra_repr(self) -> str:
-        return f"{self._number:g}"
+        return self._said
 
 
 class Instead(StandIn):

@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from ablate.rng import seed_for
 from ablate.text import listed, many, one_line
-from ablate.training.cuts import Cut, Replacement, cut_of, head_count, heads_of, operate
+from ablate.training.cuts import MEAN, Cut, Replacement, cut_of, head_count, heads_of, operate
 from ablate.training.narrow import Measure, Narrowed, control_of, narrow
 from ablate.training.parts import Found, Kinds, SurgeryError, find
 from ablate.training.rule import Decision, decide, written_later
@@ -52,6 +52,8 @@ def remove(
     ("linear") is drawn from, each parameter by its own name. SurgeryError where a part cannot go; the model is then
     as it was.
     """
+    if instead == MEAN:
+        raise SurgeryError("instead is 'mean', which needs training images; a study has them, with `when: trained`.")
     theatre = Theatre(model, example)
     cuts, _ = theatre.cuts(part, kind=kind, instead=instead, heads=heads)
     theatre.check(cuts)
@@ -132,6 +134,12 @@ class Theatre:
         return cuts, replace(found, notes=(*found.notes, *notes))
 
     def _cut(self, decision: Decision, instead: Replacement | None, heads: Sequence[int]) -> Cut:
+        if instead == MEAN and decision.made[:1] != self.trace.values[self.trace.inputs[0]].shape[:1]:
+            made = "x".join(map(str, decision.made))
+            raise SurgeryError(
+                f"{decision.path} ({decision.kind}): it makes {made}, which is not one thing for each image, so it has "
+                "no mean over images."
+            )
         if not heads:
             return cut_of(decision, instead)
         if decision.kind == "Parameter":

@@ -5,7 +5,7 @@
     for every epoch: order from (seed, epoch)
         for every batch: gather uint8 ── normalise ── [batch] ── logits ── cross-entropy ── [loss] ── backward
                          ── [gradients] ── step ── [after_step]
-        [eval_model] ── [predict] ── dev accuracy, dev loss
+        [eval_model] ── [measured] ── [predict] ── dev accuracy, dev loss
 
 The data set is one uint8 tensor on the device; a batch is gathered, normalised and augmented as a whole (12 to 21
 times the images of a DataLoader with per-image transforms on one core). Nothing waits for the device inside an epoch.
@@ -99,7 +99,7 @@ def connect(model: nn.Module, streams: Streams) -> None:
 # --------------------------------------------------------------------------------------------------------------- set-up
 
 
-_HOOKS = ("batch", "loss", "gradients", "after_step", "eval_model", "predict")
+_HOOKS = ("batch", "loss", "gradients", "after_step", "eval_model", "measured", "predict")
 
 
 @dataclass
@@ -368,9 +368,10 @@ def evaluate(training: Training, images: Tensor) -> tuple[nn.Module, Tensor]:
     model = training.model
     for name, trick in training.hooks["eval_model"]:
         model = trick.eval_model(model, training.memories.get(name))
-    # Only the trained network was compiled; an average of weights, say, is another module.
-    network = training.forward if model is training.model else model
     model.eval()  # and back below: train() walks every module, so it is not called at every step
+    predicting = _measured(training, model)
+    # Only the trained network was compiled; an average of weights, say, is another module.
+    network = training.forward if predicting is training.model else predicting
 
     def forward(batch: Tensor) -> Tensor:
         with training.autocast():
@@ -384,6 +385,19 @@ def evaluate(training: Training, images: Tensor) -> tuple[nn.Module, Tensor]:
     logits = torch.cat([predict(_normalised(training, batch)) for batch in batches])
     training.model.train()
     return model, logits
+
+
+def _measured(training: Training, model: nn.Module) -> nn.Module:
+    """The network that predicts, where tricks of evaluation make another one of that which is evaluated."""
+
+    def batches() -> Iterator[Tensor]:
+        return (_normalised(training, batch) for batch in torch.split(training.images, training.batch_size))
+
+    # Ordinary tensors: what takes a network apart asks whether a tensor was written to, which inference mode forgets.
+    with torch.inference_mode(False), torch.no_grad(), training.autocast():
+        for _, trick in training.hooks["measured"]:
+            model = trick.measured(model, training.facts, batches)
+    return model
 
 
 # ------------------------------------------------------------------------------------------------------ what is left

@@ -7,7 +7,7 @@ pure function that fits any training loop. Where the hooks stand in the loop: th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -129,6 +129,12 @@ class Trick(Plugin):
 
     def eval_model(self, model: nn.Module, memory: Any) -> nn.Module:
         """The network that is evaluated, saved and hashed in place of the trained one."""
+        return model
+
+    def measured(self, model: nn.Module, facts: Facts, batches: Callable[[], Iterator[Tensor]]) -> nn.Module:
+        """The network that predicts, in place of the one that is evaluated, saved and hashed: a copy, for that one
+        trains on. batches: all training images, normalised, in the data's order. Of tricks of evaluation only.
+        """
         return model
 
     def predict(self, predict: Predict) -> Predict:

@@ -234,3 +234,42 @@ def test_a_control_may_be_another_part_drawn_by_the_first_seed():
     assert other["instead"] == "identity"
     assert other["part"].endswith(("act", "after"))
     assert other["part"] != "stage1_block1.branch.first.act"
+
+
+def test_trained_weights_without_a_part_are_measured_and_are_a_family_that_says_so():
+    made = plan(
+        "  block: {part: stage2_block1.branch, when: trained}\n  anew: {part: stage2_block1.branch}\n  mixup:\n"
+    )
+    runs = {run.variant: run for run in made.runs}
+    assert runs["full-block"].evaluates == runs["full"].key
+    assert runs["base"].evaluates not in ("", runs["full"].key)
+    assert [(row.variant, row.label, row.control) for row in made.rows[1:]] == [
+        ("full-block", "- block after training", "trained"), ("full-anew", "- anew", ""),
+        ("full-mixup", "- mixup", ""), ("base", "base", ""),
+    ]  # fmt: skip
+    assert any(note.startswith("full-block: the trained weights of the comparison") for note in made.notes)
+    assert any(note.startswith("base: trained otherwise than the comparison and then") for note in made.notes)
+    assert any(note.startswith("taken away after training: stage2_block1.branch") for note in made.notes)
+    keys = {run.key for run in plan("  block: {part: stage2_block1.branch, when: trained, instead: mean}\n").runs}
+    assert runs["full-block"].key not in keys
+
+
+def test_a_part_with_statistics_anew_is_compared_with_the_whole_with_statistics_anew():
+    made = plan(
+        "  a: {part: stage2_block1.branch, when: trained, recalibrate: true}\n"
+        "  b: {part: stage1_block1.branch, when: trained, recalibrate: true}\n  c: {part: stem.act, when: trained}\n"
+    )
+    assert [(row.variant, row.compared_with, row.control) for row in made.rows[1:]] == [
+        ("full recalibrated", "full", "trained"), ("full-a", "full recalibrated", "trained"),
+        ("full-b", "full recalibrated", "trained"), ("full-c", "full", "trained"),
+        ("base", "full recalibrated", "trained"),
+    ]  # fmt: skip
+    runs = {run.variant: run for run in made.runs}
+    assert {runs[name].evaluates for name in ("full recalibrated", "full-a", "base")} == {runs["full"].key}
+    assert gone(made, "full recalibrated") == []
+
+
+def test_each_takes_parts_of_trained_weights_too():
+    made = plan('  blocks: {each: "stage*_block1.branch", when: trained, instead: mean}\n')
+    assert {row.control for row in made.rows if row.compared_with and len(row.differs) == 1} == {"trained"}
+    assert len({run.evaluates for run in made.runs if run.evaluates}) == len({run.seed for run in made.runs})

@@ -67,15 +67,17 @@ class DepthFigure(Figure):
         rows = [row for row in source.rows if row.compared_with and not row.placebo and len(row.differs) < 2]
         if not any(row.control for row in rows):
             raise FigureError(
-                "depth needs parts with controls: `{part: layer3.1, control: parameters}` in leave_one_out."
+                "depth needs parts with controls, or trained weights without parts: `{part: layer3.1, control: "
+                "parameters}` or `{part: layer3.1, when: trained}` in leave_one_out."
             )
         first = rows[0]
-        rows = [row for row in rows if row.control or (row.design, row.compared_with) == _of(first)]
+        also = ("control", "beyond")
+        rows = [row for row in rows if row.control in also or (row.design, row.compared_with) == _of(first)]
         controls = {row.variant: row for row in rows if row.control == "control"}
         beyond = {row.variant: row for row in rows if row.control == "beyond"}
         parts: list[PartLoss] = []
         missing: list[str] = []
-        for row in (row for row in rows if not row.control):
+        for row in (row for row in rows if row.control not in also):
             without, judged = _loss(row), beyond.get(row.variant)
             control = controls.get(judged.compared_with or "") if judged is not None else None
             if without is None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from ablate.errors import AblateError, ChangedError, DataError, PausedError
 from ablate.identity import canonical_json, sha256
-from ablate.records import WITHOUT, Json, Meaning, TrickUse
+from ablate.records import TRAINED, WITHOUT, Json, Meaning, TrickUse
 from ablate.registry import Registry
 from ablate.training.completing import completed, network_of
 from ablate.training.dataset import warnings
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _OF_EPOCHS = ("dev_accuracy", "dev_loss", "train_loss", "train_accuracy")
 """What tells which epoch is the best."""
 
-TRAINED = "training.json"
+TRAINED_FILE = "training.json"
 """What a training leaves beside its weights: their hash, the metrics of its epochs, what it cost."""
 
 
@@ -89,8 +89,9 @@ class Classify(Task):
     def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
         from ablate.training import removal
 
-        made = [(use, registry.make("tricks", use.name, use.params)) for use in tricks if use.name != WITHOUT]
-        parts = [part for use in tricks if use.name == WITHOUT for part in use.params["parts"]]
+        away = (WITHOUT, TRAINED)
+        made = [(use, registry.make("tricks", use.name, use.params)) for use in tricks if use.name not in away]
+        parts = [part for use in tricks if use.name in away for part in use.params["parts"]]
         return removal.network_of(*network_of(parse(config, registry), made), parts)
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
@@ -113,8 +114,12 @@ class Classify(Task):
         """
         from ablate.training import checkpoint, trainer
 
-        finished = _trained(run)
-        if finished is not None:
+        if run.spec.evaluates:
+            finished = _trained(run)
+            if finished is None:
+                finished = yield from _trained_here(self, run)
+                return (yield from _measured_anew(run, finished, told=True))
+            run.outputs["evaluates"] = run.spec.evaluates
             return (yield from _measured_anew(run, finished))
         training, arrays = _prepared(run)
         checkpoints = checkpoint.Checkpoints(run.folder)
@@ -154,7 +159,7 @@ class Classify(Task):
             try:
                 checkpoint.save(so_far.best, run.folder / "best.pt")
                 checkpoint.save(last, run.folder / "last.pt")
-                checkpoint.write_whole(run.folder / TRAINED, lambda file: file.write(left))
+                checkpoint.write_whole(run.folder / TRAINED_FILE, lambda file: file.write(left))
             except (OSError, RuntimeError) as error:  # torch says it in its own words; the numbers need no file
                 with suppress(OSError):
                     print(f"the weights cannot be written: {error}; `ablate retry --weights` trains them again")
@@ -175,6 +180,7 @@ class Classify(Task):
         index = trainer.batch_order(training, 0)[: training.batch_size]
         for number in (0, training.facts.steps - 1):
             trainer.take_step(training, index, number)
+        training.images = training.images[index]  # what is measured over all of them is tried on a batch
         batch = training.dev_images[: training.recipe.loop.eval_batch_size]
         model, logits = trainer.evaluate(training, batch)
         return {
@@ -319,11 +325,9 @@ class _Finished:
 
 def _trained(run: Run) -> _Finished | None:
     """The training whose weights this run measures anew; None where it must train them itself."""
-    if not run.spec.evaluates:
-        return None
     folder = Path(run.spec.evaluates_in or "nowhere")
     try:
-        weights, history, costs = json.loads((folder / TRAINED).read_text(encoding="utf-8"))
+        weights, history, costs = json.loads((folder / TRAINED_FILE).read_text(encoding="utf-8"))
         training, arrays = _restored(run, folder / "last.pt", run.spec.evaluates_weights or weights)
     except (OSError, ValueError, DataError) as error:
         print(f"run {run.spec.evaluates[:8]} left no training to measure ({error}); training anew")
@@ -331,17 +335,48 @@ def _trained(run: Run) -> _Finished | None:
     return _Finished(weights, tuple(history), costs, training, arrays)
 
 
-def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Values]:
+def _trained_here(task: Classify, run: Run) -> Generator[Values, None, _Finished]:
+    """The training that a run measures and that left nothing: as it was asked, without this run's tricks of evaluation,
+    for what they make of the dev images must not steer it. Yields what `_measured_anew` does before its last."""
+    kept = tuple(use for use in run.tricks if not _evaluates_only(run.registry, use))
+    whole = replace(run, spec=replace(run.spec, tricks=kept, evaluates="", keep=True), outputs={})
+    steps, last = task.execute(whole), None
+    for values in steps:
+        if last is not None:
+            try:
+                yield _of_training(last)
+            except PausedError as paused:  # the training writes what a further attempt goes on from
+                with suppress(StopIteration):
+                    steps.throw(paused)
+                raise
+        last = values
+    weights, history, costs = json.loads((run.folder / TRAINED_FILE).read_text(encoding="utf-8"))
+    training, arrays = _restored(run, run.folder / "last.pt", weights)
+    if not run.spec.keep:
+        for file in ("best.pt", "last.pt", TRAINED_FILE):
+            (run.folder / file).unlink(missing_ok=True)
+    return _Finished(weights, tuple(history), costs, training, arrays)
+
+
+def _evaluates_only(registry: Registry, use: TrickUse) -> bool:
+    return cast(type[Trick], registry.load("tricks", use.name)).evaluation_only
+
+
+def _of_training(values: Values) -> Values:
+    return {name: values[name] for name in ("train_loss", "train_accuracy", "lr") if name in values}
+
+
+def _measured_anew(run: Run, finished: _Finished, told: bool = False) -> Generator[Values, None, Values]:
     """The final weights of another run, as this run's tricks predict with them. Of the epochs before the last only what
     was trained is known, not what these tricks would have made of the dev images.
 
-    Costs are those of the training: without it there would be nothing to measure.
+    Costs are those of the training: without it there would be nothing to measure. told: the epochs before were yielded.
     """
     from ablate.training import checkpoint, trainer
 
     training, arrays = finished.training, finished.arrays
-    for values in finished.history[:-1]:
-        yield {name: values[name] for name in ("train_loss", "train_accuracy", "lr") if name in values}
+    for values in finished.history[:-1] if not told else ():
+        yield _of_training(values)
     _, logits = trainer.evaluate(training, training.dev_images)
     values = {**finished.history[-1], **trainer.dev_metrics(training, logits)}
     yield values
@@ -350,7 +385,6 @@ def _measured_anew(run: Run, finished: _Finished) -> Generator[Values, None, Val
     run.outputs["weights"] = finished.weights
     run.outputs["predictions"] = checkpoint.tensors_sha256({"dev": logits})
     run.outputs["dev_images"] = str(len(training.dev_images))
-    run.outputs["evaluates"] = run.spec.evaluates
     run.per_example = _packed(arrays, last=trainer.seen(training, logits))
     return {**values, **finished.costs}
 

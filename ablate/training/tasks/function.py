@@ -21,7 +21,7 @@ from typing import Any, ClassVar
 
 from ablate.errors import AblateError, ConfigError, TogetherError
 from ablate.identity import sha256_file
-from ablate.records import WITHOUT, Json, TrickUse
+from ablate.records import TRAINED, WITHOUT, Json, TrickUse
 from ablate.registry import Registry
 from ablate.scripts.sources import closure, module_at
 from ablate.text import did_you_mean, one_of
@@ -51,6 +51,10 @@ class FunctionTask(Task):
     def complete(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Completed:
         """The configuration as it is. ConfigError (key `task`) where there is no such function, or for a trick with
         `use:`, which belongs to `classify`."""
+        after = [i for i, use in enumerate(tricks) if use.name == TRAINED]
+        if after:
+            said = "is of trained weights, which only the task classify can measure anew; leave `when` out, and the "
+            raise ConfigError((f"tricks.{i}.when", f"{said}function trains without the part.") for i in after)
         strange = [(i, use) for i, use in enumerate(tricks) if use.name != WITHOUT]
         if strange:
             raise ConfigError(
