@@ -15,6 +15,7 @@ from statistics import median
 import numpy as np
 from scipy import special
 
+from ablate.analysis import across
 from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array
 from ablate.analysis.components import Components, both
 
@@ -90,19 +91,12 @@ def _power_beyond(effect: float, v_seeds: Array, df_seeds: Array, parts: Compone
         return np.asarray(np.min([power(effect / np.sqrt(v), one, df, alpha) for v, df in sources], axis=0))
 
 
-def visible_mean(settings: int, n: int, alpha: float = ALPHA) -> float:
-    """The same of the mean over so many settings of n pairs each, all spreading alike."""
-    return math.inf if n < MINIMUM_N else _visible(float(settings * n), settings * (n - 1.0), alpha)
-
-
 def visible_effect(n: int, alpha: float = ALPHA) -> float:
     """The smallest effect, in standard deviations of a difference, that n pairs show with a power of POWER."""
-    return math.inf if n < MINIMUM_N else _visible(float(n), n - 1.0, alpha)
-
-
-def _visible(count: float, freedom: float, alpha: float) -> float:
+    if n < MINIMUM_N:
+        return math.inf
     low, high = 0.0, 1.0
-    pairs, df = np.array(count), np.array(freedom)
+    pairs, df = np.array(float(n)), np.array(n - 1.0)
     while power(np.array(high), pairs, df, alpha) < POWER:
         low, high = high, 2 * high
     while high - low > 1e-6 * high:
@@ -118,6 +112,62 @@ def upper_std(std: Array, df: Array) -> Array:
     """The upper limit of a standard deviation that df degrees of freedom estimate: few seeds underestimate it."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(std * np.sqrt(df / special.chdtri(df, SURE)))
+
+
+# -------------------------------------------------------------------------------------------------------- over settings
+
+STUDIES = 4000
+"""Simulated for what a mean over settings can find: its own degrees of freedom are drawn with its spreads, so that no
+noncentral t has its power (3 settings x 3 seeds: 1.7 standard deviations instead of 2.3)."""
+
+MOST_DRAWS = 4_000_000
+"""Of many rows and settings fewer studies are simulated, 200 at least."""
+
+
+@dataclass(frozen=True)
+class Further:
+    """What examples add to rows' means over settings, arrays (rows,): V_x, what a cell's noise adds over one seed, and
+    the degrees of freedom of V_e; 0, 0 and inf where nothing is known."""
+
+    v: Array
+    noise: Array
+    df: Array
+
+
+def visible_mean(std: Array, n: int | Array, alpha: float, further: Further | None = None) -> Array:
+    """The smallest effect of each row that its mean over settings shows with a power of POWER; inf below MINIMUM_N.
+
+    std: (rows, settings) of one difference. n: pairs in each setting, one number or one a row. The test is across.mean.
+    """
+    rows, settings = std.shape
+    pairs = np.broadcast_to(np.asarray(n, dtype=float), rows)
+    enough = np.maximum(pairs, MINIMUM_N)
+    rng = np.random.default_rng([rows, settings])
+    studies = int(np.clip(MOST_DRAWS // std.size, 200, STUDIES))
+    df = np.broadcast_to((enough - 1)[:, None], (studies, rows, settings))
+    v, nu = across.error_over_seeds(std**2 * rng.chisquare(df) / df, df)
+    v, true = v / enough, (std**2).sum(axis=1) / settings**2 / enough
+    beyond = np.zeros(rows) if further is None else further.v
+    chance = rng.normal(size=(studies, rows)) * np.sqrt(true + beyond)
+    reach = special.stdtrit(nu, 1 - alpha / 2) * np.sqrt(v)
+    if further is not None:
+        noise = further.noise / enough
+        both = special.stdtrit((v + beyond) ** 2 / (v**2 / nu + beyond**2 / further.df), 1 - alpha / 2)
+        reach = np.maximum(reach, both * np.sqrt(v + beyond))
+        reach = np.maximum(reach, special.stdtrit(further.df, 1 - alpha / 2) * np.sqrt(beyond + noise))
+    # A study finds an effect that is larger than what its interval reaches, less its own luck.
+    return np.where(pairs >= MINIMUM_N, np.quantile(reach - chance, POWER, axis=0), np.inf)
+
+
+def mean_seeds(effect: float, std: Array, alpha: float, further: Further | None = None) -> Array:
+    """The smallest n, MINIMUM_N at least, with which each row's mean over settings shows `effect`; inf beyond
+    MOST_SEEDS."""
+    low, high = np.full(len(std), float(MINIMUM_N)), np.full(len(std), MOST_SEEDS + 1.0)
+    while np.any(low < high):
+        middle = np.floor((low + high) / 2)
+        enough = visible_mean(std, middle, alpha, further) <= effect
+        low, high = np.where(enough, low, middle + 1), np.where(enough, middle, high)
+    return np.where(high <= MOST_SEEDS, high, np.inf)
 
 
 # ------------------------------------------------------------------------------------------------------ before spending
@@ -190,12 +240,41 @@ def visible_beyond(
             low, high = (low, middle) if enough else (middle, high)
         found.append(high)
         needed.append(_whole(seeds_beyond(minimum_effect, std, one, parts, level)[0]) if minimum_effect else None)
-    # At 0.05 and a power of 80 %: 1.96 + 0.84 standard errors.
-    normal = float(special.ndtri(1 - alpha / 2) + special.ndtri(POWER))
-    floor = normal * float(np.sqrt(parts.v_beyond[0]))
+    floor = floor_of(float(parts.v_beyond[0]), alpha)
     return replace(
         row, alone=found[0], corrected=found[1], seeds=needed[0], seeds_corrected=needed[1], floor=floor
     )  # fmt: skip
+
+
+def floor_of(v_beyond: float, alpha: float = ALPHA) -> float:
+    """What no number of seeds shows: at 0.05 and a power of 80 % 1.96 + 0.84 standard errors over examples alone."""
+    return float((special.ndtri(1 - alpha / 2) + special.ndtri(POWER)) * np.sqrt(v_beyond))
+
+
+def visible_over(
+    named: Sequence[tuple[str, int]],
+    std: Array,
+    seeds: int,
+    minimum_effect: float | None,
+    alpha: float = ALPHA,
+    further: Further | None = None,
+) -> list[Visible]:
+    """Of each row's mean over settings what `seeds` seeds in each can show. named: each row, and its pairs; std:
+    (rows, settings) of one difference, all known."""
+    levels = (alpha, alpha / len(named))
+    alone, corrected = (visible_mean(std, seeds, level, further) for level in levels)
+    needed = [
+        [_whole(n) for n in mean_seeds(minimum_effect, std, level, further)] if minimum_effect else [None] * len(named)
+        for level in levels
+    ]
+    one_seed = np.sqrt((std**2).sum(axis=1)) / std.shape[1]
+    return [
+        Visible(
+            row, "", float(one_seed[r]), pairs, float(alone[r]), float(corrected[r]), needed[0][r], needed[1][r],
+            None if further is None else floor_of(float(further.v[r]), alpha),
+        )
+        for r, (row, pairs) in enumerate(named)
+    ]  # fmt: skip
 
 
 def _whole(n: float) -> int | None:

@@ -14,12 +14,16 @@ from statistics import median
 import numpy as np
 from tabulate import tabulate
 
-from ablate.analysis import results
+from ablate.analysis import joined, results
+from ablate.analysis.across import satterthwaite
 from ablate.analysis.comparisons import ALPHA
+from ablate.analysis.joined import Key
 from ablate.analysis.looks import levels
 from ablate.analysis.measured import Measured
 from ablate.analysis.power import (
     MOST_SEEDS,
+    STUDIES,
+    Further,
     Proposal,
     Visible,
     least_s,
@@ -29,7 +33,9 @@ from ablate.analysis.power import (
     visible_beyond,
     visible_effect,
     visible_mean,
+    visible_over,
 )
+from ablate.analysis.results import Results
 from ablate.errors import AblateError, StudyError
 from ablate.records import DesignUse, Json
 from ablate.runs.planned import Planned
@@ -67,16 +73,19 @@ def power_of(planned: Planned, store: Reader | None, sd: float | None = None) ->
     if not pairs:
         raise AblateError(f"{planned.study.name} compares nothing with anything, so there is no effect to see.")
     source, level = "as given by --sd" if sd is not None else "from the stored results", _level(planned)
-    measured = {} if sd is not None else _measured(planned.study.name, store)
+    stored = None if sd is not None else _stored(planned.study.name, store)
+    measured = {} if stored is None else dict(stored.settings) or {"": stored}
     rows: list[Visible] = []
     for setting, of in _by_setting(planned, pairs).items():  # each is a family of its own, measured on its own examples
-        there = measured.get(setting)
+        there = measured[setting].measured if setting in measured else None
         known = {} if there is None else _spreads(there)
         spreads = [(v, r, sd, 0) if sd is not None else (v, r, *known.get((v, r), (None, 0))) for v, r in of]
         found = visible(spreads, seeds, metric.minimum_effect, level)
         if there is not None and planned.study.analysis.get("generalise") != "seeds":
             found = _beyond(found, there, seeds, metric.minimum_effect, level)
         rows += found
+    if planned.study.across and rows:
+        rows += _means(planned, rows, stored, level)
     if not rows:
         raise AblateError(
             f"the database holds no spread of {planned.study.name} yet: run a pilot (`ablate run ... --set seeds=3`), "
@@ -96,7 +105,7 @@ def over_settings(planned: Planned) -> list[str]:
     rows = max(per_setting.values(), default=0)
     if not count or not rows:
         return []
-    mean = visible_mean(count, seeds, ALPHA / rows)
+    mean = float(visible_mean(np.ones((rows, count)), seeds, ALPHA / rows)[0])
     if not np.isfinite(mean):
         return [f"{count} settings x {seeds} seeds find nothing: it takes three seeds in each."]
     alone = visible_effect(seeds, ALPHA / rows)
@@ -123,12 +132,45 @@ def _by_setting(planned: Planned, pairs: Sequence[tuple[str, str]]) -> dict[str,
     return found
 
 
-def _measured(study: str, store: Reader | None) -> dict[str, Measured]:
-    """What is stored of each setting of a study, under the empty name where it has one alone; nothing of none."""
-    if store is None or store.study(study) is None:
-        return {}
-    loaded = results.load(store, study)
-    return {name: part.measured for name, part in loaded.settings.items()} or {"": loaded.measured}
+def _stored(study: str, store: Reader | None) -> Results | None:
+    return None if store is None or store.study(study) is None else results.load(store, study)
+
+
+def _means(planned: Planned, rows: Sequence[Visible], stored: Results | None, level: float) -> list[Visible]:
+    """The same of each trick's mean over the settings, where every setting has it."""
+    study, by_pair = planned.study, {(row.variant, row.compared_with): row for row in rows}
+    cells: dict[Key, dict[str, Visible]] = {}
+    for row in planned.plan.rows:
+        found = by_pair.get((row.variant, row.compared_with or ""))
+        if found is not None:
+            cells.setdefault((row.design, row.across), {})[row.setting] = found
+    whole = {key: list(of.values()) for key, of in cells.items() if len(of) == len(study.across)}
+    if not whole or study.analysis.get("across", "mean") != "mean":
+        return []
+    std = np.array([[cell.std for cell in of] for of in whole.values()])
+    named = [(f"mean: {row}", min(cell.pairs for cell in of)) for (_, row), of in whole.items()]
+    further = None
+    if stored is not None and stored.settings and study.analysis.get("generalise") != "seeds":
+        further = _further(stored, list(whole))
+    seeds = len(study.seeds)
+    return visible_over(named, std, seeds, study.metric.minimum_effect, level, further)
+
+
+def _further(stored: Results, keys: Sequence[Key]) -> Further | None:
+    """What examples add to rows' means, where every setting knows of them and every row is stored."""
+    parts = {name: part.measured for name, part in stored.settings.items()}
+    if any(not measured.tested.evidence.of_both for measured in parts.values()):
+        return None
+    there = joined.cells_of(parts, {name: part.rows for name, part in stored.settings.items()})
+    table = joined.table_of(parts, there)
+    beyond = joined.beyond_of(parts, table, joined.sharing_of(parts))
+    at = [list(there).index(key) for key in keys if key in there]
+    pairs = table.seeds.min(axis=1)
+    v = np.maximum(beyond.v - beyond.noise, 0.0).sum(axis=1)
+    noise, df = beyond.noise.sum(axis=1) * pairs, satterthwaite(beyond.v, beyond.df)
+    if len(at) < len(keys) or not np.isfinite([v[at], noise[at], df[at]]).all():
+        return None
+    return Further(v[at], noise[at], df[at])
 
 
 def _spreads(measured: Measured) -> dict[tuple[str, str], tuple[float | None, int]]:
@@ -180,7 +222,8 @@ def _seeds(count: int | None) -> str:
 def _power_notes(rows: Sequence[Visible], planned: Planned, source: str) -> tuple[str, ...]:
     metric, looks = planned.study.metric, planned.study.analysis.get("looks") or []
     at = f"{_level(planned):.2g}"
-    by_setting = _by_setting(planned, [(row.variant, row.compared_with) for row in rows])
+    means = [row for row in rows if not row.compared_with]
+    by_setting = _by_setting(planned, [(row.variant, row.compared_with) for row in rows if row.compared_with])
     size, of_one = max(map(len, by_setting.values())), " of a setting" * bool(planned.study.across)
     notes = [
         f"Visible: the smallest true difference of {metric.name} that a two-sided paired t test at {at} finds with a "
@@ -189,6 +232,11 @@ def _power_notes(rows: Sequence[Visible], planned: Planned, source: str) -> tupl
         + ("; –: not measured, the median of the others." if any(not row.pairs for row in rows) and "--sd" not in source
            else "."),
     ]  # fmt: skip
+    if means:
+        notes.append(
+            f"mean: of a row's differences in the {len(planned.study.across)} settings; sd of Δ: of one seed's mean "
+            f"over them; by {STUDIES:,} simulated studies, after Holm at {at} / {len(means)}."
+        )
     if any(row.floor is not None for row in rows):
         notes.append(
             "Where results are kept for each example, all of this speaks of other examples, too; no number of seeds: "

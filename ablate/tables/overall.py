@@ -16,7 +16,7 @@ from ablate.records import Json
 from ablate.tables.factorials import Shown, made
 from ablate.tables.settings import several_settings
 from ablate.tables.table import Chance, ViewData
-from ablate.text import equals, in_words, listed, many
+from ablate.text import equals, in_words, listed, many, percent
 
 # ---------------------------------------------------------------------------------------------------------------- ranks
 
@@ -28,7 +28,8 @@ def ranking(results: Results) -> Ranking:
     if len(names) < 2:
         raise AblateError("average ranks need two variants that are done in every setting.", page="several-settings")
     values = np.array([[of[name] for name in names] for of in _means(results)])
-    return across.ranking(list(results.settings), names, values, results.measured.metric.better == "higher")
+    higher = results.measured.metric.better == "higher"
+    return across.ranking(list(results.settings), names, values, higher, max(results.over.seeds, 1))
 
 
 def friedman_in_words(ranking: Ranking) -> str:
@@ -38,11 +39,15 @@ def friedman_in_words(ranking: Ranking) -> str:
     return f"Friedman's chi² = {found.chi2:.2f}, F = {found.f:.2f} with {freedom}, p {equals(found.p)}"
 
 
-def little(settings: int) -> str:
-    """What ranks leave out."""
+def found_in_words(ranking: Ranking) -> str:
+    """What ranks leave out, as a number."""
+    count, variants, seeds = len(ranking.settings), len(ranking.variants), ranking.seeds
+    by_rank, by_mean = (percent(round(share, 2)) for share in across.found_by_ranks(count, variants, seeds))
     return (
-        f"Ranks forget how large a difference is and how sure: over {settings} settings they find little that the mean "
-        f"of differences does not."
+        f"Ranks forget how large a difference is and how sure: one variant that is {across.RANKED:g} standard "
+        f"deviations of a run better than {ranking.variants[0]} in every setting is found by them in {by_rank} of "
+        f"studies, by the mean of differences in {by_mean} (simulated: {count} settings, {many(seeds, 'seed')}, "
+        f"{variants} variants, equal spreads)."
     )
 
 
@@ -66,7 +71,7 @@ def ranks_view(results: Results) -> ViewData:
         f"Ranks of {results.measured.metric.name} means over seeds, 1 the best, ties sharing theirs (Demšar 2006). "
         f"{friedman_in_words(ranked)}; mean ranks that differ by less than {ranked.critical:.2f} are not told apart "
         "(Nemenyi).",
-        little(len(ranked.settings)),
+        found_in_words(ranked),
     ]
     of = f"average ranks over {many(len(ranked.settings), 'setting')}"
     data = made(results, "ranks", of, columns, rows, records, sentences)

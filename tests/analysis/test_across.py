@@ -129,3 +129,10 @@ def test_settings_that_share_images_err_where_their_images_were_added_up():
 def test_what_takes_settings_for_independent_has_no_mean_where_they_share_examples(how):
     assert "settings that share examples are not independent" in _no_mean(how, {""}, sharing=True)
     assert ["", ""] == [_no_mean(how, {""}, sharing=False), _no_mean("mean", {""}, sharing=True)]
+
+
+def test_ranks_find_less_than_the_mean_where_settings_are_few_and_as_much_where_they_are_many():
+    few, many = across.found_by_ranks(3, 6, 5), across.found_by_ranks(20, 6, 5)
+    assert few == pytest.approx((0.15, 0.79), abs=0.03)
+    assert many == (1.0, 1.0)
+    assert across.found_by_ranks(3, 2, 2)[1] == 0, "two seeds have no p of the mean"

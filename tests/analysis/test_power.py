@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.power import TTestPower
 
-from ablate.analysis import power
+from ablate.analysis import across, power
+from ablate.analysis.across import Beyond
 from ablate.analysis.power import Proposal
 
 # -------------------------------------------------------------------------------------------------------------- numbers
@@ -86,6 +87,34 @@ def test_a_comparison_without_a_spread_takes_the_median_of_the_others():
 def test_nothing_is_said_without_any_spread_and_no_verdict_comes_from_two_seeds():
     assert [] == power.visible([("a", "base", None, 0)], 10, 1.0)
     assert 3 == power.visible([("a", "base", 0.001, 5)], 10, 100.0)[0].seeds
+
+
+@pytest.mark.parametrize("spreads", [(1.0, 1.0), (0.3, 1.0, 3.0)])
+@pytest.mark.parametrize("on_examples", [False, True])
+def test_a_mean_over_settings_finds_what_is_visible_in_four_studies_of_five(spreads, on_examples):
+    rows, n, studies, rng = 4, 3, 4000, np.random.default_rng(5)
+    std = np.tile(spreads, (rows, 1))
+    noise, add, df = 0.2, 0.1, 399.0
+    further = power.Further(np.full(rows, add), np.full(rows, noise), np.full(rows, df)) if on_examples else None
+    effect = power.visible_mean(std, n, 0.05 / rows, further)
+
+    runs = rng.normal(size=(n, studies, *std.shape)) * std
+    beyond = Beyond(
+        np.full((studies, rows, 1), add + noise / n), np.full((studies, rows, 1), noise / n), np.array([df])
+    )
+    other = rng.normal(size=(studies, rows, 1)) * np.sqrt(add) if on_examples else 0.0
+    means, v = runs.mean(axis=0) + other + effect[:, None], runs.var(axis=0, ddof=1) / n
+    found = across.mean(means, v, np.full(v.shape, n - 1.0), beyond if on_examples else None).p < 0.05 / rows
+    assert found.mean() == pytest.approx(0.80, abs=0.015)
+
+
+def test_the_seeds_of_a_mean_over_settings_are_the_first_that_show_the_effect():
+    std = np.array([[1.0, 1.0, 1.0], [1.0, 2.0, 4.0]])
+    seeds = power.mean_seeds(0.5, std, 0.05)
+    assert (power.visible_mean(std, seeds, 0.05) <= 0.5).all()
+    assert (power.visible_mean(std, seeds - 1, 0.05) > 0.5).all()
+    assert math.ceil((2.8 / 0.5) ** 2 / 3) <= seeds[0] <= 3 + math.ceil((2.8 / 0.5) ** 2 / 3)
+    assert np.isinf(power.mean_seeds(0.001, std, 0.05)).all()
 
 
 def test_a_budget_buys_whole_seeds_of_every_variant():
@@ -170,8 +199,14 @@ def train(config, run):
     (tmp_path / "s.yaml").write_text(base)
     assert 0 == ablate(tmp_path, "run", "s.yaml").returncode
     rows = json.loads(ablate(tmp_path, "plan", "s.yaml", "--power", "--format", "json").stdout)["power"]
-    assert 6 == len(rows)
+    means = [row for row in rows if not row["compared_with"]]
+    assert (9, ["mean: - a", "mean: - b", "mean: base"]) == (len(rows), [row["variant"] for row in means])
     assert all(row["floor"] is not None for row in rows)
+    ends = {"mean: - a": "/base+b", "mean: - b": "/base+a", "mean: base": "/base"}
+    for mean in means:
+        of = [row for row in rows if row["compared_with"] and row["variant"].endswith(ends[mean["variant"]])]
+        assert mean["floor"] <= max(row["floor"] for row in of)
+        assert mean["corrected"] < max(row["corrected"] for row in of)
     text = ablate(tmp_path, "plan", "s.yaml", "--power").stdout
     assert "at 0.05 / 3, the first of the 3 comparisons of a setting" in text
     assert "speaks of other examples, too" in text

@@ -205,7 +205,8 @@ def test_the_figure_of_ranks_joins_what_is_not_told_apart(load):
     assert ("four", "both", "cutout", "mixup", "base") == shown.variants
     assert ((0, 2), (1, 3), (2, 4)) == shown.groups
     assert ("four", "both") == shown.apart
-    assert "they find little" in source.draw(source.source_of(store, loaded), "ranks").caption
+    caption = source.draw(source.source_of(store, loaded), "ranks").caption
+    assert "(simulated: 5 settings, 5 seeds, 5 variants, equal spreads)" in caption
 
 
 def test_all_figures_of_several_settings_are_drawn_and_the_others_named_once(load, tmp_path, capsys):

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ablate.analysis.across import alike
 from ablate.figures.figure import Axis, Figure, Label, Mark, Panel, Rule, Scene, Series, Source
-from ablate.tables.overall import friedman_in_words, little
+from ablate.tables.overall import found_in_words, friedman_in_words
 from ablate.text import in_words, many
 
 _BAR = 0.34
@@ -33,6 +33,7 @@ class Ranked:
     apart: tuple[str, ...]
     friedman: str
     p: float
+    found: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class RanksFigure(Figure):
             source.study, source.metric, tuple(found.variants[i] for i in found.order), ranks,
             tuple(alike(ranks, found.critical)), found.critical, len(found.settings), found.variants[0],
             tuple(found.variants[i] for i in found.order if found.p_adjusted[i] < 0.05), friedman_in_words(found),
-            found.found.p,
+            found.found.p, found_in_words(found),
         )  # fmt: skip
 
     def scene(self, info: Ranked) -> Scene:
@@ -97,5 +98,5 @@ def _caption(info: Ranked) -> str:
         sentences.append("By Friedman's test nothing tells these variants apart, so none of the differences counts.")
     found = f"{in_words(info.apart)} by p < 0.05" if info.apart else "none"
     sentences.append(f"Against {info.against} alone, by Holm: {found}.")
-    sentences.append(little(info.settings))
+    sentences.append(info.found)
     return " ".join(sentences)
