@@ -4,8 +4,9 @@
     ablate export batchnorm --examples -o examples.csv
     python tests/benchmarks/halves.py examples.csv full dev_accuracy dev_loss
 
-The examples are split in two at random, 100 times, and the first so many seeds taken. A row contradicts itself where the
-95 % intervals of the two halves do not meet: both are examples like these, so that hardly any split should.
+The examples are split in two at random, 1,000 times, and the first so many seeds taken. A row contradicts itself where
+the 95 % intervals of the two halves do not meet: both are examples like these, so that hardly any split should. The
+standard error is that of so many splits of these examples and these seeds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from ablate.analysis import comparisons, components
 from ablate.analysis.comparisons import ALPHA, Array
 from ablate.analysis.judge import by_both, by_t
 
-SPLITS, SEEDS = 100, (10, 20, 30)
+SPLITS, SEEDS = 1000, (5, 10, 20, 30, 40)
+FEW, LEAST_DRAWN = (3, 5, 10), 30
+"""Seeds that are drawn anew from those there are, where there are enough."""
 LIMIT = 0.06
 """Of splits, with both sources: what is promised of each row."""
 
@@ -58,22 +61,51 @@ def contradictions(difference: Array) -> Array:
     return found / SPLITS
 
 
+def missed(means: Array, seeds: int) -> float:
+    """How often the t interval of so few seeds, drawn anew from those there are, leaves out the mean of them all."""
+    rng = np.random.default_rng(2)
+    drawn = rng.choice(means, size=(20 * SPLITS, seeds))
+    found = comparisons.compare(drawn, np.zeros_like(drawn))
+    return float(((found.ci_low > means.mean()) | (found.ci_high < means.mean())).mean())
+
+
+def _drawn_anew(found: Mapping[str, Mapping[str, Mapping[int, Array]]], reference: str, most: int) -> None:
+    print(
+        f"\nDrawn anew from the {most} seeds: in how many of {20 * SPLITS:,} studies the interval over seeds leaves out the "
+        f"mean of them all, in %.\n\n| metric | row | {' | '.join(f'{n} seeds' for n in FEW)} |\n|:--|:--|{'--:|' * len(FEW)}"
+    )
+    for metric, values in found.items():
+        for variant in (name for name in values if name != reference):
+            shared = values[variant].keys() & values[reference].keys()
+            means = np.array([(values[variant][seed] - values[reference][seed]).mean() for seed in sorted(shared)])
+            print(f"| {metric} | {variant} | {' | '.join(f'{100 * missed(means, n):.1f}' for n in FEW)} |")
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} ± {100 * np.sqrt(value * (1 - value) / SPLITS):.1f}"
+
+
 def report(file: str, reference: str, metrics: Sequence[str]) -> list[str]:
     """Print a table; the rows that break the promise."""
+    found = {metric: read(file, metric) for metric in metrics}
+    most = max(len(of) for values in found.values() for of in values.values())
+    sizes = [n for n in SEEDS if n <= most]
+    print(f"| metric | row | {' | '.join(f'{n} seeds: seeds only | both' for n in sizes)} |")
+    print(f"|:--|:--|{'--:|--:|' * len(sizes)}")
     wrong = []
-    print("| metric | row | seeds | seeds only | both |\n|:--|:--|--:|--:|--:|")
-    for metric in metrics:
-        values = read(file, metric)
-        for variant in values:
+    for metric, values in found.items():
+        for variant in (name for name in values if name != reference):
             shared = sorted(values[variant].keys() & values[reference].keys())
-            for n in SEEDS if variant != reference else ():
-                if n > len(shared):
-                    continue
+            cells = []
+            for n in sizes:
                 each = np.stack([values[variant][seed] - values[reference][seed] for seed in shared[:n]])
                 alone, both = contradictions(each)
-                print(f"| {metric} | {variant} | {n} | {100 * alone:.0f} | {100 * both:.0f} |", flush=True)
+                cells += [_share(alone), _share(both)]
                 if both > LIMIT:
-                    wrong.append(f"{metric}, {variant}, {n} seeds: {100 * both:.0f} % with both")
+                    wrong.append(f"{metric}, {variant}, {n} seeds: {_share(both)} % with both")
+            print(f"| {metric} | {variant} | {' | '.join(cells)} |", flush=True)
+    if most >= LEAST_DRAWN:
+        _drawn_anew(found, reference, most)
     return wrong
 
 
