@@ -30,8 +30,10 @@ LEAST_UNITS = 20
 LEAST_DISCORDANT = 10
 """Fewer examples on which two sides differ say nothing of other examples where one or two seeds are all there is."""
 
-EITHER = 1.25
-"""Where twice the seeds and four times the examples come to half-widths that differ by less, either will do."""
+EITHER = 1.15
+"""Where twice the seeds and four times the examples are predicted to come to half-widths that differ by less, either
+will do. It matters from 1.25 on: of such studies with 5 seeds the right way is named in 82 %, the other one in 5. By
+1.25 itself it was 74 and 4, the rest `either`; who is told one way where either would do loses nothing."""
 
 
 @dataclass(frozen=True)
