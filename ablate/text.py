@@ -47,8 +47,12 @@ def many(count: int, what: str) -> str:
 
 
 def did_you_mean(name: str, allowed: Iterable[str]) -> str:
-    """`" Did you mean 'cutmix'?"` for the nearest allowed name, or an empty string when none is near."""
-    near = difflib.get_close_matches(str(name), [str(a) for a in allowed], n=1, cutoff=0.6)
+    """`" Did you mean 'cutmix'?"` for the nearest allowed name, or an empty string when none is near. Near is also the
+    one that is a word of several: `skip` of `skip connections`."""
+    names = [str(a) for a in allowed]
+    said = re.findall(r"\w+", str(name).lower())
+    words = [one for one in names if one.lower() in said] if len(said) > 1 else []
+    near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6) or (words if len(words) == 1 else [])
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -272,7 +272,12 @@ class Lookup(TrickLookup):
     def _design_works(self, path: Trail, named: Trail, use: DesignUse, hand: Mapping[str, Json]) -> bool:
         names = self.registry.names("designs")
         if use.name not in names:
-            self.wrong(named, unknown("design", use.name, names))
+            said = unknown("design", use.name, names)
+            first = use.name.replace("(", " ").split(" ")[0]
+            if first in names:  # `leave_one_out of [A, B]`
+                options = "".join(f", {one.name}: ..." for one in self.registry.parameters("designs", first))
+                said += f" Options stand beside the name: {{name: {first}{options}}}." * bool(options)
+            self.wrong(named, said)
             return False
         try:
             self.registry.make("designs", use.name, use.options)

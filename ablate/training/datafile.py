@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablate.errors import DataError
 from ablate.identity import sha256_file
-from ablate.text import did_you_mean, one_of
+from ablate.text import did_you_mean, in_words, one_of
 from ablate.training.unpickle import text, unpickled
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ def found(root: str, name: str = "") -> Path:
         gone = gone.parent
     near = sorted(p.name for p in gone.parent.iterdir())
     here = f" ({path.absolute()})" if not path.is_absolute() else ""
-    listed = one_of(near[:8]) or "nothing"
+    listed = in_words(near, 8) or "nothing"
     hint = did_you_mean(gone.name, near)
     raise DataError(
-        f"{path} does not exist{here}; {gone.parent.absolute()} has {listed}{' and more' if near[8:] else ''}.{hint} "
+        f"{path} does not exist{here}; {gone.parent.absolute()} has {listed}.{hint} "
         "Relative paths start at the working directory; `--set data.root=FOLDER` names another."
     )
 
