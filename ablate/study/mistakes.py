@@ -192,11 +192,14 @@ def rules(
 ) -> tuple[list[Problem], list[str]]:
     """A brief's requirements on the variants listed by hand: problems and notes. configs: of each planned variant.
 
-    A variant without any trick is what the others are compared with; it is not judged, and a note says so.
+    A variant without any trick is what the others are compared with; it is not judged, and a note says so. Where the
+    rules name variants, these are.
     """
     brief = study.rules
     if not brief:
         return [], []
+    by_name = {variant.name: variant for variant in study.variants}
+    named: list[str] = brief.get("variants") or [variant.name for variant in study.variants if variant.tricks]
     categories = {trick.name: trick.category or _shelf_category(registry, trick.levels) for trick in study.tricks}
     problems = [
         study.problem(
@@ -205,12 +208,19 @@ def rules(
         for name, category in categories.items()
         if not category
     ]
-    judged = [variant for variant in study.variants if variant.tricks]
+    problems += [
+        study.problem(f"rules.variants.{at}", unknown("variant listed by hand", name, by_name))
+        for at, name in enumerate(named)
+        if name not in by_name
+    ]
+    judged = [by_name[name] for name in named if name in by_name]
+    which = "variant" + " listed by hand (`rules.variants` may name some)" * ("variants" not in brief)
+    those_judged = "that they name" if "variants" in brief else "listed by hand"
     least = brief.get("tricks_per_variant", 0)
     for variant in judged:
         count = len(variant.tricks)
         if count < least:
-            message = f"has {count} trick{'s' if count > 1 else ''}; `rules` ask for {least} in every variant."
+            message = f"has {count} trick{'s' * (count != 1)}; `rules` ask for {least} in every {which}."
             problems.append(study.problem(f"variants.{variant.name}", message))
     kinds = {variant.name: {categories[choice.trick] for choice in variant.tricks} - {""} for variant in judged}
     least = brief.get("categories_per_variant", 0)
@@ -218,13 +228,14 @@ def rules(
         if len(of) < least:
             those = ", ".join(c for c in CATEGORIES if c in of) or "none"
             message = (
-                f"has tricks of {len(of)} categor{'y' if len(of) == 1 else 'ies'} ({those}); `rules` ask for {least}."
+                f"has tricks of {len(of)} categor{'y' if len(of) == 1 else 'ies'} ({those}); `rules` ask for {least} "
+                f"in every {which}."
             )
             problems.append(study.problem(f"variants.{listed}", message))
     used = set().union(*kinds.values())
     if judged and len(used) < brief.get("categories_overall", 0):
         message = (
-            f"is {brief['categories_overall']}, but the variants listed by hand have {len(used)}: "
+            f"is {brief['categories_overall']}, but the variants {those_judged} have {len(used)}: "
             f"{', '.join(c for c in CATEGORIES if c in used) or 'none'}."
         )
         problems.append(study.problem("rules.categories_overall", message))
@@ -238,7 +249,7 @@ def rules(
         study.problem(place, f"is {name!r}, which `rules` forbid (in {_listed(names)}).")
         for (place, name), names in forbidden.items()
     ]
-    plain = [variant.name for variant in study.variants if not variant.tricks]
+    plain = [variant.name for variant in study.variants if not variant.tricks and "variants" not in brief]
     notes = [f"rules: {', '.join(plain)} has no trick and is not counted as a variant."] if plain else []
     if not judged:
         notes.append("rules: they judge variants listed by hand that have tricks, and there is none.")

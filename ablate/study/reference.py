@@ -55,6 +55,7 @@ DEFAULTS: Mapping[str, str] = {
     "rules.tricks_per_variant": "none",
     "rules.categories_per_variant": "none",
     "rules.categories_overall": "none",
+    "rules.variants": "all that are listed by hand and have tricks",
     "rules.forbid_data": "none",
     "resources.gpus": "1 where a GPU is visible, else 0",
     "resources.runs_per_gpu": "1; 8 where memory_gib is given",

@@ -120,6 +120,11 @@ class RulesForm(Form):
     categories_overall: Annotated[int, Field(ge=0, le=len(CATEGORIES))] | None = Field(
         default=None, description="Least categories of all variants together.", examples=["5"]
     )
+    variants: list[str] | None = Field(
+        default=None,
+        description="The variants that are judged, where some that are listed by hand are rows of an ablation.",
+        examples=["[A, B, C]"],
+    )
     forbid_data: list[str] | None = Field(
         default=None, description="Data sets that no variant may use.", examples=["[cifar100]"]
     )

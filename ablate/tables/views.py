@@ -313,7 +313,8 @@ def _coverage(results: Results) -> ViewData:
 def _rules(record: PlanRecord, kind: Mapping[str, str]) -> Iterator[str]:
     """A line for each rule of the brief: what every variant listed by hand has, and whether that is enough."""
     listed_by_hand = {row.variant for row in record.rows if row.design == "variants"}
-    judged = [variant for variant in record.variants if variant.name in listed_by_hand and variant.tricks]
+    named = record.rules.get("variants") or [variant.name for variant in record.variants if variant.tricks]
+    judged = [variant for variant in record.variants if variant.name in listed_by_hand and variant.name in named]
     kinds = {variant.name: {kind[choice] for choice in variant.tricks} for variant in judged}
     each = {
         "tricks_per_variant": ("tricks", {variant.name: len(variant.tricks) for variant in judged}),

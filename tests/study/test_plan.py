@@ -509,14 +509,25 @@ def test_too_few_tricks_in_a_variant_are_an_error_at_the_variant():
     rules, positions = {"tricks_per_variant": 2}, {"variants.B": (12, 3)}
     variants = (hand("A", "bn", "cutout"), hand("B", "bn"))
     assert problems(BN, CUTOUT, variants=variants, rules=rules, positions=positions) == [
-        "s.yaml:12:3: variants.B: has 1 trick; `rules` ask for 2 in every variant."
+        "s.yaml:12:3: variants.B: has 1 trick; `rules` ask for 2 in every variant listed by hand (`rules.variants` may name "
+        "some)."
     ]
+
+
+def test_rules_judge_the_variants_that_they_name_and_no_row_of_an_ablation_beside_them():
+    rules = {"tricks_per_variant": 2, "variants": ["A"]}
+    assert plan(BN, CUTOUT, variants=(hand("A", "bn", "cutout"), hand("A less", "bn")), rules=rules).notes == ()
+    found = problems(BN, CUTOUT, variants=(hand("A", "bn"),), rules=rules | {"variants": ["A", "Aa"]})
+    assert "s.yaml: variants.A: has 1 trick; `rules` ask for 2 in every variant." in found
+    assert "s.yaml: rules.variants.1: no variant listed by hand is called 'Aa'; there is A. Did you mean 'A'?" in found
 
 
 def test_two_tricks_of_one_kind_are_too_few_categories_in_a_variant():
     rules, norm = {"categories_per_variant": 2}, trick("ln", {"n": 1}, category="batchnorm")
     found = problems(BN, norm, variants=(hand("A", "bn", "ln"),), rules=rules, positions={"variants.A": (12, 3)})
-    assert ["s.yaml:12:3: variants.A: has tricks of 1 category (batchnorm); `rules` ask for 2."] == found
+    assert ["s.yaml:12:3: variants.A: has tricks of 1 category (batchnorm); `rules` ask for 2 in every variant listed"] == [
+        one.partition(" by hand")[0] for one in found
+    ]
 
 
 def test_too_few_categories_overall_are_an_error_that_lists_them():
