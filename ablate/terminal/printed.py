@@ -70,6 +70,17 @@ def adaptive_notes(planned: Planned, counts: Counts) -> list[str]:
     return [adaptive.in_plan(looks, counts.least, counts.total)]
 
 
+def few_seeds(planned: Planned) -> list[str]:
+    """That no verdict can come of so few seeds; [] where one can, or nothing is compared."""
+    seeds = len(planned.study.seeds)
+    if seeds > 2 or all(row.compared_with is None for row in planned.plan.rows):
+        return []
+    return [
+        f"{many(seeds, 'seed')}: differences will have no interval, no p and no verdict; from 3 seeds on they have "
+        "(`seeds: 3` is fixed, too: seeds 0, 1 and 2)."
+    ]
+
+
 @dataclass(frozen=True)
 class Foretold:
     """A plan against what the database has: what `ablate plan` prints. states: of each run that is known, by key;
@@ -96,7 +107,9 @@ class Foretold:
             from ablate.runs import budget  # scipy, which no other plan needs
 
             changes += budget.over_settings(planned)
-        return cls(planned, counts, slots, state_of, (*changes, *adaptive_notes(planned, counts)))
+        return cls(
+            planned, counts, slots, state_of, (*changes, *adaptive_notes(planned, counts), *few_seeds(planned))
+        )
 
     @property
     def head(self) -> str:
