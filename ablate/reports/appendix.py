@@ -37,23 +37,37 @@ def blocks(
     seeds = seeds_in_words(record.seeds).removeprefix("seeds ").removeprefix("seed ")
     facts = [("seeds", line(seeds)), *_fingerprints(configs, provenance)]
     return (
-        Paragraph(_loop(record)),
+        Paragraph(_loop(record, configs)),
         Code(_commands(record, provenance, example)),
         Terms(tuple(facts)),
     )
 
 
-def _loop(record: PlanRecord) -> Line:
+def _loop(record: PlanRecord, configs: Mapping[str, Mapping[str, Json]]) -> Line:
     where = code(record.facts.loop or str(record.task))
+    elsewhere = line(" Where its data lie elsewhere: ", code("--set data.root=FOLDER"), ".")
     return line(
-        "The training loop is ", where, "; the first command runs it for every variant and seed that is not done. "
-        "On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks; ",
-        code("ablate export --code FILE.zip"), " packs the study, its code and the versions that it was made with.",
+        "The training loop is ", where, "; ", code(f"ablate run {_file(record)}"), " runs it for every variant and "
+        "seed that is not done.", *(elsewhere if any(map(_has_root, configs.values())) else ()),
+        " On the same kind of machine the same seed gives the same bits, which ", code("ablate verify"), " checks; ",
+        code("ablate export --code FILE.zip"), " packs the study, its code, ablate and the versions that it was made "
+        "with.",
     )  # fmt: skip
 
 
+def _has_root(asked: Mapping[str, Json]) -> bool:
+    """Whether a run reads its data from a folder that the study names."""
+    config = asked.get("config")
+    data = config.get("data") if isinstance(config, Mapping) else None
+    return isinstance(data, Mapping) and "root" in data
+
+
+def _file(record: PlanRecord) -> str:
+    """The study's file, without the folder that it lies in."""
+    return shlex.quote(re.split(r"[/\\]", record.file)[-1] or f"{record.study}.yaml")
+
+
 def _commands(record: PlanRecord, provenance: Mapping[str, Mapping[str, int]], example: str) -> str:
-    file = re.split(r"[/\\]", record.file)[-1] or f"{record.study}.yaml"
     options = "".join(f" --set {_option(given)}" for given in record.overrides)
     pinned = " ".join(
         f"{name}=={versions[0]}"
@@ -65,7 +79,7 @@ def _commands(record: PlanRecord, provenance: Mapping[str, Mapping[str, int]], e
     tune = [f"ablate tune {name}"] if record.tuned else []
     return "\n".join([
         *install,
-        f"ablate run {shlex.quote(file)}{options}",
+        f"ablate run {_file(record)}{options}",
         *tune,
         f"ablate table {name}",
         f"ablate verify {shlex.quote(f'{example}:{record.seeds[0]}')}",

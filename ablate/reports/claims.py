@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ablate.analysis.bases import MEAN
 from ablate.analysis.comparisons import MINIMUM_N
 from ablate.records import Better, Row, Verdict
 from ablate.study.record import PlanRecord
@@ -155,6 +156,9 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
     if _is_variant(row, named):
         return row.variant, "", f"in place of {reference}"
     it = "it" if len(gone or come) == 1 else "them"
+    if row.design == MEAN:
+        bases = row.variant.rpartition(", in ")[2]
+        return named.named(row.differs), f" on the mean over {bases}", f"with{'out' * row.label.startswith('-')} it"
     if gone and come:
         return f"{named.named(come)} in place of {named.named(gone)}", "", f"in {row.variant} against {reference}"
     if len(gone + come) > TOGETHER:
@@ -222,7 +226,9 @@ def _is_variant(row: Row, named: Names) -> bool:
     """Whether a row is compared as what it is: it stands on another base, or no trick differs."""
     reference = row.compared_with or ""
     same = set(named.tricks.get(row.variant, row.tricks)) == set(named.tricks.get(reference, ()))
-    return not row.placebo and (same or named.bases.get(row.variant) != named.bases.get(reference))
+    return (
+        not row.placebo and row.design != MEAN and (same or named.bases.get(row.variant) != named.bases.get(reference))
+    )
 
 
 def _open(row: Row, named: Names) -> list[str]:

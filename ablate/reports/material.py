@@ -122,6 +122,13 @@ def after_tuning(of: Material) -> tuple[Claim, ...]:
     return claims.claims([row for row in rows if row.design != MEAN], names(of))
 
 
+def over_models(of: Material) -> tuple[Claim, ...]:
+    """What may be said of the mean of a trick's differences, where it stands in several models."""
+    means = [row for row in views.table_data(of.found).rows if row.design == MEAN]
+    several = {row.variant for row in means}
+    return tuple(one for one in claims.claims((*of.table.rows, *means), names(of)) if one.variant in several)
+
+
 def mean_of(of: Material, row: Row) -> str:
     """`98.52 ± 0.58 % (n = 10)`."""
     digits = decimals((r.std for r in of.table.rows), (r.mean for r in of.table.rows))

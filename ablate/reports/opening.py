@@ -13,7 +13,7 @@ from ablate.analysis import verdicts
 from ablate.records import Row
 from ablate.reports.claims import PLACEBO, Claim
 from ablate.reports.document import Bullets, Line, line, strong
-from ablate.reports.material import Material, after_tuning, also_of, comparisons, mean_of, names
+from ablate.reports.material import Material, after_tuning, also_of, comparisons, mean_of, names, over_models
 from ablate.text import many, number, seeds_in_words
 
 MOST_LINES = 8
@@ -25,7 +25,13 @@ MOST_NAMED = 12
 def in_short(of: Material) -> Bullets:
     """A line for each comparison that is decided, and one for every other kind."""
     told = _placed([one for one in comparisons(of) if one.subject != PLACEBO])
-    lines = [*_decided(told), *_decided(after_tuning(of), " on fresh seeds"), *_equal(of, told), *_open(told)]
+    lines = [
+        *_decided(told),
+        *_decided(over_models(of)),
+        *_decided(after_tuning(of), " on fresh seeds"),
+        *_equal(of, told),
+        *_open(told),
+    ]
     lines += _unstable(of)
     return Bullets(tuple(text for _, text in lines), signs=tuple(sign for sign, _ in lines))
 

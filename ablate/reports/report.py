@@ -36,7 +36,7 @@ from ablate.reports.document import (
     line,
     strong,
 )
-from ablate.reports.material import Material, after_tuning, also_of, comparisons, mean_of, names
+from ablate.reports.material import Material, after_tuning, also_of, comparisons, mean_of, names, over_models
 from ablate.store.stored import StoredCell
 from ablate.tables import views
 from ablate.tables.table import ViewData
@@ -265,6 +265,8 @@ def _support(of: Material) -> Section:
     limits = methods.limits(of.found.record, of.found.measured, of.table.rows, of.uses, tuned=of.tuned)
     blocks: list[Block] = [Bullets(tuple(line(limit) for limit in limits))] if limits else []
     blocks += [_sentences(told)] if told else []
+    means = over_models(of)
+    blocks += [Paragraph(line(strong("Over several models."))), _sentences(means)] if means else []
     blocks += [Paragraph(line(strong("After tuning, on fresh seeds."))), _sentences(tuned)] if tuned else []
     return Section("support", "What the numbers do not show", tuple(blocks), tuple(blocks[:1]) if limits else ())
 

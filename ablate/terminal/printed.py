@@ -107,9 +107,7 @@ class Foretold:
             from ablate.runs import budget  # scipy, which no other plan needs
 
             changes += budget.over_settings(planned)
-        return cls(
-            planned, counts, slots, state_of, (*changes, *adaptive_notes(planned, counts), *few_seeds(planned))
-        )
+        return cls(planned, counts, slots, state_of, (*changes, *adaptive_notes(planned, counts), *few_seeds(planned)))
 
     @property
     def head(self) -> str:
