@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import called
@@ -167,7 +168,12 @@ def test_the_best_variants_weights_predict_digits_they_never_saw(tmp_path):
     rows = list(csv.reader((tmp_path / "submission.csv").read_text().splitlines()))
     assert ["id", "label"] == rows[0]
     assert 297 == len(rows) - 1
-    assert "fits submission.csv\n" in ablate(tmp_path, "predict", "--check", "submission.csv").stdout
+    (tmp_path / "sample.csv").write_text(re.sub(r",\d\n", ",0\n", (tmp_path / "submission.csv").read_text()))
+    assert "fits sample.csv\n" in ablate(tmp_path, "predict", "--check", "sample.csv").stdout
+    both = ablate(tmp_path, "predict", "--check", "submission.csv", "--sample", "sample.csv").stdout
+    assert both == "submission.csv fits sample.csv\n"
+    itself = ablate(tmp_path, "predict", "--check", "submission.csv", code=2).stderr
+    assert "submission.csv is held against itself: --check names the competition's sample" in itself
     (tmp_path / "wrong.csv").write_text((tmp_path / "submission.csv").read_text().replace(",3\n", ",77\n"))
     refused = ablate(tmp_path, "predict", "--check", "submission.csv", "-o", "wrong.csv", code=2).stderr
     assert "the label is '77'; it must be a whole number from 0 to 9" in refused

@@ -525,9 +525,8 @@ def test_rules_judge_the_variants_that_they_name_and_no_row_of_an_ablation_besid
 def test_two_tricks_of_one_kind_are_too_few_categories_in_a_variant():
     rules, norm = {"categories_per_variant": 2}, trick("ln", {"n": 1}, category="batchnorm")
     found = problems(BN, norm, variants=(hand("A", "bn", "ln"),), rules=rules, positions={"variants.A": (12, 3)})
-    assert [
-        "s.yaml:12:3: variants.A: has tricks of 1 category (batchnorm); `rules` ask for 2 in every variant listed"
-    ] == [one.partition(" by hand")[0] for one in found]
+    (said,) = found
+    assert said.startswith("s.yaml:12:3: variants.A: has tricks of 1 category (batchnorm); `rules` ask for 2 in every")
 
 
 def test_too_few_categories_overall_are_an_error_that_lists_them():

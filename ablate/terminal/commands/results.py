@@ -266,7 +266,11 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE")] = Path("submission.csv"),
     check: Annotated[
         Path | None,
-        typer.Option("--check", metavar="SAMPLE", help="Predict nothing: hold the output file against a sample."),
+        typer.Option(
+            "--check",
+            metavar="SAMPLE",
+            help="Predict nothing: hold the output file against a sample (with --sample, too: this one against that).",
+        ),
     ] = None,
     ids: Annotated[
         str | None,
@@ -296,10 +300,17 @@ def predict(
         check_choice("--labels", labels, submission.LABELS)
     if check is not None:
         classes = submission.classes_of(study, terminal.db, set_ or ())
-        wrong = submission.check(output, submission.read_sample(check), classes, labels)
+        file, against = (output, check) if sample is None else (check, sample)
+        if file.resolve() == against.resolve():
+            raise AblateError(
+                f"{file} is held against itself: --check names the competition's sample, -o the file that is checked "
+                "(submission.csv unless given).",
+                page="course-brief",
+            )
+        wrong = submission.check(file, submission.read_sample(against), classes, labels)
         if wrong:
             raise AblateError("\n".join(wrong), page="course-brief")
-        print(f"{output} fits {check}{'' if classes else '; no study says which classes there are'}")
+        print(f"{file} fits {against}{'' if classes else '; no study says which classes there are'}")
         return
     from ablate.analysis import results
     from ablate.analysis.tuned import TUNED
