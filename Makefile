@@ -43,8 +43,9 @@ reliability: $(VENV)/.installed  ## kills, locks, recovery and the world outside
 	$(BIN)/python tests/contention.py 300
 
 results: $(VENV)/.installed  ## make the committed tables and figures anew (the course's: DATA=folder of its files)
-	for study in batchnorm optimizers skip_connections transfer across parts; do \
+	for study in batchnorm optimizers skip_connections transfer across parts planted; do \
 		$(BIN)/ablate run studies/$$study.yaml > results/$$study.md || exit; done
+	echo >> results/planted.md; $(BIN)/ablate table planted --view interactions >> results/planted.md
 	$(BIN)/ablate run studies/batchnorm_tuned.yaml > /dev/null
 	$(BIN)/ablate tune studies/batchnorm_tuned.yaml --workers 1 > results/batchnorm_tuned.md
 	$(BIN)/ablate plot batchnorm_tuned --figure tuning --columns 2 -o results/batchnorm_tuned/tuning.svg

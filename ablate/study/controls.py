@@ -158,7 +158,8 @@ def beyond(
     if not against:
         return tuple(rows), []
     note = (
-        f"{len(against)} of the rows have a control: the same network with as much taken from elsewhere. Parts, their "
-        "controls, and parts against these are three families; the last rows say what matters beyond its size."
+        f"{len(against)} of the rows {'has' if len(against) == 1 else 'have'} a control: the same network with as much "
+        "taken from elsewhere. Parts, their controls, and parts against these are three families; the last rows say "
+        "what matters beyond its size."
     )
     return (*marked, *against), [note]
