@@ -167,8 +167,12 @@ def fixed(value: float, digits: int, *, sign: bool = False, minus: str = "-") ->
 
 
 def typeset(value: float, digits: int, *, sign: bool = False) -> str:
-    """The same with a true minus, as figures and prose have it."""
-    return fixed(value, digits, sign=sign, minus=MINUS)
+    """The same as figures and prose have it: with a true minus, and from 10,000 on a thin space between thousands."""
+    text = fixed(value, digits, sign=sign, minus=MINUS)
+    if abs(value) < 10_000 or "e" in text:
+        return text
+    whole, point, rest = text.partition(".")
+    return re.sub(r"(?<=\d)(?=(\d{3})+$)", "\u2009", whole) + point + rest
 
 
 def duration(seconds: float) -> str:

@@ -107,7 +107,8 @@ class Source:
     variant. mistakes: of a variant the images that most of its seeds get wrong, at most so many; how many any seed got
     wrong; how many there are; and how many seeds looked. Both read when they are called, and raise FigureError. over:
     of a study in several settings its rows over them; then there are no other rows. spent: what each counted run took,
-    as `values` has it, under the names of `table --view cost`; read when it is called. ranking, scores: of its variants
+    as `values` has it, under the names of `table --view cost`; metered: whose electricity was read, where it was not
+    that of all parts (`processors`). Both read when they are called. ranking, scores: of its variants
     over all settings; they raise FigureError, too.
     """
 
@@ -131,6 +132,7 @@ class Source:
     mistakes: Callable[[str, int], tuple[tuple[WrongImage, ...], int, int, int]] = _untold
     over: Over | None = None
     spent: Callable[[], Mapping[str, Mapping[str, tuple[float | None, ...]]]] = dict
+    metered: Callable[[], str] = str
     ranking: Callable[[], Ranking] = _one_setting
     scores: Callable[[], Scores] = _one_setting
 
@@ -198,8 +200,9 @@ class Source:
         return name, self.values[name]
 
     def titled(self, metric: str) -> str:
-        """`dev_accuracy (%)`."""
-        return f"{metric} ({self.units[metric]})" if self.units.get(metric) else metric
+        """`dev accuracy (%)`."""
+        name = metric.replace("_", " ")
+        return f"{name} ({self.units[metric]})" if self.units.get(metric) else name
 
 
 # --------------------------------------------------------------------------------------------------------------- scenes
@@ -208,7 +211,8 @@ Colour = Literal["ink", "grey", "blue", "orange", "green", "vermillion", "purple
 """Okabe and Ito's, which colour-blind people tell apart; without their yellow, which white paper swallows."""
 
 Marker = Literal[
-    "", "circle", "square", "diamond", "up", "down", "cross", "plus", "hollow", "hollow_square", "left", "right", "bar"
+    "", "circle", "square", "diamond", "up", "down", "cross", "plus", "hollow", "hollow_square", "left", "right", "bar",
+    "star",
 ]  # fmt: skip
 Dash = Literal["", "solid", "dashed", "dotted", "dashdot"]
 
@@ -339,13 +343,15 @@ class Label:
 @dataclass(frozen=True)
 class Picture:
     """Pixels (a PNG in base64) in a rectangle of the panel. x, y: its upper left corner; width, height: in the units of
-    the axes, neither of which is reversed."""
+    the axes, neither of which is reversed. shades: of an even grid how dark each cell is, from -1 (vermillion) to 1
+    (blue), by row from the top; for a page, whose colours are its own."""
 
     x: float
     y: float
     width: float
     height: float
     png: str
+    shades: tuple[tuple[float, ...], ...] = ()
 
 
 Mark = Series | Rule | Stretch | Label | Picture
@@ -359,6 +365,7 @@ class Panel:
 
     Only wide paper has room for `side`; hover tells the same on screen. bare: no axes, and their units equally long.
     of: the variant that it is about, which a page joins with its row. note: short, behind the title and never cut.
+    group: the heading that it and the panels behind it stand under.
     """
 
     x: Axis
@@ -370,6 +377,7 @@ class Panel:
     bare: bool = False
     of: str = ""
     note: str = ""
+    group: str = ""
 
     def thinned(self, columns: int) -> Panel:
         """The same with no more points of a line than so many columns of pixels show."""
@@ -380,7 +388,7 @@ class Panel:
 class Scene:
     """A figure, ready to be drawn. title: its name in words. caption: what a paper prints below it, with n, what the
     intervals mean, and the seeds. alt: what it shows, for those who do not see it. across: panels side by side where
-    there is room; across_narrow: in one column of a paper."""
+    there is room; across_narrow: in one column of a paper. said: what the axes of all panels show."""
 
     title: str
     caption: str
@@ -388,6 +396,7 @@ class Scene:
     panels: tuple[Panel, ...]
     across: int = 1
     across_narrow: int = 1
+    said: str = ""
 
     @property
     def legend(self) -> tuple[Named, ...]:
@@ -397,10 +406,15 @@ class Scene:
         return tuple(sorted(once.values(), key=lambda mark: not isinstance(mark, Series)))
 
     def rows(self, across: int) -> list[tuple[Panel, ...]]:
-        """The panels as they stand. Where a panel's y axis is that of its left neighbour, it is not named again."""
+        """The panels as they stand, each group in lines of its own. Where a panel's y axis is that of its left
+        neighbour, it is not named again."""
         rows = []
-        for i in range(0, len(self.panels), across):
-            row = self.panels[i : i + across]
+        groups: list[list[Panel]] = []
+        for panel in self.panels:
+            if not groups or panel.group != groups[-1][0].group:
+                groups.append([])
+            groups[-1].append(panel)
+        for row in (tuple(of[i : i + across]) for of in groups for i in range(0, len(of), across)):
             same = (left.y == right.y and right.y.high is not None for left, right in pairwise(row))
             bare = (
                 replace(p, y=replace(p.y, label="")) if as_left else p for p, as_left in zip(row[1:], same, strict=True)

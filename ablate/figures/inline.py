@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Rule, Scene, Series, Stretch
+from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.identity import sha256
 from ablate.tables.forest import round_values
 from ablate.text import MINUS, shortened
@@ -38,18 +38,23 @@ _SHAPES = {
     "square": "M-1-1H1V1H-1Z", "hollow_square": "M-1-1H1V1H-1Z", "diamond": "M0-1.3 1.3 0 0 1.3-1.3 0Z",
     "up": "M0-1.2 1.1 .9H-1.1Z", "down": "M0 1.2 1.1-.9H-1.1Z", "left": "M-1.2 0 .9-1.1V1.1Z",
     "right": "M1.2 0-.9-1.1V1.1Z", "cross": "M-1-1 1 1M-1 1 1-1", "plus": "M-1.2 0H1.2M0-1.2V1.2", "bar": "M0-1.8V1.8",
+    "star": "M0-1.5 .4-.5 1.5-.45 .6 .2 .9 1.25 0 .65-.9 1.25-.6 .2-1.5-.45-.4-.5Z",
 }  # fmt: skip
 _STROKED = frozenset({"cross", "plus", "bar", "hollow", "hollow_square"})
 
 
 def figure(scene: Scene, text: Text) -> str:
     """The panels side by side as far as there is room, and the legend below."""
-    panels = "\n".join(_panel(panel, text) for row in scene.rows(scene.across) for panel in row)
-    keys = "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend)
+    panels, group = "", ""
+    for panel in (panel for row in scene.rows(scene.across) for panel in row):
+        panels += f'<h3 class="pg">{text(panel.group)}</h3>\n' * (panel.group != group) + _panel(panel, text) + "\n"
+        group = panel.group
+    keys = f"<li>{text(scene.said)}</li>" * bool(scene.said)
+    keys += "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend)
     legend = f'\n<ul class="legend">{keys}</ul>' if keys else ""
     many = f" across{min(scene.across, 4)}"
     role = "group" if any(panel.of for panel in scene.panels) else "img"  # what is in an image cannot be followed
-    return f'<div class="panels{many}" role="{role}" aria-label="{text(scene.alt)}">\n{panels}{legend}\n</div>'
+    return f'<div class="panels{many}" role="{role}" aria-label="{text(scene.alt)}">\n{panels.rstrip()}{legend}\n</div>'
 
 
 # ----------------------------------------------------------------------------------------------------------------- axes
@@ -180,7 +185,22 @@ def _lines(mark: Mark, x: _Scale, y: _Scale, text: Text) -> list[str]:
     if isinstance(mark, Rule):
         where = f"M{_at(x, mark.at)} 0V1000" if mark.axis == "x" else f"M0 {_at(y, mark.at)}H1000"
         return [f'<path class="ru"{_dashed(mark.dash)} d="{where}"/>']
+    if isinstance(mark, Picture):
+        return _cells(mark, x, y)
     return _of_series(mark, x, y, text) if isinstance(mark, Series) else []
+
+
+def _cells(mark: Picture, x: _Scale, y: _Scale) -> list[str]:
+    made = []
+    for i, row in enumerate(mark.shades):
+        top, below = (mark.y - mark.height * k / len(mark.shades) for k in (i, i + 1))
+        for j, shade in enumerate(row):
+            left, right = (mark.x + mark.width * k / len(row) for k in (j, j + 1))
+            if abs(shade) >= 0.005:
+                where = f"M{_at(x, left)} {_at(y, top)}H{_at(x, right)}V{_at(y, below)}H{_at(x, left)}Z"
+                kind = f"ce c-{'blue' if shade > 0 else 'vermillion'}"
+                made.append(f'<path class="{kind}" opacity="{abs(shade):.2f}" d="{where}"/>')
+    return made
 
 
 def _of_series(mark: Series, x: _Scale, y: _Scale, text: Text) -> list[str]:

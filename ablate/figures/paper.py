@@ -182,12 +182,12 @@ _STYLE: dict[Any, Any] = {
     "path.simplify": False,
 }
 _COLOURS: dict[Colour, str] = {
-    "ink": "#000000", "grey": "#777777", "blue": "#0072B2", "orange": "#E69F00", "green": "#009E73",
-    "vermillion": "#D55E00", "purple": "#CC79A7", "sky": "#56B4E9",
+    "ink": "#1b1d20", "grey": "#737a84", "blue": "#0a57a8", "orange": "#b97a00", "green": "#1a9c72",
+    "vermillion": "#bf4408", "purple": "#a8558a", "sky": "#3a8fc4",
 }  # fmt: skip
 _MARKERS = {
     "": "", "circle": "o", "square": "s", "diamond": "D", "up": "^", "down": "v", "cross": "x", "plus": "+",
-    "hollow": "o", "hollow_square": "s", "left": "<", "right": ">", "bar": "|",
+    "hollow": "o", "hollow_square": "s", "left": "<", "right": ">", "bar": "|", "star": "*",
 }  # fmt: skip
 _DASHES: dict[str, Any] = {
     "": "none", "solid": "-", "dashed": (0, (4, 1.6)), "dotted": (0, (1.2, 1.2)), "dashdot": (0, (5, 1.4, 1.2, 1.4)),
@@ -237,11 +237,15 @@ def laid_out(scene: Scene, columns: int) -> Figure:
     width = WIDTHS[columns]
     across = min(scene.across if columns == 2 else scene.across_narrow, len(scene.panels))
     rows = scene.rows(across)
-    heights = [max(panel.height + 0.2 * bool(panel.title) for panel in row) for row in rows]
+    begins = [i for i, row in enumerate(rows) if row[0].group and (i == 0 or row[0].group != rows[i - 1][0].group)]
+    heights = [
+        max(panel.height + 0.2 * bool(panel.title) for panel in row) + 0.17 * (i in begins)
+        for i, row in enumerate(rows)
+    ]
     labels = [mark.label for mark in scene.legend]
     labels = fitted(labels, width * 72 - _HANDLE, 7)
     ncols = _legend_columns(labels, width)
-    lines = -(-len(labels) // ncols) if labels else 0
+    lines = -(-len(labels) // ncols) + bool(scene.said) if labels else 0
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.04, hspace=0.04)
     figure = Figure(figsize=(width, sum(heights) + 0.16 * lines + 0.1 * bool(lines)), layout=engine)
     grid = figure.add_gridspec(len(rows), across, height_ratios=heights)
@@ -249,17 +253,29 @@ def laid_out(scene: Scene, columns: int) -> Figure:
         for j, panel in enumerate(row):
             beside = max(_beside(other[j], width / across) for other in rows if len(other) > j)
             thin = panel.thinned(int(width / across * _LINES))
-            _panel(figure.add_subplot(grid[i, j]), thin, width / across, beside, columns)
+            axes = figure.add_subplot(grid[i, j])
+            _panel(axes, thin, width / across, beside, columns)
+            if i in begins and j == 0:
+                _heading(axes, panel.group, min(beside, 24.0))
     if labels:
         handles = [_handle(mark) for mark in scene.legend]
         # A legend ignores labels that begin with an underscore, so they are set after it was made.
         legend = figure.legend(
             handles, [f"{i}" for i in range(len(labels))], loc="outside lower center", ncols=ncols, handlelength=2.2,
             columnspacing=1.2, handletextpad=0.5, labelspacing=0.3, borderpad=0.1,
+            title=drawable(scene.said) or None, title_fontsize=7,
         )  # fmt: skip
         for text, label in zip(legend.get_texts(), labels, strict=True):
             text.set_text(label)
     return figure
+
+
+def _heading(axes: Axes, text: str, left: float) -> None:
+    """What a line of panels and those below stand under. left: points that stand left of the axes."""
+    axes.annotate(
+        drawable(text), (0, 1), (-left, 17), xycoords="axes fraction", textcoords="offset points", va="bottom",
+        fontsize=7.5, fontweight="bold", annotation_clip=False,
+    )  # fmt: skip
 
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:
@@ -294,12 +310,19 @@ def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) 
         axes.set_axis_off()
         axes.set_aspect("equal")
     if panel.title:
-        size, behind = (7, text_width(drawable(panel.note), 7) + 6) if panel.note else (8, 0)
-        axes.set_title(fitted([panel.title], (room - behind) / 1.15, size)[0], fontsize=size)  # bold is wider
-        axes.set_title(drawable(panel.note), loc="right", fontsize=size, fontweight="normal")
+        if panel.note:
+            left = 14  # a title with a number at its right begins over the axis' own numbers
+            behind = text_width(drawable(panel.note), 7) + 6
+            axes.annotate(
+                fitted([panel.title], room + left + 10 - behind, 7)[0], (0, 1), (-left, 4), xycoords="axes fraction",
+                textcoords="offset points", va="baseline", fontsize=7, annotation_clip=False,
+            )  # fmt: skip
+            axes.set_title(drawable(panel.note), loc="right", fontsize=7, fontweight="normal", pad=4)
+        else:
+            axes.set_title(fitted([panel.title], room / 1.15, 8)[0], fontsize=8)  # bold is wider
     columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
     _axis(axes, "x", panel.x, columns_named, width)
-    _axis(axes, "y", panel.y, _names(panel, width), width)
+    _axis(axes, "y", panel.y, _names(panel, width), width if panel.height >= 0.8 else 0.0)
     axes.set_xlabel(wrapped(panel.x.label, room, 7.5))
     axes.set_ylabel(wrapped(panel.y.label, (panel.height - 0.3) * 72, 7.5))
     if panel.side and columns == 2:
@@ -312,6 +335,7 @@ def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) 
 
 
 def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str], width: float) -> None:
+    """width: of the panel, in inches; 0: there is room for few numbers."""
     own = axes.xaxis if which == "x" else axes.yaxis
     if axis.log:
         getattr(axes, f"set_{which}scale")("log")
@@ -320,7 +344,7 @@ def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str]
     elif axis.whole:
         own.set_major_locator(MaxNLocator(nbins=6, integer=True))
     elif not axis.ticks:
-        own.set_major_locator(MaxNLocator(nbins=5 if width < 3 else 6))
+        own.set_major_locator(MaxNLocator(nbins=(5 if width < 3 else 6) if width else 3))
     limit = getattr(axes, f"set_{which}lim")
     limit(axis.low, axis.high)
     if axis.ticks:

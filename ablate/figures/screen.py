@@ -26,7 +26,7 @@ _MARKERS = {
     "": "circle", "circle": "circle", "square": "square", "diamond": "diamond", "up": "triangle-up",
     "down": "triangle-down", "cross": "x-thin-open", "plus": "cross-thin-open", "hollow": "circle-open",
     "hollow_square": "square-open", "left": "triangle-left", "right": "triangle-right",
-    "bar": "line-ns-open",
+    "bar": "line-ns-open", "star": "star",
 }  # fmt: skip
 _DASHES = {"": "solid", "solid": "solid", "dashed": "dash", "dotted": "dot", "dashdot": "dashdot"}
 COLUMNS = 600
@@ -65,7 +65,7 @@ def figure(scene: Scene, *, narrow: bool = False) -> dict[str, Json]:
             layout[f"xaxis{key}"] |= {"visible": False}
             layout[f"yaxis{key}"] |= {"visible": False, "scaleanchor": f"x{key}"}
         if panel.title:
-            layout["annotations"].append(_title(f"{panel.title}  {panel.note}".rstrip(), key))
+            layout["annotations"].append(_title(f"{panel.group}  {panel.title}  {panel.note}".strip(), key))
     layout |= {
         "height": height + 60 + 22 * len(seen) // (1 if narrow else 3),
         "margin": {"l": 10, "r": 16, "t": 34 if any(panel.title for panel in scene.panels) else 12, "b": 10},

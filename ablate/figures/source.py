@@ -94,6 +94,7 @@ def source_of(
         confusion=partial(said.confusion, loaded),
         mistakes=partial(said.mistakes, loaded, store.folder / ".cache"),
         spent=partial(_spent, loaded),
+        metered=partial(_metered, loaded),
     )
 
 
@@ -177,6 +178,13 @@ def _spent(loaded: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:
         for name, of in known.items()
         if any(value is not None for value in of.values())
     }
+
+
+def _metered(loaded: Results) -> str:
+    """`processors` or `GPUs`, where the energy of counted runs is of these alone; empty where it is of both."""
+    took = [hours(one) for one in loaded.spent() if one.counted]
+    cpu, gpu = (sum(of) for of in ([one.cpu_metered for one in took], [one.gpu_metered for one in took]))
+    return "" if bool(cpu) == bool(gpu) else "processors" if cpu else "GPUs"
 
 
 def _by_variant(variants: Sequence[str], values: Array) -> dict[str, tuple[float | None, ...]]:

@@ -22,40 +22,6 @@ Text = Callable[[str], str]
 MOST_NAME = 26
 """Characters of a row's name on one line; longer ones have two."""
 
-HELPERS = """#let dim(body) = text(fill: rgb("#59606a"), body)
-#let sign(kind, size) = {
-  let of = (helps: rgb("#0a57a8"), hurts: rgb("#bf4408"), equivalent: rgb("#1a9c72"), unstable: rgb("#1b1d20"))
-  let colour = of.at(kind, default: rgb("#737a84"))
-  let thin = (paint: colour, thickness: 0.7pt)
-  let diamond = ((size / 2, 0pt), (size, size / 2), (size / 2, size), (0pt, size / 2))
-  box(width: size, height: size, {
-    if kind == "helps" { circle(radius: size / 2, fill: colour) }
-    else if kind == "hurts" { square(size: size * 0.9, fill: colour) }
-    else if kind == "equivalent" { place(polygon(fill: colour, ..diamond)) }
-    else if kind == "inert" { place(polygon(fill: white, stroke: thin, ..diamond)) }
-    else if kind == "unstable" { place(polygon(fill: colour, (size / 2, 0pt), (size, size), (0pt, size))) }
-    else { circle(radius: size / 2 - 0.3pt, fill: white, stroke: thin) }
-  })
-}
-#let at(x, y: 50%, dx: 0pt, body) = place(left + top, dx: x + dx, dy: y, body)
-#let bar(kind, low, high, thick, ticks, mark, here, arrows) = block(width: 100%, height: 1.35em, {
-  let of = (helps: rgb("#0a57a8"), hurts: rgb("#bf4408"), equivalent: rgb("#1a9c72"))
-  let colour = of.at(kind, default: rgb("#737a84"))
-  for x in ticks { place(line(start: (x, 80%), end: (x, 98%), stroke: 0.5pt + luma(45%))) }
-  if low != none {
-    place(line(start: (low, 45%), end: (high, 45%), stroke: thick + colour))
-    for (x, open, by) in ((low, arrows.at(0), 2.2pt), (high, arrows.at(1), -2.2pt)) {
-      if open {
-        for y in (-1.8pt, 1.8pt) { place(line(start: (x, 45%), end: (x + by, 45% + y), stroke: 0.8pt + colour)) }
-      } else { place(line(start: (x, 45% - 1.8pt), end: (x, 45% + 1.8pt), stroke: 0.8pt + colour)) }
-    }
-  }
-  if here != none { place(line(start: (here.at(0), 45%), end: (here.at(1), 45%), stroke: 2.4pt + colour)) }
-  if mark != none { place(left + top, dx: mark - 2.4pt, dy: 0.6075em - 2.4pt, sign(kind, 4.8pt)) }
-})
-"""
-"""What the table is made of."""
-
 
 def table(block: Table, text: Text, size_pt: float, *, also: bool = True) -> str:
     """The table, in code. also: whether further metrics have columns."""

@@ -48,8 +48,7 @@ def sign(verdict: str) -> str:
 
 def limits(notes: Sequence[str], text: Text) -> str:
     """What limits a claim, a line each with its mark; how the table was made is a click away."""
-    said = [note.line if isinstance(note, Note) else f"! {note}" for note in notes]
-    lines = [line for of in said for line in of.split("\n") if line.strip()]
+    lines = [line for note in notes for line in in_lines(note)]
     marked = [f'<span class="lm">{text(line[:1])}</span><span>{text(_sentence(line))}</span>' for line in lines]
     items = "".join(f"<li>{item}</li>" for item in marked)
     listed = f'<ul class="limits">{items}</ul>\n' if items else ""
@@ -57,6 +56,13 @@ def limits(notes: Sequence[str], text: Text) -> str:
     many = f"{len(notes)} note{'s' * (len(notes) != 1)}"
     how = f'<details class="how"><summary>How the table was made: {many}</summary><ul>{every}</ul></details>'
     return listed + (how if notes else "")
+
+
+def in_lines(note: str) -> list[str]:
+    """What stays of a note where only what limits a claim does, with its sign or a blank: its lines, and all of one
+    that is not known to have any. The best mean stands in a report's opening."""
+    lines = note.line.split("\n") if isinstance(note, Note) else [f"! {note}"]
+    return [line for line in lines if line.strip() and not line.strip().startswith("best mean:")]
 
 
 def _sentence(line: str) -> str:

@@ -7,6 +7,7 @@ them. Long lists are cut and say by how many.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,20 @@ def notes(
         *_mixed(provenance),
         *_registered(record, cells),
         *([f"Left out: {listed((why.rstrip('.') for why in record.left_out), '; ')}."] if record.left_out else []),
-        *record.notes,
+        *planned(record),
     ]
+
+
+_HOW = re.compile(
+    r"\d+ rows share \d+ variants: |\d+ of the rows have a control: |taken away: |with .* goes? [\d.]+ % of "
+    r"|control of .*: [\d,]+ parameters "
+)
+"""Notes of a plan that tell how it was made, and limit no claim."""
+
+
+def planned(record: PlanRecord) -> list[str]:
+    """What the plan noted."""
+    return [Note(text) if _HOW.match(text) else text for text in record.notes]
 
 
 def of_view(
@@ -83,7 +96,7 @@ def of_view(
         *_degenerate(measured),
         *_mixed(provenance),
         *_registered(record, cells),
-        *record.notes,
+        *planned(record),
     ]
 
 

@@ -232,9 +232,37 @@ def test_the_default_cost_is_the_first_that_differs():
     rows = [row("full"), compared("base", -1)]
     costs = {"parameters": {"full": (100.0,) * 3, "base": (101.0,) * 3}}
     times = {"train_seconds": {"full": (3.0,) * 3, "base": (2.0,) * 3}}
-    assert "train_seconds" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
+    assert "train seconds" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
     costs["parameters"]["base"] = (50.0,) * 3
     assert "parameters" == info("pareto", replace(source(*rows), values={**costs, **times})).cost
+
+
+def test_rows_of_several_bases_have_their_curves_under_a_heading_each():
+    rows = [row("A"), compared("A-x", -1, label="- x"), row("B")]
+    rows += [replace(compared(f"B-{name}", -1, label=f"- {name}"), compared_with="B") for name in "xy"]
+    rows[1] = replace(rows[1], compared_with="A")
+    flat = {one.variant: Curve(one.variant, "acc", (1,), (3,), (1.0,), (None,), (None,)) for one in rows}
+    panels = plots.draw(source(*rows, curves={"acc": flat}), "learning_curves")
+    assert [("A", "○ − x"), ("B", "○ − x"), ("B", "○ − y")] == [(one.group, one.title) for one in panels.panels]
+    assert [1, 2] == [len(line) for line in panels.rows(4)]
+
+
+def test_every_mark_on_the_front_is_named_beside_it_and_no_name_lies_on_another():
+    rows = [row("full"), *(compared(f"row {i}", -1, mean=90.0 + i % 7) for i in range(30))]
+    costs = {one.variant: (100.0 + 37 * i % 101,) * 3 for i, one in enumerate(rows)}
+    found = replace(source(*rows), values={"parameters": costs})
+    labels = [mark for mark in plots.draw(found, "pareto").panels[0].marks if isinstance(mark, Label)]
+    front = {point.label for point in info("pareto", found).points if point.front}
+    assert front <= {label.text for label in labels}
+    assert len({(label.x, label.y, label.side) for label in labels}) == len(labels) < len(rows)
+
+
+def test_energy_says_where_only_one_kind_of_counter_was_read():
+    rows = [row("full"), compared("base", -1)]
+    took = {"energy_kwh": {"full": (3.0,) * 3, "base": (2.0,) * 3}}
+    found = replace(source(*rows), spent=lambda: took, metered=lambda: "processors")
+    caption = plots.draw(found, "pareto", {"cost": "energy_kwh"}).caption
+    assert "Energy is that of processors alone" in caption
 
 
 def test_what_runs_took_is_a_cost_too():
@@ -274,7 +302,7 @@ def test_a_page_draws_every_figure_well_formed_inside_its_panels_and_no_name_as_
     made = inline.figure(plots.draw(SOURCE, name), Registry().make("tables", "html", {}).text)
     drawing = ElementTree.fromstring(made)
     assert drawing.get("aria-label")
-    assert {"div", "svg", "path", "circle", "line", "rect", "text", "span", "ul", "li", "a"} >= {
+    assert {"div", "svg", "path", "circle", "line", "rect", "text", "span", "ul", "li", "a", "h3"} >= {
         element.tag for element in drawing.iter()
     }
     for path in drawing.iter("path"):

@@ -13,7 +13,7 @@ from ablate.errors import AblateError
 from ablate.figures import paper as drawing
 from ablate.figures.paper import drawable, fonts
 from ablate.registry import Registry
-from ablate.reports import appendix, author, report
+from ablate.reports import appendix, author, report, rows
 from ablate.reports import material as read_from
 from ablate.reports.document import Bullets, Code, Paragraph, Picture, Table, plain
 from ablate.reports.formats import html as report_html
@@ -336,7 +336,7 @@ def test_no_note_that_limits_a_claim_is_ever_cut_and_the_last_line_names_what_is
     tightest = layout_of(range(len(STEPS)))
     text = report_pdf.Setter(report.document(made), tmp_path).text(tightest)
     for note in views.table_data(made.found).notes:
-        for said in report_pdf.in_lines(note):
+        for said in rows.in_lines(note):
             assert said.split(":")[0].split("‡")[-1].strip() in text
     assert re.search(r"Not printed: .*\d+ notes? on how the table was made", text)
 

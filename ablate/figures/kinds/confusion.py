@@ -75,12 +75,15 @@ def _info(
 
 def _panel(info: Confused, shares: np.ndarray, off: np.ndarray) -> Panel:
     count, most = len(shares), float(np.abs(off).max()) or 1.0
-    # The diagonal of a good network is 98 % and the rest 1 %: one scale for both would show nothing.
-    right = np.diag(shares) / (max(float(np.abs(np.diag(shares)).max()), 1e-9))
-    pixels = shades(_DARKEST * off / most, _BLUE, _VERMILLION)
-    for i in range(count):
-        pixels[i, i] = shades(0.45 * right[i : i + 1, None], _VERMILLION, _BLUE)[0, 0]
-    marks: list[Mark] = [Picture(-0.5, count - 0.5, count, count, png(pixels))]
+    # The diagonal of a good network is 98 % and the rest 1 %: shaded it would be all that is seen.
+    dark = _DARKEST * off / most
+    dark = -dark if info.against else dark
+    marks: list[Mark] = [
+        Picture(
+            -0.5, count - 0.5, count, count, png(shades(dark, _VERMILLION, _BLUE)),
+            tuple(tuple(map(float, row)) for row in dark),
+        )
+    ]  # fmt: skip
     if count <= _NUMBERS:
         marks += [
             Label(j, count - 1 - i, _number(shares[i, j], bool(info.against)), "centre")
@@ -110,12 +113,9 @@ def _caption(info: Confused, off: np.ndarray) -> str:
     else:
         first = (
             f"The same percentages of {info.variant} minus those of {info.against}, in points, {seeds}; {images}. Off "
-            f"the diagonal vermillion is where {info.variant} says it more often, blue where less; on it blue is more "
-            "that is right."
+            f"the diagonal vermillion is where {info.variant} says it more often, blue where less."
         )
-    shade = (
-        f"Off the diagonal the darkest shade is {float(np.abs(off).max()):.1f}; the diagonal has a scale of its own."
-    )
+    shade = f"The diagonal is not shaded, so that errors stand out; the darkest is {float(np.abs(off).max()):.1f}."
     return " ".join([first, shade, _largest(info, off), "Described, not tested."])
 
 

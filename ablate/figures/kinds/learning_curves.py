@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from ablate.figures.figure import Axis, Colour, Curve, Dash, Figure, Mark, Panel, Scene, Series, Source
 from ablate.records import Row
-from ablate.text import MINUS, in_words, seeds_in_words, typeset
+from ablate.tables import forest
+from ablate.text import MINUS, decimals, in_words, seeds_in_words, typeset
 
 FEW = 5
 """Seeds that are drawn each, beside their mean; of more their band."""
-SHORT = 14
+SHORT = 20
 """Characters of a name up to which four panels stand side by side."""
 MOST = 24
 """Panels; of more rows the decided ones and the best."""
@@ -28,7 +29,8 @@ _LOOKS: dict[str, tuple[Colour, str]] = {
 
 @dataclass(frozen=True)
 class Learned:
-    """A row's curve and its base's, where it has one of those. delta: of the row, as it is printed."""
+    """A row's curve and its base's, where it has one of those. delta: of the row, as it is printed. group: what its
+    panel stands under, where there are several bases; title: what it is called there."""
 
     variant: str
     label: str
@@ -36,6 +38,8 @@ class Learned:
     base: Curve | None = None
     verdict: str = ""
     delta: str = ""
+    group: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,12 +85,16 @@ class LearningCurvesFigure(Figure):
         chosen = {source.find(variant) for variant in self.variants}
         every = [row for row in _rows(source, curves) if not chosen or row.variant in chosen]
         kept = every if chosen else _telling(every, source)
+        digits = decimals((row.std for row in source.rows), (row.mean for row in source.rows))
+        groups = {row.variant: _group(row) for row in kept}
+        several = len(set(groups.values())) > 1
         learned = tuple(
             Learned(
                 row.variant, _called(source, row), curves[row.variant], curves.get(row.compared_with or ""),
-                row.verdict or "", _delta(row) if name == source.metric else "",
+                row.verdict or "", _delta(row, digits) if name == source.metric else "",
+                groups[row.variant] * several, forest.name(row) if several else _called(source, row),
             )
-            for row in kept
+            for row in sorted(kept, key=lambda row: list(dict.fromkeys(groups.values())).index(groups[row.variant]))
         )  # fmt: skip
         low, high, cut = _frame([one for row in learned for one in (row.curve, row.base) if one is not None])
         return LearningCurves(
@@ -97,10 +105,10 @@ class LearningCurvesFigure(Figure):
 
     def scene(self, info: LearningCurves) -> Scene:
         longest = max((one.steps[-1] for _, one in info.curves if one.steps), default=1)
-        x = Axis("epoch or step" if longest > 1000 else "epoch", whole=True)
+        x = Axis(whole=True)
         y = Axis("", info.low, info.high, grid=True)  # the same for all: the caption names it
         panels = tuple(
-            Panel(x, y, tuple(_marks(row, info)), title=_title(row), height=1.0, of=row.variant, note=row.delta)
+            Panel(x, y, tuple(_marks(row, info)), _title(row), 0.85, of=row.variant, note=row.delta, group=row.group)
             for row in info.rows
         )
         ends = [f"{label} {curve.mean[-1]:.4g}" for label, curve in info.curves if curve.mean]
@@ -110,8 +118,9 @@ class LearningCurvesFigure(Figure):
             alt=f"Line plots of {info.metric} by epoch, a panel a row: {in_words([r.label for r in info.rows], 8)}. "
             f"At the end: {in_words(ends, 8)}.",
             panels=panels,
-            across=4 if max((len(row.label) for row in info.rows), default=0) <= SHORT else 3,
+            across=4 if max((len(row.title) for row in info.rows), default=0) <= SHORT else 3,
             across_narrow=2,
+            said=f"{info.metric.replace('_', ' ')} by {'epoch or step' if longest > 1000 else 'epoch'}",
         )
 
 
@@ -123,7 +132,7 @@ def _rows(source: Source, curves: Mapping[str, Curve]) -> list[Row]:
         if row.variant in curves:
             shown.setdefault(row.variant, row)
     bases = {row.compared_with for row in shown.values()}
-    return [row for row in shown.values() if row.compared_with is not None or row.variant not in bases]
+    return [row for row in shown.values() if row.variant not in bases or forest.indented(row)]
 
 
 def _telling(rows: Sequence[Row], source: Source) -> list[Row]:
@@ -145,16 +154,19 @@ def _called(source: Source, row: Row) -> str:
     return re.sub("(^| )- ", rf"\1{MINUS} ", source.named(row), count=1)
 
 
-def _delta(row: Row) -> str:
-    if row.delta is None:
-        return ""
-    digits = 2 if abs(row.delta) < 1 else 1
-    return typeset(row.delta, digits, sign=True)
+def _group(row: Row) -> str:
+    """What a row's panel stands under: its base, where its name says how it differs from that."""
+    against = row.compared_with or ""
+    return against if forest.indented(row) or not against else f"against {against}"
+
+
+def _delta(row: Row, digits: int) -> str:
+    return "" if row.delta is None else typeset(row.delta, digits, sign=True)
 
 
 def _title(row: Learned) -> str:
     _, sign = _LOOKS.get(row.verdict, ("ink", "○"))
-    return f"{sign} {row.label}" if row.base is not None else row.label
+    return f"{sign} {row.title}" if row.base is not None else row.title
 
 
 def _frame(curves: Sequence[Curve]) -> tuple[float, float, bool]:

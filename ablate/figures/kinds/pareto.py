@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Literal
 
 from ablate.errors import FigureError
-from ablate.figures.figure import LINES, Axis, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Marker, Panel, Scene, Series, Source
 from ablate.records import Better
-from ablate.text import did_you_mean, in_words, number, one_of, percent, seeds_in_words
+from ablate.text import MINUS, did_you_mean, in_words, number, one_of, percent, seeds_in_words
 
 _COSTS = ("parameters", "flops", "train_seconds")
 """What `cost: None` means: the first that differs between the variants by a tenth or more."""
@@ -29,6 +32,8 @@ class Point:
     n: int
     planned: int
     front: bool
+    verdict: str = ""
+    base: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Pareto:
     missing: tuple[str, ...] = ()
     percent: bool = False
     covers: str = "95 %"
+    metered: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class ParetoFigure(Figure):
             elif row.variant not in seen:
                 seen[row.variant] = Point(
                     row.variant, source.label(row.variant), statistics.fmean(spent), row.mean, row.ci_low, row.ci_high,
-                    row.n, row.planned, False,
+                    row.n, row.planned, False, row.verdict or "", row.compared_with is None,
                 )  # fmt: skip
         if len(seen) < 2:
             raise FigureError(f"a front needs two variants with both {source.metric} and {cost}.")
@@ -74,6 +80,7 @@ class ParetoFigure(Figure):
             seeds=source.seeds, points=tuple(_with_front(list(seen.values()), source.better)),
             missing=tuple(dict.fromkeys(missing)), percent=source.units.get(source.metric) == "%",
             covers=percent(source.rows[0].confidence),
+            metered=source.metered() if cost == "energy_kwh" and cost not in source.values else "",
         )  # fmt: skip
 
     def scene(self, info: Pareto) -> Scene:
@@ -83,19 +90,14 @@ class ParetoFigure(Figure):
             x = [at for a, b in pairwise(front) for at in (a.cost, b.cost)] + [front[-1].cost]
             y = [at for a in front[:-1] for at in (a.value, a.value)] + [front[-1].value]
             marks.append(Series(tuple(x), tuple(y), "front (by the means)", "grey", "solid", width=1.0))
-        named = (info.points if len(info.points) <= len(LINES) else front)[: len(LINES)]
-        others = info.points[len(named) :]
-        if others:
-            marks.append(_points("other variants", others, info, -1))
-        marks += [_points(_named(point), [point], info, i) for i, point in enumerate(named)]
+        marks += _points(info)
         costs = [point.cost for point in info.points]
         above = any(point.high is not None and point.high > 100 for point in info.points)
+        across = Axis(info.cost, log=min(costs) > 0 and max(costs) > 8 * min(costs), grid=True)
         panel = Panel(
-            x=Axis(info.cost, log=min(costs) > 0 and max(costs) > 8 * min(costs), grid=True),
-            y=Axis(info.metric, grid=True, high=100.5 if info.percent and above else None),
-            marks=tuple(marks),
-            height=2.3,
-        )
+            x=across, y=Axis(info.metric, grid=True, high=100.5 if info.percent and above else None),
+            marks=(*marks, *_labels(info, across.log)), height=2.3,
+        )  # fmt: skip
         listed = [f"{point.label} ({number(point.cost)}, {number(point.value)})" for point in front]
         return Scene(
             title=f"{info.study}: {info.metric} against {info.cost}",
@@ -146,25 +148,84 @@ def _with_front(points: Sequence[Point], better: Better) -> list[Point]:
     return front + others
 
 
-def _named(point: Point) -> str:
-    ran = "" if point.n == point.planned else f" (n={point.n}/{point.planned})"
-    return f"{point.label}{ran}"
+_COLOURS: dict[str, tuple[Colour, Marker]] = {
+    "helps": ("blue", "circle"), "hurts": ("vermillion", "square"), "equivalent": ("green", "diamond"),
+}  # fmt: skip
+CROWDED = 12
+"""Points whose intervals would be hatching."""
 
 
-def _points(label: str, points: Sequence[Point], info: Pareto, i: int) -> Series:
-    colour, _, marker = LINES[i] if i >= 0 else ("grey", "", "hollow")
-    crowded = len(points) > len(LINES)  # their intervals would be hatching
-    return Series(
-        x=tuple(point.cost for point in points), y=tuple(point.value for point in points),
-        low=() if crowded else tuple(point.low for point in points),
-        high=() if crowded else tuple(point.high for point in points),
-        label=label, colour=colour, marker=marker, size=3.5 if crowded else 6.0,
-        hover=tuple(
-            f"{point.label}: {info.metric} {number(point.value)}, {info.cost} {number(point.cost)}, n={point.n}"
-            + (", on the front" if point.front else "")
-            for point in points
-        ),
+def _points(info: Pareto) -> Iterator[Series]:
+    """Bases as stars, their rows by verdict."""
+    kinds: dict[tuple[str, Colour, Marker], list[Point]] = {}
+    for point in info.points:
+        colour, marker = _COLOURS.get(point.verdict, ("grey", "hollow"))
+        kind = ("a base", "ink", "star") if point.base else (point.verdict or "not judged", colour, marker)
+        kinds.setdefault(kind, []).append(point)  # type: ignore[arg-type]
+    crowded = len(info.points) > CROWDED
+    for (label, colour, marker), points in kinds.items():
+        yield Series(
+            x=tuple(point.cost for point in points), y=tuple(point.value for point in points),
+            low=() if crowded else tuple(point.low for point in points),
+            high=() if crowded else tuple(point.high for point in points),
+            label=label, colour=colour, marker=marker, size=8.0 if marker == "star" else 4.5,
+            hover=tuple(
+                f"{point.label}: {info.metric} {number(point.value)}, {info.cost} {number(point.cost)}, n={point.n}"
+                + (", on the front" if point.front else "")
+                for point in points
+            ),
+        )  # fmt: skip
+
+
+# Of a panel in one column of a paper, in points: what a label takes there it takes of any other.
+_WIDE, _HIGH, _LETTER, _LINE = 180.0, 140.0, 3.9, 9.0
+Box = tuple[float, float, float, float]
+
+
+def _labels(info: Pareto, log: bool) -> Iterator[Label]:
+    """Names beside their marks, those on the front first, then bases and the decided; none over a mark or another."""
+    x = _scaled([math.log10(point.cost) if log else point.cost for point in info.points], _WIDE)
+    y = _scaled([point.value for point in info.points], _HIGH)
+    taken: list[Box] = [(a - 3, b - 3, a + 3, b + 3) for a, b in zip(x, y, strict=True)]
+    rank = sorted(
+        range(len(x)),
+        key=lambda i: (not info.points[i].front, not info.points[i].base, info.points[i].verdict not in _COLOURS),
+    )
+    for i in rank:
+        point = info.points[i]
+        text = _named(point)
+        for side, box in _sides(x[i], y[i], _LETTER * len(text)):
+            inside = box[0] >= -8 and box[2] <= _WIDE + 8 and box[1] >= -8 and box[3] <= _HIGH + 8
+            if inside and not any(_overlap(box, other) for other in taken):
+                taken.append(box)
+                yield Label(point.cost, point.value, text, side)
+                break
+
+
+def _scaled(values: Sequence[float], room: float) -> list[float]:
+    low, high = min(values), max(values)
+    return [room * ((value - low) / (high - low) if high > low else 0.5) for value in values]
+
+
+Side = Literal["left", "right", "above", "below"]
+
+
+def _sides(x: float, y: float, wide: float) -> tuple[tuple[Side, Box], ...]:
+    half = _LINE / 2
+    return (
+        ("right", (x + 4, y - half, x + 6 + wide, y + half)), ("left", (x - 6 - wide, y - half, x - 4, y + half)),
+        ("above", (x - wide / 2, y + 4, x + wide / 2, y + 5 + _LINE)),
+        ("below", (x - wide / 2, y - 5 - _LINE, x + wide / 2, y - 4)),
     )  # fmt: skip
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _named(point: Point) -> str:
+    label = re.sub("(^| )- ", rf"\1{MINUS} ", point.label, count=1)
+    return label if point.n == point.planned else f"{label} (n={point.n}/{point.planned})"
 
 
 def _caption(info: Pareto, front: Sequence[str]) -> str:
@@ -177,6 +238,8 @@ def _caption(info: Pareto, front: Sequence[str]) -> str:
     ]
     if any(point.n < point.planned for point in info.points):
         sentences.append("n=k/m: k of m seeds are done; failed ones are in no mean.")
+    if info.metered:
+        sentences.append(f"Energy is that of {info.metered} alone: no other counter was read.")
     if info.missing:
         sentences.append(f"Without a result: {in_words(info.missing)}.")
     return " ".join(sentences)

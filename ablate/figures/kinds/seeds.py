@@ -10,11 +10,15 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Label, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Panel, Scene, Series, Source
+from ablate.records import Row
+from ablate.tables import forest
 from ablate.text import in_words, number, seeds_in_words
 
 _LANES = 0.19
 """How far above and below its row's middle the points of the comparison and of the row stand."""
+
+_COLOURS: dict[str, Colour] = {"helps": "blue", "hurts": "vermillion", "equivalent": "green"}
 
 _FEASIBLE = 12
 """Rows of which pairs are drawn; with more the lines are hatching."""
@@ -24,7 +28,8 @@ _FEASIBLE = 12
 class SeedRow:
     """A row of the table: its values and its comparison's, by seed; None where the run is not counted.
 
-    against: empty where it is compared with nothing. failed: seed -> reason, of the row's own runs.
+    against: empty where it is compared with nothing. failed: seed -> reason, of the row's own runs. title: its name
+    under its base, where it stands there. base: the mean of what it is compared with.
     """
 
     label: str
@@ -34,6 +39,9 @@ class SeedRow:
     mean: float | None
     collapsed: tuple[int, ...]
     failed: Mapping[int, str]
+    verdict: str = ""
+    title: str = ""
+    base: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,18 +67,18 @@ class SeedsFigure(Figure):
     def info(self, source: Source) -> Seeds:
         name, values = source.values_of(self.metric)
         chosen = {source.find(variant) for variant in self.variants} or set(source.variants)
-        distinct = {(row.variant, row.compared_with): row for row in source.rows if row.variant in chosen}
         rows = []
-        for row in distinct.values():
+        for row in _ordered([row for row in source.rows if row.variant in chosen]):
             own = values[row.variant]
-            of = [value for value in own if value is not None]
             rows.append(
                 SeedRow(
                     label=source.named(row), compared_with=row.compared_with or "", values=own,
                     against=values.get(row.compared_with or "", ()),
-                    mean=statistics.fmean(of) if of else None,
+                    mean=_mean(own),
                     collapsed=row.collapsed if name == source.metric else (),
-                    failed=source.failed.get(row.variant, {}),
+                    failed=source.failed.get(row.variant, {}), verdict=row.verdict or "",
+                    title=forest.name(row) if forest.indented(row) else "",
+                    base=_mean(values.get(row.compared_with or "", ())) if forest.indented(row) else None,
                 )
             )  # fmt: skip
         if not rows:
@@ -87,13 +95,15 @@ class SeedsFigure(Figure):
         for i, row in enumerate(info.rows):
             if paired:
                 marks += _pairs(i, row, info)
+        marks += _bases(info)
         for i, row in enumerate(info.rows):
             marks += _points(i, row, info, paired)
         pad = 0.04 * (info.high - info.low) or 1.0
         n = [sum(value is not None for value in row.values) for row in info.rows]
+        names = [row.label if _alone(info.rows, i) else row.title for i, row in enumerate(info.rows)]
         ticks = [
-            (float(i), f"{row.label} (n={n[i]}{'†' if row.failed else ''})" if len(set(n)) > 1 else row.label)
-            for i, row in enumerate(info.rows)
+            (float(i), f"{name} (n={n[i]}{'†' if row.failed else ''})" if len(set(n)) > 1 else name)
+            for i, (name, row) in enumerate(zip(names, info.rows, strict=True))
         ]
         panel = Panel(
             x=Axis(info.metric, info.low - pad, info.high + pad, grid=True),
@@ -108,6 +118,38 @@ class SeedsFigure(Figure):
             alt=f"Strip plot of {info.metric}, a point per run, {len(info.rows)} rows. Means: {in_words(means, 8)}.",
             panels=(panel,),
         )
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    """Each under its base, a variant once: where its name says how it differs, else where it stands first."""
+    once: dict[str, Row] = {}
+    for row in sorted(rows, key=lambda row: not forest.indented(row)):
+        once.setdefault(row.variant, row)
+    kept = {id(row) for row in once.values()}
+    return [row for group in forest.groups(rows) for row in group.every if id(row) in kept]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def _alone(rows: Sequence[SeedRow], at: int) -> bool:
+    """Whether a row does not stand under its base, with others of it or right below."""
+    row = rows[at]
+    above = next((other for other in reversed(rows[:at]) if not other.title), None)
+    return not row.title or above is None or above.label != row.compared_with
+
+
+def _bases(info: Seeds) -> Iterator[Mark]:
+    """The mean of a base through the rows below it."""
+    stretches: dict[tuple[str, float], list[int]] = {}
+    for i, row in enumerate(info.rows):
+        if row.base is not None and info.low <= row.base <= info.high and not _alone(info.rows, i):
+            stretches.setdefault((row.compared_with, row.base), []).append(i)
+    for (_, mean), at in stretches.items():
+        ends = (at[0] - 1.3, at[-1] + 0.4)
+        yield Series((mean, mean), ends, "mean of the base", "grey", "dashed", width=0.8)
 
 
 def _range(seeds: Sequence[int], rows: Sequence[SeedRow]) -> tuple[float, float]:
@@ -155,9 +197,9 @@ def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
     if inside:
         hover = tuple(f"{row.label}, seed {info.seeds[k]}: {value:.5g}" for k, value in inside)
         lanes = tuple(_lane(at, k, info.seeds) for k, _ in inside)
-        yield Series(
-            tuple(value for _, value in inside), lanes, "a run", "blue", marker="circle", size=3.6, hover=hover
-        )
+        where = tuple(value for _, value in inside)
+        colour = _COLOURS.get(row.verdict, "grey") if row.against else "ink"
+        yield Series(where, lanes, "a run, by its row's verdict", colour, marker="circle", size=3.6, hover=hover)
     for k, value in points:
         seed = info.seeds[k]
         if not info.low <= value <= info.high:

@@ -13,6 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,7 +25,7 @@ from ablate.figures.figure import Scene
 from ablate.figures.paper import chosen_fonts, drawable
 from ablate.records import Row
 from ablate.registry import Registry
-from ablate.reports import printed
+from ablate.reports import printed, rows
 from ablate.reports.document import (
     Block,
     Bullets,
@@ -48,7 +49,7 @@ from ablate.reports.document import (
 )
 from ablate.reports.layouts import PAGES, STEPS, Layout, fitting, layout_of
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
-from ablate.text import Note, in_words, many
+from ablate.text import in_words, many
 
 LOW = frozenset({"best_variant"})
 """Figures that give way in height, too."""
@@ -230,10 +231,10 @@ class Setter:
                 told = self._line(line(strong(f"{block.caption}."), f" {block.legend}{some * bool(gone)}"))
                 parts.append(f"#block(above: 0.6em, text(size: {layout.minor}pt, {told}))")
             elif isinstance(block, Bullets):
-                lines = [in_lines(item[0].text) for item in block.items]
+                lines = [rows.in_lines(item[0].text) for item in block.items]
                 gone = sum(not kept for kept in lines)
                 self._cut += [f"{many(gone, 'note')} on how the table was made"] * bool(gone)
-                said = "  ".join(text + "." * (not text.endswith(".")) for kept in lines for text in kept)
+                said = "  ".join(text.strip() + "." * (not text.endswith(".")) for kept in lines for text in kept)
                 care = self._line(line(strong("Read with care. "), said))
                 parts += [f"#care(text(size: {layout.minor}pt, {care}))"] * bool(said)
             else:
@@ -321,14 +322,6 @@ class Setter:
         return before + (f"link({self._table.text(span.href)}, {text})" if span.href else text) + after
 
 
-def in_lines(note: str) -> list[str]:
-    """What stays of a note where only what limits a claim does: its lines, and all of one that is not known to have
-    any."""
-    if not isinstance(note, Note):
-        return [note]
-    return [text.strip() for text in note.line.split("\n") if text]
-
-
 def _string(text: str) -> str:
     """A string of Typst's that keeps its lines."""
     kept = "".join(c for c in text.replace("\t", "    ") if c == "\n" or c.isprintable())
@@ -367,63 +360,18 @@ def _flow(parts: Sequence[str]) -> str:
 
 
 def _page(document: Document, layout: Layout, table: Format) -> str:
-    return _PREAMBLE % {
+    fonts = ", ".join(json.dumps(name, ensure_ascii=False) for name in chosen_fonts().names)
+    values = {
         "title": table.text(document.title),
         "subtitle": table.text(document.subtitle),
         "margin": f"{layout.margin_mm}mm",
-        "text": f"{layout.text}pt",
-        "caption": f"{layout.minor}pt",
-        "helpers": printed.HELPERS,
-        "fonts": "".join(f", {json.dumps(name, ensure_ascii=False)}" for name in chosen_fonts().names),
+        "size": f"{layout.text}pt",
+        "small": f"{layout.minor}pt",
+        "fonts": f"({fonts},)" if fonts else "()",
     }
+    style = resources.files("ablate.reports").joinpath("page.typ").read_text(encoding="utf-8")
+    return "\n".join([*(f"#let {name} = {value}" for name, value in values.items()), style])
 
-
-_PREAMBLE = """#set document(title: %(title)s, date: none)
-#set page(paper: "a4", margin: (x: %(margin)s, top: %(margin)s, bottom: %(margin)s + 3mm), numbering: "1")
-#set text(font: ("Libertinus Serif"%(fonts)s,), size: %(text)s, lang: "en", number-width: "tabular")
-#set par(justify: false, leading: 0.52em, spacing: 0.75em)
-#set list(tight: true, indent: 0pt, body-indent: 0.5em, marker: [•])
-#set enum(tight: true)
-#set terms(tight: true, hanging-indent: 1em, separator: [: ])
-#set heading(numbering: none)
-#show heading: it => {
-  let size = if it.level == 1 { 1.2 } else { 1 } * %(text)s
-  block(above: 1.25em, below: 0.6em, text(size: size, it.body))
-}
-#show table: set text(hyphenate: false)
-#show table: set par(justify: false)
-#show list: set par(justify: false)
-#show terms: set par(justify: false)
-#show figure.where(kind: table): set figure.caption(position: top)
-#show figure.caption: set text(size: %(caption)s)
-#show figure.caption: set par(justify: false)
-#show raw: set text(size: 0.92em)
-#show link: set text(fill: rgb("#0a5a9c"))
-#set place(clearance: 0.9em)
-#let listing(code) = block(width: 100%%, fill: luma(245), inset: 0.5em, radius: 2pt, {
-  set par(justify: false)
-  raw(code, block: true)
-})
-#let fitted(body) = layout(size => {
-  let width = measure(width: size.width, body).width
-  if width > size.width { scale(size.width / width * 100%%, reflow: true, origin: left, body) } else { body }
-})
-#let care(body) = block(above: 0.9em, inset: (left: 0.7em, y: 0.1em), stroke: (left: 1.6pt), body)
-#let flow(parts) = layout(size => {
-  let width = (size.width - 6mm) / 2
-  let columns = ((), ())
-  let heights = (0pt, 0pt)
-  for part in parts {
-    let i = if heights.at(0) <= heights.at(1) { 0 } else { 1 }
-    columns.at(i).push(part)
-    heights.at(i) += measure(block(width: width, part)).height
-  }
-  grid(columns: (1fr, 1fr), gutter: 6mm, ..columns.map(column => column.join(parbreak())))
-})
-%(helpers)s
-#block(below: 0.7em, text(size: 1.75em, weight: "bold", %(title)s))
-#dim(%(subtitle)s)
-"""
 
 _END = """#context {
   let at = here().position()
