@@ -6,11 +6,11 @@ What every command that reads a study file has in common. Nothing is executed he
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from ablate import identity
 from ablate.errors import AblateError, ConfigError, NoDatabaseError, StudyError
@@ -21,7 +21,7 @@ from ablate.store.reader import Reader
 from ablate.store.store import Store
 from ablate.store.stored import StoredStudy
 from ablate.store.studies import is_path
-from ablate.study import across, changes, mistakes
+from ablate.study import across, changes, mistakes, yaml_file
 from ablate.study import file as studies
 from ablate.study import plan as planning
 from ablate.study.keyed import PlannedRun, with_edits
@@ -131,7 +131,7 @@ def planned(study: Study, db: str, overrides: Sequence[str] = (), within: tuple[
     for wanted in plan.pending:
         try:
             if wanted.study not in parents:
-                parents[wanted.study] = _parent(wanted.study, folder, db, (*within, study.name))
+                parents[wanted.study] = _parent(wanted.study, study, overrides, db, within)
             starts[wanted] = _start(parents[wanted.study], wanted, db)
         except StudyError:
             raise
@@ -149,11 +149,13 @@ def _current(plan: planning.Plan, folder: Path, db: str) -> planning.Plan:
         return plan if store is None else executed.current(plan, folder, store)
 
 
-def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planned:
+def _parent(name: str, study: Study, overrides: Sequence[str], db: str, within: tuple[str, ...]) -> Planned:
     """The study that `init` names: a file's path from the study's folder, a file of that name beside it, a stored one.
 
     Where the file was run before, it is read with the --set options that it was run with.
     """
+    folder = Path(study.path).resolve().parent
+    within = (*within, study.name)
     files = [folder / name, folder / f"{name}.yaml", folder / f"{name}.yml"]
     file = next((file for file in files if file.suffix in (".yaml", ".yml") and file.is_file()), None)
     if file is None and name.endswith((".yaml", ".yml")):
@@ -167,10 +169,30 @@ def _parent(name: str, folder: Path, db: str, within: tuple[str, ...]) -> Planne
         stored = None
     if stored is not None and file is not None and stored.record.file != str(file.resolve()):
         stored = None  # another study of that name
-    called = stored.name if stored is not None else studies.load(file).name if file is not None else name
+    moved = _moved(study, overrides, file) if file is not None else ()
+    called = stored.name if stored is not None else studies.load(file, moved).name if file is not None else name
     if called in within:
         raise AblateError(f"is {name!r}: a circle, for {' starts from '.join((*within, called))}.")
-    return find(str(file) if stored is None else stored.name, db, (), within)
+    return find(str(file) if stored is None else stored.name, db, moved, within)
+
+
+def _moved(study: Study, overrides: Sequence[str], parent: Path) -> tuple[str, ...]:
+    """The --set options that say where the data lie, for the parent too: both files name one and the same folder."""
+    given = tuple(one for one in overrides if one.partition("=")[0].removeprefix("base.") == "data.root")
+    root = _root(Path(study.path)) if given and study.path else None
+    return given if root is not None and root == _root(parent) else ()
+
+
+def _root(file: Path) -> Json:
+    """`base.data.root` as the file has it; None where it has none. What else is wrong with the file is told later."""
+    try:
+        root, _ = yaml_file.read(yaml_file.decoded(file.read_bytes(), str(file)), str(file))
+    except (OSError, StudyError):
+        return None
+    given: Any = None if root is None else yaml_file.unfold(root).value
+    for key in ("base", "data", "root"):
+        given = given.get(key) if isinstance(given, Mapping) else None
+    return given
 
 
 def _start(parent: Planned, wanted: Parent, db: str) -> Start | str:

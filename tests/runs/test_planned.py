@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+import numpy as np
+import pytest
+
+from ablate.errors import StudyError
 from ablate.runs.planned import find
 
 LOADER = """
@@ -52,3 +56,25 @@ def test_two_studies_of_one_process_with_files_of_the_same_names_are_what_each_i
     ]
     assert [*alone, *alone] == list(map(str, together))
     assert alone[0] != alone[1]
+
+
+PARENT = "base: {epochs: 1, data: {name: npz, root: away}}\ntricks: {bn: {set: {model.norm: batch}}}\nseeds: 1\n"
+CHILD = """
+base: {epochs: 1, data: {name: npz, root: away}}
+tricks: {warm: {set: {init: {study: parent.yaml, variant: full, head: new}}}}
+seeds: 1
+"""
+
+
+def test_a_folder_that_both_studies_name_is_another_for_the_one_that_is_started_from_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    for part in ("train", "dev"):
+        np.savez(f"here/{part}.npz", images=np.zeros((8, 8, 8, 3), np.uint8), labels=[0, 1] * 4)
+    (tmp_path / "parent.yaml").write_text(PARENT)
+    (tmp_path / "child.yaml").write_text(CHILD)
+    (parent,) = find("child.yaml", "a.db", ["data.root=here"]).parents
+    assert ("data.root=here",) == parent.overrides
+    (tmp_path / "parent.yaml").write_text(PARENT.replace("away", "elsewhere"))
+    with pytest.raises(StudyError, match=r"parent.yaml:1:\d+: base.data.root: elsewhere/train.npz does not exist"):
+        find("child.yaml", "a.db", ["data.root=here"])
