@@ -73,6 +73,12 @@ def main(config, run):
 
 def brief(config, run):
     return {"score": config["x"] + run.seed}
+
+def tight(config, run):
+    go = Path(__file__).with_name("go")
+    while not go.exists():
+        yield {"score": config["x"] + run.seed}
+    yield {"score": config["x"] + run.seed}
 """
 
 
@@ -392,9 +398,23 @@ def many(folder: Path, draw: random.Random) -> Outcome:
     return replace(judged(folder, 600, count=600, files=False), seconds=seconds)
 
 
+def tight(folder: Path, draw: random.Random) -> Outcome:
+    """Ctrl-C while 64 runs report steps as fast as they can; how long that takes."""
+    driver = Driver.start(folder, count=64, slots=64, function="tight").ready()
+    executing(folder, 64)
+    time.sleep(draw.uniform(0, 2))
+    began = time.monotonic()
+    hits = send([psutil.Process(driver.pid)], signal.SIGINT)
+    driver.end()
+    seconds = time.monotonic() - began
+    (folder / "go").touch()
+    execute(folder, 64, 64, "tight")
+    return replace(judged(folder, hits, count=64, files=False), seconds=seconds)
+
+
 FAULTS: dict[str, Callable[[Path, random.Random], Outcome]] = {
     fault.__name__: fault
-    for fault in (processes, sigterm, hangup, suspend, clock, containers, refused, taken, many)
+    for fault in (processes, sigterm, hangup, suspend, clock, containers, refused, taken, many, tight)
 }  # fmt: skip
 
 
