@@ -7,6 +7,7 @@ that declare options, or whose value an option asks for; modules of the user's a
 from __future__ import annotations
 
 import ast
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,10 @@ class Program(Modules):
         for cls in [v for v in own if isinstance(v, Class) and self.script.matters(v.node)]:
             found += [v for v in self.body(cls).names.values() if isinstance(v, Function)]
         found = [f for f in found if id(f.node) not in self._entered and self.declares(f)]
-        return sorted(found, key=lambda f: "Parser(" not in (ast.get_source_segment(self.script.text, f.node) or ""))
+        lines = self.script.text.splitlines()  # ast.get_source_segment splits the file anew each time, letter by letter
+        return sorted(
+            found, key=lambda f: all("Parser(" not in line for line in lines[f.node.lineno - 1 : f.node.end_lineno])
+        )
 
     def declares(self, function: Function) -> bool:
         return function.frame.space.matters(function.node)
@@ -183,7 +187,8 @@ class Program(Modules):
         return ""
 
     def _augmented(self, node: ast.AugAssign, frame: Frame) -> str:
-        load = ast.parse(ast.unparse(node.target), mode="eval").body
+        load = copy.copy(node.target)
+        load.ctx = ast.Load()
         value = self.evaluate(ast.BinOp(load, node.op, node.value), frame)
         bind(self, node.target, unknown(node.target) if isinstance(value, Unknown) else value, frame)
         return ""
