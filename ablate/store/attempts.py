@@ -131,7 +131,7 @@ class Attempts(Planner):
         self._each(connection, "INSERT INTO metric (attempt, name, value) VALUES (?, ?, ?)", values)
         for number, _, result in counted:
             if result.per_example is not None:
-                examples.keep(connection, self._insert, number, result.per_example)
+                examples.keep(self, connection, number, result.per_example)
         over = "UPDATE run SET state = 'done', reason = NULL, counted_attempt = ? WHERE key = ?"
         self._each(connection, over, [(number, run) for number, run, _ in counted])
 

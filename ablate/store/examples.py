@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -18,25 +17,29 @@ AT_A_TIME = 50
 """Runs that are read in one go: 1 MB where each has a loss of 10,000 examples."""
 
 
-def keep(connection: Connection, insert: Callable[[sa.Table], Any], attempt: int, examples: Examples) -> None:
-    """Keep what an attempt got right. What was kept of the same metrics is replaced. insert: the database's own."""
-    known = schema.example_set.c.fingerprint
-    if connection.execute(sa.select(known).where(known == examples.fingerprint)).first() is None:
-        of_set = examples.whole()
-        texts = {name: json.dumps(getattr(of_set, name), ensure_ascii=False) for name in PARTS}
-        row = {"fingerprint": examples.fingerprint, **texts}
-        connection.execute(insert(schema.example_set).on_conflict_do_nothing(), row)
-    rows = [{"attempt": attempt, "examples": examples.fingerprint, **vars(column)} for column in examples.columns]
-    kind: Any = type(insert(schema.example))
-    connection.execute(_replacing(kind), rows)
+_SET = f"""INSERT INTO example_set (fingerprint, {", ".join(f'"{name}"' for name in PARTS)}) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING"""
+_COLUMN = """INSERT INTO example (attempt, metric, "at", examples, kind, factor, data) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (attempt, metric, "at") DO UPDATE SET
+examples = excluded.examples, kind = excluded.kind, factor = excluded.factor, data = excluded.data"""
 
 
-@functools.cache
-def _replacing(kind: Any) -> Any:
-    """An insert of columns that replaces those that are there. Made once: it takes longer than its execution."""
-    statement = kind(schema.example)
-    new = {name: statement.excluded[name] for name in ("examples", "kind", "factor", "data")}
-    return statement.on_conflict_do_update(index_elements=["attempt", "metric", "at"], set_=new)
+class Writing(Protocol):
+    """What a store writes and reads with in a transaction, `?` for a value."""
+
+    def _rows(self, connection: Connection, statement: str, values: tuple[Any, ...]) -> list[tuple[Any, ...]]: ...
+    def _each(self, connection: Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None: ...
+
+
+def keep(store: Writing, connection: Connection, attempt: int, told: Examples) -> None:
+    """Keep what an attempt got right. What was kept of the same metrics is replaced."""
+    known = "SELECT 1 FROM example_set WHERE fingerprint = ?"
+    if not store._rows(connection, known, (told.fingerprint,)):
+        of_set = told.whole()
+        texts = [json.dumps(getattr(of_set, name), ensure_ascii=False) for name in PARTS]
+        store._each(connection, _SET, [(told.fingerprint, *texts)])
+    columns = [(attempt, c.metric, c.at, told.fingerprint, c.kind, c.factor, c.data) for c in told.columns]
+    store._each(connection, _COLUMN, columns)
 
 
 def of_runs(connection: Connection, keys: Sequence[str], metric: str, at: str) -> list[RunExamples]:

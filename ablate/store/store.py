@@ -269,7 +269,7 @@ class Store(Attempts):
                 query = sa.select(run.key, run.counted_attempt).where(run.key.in_(part))
                 counted = {key: attempt for key, attempt in connection.execute(query) if attempt is not None}
                 for key, attempt in counted.items():
-                    examples.keep(connection, self._insert, attempt, by_run[key])
+                    examples.keep(self, connection, attempt, by_run[key])
 
     @staticmethod
     def _note_late(connection: Connection, token: str, text: str) -> bool:

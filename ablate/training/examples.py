@@ -153,34 +153,41 @@ def of_classes(
     """The column of an accuracy. predicted, labels: (examples,) whole numbers from 0, below `classes`."""
     import numpy as np
 
-    shifts = (predicted.astype(np.int64) - labels) % classes
+    # Small arrays: a child packs once, and what it allocates is new pages.
+    shifts: NDArray[Any] = predicted.astype(np.int32) - labels.astype(np.int32)
+    shifts[shifts < 0] += classes
     if classes <= 256:
-        return Column(metric, at, "classes", factor, zlib.compress(shifts.astype(np.uint8), LEVEL))
+        return Column(metric, at, "classes", factor, zlib.compress(shifts.astype(np.uint8).tobytes(), LEVEL))
     # Each half has few values of its own, so each gets codes of its own: 1.25 bytes for 1,000 classes told at random.
     packer = zlib.compressobj(LEVEL)
     halves = (shifts.astype(np.uint8), (shifts >> 8).astype(np.uint8))
-    low = packer.compress(halves[0]) + packer.flush(zlib.Z_FULL_FLUSH)
-    return Column(metric, at, "wide classes", factor, low + packer.compress(halves[1]) + packer.flush())
+    low = packer.compress(halves[0].tobytes()) + packer.flush(zlib.Z_FULL_FLUSH)
+    return Column(metric, at, "wide classes", factor, low + packer.compress(halves[1].tobytes()) + packer.flush())
 
 
-def of_numbers(metric: str, values: Values, factor: float = 1.0, at: At = "last") -> Column:
+def of_numbers(metric: str, values: NDArray[np.floating[Any]], factor: float = 1.0, at: At = "last") -> Column:
     """The column of any metric: of 0 and 1 as flags, else as float16. values: (examples,) finite."""
     import numpy as np
 
-    if ((values == 0) | (values == 1)).all():
+    if values[0] in (0, 1) and ((values == 0) | (values == 1)).all():
         return Column(metric, at, "flags", factor, zlib.compress((values == 0).astype(np.uint8), LEVEL))
     # The largest lands in [16384, 32768): a float16 ends at 65504, and below 2**-14 it begins to lose digits.
-    power = 2.0 ** (15 - max(math.frexp(float(np.abs(values).max()))[1], -1000))
-    return Column(metric, at, "numbers", factor / power, (values * power).astype("<f2").tobytes())
+    largest = max(float(values.max()), -float(values.min()))
+    power = 2.0 ** (15 - max(math.frexp(largest)[1], -1000))
+    return Column(metric, at, "numbers", factor / power, (values * np.float64(power)).astype("<f2").tobytes())
 
 
 def far(column: Column, value: float) -> str:
     """How far the mean of a column is from the run's metric, as a sentence; empty where it is that metric."""
     import numpy as np
 
-    values = column.values()
-    mean = float(values.mean())
-    if abs(mean - value) <= PRECISION * float(np.abs(values).mean()) + 1e-12:
+    if column.kind == "numbers":
+        values = column.values()
+        mean, size = float(values.mean()), float(np.abs(values).mean())
+    else:
+        right = column.right()
+        mean = size = column.factor * np.count_nonzero(right) / len(right)
+    if abs(mean - value) <= PRECISION * size + 1e-12:
         return ""
     return f"their mean is {mean:.6g}, and the run's {column.metric} is {value:.6g}"
 

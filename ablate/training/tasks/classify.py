@@ -397,7 +397,7 @@ def _packed(arrays: Arrays, **seen: Mapping[str, Tensor]) -> Examples:
             predicted, count = held["predicted"].numpy(), len(arrays.class_names)
             columns += [
                 of_classes("dev_accuracy", predicted, arrays.dev_labels, count, 100.0, cast(At, at)),
-                of_numbers("dev_loss", held["loss"].double().numpy(), at=cast(At, at)),
+                of_numbers("dev_loss", held["loss"].numpy(), at=cast(At, at)),
             ]
     return replace(arrays.dev_examples, columns=tuple(columns))
 
