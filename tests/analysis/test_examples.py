@@ -9,7 +9,8 @@ from plans import measured as study
 from ablate.analysis import comparisons, components, factorial, power, verdicts
 from ablate.analysis.crossed import Factor, layout
 from ablate.analysis.examples import Source, contrasts
-from ablate.tables import beyond
+from ablate.tables import beyond, notes
+from ablate.tables.grid import no_chance
 from ablate.training.examples import ExampleSet, of_numbers
 
 
@@ -108,6 +109,8 @@ def test_images_are_paired_by_their_ids_whatever_order_they_stand_in():
     turned = {**columns, "trick": [flags(column.right()[order]) for column in columns["trick"]]}
     sets = {"base": ExampleSet(names(400)), "trick": ExampleSet(tuple(np.array(names(400))[order]))}
     assert row_of(told(columns)).p == pytest.approx(row_of(told(turned, sets=sets)).p)
+    assert sentences(told(columns)) == sentences(told(turned, sets=sets))
+    assert row_of(told(turned)).examples.helped > 24, "by their places, without ids, they would be other images"
 
 
 def test_sets_that_agree_in_part_are_paired_on_what_they_share_and_less_than_half_is_not():
@@ -118,11 +121,14 @@ def test_sets_that_agree_in_part_are_paired_on_what_they_share_and_less_than_hal
         "The runs were measured on different sets of up to 400 images; they are paired on the 300 whose ids every run "
         "has."
     ) in sentences(most)
-    least = told(columns, sets={"base": ExampleSet(names(400)), "trick": ExampleSet(names(400, 201))})
-    assert [
-        "Verdicts, p and intervals speak of other seeds on these same images, for the runs were measured on different "
-        "images: of up to 400 only 199 have an id that every run has."
-    ] == sentences(least)
+    half = told(columns, sets={"base": ExampleSet(names(400)), "trick": ExampleSet(names(400, 200))})
+    assert 200 == row_of(half).examples.n
+    for first, shared in ((201, 199), (400, 0)):
+        least = told(columns, sets={"base": ExampleSet(names(400)), "trick": ExampleSet(names(400, first))})
+        assert [
+            "Verdicts, p and intervals speak of other seeds on these same images, for the runs were measured on "
+            f"different images: of up to 400 only {shared} have an id that every run has."
+        ] == sentences(least)
 
 
 def test_images_of_one_group_are_one_draw_and_fewer_than_twenty_groups_give_no_interval():
@@ -145,10 +151,10 @@ def test_images_of_one_group_are_one_draw_and_fewer_than_twenty_groups_give_no_i
 def test_groups_of_one_change_nothing():
     columns = drawn(5)
     alone, ones = (
-        row_of(told(columns, sets=dict.fromkeys(columns, ExampleSet(names(400), groups=groups))))
-        for groups in ((), names(400))
+        told(columns, sets=dict.fromkeys(columns, ExampleSet(names(400), groups=groups))) for groups in ((), names(400))
     )
-    assert alone.p == pytest.approx(ones.p)
+    assert row_of(alone).p == pytest.approx(row_of(ones).p)
+    assert "images like these 400 in 400 groups" in sentences(ones)[0]
 
 
 @pytest.mark.parametrize("seeds", [1, 2])
@@ -166,6 +172,7 @@ def test_identical_predictions_have_no_p_and_no_interval():
     same = drawn(5)["base"]
     row = row_of(told({"base": same, "trick": same}))
     assert row.identical
+    assert "identical" == no_chance(row)
     assert (None, None, None) == (row.p, row.here.p, row.examples.ci_low)
     assert (0.0, 0.0) == (row.examples.helped, row.examples.broken)
 
@@ -175,6 +182,10 @@ def test_a_difference_without_spread_over_seeds_has_no_p_however_many_images_the
     row = row_of(told(one))
     assert row.no_spread
     assert (None, None) == (row.p, row.delta_ci_low)
+    assert [
+        "no spread = the difference is the same for every seed, so there is no t test; do these runs depend on their "
+        "seed? trick."
+    ] == notes._without_spread([row], told(one))
 
 
 def test_rows_of_other_seeds_than_their_comparison_keep_welchs_error_and_pair_their_images():
