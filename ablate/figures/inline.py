@@ -254,7 +254,7 @@ def _dashed(dash: str) -> str:
 def _marks(mark: Mark, x: _Scale, y: _Scale, text: Text) -> Iterator[str]:
     """What keeps its shape: markers, each with its line of text, and words."""
     if isinstance(mark, Label):
-        across, up = {"left": (-7, 4), "right": (7, 4), "above": (0, -7), "below": (0, 16), "centre": (0, 4)}[mark.side]
+        across, up = {"left": (-9, 4), "right": (9, 4), "above": (0, -8), "below": (0, 17), "centre": (0, 4)}[mark.side]
         anchor = {"left": "end", "right": "start"}.get(mark.side, "middle")
         place = f'x="{x.percent(mark.x)}" y="{y.percent(mark.y)}" dx="{across}" dy="{up}"'
         yield f'<text {place} text-anchor="{anchor}">{text(mark.text)}</text>'

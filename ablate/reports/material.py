@@ -19,7 +19,6 @@ from ablate.store.reader import Reader
 from ablate.store.stored import TestUse
 from ablate.study.rows import BY_HAND
 from ablate.tables import views
-from ablate.tables.grid import further
 from ablate.tables.table import TableData
 from ablate.text import decimals, typeset
 
@@ -138,14 +137,13 @@ def mean_of(of: Material, row: Row) -> str:
 
 
 def also_of(of: Material, row: Row) -> str:
-    """The further numbers that the study shows, of one row and as its table has them: `; dev_loss 0.843 ± 0.012`."""
+    """The further numbers that the study shows, of one row: `; dev loss 0.843 ± 0.012`."""
     said = []
     for name in of.table.also:
-        every = [other.also[name] for other in of.table.rows]
+        every, one = [other.also[name] for other in of.table.rows], row.also[name]
         digits = decimals((value.std for value in every), (value.mean for value in every))
         unit = of.table.units.get(name, "")
-        if row.also[name].mean is not None:
-            said.append(
-                f"; {name.replace('_', ' ')} {further(row.also[name], row.n, digits)}{f' {unit}' if unit else ''}"
-            )
+        spread = f" ± {typeset(one.std, digits)}" if one.std and row.n > 2 else ""
+        if one.mean is not None:
+            said.append(f"; {name.replace('_', ' ')} {typeset(one.mean, digits)}{spread}{f' {unit}' if unit else ''}")
     return "".join(said)

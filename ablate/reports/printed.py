@@ -68,7 +68,7 @@ class _Printed:
 
     def _names(self) -> str:
         """How wide the column of names is."""
-        longest = max((len(forest.name(row)) + len(forest.marks(row, self.n)) for row in self.data.rows), default=0)
+        longest = max(len(forest.name(row) + forest.marks(row, self.n)) for row in self.data.rows)
         return "auto" if longest <= MOST_NAME else f"{0.53 * MOST_NAME:.1f}em"
 
     # ---------------------------------------------------------------------------------------------------------- header
@@ -100,14 +100,15 @@ class _Printed:
     def _axis(self) -> str:
         left, right = ("◂ worse", "better ▸") if self.data.better == "higher" else ("◂ better", "worse ▸")
         zero = self.range.share(0.0)
-        named = [f"place(top + left, dx: {self._x(0.0)} - 44pt, box(width: 40pt, align(right, {self._dim(left)})))"]
-        named = named * (zero > 0.2) + [f"at({self._x(0.0)}, y: 0%, dx: 4pt, {self._dim(right)})"] * (zero < 0.8)
+        before = f"box(width: 40pt, align(right, {self._dim(left)}))"
+        named = [f"place(top + left, dx: {self._x(0.0)} - 44pt, dy: 0.2em, {before})"] * (zero > 0.2)
+        named += [f"at({self._x(0.0)}, y: 0.2em, dx: 4pt, {self._dim(right)})"] * (zero < 0.8)
         ticks = [
             f"place(bottom + left, dx: {self._x(tick)} - 20pt, "
             f"box(width: 40pt, align(center, {self._dim(number(tick))})))"
             for tick in self.range.ticks(6)
         ]
-        return f"block(width: 100%, height: 2.3em, {{{'; '.join([*named, *ticks])}}})"
+        return f"block(width: 100%, height: 2.5em, {{{'; '.join([*named, *ticks])}}})"
 
     def _x(self, value: float) -> str:
         """Where a value stands, or the end beyond which it is."""

@@ -183,7 +183,11 @@ def _best(of: Material) -> Section | None:
     having = f", with {tricks}" if tricks != row.variant else ""
     base = named.bases.get(row.variant)
     on = f" on the base of {base}" if base and base != row.variant else ""
-    mean = "no result yet" if row.mean is None else f"{of.table.metric} {mean_of(of, row)}{also_of(of, row)}"
+    mean = (
+        "no result yet"
+        if row.mean is None
+        else f"{of.table.metric.replace('_', ' ')} {mean_of(of, row)}{also_of(of, row)}"
+    )
     sentence = line(strong(row.variant), f"{having}{on}: {mean}.", _ablated(of) if of.chosen is None else _best_is(of))
     picture = _picture(of, "best_variant", None if of.chosen is None else {"variant": of.chosen})
     title = "Best variant" if of.chosen is None else f"Variant {of.chosen}"

@@ -18,6 +18,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.text import Text
 
+from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
 from ablate.records import Row
 from ablate.tables import forest
@@ -95,9 +96,10 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
 
 
 def _families(rows: Iterable[Row]) -> str:
-    """How many comparisons are corrected together: controls and what is beyond them apart from the others."""
+    """How many comparisons are corrected together: controls, what is beyond them, and means over bases apart from the
+    others."""
     tested = (row for row in rows if row.test and row.design != "tuned")
-    kinds = {(row.variant, row.compared_with): row.control for row in tested}
+    kinds = {(row.variant, row.compared_with): (row.control, row.design == MEAN) for row in tested}
     return one_of(str(size) for size in sorted(set(Counter(kinds.values()).values())))
 
 

@@ -4,8 +4,10 @@ import html.parser
 import re
 import shutil
 import subprocess
+from itertools import combinations
 from pathlib import Path
 
+import numpy as np
 import pytest
 from reported import HOSTILE, VALUES, fill, resolved, variant
 
@@ -309,6 +311,64 @@ def test_words_and_marks_stand_out_from_the_page_in_light_and_dark(scheme):
         contrast[name] = (bright + 0.05) / (dim + 0.05)
     assert all(contrast[name] >= 4.5 for name in ("ink", "dim", "link"))
     assert all(contrast[name] >= 3.0 for name in ("helps", "hurts", "equivalent", "open"))
+
+
+FULL = {  # of simulated colour-blindness at full strength, on linear RGB (Machado et al. 2009)
+    "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+TO_XYZ = [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.072175], [0.0193339, 0.119192, 0.9503041]]
+
+
+def lab(colour, seen):
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    xyz = np.array(TO_XYZ) @ np.clip(np.array(seen) @ linear, 0, 1) / np.array([0.95047, 1.0, 1.08883])
+    f = np.where(xyz > (6 / 29) ** 3, np.cbrt(xyz), xyz / (3 * (6 / 29) ** 2) + 4 / 29)
+    return 116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])
+
+
+def apart(one, other):
+    """CIEDE2000 (Sharma et al. 2005)."""
+    (l1, a1, b1), (l2, a2, b2) = one, other
+    mean = (np.hypot(a1, b1) + np.hypot(a2, b2)) / 2
+    g = 1.5 - 0.5 * np.sqrt(mean**7 / (mean**7 + 25**7))
+    c1, c2 = np.hypot(g * a1, b1), np.hypot(g * a2, b2)
+    h1, h2 = (np.degrees(np.arctan2(b, g * a)) % 360 for a, b in ((a1, b1), (a2, b2)))
+    turn = (h2 - h1 + 180) % 360 - 180
+    dh = 2 * np.sqrt(c1 * c2) * np.sin(np.radians(turn / 2))
+    light, c, h = (l1 + l2) / 2, (c1 + c2) / 2, h1 + turn / 2
+    t = 1 - 0.17 * np.cos(np.radians(h - 30)) + 0.24 * np.cos(np.radians(2 * h))
+    t += 0.32 * np.cos(np.radians(3 * h + 6)) - 0.2 * np.cos(np.radians(4 * h - 63))
+    sl, sc, sh = 1 + 0.015 * (light - 50) ** 2 / np.sqrt(20 + (light - 50) ** 2), 1 + 0.045 * c, 1 + 0.015 * c * t
+    r = -np.sin(np.radians(60 * np.exp(-(((h % 360 - 275) / 25) ** 2)))) * 2 * np.sqrt(c**7 / (c**7 + 25**7))
+    return np.sqrt(((l2 - l1) / sl) ** 2 + ((c2 - c1) / sc) ** 2 + (dh / sh) ** 2 + r * (c2 - c1) / sc * dh / sh)
+
+
+def test_the_distance_of_colours_is_that_of_a_published_pair():
+    assert 2.0425 == pytest.approx(apart((50.0, 2.6772, -79.7751), (50.0, 0.0, -82.7485)), abs=1e-4)  # Sharma's first
+
+
+@pytest.mark.parametrize("scheme", [0, 1])
+@pytest.mark.parametrize("seen", FULL)
+def test_colour_blind_people_tell_any_two_verdicts_apart(scheme, seen):
+    style = (Path(report_html.__file__).parents[1] / "page.css").read_text()
+    names = dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6})", re.findall(r":root \{(.*?)\}", style, re.S)[scheme]))
+    colours = [lab(names[name], FULL[seen]) for name in ("helps", "hurts", "equivalent", "open")]
+    assert min(apart(one, other) for one, other in combinations(colours, 2)) > 13
+
+
+def test_the_pages_own_parts_stay_small_and_nothing_in_them_is_set_too_small_to_read():
+    folder = Path(report_html.__file__).parents[1]
+    style, script = ((folder / f"page.{ending}").read_text() for ending in ("css", "js"))
+    assert len(style) < 17_000
+    assert len(script) < 5_200
+    screen, printed = style.split("@media print")
+    assert 12 <= min(map(float, re.findall(r"font(?:-size)?: ([\d.]+)px", screen)))
+    assert 6.8 <= min(map(float, re.findall(r"font-size: ([\d.]+)pt", printed)))
+    least = layout_of(range(len(STEPS)))
+    assert 7.2 <= min(least.text, least.table, least.minor)
 
 
 def test_markdown_refers_to_the_figures_beside_it(made):

@@ -87,7 +87,7 @@ class LearningCurvesFigure(Figure):
         kept = every if chosen else _telling(every, source)
         digits = decimals((row.std for row in source.rows), (row.mean for row in source.rows))
         groups = {row.variant: _group(row) for row in kept}
-        several = len(set(groups.values())) > 1
+        several = len({row.compared_with for row in kept if row.compared_with}) > 1
         learned = tuple(
             Learned(
                 row.variant, _called(source, row), curves[row.variant], curves.get(row.compared_with or ""),

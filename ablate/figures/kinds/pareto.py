@@ -168,7 +168,7 @@ def _points(info: Pareto) -> Iterator[Series]:
             x=tuple(point.cost for point in points), y=tuple(point.value for point in points),
             low=() if crowded else tuple(point.low for point in points),
             high=() if crowded else tuple(point.high for point in points),
-            label=label, colour=colour, marker=marker, size=8.0 if marker == "star" else 4.5,
+            label=label, colour=colour, marker=marker, size=6.5 if marker == "star" else 4.5,
             hover=tuple(
                 f"{point.label}: {info.metric} {number(point.value)}, {info.cost} {number(point.cost)}, n={point.n}"
                 + (", on the front" if point.front else "")

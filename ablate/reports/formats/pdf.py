@@ -173,7 +173,8 @@ class Setter:
             parts.append(f"#grid(columns: (1.62fr, 1fr), gutter: 7mm, [{self._section(top, layout)}], [{setting}])")
         elif top is not None:
             parts.append(self._section(top, layout))
-        for key in [key for key, section in shown.items() if key in ("table", "models") or _is_of_rows(section)]:
+        whole = [key for key, section in shown.items() if key == "models" or _is_of_rows(section)]
+        for key in sorted(whole, key="models".__eq__):
             parts.append(self._section(shown.pop(key), layout, titled=key != "table"))
         wide = [self._section(section, layout) for key, section in shown.items() if key in WIDE]
         # Words come first: where a column begins with what no page break divides, both begin on the next page.
