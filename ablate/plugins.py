@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # for editors and type checkers; at run time it is __getattr_
     from ablate.training.dataset import Arrays, Dataset, Raw, Subset
     from ablate.training.layers import Dropout
     from ablate.training.model import Model
+    from ablate.training.replacement import Replacement
     from ablate.training.task import Completed, Run, Task
     from ablate.training.trick import Facts, Step, Trick
 
@@ -51,6 +52,7 @@ __all__ = [
     "Positive",
     "Raw",
     "Registry",
+    "Replacement",
     "Run",
     "Share",
     "ShareBelowOne",
@@ -80,6 +82,7 @@ _HOMES = {
     "training.dataset": "Arrays Dataset Raw Subset",
     "training.layers": "Dropout",
     "training.model": "Model",
+    "training.replacement": "Replacement",
     "training.task": "Completed Run Task",
     "training.trick": "Facts Step Trick",
 }

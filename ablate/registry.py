@@ -32,14 +32,15 @@ from ablate.text import did_you_mean, one_of, some_of
 
 HOMES = {
     "designs": "study.designs", "tricks": "training.tricks", "models": "training.models",
-    "datasets": "training.datasets", "tasks": "training.tasks", "executors": "pool.executors",
+    "datasets": "training.datasets", "replacements": "training.replacements",
+    "tasks": "training.tasks", "executors": "pool.executors",
     "tables": "tables.formats", "figures": "figures.kinds", "reports": "reports.formats",
     "styles": "scripts.styles", "captures": "programs.captures", "exporters": "runs.exporters",
 }  # fmt: skip
 """Every shelf, and the folder of ablate in which ours lie; a private one lies in `folder/SHELF`."""
 
 SHELVES = tuple(HOMES)
-PRIVATE = ("designs", "tricks", "models", "datasets", "tasks")
+PRIVATE = ("designs", "tricks", "models", "datasets", "replacements", "tasks")
 """The shelves that a study's own folder may have: what a study names. The others belong to commands, not to a study."""
 _SINGULAR = {shelf: shelf.removesuffix("s") for shelf in SHELVES} | {"datasets": "data set", "reports": "report format"}
 

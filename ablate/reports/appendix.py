@@ -165,7 +165,7 @@ def _imported(study: str, imported: ImportRecord) -> tuple[Block, ...]:
     )
 
 
-_SHELVES = {"model": "models", "data": "datasets", "trick": "tricks"}
+_SHELVES = {"model": "models", "data": "datasets", "trick": "tricks", "replacement": "replacements"}
 
 SETTINGS: tuple[tuple[str, Json, str], ...] = (
     ("model.norm", "batch", "batchnorm"),

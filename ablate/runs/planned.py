@@ -51,7 +51,7 @@ class Planned:
         used = {*self.shelf_files, ("tasks", self.study.task.name)}
         private = {
             str(entry.path): identity.sha256_file(entry.path)
-            for shelf in ("tasks", "tricks", "models", "datasets")
+            for shelf in ("tasks", "tricks", "models", "datasets", "replacements")
             for entry in self.registry.entries(shelf).values()
             if entry.private and (not entry.package or (shelf, entry.name) in used)
         }
@@ -60,7 +60,9 @@ class Planned:
     @property
     def shelf_files(self) -> tuple[tuple[str, str], ...]:
         """The plug-ins that the plan's variants use, as (shelf, name)."""
-        shelves = {"task": "tasks", "model": "models", "data": "datasets", "trick": "tricks"}
+        shelves = {
+            "task": "tasks", "model": "models", "data": "datasets", "trick": "tricks", "replacement": "replacements",
+        }  # fmt: skip
         parts = {part for variant in self.plan.variants for part in variant.completed.code if ":" in part}
         return tuple(sorted((shelves[kind], name) for kind, _, name in (part.partition(":") for part in parts)))
 

@@ -85,6 +85,9 @@ class TrickLookup(Findings):
                 self.wrong((*path, key), message, True)
             self.broken.add(name)
             return []
+        if not self._replacement_works(path, form):
+            self.broken.add(name)
+            return []
         asked = {"part": form.part if form.part is not None else form.each, **asked}
         named = {name: asked} if form.part is not None else self._each(name, asked)
         requires, conflicts = self._others(name, "requires", form), self._others(name, "conflicts", form)
@@ -92,6 +95,26 @@ class TrickLookup(Findings):
             StudyTrick(one, (TrickLevel(part=part),), form.label, form.category or "", requires, conflicts, name)
             for one, part in named.items()
         ]
+
+    def _replacement_works(self, path: Trail, form: TrickForm) -> bool:
+        """Whether the file that `instead: {use: ...}` names is there and takes what it is given."""
+        if not isinstance(form.instead, Mapping) or "use" not in form.instead:
+            return True
+        name, names, place = form.instead["use"], self.registry.names("replacements"), (*path, "instead")
+        if name not in names:
+            said = " One of yours lies in a folder that `plugins:` lists, in replacements/."
+            self.wrong((*place, "use"), unknown("replacement", name.removesuffix(".py"), names) + said)
+            return False
+        try:
+            self.registry.make("replacements", name, form.instead.get("with") or {})
+        except ConfigError as error:
+            for key, message in error.problems:
+                self.wrong((*place, "with", *parts(key)), message, " has no " in message)
+            return False
+        except PluginError as error:
+            self.wrong((*place, "use"), str(error), page=error.page)
+            return False
+        return True
 
     def _wrong_when(self, form: TrickForm) -> dict[str, str]:
         """By key: what only trained weights can be asked, and what they cannot."""
@@ -112,6 +135,10 @@ class TrickLookup(Findings):
         if form.instead == "linear":
             fits = "it may be identity, zero, one, mean or relu, say."
             found["instead"] = f"is linear, a layer that nothing would have trained; {fits}"
+        if isinstance(form.instead, Mapping) and "use" in form.instead:
+            found["instead"] = (
+                "is a layer that nothing would have trained; leave `when` out, or take mean or zero, say."
+            )
         if form.control is not None:
             said = "is of networks that are trained with as much less; `when: trained` trains none. Leave one out."
             found["control"] = said

@@ -103,8 +103,13 @@ def to_part(given: Any) -> Any:
 
 def to_instead(given: Any) -> Any:
     number = given.get("input") if isinstance(given, dict) and len(given) == 1 else None
+    named = isinstance(given, dict) and isinstance(given.get("use"), str) and given.keys() <= {"use", "with"}
+    if named and isinstance(given.get("with", {}), dict):
+        return given
     if not isinstance(given, str) and (not isinstance(number, int) or isinstance(number, bool) or number < 0):
-        raise ValueError("it must be identity, zero, one, linear, mean, an activation such as relu, or {input: 1}")
+        raise ValueError(
+            "it must be identity, zero, one, linear, mean, an activation such as relu, {input: 1} or {use: FILE}"
+        )
     return given
 
 

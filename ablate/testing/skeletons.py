@@ -127,6 +127,39 @@ class CLASS(Subset):
         return Raw((images, as_labels(arrays["labels"], str(files["labels"]), len(images), None)))
 '''
 
+REPLACEMENT = '''\
+"""CLASS: one linear map of the channels and an activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ablate.plugins import ConfigError, Replacement
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class CLASS(Replacement):
+    """The fields are what `instead: {use: NAME, with: {bias: false}}` may give; their types are checked."""
+
+    paper: ClassVar[str] = ""
+
+    bias: bool = True
+
+    def build(self, given: tuple[int, ...], made: tuple[int, ...]) -> nn.Module:
+        """From one shape to another, for an example of two. Nothing is seeded here: weights come from their names."""
+        from torch import nn
+
+        if len(made) == 4 and given[2:] == made[2:]:
+            return nn.Sequential(nn.Conv2d(given[1], made[1], 1, bias=self.bias), nn.ReLU())
+        if len(made) != 4 and given[:-1] == made[:-1]:
+            return nn.Sequential(nn.Linear(given[-1], made[-1], bias=self.bias), nn.ReLU())
+        raise ConfigError([("", f"leads from {given} to no {made}.")])
+'''
+
 DESIGN = '''\
 """CLASS: the base, then every two tricks together: which of them work better side by side?"""
 
@@ -198,6 +231,7 @@ KINDS = {
     "trick": ("tricks", TRICK),
     "model": ("models", MODEL),
     "dataset": ("datasets", DATASET),
+    "replacement": ("replacements", REPLACEMENT),
     "design": ("designs", DESIGN),
     "task": ("tasks", TASK),
 }
@@ -207,6 +241,7 @@ _USE = {
     "trick": "tricks:\n      {name}: {{use: {name}}}",
     "model": "base:\n      model: {{name: {name}}}",
     "dataset": "base:\n      data: {{name: {name}, root: FOLDER, dev_fraction: 0.2}}",
+    "replacement": "tricks:\n      block: {{part: PATH, instead: {{use: {name}}}}}",
     "design": "designs: {name}",
     "task": "task: {name}",
 }
@@ -214,7 +249,8 @@ _GIVEN = {"dataset": ', {{"datasets/{name}": {{"root": "FOLDER", "dev_fraction":
 """What the suite needs to try a plug-in that has no defaults for all."""
 
 _NEEDS = {
-    "dataset": "FOLDER is yours: as written, images.npy (n x height x width x channels, bytes) and labels.npy.\n\n"
+    "replacement": "PATH is a part of your network: `ablate show --model` lists them.\n\n",
+    "dataset": "FOLDER is yours: as written, images.npy (n x height x width x channels, bytes) and labels.npy.\n\n",
 }
 """What must lie there before a plug-in can be tried."""
 

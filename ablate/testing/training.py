@@ -21,6 +21,7 @@ from ablate.training import checkpoint, initial, trainer
 from ablate.training.dataset import Arrays, Dataset
 from ablate.training.model import Model
 from ablate.training.recipe import parse, plain
+from ablate.training.replacement import Replacement
 from ablate.training.task import Report, Run, Task, resolve
 from ablate.training.trick import Step, Trick
 
@@ -204,6 +205,35 @@ def _seen(
 
 IMAGES = ((1, 8, 8), (3, 32, 32))
 CLASSES = 5
+
+
+PLACES = (((2, 8, 6, 6), (2, 8, 6, 6)), ((2, 8, 6, 6), (2, 16, 3, 3)), ((2, 5, 8), (2, 5, 12)))
+"""Shapes of a part's input and output: in images, where pixels get fewer, and in tokens."""
+
+
+def replacement_parameters_are_checked(registry: Registry, name: str, params: Mapping[str, Json]) -> None:
+    it_says_what_it_is(registry, "replacements", name)
+    it_refuses_parameters_that_it_does_not_have(registry, "replacements", name)
+    registry.make("replacements", name, params)
+
+
+def it_leads_from_one_shape_to_another_or_says_why_not(
+    registry: Registry, name: str, params: Mapping[str, Json]
+) -> None:
+    replacement: Replacement = registry.make("replacements", name, params)
+    refused = []
+    for given, made in PLACES:
+        try:
+            layer = replacement.build(given, made)
+        except ConfigError as error:
+            refused.append(error.problems[0][1])
+            continue
+        before = torch.random.get_rng_state()
+        shape = tuple(layer.train()(torch.ones(given)).shape)
+        assert shape == made, f"{name} makes {shape} of {given}, and {made} was asked"
+        same = torch.equal(before, torch.random.get_rng_state())
+        assert same, f"{name} draws from torch's generator in training; ablate.plugins.Dropout has a stream of its own"
+    assert len(refused) < len(PLACES), f"{name} leads from none of these shapes to the other: {refused}"
 
 
 def model_parameters_are_checked(registry: Registry, name: str, params: Mapping[str, Json]) -> None:

@@ -16,6 +16,7 @@ from ablate.identity import canonical_json, sha256_file
 from ablate.records import TRAINED, WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
+from ablate.training.replacement import made, ready, used
 from ablate.training.task import Completed
 from ablate.training.trick import Trick, has_hook
 
@@ -41,6 +42,7 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
         f"data:{names['data']}": registry.code("datasets", names["data"]),
     }
     code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in parts}
+    code |= {f"replacement:{name}": registry.code("replacements", name) for name in _replacements(parts)}
     identifying = full | {"data": {"name": names["data"], **recipe.data.asked()}}
     parent = None
     if recipe.init is not None:  # not by which name: the plan adds which weights
@@ -167,9 +169,11 @@ def _with_decided(
             continue
         if recipe.init is not None:
             _check_fits([(place, part) for place, part in asked if part.get("control") in ("parameters", "flops")])
+        asked = [(place, ready([part], registry)[0]) for place, part in asked]
         decided = _decided(network_of(recipe, kept), name, asked, going[0][1], anew)
         params = {"parts": list(decided.parts), **({"recalibrate": anew} if name == TRAINED else {})}
-        kept = [*kept, (TrickUse(name, params), registry.make("tricks", name, params))]
+        one = TrickUse(name, params)
+        kept = [*kept, (one, made(one, registry))]
         told += decided.notes
     return (kept if told else parts), tuple(told)
 
@@ -192,9 +196,20 @@ def _decided(
     except TogetherError:
         raise
     except ConfigError as error:
-        raise ConfigError(
-            (asked[int(key)][0] if key.isdecimal() else f"{place}.{key}", message) for key, message in error.problems
-        ) from None
+        raise ConfigError((_placed(key, asked, place), message) for key, message in error.problems) from None
+
+
+def _replacements(parts: Parts) -> list[str]:
+    """The replacements that parts of the network have."""
+    return sorted(
+        {name for use, _ in parts if use.name == WITHOUT for one in use.params["parts"] if (name := used(one)[0])}
+    )
+
+
+def _placed(key: str, asked: Sequence[tuple[str, Mapping[str, Json]]], place: str) -> str:
+    """`0.instead.use` as a key of the first part that is asked for; any other as one of the trick."""
+    number, _, rest = key.partition(".")
+    return ".".join(filter(None, (asked[int(number)][0], rest))) if number.isdecimal() else f"{place}.{key}"
 
 
 def _check_fits(narrowing: Sequence[tuple[str, Mapping[str, Json]]]) -> None:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import torch
 from torch import Tensor, nn
 
+from ablate.records import Json
 from ablate.text import did_you_mean, listed, one_of
 from ablate.training.initial import initialise
 from ablate.training.layers import activation
@@ -18,7 +19,7 @@ from ablate.training.rule import Decision
 from ablate.training.standins import Constant, Input, Instead, StandIn, hold_constant, projection, take_heads
 from ablate.training.trace import Trace, is_product
 
-Replacement = str | Mapping[str, int] | nn.Module
+InPlace = str | Mapping[str, int] | nn.Module
 """What stands there instead: "identity", "zero", "one", "linear", an activation's name, {"input": 1}, or a module."""
 
 ACTIVATIONS: tuple[str, ...] = get_args(Activation)
@@ -32,7 +33,9 @@ _COUNTS = ("num_heads", "n_heads", "heads", "num_attention_heads", "n_head", "nh
 @dataclass(frozen=True)
 class Cut:
     """One part, and what comes in its place. layer: of the user's. heads: only these of `count`, counted from 0. held:
-    the mean that stands there, once it is known; ones until then, for a trial."""
+    the mean that stands there, once it is known; ones until then, for a trial. written: of a replacement, as a key has
+    it.
+    """
 
     decision: Decision
     off: str
@@ -40,9 +43,15 @@ class Cut:
     heads: tuple[int, ...] = ()
     count: int = 0
     held: Tensor | None = None
+    written: Json = None
+
+    @property
+    def said(self) -> str:
+        """What stands there, in a word."""
+        return f"replacement {self.written['use']}" if self.written else self.off
 
 
-def cut_of(decision: Decision, instead: Replacement | None) -> Cut:
+def cut_of(decision: Decision, instead: InPlace | None) -> Cut:
     """What stands there instead of a part, by the rule or as asked. SurgeryError where it cannot."""
     if instead is None:
         if decision.off is None:

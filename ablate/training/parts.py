@@ -23,6 +23,10 @@ class SurgeryError(AblateError):
     page = "parts"
 
 
+class ReplacementError(SurgeryError):
+    """A layer that cannot stand in a part's place."""
+
+
 @dataclass(frozen=True)
 class Found:
     """paths: in the network's order. notes: what of it a reader would not expect."""

@@ -6,7 +6,8 @@ The decision, a path and what stands there for each part, is what a run's key ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,8 +19,9 @@ from ablate.text import in_words, many
 from ablate.training.cuts import MEAN, Cut, operate
 from ablate.training.initial import drawn
 from ablate.training.narrow import narrow
-from ablate.training.parts import SurgeryError
-from ablate.training.recipe import Recipe
+from ablate.training.parts import Found, ReplacementError, SurgeryError
+from ablate.training.recipe import Recipe, plain
+from ablate.training.replacement import MADE, used
 from ablate.training.sizes import sizes, taken
 from ablate.training.statistics import Batches, averaged, norms, renewed
 from ablate.training.surgery import Theatre
@@ -50,11 +52,10 @@ def cuts_of(
         if "control" in one or "widths" in one:
             continue
         try:
-            made, found = theatre.cuts(
-                one["part"], kind=one.get("kind"), instead=one.get("instead"), heads=one.get("heads") or ()
-            )
+            made, found = _made(theatre, one)
         except SurgeryError as error:
-            problems += [(str(i), line) for line in str(error).splitlines()]
+            place = f"{i}.instead.use" if isinstance(error, ReplacementError) else str(i)
+            problems += [(place, line) for line in str(error).splitlines()]
             continue
         notes += (*_told(made, trained), *_sizes(theatre, made), *found.notes)
         cuts |= {cut.decision.path: cut for cut in made}
@@ -62,6 +63,17 @@ def cuts_of(
         raise ConfigError(problems)
     # What lies inside of another part goes with it, whichever of the two was asked for first.
     return [cut for path, cut in cuts.items() if not _within(path, [outer for outer in cuts if outer != path])], notes
+
+
+def _made(theatre: Theatre, one: Mapping[str, Any]) -> tuple[list[Cut], Found]:
+    """The cuts of one part that is asked for."""
+    replacement = one.get(MADE)
+    instead = one.get("instead") if replacement is None else replacement
+    cuts, found = theatre.cuts(one["part"], kind=one.get("kind"), instead=instead, heads=one.get("heads") or ())
+    if replacement is not None:
+        written = {"use": used(one)[0], "with": plain(replacement)}
+        cuts = [replace(cut, written=written) for cut in cuts]
+    return cuts, found
 
 
 def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool = False) -> Decided:
@@ -90,8 +102,8 @@ def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool 
 
 def _controlled(theatre: Theatre, one: Mapping[str, Json]) -> tuple[list[Cut], dict[str, int], str]:
     """What a control is: another part that goes, or widths that are smaller (units kept); and that in words."""
-    part, control = one["part"], one["control"]
-    cuts, _ = theatre.cuts(part, kind=one.get("kind"), instead=one.get("instead"), heads=one.get("heads") or ())
+    control = one["control"]
+    cuts, _ = _made(theatre, one)
     names = in_words([cut.decision.path for cut in cuts], most=3)
     try:
         if control == "another":
@@ -107,6 +119,8 @@ def _controlled(theatre: Theatre, one: Mapping[str, Json]) -> tuple[list[Cut], d
 def _resolved(cut: Cut) -> dict[str, Json]:
     if cut.heads:
         return {"part": cut.decision.path, "heads": list(cut.heads)}
+    if cut.written:
+        return {"part": cut.decision.path, "instead": cut.written}
     # Which input identity hands on matters only where there are several.
     several = cut.off == "identity" and len(cut.decision.given) > 1
     return {"part": cut.decision.path, "instead": {"input": cut.decision.input} if several else cut.off}
@@ -118,7 +132,7 @@ def _told(cuts: Sequence[Cut], trained: bool) -> list[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for cut in cuts:
         heads = f"heads {in_words([str(head) for head in cut.heads])}" if cut.heads else ""
-        groups.setdefault((cut.decision.kind, heads or cut.off, cut.decision.reason), []).append(cut.decision.path)
+        groups.setdefault((cut.decision.kind, heads or cut.said, cut.decision.reason), []).append(cut.decision.path)
     lines = []
     for (kind, off, reason), paths in groups.items():
         because = f", for {reason}" if reason and len(paths) == 1 and off in ("identity", "zero", "one") else ""
@@ -135,7 +149,7 @@ def _sizes(theatre: Theatre, cuts: Sequence[Cut]) -> list[str]:
     """How much goes. Where other shapes come out, what is behind computes more or less, which is counted anew."""
     which = in_words([cut.decision.path for cut in cuts], most=3)
     if all(
-        cut.off in ("zero", "one", "linear", "heads", MEAN)
+        cut.off in ("zero", "one", "linear", "heads", "instead", MEAN)
         or cut.decision.given[cut.decision.input] == cut.decision.made
         for cut in cuts
     ):
@@ -156,7 +170,7 @@ def of_recipe(
     """What taking parts of a recipe's network away means, with the tricks that change it. named: both, as JSON.
     trained: as of `cuts_of`."""
     theatre, answers = _theatre(recipe, named, tricks)
-    key = canonical_json([trained, *asked])
+    key = canonical_json([trained, *map(_said, asked)])
     if key not in answers:
         try:
             answers[key] = decide(theatre, asked, trained)
@@ -166,6 +180,11 @@ def of_recipe(
     if isinstance(answer, ConfigError):
         raise answer
     return answer
+
+
+def _said(one: Mapping[str, Any]) -> dict[str, Any]:
+    """A part that is asked for, as JSON: of its replacement the file, for folders may each have one of its name."""
+    return {name: type(of).__module__ if name == MADE else of for name, of in one.items()}
 
 
 def of_trained(

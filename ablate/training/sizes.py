@@ -11,9 +11,11 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ablate.training.cuts import Cut
+import torch
+
+from ablate.training.cuts import MEAN, Cut
 from ablate.training.task import PartSize
-from ablate.training.trace import Trace, mask_of, numbers_of
+from ablate.training.trace import Trace, mask_of, numbers_of, trace
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def taken(trace: Trace, cuts: Sequence[Cut]) -> Taken:
     gone = _named(trace, before) - _named(trace, after)
     places = [f"{place}." for cut in cuts if not cut.heads for place in cut.decision.places]
     away = {name for name in gone if any(f"{name}.".startswith(place) for place in places)}
-    added = [_projected(cut) for cut in cuts if cut.off == "linear"]
+    added = [_put(trace, cut) for cut in cuts if cut.off in ("linear", "instead")]
     parameters = sum(math.prod(trace.parameters[name]) for name in gone) - sum(own for own, _ in added)
     parameters += sum(_of_heads(trace, cut) for cut in cuts if cut.heads)
     inside = trace.inside(call for cut in cuts if not cut.heads for call in cut.decision.calls)
@@ -90,7 +92,9 @@ def reaching(trace: Trace, cuts: Sequence[Cut]) -> int:
         for call in cut.decision.calls:
             made = call.made[cut.decision.output]
             if made is not None:
-                past[made] = () if cut.off in ("zero", "one") or not call.given else (call.given[cut.decision.input],)
+                past[made] = (
+                    () if cut.off in ("zero", "one", MEAN) or not call.given else (call.given[cut.decision.input],)
+                )
     mask, waiting = 0, list(trace.outputs)
     while waiting:
         number = waiting.pop()
@@ -107,10 +111,14 @@ def _named(trace: Trace, mask: int) -> set[str]:
     return {value.names[0] for n in numbers_of(mask) if (value := trace.values[n]).op == "parameter" and value.names}
 
 
-def _projected(cut: Cut) -> tuple[int, int]:
-    """Parameters and FLOPs of the projection that stands for a part."""
-    given, made = cut.decision.given[cut.decision.input], cut.decision.made
-    inputs, outputs = (given[1], made[1]) if len(made) == 4 else (given[-1], made[-1])
+def _put(of: Trace, cut: Cut) -> tuple[int, int]:
+    """Parameters and FLOPs of the layer that stands for a part."""
+    if cut.layer is not None:
+        given = of.values[cut.decision.calls[0].given[cut.decision.input]]
+        whole = next(sizes(trace(cut.layer, torch.zeros(given.shape, dtype=given.dtype))))
+        return whole.parameters, len(cut.decision.calls) * whole.flops
+    shape, made = cut.decision.given[cut.decision.input], cut.decision.made
+    inputs, outputs = (shape[1], made[1]) if len(made) == 4 else (shape[-1], made[-1])
     return inputs * outputs + outputs, len(cut.decision.calls) * 2 * inputs * math.prod(made)
 
 

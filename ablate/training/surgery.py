@@ -20,11 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten, tree_map
 
+from ablate.errors import ConfigError
 from ablate.rng import seed_for
 from ablate.text import listed, many, one_line
-from ablate.training.cuts import MEAN, Cut, Replacement, cut_of, head_count, heads_of, operate
+from ablate.training.cuts import MEAN, Cut, InPlace, cut_of, head_count, heads_of, operate
 from ablate.training.narrow import Measure, Narrowed, control_of, narrow
-from ablate.training.parts import Found, Kinds, SurgeryError, find
+from ablate.training.parts import Found, Kinds, ReplacementError, SurgeryError, find
+from ablate.training.replacement import Replacement
 from ablate.training.rule import Decision, decide, written_later
 from ablate.training.sizes import reaching, sizes, taken
 from ablate.training.standins import StandIn
@@ -41,7 +43,7 @@ def remove(
     example: Example,
     *,
     kind: str | None = None,
-    instead: Replacement | None = None,
+    instead: InPlace | None = None,
     heads: Sequence[int] = (),
     seed: int = 0,
 ) -> nn.Module:
@@ -107,7 +109,7 @@ class Theatre:
         part: str | Sequence[str],
         *,
         kind: str | None = None,
-        instead: Replacement | None = None,
+        instead: InPlace | Replacement | None = None,
         heads: Sequence[int] = (),
     ) -> tuple[list[Cut], Found]:
         """What taking away these parts means. SurgeryError names every one that is refused.
@@ -116,8 +118,8 @@ class Theatre:
         """
         found = find([part] if isinstance(part, str) else part, self.kinds, kind)
         cuts: list[Cut] = []
-        refused: list[str] = []
-        idle: list[str] = []
+        refused: list[SurgeryError] = []
+        idle: list[SurgeryError] = []
         for path in found.paths:
             decision = decide(self.trace, path)
             decision = replace(decision, copies=decision.copies or written_later(self.evaluated, decision.path))
@@ -125,21 +127,23 @@ class Theatre:
                 layer = copied(instead) if isinstance(instead, nn.Module) and len(found.paths) > 1 else instead
                 cuts.append(self._cut(decision, layer, heads))
             except SurgeryError as error:
-                (idle if decision.why == "nothing" else refused).append(str(error))
+                (idle if decision.why == "nothing" else refused).append(error)
         if refused or not cuts:
-            raise SurgeryError("\n".join(refused or idle))
+            raise type((refused or idle)[0])("\n".join(map(str, refused or idle)))
         notes = [f"{many(len(idle), 'more')} would change nothing and is left out."] if idle else []
         shared = [cut.decision for cut in cuts if len(cut.decision.places) > 1]
         notes += [f"{one.path} is also {listed(one.places[1:])}; it goes in all places." for one in shared]
         return cuts, replace(found, notes=(*found.notes, *notes))
 
-    def _cut(self, decision: Decision, instead: Replacement | None, heads: Sequence[int]) -> Cut:
+    def _cut(self, decision: Decision, instead: InPlace | Replacement | None, heads: Sequence[int]) -> Cut:
         if instead == MEAN and decision.made[:1] != self.trace.values[self.trace.inputs[0]].shape[:1]:
             made = "x".join(map(str, decision.made))
             raise SurgeryError(
                 f"{decision.path} ({decision.kind}): it makes {made}, which is not one thing for each image, so it has "
                 "no mean over images."
             )
+        if isinstance(instead, Replacement):
+            return self._replaced(decision, instead)
         if not heads:
             return cut_of(decision, instead)
         if decision.kind == "Parameter":
@@ -147,6 +151,31 @@ class Theatre:
         module = self.model.get_submodule(decision.path)
         inside = [name for name, part in module.named_modules(prefix=decision.path) if head_count(part)]
         return heads_of(self.trace, decision, heads, head_count(module), inside)
+
+    def _replaced(self, decision: Decision, replacement: Replacement) -> Cut:
+        """A layer of the shelf in a part's place, built for its shapes and tried alone."""
+        cut = cut_of(decision, nn.Identity())
+        if decision.kind == "Parameter" or not decision.given:
+            raise ReplacementError(f"{decision.path} ({decision.kind}) gets no tensor that a layer could use.")
+        given = decision.given[decision.input]
+        of = self.trace.values[decision.calls[0].given[decision.input]]
+        where = f"{decision.path} ({decision.kind})"
+        with _untouched(self.model), torch.no_grad():
+            torch.manual_seed(seed_for(0, "build", decision.path))
+            try:
+                layer = replacement.build(given, decision.made)
+                out = copied(layer).eval()(torch.zeros(given, dtype=of.dtype))
+            except ConfigError as error:
+                raise ReplacementError(f"{where}: {error.problems[0][1]}") from None
+            except Exception as error:  # whatever the code of a replacement does
+                said = f"{type(error).__name__}: {one_line(str(error))}"
+                raise ReplacementError(f"{where}: {type(replacement).__name__} does not work there: {said}") from error
+        shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        if shape != decision.made:
+            raise ReplacementError(
+                f"{where}: {type(replacement).__name__} makes {shape} of {given}, and {decision.made} must come out."
+            )
+        return replace(cut, layer=layer)
 
     def after(self, cuts: Sequence[Cut]) -> Trace:
         """The network without these parts, followed as the whole one was."""
@@ -181,7 +210,7 @@ class Theatre:
             if (other.off, other.reason, other.why) == (part.off, part.reason, part.why):
                 alike.append(path)
         random.Random(seed_for(seed, "control", part.path)).shuffle(alike)
-        instead: Replacement | None = None if cuts[0].off == part.off else cuts[0].off
+        instead: InPlace | None = None if cuts[0].off == part.off else cuts[0].off
         if part.why == "inputs":
             instead = {"input": part.input}
         for path in alike:

@@ -273,3 +273,90 @@ def test_each_takes_parts_of_trained_weights_too():
     made = plan('  blocks: {each: "stage*_block1.branch", when: trained, instead: mean}\n')
     assert {row.control for row in made.rows if row.compared_with and len(row.differs) == 1} == {"trained"}
     assert len({run.evaluates for run in made.runs if run.evaluates}) == len({run.seed for run in made.runs})
+
+
+OWN = """
+from dataclasses import dataclass
+from ablate.plugins import ConfigError, Count, Replacement
+
+@dataclass(frozen=True)
+class Narrow(Replacement):
+    width: Count = 2
+
+    def build(self, given, made):
+        from torch import nn
+        if given[2:] != made[2:]:
+            raise ConfigError([("", "keeps pixels as they are.")])
+        return nn.Sequential(nn.Conv2d(given[1], self.width, 1), nn.Conv2d(self.width, made[1] + EXTRA, 1))
+"""
+
+
+def of_own(tmp_path, tricks, extra="0"):
+    (tmp_path / "mine" / "replacements").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "mine" / "replacements" / "narrow.py").write_text(OWN.replace("EXTRA", extra))
+    registry = Registry([tmp_path / "mine"])
+    study = parse(f"{BASE}tricks:\n{tricks}plugins: [mine]\n", "s.yaml", folder=tmp_path)
+    return make_plan(study, registry, task_of(study)), registry
+
+
+def test_a_layer_of_ones_own_stands_there_and_its_code_and_parameters_are_in_the_key(tmp_path):
+    tricks = "  a: {part: stage1_block1, instead: {use: narrow, with: {width: 3}}}\n"
+    made, registry = of_own(tmp_path, tricks)
+    assert gone(made, "base") == [
+        {"part": "stage1_block1", "instead": {"use": "narrow", "with": {"width": 3}}},
+    ]  # fmt: skip
+    done = made.variant("base").completed
+    assert done.code["replacement:narrow"] == registry.code("replacements", "narrow")
+    assert any("taken away: stage1_block1 (Residual): replacement narrow." in note for note in made.notes)
+    keys = {made.runs[1].key for made in (made, of_own(tmp_path, tricks.replace("3", "2"))[0])}
+    assert len(keys) == 2
+    config = parse(f"{BASE}tricks: {{mixup: }}\n", "s.yaml").base
+    whole, other = trained(config), trained(config, done.tricks, registry)
+    # Two 1x1 convolutions of 8 channels by 3 for a block of two 3x3 ones with norms.
+    assert whole.values["parameters"] - other.values["parameters"] == 1200 - (8 * 3 + 3 + 3 * 8 + 8)
+
+
+def test_what_a_layer_of_ones_own_cannot_do_is_a_mistake_at_its_name(tmp_path):
+    def refused(tricks, extra="0"):
+        with pytest.raises(StudyError) as error:
+            of_own(tmp_path / extra, tricks, extra)
+        return str(error.value)
+
+    use = "  a: {part: PART, instead: {use: narrow}}\n"
+    assert "s.yaml:3:43: tricks.a.instead.use: stage2_block1 (Residual): keeps pixels as they are." in refused(
+        use.replace("PART", "stage2_block1")
+    )
+    wrong = refused(use.replace("PART", "stage1_block1"), extra="1")
+    assert "Narrow makes (2, 9, 8, 8) of (2, 8, 8, 8), and (2, 8, 8, 8) must come out." in wrong
+    broken = refused(use.replace("PART", "stage1_block1"), extra="None")
+    assert "Narrow does not work there: TypeError: unsupported operand" in broken
+    assert "is a layer that nothing would have trained" in refused(use.replace("PART", "stem, when: trained"))
+
+
+def test_nothing_else_starts_otherwise_beside_a_replacement():
+    from ablate.training import removal, replacement
+    from ablate.training.initial import drawn
+    from ablate.training.recipe import parse as recipe_of
+
+    registry = Registry()
+    recipe = recipe_of({"model": {"name": "resnet", "depth": 8, "width": 8}}, registry)
+    part = {"part": "stage1_block1", "instead": {"use": "bottleneck", "with": {"width": 2}}}
+    trick = replacement.made(TrickUse("without", {"parts": [part]}), registry)
+    facts = removal.facts_of(recipe)
+    whole, *others = (
+        drawn(recipe, tricks, facts, seed) for tricks, seed in (([], 0), ([("", trick)], 0), ([("", trick)], 1))
+    )
+    first, second = (network.state_dict() for network in others)
+    own = [name for name in first if name.startswith("stage1_block1.instead.")]
+    assert len(own) == 4
+    assert not any((first[name] == second[name]).all() for name in own), "they are drawn by the seed"
+    kept = whole.state_dict()
+    assert all((first[name] == kept[name]).all() for name in first if name not in own)
+
+
+def test_each_may_put_a_replacement_and_a_control_counts_it_against_the_part():
+    made = plan('  blocks: {each: "stage*_block1.branch", instead: {use: bottleneck}, control: parameters}\n')
+    assert {row.control for row in made.rows} == {"", "control", "beyond"}
+    held = next(note for note in made.notes if note.startswith("control of stage2_block1.branch"))
+    # 3,552 parameters of the branch, less 8 x 4 + 4 and 4 x 16 + 16 of the two maps in its place.
+    assert held.endswith("it holds 3,436.")

@@ -12,7 +12,18 @@ from ablate import plugins
 PROMISED = [
     *("Trick", "Step", "Facts", "Model", "Dataset", "Design", "Task", "Run", "Format", "Figure", "cases"),
     *("Subset", "Raw", "Arrays", "as_images", "as_labels", "file_sha256", "Dropout"),
-    *("Chosen", "DesignRow", "LeftOut", "Space", "DesignError", "Completed", "Meaning", "TrickUse", "Registry"),
+    *(
+        "Chosen",
+        "DesignRow",
+        "LeftOut",
+        "Space",
+        "DesignError",
+        "Completed",
+        "Meaning",
+        "TrickUse",
+        "Registry",
+        "Replacement",
+    ),
     *("Count", "Size", "Positive", "NonNegative", "Share", "ShareBelowOne", "Json", "ConfigError", "DataError"),
 ]
 """The contracts; what data sets and networks are made of; what designs and tasks are given and hand back; parameters."""

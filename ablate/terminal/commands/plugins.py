@@ -11,8 +11,8 @@ from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import in_words, one_of
 
 LISTED = (
-    "tricks", "models", "datasets", "designs", "tasks", "executors", "exporters", "tables", "figures", "reports",
-    "studies", "recipes", "optimizers", "schedules", "settings",
+    "tricks", "models", "datasets", "replacements", "designs", "tasks", "executors", "exporters", "tables", "figures",
+    "reports", "studies", "recipes", "optimizers", "schedules", "settings",
 )  # fmt: skip
 
 app = typer.Typer()
@@ -20,7 +20,7 @@ app = typer.Typer()
 
 @app.command()
 def new(
-    kind: Annotated[str, typer.Argument(metavar="trick|model|dataset|design|task")],
+    kind: Annotated[str, typer.Argument(metavar="trick|model|dataset|replacement|design|task")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The file's name, and how studies call it.")],
     folder: Annotated[Path, typer.Option(metavar="FOLDER", help="What a study names in `plugins:`.")] = Path("plugins"),
 ) -> None:

@@ -23,6 +23,7 @@ from ablate.training.completing import completed, network_of
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import Init, Recipe, parse, plain
+from ablate.training.replacement import made, ready, used
 from ablate.training.schedules import Rising
 from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
 from ablate.training.trick import Trick
@@ -84,15 +85,15 @@ class Classify(Task):
     ) -> tuple[Sequence[str], Sequence[str]]:
         from ablate.training import removal
 
-        return removal.able_of(*network_of(parse(config, registry), []), asked)
+        return removal.able_of(*network_of(parse(config, registry), []), ready([asked], registry)[0])
 
     def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
         from ablate.training import removal
 
         away = (WITHOUT, TRAINED)
-        made = [(use, registry.make("tricks", use.name, use.params)) for use in tricks if use.name not in away]
+        others = [(use, registry.make("tricks", use.name, use.params)) for use in tricks if use.name not in away]
         parts = [part for use in tricks if use.name in away for part in use.params["parts"]]
-        return removal.network_of(*network_of(parse(config, registry), made), parts)
+        return removal.network_of(*network_of(parse(config, registry), others), ready(parts, registry))
 
     def data_warnings(self, config: Mapping[str, Json], registry: Registry) -> Sequence[str]:
         """Exact duplicates between train and dev or test, and classes of very different sizes."""
@@ -254,7 +255,7 @@ def _prepared(run: Run, *, trained: bool = False) -> tuple[Training, Arrays]:
 
     trainer.settle(run.device)
     recipe: Recipe = parse(run.config, run.registry)
-    tricks = [(use.name, run.registry.make("tricks", use.name, use.params)) for use in run.tricks]
+    tricks = [(use.name, made(use, run.registry)) for use in run.tricks]
     for _, trick in tricks:
         recipe = trick.recipe(recipe)
     if run.spec.data is not None and recipe.data.fingerprint() != run.spec.data:
@@ -274,7 +275,9 @@ def _flops(run: Run, training: Training) -> dict[str, float]:
     from ablate.training.trace import trace
 
     image, classes = training.facts.image, training.facts.classes
-    tricks = [[use.name, use.params, run.registry.code("tricks", use.name)] for use in run.tricks]
+    tricks: list[Json] = [[use.name, use.params, run.registry.code("tricks", use.name)] for use in run.tricks]
+    parts = [part for use in run.tricks for part in use.params.get("parts", ())]
+    tricks += [run.registry.code("replacements", name) for part in parts if (name := used(part)[0])]
     model = [run.registry.code("models", run.config["model"]["name"]), plain(training.recipe.model)]
     asked = canonical_json([model, tricks, list(image), classes, metadata.version("torch")])
     file = Path(run.spec.cache or run.folder) / f"flops-{sha256(asked)[:20]}.json"

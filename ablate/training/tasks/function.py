@@ -30,6 +30,7 @@ from ablate.training.called import check
 from ablate.training.configured import check as check_class
 from ablate.training.configured import class_of, configured
 from ablate.training.handed import Handed
+from ablate.training.replacement import used
 from ablate.training.task import Completed, Function, PartSize, Run, Task, Values
 
 
@@ -62,6 +63,10 @@ class FunctionTask(Task):
                 (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a function task is changed by `set:`.")
                 for i, use in strange
             )
+        every = ((i, j, one) for i, use in enumerate(tricks) for j, one in enumerate(use.params["parts"]))
+        if replaced := [f"tricks.{i}.parts.{j}" for i, j, one in every if used(one)[0]]:
+            said = "is of networks of the task classify; in a function `ablate.surgery.remove` takes your module."
+            raise ConfigError((f"{place}.instead", said) for place in replaced)
         annotation, hashes = self._annotation, self.sources()
         if annotation:
             check_class(config, self.module, self.function, self.folders, hashes)

@@ -1,0 +1,1 @@
+"""The shelf of replacements, a file each. Contract: `ablate/training/replacement.py`."""
