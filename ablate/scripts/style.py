@@ -91,16 +91,23 @@ class Style(Plugin):
         """Reads one script."""
 
 
-def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
-    """The options of the script at `path`. folders: where its modules are looked for after its own. style: the one that
-    is meant, where a study names it; else the first that finds any. AblateError where the file cannot be read."""
+def check(path: Path) -> None:
+    """AblateError where there is no such script, with the nearest name."""
     try:
-        data = path.read_bytes()
-        text, tree = data.decode("utf-8", "replace"), ast.parse(data)
+        path.open("rb").close()
     except OSError as error:
         beside = sorted(file.name for file in path.parent.glob("*") if file.suffix in (".py", ".sh"))
         near = did_you_mean(path.name, beside)
         raise AblateError(f"the script {str(path)!r} cannot be read: {error.strerror}.{near}") from None
+
+
+def read(path: Path, folders: Sequence[Path] = (), style: str = "") -> Script:
+    """The options of the script at `path`. folders: where its modules are looked for after its own. style: the one that
+    is meant, where a study names it; else the first that finds any. AblateError where the file cannot be read."""
+    check(path)
+    data = path.read_bytes()
+    try:
+        text, tree = data.decode("utf-8", "replace"), ast.parse(data)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Script(str(path), unread=(f"{path}: {error}",), files=(str(path),))
     registry = Registry()

@@ -11,14 +11,15 @@ import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ablate.errors import AblateError, StudyError
 from ablate.records import Json
+from ablate.scripts import variables
 from ablate.scripts.probe import probed
 from ablate.scripts.script import Option, Script
-from ablate.scripts.style import read
+from ablate.scripts.style import check, read
 from ablate.study import yaml_file
 from ablate.study.candidates import Part, off, plumbing, shown
 from ablate.text import did_you_mean, listed, many, one_of
@@ -77,18 +78,23 @@ def command(words: Sequence[str], script: Script) -> str:
     """The command as one text, with `{flags}` and the folder that it writes into."""
     escaped = [re.sub(r"(?<!\$)\{(\w+)\}", r"{{\1}}", word) for word in words]
     output = script.output
-    if output is not None:
+    if output is not None and output.kind != "env":
         escaped += [f"{output.typed}={{folder}}"] if output.kind in ("equals", "hydra") else [output.typed, "{folder}"]
-    elif script.style == "hydra":
+    elif script.style == "hydra" and output is None:
         escaped.append("hydra.run.dir={folder}")
     text = " ".join(word if re.fullmatch(r"[\w./{}$=:,+@%~-]+", word) else shlex.quote(word) for word in escaped)
-    flags = "" if script.style == "constants" else " {flags}"
+    flags = "" if script.style in ("constants", variables.STYLE) else " {flags}"
     return f"{text}{flags}"
 
 
 def _task(draft: Draft) -> Iterator[str]:
     yield "task:"
     yield f"  command: {_scalar(command(draft.words, draft.script))}"
+    if draft.script.style == variables.STYLE:
+        yield "  flags: env"
+        output = draft.script.output
+        if output is not None:
+            yield f"  env: {{{key(output.name)}: '{{folder}}'}}"
     if draft.seed:
         yield f"  seed: {_scalar(draft.seed)}"
 
@@ -141,7 +147,7 @@ def asked_for(script: Script) -> list[str]:
     """Words for what a script asks for, to be replaced: `DATA`, `--name NAME`."""
     words: list[str] = []
     for option in script.options:
-        if option.required and not option.command:
+        if option.required and not option.command and option.kind != "env":
             stand_in = re.sub(r"\W", "_", option.name).upper()
             if option.kind in ("equals", "hydra"):
                 words.append(f"{option.typed}={stand_in}")
@@ -155,16 +161,28 @@ def asked_for(script: Script) -> list[str]:
 def of_script(path: Path, study: Path, tricks: str, metric: str, probe: bool = False) -> str:
     """The commented study of a script, to be written to `study`. tricks: `a,b=0.2`. probe: whether it may be executed
     up to its parser where reading is not enough."""
-    script = read(path)
+    script = _shell(path) if path.suffix in (".sh", ".bash") else read(path)
     if probe and not script.complete:
         script = probed(script)
     name = os.path.relpath(path.resolve(), study.resolve().parent)
     asked = dict(_asked(tricks))
     subcommand = _subcommand(script, asked)
     within = script.within(subcommand)
-    words = ("bash" if path.suffix == ".sh" else "python", name, *subcommand, *asked_for(within))
+    words = ("bash" if path.suffix in (".sh", ".bash") else "python", name, *subcommand, *asked_for(within))
     others = tuple(" ".join(one) for one in script.commands if one != subcommand)
     return commented(Draft(words, within, metric, 3, others=others), asked)
+
+
+def _shell(path: Path) -> Script:
+    """The variables that a shell script reads; a default that is a number is one."""
+    check(path)
+    script = variables.read(path, [path])
+    return replace(script, options=tuple(replace(o, default=_plain(o.default)) for o in script.options))
+
+
+def _plain(text: Json) -> Json:
+    number = isinstance(text, str) and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text)
+    return json.loads(text) if number and isinstance(text, str) else text
 
 
 def _subcommand(script: Script, tricks: Iterable[str]) -> tuple[str, ...]:
@@ -199,10 +217,11 @@ def commented(draft: Draft, tricks: Mapping[str, Json]) -> str:
     known = [o for o in options if o is not script.seed and o is not script.output]
     candidates = [o for o in known if o.name in active or not plumbing(o)]
     asked = asked_for(script)
-    style = f", declared in the style of {script.style}" if script.style else ""
+    of_shell = script.style == variables.STYLE
+    style = f", declared in the style of {script.style}" if script.style and not of_shell else ""
     lines = [
         f"# Which options of {_file(script)} earn their place? Tricks are comments until you take their # away.",
-        f"# {many(len(script.options), 'option')} read{style}.",
+        f"# {many(len(script.options), 'variable' if of_shell else 'option')} read{style}.",
         *(f"# Not read: {text}" for text in script.unread),
         *([f"# Other commands of it: {listed(draft.others)}."] if draft.others else []),
         *_task(draft),

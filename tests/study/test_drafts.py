@@ -134,3 +134,15 @@ def test_what_a_script_computes_is_no_candidate(tmp_path):
     assert "net" not in text.split("seeds:")[0]
     with pytest.raises(AblateError, match=r"cannot be read: No such file or directory\. Did you mean 'train\.py'\?"):
         draft.of_script(tmp_path / "trian.py", tmp_path / "s.yaml", "", "accuracy")
+
+
+def test_a_study_of_a_shell_script_sets_the_variables_that_it_reads(tmp_path):
+    (tmp_path / "run.sh").write_text(
+        "LR=${LR:-0.1}\npython train.py --lr $LR --seed ${SEED:-0} --out $OUTPUT_DIR ${MIXUP:+--mixup}\n"
+    )
+    text = draft.of_script(tmp_path / "run.sh", tmp_path / "s.yaml", "MIXUP=1,LR=0.3", "accuracy")
+    study = parse(text, "s.yaml", folder=tmp_path)
+    told = {key: study.task.params[key] for key in ("command", "flags", "env")}
+    assert told == {"command": "bash run.sh", "flags": "env", "env": {"OUTPUT_DIR": "{folder}"}}
+    assert study.base == {"LR": 0.1, "MIXUP": None}
+    assert "# seed: SEED" in text
