@@ -115,6 +115,11 @@ class Program:
         first = self.words[0]
         if self.called_python or placeholders(first):
             return
+        name, equals, value = first.partition("=")
+        if equals and name.isidentifier():
+            sets = f"{first!r} sets a variable, as a shell does, and no shell runs"
+            remedy = f"set it before `ablate`, or write `env: {{{name}: {value}}}` under task"
+            raise ConfigError([("task.command", f"{sets}; {remedy}.")])
         of_path = "/" not in first
         found = shutil.which(first, path=self.path) if of_path else os.access(self.cwd / first, os.X_OK)
         if not found:

@@ -184,6 +184,7 @@ def _value(text: str, option: Option | None) -> Json:
 def parts(given: Sequence[Given], script: Script, tricks: Sequence[str], keep: Sequence[str]) -> list[Part]:
     """What is a trick and what stays. tricks, keep: named by the caller. AblateError for names that were not given."""
     wrong = list(script.problems({one.key: one.value for one in given if one.key}))
+    wrong += [(one.key, f"is given no value; {one.key} takes one.") for one in given if _bare_of_value(one)]
     if wrong:
         typed = {one.key: one.words[0].partition("=")[0] for one in given}
         raise AblateError("\n".join(f"{typed[key]} {says}" if says.startswith("is ") else says for key, says in wrong))
@@ -198,6 +199,11 @@ def parts(given: Sequence[Given], script: Script, tricks: Sequence[str], keep: S
     forced = {names[name].key for name in tricks}
     kept = {names[name].key for name in keep}
     return [_part(one, script, forced, kept) for one in given]
+
+
+def _bare_of_value(one: Given) -> bool:
+    takes = one.option is not None and not one.option.switch and one.option.nargs not in ("?", "*")
+    return takes and one.value in (None, []) and len(one.words) == 1 and "=" not in one.words[0]
 
 
 def _part(one: Given, script: Script, forced: set[str], kept: set[str]) -> Part:
