@@ -75,7 +75,7 @@ def _open(told: Sequence[Claim]) -> Iterator[Signed]:
     left = [one for one in told if one.verdict == "inconclusive"]
     corrected = [one for one in left if one.corrected]
     if corrected:
-        each = [f"{_at(one)} {one.amount}" for one in corrected[:MOST_LINES]]
+        each = [f"{one.subject}{one.where}, {one.how} {one.amount}" for one in corrected[:MOST_LINES]]
         each += [f"{len(corrected) - MOST_LINES} more"] * (len(corrected) > MOST_LINES)
         why = f" after correction for {many(len(told), 'comparison')}, though the interval leaves out 0: "
         yield "inconclusive", line(strong("Not decided"), why, "; ".join(each))
@@ -91,14 +91,14 @@ def _open(told: Sequence[Claim]) -> Iterator[Signed]:
 
 def _at(one: Claim) -> str:
     """Of what a comparison is, where it stands alone: `AdamW in C`, `C in place of A`."""
-    return f"{one.subject}{one.where}" if one.where else f"{one.subject} {one.how}"
+    return f"{one.subject}{one.where}" + f" {one.how}" * (not one.where and not one.how.startswith("with"))
 
 
 def _named(told: Sequence[Claim]) -> str:
     """Subjects under where they are: `in A: dropout; in B: dropout, skip connections`; of many, how many."""
     if len(told) > MOST_NAMED:
         largest = sorted(told, key=lambda one: -abs(one.delta))[: MOST_NAMED // 3]
-        return f"{len(told)} comparisons, {', '.join(map(_at, largest))} and smaller ones among them"
+        return f"{len(told)} comparisons; the largest: {', '.join(map(_at, largest))}"
     places: dict[str, list[str]] = {}
     for one in told:
         place = one.where.strip() or (one.how if one.how.startswith("in place") else "")
