@@ -451,6 +451,11 @@ def test_the_ending_decides_the_format(folder):
     assert {"x.tex", "x-best-variant.pdf", "x-effects.pdf"} == {path.name for path in (folder / "out").iterdir()}
 
 
+def test_a_label_that_begins_with_a_dash_is_a_row_and_no_option(folder, capsys):
+    assert 2 == run("cite", "demo", "- what helps", "delta")
+    assert "no row is called 'what helps'" in capsys.readouterr().err
+
+
 def test_methods_prints_the_paragraph_alone(folder, capsys):
     assert 0 == run("report", "--methods")
     printed = capsys.readouterr().out

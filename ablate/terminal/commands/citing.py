@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ablate.errors import AblateError
 from ablate.terminal.options import Terminal, check_choice
@@ -16,7 +17,14 @@ from ablate.text import many
 app = typer.Typer()
 
 
-@app.command(context_settings={"ignore_unknown_options": True})  # a row's label begins with a dash: `- mixup`
+class _Labelled(TyperCommand):
+    """A row's label begins with a dash and a blank, `- batch norm`; click would take its h for an option, and help."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [text.removeprefix("- ") for text in args])
+
+
+@app.command(cls=_Labelled)
 def cite(
     context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")],
