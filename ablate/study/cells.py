@@ -220,10 +220,9 @@ def uses_of(study: Study, cell: Cell) -> tuple[TrickUse, ...]:
             tuned.setdefault(of_trick[0], {})[of_trick[1]] = value
     on = ((path[1], level) for path, level in study.on(cell) if level.use)
     uses = tuple(TrickUse(level.use or "", {**level.params, **tuned.get(trick, {})}) for trick, level in on)
-    gone = dict(_gone(study, cell))
-    if cell.control == RECALIBRATED:
+    gone, anew = dict(_gone(study, cell)), cell.control == RECALIBRATED
+    if anew:
         gone.setdefault(TRAINED, [])
-    anew = cell.control == RECALIBRATED
     return (*uses, *(_away(name, [part for _, part in parts], anew) for name, parts in gone.items()))
 
 

@@ -106,7 +106,7 @@ def of_trained(
     uneven: list[str] = []
     for row in rows:
         one, other = cells[row.variant], cells.get(row.compared_with or "")
-        anew = other is not None and one.control != other.control == "" and one.control == RECALIBRATED
+        anew = other is not None and one.control == RECALIBRATED and not other.control
         if other is not None and (anew or _after(study, one, other)):
             label = f"{row.label} after training" if row.label[:2] in ("- ", "+ ") else row.label
             marked.append(replace(row, label=label, control="trained"))

@@ -102,8 +102,7 @@ def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool 
 
 def _controlled(theatre: Theatre, one: Mapping[str, Json]) -> tuple[list[Cut], dict[str, int], str]:
     """What a control is: another part that goes, or widths that are smaller (units kept); and that in words."""
-    control = one["control"]
-    cuts, _ = _made(theatre, one)
+    control, (cuts, _) = one["control"], _made(theatre, one)
     names = in_words([cut.decision.path for cut in cuts], most=3)
     try:
         if control == "another":

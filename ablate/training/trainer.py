@@ -390,6 +390,8 @@ def evaluate(training: Training, images: Tensor) -> tuple[nn.Module, Tensor]:
 
 def _measured(training: Training, model: nn.Module) -> nn.Module:
     """The network that predicts, where tricks of evaluation make another one of that which is evaluated."""
+    if not training.hooks["measured"]:
+        return model
 
     def batches() -> Iterator[Tensor]:
         return (_normalised(training, batch) for batch in torch.split(training.images, training.batch_size))

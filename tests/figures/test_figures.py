@@ -484,6 +484,15 @@ def test_a_page_in_a_browser_draws_runs_no_name_and_asks_the_network_for_nothing
 # ---------------------------------------------------------------------------------------------------------------- depth
 
 
+def test_depth_draws_trained_weights_without_each_part_and_not_the_whole_with_other_statistics():
+    anew = compared("full recalibrated", 2.0, control="trained")
+    gone = [compared(f"full-{x}", -2.0, control="trained", differs=(x,)) for x in "ab"]
+    gone = [replace(row, compared_with="full recalibrated") for row in gone]
+    found = info("depth", source(row("full"), anew, *gone))
+    assert found.against == "full recalibrated"
+    assert [part.without.delta for part in found.parts] == [-2.0, -2.0]
+
+
 def test_depth_draws_each_part_in_its_order_with_the_network_that_is_as_much_smaller():
     gone = {"differs": ("a",), "label": "- a"}
     rows = [

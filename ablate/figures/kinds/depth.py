@@ -65,6 +65,7 @@ class DepthFigure(Figure):
 
     def info(self, source: Source) -> Depth:
         rows = [row for row in source.rows if row.compared_with and not row.placebo and len(row.differs) < 2]
+        rows = [row for row in rows if row.differs or row.control != "trained"]  # the whole, its statistics anew
         if not any(row.control for row in rows):
             raise FigureError(
                 "depth needs parts with controls, or trained weights without parts: `{part: layer3.1, control: "
