@@ -37,6 +37,7 @@ bench: $(VENV)/.installed  ## speed, as figures beside a plain limit
 	$(BIN)/python tests/benchmarks/training.py
 	$(BIN)/python tests/benchmarks/tuning.py
 	$(BIN)/python tests/benchmarks/error_rates.py
+	$(BIN)/python tests/benchmarks/parts.py
 
 reliability: $(VENV)/.installed  ## kills, locks, recovery and the world outside, as figures (an hour)
 	$(BIN)/python tests/reliability.py

@@ -29,6 +29,7 @@ class StandIn(nn.Module):
         super().__init__()
         call = decision.calls[0]
         self._key, leaf = call.arguments[decision.input] if call.arguments else (0, 0)
+        self._name = str(self._key)
         self._leaf = leaf  # of an argument that is a list, say
         self._copies = decision.copies
         self._returns = (
@@ -37,7 +38,8 @@ class StandIn(nn.Module):
             else None
         )
         # The usual form of several results, made ten times as fast as any other.
-        self._is_tuple = call.structure == tree_flatten((0,) * len(call.leaves))[1]
+        is_tuple = call.structure == tree_flatten((0,) * len(call.leaves))[1]
+        self._beside = (call.leaves[: decision.output], call.leaves[decision.output + 1 :]) if is_tuple else None
         # In a tuple, or it would be a child: its parameters are nobody's. Of a part that is away already, what it was.
         part = original._of[0] if isinstance(original, StandIn) else _without_storage(original)
         self._of = (part,)
@@ -52,7 +54,7 @@ class StandIn(nn.Module):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         key = self._key
-        given = args[key] if isinstance(key, int) and key < len(args) else kwargs.get(str(key))
+        given = args[key] if isinstance(key, int) and key < len(args) else kwargs.get(self._name)
         if not isinstance(given, Tensor) and given is not None:
             given = tree_flatten(given)[0][self._leaf]
         value = self.value(given, args, kwargs)
@@ -63,10 +65,11 @@ class StandIn(nn.Module):
 
     def _whole(self, value: Tensor) -> Any:
         """The result in its caller's form; of the others, which nobody reads, tensors are None."""
+        if self._beside is not None:
+            before, after = self._beside
+            return (*before, value, *after)
         assert self._returns is not None, "only results of several leaves have a form"
         leaves, structure, used = self._returns
-        if self._is_tuple:
-            return (*leaves[:used], value, *leaves[used + 1 :])
         return tree_unflatten([value if i == used else leaf for i, leaf in enumerate(leaves)], structure)
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
@@ -98,7 +101,7 @@ class Constant(StandIn):
         self._same = decision.input < len(decision.given) and decision.given[decision.input] == decision.made
         self._output = decision.output
         self._shapes: dict[Any, Shape] = {}
-        self._last: tuple[Tensor | None, Tensor | None] = (None, None)
+        self._last: tuple[Any, Any, Any, Any] = (None, None, None, None)
 
     def value(self, given: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
         neutral = self._buffers["neutral"]  # not by the attribute, which costs a microsecond at every call
@@ -115,11 +118,12 @@ class Constant(StandIn):
     def _spread(self, neutral: Tensor, shape: Shape, given: Any) -> Tensor:
         """The last answer once more where nothing changed: to make a view costs more than all the rest of a call."""
         dtype = given.dtype if isinstance(given, Tensor) and given.is_floating_point() else neutral.dtype
-        of, last = self._last
-        if last is None or of is not neutral or last.shape != shape or last.dtype is not dtype:
+        of, known, kind, last = self._last
+        if of is not neutral or known != shape or kind is not dtype:
             last = neutral.to(dtype).expand(shape)
-            self._last = (neutral, last)
-        return last
+            self._last = (neutral, shape, dtype, last)
+        answer: Tensor = last
+        return answer
 
     def _foretold(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Shape:
         """The shape of what the part would make of these, from its copy; remembered for each shape of the inputs."""
