@@ -196,6 +196,10 @@ class Driver:
             try:
                 os.dup2(writer, 1)
                 os.environ["ABLATE_LEASE_S"] = str(lease_s)
+                # Behind a shell's `&` these are inherited as ignored, and ablate leaves them alone then: nobody would be
+                # interrupted.
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                signal.signal(signal.SIGHUP, signal.SIG_DFL)
                 if ignore is not None:
                     signal.signal(ignore, signal.SIG_IGN)
                 if inside:
