@@ -1,0 +1,56 @@
+"""What engines do about nodes, by what a queue that is made up says, and what a node says of itself."""
+
+import os
+
+import pytest
+
+from ablate.pool.executor import Needs
+from ablate.pool.executors import ray
+from ablate.pool.executors.slurm import Slurm
+from ablate.pool.mailbox import Alive, versions_of
+from ablate.pool.messages import Setup, encode
+from ablate.records import TaskUse
+from ablate.training.provenance import provenance
+
+SETUP = Setup(TaskUse.of("mine:score"), database="aaaa")
+PROGRAMS = {"sbatch": 'echo "$@" >> submitted; cat > /dev/null; echo 17', "squeue": "cat queue", "scancel": "true"}
+
+
+@pytest.fixture
+def queue(tmp_path, monkeypatch):
+    """The three programs of Slurm: what sbatch was asked is in `submitted`, what squeue tells in `queue`."""
+    for name, does in PROGRAMS.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\ncd {tmp_path}\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "queue").touch()
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("ABLATE_BEAT_S", "0.05")
+    return tmp_path
+
+
+@pytest.mark.parametrize("deaths", [2, 3])
+def test_a_node_on_which_three_workers_died_is_left_out_by_further_jobs_and_that_is_said(queue, deaths):
+    said = []
+    one = Slurm(jobs=4).open(SETUP, Needs("s", str(queue / "study"), made={"torch": "2"}, say=said.append))
+    one.slots((), 8)
+    ended = "".join(f"17_{job}|FAILED|n1\n" for job in range(1, deaths + 1))
+    (queue / "queue").write_text(f"17_0|RUNNING|n2\n{ended}")
+    while not one.living:  # one came, so this is no study whose jobs all fail
+        one.box.live(Alive("17_0.0", "n2", 1, job="17_0"))
+        one.poll(0.05)
+    one.slots((), 8)
+    first, further = (queue / "submitted").read_text().splitlines()
+    assert "--exclude" not in first
+    assert further.endswith("--exclude=n1") == bool(said) == (deaths == 3)
+    assert said in ([], ["3 workers on node n1 ended without a word; further jobs exclude it."])
+
+
+def test_a_node_of_ray_that_does_not_see_the_folder_or_has_another_torch_says_so(tmp_path):
+    probe, made = tmp_path / "study" / ".probe-1", versions_of(provenance())
+    asked = encode(SETUP)
+    assert f"does not see {probe.parent}, which runs need; mount it" in ray._wrong_here(str(probe), made, asked)
+    probe.parent.mkdir()
+    probe.write_text(probe.name)
+    assert "" == ray._wrong_here(str(probe), made, asked)
+    other = ray._wrong_here(str(probe), {**made, "torch": "9.9.9"}, asked)
+    assert f"is not what the plan was made with: torch {made['torch']}, the plan 9.9.9." in other
