@@ -45,6 +45,17 @@ def test_a_node_on_which_three_workers_died_is_left_out_by_further_jobs_and_that
     assert said in ([], ["3 workers on node n1 ended without a word; further jobs exclude it."])
 
 
+def test_a_worker_that_came_and_left_unseen_is_no_job_that_failed(queue):
+    one = Slurm(jobs=1).open(SETUP, Needs("s", str(queue / "study"), made={"torch": "2"}, say=print))
+    one.slots((), 8)
+    (queue / "queue").write_text("17_0|COMPLETED|n1\n")
+    out = one.box.folder / "jobs" / "17_0.out"
+    out.write_text("left after 0 runs\n")
+    one.slots((), 8)
+    assert 2 == len((queue / "submitted").read_text().splitlines()), "another worker in its place"
+    assert not one.deaths
+
+
 def test_a_node_of_ray_that_does_not_see_the_folder_or_has_another_torch_says_so(tmp_path):
     probe, made = tmp_path / "study" / ".probe-1", versions_of(provenance())
     asked = encode(SETUP)

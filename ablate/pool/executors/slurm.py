@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Self
@@ -29,6 +30,8 @@ LOOK_S = 5.0
 """How often the queue is asked, and once more where a worker came or went: it is busy with everybody's jobs."""
 FRUITLESS = 3
 """Jobs that ended without a word before it is given up, where no worker ever came, or before their node is left out."""
+LEFT = "left after "
+"""How the last line of a worker begins that left in good order (`ablate worker`)."""
 _HOME = str(Path(__file__).resolve().parents[3])
 _BEGIN = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import ablate; del sys.path[0]; "
@@ -131,7 +134,12 @@ class Slurm(Mailed):
         came = {worker.rpartition(".")[0] for worker in self.appeared}
         for job, of in self._listed.items():
             mine = job.partition("_")[0] in self.submitted
-            if mine and of.over and job not in came and job not in self._fruitless and "CANCEL" not in of.state:
+            if not mine or not of.over or job in came or job in self._fruitless or "CANCEL" in of.state:
+                continue
+            if self._said_last(job).startswith(LEFT):  # between two looks of ours: we slept, or got no processor
+                self.appeared.add(f"{job}.0")
+                came.add(job)
+            else:
                 node = self._nodes.get(job, "")
                 self._fruitless[job] = node
                 self.deaths[node] += bool(node)
@@ -145,15 +153,23 @@ class Slurm(Mailed):
             return f"nothing was started: {refused[0]}"
         job = next(iter(self._fruitless))
         nodes = sorted({node for node in self._fruitless.values() if node}) or ["their node"]
-        out = self.box.folder / "jobs" / f"{job}.out"
-        said = out.read_text(errors="replace").strip().splitlines()[-1:] if out.is_file() else []
+        said = self._said_last(job)
         why = (
-            f"its last line: {said[0]} ({out})"
+            f"its last line: {said} ({self._out(job)})"
             if said
             else f"and it left no output: does {' and does '.join(nodes)} see {self.box.folder}? Mount it there"
         )
         count = len(self._fruitless)
         return f"nothing was started: {count} jobs ended on {' and '.join(nodes)} before a worker came; {why}."
+
+    def _out(self, job: str) -> Path:
+        return self.box.folder / "jobs" / f"{job}.out"
+
+    def _said_last(self, job: str) -> str:
+        """The last line of a job's output; empty where it left none."""
+        with suppress(OSError):
+            return "".join(self._out(job).read_text(errors="replace").strip().splitlines()[-1:])
+        return ""
 
     def _exclude(self) -> None:
         for node, deaths in self.deaths.items():
