@@ -17,11 +17,11 @@ from ablate.errors import ConfigError, StudyError, TogetherError
 from ablate.identity import canonical_json
 from ablate.records import Cell, Parent, RunSpec, Study, TaskFacts
 from ablate.registry import Registry
-from ablate.study import controls, mistakes, search
+from ablate.study import controls, depth, mistakes, search
 from ablate.study.cells import Space, configuration
 from ablate.study.keyed import PLACEBO, PLACEBO_SEEDS, PlannedRun, PlannedVariant, runs_of
 from ablate.study.record import PlanRecord, RowRecord, SettingRecord, TrickRecord
-from ablate.study.rows import baseline_of, choose, names_of, rows_of, without_alone
+from ablate.study.rows import Draft, baseline_of, choose, names_of, rows_of, without_alone
 from ablate.text import did_you_mean, listed, many
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
 
@@ -32,7 +32,8 @@ class Plan:
 
     baseline: what factorial, fractional and hand-listed rows are compared with. left_out: forbidden cells and why.
     sources: the user's files (path to SHA-256) that the plan was made from. facts: of the task, for readers of results.
-    settings: of a study in several; its variants and rows stand setting by setting (across.py).
+    settings: of a study in several; its variants and rows stand setting by setting (across.py). parts: of each trick
+    that is a part of the network, its path.
     """
 
     study: Study
@@ -45,6 +46,7 @@ class Plan:
     sources: Mapping[str, str] = field(default_factory=dict)
     facts: TaskFacts = field(default_factory=TaskFacts)
     settings: tuple[SettingRecord, ...] = ()
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def of_data(self) -> tuple[str, ...]:
@@ -83,6 +85,7 @@ class Plan:
                     label=trick.label,
                     category=trick.category,
                     levels=tuple(level.name for level in trick.levels if level.name is not None),
+                    part=self.parts.get(trick.name, ""),
                 )
                 for trick in study.tricks
             ),
@@ -141,9 +144,8 @@ def make_plan(
     starts: the weights of other studies' runs that variants start from, or why there are none yet.
     """
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
-    drafts, left_out, notes, problems = choose(study, registry, space)
-    names = names_of(drafts, space)
-    drafts, names = controls.with_recalibrated(study, controls.with_controls(study, drafts, names), names)
+    chosen, left_out, notes, problems = choose(study, registry, space)
+    drafts, names = _drafted(study, space, chosen)
     problems += mistakes.look_alikes(study) + mistakes.hand_listed(study, space, names)
     if not drafts:
         raise StudyError(problems or [study.problem("designs", "choose no variant at all.")])
@@ -151,9 +153,11 @@ def make_plan(
     problems += mistakes.words(study, cells)
     completed, refused, apart = _complete(study, registry, task, cells)
     left_out += [f"{name}: {why}" for name, why in apart.items()]
+    places = depth.places(study, completed.values())
+    drafts, names = _drafted(study, space, depth.ordered(chosen, {name: at for name, (at, _) in places.items()}))
     drafts = [draft for draft in drafts if (draft.given or names[draft.row.cell]) not in apart]
     names = {cell: name for cell, name in names.items() if name not in apart}
-    cells = {name: cell for name, cell in cells.items() if name not in apart}
+    cells = {draft.given or names[draft.row.cell]: draft.row.cell for draft in drafts}
     if not cells:
         raise StudyError([*problems, study.problem("designs", f"leave no variant: {listed(left_out, '; ')}")])
     baseline = baseline_of(study, drafts, names, cells)
@@ -187,15 +191,23 @@ def make_plan(
     notes += row_notes + _sharing(rows, variants, runs) + _measuring(study, variants, runs) + rule_notes
     notes += _start_notes([(variant.name, variant.completed) for variant in variants], starts)
     notes += dict.fromkeys(note for variant in variants for note in variant.completed.notes)
-    return Plan(study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources), task.facts)
+    return Plan(
+        study, variants, rows, runs, baseline, tuple(left_out), tuple(notes), dict(sources), task.facts,
+        parts={name: path for name, (_, path) in places.items()},
+    )  # fmt: skip
+
+
+def _drafted(study: Study, space: Space, chosen: Sequence[Draft]) -> tuple[list[Draft], dict[Cell, str]]:
+    """The rows with those that parts of the network add, and the names of their cells."""
+    names = names_of(chosen, space)
+    return controls.with_recalibrated(study, controls.with_controls(study, chosen, names), names)
 
 
 def asked_names(study: Study, registry: Registry) -> list[str]:
     """Of every variant that the study asks for, whatever its task makes of it."""
     space = Space(study.tricks, {variant.name: variant.cell for variant in study.variants})
     drafts, *_ = choose(study, registry, space)
-    made = names_of(drafts, space)
-    drafts, made = controls.with_recalibrated(study, controls.with_controls(study, drafts, made), made)
+    drafts, made = _drafted(study, space, drafts)
     return [draft.given or made[draft.row.cell] for draft in drafts]
 
 

@@ -23,12 +23,14 @@ from ablate.training.task import resolve
 
 @dataclass(frozen=True, kw_only=True)
 class TrickRecord:
-    """A trick of the study. levels: empty where it is on or off and nothing else."""
+    """A trick of the study. levels: empty where it is on or off and nothing else. part: the path of the part of the
+    network that it is, of several the first that is called."""
 
     name: str
     label: str = ""
     category: str = ""
     levels: tuple[str, ...] = ()
+    part: str = ""
 
     @property
     def shown(self) -> str:
@@ -266,6 +268,7 @@ _NO_WORD = frozenset(
         "control",
         "limits",
         "words",
+        "part",
     }
 )
 """Parts that are not written where they are empty: most plans have none of them."""

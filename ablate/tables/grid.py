@@ -7,11 +7,13 @@ statistic; the rows' order is table.py's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from ablate.records import AlsoValue, Better, Row
+from ablate.tables.stages import apart as between
+from ablate.tables.stages import of_rows
 from ablate.tables.table import (
     Chance,
     Measure,
@@ -115,7 +117,7 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     for (design, rows), others in zip(grouped, against, strict=True):
         title = "" if len(grouped) == 1 else design if several or not others else f"{design} (Δ vs {others[0]})"
         cells = tuple(tuple(column.cell(row) for column in chosen) for row in rows)
-        groups.append(Group(one_line(title), cells, _blocks(rows, names[0] == "variant")))
+        groups.append(Group(one_line(title), cells, _blocks(rows, names[0] == "variant", data.stages)))
     return Grid(
         tuple(column.title for column in chosen),
         tuple(column.number for column in chosen),
@@ -186,19 +188,21 @@ def _spans(kinds: Sequence[str]) -> tuple[Over, ...]:
     return tuple(spans) if any(span.size > 1 for span in spans) else ()
 
 
-def _blocks(rows: Sequence[Row], named_first: bool) -> tuple[Block, ...]:
-    """What the others are compared with, the rows, then base and placebo set apart; levels of one trick together.
+def _blocks(rows: Sequence[Row], named_first: bool, stage_of: Mapping[str, str]) -> tuple[Block, ...]:
+    """What the others are compared with, the rows, then base and placebo set apart, and stages of parts from each
+    other; levels of one trick together.
 
     named_first: the first column names the variant, so that what levels share can be said once.
     """
-    places = [_place(row) for row in rows]
-    runs = [place for place, _ in groupby(places)]
+    kinds = [_place(row) for row in rows]
+    runs = [kind for kind, _ in groupby(kinds)]
     whole = len(runs) == len(set(runs))  # sorted by a column, the kinds of row are mixed and nothing is set apart
+    places = list(zip(kinds, of_rows(rows, stage_of), strict=True))
     blocks: list[Block] = []
     before = None
     for (place, stem), same in groupby(zip(places, map(_stem, rows), rows, strict=True), lambda item: item[:2]):
         labels = [row.label for _, _, row in same]
-        apart = whole and before not in (None, place)
+        apart = whole and before is not None and (before[0] != place[0] or between(before[1], place[1]))
         if stem and named_first and len(labels) > 1:
             blocks.append(
                 Block(len(labels), one_line(stem), tuple(one_line(label[len(stem) + 2 :]) for label in labels), apart)

@@ -46,6 +46,7 @@ class TableData:
     notes: sentences, in a fixed order. units: of the metric and of the further ones (`also`), by name, where known.
     switches: the study's tricks. matrix: they are columns with ticks. best: of a metric, the variant whose mean is the
     best and is known to be. minimum_effect: the study's smallest effect that matters, in the metric's unit.
+    stages: of tricks that are parts of the network, which of them stand together (stages.py).
     differences: of a comparison (variant, compared_with) each shared seed's, where single runs are known.
     speaks_of: what verdicts, p and intervals speak of, `seeds` or `seeds_and_examples`; speaks_of_why: why of seeds
     alone.
@@ -62,6 +63,7 @@ class TableData:
     matrix: bool = False
     best: Mapping[str, str] = field(default_factory=dict)
     minimum_effect: float | None = None
+    stages: Mapping[str, str] = field(default_factory=dict)
     differences: Mapping[tuple[str, str], tuple[float, ...]] = field(default_factory=dict)
     speaks_of: str = "seeds"
     speaks_of_why: str = ""

@@ -23,6 +23,7 @@ from ablate.study.record import PlanRecord, RowRecord
 from ablate.study.rows import without_alone
 from ablate.tables import adaptive, beyond, classes, configurations, cost, factorials, notes, overall, settings
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
+from ablate.tables.stages import stages
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
 from ablate.text import Note, did_you_mean, listed, many, one_of
 
@@ -397,6 +398,7 @@ def ablation(results: Results) -> TableData:
             Switch(trick.name, trick.label, trick.category, trick.levels) for trick in results.record.tricks
         ),
         minimum_effect=measured.metric.minimum_effect,
+        stages=stages({trick.name: trick.part for trick in results.record.tricks}),
         differences=_differences(measured),
         speaks_of=beyond.speaks_of(evidence),
         speaks_of_why=evidence.why,

@@ -24,6 +24,7 @@ from ablate.records import Row
 from ablate.tables import forest
 from ablate.tables.forest import decided
 from ablate.tables.grid import further, no_chance
+from ablate.tables.stages import apart, of_rows
 from ablate.tables.table import TableData, arranged
 from ablate.tables.views import table_data
 from ablate.terminal.bars import (
@@ -264,7 +265,11 @@ class _Drawing:
         for i, group in enumerate(self.groups):
             made += [Text()] * (i > 0)
             made += [Text(group.title, style="bold")] if group.base is None else []
-            made += [self._line(place[id(row)], scale) for row in group.every]
+            above = ""
+            for row, stage in zip(group.every, of_rows(group.every, self.data.stages), strict=True):
+                made += [Text()] * apart(above, stage)
+                made.append(self._line(place[id(row)], scale))
+                above = stage
         return made
 
     def _header(self, scale: Scale | None) -> list[Text]:

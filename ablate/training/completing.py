@@ -17,7 +17,7 @@ from ablate.records import TRAINED, WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
 from ablate.training.replacement import made, ready, used
-from ablate.training.task import Completed
+from ablate.training.task import Completed, Place
 from ablate.training.trick import Trick, has_hook
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
     parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
     _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
     _check_taken(recipe, parts, places)
-    parts, told = _with_decided(recipe, parts, places, registry)
+    parts, told, stand = _with_decided(recipe, parts, places, registry)
     full = filled_in(config, recipe)
     names = {"model": full["model"]["name"], "data": full["data"]["name"]}
     code = {
@@ -59,6 +59,7 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
         parent=parent,
         evaluation_only=tuple(use.name for use, trick in parts if trick.evaluation_only),
         notes=(*recipe.data.passed_over(), *told, *_steered(network_of(recipe, parts)[0])),
+        places=stand,
     )
 
 
@@ -152,14 +153,15 @@ def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> Non
 
 def _with_decided(
     recipe: Recipe, parts: Parts, places: Mapping[int, str], registry: Registry
-) -> tuple[Parts, tuple[str, ...]]:
+) -> tuple[Parts, tuple[str, ...], dict[str, Place]]:
     """The tricks, those that take parts of the network away as one that says what stands in their place, before the
-    training and after it; and notes.
+    training and after it; notes; and where these parts stand.
 
     Only where there are such is the network made and followed. ConfigError at the part that cannot go.
     """
     kept: Parts = [(use, trick) for use, trick in parts if use.name not in (WITHOUT, TRAINED)]
     told: list[str] = []
+    stand: dict[str, Place] = {}
     for name in (WITHOUT, TRAINED):
         going = [(use, places[id(trick)]) for use, trick in parts if use.name == name]
         asked = [(f"{place}.parts.{i}", part) for use, place in going for i, part in enumerate(use.params["parts"])]
@@ -175,7 +177,8 @@ def _with_decided(
         one = TrickUse(name, params)
         kept = [*kept, (one, made(one, registry))]
         told += decided.notes
-    return (kept if told else parts), tuple(told)
+        stand |= decided.places
+    return (kept if told else parts), tuple(told), stand
 
 
 def _decided(

@@ -13,7 +13,7 @@ from typing import Any
 from ablate.errors import ConfigError, TogetherError
 from ablate.records import Json
 from ablate.training.answers import EndedError, answers
-from ablate.training.task import PartSize
+from ablate.training.task import PartSize, Place
 
 LIMIT_S = 120
 """How long a function may take until it calls `run.model`, with the import of its module."""
@@ -30,11 +30,11 @@ class Handed:
 
     def decided(
         self, config: Mapping[str, Json], asked: Sequence[Mapping[str, Json]]
-    ) -> tuple[list[Mapping[str, Json]], list[str]]:
-        """What taking parts away means: a path and what stands there, of each; and notes. ConfigError (keys `task`, or
-        0, 1: which part), TogetherError."""
-        parts, notes = self._ask("decided", config, list(asked))
-        return parts, notes
+    ) -> tuple[list[Mapping[str, Json]], list[str], dict[str, Place]]:
+        """What taking parts away means: a path and what stands there, of each; notes; and where they stand, by
+        `task.asked_part`. ConfigError (keys `task`, or 0, 1: which part), TogetherError."""
+        parts, notes, places = self._ask("decided", config, list(asked))
+        return parts, notes, {part: (number, path) for part, (number, path) in places.items()}
 
     def able(self, config: Mapping[str, Json], asked: Mapping[str, Json]) -> tuple[list[str], list[str]]:
         """The paths of the parts that a pattern names and that can go, and why others cannot."""

@@ -58,7 +58,7 @@ def main() -> None:
 
 def _decided(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> Json:
     found = removal.decide(theatre, asked)
-    return [list(found.parts), list(found.notes)]
+    return [list(found.parts), list(found.notes), {part: list(place) for part, place in found.places.items()}]
 
 
 def _sizes(theatre: Theatre, parts: Sequence[Mapping[str, Json]]) -> Json:

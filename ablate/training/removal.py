@@ -6,7 +6,7 @@ The decision, a path and what stands there for each part, is what a run's key ho
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -25,7 +25,7 @@ from ablate.training.replacement import MADE, used
 from ablate.training.sizes import sizes, taken
 from ablate.training.statistics import Batches, averaged, norms, renewed
 from ablate.training.surgery import Theatre
-from ablate.training.task import PartSize
+from ablate.training.task import PartSize, Place, asked_part
 from ablate.training.trace import Example, copied, trace
 from ablate.training.trick import Facts, Trick
 from ablate.training.widths import widths
@@ -33,10 +33,12 @@ from ablate.training.widths import widths
 
 @dataclass(frozen=True)
 class Decided:
-    """parts: a path and what stands there, of each. notes: the same for people, and what they would not expect."""
+    """parts: a path and what stands there, of each. notes: the same for people, and what they would not expect. places:
+    by `task.asked_part`, where what was asked for stands in the network."""
 
     parts: tuple[Mapping[str, Json], ...]
     notes: tuple[str, ...]
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 def cuts_of(
@@ -85,6 +87,7 @@ def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool 
         theatre.check(cuts)
     except SurgeryError as error:
         raise ConfigError([("0", str(error))]) if len(asked) == 1 else TogetherError([("", str(error))]) from None
+    places = {asked_part(one): theatre.place(one["part"], one.get("kind")) for one in asked if "part" in one}
     kept: dict[str, int] = {}
     wanted = {i: one for i, one in enumerate(asked) if "control" in one}
     if wanted and cuts:
@@ -97,7 +100,7 @@ def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool 
         cuts += others
         kept |= narrowed
         notes.append(note)
-    return Decided((*map(_resolved, cuts), *([{"widths": kept}] if kept else [])), tuple(notes))
+    return Decided((*map(_resolved, cuts), *([{"widths": kept}] if kept else [])), tuple(notes), places)
 
 
 def _controlled(theatre: Theatre, one: Mapping[str, Json]) -> tuple[list[Cut], dict[str, int], str]:
@@ -199,7 +202,7 @@ def of_trained(
             [("recalibrate", "would change nothing: the network has no batch norm with statistics left.")]
         )
     anew = [f"the statistics of {many(len(kept), 'batch norm')} are taken anew over the training images."] * recalibrate
-    return Decided(decided.parts, (*decided.notes, *anew))
+    return replace(decided, notes=(*decided.notes, *anew))
 
 
 def _within(path: str, outer: Sequence[str]) -> bool:

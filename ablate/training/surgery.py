@@ -30,6 +30,7 @@ from ablate.training.replacement import Replacement
 from ablate.training.rule import Decision, decide, written_later
 from ablate.training.sizes import reaching, sizes, taken
 from ablate.training.standins import StandIn
+from ablate.training.task import Place
 from ablate.training.trace import Example, Trace, arguments_of, copied, follow, trace
 from ablate.training.widths import Width, widths
 
@@ -100,9 +101,17 @@ class Theatre:
         return find([part] if isinstance(part, str) else part, self.kinds, kind).paths
 
     def called(self, path: str) -> int:
-        """When a part is first called: the order of depth, which may be another one than that of the names."""
+        """When a part is first called, a parameter first read: the order of depth, which may be another than that of
+        the names."""
         calls = self.trace.calls_of.get(path)
-        return calls[0].start if calls else -1
+        if calls:
+            return calls[0].start
+        return next((number for number, value in enumerate(self.trace.values) if path in value.names), -1)
+
+    def place(self, part: str | Sequence[str], kind: str | None) -> Place:
+        """The first part that a pattern names, in the order of their calls, and when it is called."""
+        first = min(self.found(part, kind), key=self.called)
+        return self.called(first), first
 
     def cuts(
         self,

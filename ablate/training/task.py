@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar, cast
 
 from ablate.errors import AblateError, ConfigError
+from ablate.identity import canonical_json
 from ablate.records import Json, Meaning, Parent, RunSpec, Start, TaskFacts, TaskUse, TrickUse
 from ablate.registry import Plugin, Registry
 from ablate.rng import seed_for
@@ -31,6 +32,15 @@ class Report:
     values: Values
 
 
+Place = tuple[int, str]
+"""Where a part of a network stands: when it is first called, counted in values that the network makes; its path."""
+
+
+def asked_part(part: Mapping[str, Json]) -> str:
+    """Which part is asked for, whatever stands there instead."""
+    return canonical_json([part["part"], part.get("kind")])
+
+
 @dataclass(frozen=True)
 class Completed:
     """A configuration that a task accepted.
@@ -41,7 +51,7 @@ class Completed:
     parent: whose weights those will be, where another study makes them: the plan then finds the start.
     evaluation_only: the trick files among `tricks` that change predictions and no weight: a run of the same without
     them has the weights already. notes: what whoever reads the plan must know of it. task: what a key hashes of the
-    task where that is not all that the study writes of it.
+    task where that is not all that the study writes of it. places: of parts that it goes without, by `asked_part`.
     """
 
     config: Mapping[str, Json]
@@ -54,6 +64,7 @@ class Completed:
     evaluation_only: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     task: Json = None
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     def started(self, starts: Starts) -> Completed:
         """The configuration with the weights that it waits for, where they are there."""

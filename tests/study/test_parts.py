@@ -57,6 +57,33 @@ def test_each_makes_a_trick_of_every_part_that_can_go_and_names_the_others():
     )
 
 
+def test_rows_of_parts_stand_in_the_order_of_their_calls_and_other_tricks_where_they_were():
+    made = plan(
+        "  late: {part: stage3_block1.branch}\n  mixup:\n"
+        "  middle: {part: stage2_block1.branch, control: parameters}\n  early: {part: stem.act}\n",
+        "designs: [leave_one_out, add_one_in, cumulative]\n",
+    )
+    rows = {of: [row.label for row in made.rows if row.design == of] for of in ("leave_one_out", "add_one_in")}
+    assert rows["leave_one_out"] == ["full", "- early", "- mixup", "- middle", "control of middle", "- late", "base"]
+    assert rows["add_one_in"][1:5] == ["+ early", "+ mixup", "+ middle", "+ late"]
+    assert [row.variant for row in made.rows if row.design == "cumulative"][1] == "base+late"  # as it is listed
+    assert {trick.name: trick.part for trick in made.record.tricks} == {
+        "late": "stage3_block1.branch", "mixup": "", "middle": "stage2_block1.branch", "early": "stem.act",
+    }  # fmt: skip
+    assert [one.name for one in made.variants][:3] == ["full", "full-early", "full-mixup"]
+
+
+def test_rows_of_trained_weights_stand_in_the_order_of_their_calls_too():
+    made = plan(
+        "  late: {part: stage3_block1.branch, when: trained, recalibrate: true}\n"
+        "  early: {part: stem.act, when: trained, recalibrate: true}\n",
+        "designs: leave_one_out\n",
+    )
+    labels = [row.label for row in made.rows]
+    assert labels[2:] == ["- early after training", "- late after training", "base"]
+    assert [row.variant for row in made.rows[:2]] == ["full", "full recalibrated"]
+
+
 def test_a_cell_whose_parts_cannot_all_go_is_left_out_and_the_rest_stays():
     made = plan(
         "  a: {part: stage3_block1.branch}\n  b: {part: stage3_block1.shortcut}\n  mixup:\n",

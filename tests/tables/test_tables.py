@@ -19,6 +19,7 @@ from ablate.records import AlsoValue, Row
 from ablate.registry import Registry
 from ablate.tables.formats import latex, markdown
 from ablate.tables.grid import grid
+from ablate.tables.stages import stages
 from ablate.tables.table import Switch, TableData, TableOptions, arranged, as_json
 from ablate.text import chance, one_line
 
@@ -254,6 +255,28 @@ def test_the_reference_and_the_base_stand_apart_and_levels_of_a_trick_together()
     assert "{+ opt} \\\\\n\\quad 1 &" in render("latex", data)
     assert '<tr class="apart"><th scope="row">base</th>' in render("html", data)
     assert '<th scope="row">+ opt: 1</th>' in render("html", data), "a row that is read out alone has its whole name"
+
+
+def test_stages_of_a_network_stand_apart_with_their_controls_and_not_once_rows_are_sorted():
+    paths = {"a": "stage1_block1.branch", "b": "stage1_block2.branch", "c": "stage2_block1.branch"}
+    parts = [row(f"full-{name}", "full", tricks=("x",), differs=(name,), label=f"- {name}") for name in paths]
+    control = row("control of c", "full", tricks=("x",), control="control")
+    data = table(row("full"), *parts, control, stages=stages(paths))
+    (group,) = laid(data).groups
+    assert [(1, False), (2, True), (2, True)] == [(block.size, block.apart) for block in group.blocks]
+    assert render("latex", data).count(r"\addlinespace") == 2
+    assert '<tr class="apart"><th scope="row">- c</th>' in render("html", data)
+    mixed = replace(data, rows=(data.rows[0], parts[0], parts[2], parts[1]))
+    assert [block.size for block in laid(mixed).groups[0].blocks] == [1, 3]
+
+
+def test_a_stage_is_the_first_name_in_which_paths_differ_where_some_share_it():
+    assert stages({"a": "blocks.0.attn", "b": "blocks.0.mlp", "c": "blocks.1.mlp"}) == {"a": "0", "b": "0", "c": "1"}
+    assert stages({"a": "layer1.0", "b": "layer1.1", "c": "layer2.0", "mixup": ""}) == {
+        "a": "layer1", "b": "layer1", "c": "layer2",
+    }  # fmt: skip
+    assert stages({"a": "layer1.0", "b": "layer2.0"}) == stages({"a": "layer1.0", "b": "layer1.1"}) == {}
+    assert stages({"a": "stem", "b": "stem.act", "c": "head"}) == {"a": "stem", "b": "stem", "c": "head"}
 
 
 def test_kinds_of_trick_stand_over_their_columns():

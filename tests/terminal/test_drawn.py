@@ -90,6 +90,13 @@ def test_parts_against_their_controls_stand_together_are_corrected_apart_and_nam
     assert ("A-x", "A without x") == (parts.rows[1].named, parts.rows[1].spoken)
 
 
+def test_a_line_is_left_between_stages_of_a_network():
+    parts = [row(f"A-{name}", "A", -1.0, label=f"- {name}", differs=(name,)) for name in "xyz"]
+    data = replace(table(row("A"), *parts), stages={"x": "layer1", "y": "layer1", "z": "layer2"})
+    shown = [line[:4].strip() for line in drawn(data, 100)]
+    assert shown[shown.index("− x") :][:4] == ["− x", "− y", "", "− z"]
+
+
 def test_a_wild_row_does_not_squeeze_the_others_and_no_difference_is_off_the_bar():
     shown = range_of(COURSE.rows, 0.5)
     assert shown.high - shown.low < 12

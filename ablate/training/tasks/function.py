@@ -31,7 +31,7 @@ from ablate.training.configured import check as check_class
 from ablate.training.configured import class_of, configured
 from ablate.training.handed import Handed
 from ablate.training.replacement import used
-from ablate.training.task import Completed, Function, PartSize, Run, Task, Values
+from ablate.training.task import Completed, Function, PartSize, Place, Run, Task, Values
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class FunctionTask(Task):
         annotation, hashes = self._annotation, self.sources()
         if annotation:
             check_class(config, self.module, self.function, self.folders, hashes)
-        tricks, notes = self._decided(config, tricks, registry)
+        tricks, notes, stand = self._decided(config, tricks, registry)
         root = {path: Path(path).name for path in hashes}
         asked = deepcopy(dict(config))  # nothing is filled in, so both are the same
         return Completed(
@@ -82,28 +82,30 @@ class FunctionTask(Task):
                 **({f"trick:{WITHOUT}": registry.code("tricks", WITHOUT)} if tricks else {}),
             },
             notes=notes,
+            places=stand,
         )
 
     def _decided(
         self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry
-    ) -> tuple[Sequence[TrickUse], tuple[str, ...]]:
-        """What the function's network goes without, as its own says: one use, and notes. ConfigError at the part."""
+    ) -> tuple[Sequence[TrickUse], tuple[str, ...], Mapping[str, Place]]:
+        """What the function's network goes without, as its own says: one use, notes, and where these parts stand.
+        ConfigError at the part."""
         made = [registry.make("tricks", WITHOUT, use.params) for use in tricks]
         asked = {
             f"tricks.{i}.parts.{j}": part for i, without in enumerate(made) for j, part in enumerate(without.parts)
         }
         if not asked:
-            return (), ()
+            return (), (), {}
         places = list(asked)
         try:
-            parts, notes = self._handed.decided(config, list(asked.values()))
+            parts, notes, stand = self._handed.decided(config, list(asked.values()))
         except TogetherError:
             raise
         except ConfigError as error:
             raise ConfigError(
                 (places[int(key)] if key.isdecimal() else key, why) for key, why in error.problems
             ) from None
-        return [TrickUse(WITHOUT, {"parts": parts})], tuple(notes)
+        return [TrickUse(WITHOUT, {"parts": parts})], tuple(notes), stand
 
     @property
     def _handed(self) -> Handed:
