@@ -269,6 +269,7 @@ _NO_WORD = frozenset(
         "limits",
         "words",
         "part",
+        "one",
     }
 )
 """Parts that are not written where they are empty: most plans have none of them."""

@@ -287,8 +287,8 @@ def test_a_part_with_statistics_anew_is_compared_with_the_whole_with_statistics_
         "  b: {part: stage1_block1.branch, when: trained, recalibrate: true}\n  c: {part: stem.act, when: trained}\n"
     )
     assert [(row.variant, row.compared_with, row.control) for row in made.rows[1:]] == [
-        ("full recalibrated", "full", "trained"), ("full-a", "full recalibrated", "trained"),
-        ("full-b", "full recalibrated", "trained"), ("full-c", "full", "trained"),
+        ("full-c", "full", "trained"), ("full recalibrated", "full", "trained"),
+        ("full-b", "full recalibrated", "trained"), ("full-a", "full recalibrated", "trained"),
         ("base", "full recalibrated", "trained"),
     ]  # fmt: skip
     runs = {run.variant: run for run in made.runs}
