@@ -153,8 +153,11 @@ class TrickLookup(Findings):
             paths, refused = self.task.parts(self._first_base(), asked, self.registry)
         except ConfigError as error:
             for key, message in error.problems:
-                place = path if key == "0" else ("task",) if key == "task" else ("base", *parts(key))
-                self.wrong(place, message, page="parts" if key in ("0", "task") else "")
+                number, _, asked_for = key.partition(".")
+                place = ("task",) if key == "task" else ("base", *parts(key))
+                if number == "0":  # the pattern itself, or what else was asked of the parts
+                    place = (*path[:-1], *parts(asked_for)) if asked_for else path
+                self.wrong(place, message, page="parts" if number in ("0", "task") else "")
             return {}
         taken = [one for one in paths if one in self.form.tricks and one != name]
         for one in taken:

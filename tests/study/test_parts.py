@@ -186,6 +186,18 @@ def test_what_cannot_go_of_a_functions_network_is_a_mistake_at_its_line(handing)
     assert "s.yaml:6:16: tricks.relu.part: no part is called '7'." in str(refused.value)
 
 
+@pytest.mark.parametrize("which", ['part: "1"', 'each: "*"'])
+def test_trained_weights_and_a_layer_of_ones_own_are_of_networks_of_classify_and_refused_at_their_key(handing, which):
+    with pytest.raises(StudyError) as when:
+        handing(f"  act: {{{which}, when: trained}}\n")
+    with pytest.raises(StudyError) as instead:
+        handing(f"  act: {{{which}, instead: {{use: bottleneck}}}}\n")
+    assert "tricks.act.when: is of trained weights, which only the task classify can measure anew;" in str(when.value)
+    assert "tricks.act.instead: is of networks of the task classify; in a function" in str(instead.value)
+    assert str(when.value).startswith("s.yaml:5:")
+    assert str(instead.value).startswith("s.yaml:5:")
+
+
 @pytest.mark.parametrize(
     ("does", "why"),
     [

@@ -33,6 +33,12 @@ from ablate.training.handed import Handed
 from ablate.training.replacement import used
 from ablate.training.task import Completed, Function, PartSize, Place, Run, Task, Values
 
+_TRAINED = (
+    "is of trained weights, which only the task classify can measure anew; leave `when` out, and the function trains "
+    "without the part."
+)
+_REPLACED = "is of networks of the task classify; in a function `ablate.surgery.remove` takes your module."
+
 
 @dataclass(frozen=True)
 class FunctionTask(Task):
@@ -55,8 +61,7 @@ class FunctionTask(Task):
         `use:`, which belongs to `classify`."""
         after = [i for i, use in enumerate(tricks) if use.name == TRAINED]
         if after:
-            said = "is of trained weights, which only the task classify can measure anew; leave `when` out, and the "
-            raise ConfigError((f"tricks.{i}.when", f"{said}function trains without the part.") for i in after)
+            raise ConfigError((f"tricks.{i}.when", _TRAINED) for i in after)
         strange = [(i, use) for i, use in enumerate(tricks) if use.name != WITHOUT]
         if strange:
             raise ConfigError(
@@ -65,8 +70,7 @@ class FunctionTask(Task):
             )
         every = ((i, j, one) for i, use in enumerate(tricks) for j, one in enumerate(use.params["parts"]))
         if replaced := [f"tricks.{i}.parts.{j}" for i, j, one in every if used(one)[0]]:
-            said = "is of networks of the task classify; in a function `ablate.surgery.remove` takes your module."
-            raise ConfigError((f"{place}.instead", said) for place in replaced)
+            raise ConfigError((f"{place}.instead", _REPLACED) for place in replaced)
         annotation, hashes = self._annotation, self.sources()
         if annotation:
             check_class(config, self.module, self.function, self.folders, hashes)
@@ -117,6 +121,10 @@ class FunctionTask(Task):
         asked: Mapping[str, Json],
         registry: Registry,  # noqa: ARG002
     ) -> tuple[Sequence[str], Sequence[str]]:
+        if asked.get("when"):
+            raise ConfigError([("0.when", _TRAINED)])
+        if used(asked)[0]:
+            raise ConfigError([("0.instead", _REPLACED)])
         return self._handed.able(config, asked)
 
     def network(
