@@ -172,7 +172,13 @@ def _with_decided(
         if recipe.init is not None:
             _check_fits([(place, part) for place, part in asked if part.get("control") in ("parameters", "flops")])
         asked = [(place, ready([part], registry)[0]) for place, part in asked]
-        decided = _decided(network_of(recipe, kept), name, asked, going[0][1], anew)
+        try:
+            decided = _decided(network_of(recipe, kept), name, asked, going[0][1], anew)
+        except ConfigError as error:
+            if name == TRAINED and told:  # of a network that lacks parts already; in the whole it may go
+                why = error.problems[0][1].partition(" Did you mean")[0].rstrip(".")
+                raise TogetherError([("", f"without the parts that go before the training, {why}")]) from None
+            raise
         params = {"parts": list(decided.parts), **({"recalibrate": anew} if name == TRAINED else {})}
         one = TrickUse(name, params)
         kept = [*kept, (one, made(one, registry))]

@@ -308,6 +308,15 @@ def test_a_part_with_statistics_anew_is_compared_with_the_whole_with_statistics_
     assert gone(made, "full recalibrated") == []
 
 
+def test_a_part_that_went_before_the_training_cannot_go_after_it_and_that_cell_is_left_out():
+    made = plan(
+        "  whole: {part: stage2_block1, instead: linear}\n  inside: {part: stage2_block1.branch, when: trained}\n",
+        "designs: leave_one_out\n",
+    )
+    assert [row.variant for row in made.rows] == ["full", "base+inside", "base+whole"]
+    assert any("base: without the parts that go before the training, no part is called" in why for why in made.left_out)
+
+
 def test_each_takes_parts_of_trained_weights_too():
     made = plan('  blocks: {each: "stage*_block1.branch", when: trained, instead: mean}\n')
     assert {row.control for row in made.rows if row.compared_with and len(row.differs) == 1} == {"trained"}
