@@ -110,6 +110,8 @@ class Workers:
         for token in [token for token, pid in self.pids.items() if pid not in self.world.alive]:
             self.end(token, Failed(token, "lost", "the worker was killed by SIGKILL"))
         events, self.events = self.events, []
+        if not events:
+            self.world.now += timeout_s  # or a dispatcher that waits a moment for more would wait for ever
         return events
 
     def stop(self, token, reason, message):
