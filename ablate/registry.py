@@ -151,8 +151,16 @@ class Registry:
         """The plug-in called `name`; PluginError with the nearest name where there is none."""
         entries = self.entries(shelf)
         if name not in entries:
-            raise PluginError(unknown(_SINGULAR[shelf], name, entries))
+            raise PluginError(unknown(_SINGULAR[shelf], name, entries) + self.unnamed(shelf, name))
         return entries[name]
+
+    def unnamed(self, shelf: str, name: str) -> str:
+        """For messages: that a file of this name lies beside the study, in a folder that it does not name."""
+        for place in self.beside if shelf in PRIVATE else ():
+            file = Path(place, "plugins", shelf, f"{name}.py")
+            if file.is_file():
+                return f" {file} is one, but its folder is not named: `plugins: [plugins]` in the study does."
+        return ""
 
     def load(self, shelf: str, name: str) -> type[Plugin]:
         """Import a plug-in and return its class."""

@@ -272,7 +272,7 @@ class Lookup(TrickLookup):
     def _design_works(self, path: Trail, named: Trail, use: DesignUse, hand: Mapping[str, Json]) -> bool:
         names = self.registry.names("designs")
         if use.name not in names:
-            said = unknown("design", use.name, names)
+            said = unknown("design", use.name, names) + self.registry.unnamed("designs", use.name)
             first = use.name.replace("(", " ").split(" ")[0]
             if first in names:  # `leave_one_out of [A, B]`
                 options = "".join(f", {one.name}: ..." for one in self.registry.parameters("designs", first))

@@ -103,7 +103,8 @@ class TrickLookup(Findings):
         name, names, place = form.instead["use"], self.registry.names("replacements"), (*path, "instead")
         if name not in names:
             said = " One of yours lies in a folder that `plugins:` lists, in replacements/."
-            self.wrong((*place, "use"), unknown("replacement", name.removesuffix(".py"), names) + said)
+            yours = self.registry.unnamed("replacements", name.removesuffix(".py"))
+            self.wrong((*place, "use"), unknown("replacement", name.removesuffix(".py"), names) + (yours or said))
             return False
         try:
             self.registry.make("replacements", name, form.instead.get("with") or {})
@@ -174,13 +175,14 @@ class TrickLookup(Findings):
         names, use = self.registry.names("tricks"), form.use
         if use is None and not form.set:
             if stem not in names:
-                own = " One of your own says what it changes: `set:`, or `use:` with a file."
+                own = self.registry.unnamed("tricks", stem)
+                own = own or " One of your own says what it changes: `set:`, or `use:` with a file."
                 if path[:2] not in self.damaged:
                     self.wrong(path, unknown("trick", stem, names) + own, True)
                 return None
             use = stem
         elif use is not None and use not in names:
-            self.wrong((*path, "use"), unknown("trick", use, names))
+            self.wrong((*path, "use"), unknown("trick", use, names) + self.registry.unnamed("tricks", use))
             return None
         if use is None and form.with_:
             self.wrong((*path, "with"), "gives parameters, but no file is used; say which with `use:`.", True)

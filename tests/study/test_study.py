@@ -404,6 +404,15 @@ def test_private_plugins_are_found_beside_the_study(tmp_path):
     ]
 
 
+def test_a_plugin_in_a_folder_that_the_study_does_not_name_is_pointed_at(tmp_path):
+    (tmp_path / "plugins" / "tricks").mkdir(parents=True)
+    (tmp_path / "plugins" / "tricks" / "calm.py").touch()
+    for text in ("tricks: {calm: {}}\n", "tricks: {c: {use: calm}}\n"):
+        (line,) = told(text, folder=tmp_path)
+        file = tmp_path / "plugins" / "tricks" / "calm.py"
+        assert line.endswith(f" {file} is one, but its folder is not named: `plugins: [plugins]` in the study does.")
+
+
 MESS = (
     """{ } [ ] : &a *a !x " ' # | ? % 1e999 null true on 999999999999999999999 \\ <<: --- \x07 \u2028 \ufeff \ud7ff"""
 )

@@ -3,6 +3,7 @@
 import re
 import shlex
 
+import called
 import pytest
 from snippets import ROOT, Story, parse
 
@@ -41,6 +42,12 @@ def test_every_example_works_after_the_demo_study(tmp_path, monkeypatch):
             command = example.partition(" > ")[0]
             code, _, told = story.run(command)
             assert 0 == code, f"{command} exits with {code}: {told}"
+
+
+def test_list_without_a_kind_says_which_there_are(tmp_path):
+    done = called.ablate(tmp_path, "list")
+    assert 2 == done.returncode
+    assert "`ablate list KIND`, which is tricks, models, " in done.stderr
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

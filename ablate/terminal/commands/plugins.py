@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ablate.errors import AblateError
 from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import in_words, one_of
 
@@ -40,7 +41,7 @@ def new(
 @app.command(name="list")
 def list_(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="KIND", help=f"{one_of(LISTED)}.")],
+    what: Annotated[str, typer.Argument(metavar="KIND", help=f"{one_of(LISTED)}.", show_default=False)] = "",
     format_: Annotated[str, typer.Option("--format", metavar="text|json")] = "text",
     plugins: Annotated[
         list[Path] | None,
@@ -55,6 +56,8 @@ def list_(
     ablate list tricks
     """
     terminal = Terminal.of(context)
+    if not what:
+        raise AblateError(f"a kind is missing: `ablate list KIND`, which is {one_of(LISTED)}.")
     check_choice("the kind", what, LISTED)
     check_choice("--format", format_, ("text", "json"))
     if what == "studies":
