@@ -242,6 +242,12 @@ class Axis:
     """Ticks at whole numbers only: epochs, trials."""
 
 
+def ceiling(low: float) -> float:
+    """Where an axis of percent ends that begins at `low` and reaches 100: higher by what a line and its markers take,
+    and below the next tick."""
+    return 100 + 0.04 * (100 - low)
+
+
 @dataclass(frozen=True)
 class Series:
     """Points, a line through them, or both. None in y breaks the line.

@@ -169,6 +169,23 @@ def test_curves_share_an_axis_that_holds_the_second_half_of_the_training():
     )
 
 
+def test_a_curve_at_100_percent_is_not_cut_by_the_frame():
+    full = Curve("full", "acc", (1, 2, 3), (3,) * 3, (60.0, 98.0, 100.0), (None,) * 3, (None,) * 3)
+    found = info("learning_curves", source(row("full"), curves={"acc": {"full": full}}, units={"acc": "%"}))
+    assert 100 + 0.03 * (100 - found.low) < found.high < 102
+    over = replace(full, low=(60.0, 90.0, 90.0), high=(60.0, 99.0, 104.0))
+    found = source(row("full"), curves={"acc": {"full": over}}, units={"acc": "%"}, best="full")
+    assert pytest.approx(101.6) == plots.draw(found, "best_variant").panels[0].y.high
+
+
+@pytest.mark.parametrize("name", ["best_variant", "learning_curves"])
+def test_the_only_seed_is_one_line_with_one_name(name):
+    only = SeedCurve(0, (1, 2), (1.0, 2.0))
+    full = Curve("full", "acc", (1, 2), (1, 1), (1.0, 2.0), (None,) * 2, (None,) * 2, (only,))
+    scene = plots.draw(source(row("full"), curves={"acc": {"full": full}}, best="full"), name)
+    assert ["one seed"] == [mark.label for panel in scene.panels for mark in panel.marks]
+
+
 def test_of_six_seeds_the_band_is_drawn_and_no_single_one_though_one_failed_and_an_inert_row_is_called_so():
     runs = tuple(SeedCurve(seed, (1, 2), (80.0, 90.0), "diverged" if seed == 5 else "") for seed in range(6))
     six = Curve("full", "acc", (1, 2), (5, 5), (80.0, 90.0), (79.0, 89.0), (81.0, 91.0), runs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source, ceiling
 from ablate.text import in_words, seeds_in_words
 
 _BRIEF = ("dev_accuracy", "dev_loss")
@@ -82,9 +82,12 @@ class BestVariantFigure(Figure):
 
 def _panel(curve: Curve, training: Curve | None, title: str, percent: bool) -> Panel:
     marks: list[Mark] = []
+    several = max(curve.n, default=0) > 1
     for run in curve.seeds:
         x = tuple(map(float, run.steps))
-        marks.append(Series(x, run.values, colour="grey", dash="solid", width=0.8, faint=True, label="one seed"))
+        if several or run.failed:
+            told = "one seed" if several else ""
+            marks.append(Series(x, run.values, colour="grey", dash="solid", width=0.8, faint=True, label=told))
         if run.failed:
             failure = f"seed {run.seed}: failed ({run.failed})"
             cross = Series(x[-1:], run.values[-1:], "a run failed", "grey", marker="cross", size=6, hover=(failure,))
@@ -103,9 +106,11 @@ def _panel(curve: Curve, training: Curve | None, title: str, percent: bool) -> P
         at = tuple(map(float, training.steps))
         marks.append(Series(at, training.mean, colour="ink", dash="dashed", width=1.2, label="training"))
     top = max((high for high in curve.high if high is not None), default=0.0)
+    drawn = [value for of in (*(run.values for run in curve.seeds), curve.low, curve.mean) for value in of]
+    low = min((value for value in drawn if value is not None), default=0.0)
     return Panel(
         x=Axis("epoch", whole=True),
-        y=Axis(title, grid=True, high=100.0 if percent and top > 100 else None),
+        y=Axis(title, grid=True, high=ceiling(low) if percent and top > 100 else None),
         marks=tuple(marks),
         height=1.9,
     )
@@ -113,7 +118,7 @@ def _panel(curve: Curve, training: Curve | None, title: str, percent: bool) -> P
 
 def _mean(curve: Curve) -> str:
     most = max(curve.n, default=0)
-    return "mean, 95 % CI" if most >= 3 else "mean, range" if most == 2 else "mean"
+    return "mean, 95 % CI" if most >= 3 else "mean, range" if most == 2 else "one seed"
 
 
 def _caption(info: BestVariant, which: str) -> str:
@@ -122,7 +127,8 @@ def _caption(info: BestVariant, which: str) -> str:
     sentences = [f"{' and '.join(info.titles)} by epoch of {which}."]
     n = len(done)
     mean = "thick: their mean" + (", shaded: its 95 % t interval" if n >= 3 else ", shaded: their range" * (n == 2))
-    sentences.append(f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}." if done else "No seed is done.")
+    thin = f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}."
+    sentences.append(thin if n > 1 else f"One {seeds_in_words(done)}." if done else "No seed is done.")
     if any(info.training):
         sentences.append(
             "Dashed: the training passes, mean over seeds (augmented or mixed images, smoothed targets, dropout on, "

@@ -12,7 +12,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source, ceiling
 from ablate.records import Interaction
 from ablate.text import decimals, in_words, seeds_in_words, typeset
 
@@ -53,7 +53,7 @@ class InteractionsFigure(Figure):
         halves = [pair.ci_high - pair.estimate for pair in pairs if pair.ci_high is not None]
         return Interactions(
             study=source.study, metric=source.titled(source.metric), better=source.better, seeds=source.seeds,
-            pairs=pairs, low=min(ends) - pad, high=min(max(ends) + pad, 100.5 if percent else math.inf),
+            pairs=pairs, low=min(ends) - pad, high=min(max(ends) + pad, ceiling(min(ends)) if percent else math.inf),
             digits=decimals(halves),
             left_out=len(source.interactions) - len(pairs),
         )  # fmt: skip

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import Axis, Colour, Curve, Dash, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Curve, Dash, Figure, Mark, Panel, Scene, Series, Source, ceiling
 from ablate.records import Row
 from ablate.tables import forest
 from ablate.text import MINUS, decimals, in_words, seeds_in_words, typeset
@@ -99,8 +99,8 @@ class LearningCurvesFigure(Figure):
         low, high, cut = _frame([one for row in learned for one in (row.curve, row.base) if one is not None])
         return LearningCurves(
             study=source.study, metric=source.titled(name), better=source.directions.get(name, ""), rows=learned,
-            seeds=source.seeds, low=low, high=min(high, 100.5) if source.units.get(name) == "%" else high, cut=cut,
-            left_out=len(every) - len(kept),
+            seeds=source.seeds, low=low, high=min(high, ceiling(low)) if source.units.get(name) == "%" else high,
+            cut=cut, left_out=len(every) - len(kept),
         )  # fmt: skip
 
     def scene(self, info: LearningCurves) -> Scene:
@@ -195,11 +195,11 @@ def _drawn(curve: Curve, after: float, few: bool) -> Iterator[float]:
 
 def _marks(row: Learned, info: LearningCurves) -> Iterator[Mark]:
     colour, _ = _LOOKS.get(row.verdict, ("ink", ""))
-    means = row.verdict if row.verdict in _LOOKS else "not decided" if row.base is not None else "mean"
+    means = row.verdict if row.verdict in _LOOKS else "not decided" if row.base is not None else _mean_of(row.curve)
     if row.base is not None:
         yield _mean(row.base, row.base.variant, "its base", "grey", "dashed", 1.1)
     curve = row.curve
-    for run in curve.seeds if info.few else ():
+    for run in curve.seeds if info.few and max(curve.n, default=0) > 1 else ():
         if not run.failed:
             yield _line(run.steps, run.values, "one seed", colour, 0.6)
     yield _mean(curve, row.label, means, colour, "solid", 1.7, band=not info.few)
@@ -211,6 +211,10 @@ def _marks(row: Learned, info: LearningCurves) -> Iterator[Mark]:
             yield Series(
                 (float(run.steps[-1]),), at, label="a run failed", colour=colour, marker="cross", size=6, hover=(told,)
             )
+
+
+def _mean_of(curve: Curve) -> str:
+    return "mean" if max(curve.n, default=0) > 1 else "one seed"
 
 
 def _line(steps: Sequence[int], values: Sequence[float], label: str, colour: Colour, width: float) -> Series:

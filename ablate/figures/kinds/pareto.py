@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Literal
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Marker, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Marker, Panel, Scene, Series, Source, ceiling
 from ablate.records import Better
 from ablate.text import MINUS, did_you_mean, in_words, number, one_of, percent, seeds_in_words
 
@@ -92,10 +92,11 @@ class ParetoFigure(Figure):
             marks.append(Series(tuple(x), tuple(y), "front (by the means)", "grey", "solid", width=1.0))
         marks += _points(info)
         costs = [point.cost for point in info.points]
+        least = min(point.value for point in info.points)
         above = any(point.high is not None and point.high > 100 for point in info.points)
         across = Axis(info.cost, log=min(costs) > 0 and max(costs) > 8 * min(costs), grid=True)
         panel = Panel(
-            x=across, y=Axis(info.metric, grid=True, high=100.5 if info.percent and above else None),
+            x=across, y=Axis(info.metric, grid=True, high=ceiling(least) if info.percent and above else None),
             marks=(*marks, *_labels(info, across.log)), height=2.3,
         )  # fmt: skip
         listed = [f"{point.label} ({number(point.cost)}, {number(point.value)})" for point in front]
