@@ -142,9 +142,9 @@ class _Printed:
         return cells
 
     def _based(self, row: Row) -> list[str]:
-        # What it is may be wider than the bars: the cells behind are empty.
-        said = f"place(left + horizon, box(width: 24em, {self._dim(self.bases.get(row.variant, ''))}))"
-        return ["[]", "[]", f"box(width: 100%, height: 1.5em, {said})", "[]", "[]"]
+        # From the differences on, for the cells there are empty: among the bars it would read as the name of one.
+        said = f"place(left + horizon, box(width: 30em, {self._dim(self.bases.get(row.variant, ''))}))"
+        return [f"table.cell(align: left + horizon, box(width: 0pt, height: 1.5em, {said}))", "[]", "[]", "[]", "[]"]
 
     def _against(self, row: Row) -> list[str]:
         low, high, few = row.delta_ci_low, row.delta_ci_high, ""

@@ -70,7 +70,7 @@ def document(of: Material, own: tuple[Block, ...] = (), rows: int = 60, *, roomy
         *(_further(of) if roomy else ()),
         _support(of),
         Section("notes", "Author's notes", own) if own else None,
-        described.section(loaded.record, of.table, names(of)),
+        described.section(loaded.record, of.table, names(of), {row.variant for row in of.models} if models else ()),
         words.section(of.words, loaded.record, {row.variant for row in of.models} if models else ()),
         _methods(of),
         _failures(of),
@@ -120,21 +120,25 @@ def _question(of: Material) -> Section:
 
 
 def _models(of: Material) -> Section | None:
-    """The models that the study compares, or has words of, with what they are."""
+    """The models that the study compares, or has words of, with what they are; those with words first."""
+    differs = described.of_models(of.found.record)
     told = [
-        Model(row.variant, _what(of, row), words.of_variant(of.words, row.variant))
+        Model(row.variant, _what(of, row, differs.get(row.variant, {})), words.of_variant(of.words, row.variant))
         for row in {row.variant: row for row in of.models}.values()
     ]
+    told.sort(key=lambda model: not model.blocks)
     if not any(model.blocks for model in told) and (len(told) < 2 or not any(model.said for model in told)):
         return None
     return Section("models", "The models" if len(told) > 1 else "The model", (Models(tuple(told)),))
 
 
-def _what(of: Material, row: Row) -> str:
+def _what(of: Material, row: Row, differs: Mapping[str, str]) -> str:
+    """Its network, its size, and the settings that tell it from the others."""
     size = row.also.get("parameters")
-    known = [described.kind(of.found.record, row.variant)]
+    known = [described.kind(of.found.record, row.variant) or differs.get("model", "")]
     known += [f"{rough(size.mean)} parameters"] if size is not None and size.mean else []
-    return ", ".join(filter(None, known))
+    settings = [f"{key} {text}" for key, text in differs.items() if key != "model"]
+    return "; ".join(filter(None, [", ".join(filter(None, known)), *settings]))
 
 
 # ------------------------------------------------------------------------------------------------- tables and figures

@@ -93,11 +93,11 @@ def bases(record: PlanRecord) -> list[Base]:
         other = plainest.get(variant.of)
         if not (variant.placebo or variant.control) and (other is None or len(variant.tricks) < len(other.tricks)):
             plainest[variant.of] = variant
-    touched = {key for change in changes(record) for key in change.keys}
+    keys = {change.choice: change.keys for change in changes(record)}
     return [
         Base(
             name or "base", variant.name, variant.tricks,
-            _without(variant.config, touched) if variant.tricks else variant.config,
+            _without(variant.config, {key for on in variant.tricks for key in keys.get(on, ())}),
         )
         for name, variant in sorted(plainest.items(), key=lambda item: item[0] != "")
     ]  # fmt: skip
@@ -179,14 +179,22 @@ def _short(was: Json) -> str:
 
 def apart(bases: Sequence[Base]) -> list[tuple[str, str]]:
     """Of each base what tells it from the others: (name, `model vgg (width 16), epochs 6`); [] for a single one."""
+    return [(name, "; ".join(f"{key} {text}" for key, text in one.items())) for name, one in _apart(bases).items()]
+
+
+def _apart(bases: Sequence[Base]) -> dict[str, dict[str, str]]:
+    """By base the settings that differ."""
     if len(bases) < 2:
-        return []
+        return {}
     told = [dict(configuration(base.config)) for base in bases]
-    differ = [key for key in told[0] if len({one.get(key) for one in told}) > 1]
-    return [
-        (base.name, "; ".join(f"{key} {one[key]}" for key in differ if key in one))
-        for base, one in zip(bases, told, strict=True)
-    ]
+    differ = [key for key in dict.fromkeys(key for one in told for key in one) if len({o.get(key) for o in told}) > 1]
+    return {base.name: {key: one[key] for key in differ if key in one} for base, one in zip(bases, told, strict=True)}
+
+
+def of_models(record: PlanRecord) -> dict[str, dict[str, str]]:
+    """By variant the settings that tell its base from the study's others."""
+    told = _apart(bases(record))
+    return {variant.name: told.get(variant.of or "base", {}) for variant in record.variants}
 
 
 def kind(record: PlanRecord, name: str) -> str:
@@ -223,8 +231,11 @@ MOST_SETTINGS = 16
 """Settings with a line of their own."""
 
 
-def section(record: PlanRecord, table: TableData, named: Names) -> Section | None:
-    """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand."""
+def section(record: PlanRecord, table: TableData, named: Names, models: Collection[str] = ()) -> Section | None:
+    """Bases, tricks and variants; None where there is nothing to tell. In brief: only variants listed by hand.
+
+    models: variants that are told, with what their bases are, elsewhere.
+    """
     labels = all(variant.tricks in ((), (variant.name,)) for variant in record.variants)
     if labels and record.imported is not None:
         return None  # they are all that is known
@@ -233,7 +244,8 @@ def section(record: PlanRecord, table: TableData, named: Names) -> Section | Non
     if every and every[0].config:
         told = [dict(configuration(base.config)) for base in every]
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
-        facts = (_folded(shared), apart(every))
+        elsewhere = {variant.of or "base" for variant in record.variants if variant.name in models}
+        facts = (_folded(shared), [(name, text) for name, text in apart(every) if name not in elsewhere])
         blocks += [Terms(tuple((key, line(text)) for key, text in of)) for of in facts if of]
     if any(change.lines or change.category != "other" for change in changes(record)):
         blocks.append(Table(_changes(record, table, named), f"Tricks of {table.study}", "tricks"))
@@ -274,6 +286,9 @@ def _matrix(variants: Sequence[VariantRecord], table: TableData, named: Names) -
     if len(table.switches) > MOST_TRICKS:
         listed = [(v.name, in_words([named.label(choice) for choice in v.tricks], most=8)) for v in variants]
         return _columns(table, what, ("variant", "tricks"), listed)
+    if len(variants) < len(table.switches):  # names of tricks are long: as rows they need no width
+        turned = [(switch.title, *(switch.shown(v.tricks) for v in variants)) for switch in table.switches]
+        return _columns(table, what, ("trick", *(v.name for v in variants)), turned)
     rows = [(v.name, *(switch.shown(v.tricks) for switch in table.switches)) for v in variants]
     return _columns(table, what, ("variant", *(switch.title for switch in table.switches)), rows)
 

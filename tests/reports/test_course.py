@@ -4,14 +4,15 @@ import random
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from snippets import MANUAL, blocks
 
 from ablate.reports import material, report
-from ablate.reports.document import Bullets, Models, Paragraph, Picture, Table, plain
+from ablate.reports.document import Bullets, Model, Models, Paragraph, Picture, Table, line, plain
 from ablate.reports.formats.pdf import Pdf, Setter
-from ablate.reports.layouts import fitting
+from ablate.reports.layouts import fitting, layout_of
 from ablate.runs import execute, planned
 from ablate.store.store import Store
 
@@ -93,7 +94,7 @@ def test_a_courses_report_holds_highlights_tables_the_best_models_curves_and_how
     sentence, picture = made.section("best").blocks
     assert isinstance(picture, Picture)
     assert "best_variant" == picture.name
-    assert re.search(r"dev_accuracy 5\d\.\d+ ± \d.* % \(n = 3\); dev loss 0\.\d+ ± ", plain(sentence.text))
+    assert re.search(r"dev accuracy 5\d\.\d+ ± \d.* % \(n = 3\); dev loss 0\.\d+ ± ", plain(sentence.text))
     loop = text(made.section("reproduce").blocks)
     assert "The training loop is ablate/training/trainer.py; ablate run brief.yaml runs it" in loop
     assert "--set data.root=FOLDER" in loop
@@ -104,3 +105,31 @@ def test_what_a_trick_is_worth_over_all_models_stands_in_the_answer_and_in_the_s
     for section in ("question", "support"):
         items = [plain(item) for one in made.section(section).blocks if isinstance(one, Bullets) for item in one.items]
         assert any(re.match(said, item) for item in items), section
+
+
+def test_each_model_is_told_with_the_settings_that_are_its_own(made):
+    (models,) = made.section("models").blocks
+    said = {model.name: model.said for model in models.models}
+    assert "optimizer sgd (lr 0.05, " in said["A"]
+    assert "optimizer sgd (lr 0.1, " in said["B"]
+
+
+def test_a_model_without_words_stands_below_the_others_and_leaves_no_hole(made, tmp_path):
+    models = Models((Model("N0", "a small net"), Model("A", "", (Paragraph(line("Cheap.")),))))
+    typst = Setter(made, tmp_path)._block(models, layout_of(()))
+    assert "(1fr,) * 1" in typst
+    assert typst.index("Cheap.") < typst.index("N0")
+
+
+def test_tricks_are_the_rows_where_they_are_more_than_the_models(made):
+    *_, tricks = made.section("variants").brief
+    assert ("trick", "A", "B", "C") == tricks.data.header
+    assert ("skip connections", "", "✓", "✓") in tricks.data.rows
+
+
+def test_a_table_whose_words_are_wider_than_its_column_is_set_smaller(made, tmp_path):
+    *_, tricks = made.section("variants").brief
+    wide = replace(tricks, data=replace(tricks.data, header=("trick", *["Verbindungen" * 3] * 3)))
+    narrow, wider = (Setter(made, tmp_path)._block(one, layout_of(())) for one in (tricks, wide))
+    least = [float(re.match(r"#fitted\((\d+)pt\)", typst).group(1)) for typst in (narrow, wider)]
+    assert least[0] < 250 < least[1]
