@@ -144,7 +144,7 @@ def test_what_cite_prints_check_finds_true_until_a_run_changes(tmp_path, monkeyp
     assert ["mean", "92.14"] == ablate("cite", "s", "a_b")[1].split()[:2]
     with pytest.raises(SystemExit):
         cli.main(["--db", "a.db", "cite", "s", "- a_c"])  # a label begins as an option does
-    assert "no row is called '- a_c'" in capsys.readouterr().err
+    assert "no row is called 'a_c'" in capsys.readouterr().err
     (tmp_path / "p.tex").write_text("\n".join(tex))
     (tmp_path / "r.md").write_text(f"| acc | {markdown.strip()} |\n")
     assert (
