@@ -270,7 +270,8 @@ def report(studies: int) -> list[str]:
             print(f"| {' | '.join(map(str, cells))} |", flush=True)
             wrong += [f"{what}, {images} images, {n} seeds: {said}" for said in broken(one, n, looked)]
         if "losses" not in what:
-            predicted.append(float(np.median(np.concatenate(counted[10].predicted))))
+            # Five seeds without any spread predict nothing.
+            predicted.append(float(np.nanmedian(np.concatenate(counted[10].predicted))))
     share, outright, other, of = advised(20_000)
     print(
         f"\nThe half-width that 5 seeds predict for 10, over that which comes: in the median {min(predicted):.2f} to "
