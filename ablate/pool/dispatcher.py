@@ -107,7 +107,8 @@ class Dispatcher:
             try:
                 self.look_around()
                 # Who is about to leave waits for nobody: 200 runs a step are handed over, and whoever comes next hears.
-                while not self.step(0.0 if self.detach else POLL_S):
+                # Who was stopped instead leaves nothing behind, and waits for its runs to end.
+                while not self.step(0.0 if self.detach and not self.known.stops else POLL_S):
                     pass
             except AwayError:
                 self._leave_checkpoints()

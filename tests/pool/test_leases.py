@@ -1,13 +1,14 @@
 """A lease is over only where it was watched; clocks that jump and machines that sleep take nothing from anybody."""
 
+import signal
 from dataclasses import replace
 
 import pytest
 from plans import bare
 
 from ablate.pool import host, words
-from ablate.pool.dispatcher import Dispatcher
-from ablate.pool.executor import Slot
+from ablate.pool.dispatcher import POLL_S, Dispatcher
+from ablate.pool.executor import Failed, Slot
 from ablate.pool.host import Process, fate
 from ablate.pool.leases import Leases
 from ablate.pool.messages import Broken, Done
@@ -121,3 +122,35 @@ def test_an_attempt_took_what_a_clock_that_never_jumps_says(tmp_path, monkeypatc
         store.fail("l", "lost", "its worker is gone", again=False)
         took = [store.attempts(key)[0].seconds for key in "kl"]
     assert [12.5, 0.0] == pytest.approx(took, abs=1e-3)
+
+
+class Lingers(Idle):
+    """A queue whose runs take a while to end; whoever waits for them is stopped. waited_s: what its polls may wait."""
+
+    keeps, engine = True, True
+
+    def __init__(self):
+        self.waited_s, self.stopped = [], ""
+
+    def start(self, token, spec, slot, *, canary=False, alone=False):
+        self.dispatcher._stop(signal.SIGINT)
+
+    def stop(self, token, reason, message):
+        self.stopped = token
+
+    def poll(self, timeout_s):
+        self.waited_s.append(timeout_s)
+        return [Failed(self.stopped, "cancelled", "stopped")] if len(self.waited_s) == 4 else []
+
+
+def test_who_is_stopped_before_it_has_left_waits_for_its_runs_and_does_not_spin(tmp_path):
+    spec = RunSpec("k", TaskUse.of("a:b"), {}, (), 0, 1, str(tmp_path / "k"), "", metric="score")
+    queue = Lingers()
+    with Store.open(tmp_path / "a.db", write=True) as store:
+        store.save_plan(bare(), "", [("v", 0, "ablation", "k")], {"k": "{}"})
+        queue.dispatcher = Dispatcher(
+            store, queue, [Slot("cpu", 0)], {"k": spec}, Limits(), listener=Deaf(), detach=True
+        )  # fmt: skip
+        ended = queue.dispatcher.run()
+    assert (signal.SIGINT, 0) == (ended.stopped_by, ended.detached)
+    assert [POLL_S] * 2 == queue.waited_s[1:3]
