@@ -168,7 +168,8 @@ class Executor(Plugin, ABC):
 
     @abstractmethod
     def poll(self, timeout_s: float) -> Sequence[Event]:
-        """What happened since the last call, oldest first; waits up to `timeout_s` where nothing has."""
+        """What happened since the last call, oldest first. Where nothing has, it waits for `timeout_s`, or until
+        something happens, an event or not: it is asked again at once, and would spin the processor."""
 
     @abstractmethod
     def stop(self, token: str, reason: Reason, message: str) -> None:

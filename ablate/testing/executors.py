@@ -182,6 +182,21 @@ def a_run_is_stopped_while_it_runs_and_while_it_waits(site: Site, folder: Path) 
         assert not _lives(process), "a stopped run is gone when its end is told"
 
 
+def a_poll_waits_where_nothing_happens(site: Site, folder: Path) -> None:
+    with _begun(site, folder) as ran:
+        ran.start("long", "long")
+        _pid(ran, "long")
+        for what, done in (("something is at work", False), ("nothing is", True)):
+            if done:
+                ran.executor.stop("long", "cancelled", "enough")
+                ran.end("long")
+            began, polls = time.monotonic(), 0
+            while time.monotonic() < began + 1:
+                polls += not ran.executor.poll(0.1)
+            # It may wake up for what is no event, at its own end of a channel, say.
+            assert polls <= 100, f"{polls} polls of 0.1 s in a second gave nothing while {what}"
+
+
 def close_leaves_no_run(site: Site, folder: Path) -> None:
     ran = _begin(site, folder)
     ran.start("long", "long")
@@ -242,6 +257,7 @@ CHECKS: Sequence[Callable[[Site, Path], None]] = (
     a_text_that_is_not_ours_ends_one_run_at_most,
     two_hundred_that_start_at_once_all_end,
     a_run_is_stopped_while_it_runs_and_while_it_waits,
+    a_poll_waits_where_nothing_happens,
     close_leaves_no_run,
     what_is_killed_without_a_word_is_lost_once,
     what_is_left_goes_on_and_is_told_once_to_who_adopts_it,

@@ -13,6 +13,7 @@ import ablate
 INLINE = '''"""In this very process, one run after the other: an executor in a page."""
 
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Inline(Executor):
         self.events += [Started(token, 1, 1), Finished(token, values, provenance={"executor": "inline"})]
 
     def poll(self, timeout_s):
+        if not self.events:
+            time.sleep(timeout_s)
         events, self.events = self.events, []
         return events
 
