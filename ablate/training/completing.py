@@ -16,7 +16,7 @@ from ablate.identity import canonical_json, sha256_file
 from ablate.records import TRAINED, WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
 from ablate.training.recipe import SAFE_TORCH, Init, Recipe, changes, filled_in, parse, plain, torch_version
-from ablate.training.replacement import made, ready, used
+from ablate.training.replacement import made, names_of, ready
 from ablate.training.task import Completed, Place
 from ablate.training.trick import Trick, has_hook
 
@@ -42,7 +42,8 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
         f"data:{names['data']}": registry.code("datasets", names["data"]),
     }
     code |= {f"trick:{use.name}": registry.code("tricks", use.name) for use, _ in parts}
-    code |= {f"replacement:{name}": registry.code("replacements", name) for name in _replacements(parts)}
+    replacements = names_of(use for use, _ in parts)
+    code |= {f"replacement:{name}": registry.code("replacements", name) for name in replacements}
     identifying = full | {"data": {"name": names["data"], **recipe.data.asked()}}
     parent = None
     if recipe.init is not None:  # not by which name: the plan adds which weights
@@ -206,13 +207,6 @@ def _decided(
         raise
     except ConfigError as error:
         raise ConfigError((_placed(key, asked, place), message) for key, message in error.problems) from None
-
-
-def _replacements(parts: Parts) -> list[str]:
-    """The replacements that parts of the network have."""
-    return sorted(
-        {name for use, _ in parts if use.name == WITHOUT for one in use.params["parts"] if (name := used(one)[0])}
-    )
 
 
 def _placed(key: str, asked: Sequence[tuple[str, Mapping[str, Json]]], place: str) -> str:

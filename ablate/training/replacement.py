@@ -56,6 +56,12 @@ def used(part: Mapping[str, Json]) -> tuple[str, Mapping[str, Json]]:
     )
 
 
+def names_of(tricks: Iterable[TrickUse]) -> list[str]:
+    """The replacements that parts of the network have."""
+    parts = (part for use in tricks if use.name == WITHOUT for part in use.params["parts"])
+    return sorted({name for part in parts if (name := used(part)[0])})
+
+
 def made(use: TrickUse, registry: Registry) -> Any:
     """A trick as a run uses it; of the one that takes parts away, with its replacements."""
     trick = registry.make("tricks", use.name, use.params)

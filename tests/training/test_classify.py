@@ -285,3 +285,13 @@ def test_a_compiled_network_learns_what_the_plain_one_learns(tmp_path):
         _, values = values_of(run_of(tmp_path / name, {**TINY, "compile": name == "compiled"}))
         results.append(values["train_loss"])
     assert results[0] == pytest.approx(results[1], rel=1e-3)
+
+
+def test_a_trick_of_ones_own_may_have_a_parameter_called_parts(tmp_path):
+    (tmp_path / "tricks").mkdir()
+    (tmp_path / "tricks" / "halves.py").write_text(
+        "from dataclasses import dataclass\nfrom ablate.plugins import Trick\n"
+        "@dataclass(frozen=True)\nclass Halves(Trick):\n    parts: int = 2\n"
+    )
+    registry = Registry([tmp_path])
+    assert trained(TINY, [TrickUse("halves")], registry).values["flops"] > 0

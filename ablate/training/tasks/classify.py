@@ -23,7 +23,7 @@ from ablate.training.completing import completed, network_of
 from ablate.training.dataset import warnings
 from ablate.training.examples import At, Column, Examples, of_classes, of_numbers
 from ablate.training.recipe import Init, Recipe, parse, plain
-from ablate.training.replacement import made, ready, used
+from ablate.training.replacement import made, names_of, ready
 from ablate.training.schedules import Rising
 from ablate.training.task import Completed, PartSize, Predicted, Run, Task, Values
 from ablate.training.trick import Trick
@@ -276,8 +276,7 @@ def _flops(run: Run, training: Training) -> dict[str, float]:
 
     image, classes = training.facts.image, training.facts.classes
     tricks: list[Json] = [[use.name, use.params, run.registry.code("tricks", use.name)] for use in run.tricks]
-    parts = [part for use in run.tricks for part in use.params.get("parts", ())]
-    tricks += [run.registry.code("replacements", name) for part in parts if (name := used(part)[0])]
+    tricks += [run.registry.code("replacements", name) for name in names_of(run.tricks)]
     model = [run.registry.code("models", run.config["model"]["name"]), plain(training.recipe.model)]
     asked = canonical_json([model, tricks, list(image), classes, metadata.version("torch")])
     file = Path(run.spec.cache or run.folder) / f"flops-{sha256(asked)[:20]}.json"
