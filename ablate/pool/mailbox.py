@@ -38,6 +38,8 @@ is busy, not four in a row: a worker gives it between any two things that it doe
 which a death is to be told is for the look that finds it and the commit that says so."""
 FOLDERS = ("todo", "taken", "said", "alive", "refused", "stop", "jobs")
 PLAN = "plan.json"
+LEFT = "left after "
+"""How the last line of a worker begins that left in good order."""
 VERSIONS = ("ablate", "python", "torch", "numpy")
 """What every place must have as the plan has it (training/provenance.py)."""
 

@@ -20,7 +20,7 @@ from typing import ClassVar, Self
 
 from ablate.errors import AblateError
 from ablate.pool.executor import NOTHING_MORE, Needs
-from ablate.pool.mailbox import Alive
+from ablate.pool.mailbox import LEFT, Alive
 from ablate.pool.mailed import Mailed, this_user
 from ablate.pool.messages import Setup
 from ablate.registry import Count
@@ -30,8 +30,6 @@ LOOK_S = 5.0
 """How often the queue is asked, and once more where a worker came or went: it is busy with everybody's jobs."""
 FRUITLESS = 3
 """Jobs that ended without a word before it is given up, where no worker ever came, or before their node is left out."""
-LEFT = "left after "
-"""How the last line of a worker begins that left in good order (`ablate worker`)."""
 _HOME = str(Path(__file__).resolve().parents[3])
 _BEGIN = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import ablate; del sys.path[0]; "
