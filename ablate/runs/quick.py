@@ -20,9 +20,6 @@ from ablate.scripts.style import read
 from ablate.store.store import Store
 from ablate.study import draft
 from ablate.study.candidates import Part, parts, split
-from ablate.text import did_you_mean, listed
-
-OPTIONS = ("--seeds", "--metric", "--better", "--trick", "--keep", "--seed", "--output", "--workers")
 
 NO_METRIC = "unknown"
 """What the study calls its metric before anybody has named one."""
@@ -55,11 +52,6 @@ def taken_apart(words: Sequence[str], tricks: Sequence[str], keep: Sequence[str]
     program = Program(tuple(words), Path(), Path(), Path(sys.executable))
     if not words:
         raise AblateError("there is no command; write it after --, as in ablate quick -- python train.py --mixup 0.2.")
-    if words[0].startswith("-"):
-        near = did_you_mean(words[0], OPTIONS)
-        raise AblateError(
-            f"quick has no option {words[0]!r}; it has {listed(OPTIONS)}.{near} The command begins after --."
-        )
     try:
         program.check()
     except ConfigError as error:

@@ -64,7 +64,6 @@ def test_the_run_without_a_metric_lists_numbers_and_counts(typed, tmp_path):
     [
         ([], "there is no command"),
         (["python", "trian.py"], "Did you mean 'train.py'"),
-        (["--metrci", "top1", "python", "train.py"], "quick has no option '--metrci'.*Did you mean '--metric'"),
         (["SEED=1", "python", "train.py"], "sets a variable, as a shell does, and no shell runs"),
         (["python", "train.py", "--model-ema", "--mixup"], "--mixup is given no value"),
         (["bash", "run.sh"], "there is no file 'run.sh'"),

@@ -50,6 +50,13 @@ def test_list_without_a_kind_says_which_there_are(tmp_path):
     assert "`ablate list KIND`, which is tricks, models, " in done.stderr
 
 
+def test_quick_takes_no_option_of_its_own_that_is_misspelt_for_a_command(tmp_path):
+    done = called.ablate(tmp_path, "quick", "--metrci", "top1", "--", "python", "train.py")
+    assert 2 == done.returncode
+    assert "quick has no option '--metrci'; it has --seeds, " in done.stderr
+    assert "Did you mean '--metric'?" in done.stderr
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_command_has_an_example_that_the_command_line_takes(name):
     assert EXAMPLES[name]

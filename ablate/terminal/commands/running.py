@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ablate.errors import AblateError
 from ablate.terminal.options import (
     Address,
     Before,
@@ -21,7 +22,7 @@ from ablate.terminal.options import (
     check_choice,
     engine_of,
 )
-from ablate.text import many
+from ablate.text import did_you_mean, listed, many
 
 if TYPE_CHECKING:
     from ablate.runs.execute import Options
@@ -110,13 +111,13 @@ def worker(
 
     ablate worker results/batchnorm/workers --wait 0
     """
-    from ablate.pool import pilot
+    from ablate.pool import mailbox, pilot
 
     terminal = Terminal.of(context)
     job, again = pilot.of_job()
     terms = pilot.Terms(workers, pilot.seconds_left(time_), pilot.seconds_left(wait) or 0.0, sees, job, again)
     executed = pilot.work(folder.resolve(), terms, terminal.say)
-    terminal.say(f"left after {many(executed, 'run')}")
+    terminal.say(f"{mailbox.LEFT}{many(executed, 'run')}")
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
@@ -159,6 +160,11 @@ def quick(
     terminal.before_writing()
     if better:
         check_choice("--better", better, ("higher", "lower"))
+    if command and command[0].startswith("-"):
+        options = [one.opts[0] for one in context.command.params if one.opts[0].startswith("-")]
+        near = did_you_mean(command[0], options)
+        told = f"quick has no option {command[0]!r}; it has {listed(options)}.{near} The command begins after --."
+        raise AblateError(told)
     typed = typed_.taken_apart(command, trick or (), keep or ())
     file = output or Path(f"quick-{Path(typed.script.path).stem}.yaml")
     typed_.write(typed, file, metric, better, seeds, seed)
@@ -169,8 +175,8 @@ def quick(
         _train(terminal, planned, execute.Options(workers))
         return
     with View(quiet=terminal.quiet, failures=False) as view:
-        listed = typed_.once(planned, terminal.db, view)
-    print(listed)
+        numbers = typed_.once(planned, terminal.db, view)
+    print(numbers)
     terminal.say("name the one that decides: the same command with --metric NAME. This run counts.")
 
 
