@@ -85,7 +85,8 @@ RANGES: Mapping[str, str] = {
     "tricks.NAME.levels": "names, each with what [tricks.NAME.levels.LEVEL](#tricksnamelevelslevel) has",
     "tricks.NAME.part": "a path or a pattern (`*` within a name, `**` any number of names), or a list of these; quoted",
     "tricks.NAME.each": "a path or a pattern, or a list of these; quoted",
-    "tricks.NAME.instead": "identity, zero, one, linear, the name of an activation, or `{input: NUMBER}`",
+    "tricks.NAME.instead": "identity, zero, one, linear, the name of an activation, `{input: NUMBER}`, `{use: NAME, "
+    "with: {...}}` (`ablate list replacements`), or, with `when: trained`, mean",
     "tricks.NAME.heads": "a list of whole numbers from 0",
     "tune.space": "dotted keys, each with what [tune.space.KEY](#tunespacekey) has, or a list of values",
     "tune.space.KEY.low": "a number; above 0 where log is true",
@@ -160,7 +161,7 @@ def _range(annotation: Any, metadata: list[Any], path: str) -> str:
         kinds = [kind for kind in inner if kind is not type(None)]
         return " or ".join(_range(kind, metadata, path) for kind in kinds)
     if origin is Literal:
-        return " or ".join([", ".join(map(str, inner[:-1])), str(inner[-1])])
+        return " or ".join(filter(None, [", ".join(map(str, inner[:-1])), str(inner[-1])]))
     if origin is list or annotation is list:
         listed = any(getattr(item, "func", None) is one_or_more for item in metadata)
         return "one, or a list" if listed else f"a list such as {_SUCH_AS.get(path, '[a, b]')}"

@@ -106,14 +106,18 @@ class TrickLookup(Findings):
             yours = self.registry.unnamed("replacements", name.removesuffix(".py"))
             self.wrong((*place, "use"), unknown("replacement", name.removesuffix(".py"), names) + (yours or said))
             return False
+        return self._takes("replacements", name, form.instead.get("with") or {}, place)
+
+    def _takes(self, shelf: str, name: str, params: Mapping[str, Json], path: Trail) -> bool:
+        """Whether the file that `use` at `path` names can be loaded and takes what `with` beside it gives."""
         try:
-            self.registry.make("replacements", name, form.instead.get("with") or {})
+            self.registry.make(shelf, name, params)
         except ConfigError as error:
             for key, message in error.problems:
-                self.wrong((*place, "with", *parts(key)), message, " has no " in message)
+                self.wrong((*path, "with", *parts(key)), message, " has no " in message)
             return False
         except PluginError as error:
-            self.wrong((*place, "use"), str(error), page=error.page)
+            self.wrong((*path, "use"), str(error), page=error.page)
             return False
         return True
 
@@ -187,15 +191,7 @@ class TrickLookup(Findings):
         if use is None and form.with_:
             self.wrong((*path, "with"), "gives parameters, but no file is used; say which with `use:`.", True)
             return None
-        try:
-            if use is not None:
-                self.registry.make("tricks", use, form.with_)
-        except ConfigError as error:
-            for key, message in error.problems:
-                self.wrong((*path, "with", *parts(key)), message, " has no " in message)
-            return None
-        except PluginError as error:
-            self.wrong((*path, "use"), str(error), page=error.page)
+        if use is not None and not self._takes("tricks", use, form.with_, path):
             return None
         return TrickLevel(level, form.set, use, form.with_)
 
