@@ -184,6 +184,8 @@ def test_what_cannot_go_of_a_functions_network_is_a_mistake_at_its_line(handing)
         handing('  head: {part: "6"}\n  relu: {part: "7"}\n')
     assert "s.yaml:5:16: tricks.head.part: 6 (Linear): it gives the network's output" in str(refused.value)
     assert "s.yaml:6:16: tricks.relu.part: no part is called '7'." in str(refused.value)
+    with pytest.raises(StudyError, match=r"tricks\.bare\.with\.parts\.0: no part is called '\*\*\.act'\."):
+        handing("  bare: {use: without}\n")  # by the file's own defaults
 
 
 @pytest.mark.parametrize("which", ['part: "1"', 'each: "*"'])

@@ -68,13 +68,14 @@ class FunctionTask(Task):
                 (f"tricks.{i}", f"{use.name!r} is a trick of the task classify; a function task is changed by `set:`.")
                 for i, use in strange
             )
-        every = ((i, j, one) for i, use in enumerate(tricks) for j, one in enumerate(use.params["parts"]))
-        if replaced := [f"tricks.{i}.parts.{j}" for i, j, one in every if used(one)[0]]:
+        made = [registry.make("tricks", WITHOUT, use.params, f"tricks.{i}") for i, use in enumerate(tricks)]
+        away = {f"tricks.{i}.parts.{j}": part for i, one in enumerate(made) for j, part in enumerate(one.parts)}
+        if replaced := [place for place, part in away.items() if used(part)[0]]:
             raise ConfigError((f"{place}.instead", _REPLACED) for place in replaced)
         annotation, hashes = self._annotation, self.sources()
         if annotation:
             check_class(config, self.module, self.function, self.folders, hashes)
-        tricks, notes, stand = self._decided(config, tricks, registry)
+        tricks, notes, stand = self._decided(config, away)
         root = {path: Path(path).name for path in hashes}
         asked = deepcopy(dict(config))  # nothing is filled in, so both are the same
         return Completed(
@@ -90,14 +91,10 @@ class FunctionTask(Task):
         )
 
     def _decided(
-        self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry
+        self, config: Mapping[str, Json], asked: Mapping[str, Mapping[str, Json]]
     ) -> tuple[Sequence[TrickUse], tuple[str, ...], Mapping[str, Place]]:
         """What the function's network goes without, as its own says: one use, notes, and where these parts stand.
-        ConfigError at the part."""
-        made = [registry.make("tricks", WITHOUT, use.params) for use in tricks]
-        asked = {
-            f"tricks.{i}.parts.{j}": part for i, without in enumerate(made) for j, part in enumerate(without.parts)
-        }
+        asked: the parts by their keys. ConfigError at the part."""
         if not asked:
             return (), (), {}
         places = list(asked)
