@@ -453,7 +453,7 @@ def test_the_ending_decides_the_format(folder):
 
 def test_a_label_that_begins_with_a_dash_is_a_row_and_no_option(folder, capsys):
     assert 2 == run("cite", "demo", "- what helps", "delta")
-    assert "no row is called 'what helps'" in capsys.readouterr().err
+    assert "no row is called '- what helps'" in capsys.readouterr().err
 
 
 def test_methods_prints_the_paragraph_alone(folder, capsys):

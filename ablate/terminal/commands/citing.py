@@ -12,16 +12,17 @@ from typer.core import TyperCommand
 
 from ablate.errors import AblateError
 from ablate.terminal.options import Terminal, check_choice
-from ablate.text import many
+from ablate.text import MINUS, many
 
 app = typer.Typer()
 
 
 class _Labelled(TyperCommand):
-    """A row's label begins with a dash and a blank, `- batch norm`; click would take its h for an option, and help."""
+    """A row's label begins with a dash and a blank, `- batch norm`; click would take its h for an option, and help.
+    With the minus that a terminal's table has it is none."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, [text.removeprefix("- ") for text in args])
+        return super().parse_args(ctx, [re.sub("^- ", f"{MINUS} ", text) for text in args])
 
 
 @app.command(cls=_Labelled)
@@ -48,6 +49,7 @@ def cite(
 
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("latex", "markdown", "text"))
+    row = re.sub(f"^{MINUS} ", "- ", row)
     with Store.open(terminal.db) as store:
         loaded = results.load(store, terminal.found(store, study).name)
         if quantity is None:
