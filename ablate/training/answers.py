@@ -63,16 +63,21 @@ class Answers:
             print(text, file=asked, flush=True)
             return json.loads(answers.readline())
         except (OSError, ValueError):
-            raise EndedError(self._process.wait()) from None
+            raise EndedError(self._end()) from None
 
     def close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # and what the user's code started there
-        self._process.wait()
+        self._end()
+
+    def _end(self) -> int:
+        """How it ended, with what the user's code started there. Not twice: its number may be another's by then."""
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        return self._process.wait()
 
 
 _kept: dict[tuple[str, ...], tuple[Mapping[str, str], Answers]] = {}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ablate.errors import AblateError, ConfigError, TogetherError
-from ablate.identity import canonical_json
 from ablate.records import Json, RunSpec, TaskUse
 from ablate.registry import Registry
 from ablate.text import one_line
@@ -36,16 +38,19 @@ def main() -> None:
     """Arguments are module, function, the limit in seconds, folders."""
     module, function, limit_s, *folders = sys.argv[1:]
     sys.argv[:] = [module]
-    known: dict[str, Theatre | ConfigError] = {}
+    # It lives as long as the command that planned: what it took of a GPU the runs would lack.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+    @lru_cache(maxsize=8)  # networks: what a search plans is not kept for good
+    def handed(config: str) -> Theatre | ConfigError:
+        signal.alarm(int(limit_s))  # ends the process whatever the function does, also where the plan is gone
+        theatre = _theatre(module, function, folders, json.loads(config))
+        signal.alarm(0)
+        return theatre
 
     def answer(question: Any) -> Json:
         what, config, of = question
-        key = canonical_json(config)
-        if key not in known:
-            signal.alarm(int(limit_s))  # ends the process whatever the function does, also where the plan is gone
-            known[key] = _theatre(module, function, folders, config)
-            signal.alarm(0)
-        theatre = known[key]
+        theatre = handed(json.dumps(config))
         try:
             if isinstance(theatre, ConfigError):
                 raise theatre
@@ -75,7 +80,8 @@ def _theatre(module: str, function: str, folders: Sequence[str], config: Mapping
         return error
     except (Exception, SystemExit) as error:
         why = f"{function} failed before it called `run.model`: {_said(error, folders)}"
-        return ConfigError([("task", why)])
+        gpu = any(word in why.lower() for word in ("cuda", "nvidia"))
+        return ConfigError([("task", why + "; the plan runs it without a GPU, and `run.device` is cpu." * gpu)])
     if handed is None:
         why = f"{function} never calls {CALL}, so no part of its network can go; call it before the optimizer is made."
         return ConfigError([("task", why)])

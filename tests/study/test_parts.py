@@ -126,7 +126,7 @@ def test_a_run_trains_the_network_that_is_left_from_the_same_first_values():
 
 
 FUNCTION = """
-import time, torch
+import os, time, torch
 def train(config, run):
     sizes = [4, 16, 16, 16, 2]
     layers = [torch.nn.Linear(*two) for two in zip(sizes, sizes[1:])]
@@ -135,6 +135,8 @@ def train(config, run):
         time.sleep(60)
     if config["does"] == "break":
         raise KeyError("images")
+    if config["does"] == "cuda":
+        raise RuntimeError(f"no CUDA among [{os.environ.get('CUDA_VISIBLE_DEVICES')}]")
     if config["does"] != "forget":
         net = run.model(net, torch.randn(config.get("examples", 3), 4))
     open("trained", "w").close()
@@ -205,6 +207,7 @@ def test_trained_weights_and_a_layer_of_ones_own_are_of_networks_of_classify_and
     [
         ("forget", "s.yaml:1:7: task: train never calls `model = run.model(model, example)`"),
         ("break", "task: train failed before it called `run.model`: KeyError: 'images' (handing.py:10)"),
+        ("cuda", "no CUDA among [] (handing.py:12); the plan runs it without a GPU, and `run.device` is cpu."),
         ("hang", "task: train did not call `model = run.model(model, example)` within 1 s"),
     ],
 )
