@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ablate.analysis.comparisons import holm
+from ablate.analysis.comparisons import holm_within
 from ablate.analysis.joined import Key
 from ablate.analysis.measured import Measured
 from ablate.analysis.settings import Together, number, over
@@ -26,8 +26,8 @@ MEAN = "mean over bases"
 def over_bases(measured: Measured, rows: Sequence[Row]) -> tuple[Row, ...]:
     """A row for each trick that one design changes in several variants listed by hand: the mean of its differences.
 
-    The bases share their examples, so that those are averaged first. Holm's family is these rows. Of adaptive seeds
-    none: their rows stop at different looks.
+    The bases share their examples, so that those are averaged first. Holm's families are these rows, by what they ask,
+    as within a base. Of adaptive seeds none: their rows stop at different looks.
     """
     standing: dict[Key, dict[str, tuple[RowRecord, Row]]] = {}
     for asked, row in zip(measured.asked, rows, strict=True):
@@ -56,7 +56,9 @@ def _as_rows(found: Sequence[tuple[tuple[str, ...], Together]], measured: Measur
         for _, row in found
     ]
     p = np.array(each, dtype=np.float64).reshape(-1, 4)  # None becomes NaN
-    adjusted, equivalent, here, here_equivalent = (holm(column, len(found)) for column in p.T)
+    kinds = [next(iter(row.cells.values())).control for _, row in found]
+    families = [[i for i, one in enumerate(kinds) if one == kind] for kind in dict.fromkeys(kinds)]
+    adjusted, equivalent, here, here_equivalent = (holm_within(of, [(at, len(at)) for at in families]) for of in p.T)
     made: list[Row] = []
     better = 1 if measured.metric.better == "higher" else -1
     tricks = dict(zip(measured.variants, measured.tricks, strict=True))
@@ -79,7 +81,7 @@ def _as_rows(found: Sequence[tuple[tuple[str, ...], Together]], measured: Measur
                 verdict=verdict(sign * row.delta, adjusted[i], equivalent[i], inert) if row.delta is not None else None,
                 p_equivalent=number(equivalent[i]), equivalence_ci_low=row.equivalence_ci_low,
                 equivalence_ci_high=row.equivalence_ci_high, label=f"{row.name[:2]}{name}", differs=first.differs,
-                confidence=1 - measured.alpha, here=on,
+                confidence=1 - measured.alpha, here=on, control=first.control,
                 also={name: AlsoValue(None, None, better) for name, better in measured.also.items()},
             )
         )  # fmt: skip

@@ -11,7 +11,7 @@ From: Student 1908 (t), Welch 1947, Holm 1979, Schuirmann 1987 (two one-sided te
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -302,6 +302,14 @@ def holm(p: Array, size: int | None = None) -> Array:
     adjusted = np.full(p.shape, np.nan)
     # From the smallest p on: the k-th is held against size - k + 1 tests, and is never less than one before it.
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * (size - np.arange(len(order)))), 1.0)
+    return adjusted
+
+
+def holm_within(p: Array, families: Iterable[tuple[Sequence[int], int]]) -> Array:
+    """The same, each family by itself. families: places in p, and how many tests count."""
+    adjusted = np.full(p.shape, np.nan)
+    for places, size in families:
+        adjusted[list(places)] = holm(p[list(places)], size)
     return adjusted
 
 

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ablate.analysis.comparisons import ALPHA, Array, holm
+from ablate.analysis.comparisons import ALPHA, Array, holm_within
 
 SPENDING = 2
 """The power of its seeds that a look's level is in proportion to; 0 gives every look the same."""
@@ -98,7 +98,7 @@ def follow(
     size, shares = len(looks[0].p), levels([look.seeds for look in looks], spending) / ALPHA
     at, settled, stuck = np.full(size, -1), np.zeros(size, dtype=bool), np.zeros(size, dtype=bool)
     kept = np.full((4, size), np.nan)  # p, p_equivalent, and both over seeds alone
-    together = [np.arange(size)] if families is None else [np.array(places, dtype=int) for places in families]
+    together: Sequence[Sequence[int]] = [range(size)] if families is None else families
     rejected = np.zeros((2, size), dtype=bool)  # different, equivalent: by which rows Holm's count is less
     current: int | None = None
     for k, look in enumerate(looks):
@@ -111,12 +111,11 @@ def follow(
         tested = still & ~look.inert
         here_p = look.p if look.here_p is None else look.here_p
         here_equivalent = look.p_equivalent if look.here_equivalent is None else look.here_equivalent
-        adjusted = np.full((4, size), np.nan)
-        for i, p in enumerate((look.p, look.p_equivalent, here_p, here_equivalent)):
-            for places in together:
-                counted = len(places) - int(rejected[i % 2, places].sum())
-                adjusted[i, places] = holm(np.where(tested, p, np.nan)[places], counted)
-        adjusted = np.minimum(adjusted / shares[k], 1.0)
+        each = [
+            holm_within(np.where(tested, p, np.nan), [(of, len(of) - int(found[[*of]].sum())) for of in together])
+            for p, found in zip((look.p, look.p_equivalent, here_p, here_equivalent), [*rejected] * 2, strict=True)
+        ]
+        adjusted = np.minimum(np.stack(each) / shares[k], 1.0)
         at[still], kept[:, still] = k, adjusted[:, still]
         apart, alike, apart_here = (still & (p < ALPHA) for p in adjusted[:3])
         rejected |= np.stack([apart, alike])

@@ -153,6 +153,11 @@ class Measured:
         return tuple(self.by_kind.values())
 
     @property
+    def sizes(self) -> dict[RowKind, int]:
+        """How many comparisons each family has."""
+        return {kind: len(places) for kind, places in self.by_kind.items()}
+
+    @property
     def by_kind(self) -> dict[RowKind, tuple[int, ...]]:
         """The families, by what their rows ask."""
         kinds: dict[tuple[str, str | None], RowKind] = {}

@@ -6,13 +6,13 @@ A missing cell is named and never averaged over: such a row has no mean. Pure.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ablate.analysis import across
 from ablate.analysis.across import Beyond, Mean
-from ablate.analysis.comparisons import Array, holm
+from ablate.analysis.comparisons import Array, holm_within
 from ablate.analysis.joined import (
     WAITING,
     Key,
@@ -27,7 +27,7 @@ from ablate.analysis.joined import (
 )
 from ablate.analysis.measured import Measured
 from ablate.analysis.verdicts import direction, verdict
-from ablate.records import Here, Row, Verdict
+from ablate.records import Here, Row, RowKind, Verdict
 from ablate.text import in_words
 
 NEED_INDEPENDENT = {"standardised": "standardised p-values", "reml": "the differences that REML weighs"}
@@ -105,14 +105,15 @@ class Together:
 
 @dataclass(frozen=True)
 class Over:
-    """A study over its settings. how: `mean`, `reml` or `standardised`. family: the rows that Holm counts. why: why
-    there is no mean; seeds_only: why it speaks of seeds alone. sharing: groups of settings that share examples. seeds:
-    the fewest behind a difference."""
+    """A study over its settings. how: `mean`, `reml` or `standardised`. families: by what rows ask how many Holm
+    counts, as within a setting; what can never be tested is in none, what waits for runs is. why: why there is no mean;
+    seeds_only: why it speaks of seeds alone. sharing: groups of settings that share examples. seeds: the fewest behind
+    a difference."""
 
     settings: tuple[str, ...]
     rows: tuple[Together, ...]
     how: str
-    family: int = 0
+    families: Mapping[RowKind, int] = field(default_factory=dict)
     why: str = ""
     seeds_only: str = ""
     sharing: tuple[tuple[str, ...], ...] = ()
@@ -140,8 +141,8 @@ def over(
     why = _no_mean(how, {units.get(name, "") for name in parts}, bool(sharing))
     together = _together(parts, cells, missing, table, beyond, how, why)
     shared = tuple(tuple(group) for group in sharing)
-    family = _family(missing)
-    return Over(tuple(parts), together, how, family, why, seeds_only, shared, fewest(table))
+    families = {kind: count for kind, (_, count) in _families(cells, missing).items()}
+    return Over(tuple(parts), together, how, families, why, seeds_only, shared, fewest(table))
 
 
 def _no_mean(how: str, units: Collection[str], sharing: bool) -> str:
@@ -170,11 +171,12 @@ def _together(
     whole = np.array([not missing[key] for key in cells], dtype=bool)
     estimate = np.where(whole[:, None], table.estimate, np.nan)
     judged, here, z, beyond = _means(parts, table, estimate, beyond, how, why)
-    family = _family(missing)
-    adjusted, equivalent = holm(judged.p, family), holm(judged.p_equivalent, family)
-    here_adjusted, here_equivalent = holm(here.p, family), holm(here.p_equivalent, family)
+    families = _families(cells, missing).values()
+    adjusted, equivalent, here_adjusted, here_equivalent = (
+        holm_within(p, families) for p in (judged.p, judged.p_equivalent, here.p, here.p_equivalent)
+    )
     like = across.like_these(np.full_like(estimate, np.nan) if why or how != "mean" else estimate, first.alpha)
-    like_adjusted = holm(like.p, family)
+    like_adjusted = holm_within(like.p, families)
     v_each = errors_of(parts, table, beyond)
     tau = across.tau(table.estimate, v_each)
     same = across.welch_f(table.estimate, v_each, table.df)
@@ -229,9 +231,14 @@ def _means(
     return across.mean(estimate, table.v, table.df, beyond, alpha, margin), here, none, beyond
 
 
-def _family(missing: Mapping[Key, Mapping[str, str]]) -> int:
-    """What Holm counts: what can never be tested is no member of the family, what waits for runs is."""
-    return sum(all(reason == WAITING for reason in why.values()) for why in missing.values())
+def _families(
+    cells: Mapping[Key, Mapping[str, Row]], missing: Mapping[Key, Mapping[str, str]]
+) -> dict[RowKind, tuple[list[int], int]]:
+    """By what rows ask their places and how many Holm counts: those that have, or wait for, every setting."""
+    kinds = [next(iter(there.values())).control for there in cells.values()]
+    counted = [all(reason == WAITING for reason in missing[key].values()) for key in cells]
+    places = {kind: [r for r, one in enumerate(kinds) if one == kind] for kind in kinds}
+    return {kind: (of, sum(counted[r] for r in of)) for kind, of in places.items()}
 
 
 def _nothing(size: int) -> Mean:

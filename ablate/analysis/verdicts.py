@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ablate.analysis.assumptions import at_chance, collapsed
-from ablate.analysis.comparisons import ALPHA, Array, holm, summarise
+from ablate.analysis.comparisons import ALPHA, Array, holm_within, summarise
 from ablate.analysis.components import these_weights
 from ablate.analysis.measured import Measured, Tested
 from ablate.analysis.power import seeds_beyond, seeds_needed, upper_std
@@ -43,10 +43,7 @@ def rows(measured: Measured) -> tuple[Row, ...]:
 
 def _corrected(measured: Measured, p: Array) -> Array:
     """p by Holm, each of the study's families by itself."""
-    adjusted = np.full(p.shape, np.nan)
-    for places in measured.families:
-        adjusted[list(places)] = holm(p[list(places)], len(places))
-    return adjusted
+    return holm_within(p, [(places, len(places)) for places in measured.families])
 
 
 def _rows_by_look(measured: Measured) -> tuple[Row, ...]:

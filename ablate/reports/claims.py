@@ -147,18 +147,23 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
     reference = row.compared_with or ""
     ours, theirs = named.tricks.get(row.variant, row.tricks), named.tricks.get(reference, ())
     gone, come = [t for t in theirs if t not in ours], [t for t in ours if t not in theirs]
+    it = "it" if len(gone or come) == 1 else "them"
+    how = {
+        "beyond": "with as much taken from the other parts in its place",
+        "trained": "without it in the same weights",
+    }
+    if row.design == MEAN:
+        bases = row.variant.rpartition(", in ")[2]
+        without = f"with{'out' * row.label.startswith('-')} it"
+        return named.named(row.differs), f" on the mean over {bases}", how.get(row.control, without)
     if row.control == "beyond":
-        return named.named(gone or come), "", "with as much taken from the other parts in its place"
+        return named.named(gone or come), "", how["beyond"]
     if row.control == "trained" and (gone or come):
-        return named.named(gone or come), f" in the trained {reference}", "without it in the same weights"
+        return named.named(gone or come), f" in the trained {reference}", how["trained"]
     if row.placebo:
         return PLACEBO, "", f"with other random streams than {reference} and nothing else"
     if _is_variant(row, named):
         return row.variant, "", f"in place of {reference}"
-    it = "it" if len(gone or come) == 1 else "them"
-    if row.design == MEAN:
-        bases = row.variant.rpartition(", in ")[2]
-        return named.named(row.differs), f" on the mean over {bases}", f"with{'out' * row.label.startswith('-')} it"
     if gone and come:
         return f"{named.named(come)} in place of {named.named(gone)}", "", f"in {row.variant} against {reference}"
     if len(gone + come) > TOGETHER:
@@ -198,9 +203,12 @@ def _head(row: Row, subject: str, where: str, named: Names) -> str:
     if _is_variant(row, named) and row.verdict in ("helps", "hurts"):
         return f"{subject} is {'better' if row.verdict == 'helps' else 'worse'} than {row.compared_with}"
     if row.control == "beyond" and row.verdict in ("helps", "hurts"):
-        return f"{subject} {'matters beyond its size' if row.verdict == 'helps' else 'is worth less than its size'}"
+        more = "matters beyond its size" if row.verdict == "helps" else "is worth less than its size"
+        return f"{subject} {more}{where}"
     if row.control == "trained" and row.verdict in ("helps", "hurts"):
-        does = "relies on" if row.verdict == "helps" else "is better without"
+        does, do = ("relies on", "rely on") if row.verdict == "helps" else ("is better without", "are better without")
+        if row.design == MEAN:
+            return f"Trained weights {do} {subject}{where}"
         return f"The trained {row.compared_with} {does} {subject}"
     match row.verdict:
         case "helps" | "hurts":

@@ -117,7 +117,7 @@ def _tests(measured: Measured, rows: Sequence[Row]) -> list[str]:
     if tests == {"Welch t"}:
         how["Welch t"] = "Welch's two-sided t test"
     named = " and ".join(text for test, text in how.items() if test in tests)
-    sizes, _, names = families(measured).partition(": ")
+    sizes, _, names = families(measured.sizes).partition(": ")
     apart = f", in families of {sizes} ({names})" if names else ""
     several = f"the {family} p-values are adjusted by Holm's method (Holm 1979){apart}, and " if family > 1 else ""
     return [

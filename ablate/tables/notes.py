@@ -25,7 +25,7 @@ from ablate.analysis.results import PROVENANCE
 from ablate.analysis.shrunken import MOST_ROWS, least, simulated_error
 from ablate.analysis.tuned import split
 from ablate.analysis.verdicts import best, direction
-from ablate.records import COSTS, Row
+from ablate.records import COSTS, Row, RowKind
 from ablate.study import changes
 from ablate.study.record import PlanRecord
 from ablate.tables import adaptive, beyond
@@ -113,7 +113,7 @@ def _tests(rows: Sequence[Row], measured: Measured) -> list[str]:
     sentences: list[str] = [
         Note(
             f"{how}; p is adjusted by Holm over the {many(family, 'comparison')} of {measured.metric.name} "
-            f"{'that the study declares' if measured.declared else 'of this view'}{_apart(measured)}.",
+            f"{'that the study declares' if measured.declared else 'of this view'}{apart(measured.sizes)}.",
         )
     ]
     if error is not None:
@@ -154,18 +154,17 @@ def _either(numbers: Collection[int]) -> str:
     return one_of(str(number) for number in sorted(numbers))
 
 
-def families(measured: Measured) -> str:
+def families(sizes: Mapping[RowKind, int]) -> str:
     """`6, 6 and 6: parts, their controls, parts against these`; empty where all comparisons are one family."""
-    kinds = measured.by_kind
-    whole = "parts" if "control" in kinds else "what is trained anew"
-    names = {"": whole, "control": "their controls", "beyond": "parts against these", "trained": "trained weights"}
-    sizes = joined(len(places) for places in kinds.values())
-    return f"{sizes}: {', '.join(names[kind] for kind in kinds)}" * (len(kinds) > 1)
+    whole = "parts" if "control" in sizes or "beyond" in sizes else "what is trained anew"
+    beyond = f"parts against {'these' if 'control' in sizes else 'their controls'}"
+    names = {"": whole, "control": "their controls", "beyond": beyond, "trained": "trained weights"}
+    return f"{joined(sizes.values())}: {', '.join(names[kind] for kind in sizes)}" * (len(sizes) > 1)
 
 
-def _apart(measured: Measured) -> str:
+def apart(sizes: Mapping[RowKind, int]) -> str:
     """How many comparisons each of several families has."""
-    return f", which are families of {said}" if (said := families(measured)) else ""
+    return f", which are families of {said}" if (said := families(sizes)) else ""
 
 
 def _how(measured: Measured, error: CellMeans | None, only_welch: bool) -> str:

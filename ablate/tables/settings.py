@@ -12,6 +12,7 @@ from ablate.analysis.settings import Over, Together
 from ablate.errors import AblateError
 from ablate.records import Json, Row
 from ablate.tables.factorials import Shown, made
+from ablate.tables.notes import apart
 from ablate.tables.table import Chance, Measure, ViewData
 from ablate.text import chance, decimals, fixed, listed, many, percent
 
@@ -172,7 +173,7 @@ def _sentences(results: Results, over: Over) -> Iterator[str]:
 
 
 def _how(over: Over) -> Iterator[str]:
-    family = many(over.family, "row")
+    family = f"{many(sum(over.families.values()), 'row')}{apart(over.families)}"
     if over.why:
         yield f"There is no mean: {over.why}."
     elif over.how == "standardised":

@@ -5,6 +5,7 @@ The views of a factorial are factorials.py's; here are those that any study has,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from ablate.tables import adaptive, beyond, classes, configurations, cost, facto
 from ablate.tables.factorials import Shown, cells_of, factors_of, made, own_base, shapley_of
 from ablate.tables.stages import stages
 from ablate.tables.table import Measure, Switch, TableData, TableOptions, ViewData, arranged
-from ablate.text import Note, did_you_mean, listed, many, one_of
+from ablate.text import Note, did_you_mean, joined, listed, many, one_of
 
 VIEWS = (
     "variants", "matrix", "cumulative", "effects", "interactions", "shapley", "compare", "coverage", "classes",
@@ -354,13 +355,19 @@ def table_data(results: Results) -> TableData:
 def _of_means(means: Sequence[Row]) -> list[str]:
     if not means:
         return []
+    if not any(row.p is not None for row in means):
+        few = "A trick that stands in several bases has the mean of its differences there, each with the same weight."
+        return [Note(f"{few} Nothing is tested.", "  rows in several bases: mean of the differences, not tested")]
     count = many(len(means), "such row")
+    sizes = Counter(row.control for row in means)
+    own = notes.apart(sizes) or ", a family of their own"
     return [
         Note(
             "A trick that stands in several bases has the mean of its differences there, each with the same weight, by "
             f"their own spreads over seeds; what is told of each example is averaged first. p by Holm over the "
-            f"{count}, a family of their own. It speaks of these bases.",
-            f"  rows in several bases: mean of the differences, p by Holm over the {count}",
+            f"{count}{own}. It speaks of these bases.",
+            f"  rows in several bases: mean of the differences, p by Holm over the {joined(sizes.values())} such "
+            f"row{'s' * (len(means) > 1)}",
         )
     ]
 

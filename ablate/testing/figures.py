@@ -121,7 +121,7 @@ def _over(rows: Sequence[Row]) -> Over:
             Together(("leave_one_out", HOSTILE[2]), cells[1], {}, -4.0, -90.0, 82.0, 0.8, 0.8, verdict="inconclusive"),
             Together(("leave_one_out", HOSTILE[6]), cells[2], {names[1]: "it is left out there"}),
         ),
-        "mean", 2,
+        "mean", {"": 2},
     )  # fmt: skip
 
 

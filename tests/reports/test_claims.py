@@ -3,6 +3,7 @@
 import pytest
 from test_tables import row
 
+from ablate.analysis.bases import MEAN
 from ablate.reports.claims import Names, claims, decided, tally
 
 NAMED = Names(
@@ -130,3 +131,15 @@ def test_what_helps_is_named_once_with_its_contexts_where_there_are_several(cont
     of = {"full": "full-bn", "A": "A-bn"}
     found = claims([row(of[reference], reference) for reference in context], named)
     assert decided(found, "helps") == (["batch norm"] if len(context) == 1 else ["batch norm (in full, in A)"])
+
+
+@pytest.mark.parametrize(("control", "said"), [
+    ("", "batch norm helps on the mean over A and B: without it,"),
+    ("trained", "Trained weights rely on batch norm on the mean over A and B: without it in the same weights,"),
+    ("beyond", "batch norm matters beyond its size on the mean over A and B: with as much taken from the other parts"),
+])  # fmt: skip
+def test_a_mean_over_bases_says_what_its_rows_ask(control, said):
+    name = "batch norm, in A and B"
+    mean = row(name, "each of them", design=MEAN, label=f"- {name}", differs=("bn",), control=control)
+    (claim,) = claims([mean], NAMED)
+    assert claim.text.startswith(said)
