@@ -65,14 +65,15 @@ class Recaptured:
 
 
 def read_again(planned: Planned, folder: Path, wanted: Wanted) -> Again:
-    """The numbers in a run's folder. AblateError where it is of no command's run."""
+    """The numbers in a run's folder. AblateError where it is of no command's run, or its log is gone."""
     try:
         life = Life.load(folder)
+        printed = output_of(folder / "log.txt", life.log_from)
     except (OSError, ValueError, TypeError):
-        raise AblateError(f"{folder} holds no run of a command; what it left was removed.") from None
+        raise AblateError(f"{folder} holds no run of a command, or what it left was removed.") from None
     trace = Trace(folder, life, Path("/nonexistent"))
     capturing = Capturing(wanted, planned.registry, folder, life, trace, again=True)
-    capturing.printed(output_of(folder / "log.txt", life.log_from) + b"\n", last=True)
+    capturing.printed(printed + b"\n", last=True)
     capturing.look(last=True)
     curve = dict(capturing.fresh())
     values, places, problems = capturing.result()

@@ -83,6 +83,11 @@ def test_a_wrong_pattern_costs_no_training(project):
     exact = [json.loads(path.read_text())["deep"]["score"] for path in project.glob("s/runs/*/result.json")]
     assert sorted(values()) == sorted(exact)
     assert recapture(find("s.yaml", "a.db"), "a.db").same == 2
+    for log in project.glob("s/runs/*/log.txt"):
+        log.unlink()
+    gone = recapture(find("s.yaml", "a.db"), "a.db").without
+    assert ["what it left was removed." in why for why in gone.values()] == [True, True]
+    assert sorted(values()) == sorted(exact)
 
 
 def test_a_function_has_nothing_to_recapture(project):
