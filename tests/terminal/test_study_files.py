@@ -80,3 +80,12 @@ def test_what_was_edited_since_the_last_run_is_told(ablate, tmp_path, command):
         assert "the file has changed since its last run: " in err
         assert 'metric.name was "acc", is "loss"' in err
         assert "seeds was 3, is 2" in err
+
+
+def test_a_plan_of_fewer_than_three_seeds_says_that_no_verdict_will_come(ablate):
+    assert "2 seeds: differences will have no interval" in ablate("plan", "a/ablation.yaml", "--set", "seeds=2")[1]
+    assert "no verdict" not in ablate("plan", "a/ablation.yaml")[1]
+    words = ("--set", "seeds=1", "--set", "designs=[]", "--set", "variants={plain: []}")
+    alone = ablate("plan", "a/ablation.yaml", *words)[1]
+    assert "1 variant x 1 seed" in alone
+    assert "no verdict" not in alone
