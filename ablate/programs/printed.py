@@ -271,7 +271,7 @@ _COUNTS = ("epoch", "step", "iter", "iteration", "batch", "eta")
 def numbers_in(text: str) -> dict[str, float]:
     """Names that a program prints, with the number that stands there last; what was printed last comes first."""
     found: dict[str, float] = {}
-    for line in reversed(text.splitlines()):
+    for line in reversed(plain(text).splitlines()):
         said = {match["name"].strip(): float(match["value"]) for match in _PRINTED.finditer(_CALL.sub("", line))}
         for name, value in said.items():
             found.setdefault(name, value)

@@ -154,3 +154,4 @@ def test_numbers_are_read_from_texts_and_nothing_else_is_one():
 def test_names_that_are_listed_are_not_those_of_arguments_or_layers():
     text = "Namespace(lr=0.1, seed=0)\n(0): Linear(in_features=64, bias=True)\nEpoch 3 * Acc@1 68.333 Loss 1.7\nlr=0.05"
     assert numbers_in(text) == {"Acc@1": 68.333, "Loss": 1.7, "lr": 0.05}
+    assert numbers_in("\x1b[1mscore\x1b[0m is 0.5") == {"score": 0.5}
