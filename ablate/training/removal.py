@@ -299,11 +299,11 @@ def take(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example
 
 
 def _taken(
-    model: nn.Module, theatre: Theatre | None, parts: Sequence[Mapping[str, Json]], example: Example
+    model: nn.Module, theatre: Theatre | None, parts: Sequence[Mapping[str, Json]], example: Example, seed: int = 0
 ) -> nn.Module:
     if any("widths" not in one for one in parts):
         cuts, _ = cuts_of(theatre or Theatre(model, example), parts)
-        operate(model, cuts, 0)
+        operate(model, cuts, seed)
     kept = {name: units for one in parts for name, units in one.get("widths", {}).items()}
     if kept:
         narrow(model, widths(trace(model, example)), kept)
@@ -329,9 +329,9 @@ def measured(
     return network.eval()
 
 
-def take_tried(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example) -> nn.Module:
+def take_tried(model: nn.Module, parts: Sequence[Mapping[str, Json]], example: Example, seed: int) -> nn.Module:
     """The same for a network that may be another one than the plan saw, such as one of another seed: SurgeryError or
-    ConfigError where a part cannot go."""
+    ConfigError where a part cannot go. seed: what a layer in a part's place is drawn by, for nobody draws it later."""
     theatre = Theatre(model, example)
     theatre.check(cuts_of(theatre, parts)[0])
-    return _taken(model, theatre, parts, example)
+    return _taken(model, theatre, parts, example, seed)

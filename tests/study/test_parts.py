@@ -140,7 +140,8 @@ def train(config, run):
     if config["does"] != "forget":
         net = run.model(net, torch.randn(config.get("examples", 3), 4))
     open("trained", "w").close()
-    return {"kept": float(isinstance(net[1], torch.nn.ReLU)), "other": 1.0}
+    first = next(net[1].parameters(), torch.zeros(1)).flatten()[0]
+    return {"kept": float(isinstance(net[1], torch.nn.ReLU)), "first": first.item(), "other": 1.0}
 """
 
 
@@ -225,12 +226,14 @@ def test_a_run_that_is_asked_for_a_part_and_never_hands_its_network_over_fails(f
     use = TaskUse("function", {"target": "handing:train"})
     task = resolve(use, Registry(), (str(folder),))
 
-    def run(does, parts):
+    def run(does, parts, seed=0):
         uses = (TrickUse("without", {"parts": parts}),) if parts else ()
-        return task.execute(Run(RunSpec("", use, {"does": does}, uses, 0, 1, str(tmp_path), ""), Registry()))
+        return task.execute(Run(RunSpec("", use, {"does": does}, uses, seed, 1, str(tmp_path), ""), Registry()))
 
     assert run("hand", [])["kept"] == 1
     assert run("hand", [{"part": "1", "instead": "identity"}])["kept"] == 0
+    drawn = [run("hand", [{"part": "1", "instead": "linear"}], seed)["first"] for seed in (0, 1, 1)]
+    assert drawn[0] != drawn[1] == drawn[2], "a projection is drawn by the run's seed"
     with pytest.raises(AblateError, match="never called"):
         run("forget", [{"part": "1", "instead": "identity"}])
     with pytest.raises(SurgeryError, match="nothing of the inputs reaches the output"):

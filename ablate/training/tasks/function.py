@@ -194,7 +194,7 @@ def _without(
         from ablate.training import removal
 
         taken.append(True)
-        return removal.take_tried(model, parts, example)
+        return removal.take_tried(model, parts, example, run.seed)
 
     run.remover = remove
     made = function(config, run)
