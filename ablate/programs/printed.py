@@ -257,7 +257,7 @@ def _in_path(text: str, start: int) -> bool:
 # ---------------------------------------------------------------------------------------- whatever has a name
 
 _PRINTED = re.compile(
-    r"(?P<name>[A-Za-z_][\w./@-]*(?: [A-Za-z_][\w./@-]*)?)(?:\s*[:=]\s*|\s+(?:is\s+)?)"
+    r"(?P<name>[A-Za-z_][\w./@-]*(?: (?!is\s)[A-Za-z_][\w./@-]*)?)(?:\s*[:=]\s*|\s+(?:is\s+)?)"
     r"(?P<value>[-+]?\d+\.\d+(?:[eE][-+]?\d+)?|[-+]?\d+(?=\s|$|,|%))"
 )
 """A name and a number in a line that a program prints."""
