@@ -394,7 +394,8 @@ def _measured(training: Training, model: nn.Module) -> nn.Module:
         return model
 
     def batches() -> Iterator[Tensor]:
-        return (_normalised(training, batch) for batch in torch.split(training.images, training.batch_size))
+        # None is smaller than those of the training: of a last one of one image a batch norm may have one number.
+        return (_normalised(training, one) for one in torch.tensor_split(training.images, training.steps_per_epoch))
 
     # Ordinary tensors: what takes a network apart asks whether a tensor was written to, which inference mode forgets.
     with torch.inference_mode(False), torch.no_grad(), training.autocast():

@@ -112,6 +112,12 @@ def test_statistics_that_are_taken_anew_are_those_of_swa_over_training_images(wh
     assert values["dev_loss"] != measured(whole, tmp_path / "plain")[0]["dev_loss"]
 
 
+def test_statistics_are_taken_anew_also_where_one_image_is_left_over_and_a_norm_sees_one_number_of_it():
+    config = {**CONFIG, "model": {"name": "resnet9", "width": 4}, "data": {"name": "digits", "train_size": 33}}
+    anew = TrickUse(TRAINED, {"parts": [], "recalibrate": True})
+    assert trained({**config, "epochs": 1}, [anew]).values["dev_loss"] > 0
+
+
 def test_where_no_training_was_left_the_run_trains_it_as_it_was_asked_and_comes_to_the_same_numbers(tmp_path, capsys):
     # By dev loss, which the trick changes: had it steered the training, that would have been another one.
     config = {**CONFIG, "epochs": 6, "early_stopping": {"metric": "dev_loss", "patience": 1}}
