@@ -145,7 +145,7 @@ class Theatre:
         return cuts, replace(found, notes=(*found.notes, *notes))
 
     def _cut(self, decision: Decision, instead: InPlace | Replacement | None, heads: Sequence[int]) -> Cut:
-        if instead == MEAN and decision.made[:1] != self.trace.values[self.trace.inputs[0]].shape[:1]:
+        if instead == MEAN and decision.made and not self._is_of_each(decision.path):
             made = "x".join(map(str, decision.made))
             raise SurgeryError(
                 f"{decision.path} ({decision.kind}): it makes {made}, which is not one thing for each image, so it has "
@@ -160,6 +160,17 @@ class Theatre:
         module = self.model.get_submodule(decision.path)
         inside = [name for name, part in module.named_modules(prefix=decision.path) if head_count(part)]
         return heads_of(self.trace, decision, heads, head_count(module), inside)
+
+    def _is_of_each(self, path: str) -> bool:
+        """Whether a part makes one thing for each image: of two and of three as many."""
+        return all(decide(of, path).made[:1] == of.values[of.inputs[0]].shape[:1] for of in (self.trace, self._of_more))
+
+    @cached_property
+    def _of_more(self) -> Trace:
+        """The network followed with an image more."""
+        assert isinstance(self.example, Tensor), "only networks of images have means"
+        with _untouched(self.model):
+            return trace(self.model, torch.cat([self.example, self.example[:1]]))
 
     def _replaced(self, decision: Decision, replacement: Replacement) -> Cut:
         """A layer of the shelf in a part's place, built for its shapes and tried alone."""

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import update_bn
 
@@ -13,6 +14,7 @@ from ablate.registry import Registry
 from ablate.surgery import SurgeryError, remove
 from ablate.testing.training import trained
 from ablate.training import checkpoint, trainer
+from ablate.training.surgery import Theatre
 from ablate.training.task import Run
 from ablate.training.tasks import classify
 
@@ -154,6 +156,25 @@ def test_a_mean_needs_one_thing_for_each_image_and_statistics_a_batch_norm():
     assert "which is not one thing for each image" in refused(parameter)["tricks.0.parts.0"]
     with pytest.raises(SurgeryError, match="needs training images; a study has them"):
         remove(torch.nn.Sequential(torch.nn.Linear(2, 2)), "0", torch.ones(1, 2), instead="mean")
+
+
+class TokensFirst(nn.Module):
+    """Two tokens of each image, before the images."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.mix, self.head = nn.Linear(16, 6), nn.Linear(3, 3), nn.Linear(3, 4)
+
+    def forward(self, x):
+        tokens = self.stem(x.flatten(1)).unflatten(1, (2, 3)).transpose(0, 1)
+        return self.head(self.mix(tokens).mean(0))
+
+
+def test_two_tokens_before_the_images_are_not_taken_for_two_images():
+    theatre = Theatre(TokensFirst(), torch.randn(2, 1, 4, 4))
+    with pytest.raises(SurgeryError, match=r"mix \(Linear\): it makes 2x2x3, which is not one thing for each image"):
+        theatre.cuts("mix", instead="mean")
+    assert theatre.cuts("stem", instead="mean")[0][0].off == "mean"
 
 
 def test_parts_go_from_trained_weights_beside_averages_of_weights_and_other_parts():
