@@ -181,8 +181,8 @@ def _shell(path: Path) -> Script:
 
 
 def _plain(text: Json) -> Json:
-    number = isinstance(text, str) and re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text)
-    return json.loads(text) if number and isinstance(text, str) else text
+    number = re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?(e-?[0-9]+)?", text) if isinstance(text, str) else None
+    return json.loads(number[0]) if number else text  # `007` is a text
 
 
 def _subcommand(script: Script, tricks: Iterable[str]) -> tuple[str, ...]:

@@ -138,11 +138,12 @@ def test_what_a_script_computes_is_no_candidate(tmp_path):
 
 def test_a_study_of_a_shell_script_sets_the_variables_that_it_reads(tmp_path):
     (tmp_path / "run.sh").write_text(
-        "LR=${LR:-0.1}\npython train.py --lr $LR --seed ${SEED:-0} --out $OUTPUT_DIR ${MIXUP:+--mixup}\n"
+        "LR=${LR:-0.1}\nFOLD=${FOLD:-007}\npython train.py --lr $LR --fold $FOLD --seed ${SEED:-0} --out $OUTPUT_DIR ${MIXUP:+--mixup}\n"
     )
     text = draft.of_script(tmp_path / "run.sh", tmp_path / "s.yaml", "MIXUP=1,LR=0.3", "accuracy")
     study = parse(text, "s.yaml", folder=tmp_path)
     told = {key: study.task.params[key] for key in ("command", "flags", "env")}
     assert told == {"command": "bash run.sh", "flags": "env", "env": {"OUTPUT_DIR": "{folder}"}}
     assert study.base == {"LR": 0.1, "MIXUP": None}
+    assert '# FOLD: "007"' in text  # no number
     assert "# seed: SEED" in text
