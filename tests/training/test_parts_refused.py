@@ -12,7 +12,7 @@ from ablate import surgery
 from ablate.surgery import SurgeryError
 from ablate.training.surgery import Theatre
 
-X = torch.randn(3, 4)
+X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
 
 
 def why(model, example, part, **options):
