@@ -90,10 +90,13 @@ def planned(typed: Typed, file: Path, db: str) -> Planned:
         ) from None
 
 
-def take_up(planned: Planned, db: str) -> None:
-    """Read what earlier runs left, which were executed before anybody had named the metric."""
+def take_up(planned: Planned, db: str) -> str:
+    """Read what earlier runs left, which were executed before anybody had named the metric; which of them lack it, and
+    why. Empty where none does."""
     with suppress(NoDatabaseError):
-        recapture(planned, db)
+        told = recapture(planned, db)
+        return told.text if told.without else ""
+    return ""
 
 
 def once(planned: Planned, db: str, watcher: Watcher) -> str:

@@ -139,7 +139,8 @@ def recapture(planned: Planned, db: str, only: Collection[str] = ()) -> Recaptur
                 told.without[called] = str(error)
                 continue
             if study.metric.name not in again.values:
-                why = "; ".join(again.problems) or f"there is {listed(sorted(again.values)) or 'no number'}"
+                there = sorted((*again.values, *besides(again, Path(attempt.log))))
+                why = "; ".join(again.problems) or f"there is {listed(there) or 'no number'}"
                 told.without[called] = f"{study.metric.name} is not found: {why}."
                 continue
             before = {name: value for name, value in attempt.metrics.items() if value is not None}

@@ -42,7 +42,7 @@ def test_the_run_without_a_metric_lists_numbers_and_counts(typed, tmp_path):
     quick.write(typed, file, "top1", "", 1, "")
     planned = find(str(file), "a.db")
     assert [variant.name for variant in planned.plan.variants] == ["typed", "typed-mixup", "typed-'model-ema'"]
-    quick.take_up(planned, "a.db")
+    assert not quick.take_up(planned, "a.db")
     execute(planned, "a.db", Options(workers=1), View(quiet=True))
     assert not any("share" in note for note in planned.plan.notes)
     with Store.open("a.db") as store:
@@ -57,6 +57,14 @@ def test_the_run_without_a_metric_lists_numbers_and_counts(typed, tmp_path):
     assert all(tries[0].counted for tries in attempts)
     values = [tries[0].metrics["top1"] for tries in attempts]
     assert [round(values[0] - value, 3) for value in values] == [0, 0.2, 1]
+
+
+def test_a_metric_that_earlier_runs_do_not_have_is_told_with_the_reason(typed, tmp_path):
+    file = tmp_path / "quick-train.yaml"
+    quick.write(typed, file, "top1", "", 1, "")
+    execute(find(str(file), "a.db"), "a.db", Options(workers=1), View(quiet=True))
+    quick.write(typed, file, "top5", "", 1, "")
+    assert "  typed:0: top5 is not found: there is lr, top1." in quick.take_up(find(str(file), "a.db"), "a.db")
 
 
 @pytest.mark.parametrize(

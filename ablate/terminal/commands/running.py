@@ -171,7 +171,9 @@ def quick(
     terminal.say(f"{parts_in_words(typed.parts, seeds)}\nwrote {file}")
     planned = typed_.planned(typed, file, terminal.db)
     if metric:
-        typed_.take_up(planned, terminal.db)
+        lacking = typed_.take_up(planned, terminal.db)
+        if lacking:
+            terminal.say(lacking)
         _train(terminal, planned, execute.Options(workers))
         return
     with View(quiet=terminal.quiet, failures=False) as view:
