@@ -3,9 +3,10 @@
 It returns a mapping of metrics or yields one mapping per step. The module is found beside the study file and in the
 working directory, then wherever Python finds modules. Its configuration is free-form: whatever `base:` holds.
 
-The plan reads the sources and never imports them: the key holds a hash of the module and of every module of the user's
-that it imports (sources.py). Where `config` is annotated with a class, a process of its own imports the module to check
-every variant against it (configured.py).
+The plan reads the sources and does not import them: the key holds a hash of the module and of every module of the
+user's that it imports (sources.py). A process of its own imports the module where `config` is annotated with a class,
+to check every variant against it (configured.py), and where parts are taken away, to run the function until it hands
+its network over (handed.py).
 """
 
 from __future__ import annotations
