@@ -172,7 +172,7 @@ def _with_decided(
             continue
         if recipe.init is not None:
             _check_fits([(place, part) for place, part in asked if part.get("control") in ("parameters", "flops")])
-        asked = [(place, ready([part], registry)[0]) for place, part in asked]
+        asked = [(place, _ready(part, registry, place)) for place, part in asked]
         try:
             decided = _decided(network_of(recipe, kept), name, asked, going[0][1], anew)
         except ConfigError as error:
@@ -207,6 +207,14 @@ def _decided(
         raise
     except ConfigError as error:
         raise ConfigError((_placed(key, asked, place), message) for key, message in error.problems) from None
+
+
+def _ready(part: Mapping[str, Json], registry: Registry, place: str) -> Mapping[str, Json]:
+    """A part with its replacement made. ConfigError, below its place."""
+    try:
+        return ready([part], registry)[0]
+    except ConfigError as error:
+        raise ConfigError((_placed(key, [(place, part)], place), why) for key, why in error.problems) from None
 
 
 def _placed(key: str, asked: Sequence[tuple[str, Mapping[str, Json]]], place: str) -> str:

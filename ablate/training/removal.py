@@ -15,7 +15,7 @@ from torch import nn
 from ablate.errors import AblateError, ConfigError, TogetherError
 from ablate.identity import canonical_json
 from ablate.records import Json
-from ablate.text import in_words, many
+from ablate.text import did_you_mean, in_words, many, one_of
 from ablate.training.cuts import MEAN, Cut, operate
 from ablate.training.initial import drawn
 from ablate.training.narrow import narrow
@@ -69,6 +69,7 @@ def cuts_of(
 
 def _made(theatre: Theatre, one: Mapping[str, Any]) -> tuple[list[Cut], Found]:
     """The cuts of one part that is asked for."""
+    _check_form(one)
     replacement = one.get(MADE)
     instead = one.get("instead") if replacement is None else replacement
     cuts, found = theatre.cuts(one["part"], kind=one.get("kind"), instead=instead, heads=one.get("heads") or ())
@@ -76,6 +77,33 @@ def _made(theatre: Theatre, one: Mapping[str, Any]) -> tuple[list[Cut], Found]:
         written = {"use": used(one)[0], "with": plain(replacement)}
         cuts = [replace(cut, written=written) for cut in cuts]
     return cuts, found
+
+
+_FORM: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "part": (lambda of: bool(of) and all(isinstance(one, str) for one in _many(of)), "a path or a pattern, or several"),
+    "kind": (lambda of: of is None or isinstance(of, str), "the name of a class"),
+    "instead": (
+        lambda of: of is None or isinstance(of, str | Mapping),
+        "identity, zero, the name of an activation, {input: 1} or {use: NAME}, say",
+    ),
+    "heads": (lambda of: isinstance(of, list | tuple) and all(type(one) is int for one in of), "a list such as [0, 2]"),
+}
+"""How a part is asked for, and what each key may be. Those of a study were checked; not so what `use: without` says."""
+
+
+def _check_form(one: Mapping[str, Any]) -> None:
+    for key, value in {**one, "part": one.get("part")}.items():
+        if key in (MADE, "control", "seed"):
+            continue
+        if key not in _FORM:
+            raise SurgeryError(f"a part has no {key!r}; it has {one_of(_FORM)}.{did_you_mean(key, _FORM)}")
+        fits, allowed = _FORM[key]
+        if not fits(value):
+            raise SurgeryError(f"{key} of a part is {value!r}; it must be {allowed}.")
+
+
+def _many(of: Any) -> Sequence[Any]:
+    return of if isinstance(of, list | tuple) else [of]
 
 
 def decide(theatre: Theatre, asked: Sequence[Mapping[str, Json]], trained: bool = False) -> Decided:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablate.errors import ConfigError
 from ablate.records import WITHOUT, Json, TrickUse
-from ablate.registry import Plugin, Registry
+from ablate.registry import Plugin, Registry, unknown
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,8 +41,10 @@ def ready(parts: Iterable[Mapping[str, Json]], registry: Registry, at: str = "")
     for i, part in enumerate(parts):
         name, params = used(part)
         place = f"{at}.{i}.instead" if at else f"{i}.instead"
-        if name and name not in registry.names("replacements"):
-            raise ConfigError([(f"{place}.use", f"no replacement is called {name!r}.")])
+        if name and name not in (names := registry.names("replacements")):
+            raise ConfigError([(f"{place}.use", unknown("replacement", name, names))])
+        if not isinstance(params, Mapping):
+            raise ConfigError([(f"{place}.with", f"is {params!r}; it must be a mapping.")])
         made = {MADE: registry.make("replacements", name, params, f"{place}.with")} if name else {}
         found.append({**part, **made})
     return tuple(found)

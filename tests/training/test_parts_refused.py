@@ -1,6 +1,7 @@
 """What of a part is refused, each with its message; the rule's own refusals stand in test_surgery.py."""
 
 import itertools
+import re
 import threading
 
 import networks
@@ -9,8 +10,13 @@ import torch
 from torch import nn
 
 from ablate import surgery
+from ablate.errors import ConfigError
+from ablate.records import WITHOUT, TrickUse
+from ablate.registry import Registry
 from ablate.surgery import SurgeryError
+from ablate.testing.training import TINY
 from ablate.training.surgery import Theatre
+from ablate.training.tasks.classify import Classify
 
 X = torch.randn(3, 4, generator=torch.Generator().manual_seed(0))
 
@@ -33,6 +39,26 @@ class Net(nn.Module):
 
     def forward(self, x):
         return self.head(self.way(self, self.first(x)))
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "says"),
+    [
+        ({"prt": "stem"}, "", "a part has no 'prt'; it has part, kind, instead or heads. Did you mean 'part'?"),
+        ({"part": "stem", "insted": "zero"}, "", "a part has no 'insted'; .* Did you mean 'instead'?"),
+        ({"part": []}, "", r"part of a part is \[\]; it must be a path or a pattern, or several"),
+        ({"part": "stem", "instead": 3}, "", "instead of a part is 3; it must be identity, zero, "),
+        ({"part": "stem", "heads": 2}, "", r"heads of a part is 2; it must be a list such as \[0, 2\]"),
+        ({"part": "stem", "instead": {"use": "bottelneck"}}, ".instead.use", "Did you mean 'bottleneck'?"),
+        ({"part": "stem", "instead": {"use": "bottleneck", "with": 3}}, ".instead.with", "is 3; it must be a mapping"),
+    ],
+)
+def test_what_is_written_of_a_part_beside_use_without_is_checked_as_a_studys_keys_are(part, key, says):
+    with pytest.raises(ConfigError) as refused:
+        Classify().complete(TINY, [TrickUse(WITHOUT, {"parts": [part]})], Registry())
+    ((place, message),) = refused.value.problems
+    assert f"tricks.0.parts.0{key}" == place
+    assert re.search(says, message)
 
 
 def test_a_parameter_may_be_zero_or_one_and_has_no_heads():
