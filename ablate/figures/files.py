@@ -29,8 +29,8 @@ def drawn(scene: Scene, kind: str, columns: int = 1, fonts: Sequence[Path] = ())
         from ablate.figures import screen
 
         return Drawing(screen.page(scene).encode("utf-8"))
-    from ablate.figures import paper
+    from ablate.figures import glyphs, paper
 
-    with paper.fonts(fonts) as chosen:
+    with glyphs.fonts(fonts) as chosen:
         content = paper.draw(scene, cast("paper.Kind", kind), columns)
     return Drawing(content, frozenset(chosen.lacking), frozenset(chosen.unjoined))

@@ -22,7 +22,7 @@ from test_views import YIELD, factorial
 
 from ablate.analysis import results
 from ablate.errors import FigureError
-from ablate.figures import files, inline, paper, screen
+from ablate.figures import files, glyphs, inline, paper, screen
 from ablate.figures import source as plots
 from ablate.figures.figure import Curve, Label, SeedCurve, Series, Source
 from ablate.figures.source import curve
@@ -300,10 +300,10 @@ def test_names_that_differ_stay_different_when_they_are_shortened(names, most):
 
 @given(st.text(max_size=30), st.floats(30, 200))
 def test_any_text_is_drawn_with_one_font_and_fits(name, points):
-    drawn = paper.drawable(name)
+    drawn = glyphs.drawable(name)
     assert "\n" not in drawn
-    (fits,) = paper.fitted([name], points, 7)
-    assert paper.text_width(fits, 7) <= points or len(fits) <= 8
+    (fits,) = glyphs.fitted([name], points, 7)
+    assert glyphs.text_width(fits, 7) <= points or len(fits) <= 8
 
 
 def test_plotly_knows_every_property_that_is_set():
@@ -530,7 +530,7 @@ def test_depth_draws_each_part_in_its_order_with_the_network_that_is_as_much_sma
 @pytest.mark.slow
 def test_arabic_is_joined_greek_is_there_and_chinese_comes_by_a_font():
     """What libraqm makes of a word: its letters take less room than the same letters held apart."""
-    if not paper.SHAPES:
+    if not glyphs.SHAPES:
         pytest.skip("needs matplotlib 3.11")
     joined, apart = "بدون", "\u200c".join("بدون")
     prop = FontProperties(paper.FAMILY)

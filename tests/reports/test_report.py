@@ -13,7 +13,7 @@ from reported import HOSTILE, VALUES, fill, resolved, variant
 
 from ablate.errors import AblateError
 from ablate.figures import paper as drawing
-from ablate.figures.paper import drawable, fonts
+from ablate.figures.glyphs import drawable, fonts
 from ablate.registry import Registry
 from ablate.reports import appendix, author, report, rows
 from ablate.reports import material as read_from

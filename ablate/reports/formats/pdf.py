@@ -22,7 +22,7 @@ import typst
 from ablate.errors import AblateError
 from ablate.figures import paper
 from ablate.figures.figure import Scene
-from ablate.figures.paper import chosen_fonts, drawable, text_width
+from ablate.figures.glyphs import chosen_fonts, drawable, text_width
 from ablate.records import Row
 from ablate.registry import Registry
 from ablate.reports import printed, rows

@@ -58,7 +58,7 @@ def report(
     ablate report batchnorm -o report.pdf
     """
     from ablate.analysis import results
-    from ablate.figures import paper
+    from ablate.figures import glyphs
     from ablate.reports import author, material, report, settings
     from ablate.runs.planned import folder_name
     from ablate.store.store import Store
@@ -90,7 +90,7 @@ def report(
             return
         document = made()
     output = output or folder / f"report{chosen.ending}"
-    with paper.fonts(font or ()) as fonts:
+    with glyphs.fonts(font or ()) as fonts:
         for file, content in chosen.files(document, output.name).items():
             terminal.write(content, output.parent / file)
     say_lacking(terminal, fonts.lacking, fonts.unjoined)
