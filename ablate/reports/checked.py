@@ -1,14 +1,14 @@
 """Numbers in prose held against the database: `\\ablate{STUDY/ROW/QUANTITY}{91.7}`, or in Markdown and HTML the number
 with `<!-- ablate: STUDY/ROW/QUANTITY -->` behind it.
 
-How a number is set is no matter: spaces, signs, bold, mathematics, units, grouping of thousands, fewer decimals that
-round to the same. What differs is a digit, a word, or a row that is not there. Pure.
+How a number is set is no matter: spaces, signs, bold, mathematics, another unit, grouping of thousands, fewer decimals
+that round to the same. What differs is a digit, a word, or a row that is not there. Pure.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 
@@ -16,39 +16,68 @@ from ablate.errors import AblateError
 from ablate.reports.cited import Known, Reference
 
 BOUNDS = tuple(Decimal(text) for text in ("0.1", "0.05", "0.01", "0.001", "0.0001", "0.00001"))
-"""What `p <` may name: the smallest of these that is true."""
+"""What `p <` may name: the smallest of these that is true, or one that is TABLES_BOUND or less."""
+TABLES_BOUND = Decimal("0.001")
+"""Tables print smaller p-values as below this."""
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A number of a text that is bound to the database. at: where it stands (line, column), from 1."""
+    """A number of a text that is bound to the database. at: where it stands (line, column), from 1. fault: why there is
+    no number. alone: in a macro's braces, where nothing else has to stand; else it is the last of the text."""
 
     key: str
     text: str
     at: tuple[int, int]
+    fault: str = ""
+    alone: bool = True
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """at: (line, column). message: what stands there, what the database has, the runs behind it."""
+    """at: (line, column). message: what stands there, what the database has, the runs behind it; and these three."""
 
     at: tuple[int, int]
     message: str
+    stands: str = ""
+    has: str = ""
+    behind: str = ""
 
 
 # ------------------------------------------------------------------------------------------------------- what is bound
 
 _MACRO = re.compile(r"\\ablate\s*(?:%[^\n]*\n\s*)*\{")
-_COMMENT = re.compile(r"<!--\s*ablate:\s*(?P<key>.*?)\s*-->", re.DOTALL)
+_COMMENT = re.compile(r"<!--\s*ablate\b\s*:?\s*(?P<key>.*?)\s*-->", re.DOTALL | re.IGNORECASE)
+_VERBATIM = re.compile(
+    r"\\begin\{(verbatim\*?|Verbatim|lstlisting|minted|comment)\}.*?\\end\{\1\}|\\(?:verb\*?|lstinline)([^\w\s{]).*?\2",
+    re.DOTALL,
+)
+_FENCE = re.compile(r"^(?P<fence> {0,3}(`{3,}|~{3,})).*?(?:^ {0,3}\2[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
+_HIDDEN = re.compile(r"<!--(?!\s*ablate\b).*?-->", re.DOTALL | re.IGNORECASE)
 
 
-def bound(text: str) -> list[Bound]:
-    """Every number of a text that is bound, in order."""
-    return sorted([*_macros(_without_comments(text)), *_comments(text)], key=lambda one: one.at)
+def bound(text: str, *, markdown: bool = False) -> list[Bound]:
+    """Every number of a text that is bound, in order; none of what it shows as code or comments out. markdown: a % is a
+    sign like others, and between fences stands code."""
+    shown = _blank(_CODE_SPAN, _blank(_FENCE, text), with_="ablate") if markdown else text
+    prose = _blank(_HIDDEN, shown) if markdown else _without_comments(text)
+    return sorted([*_macros(prose), *_comments(shown)], key=lambda one: one.at)
+
+
+def inputs(text: str) -> list[str]:
+    """Files that a LaTeX text takes in, as it names them."""
+    return re.findall(r"\\(?:input|include|subfile)\s*\{\s*([^{}#\\]+?)\s*\}", _without_comments(text))
+
+
+def _blank(pattern: re.Pattern[str], text: str, with_: str = "") -> str:
+    """A text whose matches (those that hold a word) are blanks, each character at its place."""
+    return pattern.sub(lambda m: re.sub(r"[^\n]", " ", m[0]) if with_ in m[0] else m[0], text)
 
 
 def _without_comments(text: str) -> str:
-    """LaTeX without what is commented out, each character at its place."""
+    """LaTeX without what is commented out or shown as it is, each character at its place."""
+    text = _blank(_VERBATIM, text)
     return re.sub(r"(?<!\\)((?:\\\\)*)%[^\n]*", lambda m: m[1] + " " * (len(m[0]) - len(m[1])), text)
 
 
@@ -57,11 +86,15 @@ def _macros(text: str) -> Iterator[Bound]:
         key, end = _argument(text, match.end() - 1)
         start = re.compile(r"\s*").match(text, end)
         opens = start.end() if start else end
-        if key is None or text[opens : opens + 1] != "{":
+        if key is not None and "#" in key:  # in a macro of the author's own
             continue
-        value, _ = _argument(text, opens)
-        if value is not None:
-            yield Bound(" ".join(key.split()), value, _at(text, opens + 1))
+        value = _argument(text, opens)[0] if text[opens : opens + 1] == "{" else None
+        name = " ".join(re.sub(r"\\(?=[_&%#$])", "", key or "").split())
+        if value is None:
+            fault = "the braces do not close" if key is None else "no number stands in braces behind it"
+            yield Bound(name, "", _at(text, match.start()), fault)
+        else:
+            yield Bound(name, value, _at(text, opens + 1))
 
 
 def _argument(text: str, opens: int) -> tuple[str | None, int]:
@@ -86,7 +119,7 @@ def _comments(text: str) -> Iterator[Bound]:
         before = re.split(r"\n\s*\n|\||<!--.*?-->", before)[-1]
         last_word = re.search(r"\S+\s*$", before)
         at = match.start() - (len(last_word[0]) if last_word else 0)
-        yield Bound(" ".join(match["key"].split()), before, _at(text, at))
+        yield Bound(" ".join(match["key"].split()), before, _at(text, at), alone=False)
         last = match.end()
 
 
@@ -100,6 +133,8 @@ def _at(text: str, place: int) -> tuple[int, int]:
 
 def wrong(one: Bound, look_up: Callable[[Reference], Known]) -> Wrong | None:
     """What is wrong with a bound number; None where the database has the same."""
+    if one.fault:
+        return Wrong(one.at, f"{one.key or 'ablate'}: {one.fault}.")
     try:
         reference = Reference.of(one.key)
     except ValueError:
@@ -110,22 +145,34 @@ def wrong(one: Bound, look_up: Callable[[Reference], Known]) -> Wrong | None:
         return Wrong(one.at, f"{one.key}: {str(error).splitlines()[0]}")
     stands = " ".join(one.text.split())
     if known.why:
-        return Wrong(one.at, f"{one.key}: {stands!r} stands here, and the database has no such number: {known.why}.")
+        message = f"{one.key}: {stands!r} stands here, and the database has no such number: {known.why}."
+        return Wrong(one.at, message, stands, "", known.behind)
     same = _same_word(one.text, known) if not known.values else _same_numbers(one.text, known)
     if same:
         return None
-    return Wrong(
-        one.at, f"{one.key}: {_seen(one.text, known)!r} stands here, the database has {known.shown} ({known.behind})."
-    )
+    seen, has = _seen(one, known), known.shown + _finer(one.text, known)
+    message = f"{one.key}: {seen!r} stands here, the database has {has} ({known.behind})."
+    return Wrong(one.at, message, seen, known.shown, known.behind)
 
 
-def _seen(text: str, known: Known) -> str:
-    """The number or word that was compared."""
+def _finer(text: str, known: Known) -> str:
+    """The number once more where the text has more decimals than tables do, or has rounded what tables had rounded."""
+    stated = [match["number"].replace(" ", "") for match in _NUMBER.finditer(_plain(text))]
+    if len(known.values) != 1 or known.bound or not stated:
+        return ""
+    places, shown = len(stated[-1].partition(".")[2]), len(known.shown.partition(".")[2])
+    if places <= shown and not _rounds(Decimal(known.shown), Decimal(stated[-1])):
+        return ""
+    return f", or {known.values[0]:.{min(max(places, shown + 2), 12)}f}"
+
+
+def _seen(one: Bound, known: Known) -> str:
+    """The number or word that was compared, with a unit that made it another."""
     if not known.values:
-        return " ".join(_plain(text).split()[-len(known.shown.split()) :])
-    return " ".join(match[0].strip() for match in _NUMBER.finditer(_plain(text)) if match)[-40:] or " ".join(
-        text.split()
-    )
+        return " ".join(_plain(one.text).split()[-len(known.shown.split()) :])
+    found = [match[0].strip() for match in _NUMBER.finditer(_plain(one.text))]
+    numbers = " ".join(found if one.alone else found[-len(known.values) :])[-40:]
+    return numbers + " %" * ("%" in one.text and known.unit != "%") if numbers else " ".join(one.text.split())
 
 
 _NUMBER = re.compile(r"(?P<sign>[<>≤≥]\s*)?(?P<number>[-+]?\s*(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?)")
@@ -134,11 +181,18 @@ _SPACES = "\u00a0\u2009\u202f\u2007\u2006\u2005\u2004\u200a"
 
 def _plain(text: str) -> str:
     """Prose without its setting: one minus, no grouping, no commands, a power of ten as an exponent."""
-    plain = re.sub(r"<[^<>\d]*?>|&(?:nbsp|thinsp|ensp);", " ", text.replace("&minus;", "-").replace("&lt;", "<"))
+    plain = re.sub(r"<su[bp]>.*?</su[bp]>|\[\^[^\]]*\]|(?<=\])\([^()]*\)", "", text)  # notes and links
+    plain = re.sub(
+        r"\\(?:footnote|textsuperscript|textsubscript|tnote|footnotemark|cite\w*|ref|label|hyperlink)"
+        r"\*?(?:\[[^\]]*\])?(?:\{[^{}]*\})?", "", plain,
+    )  # fmt: skip
+    plain = re.sub(r"<[^<>\d]*?>|&(?:nbsp|thinsp|ensp);", " ", plain.replace("&minus;", "-").replace("&lt;", "<"))
     plain = re.sub(r"\\(?:textless|lt|less)\b(?:\{\})?", "<", plain)
     plain = re.sub(r"\\(?:textminus|textendash|minus)\b(?:\{\})?", "-", plain)
     plain = re.sub(r"(\\times|\\cdot|×|·)\s*10\s*\^?\s*\{?\s*([-−–+]?\d+)\}?", r"e\2", plain)
+    plain = re.sub(r"(?<![\d.])10\s*\^\s*\{?\s*([-−–+]?\d+)\}?", r"1e\1", plain)
     plain = re.sub(r"\s*e\s*(?=[-−–+]?\d)", "e", plain)
+    plain = re.sub(r"\^(?:\{[^{}]*\}|.)", "", plain)
     plain = re.sub(r"\\pm\b|±", " ", plain)
     plain = re.sub(r"\\[,;:!> ]|~", "\u2009", plain)
     plain = re.sub(r"\\[a-zA-Z]+\*?|[{}$*_`\\]", "", plain)
@@ -154,7 +208,26 @@ def _same_numbers(text: str, known: Known) -> bool:
     if len(found) < wanted:
         return False
     stated = found[-wanted:]
-    return all(_same(match, value, known, "%" in text) for match, value in zip(stated, known.values, strict=True))
+    scales = _scales(text, plain[found[-1].end() :], known)
+    return all(_same(match, value, known, scales) for match, value in zip(stated, known.values, strict=True))
+
+
+_UNITS: Mapping[str, Mapping[str, Decimal]] = {
+    "s": {"ms": Decimal(1000), "min": 1 / Decimal(60), "minutes": 1 / Decimal(60), "h": 1 / Decimal(3600),
+          "hours": 1 / Decimal(3600)},
+    "MiB": {"GiB": 1 / Decimal(1024), "GB": Decimal(2**20) / 10**9, "MB": Decimal(2**20) / 10**6},
+    "": {"k": Decimal("1e-3"), "K": Decimal("1e-3"), "M": Decimal("1e-6"), "million": Decimal("1e-6"),
+         "B": Decimal("1e-9"), "billion": Decimal("1e-9"), "G": Decimal("1e-9")},
+}  # fmt: skip
+"""What a number is multiplied by where a text gives it another unit than tables do."""
+
+
+def _scales(text: str, after: str, known: Known) -> tuple[Decimal, ...]:
+    """What the database's number may be multiplied by to be what the text says: none where it has another unit."""
+    if re.search(r"%|\\percent\b|\bpercent\b|\bpoints?\b|\bpp\b", text):
+        return (Decimal(1),) if known.unit == "%" else tuple(map(Decimal, known.percent))
+    word = re.match(r"\s*([A-Za-z]+)", after)
+    return (_UNITS.get(known.unit, {}).get(word[1] if word else "", Decimal(1)),)
 
 
 def _spans(plain: str) -> str:
@@ -162,14 +235,16 @@ def _spans(plain: str) -> str:
     return re.sub(r"(?<=\d)\s*-\s*(?=[-+]?\d)", " ", plain)
 
 
-def _same(stated: re.Match[str], value: float, known: Known, percent: bool) -> bool:
-    number = Decimal(re.sub(r"\s", "", stated["number"]))
+def _same(stated: re.Match[str], value: float, known: Known, scales: Sequence[Decimal]) -> bool:
+    number, exact = Decimal(re.sub(r"\s", "", stated["number"])), Decimal(repr(value))
     sign = (stated["sign"] or "").strip()
     if sign:
-        tightest = next((bound for bound in reversed(BOUNDS) if Decimal(repr(value)) < bound), None)
-        return known.bound and sign in "<≤" and number == tightest
-    scales = (1, 100) if percent and known.unit != "%" else (1,)
-    return any(_rounds(Decimal(repr(value)) * scale, number) for scale in scales)
+        if not known.bound or sign not in "<≤":
+            return False
+        true = [bound for bound in BOUNDS if exact < bound]
+        # From 0.001 on tables print a bound themselves, so any true one will do there.
+        return number in true and (number == true[-1] or number <= TABLES_BOUND)
+    return any(_rounds(exact * scale, number) for scale in scales)
 
 
 def _rounds(value: Decimal, stated: Decimal) -> bool:
@@ -186,4 +261,4 @@ def _same_word(text: str, known: Known) -> bool:
     said = re.sub(r"[^\w.%+-]+", " ", _plain(text)).strip().lower()
     whole = re.sub(r"[^\w.%+-]+", " ", known.shown).strip().lower()
     word = known.shown.split(" ")[0].rstrip(",").lower()
-    return said == whole or said.endswith(f" {whole}") or said.split(" ")[-1:] == [word]
+    return said == whole or said.endswith(f" {whole}") or said.split(" ")[-1] in (word, word.removesuffix("s"))

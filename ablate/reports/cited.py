@@ -13,7 +13,6 @@ from urllib.parse import unquote
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import Row
-from ablate.registry import unknown
 from ablate.tables.views import table_data
 from ablate.text import chance, decimals, did_you_mean, fixed, one_of, percent, seeds_in_words
 
@@ -70,6 +69,8 @@ class Known:
     why: str = ""
     bound: bool = False
     """Whether it is a p-value, which may be shown as a bound."""
+    percent: tuple[int, ...] = (1, 100)
+    """What its numbers are multiplied by where a text gives them in percent; none: they are no shares."""
 
 
 def known(results: Results, of: Reference) -> Known:
@@ -127,11 +128,16 @@ def _row(results: Results, name: str, quantity: str) -> Row:
     """AblateError where no row is called so, or several whose quantity differs."""
     found = rows_named(results, name)
     if not found:
-        names = list(dict.fromkeys(row.variant for row in table_data(results).rows))
-        raise AblateError(f"{results.study}: {unknown('row', name, names)}")
+        rows = table_data(results).rows
+        names = list(dict.fromkeys(row.variant for row in rows))
+        near = did_you_mean(name, [*names, *(label for row in rows for label in _labels(row))])
+        raise AblateError(f"{results.study}: no row is called {name!r}; there is {one_of(names)}.{near}")
     apart = {_value_of(row, quantity) for row in found}
     compared = [row for row in found if row.compared_with is not None]
     if len(apart) > 1 and len({_value_of(row, quantity) for row in compared}) > 1:
+        variants = dict.fromkeys(row.variant for row in compared)
+        if len(variants) == len(compared):
+            raise AblateError(f"{results.study} has several rows {name!r}; name one of them: {one_of(variants)}.")
         which = one_of(f"{row.design}:{row.variant}" for row in compared)
         raise AblateError(f"{results.study} has {name!r} in several designs, with another {quantity} in each: {which}.")
     return (compared or found)[0]
@@ -173,10 +179,13 @@ def _of_row(results: Results, of: Reference) -> Known:
         return Known("", (), behind, why=_why(row))
     data = table_data(results)
     name = of.quantity.removesuffix("_sd") if of.quantity.removesuffix("_sd") in row.also else data.metric
-    unit = "" if of.quantity in ("n", "pairs", "failed", "p", "p_raw") else data.units.get(name, "")
-    return Known(
-        _shown(data.rows, of.quantity, name, numbers), numbers, behind, unit, bound=of.quantity in ("p", "p_raw")
-    )
+    chances, counts = of.quantity in ("p", "p_raw"), of.quantity in ("n", "pairs", "failed")
+    unit = "" if chances or counts else data.units.get(name, "")
+    means = [row.mean if name == data.metric else row.also[name].mean for row in data.rows]
+    shares = chances or all(0 <= mean <= 1 for mean in means if mean is not None)
+    percent = () if counts else (100,) if shares else (1,)
+    shown = _shown(data.rows, of.quantity, name, numbers)
+    return Known(shown, numbers, behind, unit, bound=chances, percent=percent)
 
 
 def _why(row: Row) -> str:
@@ -256,6 +265,15 @@ def quantities(results: Results, name: str) -> str:
     wide, wider = max(map(len, shown)), max(map(len, shown.values()))
     lines = (f"  {key:<{wide}}  {value:<{wider}}  {meanings[key]}".rstrip() for key, value in shown.items())
     return "\n".join(lines)
+
+
+def rows_in_words(results: Results) -> str:
+    """Every row that can be cited, with its label where that is another name, a line each."""
+    of = results.settings or {"": results}
+    rows = [row for part in of.values() for row in table_data(part).rows]
+    named = {row.variant: row.label for row in rows} | {WHOLE: "the study itself"}
+    wide = max(map(len, named))
+    return "\n".join(f"  {name:<{wide}}  {label if label != name else ''}".rstrip() for name, label in named.items())
 
 
 def _named(metric: str) -> tuple[str, str]:

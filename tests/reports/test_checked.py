@@ -1,5 +1,6 @@
 """Numbers in prose: a changed digit is found whatever it stands in, and another setting of the same number is none."""
 
+import json
 import random
 import re
 
@@ -18,6 +19,10 @@ KNOWN = {
     "ci": Known("-5.31 to -2.34", (-5.3127, -2.3371), "10 pairs"),
     "p": Known("0.025", (0.02514,), "10 pairs", bound=True),
     "p_raw": Known("<0.001", (0.00021,), "10 pairs", bound=True),
+    "p_tiny": Known("<0.001", (0.0000212,), "10 pairs", bound=True),
+    "seconds": Known("90", (90.0,), "10 runs of full", "s", percent=(1,)),
+    "n": Known("10", (10.0,), "10 runs of full", percent=()),
+    "share": Known("0.917", (0.9174,), "10 runs of full", percent=(100,)),
     "parameters": Known("104234", (104234.0,), "10 runs of full"),
     "verdict": Known("helps", (), "10 pairs"),
 }
@@ -33,7 +38,8 @@ def wrong(text):
 
 def test_one_changed_digit_among_sixty_bound_numbers_is_found_sixty_times_of_sixty():
     quantities = [name for name in KNOWN if name != "verdict"]
-    every = [(f"s/full/{quantities[i % 9]}", KNOWN[quantities[i % 9]].shown) for i in range(60)]
+    names = [quantities[i % len(quantities)] for i in range(60)]
+    every = [(f"s/full/{name}", KNOWN[name].shown) for name in names]
     chance = random.Random(18)
     for at in range(60):
         numbers = list(every)
@@ -43,6 +49,10 @@ def test_one_changed_digit_among_sixty_bound_numbers_is_found_sixty_times_of_six
         numbers[at] = (key, shown[:place] + digit + shown[place + 1 :])
         text = "\n".join(f"Text \\ablate{{{k}}}{{{v}}} and {v}<!-- ablate: {k} --> more." for k, v in numbers)
         assert [(at + 1, k) for k in range(2)] == [(one.at[0], i) for i, one in enumerate(wrong(text))], numbers[at]
+
+
+UNITLESS = ("p", "p_raw", "p_tiny", "n", "share")
+"""A per cent or a point behind these makes another number of them."""
 
 
 def reset(shown, chance, tex):
@@ -82,10 +92,10 @@ def test_two_hundred_other_settings_of_the_same_numbers_raise_no_alarm():
         name = chance.choice(list(KNOWN))
         tex = reset(KNOWN[name].shown, chance, tex=True)
         space = chance.choice(["", " ", "\n", "% split\n"])
-        tex = tex.replace("~points", "").replace("\\%", "") if name == "verdict" else tex
+        tex = tex.replace("~points", "").replace("\\%", "") if name in ("verdict", *UNITLESS) else tex
         macro = f"As\nwe see, \\ablate{{s/full/{name}}}{space}{{{tex}}} is so."
         plain = reset(KNOWN[name].shown, chance, tex=False)
-        plain = plain.replace(" points", "") if name == "verdict" else plain
+        plain = plain.replace(" points", "") if name in ("verdict", *UNITLESS) else plain
         html = f"We have {plain}<!-- ablate: s/full/{name} -->, so."
         assert [] == wrong(macro), macro
         assert [] == wrong(html), html
@@ -93,21 +103,48 @@ def test_two_hundred_other_settings_of_the_same_numbers_raise_no_alarm():
 
 @pytest.mark.parametrize(
     ("quantity", "stated"),
-    [("mean", "92"), ("mean", "91.7"), ("p", "0.03"), ("p", "< 0.05"), ("ci", "[-5.3, -2.3]"), ("delta", "-3.8")],
-)
-def test_fewer_decimals_that_round_to_the_same_are_the_same(quantity, stated):
+    [("mean", "92"), ("mean", "91.7"), ("p", "0.03"), ("p", "< 0.05"), ("ci", "[-5.3, -2.3]"), ("delta", "-3.8"),
+     ("p_tiny", "<0.001"), ("p_tiny", r"$< 10^{-4}$"), ("share", r"91.7\,\%"), ("seconds", "1.5 min"),
+     ("parameters", "104k"), ("parameters", "0.10 M"), ("mean", r"91.74\footnote{Of 3 runs}"), ("verdict", "help"),
+     ("mean", r"91.74$^{1}$"), ("mean", r"\qty{91.74}{\percent}")],
+)  # fmt: skip
+def test_fewer_decimals_or_another_unit_are_the_same(quantity, stated):
     assert [] == wrong(f"\\ablate{{s/full/{quantity}}}{{{stated}}}")
 
 
 @pytest.mark.parametrize(
     ("quantity", "stated"),
     [("mean", "91.8"), ("mean", "91.740"), ("p", "< 0.01"), ("p_raw", "< 0.05"), ("delta", "3.8"), ("ci", "-5.3"),
-     ("verdict", "hurts"), ("verdict", "inconclusive")],
+     ("verdict", "hurts"), ("verdict", "inconclusive"), ("seconds", "90 min"), ("n", r"10\,\%"), ("share", r"0.917\,\%"),
+     ("p_tiny", "<0.00001"), ("delta", "-3.82 (n = 10)")],
 )  # fmt: skip
 def test_another_number_sign_bound_or_word_is_not(quantity, stated):
     (one,) = wrong(f"Text.\n  \\ablate{{s/full/{quantity}}}{{{stated}}}")
     assert 2 == one.at[0]
     assert f"the database has {KNOWN[quantity].shown}" in one.message
+
+
+def test_a_number_that_was_rounded_twice_is_told_with_what_was_rounded():
+    known = {"mean": Known("83.75", (83.7467,), "4 runs")}
+    (one,) = [checked.wrong(b, lambda of: known[of.quantity]) for b in checked.bound(r"\ablate{s/full/mean}{83.8}")]
+    assert "the database has 83.75, or 83.7467 (4 runs)" in one.message
+
+
+def test_a_macro_without_a_number_is_no_number_that_is_right():
+    assert ["s/a_b/mean: no number stands in braces behind it."] == [
+        w.message for w in wrong(r"\ablate{s/a\_b/mean} 3")
+    ]
+    assert [] == checked.bound(r"\newcommand{\mine}[2]{\textbf{\ablate{#1}{#2}}}")
+
+
+def test_what_a_text_shows_as_code_is_not_checked_and_a_percent_sign_of_markdown_hides_nothing():
+    verbatim = "\\begin{verbatim}\n\\ablate{s/full/mean}{1}\n\\end{verbatim} \\verb|\\ablate{s/full/mean}{2}|"
+    assert [] == checked.bound(verbatim)
+    text = "`1<!-- ablate: a/b/c -->`\n```\n1<!-- ablate: a/b/c -->\n```\n"
+    text += "5 % \\ablate{s/full/mean}{91.7} `91.7`<!-- ablate: s/full/mean -->"
+    assert [(5, 26), (5, 32)] == [one.at for one in checked.bound(text, markdown=True)]
+    assert [] == checked.bound("<!-- \\ablate{s/full/mean}{2} -->", markdown=True)
+    assert ["tabs/one", "two.tex"] == checked.inputs("\\input{tabs/one} % \\input{no}\n\\include{two.tex}")
 
 
 def test_what_latex_comments_out_and_the_macro_itself_are_not_checked():
@@ -150,6 +187,11 @@ def test_a_reference_keeps_its_names_whatever_they_hold():
         assert Reference("s", row, "mean") == Reference.of(str(Reference("s", row, "mean")))
 
 
+def places(ended):
+    code, out = ended
+    return code, [(of["file"], one["line"], one["column"]) for of in json.loads(out) for one in of["wrong"]]
+
+
 RUNS = "v,s,acc\n" + "".join(f"{v},{s},{a + s / 10}\n" for v, a in (("full", 90), ("a_b", 92.04)) for s in range(3))
 
 
@@ -181,6 +223,10 @@ def test_what_cite_prints_check_finds_true_until_a_run_changes(tmp_path, monkeyp
     code, out = ablate("check", "p.tex", "r.md")
     assert 1 == code
     assert "r.md:1:9: s/a_b/mean: '92.14' stands here, the database has 92.26 (3 runs of a_b (seeds 0 to 2))." in out
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/t.tex").write_bytes(b"\xef\xbb\xbf\\ablate{s/a_b/mean}{92.14}\r\n")
+    (tmp_path / "q.tex").write_text("\\input{sub/t}\\input{none}")
+    assert (1, [("sub/t.tex", 1, 21)]) == places(ablate("check", "q.tex", "-f", "json"))
     (tmp_path / "p.tex").write_text(r"\ablate{s/a_c/mean}{92} \ablate{t/a/mean}{1} \ablate{s}{3}")
     out = ablate("check", "p.tex")[1]
     assert "p.tex:1:21: s/a_c/mean: s: no row is called 'a_c'; there is full or a_b. Did you mean 'a_b'?" in out

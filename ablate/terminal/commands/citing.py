@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand
 
 from ablate.errors import AblateError
-from ablate.terminal.options import Terminal, check_choice
+from ablate.terminal.options import Terminal, check_choice, print_json
 from ablate.text import MINUS, many
 
 app = typer.Typer()
@@ -29,7 +29,12 @@ class _Labelled(TyperCommand):
 def cite(
     context: typer.Context,
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")],
-    row: Annotated[str, typer.Argument(metavar="ROW", help="A variant, or a row's label; * for the study itself.")],
+    row: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ROW", help="A variant, or a row's label; '*' for the study itself; left out: the rows."
+        ),
+    ] = None,
     quantity: Annotated[
         str | None,
         typer.Argument(metavar="QUANTITY", help="mean, sd, delta, ci, p, verdict, ...; left out: all of the row's."),
@@ -49,9 +54,12 @@ def cite(
 
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("latex", "markdown", "text"))
-    row = re.sub(f"^{MINUS} ", "- ", row)
     with Store.open(terminal.db) as store:
         loaded = results.load(store, terminal.found(store, study).name)
+        if row is None:
+            print(cited.rows_in_words(loaded))
+            return
+        row = re.sub(f"^{MINUS} ", "- ", row)
         if quantity is None:
             print(cited.quantities(loaded, row))
             return
@@ -73,12 +81,14 @@ def cite(
 def check(
     context: typer.Context,
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="LaTeX, Markdown or HTML.")],
+    format_: Annotated[str, typer.Option("--format", "-f", metavar="text|json")] = "text",
 ) -> None:
     """Hold the numbers of a text against the database.
 
     Those that are bound: \\ablate{STUDY/ROW/QUANTITY}{91.7}, or 91.7<!-- ablate: STUDY/ROW/QUANTITY --> (`ablate cite`
     prints them). A digit that differs, a row that is gone, a verdict that turned: its place, what stands there, what
-    the database has, and exit code 1. How a number is set is no matter, and it may have fewer decimals.
+    the database has, and exit code 1. How a number is set is no matter, and it may have fewer decimals. Of a LaTeX file
+    those that it takes in are read, too.
 
     ablate check README.md
     """
@@ -87,8 +97,12 @@ def check(
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
-    texts = {file: _read(file) for file in files}
-    every = {file: checked.bound(text) for file, text in texts.items()}
+    check_choice("--format", format_, ("text", "json"))
+    texts = _texts(terminal, files)
+    every = {
+        file: checked.bound(text, markdown=file.suffix.lower() not in (".tex", ".ltx", ".sty", ".bbl"))
+        for file, text in texts.items()
+    }
     if not any(every.values()):
         listed = " ".join(map(str, files))
         raise AblateError(f"no number of {listed} is bound to the database; `ablate cite` prints one that is.")
@@ -98,23 +112,63 @@ def check(
         def look_up(reference: cited.Reference) -> cited.Known:
             return cited.known(load(reference.study), reference)
 
-        found = {file: [checked.wrong(one, look_up) for one in bound] for file, bound in every.items()}
-    wrong = 0
-    for file, said in found.items():
-        for one in filter(None, said):
-            print(f"{file}:{one.at[0]}:{one.at[1]}: {one.message}")
-            wrong += 1
-        if said and not any(said):
-            print(f"{file}: {many(len(said), 'bound number')}, all as the database has them")
-    if wrong:
-        total = sum(map(len, found.values()))
-        terminal.say(f"{wrong} of {many(total, 'bound number')} are not as the database has them.")
+        wrong = {
+            file: [(one, said) for one in bound if (said := checked.wrong(one, look_up))]
+            for file, bound in every.items()
+        }
+    if format_ == "json":
+        print_json([
+            {
+                "file": str(file),
+                "bound": len(every[file]),
+                "wrong": [
+                    {
+                        "line": said.at[0], "column": said.at[1], "reference": one.key, "stands": said.stands,
+                        "database": said.has, "behind": said.behind, "message": said.message,
+                    }
+                    for one, said in of
+                ],
+            }
+            for file, of in wrong.items()
+        ])  # fmt: skip
+    else:
+        for file, of in wrong.items():
+            for _, said in of:
+                print(f"{file}:{said.at[0]}:{said.at[1]}: {said.message}")
+            if not of and (every[file] or file in files):
+                count = many(len(every[file]), "bound number")
+                print(f"{file}: {count}, all as the database has them" if every[file] else f"{file}: {count}")
+    if any(wrong.values()):
+        total = many(sum(map(len, every.values())), "bound number")
+        differ = sum(map(len, wrong.values()))
+        terminal.say(f"{differ} of {total} {'is' if differ == 1 else 'are'} not as the database has them.")
         raise typer.Exit(1)
+
+
+def _texts(terminal: Terminal, files: list[Path]) -> dict[Path, str]:
+    """The files, and those that LaTeX files take in, which LaTeX finds from the folder of the first."""
+    from ablate.reports import checked
+
+    texts: dict[Path, str] = {}
+    for top in files:
+        todo = [top]
+        while todo:
+            file = todo.pop(0)
+            if file in texts:
+                continue
+            texts[file] = _read(file)
+            for name in checked.inputs(texts[file]) if file.suffix.lower() == ".tex" else ():
+                places = [top.parent / f"{name}.tex", top.parent / name]
+                if there := next((place for place in places if place.is_file()), None):
+                    todo.append(there)
+                else:
+                    terminal.say(f"{file} takes in {name}, which is not there: not checked.")
+    return texts
 
 
 def _read(file: Path) -> str:
     try:
-        return re.sub(r"\r\n?", "\n", file.read_text(encoding="utf-8"))
+        return re.sub(r"\r\n?", "\n", file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise AblateError(f"{file} cannot be read: {error.strerror}.") from None
     except UnicodeDecodeError as error:
