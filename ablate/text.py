@@ -15,6 +15,9 @@ MOST = 12
 MINUS = "−"
 """The true minus, as wide as a plus."""
 
+THIN = "\u202f"
+"""A thin space at which no line ends, between thousands."""
+
 
 class Note(str):
     """A sentence under a table. line: the same in a few words, for where there is room for no more; empty where it
@@ -172,7 +175,7 @@ def typeset(value: float, digits: int, *, sign: bool = False) -> str:
     if abs(value) < 10_000 or "e" in text:
         return text
     whole, point, rest = text.partition(".")
-    return re.sub(r"(?<=\d)(?=(\d{3})+$)", "\u2009", whole) + point + rest
+    return re.sub(r"(?<=\d)(?=(\d{3})+$)", THIN, whole) + point + rest
 
 
 def duration(seconds: float) -> str:

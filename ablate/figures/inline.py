@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.identity import sha256
 from ablate.tables.forest import round_values
-from ablate.text import MINUS, shortened
+from ablate.text import MINUS, THIN, shortened
 
 Text = Callable[[str], str]
 """Escapes a text for an element or a quoted attribute."""
@@ -106,7 +106,7 @@ def _ticks(axis: Axis, scale: _Scale, most: float) -> list[tuple[float, str]]:
 
 def _number(value: float) -> str:
     text = f"{value:,.10g}" if abs(value) >= 10_000 else f"{value:.6g}"
-    return text.replace(",", "\u2009").replace("-", MINUS)
+    return text.replace(",", THIN).replace("-", MINUS)
 
 
 # --------------------------------------------------------------------------------------------------------------- panels

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from ablate.figures.inline import anchor
 from ablate.records import Row
 from ablate.reports.document import Table
+from ablate.reports.widths import Columns, columns
 from ablate.tables import forest
 from ablate.tables.forest import Group, Range, decided
 from ablate.tables.grid import no_chance
@@ -34,8 +35,9 @@ _OPEN = '<circle class="hollow" r="4.3"/>'
 """By verdict a shape of its own: colour says it too, but nothing alone."""
 
 
-def table(block: Table, text: Text, drawn: Collection[str] = ()) -> str:
-    """The table element, notes aside. drawn: variants with a curve on the page, which their rows are joined with."""
+def table(block: Table, text: Text, drawn: Collection[str] = ()) -> tuple[str, Columns]:
+    """The table element, notes aside, and how wide its columns are. drawn: variants with a curve on the page, which
+    their rows are joined with."""
     assert isinstance(block.data, TableData), "a view has no bars"
     return _Page(block.data, block.bases, text, drawn).table(block.caption)
 
@@ -74,6 +76,7 @@ class _Page:
     def __init__(self, data: TableData, bases: Mapping[str, str], text: Text, drawn: Collection[str]) -> None:
         self.data, self.text, self.rows, self.drawn, self.bases = data, text, data.rows, drawn, bases
         self.named: set[str] = set()
+        self.cells: list[list[str]] = []
         self.digits = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
         self.n = forest.shared_n(data.rows)
         self.also = {
@@ -83,40 +86,44 @@ class _Page:
         self.range = forest.range_of(data.rows, data.minimum_effect)
         self.compared = any(row.delta is not None for row in data.rows)
 
-    def table(self, caption: str) -> str:
+    def table(self, caption: str) -> tuple[str, Columns]:
         margin = self.data.minimum_effect or 0.0
         ends = {"z": 0.0, "b0": -margin, "b1": margin}
-        style = ";".join(f"--{name}:{_percent(self.range, value)}" for name, value in ends.items())
         bodies = "\n".join(self._body(group, i) for i, group in enumerate(forest.groups(self.rows)))
+        heads = self._heads()
+        wide = columns(self.cells, [(title, below) for _, title, below in heads], self.compared)
+        style = ";".join(f"--{name}:{_percent(self.range, value)}" for name, value in ends.items())
+        style += f";--n:{wide.name}em"
         grey = f" Grey: within ±{number(margin)}, the smallest effect that matters." if margin else ""
         thick = " Thick bars: other seeds on these examples alone, thin ones: other examples too."
         both = thick * any(row.interval_here for row in self.rows)
         told = (
             f"{caption}. Each row against the bold one above it, over shared seeds; small ticks: each seed.{both}{grey}"
         )
+        titles = "".join(
+            self._title(*head) if head[0] != "bars" else f'<th scope="col" class="bars">{self._axis()}</th>'
+            for head in heads
+        )
         return (
             f'<table class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
-            f"<thead><tr>{self._head()}</tr></thead>\n{bodies}\n</table>"
-        )
+            f"<thead><tr>{titles}</tr></thead>\n{bodies}\n</table>"
+        ), wide
 
-    def _head(self) -> str:
+    def _heads(self) -> list[tuple[str, str, str]]:
+        """Of each column its kind, its title and the smaller line below."""
         unit = self.data.units.get(self.data.metric)
         metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
         sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
         n = f", n = {self.n}" if self.n is not None else ""
         more = "+k: seeds to see it" if any(forest.more_seeds(row) for row in self.rows) else ""
-        mean = self._title("mean", f"{metric} {_arrow(self.data.better)}", f"mean ± sd{n}")
-        cells = [self._title("n", "variant", ""), mean]
+        heads = [("n", "variant", ""), ("mean", f"{metric}\u00a0{_arrow(self.data.better)}", f"mean ± sd{n}")]
         if self.compared:
-            cells += [
-                self._title("delta", "Δ", f"{sure} interval"), f'<th scope="col" class="bars">{self._axis()}</th>',
-                self._title("p", "p", "Holm"), self._title("v", "verdict", more),
-            ]  # fmt: skip
-        for name, better in self.data.also.items():
+            heads += [("delta", "Δ", f"{sure} interval"), ("bars", "", ""), ("p", "p", "Holm"), ("v", "verdict", more)]
+        for i, (name, better) in enumerate(self.data.also.items()):
             unit = self.data.units.get(name)
             title = one_line(name).replace("_", " ") + (f" ({unit})" if unit else "")
-            cells.append(self._title("also", f"{title} {_arrow(better)}", ""))
-        return "".join(cells)
+            heads.append((f"also a{i}", f"{title}\u00a0{_arrow(better)}", ""))
+        return heads
 
     def _title(self, kind: str, title: str, below: str) -> str:
         small = f"<small>{self.text(below)}</small>" if below else ""
@@ -160,11 +167,14 @@ class _Page:
         ]
         if self.compared:
             cells += self._compared(row)
-        for metric, places in self.also.items():
+        for i, (metric, places) in enumerate(self.also.items()):
             of = row.also[metric]
             there = "–" if of.mean is None else typeset(of.mean, places)
             sd = f' <span class="sd">± {typeset(of.std, places)}</span>' if of.std else ""
-            cells.append(f'<td class="also" data-v="{"" if of.mean is None else f"{of.mean:.6g}"}">{there}{sd}</td>')
+            cells.append(
+                f'<td class="also a{i}" data-v="{"" if of.mean is None else f"{of.mean:.6g}"}">{there}{sd}</td>'
+            )
+        self.cells.append(cells)
         joined = f' data-of="{self.text(row.variant)}"' if row.variant in self.drawn else ""
         if joined and row.variant not in self.named:
             self.named.add(row.variant)

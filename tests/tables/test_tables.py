@@ -21,7 +21,7 @@ from ablate.tables.formats import latex, markdown
 from ablate.tables.grid import grid
 from ablate.tables.stages import stages
 from ablate.tables.table import Switch, TableData, TableOptions, arranged, as_json
-from ablate.text import chance, one_line
+from ablate.text import chance, one_line, typeset
 
 FORMATS = ("markdown", "latex", "html", "csv", "json", "typst")
 HOSTILE = [
@@ -365,6 +365,7 @@ def test_latex_escapes_every_special_character():
     assert latex.escape("a--b~c^d") == r"a{-}{-}b\textasciitilde{}c\textasciicircum{}d"
     assert latex.escape('<|>"`[*]') == (r"\textless{}\textbar{}\textgreater{}{\char34}\textasciigrave{}{[}{*}{]}")
     assert latex.escape("é 漢\n±") == r"é U+6F22 $\pm$"
+    assert latex.escape(typeset(-104234.0, 0)) == r"$-$104\,234"
 
 
 @given(st.text())

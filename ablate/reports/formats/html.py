@@ -35,6 +35,7 @@ from ablate.reports.document import (
     Table,
     Terms,
 )
+from ablate.reports.widths import CARDS, Columns
 from ablate.tables.table import Format, TableData, TableOptions
 
 SHOWN = 30
@@ -72,14 +73,15 @@ def page(document: Document) -> str:
         for panel in block.scene.panels
         if panel.of
     }
-    parts = [part for section in sections for part in _section(section, table, drawn)]
+    fits: list[Columns] = []
+    parts = [part for section in sections for part in _section(section, table, drawn, fits)]
     links = [f'<li><a href="#{_name(s.key)}">{table.text(s.title)}</a></li>' for s in sections]
     script = _part("page.js")
     return _PAGE.format(
         policy=_policy([script]),
         title=table.text(document.title),
         subtitle=table.text(document.subtitle),
-        style=_part("page.css"),
+        style=_fitted(_part("page.css"), fits),
         links="\n".join(links),
         main="\n".join(parts),
         script=script,
@@ -89,6 +91,13 @@ def page(document: Document) -> str:
 @cache
 def _part(name: str) -> str:
     return resources.files("ablate.reports").joinpath(name).read_text(encoding="utf-8")
+
+
+def _fitted(style: str, fits: Sequence[Columns]) -> str:
+    """The style with the widths of screen at which the ablation table changes its shape."""
+    cards = max((one.cards() for one in fits), default=CARDS)
+    style = style.replace(f"(max-width: {CARDS}px)", f"(max-width: {cards}px)")
+    return "\n".join([style, *(one.rules() for one in fits)])
 
 
 def _shown(section: Section) -> tuple[Block, ...]:
@@ -105,17 +114,17 @@ def _policy(scripts: Sequence[str]) -> str:
 # --------------------------------------------------------------------------------------------------------------- blocks
 
 
-def _section(section: Section, table: Format, drawn: Collection[str]) -> Iterator[str]:
+def _section(section: Section, table: Format, drawn: Collection[str], fits: list[Columns]) -> Iterator[str]:
     yield f'<section id="{_name(section.key)}">\n<h2>{table.text(section.title)}</h2>'
     for before, block in zip((None, *section.blocks), section.blocks, strict=False):
         if isinstance(before, Table) and isinstance(before.data, TableData) and isinstance(block, Bullets):
             yield rows.limits([item[0].text for item in block.items], table.text)
         else:
-            yield from _block(block, table, drawn)
+            yield from _block(block, table, drawn, fits)
     yield "</section>"
 
 
-def _block(block: Block, table: Format, drawn: Collection[str]) -> Iterator[str]:
+def _block(block: Block, table: Format, drawn: Collection[str], fits: list[Columns]) -> Iterator[str]:
     match block:
         case Paragraph(text):
             yield f"<p>{_line(text, table)}</p>"
@@ -134,7 +143,7 @@ def _block(block: Block, table: Format, drawn: Collection[str]) -> Iterator[str]
                 said = f" <small>{table.text(model.said)}</small>" if model.said else ""
                 yield f"<div><h3>{table.text(model.name)}{said}</h3>"
                 for part in model.blocks:
-                    yield from _block(part, table, drawn)
+                    yield from _block(part, table, drawn, fits)
                 yield "</div>"
             yield "</div>"
         case Terms(items):
@@ -143,7 +152,7 @@ def _block(block: Block, table: Format, drawn: Collection[str]) -> Iterator[str]
                 yield f"<dt>{table.text(term)}</dt><dd>{_line(explained, table)}</dd>"
             yield "</dl>"
         case Table():
-            yield _table(block, table, drawn)
+            yield _table(block, table, drawn, fits)
         case Picture():
             yield _picture(block, table)
 
@@ -176,9 +185,11 @@ def _bullets(block: Bullets, table: Format) -> Iterator[str]:
         yield "</details>"
 
 
-def _table(block: Table, table: Format, drawn: Collection[str]) -> str:
+def _table(block: Table, table: Format, drawn: Collection[str], fits: list[Columns]) -> str:
     if isinstance(block.data, TableData):
-        return rows.table(block, table.text, drawn)
+        drawing, wide = rows.table(block, table.text, drawn)
+        fits.append(wide)
+        return drawing
     rendered = table.render(block.data, TableOptions(caption=block.caption, label=block.label))
     return f'<div class="plain" role="region" aria-label="{table.text(block.caption)}" tabindex="0">\n{rendered}</div>'
 

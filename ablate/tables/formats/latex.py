@@ -25,7 +25,7 @@ _TEXT = {
     "±": r"$\pm$", "Δ": r"$\Delta$", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "†": r"$^\dagger$", "‡": r"$^\ddagger$",
     "§": r"\textsection{}", "°": r"$^\circ$", "¶": r"\textparagraph{}", "×": r"$\times$",
     "✓": r"\ablatetick{}", "✗": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
-    "→": r"$\rightarrow$", "−": "$-$", "…": r"\ldots{}",
+    "→": r"$\rightarrow$", "−": "$-$", "\u202f": r"\,", "…": r"\ldots{}",
 }  # fmt: skip
 _DOCUMENT = r"""\documentclass{article}
 \ifdefined\directlua\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\fi

@@ -1,0 +1,91 @@
+"""A report's page in a real browser: what is shown where, on screens from 320 to 1,920 pixels, in print, and by hand."""
+
+import random
+import re
+
+import pytest
+from browser import CHROMIUM, browser
+from reported import fill, resolved, variant
+
+from ablate.reports import material, report
+from ablate.reports.formats import html as report_html
+from ablate.reports.widths import columns
+from ablate.store.store import Store
+
+in_a_browser = pytest.mark.slow
+
+
+TRICKS = {
+    "norm": "学习率预热与批归一化",
+    "skip": "الاتصالات المتبقية",
+    "crop": "a very long name of a trick that somebody wrote as a whole sentence, with commas and all",
+    "smooth": "averyveryverylongnamewithoutanyblankwhatsoeverinthewholeofit",
+}
+BASES = ("A", "Beta", "A model by the name of a long sentence")
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Three bases, each without each of four tricks of long names, and three further metrics."""
+    draw = random.Random(1).gauss
+    on = list(TRICKS)
+    rows = [(base, None, "") for base in BASES]
+    rows += [(f"{base}-{name}", base, name) for base in BASES for name in on]
+    plan = resolved(
+        also={"dev_loss": "lower", "train_accuracy": "higher", "a_further_metric": "lower"},
+        tricks=[{"name": n, "label": label, "category": "other", "levels": []} for n, label in TRICKS.items()],
+        variants=[variant(v, *(one for one in on if one != name), of=base or v) for v, base, name in rows],
+        rows=[
+            {"design": "leave_one_out", "variant": v, "compared_with": base, "differs": [name] * bool(name),
+             "label": f"- {TRICKS[name]}" if name else v}
+            for v, base, name in sorted(rows, key=lambda row: BASES.index(row[1] or row[0]))
+        ],
+    )  # fmt: skip
+    values = {v: [80 + 4 * BASES.index(base or v) - 9 * (name == "norm") + draw(0, 0.4) for _ in range(3)] for v, base, name in rows}  # fmt: skip
+    folder = tmp_path_factory.mktemp("page")
+    with Store.open(fill(folder / "a.db", plan, values)) as store:
+        (folder / "r.html").write_text(report_html.page(report.document(material.read(store, "demo"), roomy=True)))
+    return folder / "r.html"
+
+
+@pytest.fixture(scope="module")
+def shown(page, tmp_path_factory):
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium on the PATH")
+    with browser(tmp_path_factory.mktemp("profile")) as window:
+        window.emulate(1280, 900)
+        window.open(page)
+        yield window
+
+
+CLIPPED = (
+    "return [...document.querySelectorAll('.forest td:not(.bars), .forest th, .pt, .legend li, dd, li, p, h1, h2, h3')]"
+    ".filter((one) => one.offsetWidth && getComputedStyle(one).display !== 'inline' && one.scrollWidth > one.clientWidth + 1)"
+    ".map((one) => one.textContent)"
+)
+
+
+@in_a_browser
+def test_no_screen_from_320_to_1920_pixels_scrolls_sideways_or_clips_a_cell(shown):
+    shapes = {}
+    for width in (320, 360, 390, 414, 600, 768, 920, 921, *range(960, 1400, 20), 1440, 1920):
+        shown.emulate(width, 900)
+        assert shown.run("return document.documentElement.scrollWidth") <= width, width
+        assert [] == shown.run(CLIPPED), width
+        metrics = "return [...document.querySelectorAll('.forest thead .also')].filter((one) => one.offsetWidth).length"
+        shapes[width] = shown.run(metrics)
+    assert 0 == shapes[390]
+    assert 0 < shapes[1440], "a wide screen has room for further metrics"
+
+
+def test_a_column_is_shown_from_the_width_on_that_its_words_need():
+    def need(number, metrics):
+        rows = [["<th>a</th>", f"<td>{number}</td>", *[f"<td>{number}</td>"] * metrics]]
+        return columns(rows, [("n", ""), ("m", ""), *[("x", "")] * metrics], compared=False)
+
+    assert need("10", 1).core < need("100000", 1).core
+    (least,) = re.findall(r"\(max-width: (\d+)px\) \{ \.forest \.a0", need("10", 1).rules())
+    (most,) = re.findall(r"\(max-width: (\d+)px\) \{ \.forest \.a0", need("1" * 60, 1).rules())
+    assert int(least) < int(most)
+    assert "@media print" not in need("10", 1).rules()
+    assert "@media print" in need("1" * 60, 1).rules(), "paper is narrow, too"
