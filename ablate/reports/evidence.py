@@ -10,11 +10,14 @@ import hashlib
 import io
 import json
 import math
+import re
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TypeVar
 
 from ablate._version import __version__
 from ablate.analysis import results
@@ -27,7 +30,7 @@ from ablate.runs import export
 from ablate.store.extract import extract
 from ablate.store.store import Store
 from ablate.tables import views
-from ablate.text import many
+from ablate.text import in_words, many
 
 DATABASE, MANIFEST, README = "evidence.db", "MANIFEST.json", "README.md"
 _MOMENT = (1980, 1, 1, 0, 0, 0)
@@ -122,74 +125,158 @@ derives every table and figure again and compares, byte by byte. It cannot deriv
 
 @dataclass(frozen=True)
 class Verified:
-    """same: files that came out again; wrong: what is not as it should be, in sentences; not_held: what could not be
-    derived here, and why."""
+    """same: tables and figures that came out again, of `derived`; wrong: what is not as it should be, in sentences;
+    not_held: what could not be derived here, and why. sha256: of the manifest, which stands for the whole bundle."""
 
     study: str
     same: int
     wrong: tuple[str, ...]
     not_held: tuple[str, ...]
+    derived: int = 0
+    sha256: str = ""
 
     @property
     def text(self) -> str:
         lines = [f"{self.study}: {self.same} tables and figures derived again from the stored runs, all the same."]
         if self.wrong:
-            lines = [f"{self.study}: {self.same} derived again the same, {len(self.wrong)} not.", *self.wrong]
-        return "\n".join([*lines, *(f"not derived again: {one}" for one in self.not_held)])
+            count = many(len(self.wrong), "thing")
+            again = f"{self.same} of {self.derived} tables and figures derived again the same" if self.derived else ""
+            nothing = "no table and no figure could be derived again"
+            lines = [f"{self.study}: {count} wrong; {again or nothing}.", *self.wrong]
+        lines += [f"not derived again: {one}" for one in self.not_held]
+        return "\n".join([*lines, f"not shown: {UNSIGNED}{self.sha256}"])
+
+
+UNSIGNED = (
+    "who made it. Nothing is signed, so whoever changed runs, tables and manifest alike would not be found out. Hold "
+    "what the authors published against the SHA-256 of this manifest: "
+)
+
+
+def fingerprint(content: bytes) -> str:
+    """Of a bundle, by its manifest: the same whatever packed the .zip."""
+    return _sha256(_read(io.BytesIO(content), "the bundle").files[MANIFEST])
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def verify(path: Path) -> Verified:
     """AblateError where the file is no evidence."""
-    parts = _read(path)
-    manifest = json.loads(parts[MANIFEST])
-    study, told = str(manifest["study"]), manifest["files"]
-    wrong = [
+    read = _read(path, str(path))
+    parts, damaged = read.files, read.damaged
+    study, version, told = _manifest(path, parts[MANIFEST])
+    wrong = [f"{name}: {why}" for name, why in damaged.items()]
+    wrong += [
         f"{name}: its SHA-256 is not the manifest's, so it was changed."
         for name, sha in told.items()
-        if name in parts and hashlib.sha256(parts[name]).hexdigest() != sha
+        if name in parts and _sha256(parts[name]) != sha
     ]
-    wrong += [f"{name}: is missing." for name in told if name not in parts]
+    wrong += [f"{name}: is missing." for name in told if name not in parts and name not in damaged]
     wrong += [f"{name}: is not in the manifest." for name in parts if name not in told and name != MANIFEST]
-    not_held = [NEVER]
+    not_held, sha = [NEVER], _sha256(parts[MANIFEST])
     if DATABASE not in parts:
-        return Verified(study, 0, tuple(wrong), tuple(not_held))
-    with tempfile.TemporaryDirectory() as folder:
-        database = Path(folder) / DATABASE
-        database.write_bytes(parts[DATABASE])
-        Store.migrate(str(database))  # a bundle of an earlier ablate
-        with Store.open(database) as store:
-            again = dict(_derived(store, study))
-            again["runs.csv"] = export.text(store, study).encode()
-    other = manifest["ablate"] != __version__
-    same = 0
+        return Verified(study, 0, tuple(wrong), tuple(not_held), 0, sha)
+    try:
+        again = _again(parts[DATABASE], study)
+    except AblateError as error:
+        by = f" It is of ablate {version}: pip install ablate-studies=={version}." * (version != __version__)
+        wrong.append(f"{DATABASE}: nothing can be derived from it: {error}{by}")
+        return Verified(study, 0, tuple(wrong), tuple(not_held), 0, sha)
+    same, changed = 0, {one.partition(": ")[0] for one in wrong}
     for name, content in again.items():
         if name not in parts:
             continue
         if content == parts[name] or (name.endswith(".json") and _alike(json.loads(content), _json(parts[name]))):
             same += 1
-        elif name.endswith(".svg") and f"{name}: its" not in " ".join(wrong):
+        elif name.endswith(".svg") and name not in changed:
             not_held.append(
                 f"{name}: it is drawn otherwise here (another matplotlib or ablate); its numbers are the tables'"
             )
         else:
-            by = f"; the bundle is of ablate {manifest['ablate']}, this is {__version__}" * other
+            by = f"; the bundle is of ablate {version}, this is {__version__}" * (version != __version__)
             wrong.append(f"{name}: the stored runs give another one{by}.")
-    gone = [name for name in parts if name.startswith(("tables/", "figures/")) and name not in again]
+    gone = [name for name in parts if name in told and _of_tables(name) and name not in again]
     not_held += [f"{name}: this ablate has no such view" for name in gone]
-    return Verified(study, same, tuple(dict.fromkeys(wrong)), tuple(not_held))
+    return Verified(study, same, tuple(dict.fromkeys(wrong)), tuple(not_held), len(again), sha)
 
 
-def _read(path: Path) -> dict[str, bytes]:
+def _of_tables(name: str) -> bool:
+    return name.startswith(("tables/", "figures/"))
+
+
+def _again(database: bytes, study: str) -> dict[str, bytes]:
+    """Every table and figure anew, of the database's bytes alone."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / DATABASE
+        path.write_bytes(database)
+        try:
+            Store.migrate(str(path))  # a bundle of an earlier ablate
+        except AblateError as error:
+            raise AblateError(re.sub(rf"^{re.escape(str(path))}:? ", "", str(error))) from None
+        with Store.open(path) as store:
+            if study not in (names := store.studies()):
+                raise AblateError(f"it has no study {study!r}, which the manifest names, but {in_words(names)}.")
+            return {**dict(_derived(store, study)), "runs.csv": export.text(store, study).encode()}
+
+
+def _manifest(path: Path, content: bytes) -> tuple[str, str, dict[str, str]]:
+    """The study, ablate's version, and the SHA-256 of each file. AblateError where it is no manifest."""
+    told = _json(content)
+    files = told.get("files") if isinstance(told, dict) else None
+    if isinstance(told, dict) and isinstance(files, dict) and {"study", "ablate"} <= told.keys():
+        return str(told["study"]), str(told["ablate"]), {name: str(sha) for name, sha in files.items()}
+    raise AblateError(f"{path}: its {MANIFEST} lacks study, ablate or files, so it is not what `ablate export` wrote.")
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """files: their content by name; damaged: why of others the content cannot be read."""
+
+    files: dict[str, bytes]
+    damaged: dict[str, str]
+
+
+def _read(path: Path | IO[bytes], called: str) -> _Parts:
+    """Nothing is written anywhere, so names that lead out of a folder lead nowhere."""
+    files: dict[str, bytes] = {}
+    damaged: dict[str, str] = {}
     try:
         with zipfile.ZipFile(path) as archive:
-            parts = {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
+            for entry in archive.infolist():
+                if entry.is_dir():
+                    continue
+                if entry.filename in files:
+                    damaged[entry.filename] = "stands in the .zip twice."
+                    continue
+                try:
+                    files[entry.filename] = archive.read(entry)
+                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
+                    damaged[entry.filename] = f"its bytes are damaged ({str(error).rstrip('.')})."
     except OSError as error:
-        raise AblateError(f"{path} cannot be read: {error.strerror}.") from None
+        raise AblateError(f"{called} cannot be read: {error.strerror}.") from None
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
-        raise AblateError(f"{path}: damaged, or no .zip: {error}.") from None
-    if MANIFEST not in parts or not isinstance(_json(parts[MANIFEST]), dict):
-        raise AblateError(f"{path} has no {MANIFEST}; `ablate export STUDY --evidence FILE.zip` makes one that has.")
-    return parts
+        raise AblateError(f"{called}: damaged or cut short, or no .zip: {str(error).rstrip('.')}.") from None
+    if MANIFEST not in files:
+        files, damaged = _within(files), _within(damaged)  # packed anew by a program that adds the folder
+    if MANIFEST not in files:
+        told = f": {damaged[MANIFEST]}" if MANIFEST in damaged else ""
+        raise AblateError(
+            f"{called} has no {MANIFEST}{told or ';'} `ablate export STUDY --evidence FILE.zip` makes one that has."
+        )
+    return _Parts(files, damaged)
+
+
+T = TypeVar("T")
+
+
+def _within(files: dict[str, T]) -> dict[str, T]:
+    """Names without the one folder that all are in; as they are where there is none."""
+    folders = {name.partition("/")[0] for name in files if "/" in name}
+    if len(folders) != 1 or any("/" not in name for name in files):
+        return files
+    return {name.partition("/")[2]: content for name, content in files.items()}
 
 
 def _json(content: bytes) -> Json:

@@ -4,7 +4,7 @@ import io
 import json
 import sqlite3
 import zipfile
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 from reported import VALUES, fill, resolved
@@ -121,6 +121,49 @@ def test_a_number_that_was_changed_in_the_database_shows_in_the_tables_whatever_
     told = written(tmp_path, changed(bundle, "evidence.db", other))
     assert "evidence.db: its SHA-256 is not the manifest's, so it was changed." in told.wrong
     assert "tables/variants.md: the stored runs give another one." in told.wrong
+
+
+def test_a_byte_changed_in_the_zip_itself_names_its_file_or_the_zip_and_never_ends_in_a_traceback(bundle, tmp_path):
+    for place in range(40, len(bundle), len(bundle) // 60):
+        content = bytearray(bundle)
+        content[place] ^= 0x55
+        with suppress(AblateError):  # where the .zip has no list of files any more
+            assert all(": " in sentence for sentence in written(tmp_path, bytes(content)).wrong)
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        entry = archive.getinfo("runs.csv")
+    content = bytearray(bundle)
+    content[entry.header_offset + 30 + len("runs.csv") + entry.compress_size // 2] ^= 0xFF
+    assert any(one.startswith("runs.csv: its bytes are damaged") for one in written(tmp_path, bytes(content)).wrong)
+    with pytest.raises(AblateError, match="cut short"):
+        written(tmp_path, bundle[:-40])
+
+
+def test_what_a_consistent_forgery_would_pass_is_said_with_the_hash_that_would_tell(bundle, tmp_path):
+    told = written(tmp_path, bundle)
+    assert told.text.endswith(f"against the SHA-256 of this manifest: {evidence.fingerprint(bundle)}")
+    assert "changed runs, tables and manifest alike would not be found out" in told.text
+
+
+@pytest.mark.parametrize("manifest", [b"[]", b'{"study": "demo"}', b'{"study": 1, "ablate": 2, "files": []}'])
+def test_a_manifest_of_another_form_is_refused(bundle, tmp_path, manifest):
+    with pytest.raises(AblateError, match=r"so it is not what `ablate export` wrote|has no MANIFEST"):
+        written(tmp_path, changed(bundle, "MANIFEST.json", lambda _: manifest))
+
+
+def test_a_database_that_gives_no_tables_is_named_by_its_place_in_the_bundle(bundle, tmp_path):
+    told = written(tmp_path, changed(bundle, "evidence.db", lambda _: b"no database"))
+    assert "evidence.db: nothing can be derived from it: this file is no SQLite database" in told.wrong[-1]
+    assert "no table and no figure could be derived again" in told.text
+    other = changed(bundle, "MANIFEST.json", lambda old: old.replace(b'"study": "demo"', b'"study": "else"'))
+    assert "it has no study 'else', which the manifest names, but demo" in written(tmp_path, other).wrong[-1]
+
+
+def test_a_bundle_that_was_packed_anew_with_its_folder_is_the_same_evidence(bundle, tmp_path):
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(bundle)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(f"evidence/{name}", old.read(name))
+    assert () == written(tmp_path, out.getvalue()).wrong
 
 
 def unpacked_and_named_by_none(content, tmp_path):

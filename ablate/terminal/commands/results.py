@@ -210,6 +210,7 @@ def export(
 
     ablate export batchnorm --format csv -o runs.csv
     """
+    from ablate.reports import evidence as bundle
     from ablate.runs import example_files, export, packed
     from ablate.store.store import Store
 
@@ -226,8 +227,6 @@ def export(
             return
         content: str | bytes
         if evidence is not None:
-            from ablate.reports import evidence as bundle
-
             content = bundle.packed(store, stored.name, anonymous=anonymous, more=tuple(without or ()))
             output = evidence
         elif code is not None:
@@ -240,6 +239,8 @@ def export(
         else:
             content = export.text(store, stored.name, format_, spreadsheet=spreadsheet, epochs=epochs)
     terminal.write(content, output if code is None else code)
+    if evidence is not None and isinstance(content, bytes):
+        terminal.say(f"SHA-256 of its manifest, for the paper: {bundle.fingerprint(content)}")
 
 
 def _sent(store: Reader, study: str, tool: str, place: str) -> str:
