@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import cast, get_args
 
 from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
@@ -21,7 +21,7 @@ from ablate.pool.executor import Executor, Needs, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
-from ablate.records import WITHOUT, Json, Reason, Role, RunSpec, Study
+from ablate.records import Json, Reason, Role, RunSpec, Study
 from ablate.runs import canary as two_steps
 from ablate.runs.heeded import Heeding
 from ablate.runs.planned import Planned, again, described, folder_name, specs
@@ -31,6 +31,7 @@ from ablate.store.stored import RunState
 from ablate.study import changes as registration
 from ablate.text import duration, listed, many, one_of
 from ablate.training.provenance import provenance
+from ablate.training.trick import Trick
 
 LOCAL = "local"
 """The executor where none is named."""
@@ -347,10 +348,15 @@ def needs_of(planned: Planned, folder: Path, options: Options, watcher: Watcher)
 
 def setup_of(planned: Planned, database: str) -> Setup:
     """What these runs import. database: the identity of the one that they belong to."""
+    tricks = [
+        cast(type[Trick], planned.registry.load("tricks", name))
+        for shelf, name in planned.shelf_files
+        if shelf == "tricks"
+    ]
+    imports = [*planned.task.imports, *(module for trick in tricks for module in trick.imports)]
     return Setup(
         task=planned.study.task,
-        # What takes parts away costs 0.2 CPU s to import, which every run would else.
-        imports=(*planned.task.imports, *(["ablate.training.removal"] * (("tricks", WITHOUT) in planned.shelf_files))),
+        imports=tuple(dict.fromkeys(imports)),
         path=planned.path,
         plugins=tuple(map(str, planned.registry.folders)),
         shelf_files=planned.shelf_files,

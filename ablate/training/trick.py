@@ -87,6 +87,7 @@ class Trick(Plugin):
     pixels, 30 and 40 change targets). neutral: parameters at which it does nothing, bit for bit, though it runs.
     evaluation_only: it changes predictions and no weight. initialises: giving parameters other first values is what it
     is for. tried_on: changes to testing.TINY that the conformance suite needs to try it (a net with skip connections).
+    imports: modules that it would import in every run; they are imported once, before runs begin.
     """
 
     label: ClassVar[str] = ""
@@ -96,6 +97,7 @@ class Trick(Plugin):
     evaluation_only: ClassVar[bool] = False
     initialises: ClassVar[bool] = False
     tried_on: ClassVar[Mapping[str, Json]] = {}
+    imports: ClassVar[tuple[str, ...]] = ()
 
     def recipe(self, recipe: Recipe) -> Recipe:
         """Before anything is made: another optimizer, schedule, model parameter. Called in the plan too.

@@ -26,6 +26,7 @@ class Without(Trick):
     category: ClassVar[str] = "other"
     order: ClassVar[int] = 100  # after whatever else changes the network
     neutral: ClassVar[Mapping[str, object]] = {"parts": []}
+    imports: ClassVar[tuple[str, ...]] = ("ablate.training.removal",)  # 0.2 CPU s
 
     parts: tuple[Mapping[str, Any], ...] = ({"part": "**.act"},)
 
