@@ -15,7 +15,7 @@ WORDS = "text errors identity rng records installed registry"
 ROOMS = {
     "scripts": "sources script variables values operations evaluator expressions slices modules interpreter defaults fields style probe",
     "programs": "template rendering program binding arithmetic capture printed wanted examples preload attribution launch capturing commanded",
-    "training": "examples task called answers configured model dataset unpickle datafile started provenance layers transfer stopping schedules rates recipe trick replacement initial parts trace rule widths narrow standins cuts statistics sizes surgery removal handed handing taking completing trainer checkpoint",
+    "training": "examples task called answers configured model dataset unpickle datafile started provenance layers transfer stopping schedules rates recipe trick replacement initial parts trace rule widths narrow standins cuts statistics sizes trying surgery removal handed handing taking completing trainer checkpoint",
     "study": "yaml_file candidates draft recipes values sections form basics structure reference cells record design findings tricks lookup file mistakes search rows controls depth changes keyed plan across",
     "store": "schema migrate stored costs examples opened unasked studies cells reader planner attempts store extract copying",
     "pool": "messages words executor feed host energy groups ending folders signals patience scheduler backoff alike leases seeding worker warm mailbox pilot mailed books vacancy known claims dispatcher",

@@ -176,7 +176,7 @@ def _reaches(trace: Trace, number: int, inner: int) -> bool:
 def _in_series(trace: Trace, call: Call, output: int, decision: Decision) -> Decision:
     value = trace.values[output]
     fitting = {
-        number: place
+        _origin(trace, number): place
         for place, number in reversed(list(enumerate(call.given)))
         if trace.values[number].shape == value.shape
         and trace.values[number].dtype.is_floating_point == value.dtype.is_floating_point
@@ -193,9 +193,9 @@ def _in_series(trace: Trace, call: Call, output: int, decision: Decision) -> Dec
         places = listed(sorted(fitting.values()), " or ")
         reason = f"{many(len(fitting), 'input')} of its output's shape differ; `instead: {{input: {places}}}` decides."
         return replace(decision, why="inputs", reason=reason)
-    (number, place), *_ = fitting.items()
+    (origin, place), *_ = fitting.items()
     decision = replace(decision, input=place)
-    if _same(trace, number, output):
+    if _origin(trace, output) == origin:
         return replace(decision, why="nothing", reason="it does nothing as built.")
     return replace(decision, off="identity", reason="it stands in series")
 
@@ -214,11 +214,11 @@ def _linear_fits(given: Shape, made: Shape) -> bool:
     return given[:-1] == made[:-1]
 
 
-def _same(trace: Trace, given: int, made: int) -> bool:
-    """Whether a result is what was given, by nothing but aliases."""
-    while made > given and trace.values[made].op.startswith("alias"):
-        made = trace.values[made].inputs[0]
-    return made == given
+def _origin(trace: Trace, number: int) -> int:
+    """The value that another is by nothing but aliases; not what it was before a write in place."""
+    while trace.values[number].op.startswith("alias") and len(trace.values[number].inputs) == 1:
+        number = trace.values[number].inputs[0]
+    return number
 
 
 # --------------------------------------------------------------------------------------------------------------- roles
@@ -267,13 +267,19 @@ def _junctions(trace: Trace, output: int) -> Iterator[_Junction]:
                 pending.append(consumer)
 
 
+_ADDING = ("addmm", "baddbmm", "addbmm", "addmv")
+"""Products with a sum: what comes first is added."""
+
+
 def _met(trace: Trace, output: int, side: int, consumer: int) -> _Junction | None:
     value = trace.values[consumer]
     name = value.op.split(".")[0].rstrip("_")
     others = tuple(number for number in value.inputs if number != side and not trace.ancestors[number] >> output & 1)
     if name in ("add", "sub") and others and (name == "add" or value.inputs[-1] == side):
         return _Junction("zero", "a summand beside another path", side, others)
-    if name == "cat" and others:
+    if name in _ADDING and others and value.inputs[0] == side:
+        return _Junction("zero", "a summand beside another path", side, others)
+    if name in ("cat", "stack") and others:
         return _Junction("zero", "a member of a concatenation", side, others)
     if name == "mul" and others and _directly(trace, output, side):
         living = tuple(number for number in others if trace.data >> number & 1)

@@ -9,16 +9,12 @@ apart. Do it before the optimizer is made.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_map
 
 from ablate.errors import ConfigError
 from ablate.rng import seed_for
@@ -29,13 +25,10 @@ from ablate.training.parts import Found, Kinds, ReplacementError, SurgeryError, 
 from ablate.training.replacement import Replacement
 from ablate.training.rule import Decision, decide, written_later
 from ablate.training.sizes import reaching, sizes, taken
-from ablate.training.standins import StandIn
 from ablate.training.task import Place
-from ablate.training.trace import Example, Trace, arguments_of, copied, follow, trace
+from ablate.training.trace import Example, Trace, copied, follow, trace
+from ablate.training.trying import Counts, counted, passed, tensors, two, untouched, wake
 from ablate.training.widths import Width, widths
-
-Counts = Mapping[str, list[int]]
-"""How often what stands at each path was called."""
 
 
 def remove(
@@ -68,19 +61,19 @@ class Theatre:
     """A network with an example, followed once and copied once: every question about its parts is asked here."""
 
     def __init__(self, model: nn.Module, example: Example) -> None:
-        with _untouched(model):
+        with untouched(model):
             self.trace: Trace = trace(model, example)
             self.copy = copied(model)
-            _wake(self.copy)
+            wake(self.copy)
         self.model, self.example = model, example
         self.kinds = kinds_of(model)
-        self.inputs = _two(example)
+        self.inputs = two(example)
 
     @cached_property
     def evaluated(self) -> Trace:
         """The network followed in evaluation, which may write in place where training makes a new tensor: dropout hands
         its input on."""
-        with _untouched(self.model):
+        with untouched(self.model):
             return follow(copied(self.copy).eval(), *self.inputs[0])
 
     @cached_property
@@ -89,8 +82,12 @@ class Theatre:
 
         SurgeryError where none does. Not asked by a run, whose parts were tried before.
         """
-        with _untouched(self.model):
+        with untouched(self.model):
             shapes, results = self._tried(self.copy, {})
+        if not results:
+            raise SurgeryError(
+                "no tensor is found in what the network returns: a tuple, a list or a dict of them will do."
+            )
         telling = [not torch.equal(a, b) for a, b in results]
         if not any(telling):
             raise SurgeryError("two inputs give one output as built, so no check would see what cuts the inputs off.")
@@ -130,8 +127,7 @@ class Theatre:
         refused: list[SurgeryError] = []
         idle: list[SurgeryError] = []
         for path in found.paths:
-            decision = decide(self.trace, path)
-            decision = replace(decision, copies=decision.copies or written_later(self.evaluated, decision.path))
+            decision = self.decided(path)
             try:
                 layer = copied(instead) if isinstance(instead, nn.Module) and len(found.paths) > 1 else instead
                 cuts.append(self._cut(decision, layer, heads))
@@ -143,6 +139,14 @@ class Theatre:
         shared = [cut.decision for cut in cuts if len(cut.decision.places) > 1]
         notes += [f"{one.path} is also {listed(one.places[1:])}; it goes in all places." for one in shared]
         return cuts, replace(found, notes=(*found.notes, *notes))
+
+    def decided(self, path: str) -> Decision:
+        """What the rule says of a part in training, with what evaluation adds: a later write in place, or that it acts
+        in evaluation alone."""
+        decision = decide(self.trace, path)
+        if decision.why == "nothing" and decide(self.evaluated, path).off == "identity":
+            decision = replace(decision, off="identity", why="", reason="it stands in series and acts in evaluation")
+        return replace(decision, copies=decision.copies or written_later(self.evaluated, decision.path))
 
     def _cut(self, decision: Decision, instead: InPlace | Replacement | None, heads: Sequence[int]) -> Cut:
         if instead == MEAN and decision.made and not self._is_of_each(decision.path):
@@ -169,7 +173,7 @@ class Theatre:
     def _of_more(self) -> Trace:
         """The network followed with an image more."""
         assert isinstance(self.example, Tensor), "only networks of images have means"
-        with _untouched(self.model):
+        with untouched(self.model):
             return trace(self.model, torch.cat([self.example, self.example[:1]]))
 
     def _replaced(self, decision: Decision, replacement: Replacement) -> Cut:
@@ -180,7 +184,7 @@ class Theatre:
         given = decision.given[decision.input]
         of = self.trace.values[decision.calls[0].given[decision.input]]
         where = f"{decision.path} ({decision.kind})"
-        with _untouched(self.model), torch.no_grad():
+        with untouched(self.model), torch.no_grad():
             torch.manual_seed(seed_for(0, "build", decision.path))
             try:
                 layer = replacement.build(given, decision.made)
@@ -201,7 +205,7 @@ class Theatre:
         """The network without these parts, followed as the whole one was."""
         network = copied(self.model)
         operate(network, cuts, 0)
-        with _untouched(self.model):
+        with untouched(self.model):
             return trace(network, self.example)
 
     def check(self, cuts: Sequence[Cut]) -> None:
@@ -268,10 +272,10 @@ class Theatre:
     def _check(self, change: Callable[[nn.Module], None], how: str, telling: bool = True) -> None:
         """Try a copy that was changed. telling: whether two inputs must still give two outputs."""
         before, tells = self.whole
-        with _untouched(self.model):
+        with untouched(self.model):
             network = copied(self.copy)
             change(network)
-            counts = _counted(network)
+            counts = counted(network)
             try:
                 shapes, results = self._tried(network, counts)
             except SurgeryError:
@@ -290,11 +294,11 @@ class Theatre:
         (args, kwargs), (others, named) = self.inputs
         with torch.no_grad():
             modes = [network.train()(*args, **kwargs)]
-            _passed(counts, "training")
+            passed(counts, "training")
             modes.append(network.eval()(*args, **kwargs))
-            _passed(counts, "evaluation")
+            passed(counts, "evaluation")
             other = network(*others, **named)
-        trained, first, second = (_tensors(result) for result in (*modes, other))
+        trained, first, second = (tensors(result) for result in (*modes, other))
         shapes = ["x".join(map(str, tensor.shape)) for tensor in (*trained, *first)]
         return shapes, list(zip(first, second, strict=True))
 
@@ -309,85 +313,3 @@ def kinds_of(model: nn.Module) -> Kinds:
         for name, _ in module.named_parameters(prefix=path, recurse=False):
             kinds[name] = ()
     return kinds
-
-
-# -------------------------------------------------------------------------------------------------------------- trying
-
-
-@contextmanager
-def _untouched(model: nn.Module) -> Iterator[None]:
-    """Every generator goes back to where it was; AssertionError where a check wrote into the network itself."""
-    state = (random.getstate(), np.random.get_state())
-    written = [tensor._version for tensor in (*model.parameters(), *model.buffers())]
-    # CUDA's generators are read only where CUDA runs already: a check starts no device.
-    devices = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            random.setstate(state[0])
-            np.random.set_state(state[1])
-    after = [tensor._version for tensor in (*model.parameters(), *model.buffers())]
-    assert written == after, "a check wrote into the network that it was to leave alone"
-
-
-@torch.no_grad()
-def _wake(network: nn.Module) -> None:
-    """Draw what starts at or near zero (heads, layer scales): behind it nothing would tell two inputs apart."""
-    generator = torch.Generator().manual_seed(0)
-    for parameter in network.parameters():
-        if parameter.is_floating_point() and parameter.numel() and float(parameter.abs().max()) < 1e-3:
-            drawn = torch.empty(parameter.shape).normal_(0, 0.1, generator=generator)
-            parameter.copy_(drawn)
-
-
-def _two(example: Example) -> tuple[Any, Any]:
-    """Two inputs of at most two examples each: the given ones, and others like them."""
-    given = arguments_of(example)
-    batch = next((len(tensor) for tensor in _tensors(given) if tensor.dim()), 0)
-    few = tree_map(lambda leaf: leaf[:2].detach() if _is_of(leaf, batch) else leaf, given)
-    generator = torch.Generator().manual_seed(0)
-
-    def other(leaf: Any) -> Any:
-        if not isinstance(leaf, Tensor) or leaf.dtype == torch.bool or not leaf.numel():
-            return leaf
-        if leaf.is_floating_point():
-            noise = torch.empty(leaf.shape).normal_(generator=generator).to(leaf)
-            return leaf + noise * max(float(leaf.float().std(unbiased=False)), 1e-3)
-        highest = max(int(leaf.max()), 1)
-        return torch.randint(0, highest + 1, leaf.shape, generator=generator).to(leaf)
-
-    return few, tree_map(other, few)
-
-
-def _is_of(leaf: Any, batch: int) -> bool:
-    return isinstance(leaf, Tensor) and leaf.dim() > 0 and len(leaf) == batch
-
-
-def _tensors(nested: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_flatten(nested)[0] if isinstance(leaf, Tensor)]
-
-
-def _counted(network: nn.Module) -> Counts:
-    """Count the calls of every stand-in. Not by hooks: torch's fused layers look for them and take another way."""
-    counts: dict[str, list[int]] = {}
-    for path, module in network.named_modules():
-        if isinstance(module, StandIn):
-            counts[path] = [0]
-            module.forward = _counting(module.forward, counts[path])  # type: ignore[method-assign]
-    return counts
-
-
-def _counting(forward: Any, count: list[int]) -> Any:
-    def counted(*args: Any, **kwargs: Any) -> Any:
-        count[0] += 1
-        return forward(*args, **kwargs)
-
-    return counted
-
-
-def _passed(counts: Counts, mode: Literal["training", "evaluation"]) -> None:
-    for path, count in counts.items():
-        if not count[0]:
-            raise SurgeryError(f"in {mode} the network goes past {path} without calling it, so it would not be gone.")
-        count[0] = 0

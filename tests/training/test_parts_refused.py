@@ -3,10 +3,12 @@
 import itertools
 import re
 import threading
+from types import SimpleNamespace
 
 import networks
 import pytest
 import torch
+from networks import Net
 from torch import nn
 
 from ablate import surgery
@@ -25,20 +27,6 @@ def why(model, example, part, **options):
     with pytest.raises(SurgeryError) as refused:
         surgery.remove(model, part, example, **options)
     return str(refused.value)
-
-
-class Net(nn.Module):
-    """Layers in a row, called by `forward`, which gets the network; between a first layer and a head."""
-
-    def __init__(self, forward, **layers):
-        super().__init__()
-        self.first, self.head = nn.Linear(4, 4), nn.Linear(4, 2)
-        for name, layer in layers.items():
-            setattr(self, name, layer)
-        self.way = forward
-
-    def forward(self, x):
-        return self.head(self.way(self, self.first(x)))
 
 
 @pytest.mark.parametrize(
@@ -109,6 +97,17 @@ def test_a_network_that_cannot_be_copied_or_tells_no_two_inputs_apart_is_refused
     assert "two inputs give one output as built, so no check would see what cuts the inputs off." in why(
         blind, X, "first"
     )
+
+
+def test_a_network_whose_result_holds_no_tensor_that_can_be_seen_says_so():
+    hidden = Net(lambda net, x: x)
+    hidden.head = Hiding()
+    assert "no tensor is found in what the network returns: a tuple, a list or a dict" in why(hidden, X, "first")
+
+
+class Hiding(nn.Module):
+    def forward(self, x):
+        return SimpleNamespace(logits=x)
 
 
 def test_a_layer_that_has_two_names_goes_in_both_places_and_that_is_said():

@@ -24,21 +24,41 @@ SHELF = {
     "vgg": {"width": 4}, "resnet": {"depth": 8, "width": 4}, "resnet9": {"width": 4}, "wide_resnet": {"depth": 10, "width": 1},
     "convnext": {"width": 4}, "mobilenet": {"width": 4, "squeeze_excite": True},
 }  # fmt: skip
+WHOLE = {
+    "vgg": {}, "resnet": {"depth": 20}, "resnet9": {}, "wide_resnet": {"depth": 16}, "convnext": {"depths": [2, 2, 2]},
+    "mobilenet": {"norm": "batch"},
+}  # fmt: skip
+"""The shelf in ordinary sizes, as those of the benchmark (tests/benchmarks/parts.py)."""
+
 TORCHVISION = ("resnet18", "efficientnet_b0", "convnext_tiny", "vit_b_16", "swin_t", "densenet121")
+NARROW = {
+    "vit_b_16": lambda: torchvision.models.VisionTransformer(64, 16, 12, 12, hidden_dim=48, mlp_dim=192),
+    "swin_t": lambda: torchvision.models.SwinTransformer(
+        [4, 4], 24, [2, 2, 6, 2], [3, 6, 12, 24], [7, 7], stochastic_depth_prob=0.2
+    ),
+    "densenet121": lambda: torchvision.models.DenseNet(8, (6, 12, 24, 16), 16),
+}
+"""Those that take minutes, with a sixteenth or a quarter of their channels; all of a network's parts are there."""
 
 
-def of_shelf(name, size=16, **params):
+def of_shelf(name, size=16, whole=False, **params):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return Registry().make("models", name, {**SHELF[name], **params}).build((3, size, size), 5)
+        of = WHOLE if whole else SHELF
+        return Registry().make("models", name, {**of[name], **params}).build((3, size, size), 5)
 
 
-def of_torchvision(name, random=False):
+def of_torchvision(name, random=False, narrow=False):
     """Without random numbers in training: a part that is gone draws none, so torch's generator would go another way.
     random: as it is built."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        model = getattr(torchvision.models, name)(weights=None, **({"image_size": 64} if name == "vit_b_16" else {}))
+        if narrow and name in NARROW:
+            model = NARROW[name]()
+        else:
+            model = getattr(torchvision.models, name)(
+                weights=None, **({"image_size": 64} if name == "vit_b_16" else {})
+            )
     for module in model.modules():
         if hasattr(module, "p") and not random:
             module.p = 0.0
@@ -120,6 +140,45 @@ def test_a_member_of_a_concatenation_is_zero_also_where_several_take_it():
     assert list(offs(networks.Inception(), networks.images(), *paths).values()) == expected
 
 
+def test_a_member_of_a_stack_and_a_summand_inside_of_a_product_are_zero():
+    x = torch.randn(3, 4)
+    both = networks.Net(
+        lambda net, x: torch.stack([net.one(x), net.two(x)]).mean(0), one=nn.Linear(4, 4), two=nn.Tanh()
+    )
+    assert offs(both, x, "one", "two") == {"one": "zero", "two": "zero"}
+    added = networks.Net(lambda net, x: torch.addmm(net.bias(x), x, x.t() @ x), bias=nn.Linear(4, 4))
+    assert offs(added, x, "bias") == {"bias": "zero"}
+    assert every_default_agrees(both, x) == every_default_agrees(added, x) == []
+
+
+class Masking(nn.Module):
+    """Writes into what it is given and returns it."""
+
+    def forward(self, x):
+        x[:, 0] = 0
+        return x
+
+
+def test_a_part_that_writes_into_its_input_or_acts_in_evaluation_alone_does_something():
+    x, masked = torch.randn(3, 4), networks.Net(lambda net, x: net.mask(x * 1), mask=Masking())
+    assert offs(masked, x, "mask") == {"mask": "identity"}
+    assert every_default_agrees(masked, x) == []
+    cooled = networks.Net(lambda net, x: net.cool(x), cool=Cooled())
+    surgery.remove(cooled, "cool", x)
+    assert torch.equal(cooled.eval()(x), cooled.train()(x))
+
+
+class Cooled(nn.Module):
+    def forward(self, x):
+        return x if self.training else x / 2
+
+
+def test_one_value_that_comes_in_twice_by_two_names_is_one_input():
+    x = torch.randn(3, 4)
+    net = networks.Net(lambda net, x: net.mix(x, net.same(x)), mix=nn.Bilinear(4, 4, 4), same=nn.Identity())
+    assert offs(net, x, "mix") == {"mix": "identity"}
+
+
 # ----------------------------------------------------------------------------------------------------------- reference
 
 
@@ -160,12 +219,12 @@ def agrees(model, example, theatre, path):
     without = copy.deepcopy(model)
     operate(without, cuts, 0)
     ours, theirs = stepped(without, example), stepped(replaced(model, path, cuts[0].off), example)
-    for mine, other in ((ours[0], theirs[0]), (ours[2], theirs[2])):
-        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-6)
+    assert torch.equal(ours[0], theirs[0]), f"{path} in training"
+    assert torch.equal(ours[2], theirs[2]), f"{path} in evaluation"
     mine = {name: g for name, g in ours[1].items() if not name.startswith(f"{path}.")}
     other = {name: g for name, g in theirs[1].items() if not name.startswith(f"{path}.") and name in mine}
     assert mine.keys() == other.keys()
-    for name in mine:
+    for name in mine:  # a copy of an input changes the order in which gradients are summed
         torch.testing.assert_close(mine[name], other[name], rtol=1e-3, atol=1e-6)
 
 
@@ -196,6 +255,8 @@ def network(name):
 
 
 EVERY = (*SHELF, *networks.own(), *TORCHVISION)
+CUT_OFF = {"vit_b_16": ["encoder", "encoder.layers"]}
+"""Parts whose default would leave nothing of the inputs but the class token."""
 
 
 @pytest.mark.parametrize("name", ["vit", "encoder, post", "inception"])
@@ -210,22 +271,37 @@ def test_every_default_of_a_residual_network_is_like_a_hook_that_replaces():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_every_default_of_every_network_is_like_a_hook_that_replaces(name):
-    cut_off = every_default_agrees(*network(name))
-    assert cut_off == (["encoder.layers"] if name == "vit_b_16" else [])
+    of = of_torchvision(name, narrow=True) if name in NARROW else network(name)
+    assert every_default_agrees(*of) == CUT_OFF.get(name, [])
 
 
 @pytest.mark.slow
-def test_three_parts_of_five_that_do_anything_have_a_default_and_the_others_a_reason():
-    """1,051 of 1,790, which is 58.7 %; 115 do nothing as built (Identity, dropout of 0)."""
-    decided = []
-    for name in EVERY:
-        model, example = of_torchvision(name, random=True) if name in TORCHVISION else network(name)
+@pytest.mark.parametrize("name", NARROW)
+def test_a_narrow_network_has_the_parts_and_decisions_of_the_whole_one(name):
+    def said(narrow):
+        model, example = of_torchvision(name, random=True, narrow=narrow)
         followed = trace(model, example)
-        decided += [decide(followed, path) for path, _ in model.named_modules() if path]
+        decided = [decide(followed, path) for path, _ in model.named_modules() if path]
+        return [(one.path, one.kind, one.off, one.why, one.input, one.output, one.places) for one in decided]
+
+    assert said(narrow=True) == said(narrow=False)
+
+
+@pytest.mark.slow
+def test_three_parts_of_five_have_a_default_and_the_others_a_reason():
+    """1,178 of 1,959, which is 60.1 %; 142 do nothing as built (Identity, dropout of 0)."""
+    able, decided = 0, []
+    for name in EVERY:
+        if name in WHOLE:
+            model, example = of_shelf(name, 32, whole=True), networks.images(2, 32)
+        else:
+            model, example = of_torchvision(name, random=True) if name in TORCHVISION else network(name)
+        followed = trace(model, example)
+        found = [decide(followed, path) for path, _ in model.named_modules() if path]
+        decided += found
+        able += sum(decision.off is not None for decision in found) - len(CUT_OFF.get(name, []))
     assert all(decision.off or (decision.reason and decision.why) for decision in decided)
-    able = sum(decision.off is not None for decision in decided)
-    assert able >= 0.58 * len(decided)
-    assert able >= 0.62 * sum(decision.why != "nothing" for decision in decided)
+    assert able >= 0.6 * len(decided)
 
 
 # ------------------------------------------------------------------------------------------------------------- instead
