@@ -35,9 +35,12 @@ def test_a_node_on_which_three_workers_died_is_left_out_by_further_jobs_and_that
     one.slots((), 8)
     ended = "".join(f"17_{job}|FAILED|n1\n" for job in range(1, deaths + 1))
     (queue / "queue").write_text(f"17_0|RUNNING|n2\n{ended}")
-    while not one.living:  # one came, so this is no study whose jobs all fail
+    for _ in range(200):  # one came, so this is no study whose jobs all fail
+        if one.living:
+            break
         one.box.live(Alive("17_0.0", "n2", 1, job="17_0"))
         one.poll(0.05)
+    assert one.living, "it told 200 times that it lives"
     one.slots((), 8)
     first, further = (queue / "submitted").read_text().splitlines()
     assert "--exclude" not in first
