@@ -435,7 +435,7 @@ class Row:
     no t test. low, high, delta_low, delta_high: the range, which is all that n = 2 allows. seeds_better, seeds_worse:
     shared seeds at which the row (not the trick) is better and worse. collapsed: seeds far worse than the row's others.
     differs: the tricks that differ from the comparison; more than one and the verdict is about them together.
-    placebo: it changes nothing against its comparison but the random streams. control: a row of a "control", which
+    placebo: it changes nothing against its comparison but the random streams. kind: a row of a "control", which
     lacks a part's size elsewhere, or of a part "beyond" it, compared with its control; or "trained": the comparison's
     own trained weights, measured without a part.
     p_equivalent: of two one-sided tests within the minimum effect, adjusted; equivalence_ci: the interval that they
@@ -488,7 +488,7 @@ class Row:
     stopped_early: bool = False
     here: Here | None = None
     examples: OverExamples | None = None
-    control: RowKind = ""
+    kind: RowKind = ""
 
     @property
     def judged(self) -> str:
@@ -497,19 +497,19 @@ class Row:
         if self.only_here:
             return f"{self.verdict} (here: {self.only_here})"
         between = " " if (self.qualifier or "").startswith("among") else ", "
-        same_parts = self.control == "trained" and not self.differs  # and other batch statistics
-        word = _READS.get(("" if same_parts else self.control, self.verdict), self.verdict or "")
+        same_parts = self.kind == "trained" and not self.differs  # and other batch statistics
+        word = _READS.get(("" if same_parts else self.kind, self.verdict), self.verdict or "")
         return word + (between + self.qualifier if self.qualifier else "")
 
     @property
     def named(self) -> str:
         """Its variant, and of a part against its control both: the variant alone would be another row."""
-        return f"{self.variant} against {self.compared_with}" if self.control == "beyond" else self.variant
+        return f"{self.variant} against {self.compared_with}" if self.kind == "beyond" else self.variant
 
     @property
     def spoken(self) -> str:
         """Its name in a sentence: `full without random crops`, `stage 1 beyond its size`."""
-        if self.control == "beyond":
+        if self.kind == "beyond":
             return f"{(self.label or self.variant).removeprefix('- ')} beyond its size"
         for sign, word in (("- ", "without"), ("+ ", "with")):
             if self.label.startswith(sign) and self.compared_with:

@@ -56,7 +56,7 @@ def _as_rows(found: Sequence[tuple[tuple[str, ...], Together]], measured: Measur
         for _, row in found
     ]
     p = np.array(each, dtype=np.float64).reshape(-1, 4)  # None becomes NaN
-    kinds = [next(iter(row.cells.values())).control for _, row in found]
+    kinds = [next(iter(row.cells.values())).kind for _, row in found]
     families = [[i for i, one in enumerate(kinds) if one == kind] for kind in dict.fromkeys(kinds)]
     adjusted, equivalent, here, here_equivalent = (holm_within(of, [(at, len(at)) for at in families]) for of in p.T)
     made: list[Row] = []
@@ -81,7 +81,7 @@ def _as_rows(found: Sequence[tuple[tuple[str, ...], Together]], measured: Measur
                 verdict=verdict(sign * row.delta, adjusted[i], equivalent[i], inert) if row.delta is not None else None,
                 p_equivalent=number(equivalent[i]), equivalence_ci_low=row.equivalence_ci_low,
                 equivalence_ci_high=row.equivalence_ci_high, label=f"{row.name[:2]}{name}", differs=first.differs,
-                confidence=1 - measured.alpha, here=on, control=first.control,
+                confidence=1 - measured.alpha, here=on, kind=first.kind,
                 also={name: AlsoValue(None, None, better) for name, better in measured.also.items()},
             )
         )  # fmt: skip

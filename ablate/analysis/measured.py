@@ -162,7 +162,7 @@ class Measured:
         """The families, by what their rows ask."""
         kinds: dict[tuple[str, str | None], RowKind] = {}
         for row in self.asked:
-            kinds.setdefault((row.variant, row.compared_with), row.control)
+            kinds.setdefault((row.variant, row.compared_with), row.kind)
         of = [kinds[pair] for pair in self.family]
         return {one: tuple(i for i, kind in enumerate(of) if kind == one) for one in dict.fromkeys(of)}
 

@@ -235,7 +235,7 @@ def _families(
     cells: Mapping[Key, Mapping[str, Row]], missing: Mapping[Key, Mapping[str, str]]
 ) -> dict[RowKind, tuple[list[int], int]]:
     """By what rows ask their places and how many Holm counts: those that have, or wait for, every setting."""
-    kinds = [next(iter(there.values())).control for there in cells.values()]
+    kinds = [next(iter(there.values())).kind for there in cells.values()]
     counted = [all(reason == WAITING for reason in missing[key].values()) for key in cells]
     places = {kind: [r for r, one in enumerate(kinds) if one == kind] for kind in kinds}
     return {kind: (of, sum(counted[r] for r in of)) for kind, of in places.items()}

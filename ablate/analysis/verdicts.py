@@ -102,7 +102,7 @@ def _rows(measured: Measured, corrected: _Corrected) -> list[Row]:
                 high=_number(summary.high[i]), also=also[i], failures=measured.failures[i],
                 label=row.label or row.variant, differs=row.differs, placebo=row.placebo,
                 collapsed=tuple(seed for seed, fell in zip(measured.seeds, fallen[i], strict=True) if fell),
-                confidence=1 - measured.alpha, control=row.control,
+                confidence=1 - measured.alpha, kind=row.kind,
                 **(_NO_EFFECT if row.compared_with is None else effects[row.variant, row.compared_with]),
             )
         )  # fmt: skip
@@ -272,7 +272,7 @@ def best(found: Sequence[Row], better: Better) -> Row | None:
     """The best mean among rows with every planned seed done; ties: fewer tricks, then the earlier row; no placebo
     and no control."""
     sign = -1 if better == "higher" else 1
-    apart = {row.variant for row in found if row.placebo or row.control == "control"}
+    apart = {row.variant for row in found if row.placebo or row.kind == "control"}
     complete = [row for row in found if row.mean is not None and row.n == row.planned and row.variant not in apart]
     return min(complete, key=lambda row: (sign * (row.mean or 0.0), len(row.tricks)), default=None)
 

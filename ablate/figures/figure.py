@@ -148,21 +148,21 @@ class Source:
 
     def label(self, variant: str) -> str:
         """What the table calls a variant, where all its rows call it the same; else its name."""
-        labels = {self.named(row) for row in self.rows if row.variant == variant and row.control != "beyond"}
+        labels = {self.named(row) for row in self.rows if row.variant == variant and row.kind != "beyond"}
         return labels.pop() if len(labels) == 1 else variant
 
     def named(self, row: Row) -> str:
         """A row as it is called where it stands alone: `- batch norm`, and `B - batch norm` where rows stand under
         several bases, or beside its control."""
         label = row.label or row.variant
-        one_base = len(self._bases) < 2 and row.control != "beyond"
+        one_base = len(self._bases) < 2 and row.kind != "beyond"
         alone = one_base or row.compared_with is None or label[:2] not in ("- ", "+ ")
         return label if alone else f"{row.compared_with} {label}"
 
     @cached_property
     def _bases(self) -> frozenset[str]:
         """What rows are named by how they differ from."""
-        named = (row for row in self.rows if (row.label or "")[:2] in ("- ", "+ ") and row.control != "beyond")
+        named = (row for row in self.rows if (row.label or "")[:2] in ("- ", "+ ") and row.kind != "beyond")
         return frozenset(row.compared_with for row in named if row.compared_with is not None)
 
     def find(self, variant: str) -> str:

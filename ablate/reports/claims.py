@@ -155,10 +155,10 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
     if row.design == MEAN:
         bases = row.variant.rpartition(", in ")[2]
         without = f"with{'out' * row.label.startswith('-')} it"
-        return named.named(row.differs), f" on the mean over {bases}", how.get(row.control, without)
-    if row.control == "beyond":
+        return named.named(row.differs), f" on the mean over {bases}", how.get(row.kind, without)
+    if row.kind == "beyond":
         return named.named(gone or come), "", how["beyond"]
-    if row.control == "trained" and (gone or come):
+    if row.kind == "trained" and (gone or come):
         return named.named(gone or come), f" in the trained {reference}", how["trained"]
     if row.placebo:
         return PLACEBO, "", f"with other random streams than {reference} and nothing else"
@@ -202,10 +202,10 @@ def _head(row: Row, subject: str, where: str, named: Names) -> str:
         return "A false alarm, for the placebo changes nothing"
     if _is_variant(row, named) and row.verdict in ("helps", "hurts"):
         return f"{subject} is {'better' if row.verdict == 'helps' else 'worse'} than {row.compared_with}"
-    if row.control == "beyond" and row.verdict in ("helps", "hurts"):
+    if row.kind == "beyond" and row.verdict in ("helps", "hurts"):
         more = "matters beyond its size" if row.verdict == "helps" else "is worth less than its size"
         return f"{subject} {more}{where}"
-    if row.control == "trained" and row.verdict in ("helps", "hurts"):
+    if row.kind == "trained" and row.verdict in ("helps", "hurts"):
         does, do = ("relies on", "rely on") if row.verdict == "helps" else ("is better without", "are better without")
         if row.design == MEAN:
             return f"Trained weights {do} {subject}{where}"

@@ -84,7 +84,7 @@ def shared_seeds(measured: Measured) -> bool:
 def _pairs(record: PlanRecord, measured: Measured) -> list[str]:
     if not record.facts.pairs or len(measured.seeds) < 2:
         return []
-    after = list(dict.fromkeys(row.variant for row in measured.asked if row.control == "trained"))
+    after = list(dict.fromkeys(row.variant for row in measured.asked if row.kind == "trained"))
     alone = (
         f"Not trained {'is' if len(after) == 1 else 'are'} {listed(after, most=8)}: the final weights of the "
         "comparison's run of the same seed, measured without a part. It shows what trained weights rely on, not what a "

@@ -54,7 +54,7 @@ class Running:
 class RowSoFar:
     """A row while its runs execute. signs: of each of the moment's seeds. mean, std (ddof 1): over the n runs that are
     done; delta: mean difference over the seeds that are done on both sides; None where there is none. remark: what went
-    wrong. control: as of a Row."""
+    wrong. kind: as of a Row."""
 
     design: str
     variant: str
@@ -66,7 +66,7 @@ class RowSoFar:
     delta: float | None
     n: int
     remark: str = ""
-    control: str = ""
+    kind: str = ""
 
     @property
     def quiet(self) -> bool:
@@ -190,7 +190,7 @@ def _rows(
         std = stdev(done.values()) if len(done) > 1 else None
         remark = _remark(row.variant, seeds, signs, of, values)
         made[row.variant] = RowSoFar(
-            row.design, row.variant, against, row.label, signs, mean, std, delta, len(done), remark, row.control
+            row.design, row.variant, against, row.label, signs, mean, std, delta, len(done), remark, row.kind
         )  # fmt: skip
     return tuple(made.values())
 

@@ -109,14 +109,14 @@ def of_trained(
         anew = other is not None and one.control == RECALIBRATED and not other.control
         if other is not None and (anew or _after(study, one, other)):
             label = f"{row.label} after training" if row.label[:2] in ("- ", "+ ") else row.label
-            marked.append(replace(row, label=label, control="trained"))
+            marked.append(replace(row, label=label, kind="trained"))
             uneven += [row.variant] * (not anew and _is_anew(study, one) != _is_anew(study, other))
             continue
         marked.append(row)
         if other is not None and after & {choice.trick for choice in set(one.on) ^ set(other.on)}:
             mixed.append(row.variant)
     notes = []
-    alone = list(dict.fromkeys(row.variant for row in marked if row.control == "trained"))
+    alone = list(dict.fromkeys(row.variant for row in marked if row.kind == "trained"))
     if alone:
         notes.append(
             f"{listed(alone, most=8)}: the trained weights of the comparison, measured otherwise; nothing is trained. "
@@ -149,12 +149,12 @@ def beyond(
         if not control or control == RECALIBRATED:
             marked.append(row)
             continue
-        marked.append(replace(row, label=f"control of {labels[control]}", control="control"))
+        marked.append(replace(row, label=f"control of {labels[control]}", kind="control"))
         without = cells[row.variant].without(control)
         part = next((one for one in rows if cells[one.variant] == without), None)
         if part is not None:
             label = f"- {labels[control]}"
-            against.append(RowRecord(BEYOND, part.variant, row.variant, (control,), label, control="beyond"))
+            against.append(RowRecord(BEYOND, part.variant, row.variant, (control,), label, kind="beyond"))
     if not against:
         return tuple(rows), []
     note = (

@@ -267,7 +267,7 @@ def _placebo_note(rows: Sequence[RowRecord]) -> str:
 
 def _sign_flip_note(study: Study, rows: Sequence[RowRecord]) -> list[str]:
     """From how many seeds on the declared sign-flip test can find anything: the smallest p of n pairs is 2 / 2^n."""
-    compared = {(row.variant, row.compared_with): row.control for row in rows if row.compared_with is not None}
+    compared = {(row.variant, row.compared_with): row.kind for row in rows if row.compared_with is not None}
     family = min(Counter(compared.values()).values(), default=0)  # controls are corrected apart
     if study.analysis.get("test") != "sign_flip" or not family:
         return []

@@ -87,8 +87,8 @@ class RowRecord:
 
     compared_with: None for the reference. label: what a view may print in place of the name ("- batchnorm", "+ mixup",
     "optimizer: adamw"); the name itself unless the design changes one trick at a time. setting: where it stands, of
-    several; across: what it is called in every one of them, where its variant may be called otherwise. control: a row
-    of a "control", what a part does "beyond" its own, or what "trained" weights do without it; each is a family.
+    several; across: what it is called in every one of them, where its variant may be called otherwise. kind: a row of
+    a "control", what a part does "beyond" its own, or what "trained" weights do without it; each is a family.
     """
 
     design: str
@@ -99,7 +99,7 @@ class RowRecord:
     placebo: bool = False
     setting: str = ""
     across: str = ""
-    control: RowKind = ""
+    kind: RowKind = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -266,6 +266,7 @@ _NO_WORD = frozenset(
         "setting",
         "across",
         "control",
+        "kind",
         "limits",
         "words",
         "part",

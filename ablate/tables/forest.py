@@ -28,7 +28,7 @@ class Placed(Protocol):
     @property
     def label(self) -> str: ...
     @property
-    def control(self) -> str: ...
+    def kind(self) -> str: ...
 
 
 R = TypeVar("R", bound=Placed)
@@ -52,7 +52,7 @@ def groups(rows: Sequence[R]) -> list[Group[R]]:
     their controls, each of which is of one part, stand together."""
     by_kind: dict[tuple[str, str], list[R]] = {}
     for row in rows:
-        against = "each part's control" if row.control == "beyond" else row.compared_with or row.variant
+        against = "each part's control" if row.kind == "beyond" else row.compared_with or row.variant
         by_kind.setdefault((row.design, against), []).append(row)
     made: list[Group[R]] = []
     shown: set[str] = set()

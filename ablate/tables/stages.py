@@ -30,7 +30,7 @@ def of_rows(rows: Sequence[Row], stage_of: Mapping[str, str]) -> list[str]:
     found: list[str] = []
     for row in rows:
         part = row.differs[0] if len(row.differs) == 1 else ""
-        found.append(found[-1] if row.control == "control" and found else stage_of.get(part, ""))
+        found.append(found[-1] if row.kind == "control" and found else stage_of.get(part, ""))
     runs = [stage for stage, _ in groupby(found) if stage]
     return found if len(runs) == len(set(runs)) else [""] * len(found)
 

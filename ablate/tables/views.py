@@ -359,7 +359,7 @@ def _of_means(means: Sequence[Row]) -> list[str]:
         few = "A trick that stands in several bases has the mean of its differences there, each with the same weight."
         return [Note(f"{few} Nothing is tested.", "  rows in several bases: mean of the differences, not tested")]
     count = many(len(means), "such row")
-    sizes = Counter(row.control for row in means)
+    sizes = Counter(row.kind for row in means)
     own = notes.apart(sizes) or ", a family of their own"
     return [
         Note(

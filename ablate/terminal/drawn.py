@@ -100,7 +100,7 @@ def _families(rows: Iterable[Row]) -> str:
     """How many comparisons are corrected together: controls, what is beyond them, and means over bases apart from the
     others."""
     tested = (row for row in rows if row.test and row.design != "tuned")
-    kinds = {(row.variant, row.compared_with): (row.control, row.design == MEAN) for row in tested}
+    kinds = {(row.variant, row.compared_with): (row.kind, row.design == MEAN) for row in tested}
     return one_of(str(size) for size in sorted(set(Counter(kinds.values()).values())))
 
 

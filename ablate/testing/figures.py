@@ -68,8 +68,8 @@ def _source() -> Source:
     gone = {"n": 0, "failed": 5, "mean": None, "std": None, "ci_low": None, "ci_high": None, "pairs": 0}
     rows.append(_row(empty, "leave_one_out", first, None, **gone, failures={"error": 5}))
     rows.append(_row(others[0], "cumulative", first, -0.2))
-    rows.append(_row(f"{others[0]}:control", "leave_one_out", first, -0.1, control="control"))
-    rows.append(_row(others[0], "beyond size", f"{others[0]}:control", -0.3, control="beyond"))
+    rows.append(_row(f"{others[0]}:control", "leave_one_out", first, -0.1, kind="control"))
+    rows.append(_row(others[0], "beyond size", f"{others[0]}:control", -0.3, kind="beyond"))
     values = {row.variant: tuple((row.mean or 0.0) + 0.2 * k for k in _SEEDS) for row in rows}
     metric: dict[str, tuple[float | None, ...]] = dict(values)
     metric[others[1]] = (*values[others[1]][:4], None)

@@ -231,8 +231,8 @@ def test_parts_their_controls_and_parts_against_these_are_families_and_the_last_
     tricks = dict.fromkeys(values, ("a", "b")) | {"full-a": ("b",), "full-b": ("a",)}
     rows = [RowRecord("leave_one_out", "full", None)]
     rows += [RowRecord("leave_one_out", f"full-{name}", "full", (name,)) for name in "ab"]
-    rows += [RowRecord("leave_one_out", f"full-{name}:control", "full", control="control") for name in "ab"]
-    rows += [RowRecord("b", f"full-{x}", f"full-{x}:control", (x,), control="beyond") for x in "ab"]
+    rows += [RowRecord("leave_one_out", f"full-{name}:control", "full", kind="control") for name in "ab"]
+    rows += [RowRecord("b", f"full-{x}", f"full-{x}:control", (x,), kind="beyond") for x in "ab"]
     measured = study(values, rows, tricks=tricks)
     assert measured.families == ((0, 1), (2, 3), (4, 5))
     judged = verdicts.rows(measured)

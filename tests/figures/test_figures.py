@@ -502,8 +502,8 @@ def test_a_page_in_a_browser_draws_runs_no_name_and_asks_the_network_for_nothing
 
 
 def test_depth_draws_trained_weights_without_each_part_and_not_the_whole_with_other_statistics():
-    anew = compared("full recalibrated", 2.0, control="trained")
-    gone = [compared(f"full-{x}", -2.0, control="trained", differs=(x,)) for x in "ab"]
+    anew = compared("full recalibrated", 2.0, kind="trained")
+    gone = [compared(f"full-{x}", -2.0, kind="trained", differs=(x,)) for x in "ab"]
     gone = [replace(row, compared_with="full recalibrated") for row in gone]
     found = info("depth", source(row("full"), anew, *gone))
     assert found.against == "full recalibrated"
@@ -515,9 +515,9 @@ def test_depth_draws_each_part_in_its_order_with_the_network_that_is_as_much_sma
     rows = [
         row("full"),
         compared("full-a", -6.0, verdict="helps", **gone),
-        compared("full-a:control", -0.4, control="control", verdict="inconclusive"),
+        compared("full-a:control", -0.4, kind="control", verdict="inconclusive"),
         compared("full-b", -1.0, differs=("b",), label="- b", verdict="inconclusive"),
-        replace(compared("full-a", -5.6, verdict="helps", control="beyond", **gone), compared_with="full-a:control"),
+        replace(compared("full-a", -5.6, verdict="helps", kind="beyond", **gone), compared_with="full-a:control"),
     ]
     found = info("depth", source(*rows))
     assert [(part.label, part.without.delta, part.beyond) for part in found.parts] == [

@@ -133,13 +133,13 @@ def test_what_helps_is_named_once_with_its_contexts_where_there_are_several(cont
     assert decided(found, "helps") == (["batch norm"] if len(context) == 1 else ["batch norm (in full, in A)"])
 
 
-@pytest.mark.parametrize(("control", "said"), [
+@pytest.mark.parametrize(("kind", "said"), [
     ("", "batch norm helps on the mean over A and B: without it,"),
     ("trained", "Trained weights rely on batch norm on the mean over A and B: without it in the same weights,"),
     ("beyond", "batch norm matters beyond its size on the mean over A and B: with as much taken from the other parts"),
 ])  # fmt: skip
-def test_a_mean_over_bases_says_what_its_rows_ask(control, said):
+def test_a_mean_over_bases_says_what_its_rows_ask(kind, said):
     name = "batch norm, in A and B"
-    mean = row(name, "each of them", design=MEAN, label=f"- {name}", differs=("bn",), control=control)
+    mean = row(name, "each of them", design=MEAN, label=f"- {name}", differs=("bn",), kind=kind)
     (claim,) = claims([mean], NAMED)
     assert claim.text.startswith(said)

@@ -242,7 +242,7 @@ def test_a_run_that_is_asked_for_a_part_and_never_hands_its_network_over_fails(f
 
 def test_a_part_with_a_control_has_two_rows_more_and_the_widths_are_in_the_key():
     made = plan("  block: {part: stage2_block1.branch, label: second, control: parameters}\n  mixup:\n")
-    rows = [(row.design, row.variant, row.compared_with, row.label, row.control) for row in made.rows]
+    rows = [(row.design, row.variant, row.compared_with, row.label, row.kind) for row in made.rows]
     assert rows[1:3] == [
         ("leave_one_out", "base+mixup", "full", "- second", ""),
         ("leave_one_out", "control of block", "full", "control of second", "control"),
@@ -272,7 +272,7 @@ def test_a_control_that_cannot_be_is_a_mistake_at_its_line_and_of_each_left_out(
         plan("  a: {part: stem.act, control: parameters}\n  mixup:\n")
     made = plan('  a: {each: "stem.*", kind: ReLU, control: flops}\n  mixup:\n')
     assert any("stem.act has no control" in why for why in made.left_out)
-    assert [row.control for row in made.rows if row.control] == []
+    assert [row.kind for row in made.rows if row.kind] == []
 
 
 def test_a_control_may_be_another_part_drawn_by_the_first_seed():
@@ -290,7 +290,7 @@ def test_trained_weights_without_a_part_are_measured_and_are_a_family_that_says_
     runs = {run.variant: run for run in made.runs}
     assert runs["full-block"].evaluates == runs["full"].key
     assert runs["base"].evaluates not in ("", runs["full"].key)
-    assert [(row.variant, row.label, row.control) for row in made.rows[1:]] == [
+    assert [(row.variant, row.label, row.kind) for row in made.rows[1:]] == [
         ("full-block", "- block after training", "trained"), ("full-anew", "- anew", ""),
         ("full-mixup", "- mixup", ""), ("base", "base", ""),
     ]  # fmt: skip
@@ -306,7 +306,7 @@ def test_a_part_with_statistics_anew_is_compared_with_the_whole_with_statistics_
         "  a: {part: stage2_block1.branch, when: trained, recalibrate: true}\n"
         "  b: {part: stage1_block1.branch, when: trained, recalibrate: true}\n  c: {part: stem.act, when: trained}\n"
     )
-    assert [(row.variant, row.compared_with, row.control) for row in made.rows[1:]] == [
+    assert [(row.variant, row.compared_with, row.kind) for row in made.rows[1:]] == [
         ("full-c", "full", "trained"), ("full recalibrated", "full", "trained"),
         ("full-b", "full recalibrated", "trained"), ("full-a", "full recalibrated", "trained"),
         ("base", "full recalibrated", "trained"),
@@ -327,7 +327,7 @@ def test_a_part_that_went_before_the_training_cannot_go_after_it_and_that_cell_i
 
 def test_each_takes_parts_of_trained_weights_too():
     made = plan('  blocks: {each: "stage*_block1.branch", when: trained, instead: mean}\n')
-    assert {row.control for row in made.rows if row.compared_with and len(row.differs) == 1} == {"trained"}
+    assert {row.kind for row in made.rows if row.compared_with and len(row.differs) == 1} == {"trained"}
     assert len({run.evaluates for run in made.runs if run.evaluates}) == len({run.seed for run in made.runs})
 
 
@@ -412,7 +412,7 @@ def test_nothing_else_starts_otherwise_beside_a_replacement():
 
 def test_each_may_put_a_replacement_and_a_control_counts_it_against_the_part():
     made = plan('  blocks: {each: "stage*_block1.branch", instead: {use: bottleneck}, control: parameters}\n')
-    assert {row.control for row in made.rows} == {"", "control", "beyond"}
+    assert {row.kind for row in made.rows} == {"", "control", "beyond"}
     held = next(note for note in made.notes if note.startswith("control of stage2_block1.branch"))
     # 3,552 parameters of the branch, less 8 x 4 + 4 and 4 x 16 + 16 of the two maps in its place.
     assert held.endswith("it holds 3,436.")

@@ -46,8 +46,8 @@ def with_controls():
     asked = [row for base in "AB" for row in (
         RowRecord("leave_one_out", base, None, (), base),
         RowRecord("leave_one_out", f"{base}-x", base, ("x",), "- x", across="- x"),
-        RowRecord("leave_one_out", f"{base} control", base, (), "control of x", control="control", across="control of x"),
-        RowRecord("beyond size", f"{base}-x", f"{base} control", ("x",), "- x", control="beyond", across="- x"),
+        RowRecord("leave_one_out", f"{base} control", base, (), "control of x", kind="control", across="control of x"),
+        RowRecord("beyond size", f"{base}-x", f"{base} control", ("x",), "- x", kind="beyond", across="- x"),
     )]  # fmt: skip
     tricks = (("x",), (), ("x",)) * 2
     return Measured(
@@ -58,7 +58,7 @@ def with_controls():
 def test_means_of_parts_and_of_parts_against_their_controls_are_families_of_their_own():
     of = with_controls()
     means = over_bases(of, rows(of))
-    assert [mean.control for mean in means] == ["", "beyond"]
+    assert [mean.kind for mean in means] == ["", "beyond"]
     assert [mean.p_adjusted for mean in means] == [mean.p for mean in means]
     (told,) = views._of_means(means)
     assert "over the 2 such rows, which are families of 1 and 1: parts, parts against their controls" in told

@@ -260,7 +260,7 @@ def test_the_reference_and_the_base_stand_apart_and_levels_of_a_trick_together()
 def test_stages_of_a_network_stand_apart_with_their_controls_and_not_once_rows_are_sorted():
     paths = {"a": "stage1_block1.branch", "b": "stage1_block2.branch", "c": "stage2_block1.branch"}
     parts = [row(f"full-{name}", "full", tricks=("x",), differs=(name,), label=f"- {name}") for name in paths]
-    control = row("control of c", "full", tricks=("x",), control="control")
+    control = row("control of c", "full", tricks=("x",), kind="control")
     data = table(row("full"), *parts, control, stages=stages(paths))
     (group,) = laid(data).groups
     assert [(1, False), (2, True), (2, True)] == [(block.size, block.apart) for block in group.blocks]

@@ -76,10 +76,10 @@ def test_steps_that_are_compared_with_the_step_above_stand_in_one_group():
 
 
 def test_parts_against_their_controls_stand_together_are_corrected_apart_and_named_by_both():
-    against = {"design": "beyond size", "control": "beyond"}
+    against = {"design": "beyond size", "kind": "beyond"}
     parts = table(
         row("A"), row("A-x", "A", -3.0, label="- x"), row("A-y", "A", -2.0, label="- y"),
-        *(row(f"control of {x}", "A", -1.0, label=f"control of {x}", control="control") for x in "xy"),
+        *(row(f"control of {x}", "A", -1.0, label=f"control of {x}", kind="control") for x in "xy"),
         *(row(f"A-{x}", f"control of {x}", -2.0, label=f"- {x}", **against) for x in "xy"),
     )  # fmt: skip
     assert [("A", 5), ("beyond size against each part's control", 2)] == [

@@ -65,20 +65,20 @@ class DepthFigure(Figure):
 
     def info(self, source: Source) -> Depth:
         rows = [row for row in source.rows if row.compared_with and not row.placebo and len(row.differs) < 2]
-        rows = [row for row in rows if row.differs or row.control != "trained"]  # the whole, its statistics anew
-        if not any(row.control for row in rows):
+        rows = [row for row in rows if row.differs or row.kind != "trained"]  # the whole, its statistics anew
+        if not any(row.kind for row in rows):
             raise FigureError(
                 "depth needs parts with controls, or trained weights without parts: `{part: layer3.1, control: "
                 "parameters}` or `{part: layer3.1, when: trained}` in leave_one_out."
             )
         first = rows[0]
         also = ("control", "beyond")
-        rows = [row for row in rows if row.control in also or (row.design, row.compared_with) == _of(first)]
-        controls = {row.variant: row for row in rows if row.control == "control"}
-        beyond = {row.variant: row for row in rows if row.control == "beyond"}
+        rows = [row for row in rows if row.kind in also or (row.design, row.compared_with) == _of(first)]
+        controls = {row.variant: row for row in rows if row.kind == "control"}
+        beyond = {row.variant: row for row in rows if row.kind == "beyond"}
         parts: list[PartLoss] = []
         missing: list[str] = []
-        for row in (row for row in rows if row.control not in also):
+        for row in (row for row in rows if row.kind not in also):
             without, judged = _loss(row), beyond.get(row.variant)
             control = controls.get(judged.compared_with or "") if judged is not None else None
             if without is None:
