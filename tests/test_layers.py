@@ -20,7 +20,7 @@ ROOMS = {
     "store": "schema migrate stored costs examples opened unasked studies cells reader planner attempts store extract copying",
     "pool": "messages words executor feed host energy groups ending folders signals patience scheduler backoff alike leases seeding worker warm mailbox pilot mailed books vacancy known claims dispatcher",
     "analysis": "comparisons assumptions sign_flip shrunken components across scores examples judge power looks measured verdicts joined settings bases inert lenth crossed factorial tuned reruns classes arrays results",
-    "runs": "csv_file columns factors measured importer example_files export exporter adaptive lineage executed planned handin packed winners rates progress moment spent weights submission budget heeded canary execute examples afterwards verify retrained recapture trial quick logs stopping why garbage doctor",
+    "runs": "csv_file columns factors measured importer example_files export exporter adaptive lineage executed planned handin packed winners rates progress moment spent weights submission budget heeded canary saving execute examples afterwards verify retrained recapture trial quick logs stopping why garbage doctor",
     "tuning": "pruning journal underway hunt tune",
     "tables": "table adaptive stages grid forest cautions beyond missing notes factorials classes settings overall configurations cost between views",
     "figures": "figure intervals pixels screen glyphs paper inline files rates said source",

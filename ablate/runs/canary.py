@@ -38,11 +38,7 @@ def tried(
 
     AblateError where they leave nothing to compare: hours would fail as well.
     """
-    first: dict[str, str] = {}
-    proven = {run.variant for run in planned.plan.runs if run.key in states and states[run.key].state == "done"}
-    for run in planned.plan.runs:
-        if run.variant not in proven and run.key in wanted:
-            first.setdefault(run.variant, run.key)
+    first = untried(planned.plan, wanted, states)
     scratch = folder / folder_name(planned.study.name) / "canary"
     try:
         trial = {name: replace(wanted[key], folder=str(scratch / key)) for name, key in first.items()}
@@ -68,6 +64,16 @@ def tried(
                 f"{' and '.join(row.differs)} may do nothing here."
             )
     return wanted
+
+
+def untried(plan: Plan, wanted: Collection[str], states: Mapping[str, RunState]) -> dict[str, str]:
+    """Of every variant without a finished run the first run that is wanted, by its key."""
+    first: dict[str, str] = {}
+    proven = {run.variant for run in plan.runs if run.key in states and states[run.key].state == "done"}
+    for run in plan.runs:
+        if run.variant not in proven and run.key in wanted:
+            first.setdefault(run.variant, run.key)
+    return first
 
 
 def _heed(failed: Mapping[str, Failed], plan: Plan, watcher: Watcher) -> None:

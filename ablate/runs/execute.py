@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast, get_args
 
-from ablate import identity
 from ablate.errors import AblateError, ConfigError, StudyError
-from ablate.pool import ending, scheduler
+from ablate.pool import ending
 from ablate.pool import host as devices
 from ablate.pool.books import Ended
 from ablate.pool.dispatcher import Dispatcher
@@ -21,14 +20,14 @@ from ablate.pool.executor import Executor, Needs, Slot
 from ablate.pool.feed import Feed
 from ablate.pool.messages import Setup
 from ablate.pool.scheduler import Sizes
-from ablate.records import Json, Reason, Role, RunSpec, Study
+from ablate.records import Json, Reason, RunSpec, Study
 from ablate.runs import canary as two_steps
+from ablate.runs import saving
 from ablate.runs.heeded import Heeding
-from ablate.runs.planned import Planned, again, described, folder_name, specs
+from ablate.runs.planned import Planned, again, folder_name, specs
 from ablate.runs.progress import Watcher, count, saved_of
 from ablate.store.store import Store
 from ablate.store.stored import RunState
-from ablate.study import changes as registration
 from ablate.text import duration, listed, many, one_of
 from ablate.training.provenance import provenance
 from ablate.training.trick import Trick
@@ -56,6 +55,11 @@ class Options:
     only: tuple[str, ...] = ()
     engine: Mapping[str, Json] = field(default_factory=dict)
     detach: bool = False
+
+    @property
+    def retried(self) -> Sequence[Reason]:
+        """The reasons of failures to take up although they would only repeat themselves."""
+        return get_args(Reason) if self.retry_failed else self.retry_reasons
 
 
 def slots_for(study: Study, options: Options) -> tuple[Slot, ...]:
@@ -132,11 +136,18 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
     slots = places_expected(executor, planned.study, options, watcher)
     with Store.open(db, write=True) as store:
         begin(store, watcher)
-        changes = save(planned, store, options)
+        database, folder = store.identity, store.folder
+        wanted: Mapping[str, RunSpec] = specs(planned, folder)
+        if options.only:
+            wanted = {key: wanted[key] for key in options.only}
+        states = saving.states(planned, store, options.retried)
+        is_open = any(key not in states or states[key].state not in ("done", "failed") for key in wanted)
+        # A plan whose variants are to be tried is stored after that: one that is refused replaces none.
+        tries = options.canary and planned.task.has_canary and is_open
+        tries = tries and bool(two_steps.untried(planned.plan, wanted, states))
+        changes = saving.changes(planned, store) if tries else saving.save(planned, store, options.retried)
         # What an engine has is not known before its workers come, so neither is how long it may take.
         seconds = [took for _, took in store.durations(planned.study.name)] if not executor.engine else []
-        states = store.states({run.key for run in planned.plan.runs})
-        database, folder = store.identity, store.folder
         saved = saved_of(planned.plan, store)
     counts = count(planned.plan, states, seconds, len(slots), saved)
     if awaited_by and counts.todo:
@@ -144,20 +155,18 @@ def execute(planned: Planned, db: str, options: Options, watcher: Watcher, await
     watcher.planned(planned, counts, changes, slots)
     if counts.todo == 0:
         return Ended(0, None)
-    wanted: Mapping[str, RunSpec] = specs(planned, folder)
-    if options.only:
-        wanted = {key: wanted[key] for key in options.only}
-        if all(key in states and states[key].state == "done" for key in wanted):
-            return Ended(0, None)
-    canary = options.canary and planned.task.has_canary
-    if executor.engine and canary:
+    if options.only and all(key in states and states[key].state == "done" for key in wanted):
+        return Ended(0, None)
+    if tries and executor.engine:
         wanted = _canary_here(planned, setup_of(planned, database), wanted, states, folder, watcher)
     opened(executor, planned, database, folder, options, watcher)
     try:
-        if canary and not executor.engine:
+        if tries and not executor.engine:
             each = _one_each(planned.study, slots)
             wanted = two_steps.tried(planned, executor, each, wanted, states, folder, watcher)
         with Store.open(db, write=True) as store:
+            if tries:
+                saving.save(planned, store, options.retried)
             places, workers = places_of(executor, planned.study, slots, options)
             sizes = None if executor.engine else _sizes(planned, store, wanted, places)
             feed = wanted if options.only else _feed(planned, store, wanted)
@@ -267,36 +276,6 @@ def check_hosts(store: Store, watcher: Watcher) -> None:
             page="clusters",
         )
     watcher.warn(f"{store.shown} lies on {store.network}: run on this host only, for SQLite's locks reach no further.")
-
-
-def save(planned: Planned, store: Store, options: Options) -> list[str]:
-    """Store the plan; failed runs that may be tried again are to do. Returns what changed since the last `run`."""
-    plan = planned.plan
-    record = planned.record
-    asked = {run.key: run for run in plan.runs}
-    configs = {key: identity.canonical_json(described(plan, run)) for key, run in asked.items()}
-    with store.transaction():
-        # Read in here: another `run` of the edited study may have registered its change a moment ago, and what we
-        # would write from an earlier reading would drop it.
-        before = store.study(plan.study.name)
-        changes = [] if before is None else registration.diff(before.record, record)
-        if before is not None and before.record.file not in ("", record.file) and before.text != plan.study.text:
-            changes.insert(0, f"the study was run from {before.record.file} before, which is gone.")
-        seen = len({cell.run for cell in store.cells(plan.study.name) if cell.state == "done"})
-        known = sum(state.state == "done" for state in store.states(asked).values())
-        earlier = None if before is None else before.record
-        registered = registration.register(earlier, record, seen=seen, already=known)
-        record = replace(record, registered=registered)
-        if earlier is not None:  # whether what was tuned is still what it was is checked when it is shown
-            record = replace(record, tuned=earlier.tuned)
-        role: Role = "ablation"
-        cells = [(run.variant, run.seed, role, run.key) for run in plan.runs]
-        store.save_plan(record, plan.study.text, cells, configs)
-        states = store.states(asked)
-        failed = {key: (s.reason, s.attempts) for key, s in states.items() if s.state == "failed"}
-        again = options.retry_reasons if not options.retry_failed else get_args(Reason)
-        store.requeue(scheduler.to_requeue(failed, plan.study.limits, retried=again))
-    return changes
 
 
 def executor_of(planned: Planned, options: Options) -> Executor:

@@ -139,7 +139,7 @@ class Watcher(Listener, Protocol):
     """Who is told how a run or a search goes, besides what a dispatcher's listener hears."""
 
     def planned(self, planned: Planned, counts: Counts, changes: Sequence[str], slots: Sequence[Slot]) -> None:
-        """A study's plan is stored; it is executed next."""
+        """How far a study is whose plan is executed next."""
 
     def trying(self, done: int, of: int) -> None:
         """So many variants were tried for two steps."""

@@ -21,7 +21,7 @@ from ablate.pool import scheduler
 from ablate.pool.books import Ended
 from ablate.pool.executor import Executor, Slot
 from ablate.records import Better, Cell, HandVariant, Json, Reason, Row, Study
-from ablate.runs import execute
+from ablate.runs import execute, saving
 from ablate.runs import planned as planner
 from ablate.runs.execute import Options
 from ablate.runs.planned import Planned
@@ -88,7 +88,7 @@ def tune(planned: Planned, db: str, options: Options, watcher: Watcher) -> Told:
     slots = execute.places_expected(executor, planned.study, options, watcher)
     with Store.open(db, write=True) as store:
         execute.begin(store, watcher)
-        execute.save(planned, store, options)
+        saving.save(planned, store, options.retried)
         names, database, folder = chosen(store, planned, request), store.identity, store.folder
         place = home(folder, planned.study)
     with locked(place, planned.study.name):

@@ -27,7 +27,7 @@ from orchestration import report, study
 from ablate.pool.dispatcher import POLL_S, Dispatcher
 from ablate.pool.executor import Event, Executor, Finished, Progressed, Slot, Started
 from ablate.records import Json, RunSpec
-from ablate.runs import execute, planned
+from ablate.runs import planned, saving
 from ablate.store.store import Store
 from ablate.store.stored import Claim, Result
 from ablate.terminal.live import View
@@ -158,7 +158,7 @@ def measured(folder: Path, case: Case) -> Cost:
     made = provenance(plan.study.path)
     holds: list[tuple[float, float]] = []
     with Store.open("big.db", write=True) as store:
-        execute.save(plan, store, execute.Options())
+        saving.save(plan, store)
         wanted = planned.specs(plan, store.folder)
         finish_before(store, list(wanted.values())[: max(0, len(wanted) - case.ends - SLOTS)], made)
         executor = Trickling().open(case)

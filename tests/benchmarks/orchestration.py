@@ -160,8 +160,8 @@ def main() -> None:
         many = study(folder, "many", f"base: {{{base}}}\ntricks:\n{toggles}designs: factorial\nseeds: 10\n")
         planned = cpu_s([*ABLATE, "plan", many, "--format", "json"], folder)
         report("plan of 1,024 variants x 10 seeds", planned, "CPU s")
-        enqueue = "from ablate.runs import execute, planned as planner; p = planner.find(sys.argv[1], 'q.db');"
-        enqueue += "s = execute.Store.open('q.db', write=True); execute.save(p, s, execute.Options()); s.close()"
+        enqueue = "from ablate.runs import saving, planned as planner; from ablate.store.store import Store; p = planner.find(sys.argv[1], 'q.db');"
+        enqueue += "s = Store.open('q.db', write=True); saving.save(p, s); s.close()"
         queued = cpu_s([sys.executable, "-c", f"import sys; {enqueue}", many], folder)
         report("plan and enqueue them in the database", queued, "CPU s", 5)
 

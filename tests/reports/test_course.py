@@ -13,7 +13,7 @@ from ablate.reports import material, report
 from ablate.reports.document import Bullets, Model, Models, Paragraph, Picture, Table, line, plain
 from ablate.reports.formats.pdf import Pdf, Setter
 from ablate.reports.layouts import fitting, layout_of
-from ablate.runs import execute, planned
+from ablate.runs import planned, saving
 from ablate.store.store import Store
 
 MADE_WITH = {"torch": "2.9.0", "numpy": "2.1.0", "python": "3.12.1", "processor": "a kind of CPU", "ablate": "ab" * 32}
@@ -63,7 +63,7 @@ def made(tmp_path_factory):
     (folder / "brief.yaml").write_text(f"{study}\n{SAID}")
     with Store.open(folder / "a.db", write=True) as store:
         plan = planned.find(str(folder / "brief.yaml"), str(folder / "a.db"))
-        execute.save(plan, store, execute.Options())
+        saving.save(plan, store)
         train(plan, store)
         return report.document(material.read(store, "brief"))
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ablate.registry import Registry
-from ablate.runs import examples, execute
+from ablate.runs import examples, saving
 from ablate.runs.planned import find, specs
 from ablate.store.store import Store
 from ablate.training.task import Run
@@ -34,7 +34,7 @@ def done(request, tmp_path):
     planned = find(str(file), db)
     told = {}
     with Store.open(db, write=True) as store:
-        execute.save(planned, store, execute.Options())
+        saving.save(planned, store)
         for slot, spec in enumerate(specs(planned, store.folder).values()):
             run = Run(spec, Registry())
             run.folder.mkdir(parents=True)

@@ -2,9 +2,11 @@
 
 import pytest
 
-from ablate.runs import execute
+from ablate.errors import AblateError
+from ablate.runs import execute, saving
 from ablate.runs.planned import find
 from ablate.store.store import Store
+from ablate.training.tasks.function import FunctionTask
 
 STUDY = """
 task: train:main
@@ -26,7 +28,7 @@ def project(tmp_path, monkeypatch):
 
 def test_two_runs_of_an_edited_study_at_once_register_both_edits(project, monkeypatch):
     def save(*overrides):
-        execute.save(find("s.yaml", "a.db", overrides), store, execute.Options())
+        saving.save(find("s.yaml", "a.db", overrides), store)
 
     with Store.open("a.db", write=True) as store, Store.open("a.db", write=True) as other:
         save()
@@ -38,11 +40,39 @@ def test_two_runs_of_an_edited_study_at_once_register_both_edits(project, monkey
         def later():
             """The other `run` comes between whatever this one read before its transaction, and that."""
             monkeypatch.setattr(store, "transaction", begin)
-            execute.save(find("s.yaml", "a.db", ["seeds=2"]), other, execute.Options())
+            saving.save(find("s.yaml", "a.db", ["seeds=2"]), other)
             return begin()
 
         seen = find("s.yaml", "a.db", ["seeds=2", "metric.better=lower"])
         monkeypatch.setattr(store, "transaction", later)
-        execute.save(seen, store, execute.Options())
+        saving.save(seen, store)
         registered = store.study("s").record.registered
     assert ({"seeds": (1,)}, ("metric",)) == (dict(registered.added), registered.changed)
+
+
+def test_a_plan_that_two_steps_refuse_leaves_the_stored_one_and_its_cells(project, monkeypatch):
+    def refuse(*_):
+        raise AblateError("nothing was trained")
+
+    monkeypatch.setattr(FunctionTask, "has_canary", True)
+    monkeypatch.setattr(execute.two_steps, "tried", refuse)
+    with Store.open("a.db", write=True) as store:
+        saving.save(find("s.yaml", "a.db"), store)
+        before = store.study("s").record, store.cells("s")
+    heard = Heard()
+    with pytest.raises(AblateError, match="nothing was trained"):
+        execute.execute(find("s.yaml", "a.db", ["seeds=2"]), "a.db", execute.Options(), heard)
+    assert (4, 4, ["seeds since the last run: 1 added (1), 1 kept."]) == (
+        heard.counts.total,
+        heard.counts.todo,
+        heard.changes,
+    ), "told before it is tried"
+    with Store.open("a.db") as store:
+        assert before == (store.study("s").record, store.cells("s"))
+
+
+class Heard:
+    """Hears what is planned."""
+
+    def planned(self, _planned, counts, changes, _slots):
+        self.counts, self.changes = counts, changes
