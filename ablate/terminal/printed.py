@@ -19,13 +19,15 @@ from tabulate import tabulate
 from ablate.analysis import reruns
 from ablate.errors import AblateError, see
 from ablate.pool.executor import Slot
-from ablate.records import Cell, Role
+from ablate.records import COMMAND, Cell, Role
 from ablate.text import duration, file_size, listed, many
 
 if TYPE_CHECKING:
+    from ablate.analysis.results import Results
     from ablate.runs.garbage import Garbage, Item
     from ablate.runs.planned import Planned
     from ablate.runs.progress import Counts
+    from ablate.store.reader import Reader
     from ablate.store.store import Store
     from ablate.store.stored import StoredCell
 
@@ -237,7 +239,7 @@ def _indented(text: str) -> str:
 
 
 def print_table(study: str, db: str, role: Role) -> bool:
-    """The table that ends a `run` or a search; returns whether a run of this role failed."""
+    """The table that ends a `run` or a search; returns whether a run of this role failed or lacks the metric."""
     from ablate.analysis import results  # numpy, scipy and pandas, which the runs before it did not need
     from ablate.store.store import Store
     from ablate.tables import views
@@ -249,7 +251,34 @@ def print_table(study: str, db: str, role: Role) -> bool:
             drawn.show(loaded)
         else:
             print(views.text(loaded), end="")
-    return tell_failed(cells)
+        lacks = role == "ablation" and _tell_lacking(loaded, store)
+    return tell_failed(cells) or lacks
+
+
+def _tell_lacking(loaded: Results, store: Reader) -> bool:
+    """Whether runs are done without the study's metric; if so, what they told instead and what to do goes to standard
+    error, --quiet or not. It may be named after they ran: it is in no run's key."""
+    from ablate.analysis.arrays import NO_VALUE
+
+    record, lacking = loaded.record, sum(counts.get(NO_VALUE, 0) for counts in loaded.measured.failures)
+    if not lacking:
+        return False
+    metric, name = record.metric, shlex.quote(record.study)
+    told = store.curve_values(record.study) if metric.at != "last" else store.values(record.study)
+    there = listed(sorted({one[2] for one in told} - {metric.name}), most=8) or "nothing"
+    at = f" at {metric.at}" if metric.at != "last" else ""
+    # A command's output holds more numbers than were asked for when it ran; a function's are all there.
+    remedy = (
+        f"`ablate recapture {name}` reads anew what they left, by name or as `metrics:` says"
+        if record.task.name == COMMAND
+        else "Name one of these as the study's metric; an edit of the task's code asks its runs anew"
+    )
+    which = f"{many(lacking, 'run')} {'is' if lacking == 1 else 'are'} done without {metric.name}{at}"
+    print(
+        f"{which}; what was kept of them is {there}. {remedy}. {see('own-code')}",
+        file=sys.stderr,
+    )
+    return True
 
 
 def tell_failed(cells: Sequence[StoredCell]) -> bool:

@@ -6,6 +6,7 @@ from ablate.errors import AblateError
 from ablate.runs import execute, saving
 from ablate.runs.planned import find
 from ablate.store.store import Store
+from ablate.terminal.printed import print_table
 from ablate.training.tasks.function import FunctionTask
 
 STUDY = """
@@ -76,3 +77,14 @@ class Heard:
 
     def planned(self, _planned, counts, changes, _slots):
         self.counts, self.changes = counts, changes
+
+
+def test_a_run_that_is_done_without_the_metric_is_told_with_what_there_is(project, capsys):
+    with Store.open("a.db", write=True) as store:
+        saving.save(find("s.yaml", "a.db"), store)
+        for slot, run in enumerate({cell.run for cell in store.cells("s")}):
+            store.claim(run, str(slot), host="h", boot="b", owner="1:1", device="cpu", slot=slot, lease_s=9, log="")
+            store.finish(str(slot), {"loss": 1.0}, {}, {})
+    assert print_table("s", "a.db", "ablation"), "the command ends with 1"
+    said = capsys.readouterr().err
+    assert said.startswith("2 runs are done without score; what was kept of them is loss. Name one of these as the")
