@@ -14,7 +14,7 @@ import re
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
@@ -49,14 +49,25 @@ NEVER = (
 # -------------------------------------------------------------------------------------------------------------- packing
 
 
-def packed(store: Store, study: str, *, anonymous: bool = False, more: tuple[str, ...] = ()) -> bytes:
-    """The .zip. anonymous: without host, user, path and commit; more: further words to take out."""
+def packed(
+    store: Store,
+    study: str,
+    *,
+    anonymous: bool = False,
+    more: tuple[str, ...] = (),
+    say: Callable[[str], None] = lambda _: None,
+) -> bytes:
+    """The .zip. anonymous: without host, user, path and commit; more: further words to take out. say: is told which
+    names were found."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / DATABASE
         if anonymous:
             file = store.find(study).record.file
             scrub = Anonymous.of(more, Path(file).parent if file and Path(file).parent.is_dir() else None)
             extract(store, study, path, scrub.change, scrub.look)
+            study = scrub.text(study)
+            if scrub.taken:
+                say(f"taken out wherever they stand: {in_words(sorted(scrub.taken))}")
         else:
             extract(store, study, path)
         with Store.open(path) as own:

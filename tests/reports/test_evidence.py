@@ -12,6 +12,7 @@ from reported import VALUES, fill, resolved
 from ablate.errors import AblateError
 from ablate.figures import files
 from ablate.reports import evidence
+from ablate.reports.anonymous import Anonymous
 from ablate.store.store import Store
 
 SECRETS = (
@@ -191,6 +192,41 @@ def test_names_of_other_hosts_nodes_and_users_are_taken_out_wherever_they_stand_
         assert {"host-1", "host-2"} == {host for (host,) in rows.execute("SELECT host FROM attempt")}
         assert ['["example-1", "example-2"]'] == [ids for (ids,) in rows.execute("SELECT ids FROM example_set")]
         assert any("cpu_kwh" in made for (made,) in rows.execute("SELECT provenance FROM attempt"))
+
+
+def test_places_on_the_net_serials_and_times_are_gone_and_formulas_and_papers_stay():
+    of = Anonymous({"ashpool"})
+    of._persons(["Ada Page"])
+    assert "see URL and https://arxiv.org/abs/1512.03385" == of.text(
+        "see https://github.com/x/y and https://arxiv.org/abs/1512.03385"
+    )
+    assert r"$\mathcal{L} = -\sum_k y_k \log p_k$" == of.text(r"$\mathcal{L} = -\sum_k y_k \log p_k$")
+    assert "FOLDER, FOLDER, x.py by NAME on page 3" == of.text(
+        r"/scratch/ashpool, /data/w, \\nas\me\x.py by Page on page 3"
+    )
+    assert "on GPU and MIG" == of.text("on GPU-3f9c0000-12ab and MIG-11aa22bb/1/0")
+    changed = of.change("study", STUDY | {"text": "a: 1\nengines:\n  slurm: {sbatch: [--account=x]}\nb: 2\n"})
+    assert "a: 1\nb: 2\n" == changed["text"]
+    of.look("attempt", ATTEMPT)
+    assert (0.0, 60.0) == tuple(of.change("attempt", ATTEMPT)[of_end] for of_end in ("started_at", "ended_at"))
+
+
+STUDY = {"name": "demo", "resolved": "{}", "planned_at": 1e9}
+ATTEMPT = {
+    "id": 1, "host": "h", "device": "cpu", "provenance": "{}", "log": "", "message": None, "detail": None, "late": None,
+    "outputs": None, "started_at": 1e9, "ended_at": 1e9 + 60, "lease_until": None,
+}  # fmt: skip
+
+
+def test_a_name_that_is_a_variants_is_taken_out_of_it_everywhere_and_two_never_become_one(database, tmp_path):
+    said = []
+    content = packed(database, anonymous=True, more=("full", "demo"), say=said.append)
+    told = written(tmp_path, content)
+    assert () == told.wrong
+    assert told.text.startswith("NAME: ")
+    assert "full" in said[0]
+    with pytest.raises(AblateError, match="would both be 'NAME'"):
+        packed(database, anonymous=True, more=("full", "base"))
 
 
 def test_what_is_no_evidence_is_refused(tmp_path):

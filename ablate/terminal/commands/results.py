@@ -227,7 +227,8 @@ def export(
             return
         content: str | bytes
         if evidence is not None:
-            content = bundle.packed(store, stored.name, anonymous=anonymous, more=tuple(without or ()))
+            words = tuple(without or ())
+            content = bundle.packed(store, stored.name, anonymous=anonymous, more=words, say=terminal.say)
             output = evidence
         elif code is not None:
             whole = packed.packed(stored, store.test_uses(stored.name))
