@@ -427,6 +427,14 @@ _READS: Mapping[tuple[str, str | None], str] = {
 """Verdicts that read otherwise in rows of controls, of parts against them, and of parts of trained weights."""
 
 
+def in_a_sentence(label: str, compared_with: str | None) -> str:
+    """What a row that is called `- random crops` under its base is called elsewhere: `full without random crops`."""
+    for sign, word in (("- ", "without"), ("+ ", "with")):
+        if label.startswith(sign) and compared_with:
+            return f"{compared_with} {word} {label.removeprefix(sign)}"
+    return label
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the table: one variant in one design (CONTRACT, "Rows of a table" defines the fields down to `also`).
@@ -511,10 +519,7 @@ class Row:
         """Its name in a sentence: `full without random crops`, `stage 1 beyond its size`."""
         if self.kind == "beyond":
             return f"{(self.label or self.variant).removeprefix('- ')} beyond its size"
-        for sign, word in (("- ", "without"), ("+ ", "with")):
-            if self.label.startswith(sign) and self.compared_with:
-                return f"{self.compared_with} {word} {self.label.removeprefix(sign)}"
-        return self.label or self.variant
+        return in_a_sentence(self.label, self.compared_with) or self.variant
 
     @property
     def only_here(self) -> str:

@@ -186,8 +186,7 @@ def _confirmed(store: Reader, record: PlanRecord, measured: Measured) -> Measure
     keys: dict[str, list[str]] = {}
     for cell in ours:
         keys.setdefault(cell.variant, []).append(cell.run)
-    compared = [(a.variant, a.compared_with, a.differs) for a in measured.asked if a.compared_with is not None]
-    rows_asked = tuned.asked_rows(entries, compared)
+    rows_asked = tuned.asked_rows(entries, measured.asked)
     pairs = {(a.variant, a.compared_with) for a in rows_asked if a.compared_with is not None}
     return replace(
         measured,

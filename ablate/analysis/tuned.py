@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ablate.identity import canonical_json
-from ablate.records import Better, Json, Row
+from ablate.records import Better, Json, Row, in_a_sentence
 from ablate.study.record import PlanRecord, RowRecord, Tuned
 from ablate.text import Note, many
 
@@ -45,22 +45,25 @@ def variants(entries: Iterable[Tuned], tricks: Mapping[str, Sequence[str]]) -> d
     }  # fmt: skip
 
 
-def asked_rows(entries: Sequence[Tuned], compared: Sequence[tuple[str, str, Sequence[str]]]) -> tuple[RowRecord, ...]:
+def asked_rows(entries: Sequence[Tuned], asked: Sequence[RowRecord]) -> tuple[RowRecord, ...]:
     """The rows: each winner against its untuned variant; of several variants, the ablation before and after.
 
-    compared: (variant, compared with, tricks that differ) of the study's own rows.
+    asked: the study's own rows, which say how a variant is called in a sentence.
     """
+    compared = [(row.variant, row.compared_with, row.differs) for row in asked if row.compared_with is not None]
+    called = {row.variant: in_a_sentence(row.label, row.compared_with) or row.variant for row in reversed(asked)}
     rows = []
     for e in entries:
         untuned, tuned = untuned_name(e.variant), tuned_name(e.variant)
-        rows.append(RowRecord(TUNED, untuned, None, (), f"{untuned} {MARK}"))
-        rows.append(RowRecord(TUNED, tuned, untuned, (), f"{tuned} {MARK}"))
+        name = called.get(e.variant, e.variant)
+        rows.append(RowRecord(TUNED, untuned, None, (), f"{untuned_name(name)} {MARK}"))
+        rows.append(RowRecord(TUNED, tuned, untuned, (), f"{tuned_name(name)} {MARK}"))
     names = [e.variant for e in entries]
     pairs = [pair for pair in compared if pair[0] in names and pair[1] in names]
     pairs = list({(one, other): (one, other, differs) for one, other, differs in pairs}.values())
     for design, named in ((BEFORE, untuned_name), (AFTER, tuned_name)):
         rows += [
-            RowRecord(design, named(one), named(other), tuple(differs), f"{named(one)} {MARK}")
+            RowRecord(design, named(one), named(other), tuple(differs), f"{named(called.get(one, one))} {MARK}")
             for one, other, differs in pairs
         ]
     return tuple(rows)
@@ -114,7 +117,7 @@ def _search(e: Tuned, metric: str) -> Note:
             f" It is winner number {len(e.winners)}: the search was gone on with after a winner had been seen on "
             "these seeds."
         )
-    return Note(text, f"! {tuned_name(name)}: the best of {many(e.trials, 'trial')}; the untuned variant got no search")
+    return Note(text, f"! tuned {name}: the best of {many(e.trials, 'trial')}; the untuned variant got no search")
 
 
 def _changes(e: Tuned) -> str:

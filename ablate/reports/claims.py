@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from ablate.analysis.bases import MEAN
 from ablate.analysis.comparisons import MINIMUM_N
+from ablate.analysis.tuned import MARK, TUNED
 from ablate.records import Better, Row, Verdict
 from ablate.study.record import PlanRecord
 from ablate.text import decimals, equals, in_words, number, percent, typeset
@@ -152,6 +153,9 @@ def _subject(row: Row, named: Names) -> tuple[str, str, str]:
         "beyond": "with as much taken from the other parts in its place",
         "trained": "without it in the same weights",
     }
+    if row.design == TUNED:
+        of = (row.label or row.variant).removesuffix(f" {MARK}").removesuffix(" (tuned)")
+        return f"tuning {of}", "", "with it"
     if row.design == MEAN:
         bases = row.variant.rpartition(", in ")[2]
         without = f"with{'out' * row.label.startswith('-')} it"
@@ -235,7 +239,9 @@ def _is_variant(row: Row, named: Names) -> bool:
     reference = row.compared_with or ""
     same = set(named.tricks.get(row.variant, row.tricks)) == set(named.tricks.get(reference, ()))
     return (
-        not row.placebo and row.design != MEAN and (same or named.bases.get(row.variant) != named.bases.get(reference))
+        not row.placebo
+        and row.design not in (MEAN, TUNED)
+        and (same or named.bases.get(row.variant) != named.bases.get(reference))
     )
 
 

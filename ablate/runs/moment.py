@@ -146,7 +146,7 @@ def moment(store: Reader, study: str, slots: int | None = None, role: Role = "ab
 
 def _asked(record: PlanRecord, role: Role) -> tuple[RowRecord, ...]:
     if role == "confirm":
-        return tuple(row for row in tuned.asked_rows(record.tuned, ()) if row.design == tuned.TUNED)
+        return tuple(row for row in tuned.asked_rows(record.tuned, record.rows) if row.design == tuned.TUNED)
     return record.rows if role == "ablation" else ()
 
 

@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from ablate.analysis.bases import MEAN
+from ablate.analysis.tuned import MARK, TUNED
 from ablate.records import Row
-from ablate.text import MINUS, one_line
+from ablate.text import MINUS, chance, one_line
 
 
 class Placed(Protocol):
@@ -64,7 +66,7 @@ def groups(rows: Sequence[R]) -> list[Group[R]]:
         elif under and made and _follows(under, made[-1]):
             made[-1] = Group(made[-1].title, made[-1].base, (*made[-1].rows, *under))
         elif under:
-            made.append(Group(f"{design} against {against}", None, under))
+            made.append(Group(design if design == MEAN else f"{design} against {against}", None, under))
         shown.add(against)
     return made
 
@@ -76,14 +78,17 @@ def _follows(rows: Sequence[R], before: Group[R]) -> bool:
 
 
 def name(row: Placed) -> str:
-    """As it stands under its base: `− random crops`."""
+    """As it stands under its base: `− random crops`, `tuned` under what it was before, trained anew."""
     label = one_line(row.label or row.variant)
+    if row.design == TUNED:
+        of = label.removesuffix(f" {MARK}")
+        return f"{of.removesuffix(' (untuned)')} on fresh seeds {MARK}" if row.compared_with is None else "tuned"
     return MINUS + label[1:] if label.startswith("- ") else label
 
 
 def indented(row: Placed) -> bool:
     """Whether the name says how the row differs from its base, and not what it is."""
-    return row.compared_with is not None and one_line(row.label)[:2] in ("- ", "+ ")
+    return row.compared_with is not None and (row.design == TUNED or one_line(row.label)[:2] in ("- ", "+ "))
 
 
 def marks(row: Row, n: int | None) -> str:
@@ -110,6 +115,11 @@ def more_seeds(row: Row) -> str:
     low, high, more = row.delta_ci_low, row.delta_ci_high, row.more_seeds
     worth = more is not None and more < 100 and low is not None and high is not None and low <= 0 <= high
     return f"+{more}" if worth else ""
+
+
+def shown_chance(p: float) -> str:
+    """Three decimals below 0.1, else two."""
+    return f"{p:.2f}" if p >= 0.1 else chance(p)
 
 
 def decided(row: Row) -> bool:
