@@ -99,7 +99,10 @@ def _one_setting() -> Any:
 class Source:
     """Everything of a study that a figure may show, as plain data.
 
-    rows: the table's, in the plan's order. values: metric -> variant -> value by seed (in the order of `seeds`), None
+    rows: the table's, in the plan's order; further: those of tuned variants on fresh seeds and of means over bases.
+    differences: of a row and its comparison each shared seed's.
+
+    values: metric -> variant -> value by seed (in the order of `seeds`), None
     where the run is not counted. units, directions: of metrics, where known. failed: variant -> seed -> reason.
     curves: metric -> variant -> curve, of the metrics that have any. interactions: of a factorial; where there is
     none, `no_interactions` says why. best: the variant that the table calls best. measures: of a variant that trains
@@ -118,6 +121,7 @@ class Source:
     seeds: tuple[int, ...]
     rows: tuple[Row, ...]
     values: Mapping[str, Mapping[str, tuple[float | None, ...]]]
+    further: tuple[Row, ...] = ()
     minimum_effect: float | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     directions: Mapping[str, Better] = field(default_factory=dict)
@@ -131,6 +135,7 @@ class Source:
     confusion: Callable[[str], Confusion] = _untold
     mistakes: Callable[[str, int], tuple[tuple[WrongImage, ...], int, int, int]] = _untold
     over: Over | None = None
+    differences: Mapping[tuple[str, str], Sequence[float]] = field(default_factory=dict)
     spent: Callable[[], Mapping[str, Mapping[str, tuple[float | None, ...]]]] = dict
     metered: Callable[[], str] = str
     ranking: Callable[[], Ranking] = _one_setting
@@ -158,6 +163,10 @@ class Source:
         one_base = len(self._bases) < 2 and row.kind != "beyond"
         alone = one_base or row.compared_with is None or label[:2] not in ("- ", "+ ")
         return label if alone else f"{row.compared_with} {label}"
+
+    def spoken(self, variant: str) -> str:
+        """A variant as a sentence calls it: `B without batch norm`."""
+        return next((row.spoken for row in self.rows if row.variant == variant and row.kind != "beyond"), variant)
 
     @cached_property
     def _bases(self) -> frozenset[str]:
@@ -240,6 +249,8 @@ class Axis:
     grid: bool = False
     whole: bool = False
     """Ticks at whole numbers only: epochs, trials."""
+    bold: tuple[float, ...] = ()
+    """Of `ticks` the places whose names are bold on paper."""
 
 
 def ceiling(low: float) -> float:
@@ -344,6 +355,9 @@ class Label:
     side: Literal["left", "right", "above", "below", "centre"] = "right"
     room: float = 0.0
     """Of the x axis, that the text may take before its middle is left out; 0: as much as it needs."""
+    weight: Literal["", "bold", "dim"] = ""
+    wide: bool = False
+    """Drawn only on paper of two columns."""
 
 
 @dataclass(frozen=True)
@@ -360,6 +374,17 @@ class Picture:
     shades: tuple[tuple[float, ...], ...] = ()
 
 
+@dataclass(frozen=True)
+class Column:
+    """Text at the right of a panel, by place on its y axis. title: at its upper end. narrow: one column of a paper has
+    room for it, too. bold: the places where it is."""
+
+    title: str
+    cells: tuple[tuple[float, str], ...]
+    narrow: bool = False
+    bold: tuple[float, ...] = ()
+
+
 Mark = Series | Rule | Stretch | Label | Picture
 Named = Series | Rule | Stretch
 """Marks that may stand in the legend."""
@@ -367,9 +392,9 @@ Named = Series | Rule | Stretch
 
 @dataclass(frozen=True)
 class Panel:
-    """One pair of axes. height: in inches on paper. side: text at the right, by place on the y axis.
+    """One pair of axes. height: in inches on paper.
 
-    Only wide paper has room for `side`; hover tells the same on screen. bare: no axes, and their units equally long.
+    side: at its right on paper; hover tells the same on screen. bare: no axes, and their units equally long.
     of: the variant that it is about, which a page joins with its row. note: short, behind the title and never cut.
     group: the heading that it and the panels behind it stand under.
     """
@@ -379,11 +404,13 @@ class Panel:
     marks: tuple[Mark, ...]
     title: str = ""
     height: float = 2.2
-    side: tuple[tuple[float, str], ...] = ()
+    side: tuple[Column, ...] = ()
     bare: bool = False
     of: str = ""
     note: str = ""
     group: str = ""
+    colour: Colour = "ink"
+    """Of the sign that the title begins with, where it begins with one."""
 
     def thinned(self, columns: int) -> Panel:
         """The same with no more points of a line than so many columns of pixels show."""

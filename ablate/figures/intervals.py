@@ -34,15 +34,15 @@ def around_zero(minimum_effect: float | None) -> list[Mark]:
     """The line of no difference, and the differences that do not matter."""
     marks: list[Mark] = []
     if minimum_effect:
-        label = f"within ±{number(minimum_effect)} (minimum effect)"
+        label = f"within ±{number(minimum_effect)}"
         marks.append(Stretch("x", -minimum_effect, minimum_effect, label))
     return [*marks, Rule("x", 0.0)]
 
 
-def arrows(colour: Colour, rows: Sequence[tuple[int, Difference]], low: float, high: float) -> list[Mark]:
+def arrows(colour: Colour, rows: Sequence[tuple[float, Difference]], low: float, high: float) -> list[Mark]:
     """Where an interval goes on beyond the edge."""
-    left = tuple(float(i) for i, row in rows if row.low is not None and row.low < low)
-    right = tuple(float(i) for i, row in rows if row.high is not None and row.high > high)
+    left = tuple(float(at) for at, row in rows if row.low is not None and row.low < low)
+    right = tuple(float(at) for at, row in rows if row.high is not None and row.high > high)
     arrows: list[Mark] = []
     if left:
         arrows.append(Series((low,) * len(left), left, colour=colour, marker="left"))

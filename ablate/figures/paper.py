@@ -21,9 +21,9 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from ablate.figures.figure import Axis, Colour, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
+from ablate.figures.figure import Axis, Colour, Column, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.figures.glyphs import FAMILY, chosen_fonts, drawable, fitted, text_width, wrapped
 
 Kind = Literal["pdf", "svg", "png"]
@@ -62,6 +62,7 @@ _STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ablate",
     "path.simplify": False,
 }
+_DIM = "#59606a"
 _COLOURS: dict[Colour, str] = {
     "ink": "#1b1d20", "grey": "#737a84", "blue": "#0a57a8", "orange": "#b97a00", "green": "#1a9c72",
     "vermillion": "#bf4408", "purple": "#a8558a", "sky": "#3a8fc4",
@@ -124,9 +125,14 @@ def laid_out(scene: Scene, columns: int) -> Figure:
         for i, row in enumerate(rows)
     ]
     labels = [mark.label for mark in scene.legend]
+    handles = [_handle(mark) for mark in scene.legend]
     labels = fitted(labels, width * 72 - _HANDLE, 7)
+    whole = [drawable(scene.said), *labels] if scene.said and labels else labels
+    alone = scene.said and sum(text_width(label, 7) + _HANDLE for label in whole) > 0.98 * width * 72
+    if scene.said and labels and not alone:  # what the axes show stands in the line of the legend
+        labels, handles = whole, [Line2D([], [], linestyle="none"), *handles]
     ncols = _legend_columns(labels, width)
-    lines = -(-len(labels) // ncols) + bool(scene.said) if labels else 0
+    lines = -(-len(labels) // ncols) + bool(alone) if labels else 0
     engine = ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.04, hspace=0.04)
     figure = Figure(figsize=(width, sum(heights) + 0.16 * lines + 0.1 * bool(lines)), layout=engine)
     grid = figure.add_gridspec(len(rows), across, height_ratios=heights)
@@ -139,12 +145,11 @@ def laid_out(scene: Scene, columns: int) -> Figure:
             if i in begins and j == 0:
                 _heading(axes, panel.group, min(beside, 24.0))
     if labels:
-        handles = [_handle(mark) for mark in scene.legend]
         # A legend ignores labels that begin with an underscore, so they are set after it was made.
         legend = figure.legend(
             handles, [f"{i}" for i in range(len(labels))], loc="outside lower center", ncols=ncols, handlelength=2.2,
             columnspacing=1.2, handletextpad=0.5, labelspacing=0.3, borderpad=0.1,
-            title=drawable(scene.said) or None, title_fontsize=7,
+            title=drawable(scene.said) if alone else None, title_fontsize=7,
         )  # fmt: skip
         for text, label in zip(legend.get_texts(), labels, strict=True):
             text.set_text(label)
@@ -170,73 +175,147 @@ def _legend_columns(labels: Sequence[str], width: float) -> int:
 
 
 def _names(panel: Panel, width: float) -> list[str]:
-    """Of its rows; a row's name may take two fifths of the width."""
-    return fitted([name for _, name in panel.y.ticks], 0.4 * width * 72, 7)
+    """Of its rows; a row's name may take so much of the width."""
+    return fitted([name for _, name in panel.y.ticks], 0.44 * width * 72 / (_BOLD if panel.y.bold else 1), 7)
 
 
 def _beside(panel: Panel, width: float) -> float:
     """Points that stand left of the panel's axes; panels above each other share their left edge."""
     numbers = 40.0 if panel.y.label else 16.0
-    return max((text_width(name, 7) for name in _names(panel, width)), default=numbers) + 18
+    return (_widest(panel.y, _names(panel, width)) or numbers) + 18
+
+
+def _widest(axis: Axis, names: Sequence[str]) -> float:
+    """Points of the widest name of a row."""
+    ticks = zip(axis.ticks, names, strict=True)
+    return max((text_width(name, 7) * (_BOLD if at in axis.bold else 1) for (at, _), name in ticks), default=0.0)
+
+
+_BOLD = 1.14
+"""How much wider bold text is."""
 
 
 def _panel(axes: Axes, panel: Panel, width: float, beside: float, columns: int) -> None:
     room = width * 72 - beside
     across = (panel.x.high or 1.0) - (panel.x.low or 0.0)
     for mark in panel.marks:
-        _mark(axes, mark, room / across)
-    if panel.side and columns == 2:
-        room -= max(text_width(drawable(text), 7) for _, text in panel.side) + 8
+        if columns == 2 or not (isinstance(mark, Label) and mark.wide):
+            _mark(axes, mark, room / across)
+    side = [column for column in panel.side if column.narrow or columns == 2]
+    room -= sum(_wide(column) + _APART for column in side)
     if panel.bare:
         axes.set_axis_off()
         axes.set_aspect("equal")
     if panel.title:
         if panel.note:
-            left = 14  # a title with a number at its right begins over the axis' own numbers
+            left = 20  # a title with a number at its right begins over the axis' own numbers
             behind = text_width(drawable(panel.note), 7) + 6
-            axes.annotate(
-                fitted([panel.title], room + left + 10 - behind, 7)[0], (0, 1), (-left, 4), xycoords="axes fraction",
-                textcoords="offset points", va="baseline", fontsize=7, annotation_clip=False,
-            )  # fmt: skip
-            axes.set_title(drawable(panel.note), loc="right", fontsize=7, fontweight="normal", pad=4)
+            title = fitted([panel.title], room + left + 10 - behind, 7)[0]
+            for text, colour in ((title, _COLOURS["ink"]), (title[:1], _COLOURS[panel.colour])):  # the sign in its own
+                axes.annotate(
+                    text, (0, 1), (-left, 5), xycoords="axes fraction", textcoords="offset points", va="baseline",
+                    fontsize=7, annotation_clip=False, color=colour,
+                )  # fmt: skip
+            axes.set_title(drawable(panel.note), loc="right", fontsize=7, fontweight="normal", pad=5)
         else:
             axes.set_title(fitted([panel.title], room / 1.15, 8)[0], fontsize=8)  # bold is wider
-    columns_named = fitted([name for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4, 7)
-    _axis(axes, "x", panel.x, columns_named, width)
-    _axis(axes, "y", panel.y, _names(panel, width), width if panel.height >= 0.8 else 0.0)
+    columns_named, each = [drawable(name) for _, name in panel.x.ticks], room / max(len(panel.x.ticks), 1) - 4
+    turned = len(columns_named) > 4 and any(text_width(name, 7) > each for name in columns_named)
+    _axis(axes, "x", panel.x, fitted(columns_named, 60.0 if turned else each, 7), width)
+    if turned:
+        for label in axes.get_xticklabels():
+            label.set(rotation=40, horizontalalignment="right", rotation_mode="anchor")
+    if any(isinstance(mark, Picture) and mark.shades for mark in panel.marks):
+        axes.set_aspect("equal")
+    _axis(axes, "y", panel.y, _names(panel, width), width if panel.height >= 0.8 else panel.height)
     axes.set_xlabel(wrapped(panel.x.label, room, 7.5))
-    axes.set_ylabel(wrapped(panel.y.label, (panel.height - 0.3) * 72, 7.5))
-    if panel.side and columns == 2:
-        right = axes.twinx()
-        right.set_ylim(axes.get_ylim())
-        right.set_yticks([at for at, _ in panel.side], [drawable(text) for _, text in panel.side])
-        right.tick_params(length=0, pad=6)
-        for spine in right.spines.values():
-            spine.set_visible(False)
+    if panel.y.label and not panel.title and not panel.y.ticks:  # read without turning the head
+        axes.annotate(
+            fitted([panel.y.label], room + 10, 7.5)[0], (0, 1), (-10, 6), xycoords="axes fraction",
+            textcoords="offset points", va="baseline", annotation_clip=False,
+        )  # fmt: skip
+    else:
+        axes.set_ylabel(wrapped(panel.y.label, (panel.height - 0.3) * 72, 7.5))
+    at = 0.0
+    for column in side:
+        at += _wide(column) + _APART
+        _beside_rows(axes, column, at)
+
+
+_APART = 9.0
+"""Points between columns of text at the right of a panel."""
+
+
+def _wide(column: Column) -> float:
+    """Points of its widest text; bold is wider."""
+    texts = [column.title, *(text for _, text in column.cells)]
+    return max(text_width(drawable(text), 7) for text in texts) * (_BOLD if column.bold else 1.0)
+
+
+def _beside_rows(axes: Axes, column: Column, end: float) -> None:
+    """A column of text that ends so many points right of the axes, where rows have their names as ticks."""
+    right = axes.twinx()
+    right.set_ylim(axes.get_ylim())
+    top = [(min(axes.get_ylim()) + 0.45, column.title)] * bool(column.title)
+    told = [*top, *column.cells]
+    right.set_yticks([at for at, _ in told], [drawable(text) for _, text in told])
+    right.tick_params(length=0, pad=end)
+    for label, (at, text) in zip(right.get_yticklabels(), told, strict=True):
+        label.set_horizontalalignment("right")
+        if at in column.bold and text != column.title:
+            label.set_fontweight("bold")
+        elif column.bold or text == column.title:
+            label.set_color(_DIM)
+    for spine in right.spines.values():
+        spine.set_visible(False)
 
 
 def _axis(axes: Axes, which: Literal["x", "y"], axis: Axis, names: Sequence[str], width: float) -> None:
-    """width: of the panel, in inches; 0: there is room for few numbers."""
+    """width: of the panel, in inches; of one that is low its height."""
     own = axes.xaxis if which == "x" else axes.yaxis
     if axis.log:
         getattr(axes, f"set_{which}scale")("log")
-        own.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        own.set_major_formatter(FuncFormatter(_number))
         own.set_minor_formatter(NullFormatter())
+        if axis.low is not None and axis.high is not None:
+            ends = axis.low, axis.high
+        else:
+            ends = axes.dataLim.intervalx if which == "x" else axes.dataLim.intervaly
+        if not ends[0] * 10 <= ends[1]:  # within a power of ten there may be no tick, or one
+            own.set_major_locator(LogLocator(subs=(1, 2, 5)))
     elif axis.whole:
-        own.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        own.set_major_locator(MaxNLocator(nbins=6, integer=True, steps=_STEPS))
     elif not axis.ticks:
-        own.set_major_locator(MaxNLocator(nbins=(5 if width < 3 else 6) if width else 3))
+        most = next(most for inches, most in _NUMBERS if width >= inches)
+        own.set_major_locator(MaxNLocator(nbins=most, steps=_STEPS))
+        own.set_major_formatter(FuncFormatter(_number))
     limit = getattr(axes, f"set_{which}lim")
     limit(axis.low, axis.high)
     if axis.ticks:
         own.set_ticks([place for place, _ in axis.ticks], names)
         if which == "y":
             axes.tick_params(axis="y", length=0, pad=6)
+            if axis.reverse:  # rows of a table
+                axes.tick_params(axis="y", pad=_widest(axis, names) + 6)
+            for label, (place, _) in zip(own.get_ticklabels(), axis.ticks, strict=True):
+                label.set_horizontalalignment("left" if axis.reverse else "right")
+                label.set_fontweight("bold" if place in axis.bold else "normal")
     if axis.reverse:
         own.set_inverted(True)
     if axis.grid:
         axes.grid(axis=which, color="#e4e4e4", linewidth=0.5)
         axes.set_axisbelow(True)
+
+
+_STEPS = [1, 2, 5, 10]
+_NUMBERS = ((3.0, 6), (0.8, 5), (0.5, 3), (0.0, 2))
+"""From how many inches on an axis has so many numbers at most."""
+
+
+def _number(value: float, _: object = None) -> str:
+    """Of an axis: `45 000`, `0.002`, with a true minus."""
+    text = f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:g}"
+    return text.replace(",", "\N{THIN SPACE}").replace("-", "\N{MINUS SIGN}")
 
 
 # ---------------------------------------------------------------------------------------------------------------- marks
@@ -260,7 +339,10 @@ def _mark(axes: Axes, mark: Mark, room: float) -> None:
         )
     elif mark.side == "centre":
         points = mark.room * room if mark.room else 1e9
-        axes.text(mark.x, mark.y, fitted([mark.text], points, 7)[0], fontsize=7, ha="center", va="center", zorder=5)
+        axes.text(
+            mark.x, mark.y, fitted([mark.text], points, 7)[0], fontsize=7, ha="center", va="center", zorder=5,
+            **_weight(mark),
+        )  # fmt: skip
     else:
         offset, horizontal, vertical = {
             "right": ((4, 0), "left", "center"), "left": ((-4, 0), "right", "center"),
@@ -268,8 +350,13 @@ def _mark(axes: Axes, mark: Mark, room: float) -> None:
         }[mark.side]  # fmt: skip
         axes.annotate(
             drawable(mark.text), (mark.x, mark.y), offset, textcoords="offset points", ha=horizontal, va=vertical,
-            fontsize=7, zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            fontsize=7, zorder=5, bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6}, **_weight(mark),
         )  # fmt: skip
+
+
+def _weight(label: Label) -> dict[str, Any]:
+    looks: dict[str, dict[str, Any]] = {"bold": {"fontweight": "bold"}, "dim": {"color": _DIM}}
+    return looks.get(label.weight, {})
 
 
 def _series(axes: Axes, series: Series) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -66,6 +67,7 @@ def source_of(
     if loaded.settings:
         return _of_settings(loaded)
     table = views.ablation(loaded)
+    shown = views.table_data(loaded)
     failed = _failed(loaded)
     values, by_step = _values(store, loaded), _curves(store, loaded, failed, curves)
     try:
@@ -80,6 +82,8 @@ def source_of(
         better=table.better,
         seeds=measured.seeds,
         rows=table.rows,
+        further=shown.rows[len(table.rows) :],
+        differences=shown.differences,
         values=values,
         minimum_effect=measured.metric.minimum_effect,
         units={name: unit for name in {**values, **by_step} if (unit := loaded.record.facts.unit(name))},
@@ -142,7 +146,7 @@ def draw(source: Source, name: str, params: Mapping[str, Json] | None = None) ->
         there = f"{source.study} has {listed(source.over.settings)}: add --setting {source.over.settings[0]}, say"
         raise FigureError(f"{name} is of one setting, and {there}.")
     scene: Scene = figure.scene(figure.info(source))
-    return scene
+    return replace(scene, caption=scene.caption[:1].upper() + scene.caption[1:])
 
 
 def _values(store: Reader, loaded: Results) -> dict[str, dict[str, tuple[float | None, ...]]]:

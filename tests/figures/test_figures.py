@@ -103,7 +103,7 @@ def test_rows_that_share_no_seed_are_said_to_be_differences_of_means():
 def test_failed_collapsed_and_missing_rows_are_named():
     caption = plots.draw(SOURCE, "effects").caption
     assert "failed runs are left out of the means: - 100% _under" in caption
-    assert "Collapsed" in caption
+    assert "▲ collapsed" in caption
     assert "Without a result: ]]>" in caption
 
 
@@ -354,7 +354,11 @@ def test_rows_of_different_bases_have_different_names():
     found = source(*rows, row("A-crop", "A", label="- crops", delta=1.0))
     assert ["A", "B", "A - batch norm", "B - batch norm", "A - crops"] == [found.label(name) for name in found.variants]
     assert "B-bn" == found.find("B - batch norm")
-    assert ["A - batch norm", "B - batch norm", "A - crops"] == [of.label for of in info("effects", found).rows]
+    effects = info("effects", found).rows
+    assert ["A - batch norm", "A - crops", "B - batch norm"] == [of.label for of in effects], "each under its base"
+    (panel,) = plots.draw(found, "effects").panels
+    assert ["A", "B"] == [name for at, name in panel.y.ticks if not name.startswith("\N{EN SPACE}")]
+    assert [("Δ", True), ("95 % interval", False)] == [(column.title, column.narrow) for column in panel.side[:2]]
 
 
 def test_a_pdf_holds_its_fonts_as_truetype():
@@ -437,7 +441,7 @@ def test_the_files_ending_decides_its_format(folder, name, begins):
     code, caption, said = ablate(folder, "plot", "demo", "--figure", "pareto", "--with", "cost=cost", "-o", name)
     assert 0 == code, said
     assert (folder / name).read_bytes().startswith(begins)
-    assert "acc (higher is better) against cost" in caption
+    assert "Acc (higher is better) against cost" in caption
 
 
 @pytest.mark.parametrize(
@@ -476,7 +480,7 @@ def test_the_screens_axes_and_names_are_those_of_the_scene(folder):
     with Store.open(folder / "results" / "ablate.db") as store:
         data = plots.source_of(store, results.load(store, "demo"))
     drawn = screen.figure(plots.draw(data, "effects"))
-    assert "+ &lt;b&gt;$x$ (n=3)" in drawn["layout"]["yaxis"]["ticktext"]
+    assert "+ &lt;b&gt;$x$" in drawn["layout"]["yaxis"]["ticktext"]
     json.dumps(drawn, allow_nan=False)
 
 

@@ -50,8 +50,8 @@ class BestVariantFigure(Figure):
             raise FigureError(f"no run of {variant} reports a metric step by step.")
         return BestVariant(
             study=source.study,
-            variant=variant,
-            trained=trained,
+            variant=source.spoken(variant),
+            trained=source.spoken(trained),
             titles=tuple(map(source.titled, names)),
             percent=tuple(source.units.get(name) == "%" for name in names),
             curves=tuple(source.curves[name][trained] for name in names),

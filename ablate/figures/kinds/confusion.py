@@ -11,7 +11,7 @@ from ablate.figures.figure import Axis, Confusion, Figure, Label, Mark, Panel, P
 from ablate.figures.pixels import png, shades
 from ablate.text import in_words, seeds_in_words
 
-_BLUE, _VERMILLION = (0, 114, 178), (213, 94, 0)
+_BLUE, _VERMILLION = (10, 87, 168), (191, 68, 8)
 _DARKEST = 0.75
 """The share of its colour that a cell has at most, for black numbers are read on it."""
 _NUMBERS, _NAMES = 12, 30
@@ -70,7 +70,8 @@ def _info(
     source: Source, variant: str, against: str, of: Confusion, seeds: tuple[int, ...], shares: np.ndarray
 ) -> Confused:
     table = tuple(tuple(map(float, row)) for row in shares)
-    return Confused(source.study, variant, against, of.classes, of.n, seeds, table)
+    named = source.spoken(variant), source.spoken(against) if against else ""
+    return Confused(source.study, *named, of.classes, of.n, seeds, table)
 
 
 def _panel(info: Confused, shares: np.ndarray, off: np.ndarray) -> Panel:
@@ -86,10 +87,10 @@ def _panel(info: Confused, shares: np.ndarray, off: np.ndarray) -> Panel:
     ]  # fmt: skip
     if count <= _NUMBERS:
         marks += [
-            Label(j, count - 1 - i, _number(shares[i, j], bool(info.against)), "centre")
+            Label(j, count - 1 - i, text, "centre", weight="bold" if i == j else "")
             for i in range(count)
             for j in range(count)
-            if abs(shares[i, j]) >= 0.05
+            if (text := _number(shares[i, j], bool(info.against))).strip("+-0.")
         ]
     named = info.classes if count <= _NAMES else ()
     return Panel(
@@ -101,12 +102,13 @@ def _panel(info: Confused, shares: np.ndarray, off: np.ndarray) -> Panel:
 
 
 def _number(value: float, signed: bool) -> str:
-    return f"{value:+.1f}" if signed else f"{value:.0f}" if value >= 99.95 else f"{value:.1f}"
+    return f"{value:+.1f}" if signed else f"{value:.0f}"
 
 
 def _caption(info: Confused, off: np.ndarray) -> str:
     seeds = f"mean over {seeds_in_words(info.seeds)} (n = {len(info.seeds)})"
-    images = f"{sum(info.n)} examples, {min(info.n)} to {max(info.n)} a class"
+    each = f"{min(info.n)}" if len(set(info.n)) == 1 else f"{min(info.n)} to {max(info.n)}"
+    images = f"{sum(info.n)} examples, {each} a class"
     if not info.against:
         first = f"Of the examples of each true class the percentage that {info.variant} took for each class, {seeds}; "
         first += f"{images}."

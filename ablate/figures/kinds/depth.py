@@ -13,7 +13,7 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Dash, Figure, Marker, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Column, Dash, Figure, Marker, Panel, Scene, Series, Source
 from ablate.figures.intervals import around_zero, numbers
 from ablate.records import Better, Row
 from ablate.text import decimals, in_words, number, percent, typeset
@@ -118,7 +118,7 @@ class DepthFigure(Figure):
             ),
             marks=tuple(marks),
             height=0.6 + 0.26 * len(info.parts),
-            side=tuple((float(i), numbers(part.without, info.digits)) for i, part in enumerate(info.parts)),
+            side=(Column("", tuple((float(i), numbers(p.without, info.digits)) for i, p in enumerate(info.parts))),),
         )  # fmt: skip
         return Scene(
             title=f"{info.study}: {info.metric} without each part",

@@ -1,13 +1,15 @@
 """What each trick did: every row's difference from its comparison, with its 95 % interval and verdict (a forest plot).
 
-From Lewis and Clarke 2001, Forest plots: trying to see the wood and the trees. A row whose interval dwarfs the others
-is cut at the edge, with an arrow: its numbers stand beside it, and the other rows stay readable.
+From Lewis and Clarke 2001, Forest plots: trying to see the wood and the trees. Rows stand under their base, as in the
+table. A row whose interval dwarfs the others is cut at the edge, with an arrow: its numbers stand beside it, and the
+other rows stay readable.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Annotated
@@ -15,22 +17,29 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Column, Figure, Label, Mark, Panel, Scene, Series, Source
 from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, numbers
 from ablate.records import Better, Row
+from ablate.tables import forest
 from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset
 
 _WILD = 4.0
 """An interval is cut where it is longer than this many times the median one and reaches beyond all other rows."""
 
+_PITCH = 0.142
+"""Inches from row to row."""
+_GAP = 0.45
+"""Rows between one base's rows and the next base."""
+
 
 @dataclass(frozen=True)
 class EffectRow:
-    """A row of the table as the figure shows it. ran: `10`, or `9/10` where runs failed. here: the interval over seeds
-    alone, where the other one is about other examples, too."""
+    """A row of the table as the figure shows it. label: where it stands alone; name: under its base. ran: `10`, or
+    `9/10` where runs failed. here: the interval over seeds alone, where the other one is about other examples, too.
+    group: what it stands under, empty where all rows have one base; mean: of that base. seeds: each one's difference.
+    """
 
     label: str
-    design: str
     compared_with: str
     delta: float
     low: float | None
@@ -42,6 +51,11 @@ class EffectRow:
     failed: int
     collapsed: tuple[int, ...]
     here: tuple[float, float] | None = None
+    name: str = ""
+    group: str = ""
+    mean: str = ""
+    seeds: tuple[float, ...] = ()
+    decided: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,7 +84,9 @@ class EffectsFigure(Figure):
 
     def info(self, source: Source) -> Effects:
         chosen = {source.find(variant) for variant in self.variants} or set(source.variants)
-        compared = [row for row in source.rows if row.compared_with is not None and row.variant in chosen]
+        every = [row for row in source.rows if row.variant in chosen]
+        every += [row for row in source.further if not self.variants]
+        compared = [row for row in every if row.compared_with is not None]
         if not compared:
             raise FigureError("effects need rows that are compared with another; there is none here.")
         measured = [row for row in compared if row.delta is not None]
@@ -83,7 +99,7 @@ class EffectsFigure(Figure):
             better=source.better,
             minimum_effect=source.minimum_effect,
             seeds=source.seeds,
-            rows=tuple(_effect(row, source.named(row)) for row in kept),
+            rows=tuple(_grouped(kept, source)),
             digits=decimals(
                 [
                     row.delta_ci_high - row.delta
@@ -97,20 +113,9 @@ class EffectsFigure(Figure):
         )
 
     def scene(self, info: Effects) -> Scene:
-        groups = [list(rows) for _, rows in groupby(info.rows, lambda row: row.design)]
         low, high = _range(info)
-        interval = f", {info.covers} CI" if any(row.low is not None for row in info.rows) else ""
-        versus = _against(info.rows) if len(groups) == 1 else ""
-        label = f"Δ {info.metric}{versus}{interval}"
-        panels = [
-            _panel(
-                rows,
-                info,
-                Axis(label if rows is groups[-1] else "", low, high),
-                "" if len(groups) == 1 else f"{rows[0].design}{_against(rows)}",
-            )
-            for rows in groups
-        ]
+        covers = info.covers.replace(" ", "\N{NO-BREAK SPACE}")
+        interval = f", {covers} interval" if any(row.low is not None for row in info.rows) else ""
         decided = [row for row in info.rows if row.verdict in ("helps", "hurts")]
         effects = [f"{row.label} {typeset(row.delta, info.digits, sign=True)} ({row.verdict})" for row in decided]
         return Scene(
@@ -118,16 +123,8 @@ class EffectsFigure(Figure):
             caption=_caption(info),
             alt=f"Forest plot of {len(info.rows)} differences in {info.metric}. "
             + (f"Decided: {in_words(effects)}." if effects else "None is decided."),
-            panels=tuple(panels),
+            panels=(_panel(info, Axis(f"Δ {info.metric}{interval}", low, high)),),
         )
-
-
-def _against(rows: Sequence[EffectRow]) -> str:
-    """` vs full`, where all rows are compared with that."""
-    named = {row.compared_with for row in rows}
-    if len(named) == 1:
-        return f" vs {named.pop()}"
-    return " vs step before" if rows[0].design == "cumulative" else ""
 
 
 def _most_telling(rows: Sequence[Row], limit: int) -> list[Row]:
@@ -137,16 +134,38 @@ def _most_telling(rows: Sequence[Row], limit: int) -> list[Row]:
     return [row for row in rows if id(row) in chosen]
 
 
-def _effect(row: Row, label: str) -> EffectRow:
+def _grouped(kept: Sequence[Row], source: Source) -> Iterator[EffectRow]:
+    """Rows under their bases, in the table's order; of one base alone without a heading."""
+    chosen = {id(row) for row in kept}
+    groups = forest.groups([*source.rows, *source.further])
+    several = sum(any(id(row) in chosen for row in group.rows) for group in groups) > 1
+    digits = decimals((row.std for row in source.rows), (row.mean for row in source.rows))
+    for group in groups:
+        title = group.title if group.base is None else forest.name(group.base)
+        for row in group.rows:
+            if id(row) in chosen:
+                mean = "" if group.base is None else _mean(group.base, digits)
+                seeds = source.differences.get((row.variant, row.compared_with or ""), ())
+                yield _effect(row, source.named(row), title * several, mean, seeds)
+
+
+def _mean(base: Row, digits: int) -> str:
+    if base.mean is None:
+        return ""
+    return typeset(base.mean, digits) + (f" ± {typeset(base.std, digits)}" if base.std is not None else "")
+
+
+def _effect(row: Row, label: str, group: str, mean: str, seeds: Sequence[float]) -> EffectRow:
     assert row.delta is not None
     assert row.compared_with is not None
+    marks = " ‡" * row.several + " ▲" * bool(row.collapsed)
     return EffectRow(
-        label=label + " ‡" * row.several,
-        design=row.design, compared_with=row.compared_with, delta=row.delta,
+        label=label + marks, compared_with=row.compared_with, delta=row.delta,
         low=row.delta_ci_low, high=row.delta_ci_high, p_adjusted=row.p_adjusted,
         verdict=row.verdict if row.verdict and (row.pairs >= 3 or row.p_adjusted is not None) else SMALL,
         pairs=row.pairs, ran=str(row.n) if row.n == row.planned else f"{row.n}/{row.planned}",
         failed=row.failed, collapsed=row.collapsed, here=row.interval_here,
+        name=forest.name(row) + marks, group=group, mean=mean, seeds=tuple(seeds), decided=forest.decided(row),
     )  # fmt: skip
 
 
@@ -169,37 +188,93 @@ def _range(info: Effects) -> tuple[float, float]:
     return low - pad, high + pad
 
 
-def _panel(rows: Sequence[EffectRow], info: Effects, axis: Axis, title: str) -> Panel:
+Placed = Sequence[tuple[float, EffectRow]]
+"""Rows and where they stand, from the top down."""
+
+
+def _places(rows: Sequence[EffectRow]) -> tuple[list[tuple[float, EffectRow]], list[tuple[float, str, str]], float]:
+    """Of every row where it stands; of every heading where, what it says, and its base's mean; and the last place."""
+    at = 0.0
+    placed: list[tuple[float, EffectRow]] = []
+    headings: list[tuple[float, str, str]] = []
+    for group, of in groupby(rows, lambda row: row.group):
+        under = list(of)
+        if group:
+            at += _GAP * bool(headings)
+            headings.append((at, group, under[0].mean))
+            at += 1
+        for row in under:
+            placed.append((at, row))
+            at += 1
+    return placed, headings, at - 1
+
+
+def _panel(info: Effects, axis: Axis) -> Panel:
     assert axis.low is not None
     assert axis.high is not None
+    rows, headings, last = _places(info.rows)
     marks = around_zero(info.minimum_effect)
     for verdict, (colour, _) in DRAWN.items():
-        of = [(i, row) for i, row in enumerate(rows) if row.verdict == verdict]
+        of = [(at, row) for at, row in rows if row.verdict == verdict]
         if of:
             marks += _thick(colour, of, axis.low, axis.high)
             marks.append(_points(verdict, of, info.digits, axis.low, axis.high))
             marks += arrows(colour, of, axis.low, axis.high)
-    planned = {row.ran for row in rows}
-    one_n = len(planned) == 1 and all(row.pairs for row in rows) and not any(row.failed for row in rows)
-    ticks = [
-        (float(i), row.label if one_n else f"{row.label} (n={row.ran}{'†' if row.failed else ''})")
-        for i, row in enumerate(rows)
-    ]
+    marks += _seeds(rows, axis.low, axis.high)
+    marks += directions(info.better, -1.0, axis.low, axis.high)
+    marks += [Label(axis.low, at, mean, weight="dim", wide=True) for at, _, mean in headings if mean]
+    usual = _usual(info.rows)
+    ticks = [(at, title) for at, title, _ in headings]
+    for at, row in rows:
+        name = ("\N{EN SPACE}" if headings else "") + row.name
+        ticks.append((at, name if row.ran == usual else f"{name} (n={row.ran}{'†' if row.failed else ''})"))
+    bold = (*(at for at, *_ in headings), *(at for at, row in rows if row.decided))
     return Panel(
         x=axis,
-        y=Axis(low=-0.6, high=len(rows) - 0.4, ticks=tuple(ticks), reverse=True),
+        y=Axis(low=-1.5, high=last + 0.6, ticks=tuple(ticks), reverse=True, bold=bold),
         marks=tuple(marks),
-        title=title,
-        height=0.45 + 0.19 * len(rows),
-        side=tuple((float(i), numbers(row, info.digits)) for i, row in enumerate(rows)),
+        height=0.4 + _PITCH * (last + 2),
+        side=_columns(rows, info),
     )
 
 
-def _points(verdict: str, rows: Sequence[tuple[int, EffectRow]], digits: int, low: float, high: float) -> Series:
+def _usual(rows: Sequence[EffectRow]) -> str:
+    """The n that two rows in three have, which the caption says; the others say theirs. Empty where there is none."""
+    counts = Counter(row.ran for row in rows if row.pairs and not row.failed)
+    ran, of = max(counts.items(), key=lambda item: item[1], default=("", 0))
+    return ran if 3 * of >= 2 * len(rows) else ""
+
+
+def _columns(rows: Placed, info: Effects) -> tuple[Column, ...]:
+    """The difference; with room its interval and p, too."""
+    bold = tuple(at for at, row in rows if row.decided)
+    deltas = tuple((at, typeset(row.delta, info.digits, sign=True)) for at, row in rows)
+    intervals = tuple((at, numbers(row, info.digits).partition(" ")[2].strip("()")) for at, row in rows)
+    p = tuple((at, forest.shown_chance(row.p_adjusted)) for at, row in rows if row.p_adjusted is not None)
+    columns = [Column("Δ", deltas, narrow=True, bold=bold), Column(f"{info.covers} interval", intervals, bold=())]
+    return (*columns, Column("p (Holm)", p)) if p else tuple(columns)
+
+
+def directions(better: Better, at: float, low: float, high: float) -> list[Mark]:
+    """What either side of zero means, at a place of the y axis; not where that side is too small to hold it."""
+    left, right = ("◂ worse", "better ▸") if better == "higher" else ("◂ better", "worse ▸")
+    sides = [Label(0.0, at, left, "left", weight="dim")] * (-low > 0.2 * (high - low))
+    return [*sides, *[Label(0.0, at, right, "right", weight="dim")] * (high > 0.2 * (high - low))]
+
+
+def _seeds(rows: Placed, low: float, high: float) -> Iterator[Series]:
+    """Each seed's difference, below its row's interval."""
+    points = [(one, at + 0.34) for at, row in rows for one in row.seeds if low <= one <= high and len(row.seeds) > 1]
+    if points:
+        x, y = zip(*points, strict=True)
+        yield Series(x, y, label="one seed", colour="grey", marker="bar", size=3.0)
+
+
+def _points(verdict: str, rows: Placed, digits: int, low: float, high: float) -> Series:
     colour, marker = DRAWN[verdict]
     return Series(
         x=tuple(row.delta for _, row in rows),
-        y=tuple(float(i) for i, _ in rows),
+        y=tuple(at for at, _ in rows),
         low=tuple(None if row.low is None else max(row.low, low) for _, row in rows),
         high=tuple(None if row.high is None else min(row.high, high) for _, row in rows),
         along="x",
@@ -215,11 +290,11 @@ def _points(verdict: str, rows: Sequence[tuple[int, EffectRow]], digits: int, lo
     )
 
 
-def _thick(colour: Colour, rows: Sequence[tuple[int, EffectRow]], low: float, high: float) -> list[Mark]:
+def _thick(colour: Colour, rows: Placed, low: float, high: float) -> list[Mark]:
     """The intervals over seeds alone, as one broken line: none of it where nothing is said of other examples."""
-    parts = [(i, max(row.here[0], low), min(row.here[1], high)) for i, row in rows if row.here is not None]
+    parts = [(at, max(row.here[0], low), min(row.here[1], high)) for at, row in rows if row.here is not None]
     x = tuple(end for _, left, right in parts for end in (left, right, right))
-    y = tuple(place for i, *_ in parts for place in (float(i), float(i), None))
+    y = tuple(place for at, *_ in parts for place in (at, at, None))
     return [Series(x, y, colour=colour, dash="solid", width=2.6)] if parts else []
 
 
@@ -228,7 +303,10 @@ def _of_what(info: Effects) -> str:
     paired = sorted({row.pairs for row in info.rows if row.pairs})
     if not paired:
         return "the difference of the two means, which share no seed (n beside the names),"
-    shared = f"n = {paired[0]}" if len(paired) == 1 else f"n = {paired[0]} to {paired[-1]}"
+    usual = _usual(info.rows)
+    unlike = "" if len({row.ran for row in info.rows}) == 1 else " where no other n stands beside the name"
+    span = f"n = {paired[0]}" if len(paired) == 1 else f"n = {paired[0]} to {paired[-1]}"
+    shared = f"n = {usual}{unlike}" if usual else span
     text = f"mean over the seeds that both share ({shared} of {seeds_in_words(info.seeds)})"
     alone = [row.label for row in info.rows if not row.pairs]
     return f"{text}, of {in_words(alone)}, which shares none, the difference of the two means," if alone else text
@@ -250,18 +328,20 @@ def _caption(info: Effects) -> str:
     ]
     if any(row.here is not None for row in info.rows):
         sentences.append("Thin bars speak of other seeds and other examples, thick ones of other seeds on these alone.")
+    if any(len(row.seeds) > 1 for row in info.rows):
+        sentences.append("Small ticks: each seed's difference.")
     if info.minimum_effect:
         sentences.append(f"Shaded: within the minimum effect of ±{number(info.minimum_effect)}.")
     if any(bound is not None and not low <= bound <= high for row in info.rows for bound in (row.low, row.high)):
         sentences.append("Arrows: the interval goes on beyond the axis.")
-    if any(row.label.endswith("‡") for row in info.rows):
+    if any("‡" in row.label for row in info.rows):
         sentences.append(SEVERAL)
     failed = [f"{row.label} ({row.failed})" for row in info.rows if row.failed]
     if failed:
         sentences.append(f"†: failed runs are left out of the means: {in_words(failed)}.")
     collapsed = [f"{row.label} ({seeds_in_words(row.collapsed)})" for row in info.rows if row.collapsed]
     if collapsed:
-        sentences.append(f"Collapsed, so mean and interval say little: {in_words(collapsed)}.")
+        sentences.append(f"▲ collapsed, so mean and interval say little: {in_words(collapsed)}.")
     if info.missing:
         sentences.append(f"Without a result: {in_words(info.missing)}.")
     if info.left_out:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from ablate.analysis import scores
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Axis, Column, Figure, Panel, Rule, Scene, Series, Source
 from ablate.text import in_words
 
 
@@ -78,7 +78,7 @@ class ImprovementFigure(Figure):
                          ticks=tuple((at, row.variant) for at, row in zip(places, info.rows, strict=True))),
                     (Rule("x", 0.5), points),
                     height=0.45 + 0.19 * len(info.rows),
-                    side=tuple((at, row.said) for at, row in zip(places, info.rows, strict=True)),
+                    side=(Column("", tuple((at, row.said) for at, row in zip(places, info.rows, strict=True))),),
                 ),
             ),
         )  # fmt: skip

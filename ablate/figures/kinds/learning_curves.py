@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ FEW = 5
 """Seeds that are drawn each, beside their mean; of more their band."""
 SHORT = 20
 """Characters of a name up to which four panels stand side by side."""
+SHORTER = 16
+"""And up to which five do, where a base has five rows."""
 MOST = 24
 """Panels; of more rows the decided ones and the best."""
 
@@ -108,7 +111,17 @@ class LearningCurvesFigure(Figure):
         x = Axis(whole=True)
         y = Axis("", info.low, info.high, grid=True)  # the same for all: the caption names it
         panels = tuple(
-            Panel(x, y, tuple(_marks(row, info)), _title(row), 0.85, of=row.variant, note=row.delta, group=row.group)
+            Panel(
+                x,
+                y,
+                tuple(_marks(row, info)),
+                _title(row),
+                0.85,
+                of=row.variant,
+                note=row.delta,
+                group=row.group,
+                colour=_LOOKS.get(row.verdict, ("ink", ""))[0],
+            )
             for row in info.rows
         )
         ends = [f"{label} {curve.mean[-1]:.4g}" for label, curve in info.curves if curve.mean]
@@ -118,10 +131,17 @@ class LearningCurvesFigure(Figure):
             alt=f"Line plots of {info.metric} by epoch, a panel a row: {in_words([r.label for r in info.rows], 8)}. "
             f"At the end: {in_words(ends, 8)}.",
             panels=panels,
-            across=4 if max((len(row.title) for row in info.rows), default=0) <= SHORT else 3,
+            across=_across(info.rows),
             across_narrow=2,
             said=f"{info.metric.replace('_', ' ')} by {'epoch or step' if longest > 1000 else 'epoch'}",
         )
+
+
+def _across(rows: Sequence[Learned]) -> int:
+    longest = max((len(row.title) for row in rows), default=0)
+    if longest > SHORT:
+        return 3
+    return 5 if longest <= SHORTER and 5 in Counter(row.group for row in rows).values() else 4
 
 
 def _rows(source: Source, curves: Mapping[str, Curve]) -> list[Row]:

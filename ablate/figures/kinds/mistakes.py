@@ -33,7 +33,7 @@ class MistakesFigure(Figure):
     """variant: None for the one that the table calls best. limit: images that are shown at most."""
 
     variant: str | None = None
-    limit: Count = 18
+    limit: Count = 20
 
     def info(self, source: Source) -> Mistakes:
         if self.variant is None and source.best is None:
@@ -42,7 +42,7 @@ class MistakesFigure(Figure):
         wrong, of, n, seeds = source.mistakes(variant, self.limit)
         if not wrong:
             raise FigureError(f"no seed of {variant} gets any of the {n} images wrong.")
-        return Mistakes(source.study, variant, wrong, of, n, seeds)
+        return Mistakes(source.study, source.spoken(variant), wrong, of, n, seeds)
 
     def scene(self, info: Mistakes) -> Scene:
         rows = -(-len(info.wrong) // _ACROSS)

@@ -107,9 +107,15 @@ class SeedsFigure(Figure):
         ]
         panel = Panel(
             x=Axis(info.metric, info.low - pad, info.high + pad, grid=True),
-            y=Axis(low=-0.6, high=len(info.rows) - 0.4, ticks=tuple(ticks), reverse=True),
+            y=Axis(
+                low=-0.6,
+                high=len(info.rows) - 0.4,
+                ticks=tuple(ticks),
+                reverse=True,
+                bold=tuple(float(i) for i, row in enumerate(info.rows) if not row.compared_with),
+            ),
             marks=tuple(marks),
-            height=0.45 + (0.3 if paired else 0.19) * len(info.rows),
+            height=0.45 + (0.3 if paired else 0.15) * len(info.rows),
         )
         means = [f"{row.label} {number(row.mean)}" for row in info.rows if row.mean is not None]
         return Scene(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Marker, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Axis, Colour, Column, Figure, Marker, Panel, Rule, Scene, Series, Source
 from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, numbers
 from ablate.records import Better
 from ablate.text import decimals, in_words, number, typeset
@@ -142,7 +142,7 @@ def _panel(trick: Trick, info: Settings, axis: Axis) -> Panel:
         marks=tuple(marks),
         title=trick.name,
         height=0.4 + 0.17 * len(trick.places),
-        side=tuple((float(i), numbers(place, info.digits)) for i, place in enumerate(trick.places)),
+        side=(Column("", tuple((float(i), numbers(place, info.digits)) for i, place in enumerate(trick.places))),),
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from annotated_types import Ge
@@ -50,7 +50,7 @@ class TuningFigure(Figure):
         return Tuning(
             study=source.study,
             metric=source.titled(history.metric),
-            history=history,
+            history=replace(history, variant=source.spoken(history.variant)),
             best=tuple(_best_so_far(history)),
             sliced=tuple(ranked[: self.limit]),
         )
@@ -116,10 +116,10 @@ def _search(info: Tuning) -> Panel:
                 y.append(y[-1])
             x.append(float(trial.number))
             y.append(best)
-    marks.append(Series(tuple(x), tuple(y), "best so far", "vermillion", "solid"))
+    marks.append(Series(tuple(x), tuple(y), "best so far", "ink", "solid"))
     marks.append(
         Series(
-            tuple(float(trial.number) for trial, _ in done), tuple(value for _, value in done), "a trial", "blue",
+            tuple(float(trial.number) for trial, _ in done), tuple(value for _, value in done), "a trial", "grey",
             marker="circle", size=4.2, hover=tuple(_said(trial) for trial, _ in done),
         )
     )  # fmt: skip
@@ -130,7 +130,7 @@ def _search(info: Tuning) -> Panel:
             numbers = tuple(float(trial.number) for trial in of)
             hover = tuple(map(_said, of))
             marks.append(Series(numbers, values, state, "grey", marker=marker, hover=hover))  # type: ignore[arg-type]
-    return Panel(Axis("trial", whole=True), Axis(info.metric, grid=True), tuple(marks), "History", _HEIGHT)
+    return Panel(Axis("trial", whole=True), Axis(info.metric, grid=True), tuple(marks), height=_HEIGHT)
 
 
 def _importance(info: Tuning) -> Panel:
@@ -145,8 +145,7 @@ def _importance(info: Tuning) -> Panel:
         Axis("importance (%)", low=0.0, grid=True),
         Axis(low=-0.6, high=len(ranked) - 0.4, ticks=ticks, reverse=True),
         (dots,),
-        "Importance",
-        max(_HEIGHT, 0.45 + 0.19 * len(ranked)),
+        height=max(_HEIGHT, 0.45 + 0.19 * len(ranked)),
     )
 
 
@@ -164,7 +163,7 @@ def _slice(info: Tuning, name: str) -> Panel:
         x = tuple(float(kinds.index(_shown(setting))) for setting in settings)
         axis = Axis(name, -0.5, len(kinds) - 0.5, tuple((float(i), kind) for i, kind in enumerate(kinds)))
     points = Series(
-        x, tuple(value for _, value in tried), colour="blue", marker="circle", size=4.2,
+        x, tuple(value for _, value in tried), colour="grey", marker="circle", size=4.2,
         hover=tuple(_said(trial) for trial, _ in tried),
     )  # fmt: skip
     low, high = _span([value for _, value in _done(history)])
@@ -182,7 +181,7 @@ def _winner(history: TuningHistory, x: Sequence[float], tried: Sequence[tuple[Tu
         sign = 1 if history.better == "higher" else -1
         at = max(range(len(tried)), key=lambda i: sign * tried[i][1])
         yield Series(
-            (x[at],), (tried[at][1],), "the best trial", "vermillion", marker="diamond", size=6.5,
+            (x[at],), (tried[at][1],), "the best trial", "ink", marker="star", size=6.5,
             hover=(_said(tried[at][0]),),
         )  # fmt: skip
 
