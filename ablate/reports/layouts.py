@@ -33,10 +33,11 @@ class Layout:
 STEPS: tuple[Mapping[str, Any], ...] = (
     {"without": {"pareto"}},
     {"without": {"seeds"}},
+    {"brief": {"papers"}},
+    {"brief": {"methods"}},
     {"curves": 50},
     {"text": 8.5, "table": 7.6, "minor": 7.5},
     {"without": {"confusion"}},
-    {"brief": {"papers"}},
     {"text": 8.0, "table": 7.2, "minor": 7.2, "margin_mm": 13.0},
     {"brief": {"failures"}},
     {"without": {"methods"}},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ablate.analysis import results
+from ablate.analysis import results, verdicts
 from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
@@ -51,10 +51,16 @@ class Material:
         return None if self.found.measured.degenerate is not None else self.found.best
 
     @property
+    def best_model(self) -> Row | None:
+        """The best of the models, where there are several: a row that lacks a trick of one is none of them."""
+        models = [row for row in self.models if row.mean is not None]
+        return verdicts.best(models, self.table.better) if len(models) > 1 else None
+
+    @property
     def shown(self) -> Row | None:
         """The row whose curves and examples the report shows."""
         if self.chosen is None:
-            return self.best
+            return None if self.best is None else self.best_model or self.best
         return next(row for row in self.table.rows if row.variant == self.chosen)
 
     @property

@@ -37,17 +37,19 @@ def paragraph(
     provenance: Provenance,
     *,
     factorial: bool = False,
+    brief: bool = False,
 ) -> str:
-    """How the numbers were made and tested. factorial: effects and interactions are reported too."""
+    """How the numbers were made and tested. factorial: effects and interactions are reported too. brief: without what
+    the title, the setting and the paragraph on training say."""
     sentences = [
-        _runs(record, measured, cells),
+        *[_runs(record, measured, cells)] * (not brief),
         *_pairs(record, measured),
         *_tests(measured, rows),
         *_equivalence(measured),
         *_factorial(factorial, measured),
         *_missing(measured, cells, bool(record.imported)),
         *_plan(record, cells),
-        *_made_with(record, provenance),
+        *(_made_with(record, provenance) if not brief else ()),
     ]
     return " ".join(sentences)
 
@@ -234,14 +236,14 @@ def limits(
         *_not_decided(rows),
         *_designs(measured, record),
         *_chosen(rows, measured),
-        *_dev(record, measured, uses),
+        *_dev(record, measured, rows, uses),
         *_scope(record, measured, tuned),
     ]
 
 
 def _lopsided(rows: Sequence[Row]) -> list[str]:
     """Verdicts between sides that lost different numbers of runs."""
-    named = list(dict.fromkeys(row.variant for row in rows if row.lopsided))
+    named = list(dict.fromkeys(row.spoken for row in rows if row.lopsided))
     return [
         f"What is said of {in_words(named)} holds among finished runs: more runs failed on one side than on the other, "
         "and how those would have ended is not known."
@@ -279,14 +281,14 @@ def _chosen(rows: Sequence[Row], measured: Measured) -> list[str]:
     leading = best(rows, measured.metric.better)
     if leading is None or len({row.variant for row in rows}) < 2 or measured.degenerate is not None:
         return []
-    chosen = f"{leading.variant} was chosen as the best mean by the numbers shown here, so its own mean is optimistic"
+    chosen = f"{leading.spoken} was chosen as the best mean by the numbers shown here, so its own mean is optimistic"
     others = [row for row in rows if row.variant != leading.variant]
     second = best(others, measured.metric.better)
     against = {leading.variant, second.variant} if second else set()
     tested = next((r for r in rows if {r.variant, r.compared_with} == against and r.p_adjusted is not None), None)
     if tested is None or second is None:
         return [f"{chosen}; whether it is better than the next best was not tested."]
-    return [f"{chosen}; its difference from the next best, {second.variant}, is {_SAID[tested.verdict or '']}."]
+    return [f"{chosen}; its difference from the next best, {second.spoken}, is {_SAID[tested.verdict or '']}."]
 
 
 _SAID = {
@@ -295,12 +297,13 @@ _SAID = {
 }  # fmt: skip
 
 
-def _dev(record: PlanRecord, measured: Measured, uses: Sequence[TestUse]) -> list[str]:
+def _dev(record: PlanRecord, measured: Measured, rows: Sequence[Row], uses: Sequence[TestUse]) -> list[str]:
+    called = {row.variant: row.spoken for row in reversed(rows)}
     said = []
     if record.facts.dev(measured.metric.name):
         said.append("Every number is of the dev set; none is of the test set.")
     if uses:
-        variants = in_words(list(dict.fromkeys(use.variant for use in uses)))
+        variants = in_words(list(dict.fromkeys(called.get(use.variant, use.variant) for use in uses)))
         times = "once" if len(uses) == 1 else f"{len(uses)} times"
         said.append(f"The test set was predicted {times} (by {variants}); a choice between predictions is no test.")
     return said

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ablate.analysis import verdicts
 from ablate.records import Row
 from ablate.reports.claims import PLACEBO, Claim
 from ablate.reports.document import Bullets, Line, line, strong
@@ -124,18 +123,17 @@ def _unstable(of: Material) -> Iterator[Signed]:
 
 def best(of: Material) -> Line:
     """The best model, where several are compared, else the best mean; what is picked from many is optimistic."""
-    row, models = of.best, [model for model in of.models if model.mean is not None]
+    row, model = of.best, of.best_model
     if row is None:
         return ()
     metric, untuned = of.table.metric.replace("_", " "), "untuned " * bool(of.found.tuned_rows)
     of_rows = len({one.variant for one in of.table.rows if one.mean is not None})
-    model = verdicts.best(models, of.table.better)
-    if len(models) < 2 or model is None:
+    if model is None:
         first = f"Best {untuned}mean: {row.spoken}, {metric} {mean_of(of, row)}{also_of(of, row)}"
         return line(strong(first), f"{_picked(of_rows)}{_held(row, of)}.")
     leads = strong(f"Best {untuned}model: {model.variant}, {metric} {mean_of(of, model)}{also_of(of, model)}")
     if row.variant in {one.variant for one in of.models}:
-        return line(leads, f"{_picked(len(models))}.")
+        return line(leads, f"{_picked(len([one for one in of.models if one.mean is not None]))}.")
     far = "higher" if of.table.better == "higher" else "lower"
     said = f". {row.spoken} has a {far} mean, {mean_of(of, row)}: an ablation row{_picked(of_rows)}{_held(row, of)}."
     return line(leads, said)

@@ -14,13 +14,16 @@ from ablate.tables import forest
 from ablate.tables.forest import Group, decided
 from ablate.tables.grid import no_chance
 from ablate.tables.table import TableData
-from ablate.text import chance, decimals, number, one_line, percent, typeset
+from ablate.text import decimals, number, one_line, percent, typeset
 
 Text = Callable[[str], str]
 """A text as a literal."""
 
 MOST_NAME = 26
 """Characters of a row's name on one line; longer ones have two."""
+
+MOST_TITLE = 10
+"""Characters of a further metric's name on one line of its column's title."""
 
 
 def table(block: Table, text: Text, size_pt: float, *, also: bool = True) -> str:
@@ -68,7 +71,8 @@ class _Printed:
 
     def _names(self) -> str:
         """How wide the column of names is."""
-        longest = max(len(forest.name(row) + forest.marks(row, self.n)) for row in self.data.rows)
+        alone = [row for row in self.data.rows if row.mean is not None or row.delta is None]
+        longest = max((len(forest.name(row) + forest.marks(row, self.n)) for row in alone), default=0)
         return "auto" if longest <= MOST_NAME else f"{0.53 * MOST_NAME:.1f}em"
 
     # ---------------------------------------------------------------------------------------------------------- header
@@ -86,10 +90,14 @@ class _Printed:
             yield self._axis()
             yield self._title("p", "Holm")
             more = any(forest.more_seeds(row) for row in self.data.rows)
-            yield self._title("verdict", "+k: seeds to see it" if more else "")
+            yield self._title("verdict", "+k seeds" if more else "")
         for name in self.also:
             unit = self.data.units.get(name)
-            yield self._title(one_line(name).replace("_", " ") + (f" ({unit})" if unit else ""))
+            first, below = one_line(name).replace("_", " "), f"({unit})" if unit else ""
+            if len(first) > MOST_TITLE and " " in first:
+                first, _, rest = first.rpartition(" ")
+                below = f"{rest} {below}".rstrip()
+            yield f"{{{self.text(first)}; linebreak(); {self.text(below)}}}" if below else self._title(first)
 
     def _title(self, first: str, below: str = "") -> str:
         return f"{{{self.text(first)}; linebreak(); {self._dim(below)}}}"
@@ -103,12 +111,13 @@ class _Printed:
         before = f"box(width: 40pt, align(right, {self._dim(left)}))"
         named = [f"place(top + left, dx: {self._x(0.0)} - 44pt, dy: 0.2em, {before})"] * (zero > 0.2)
         named += [f"at({self._x(0.0)}, y: 0.2em, dx: 4pt, {self._dim(right)})"] * (zero < 0.8)
-        ticks = [
-            f"place(bottom + left, dx: {self._x(tick)} - 20pt, "
-            f"box(width: 40pt, align(center, {self._dim(number(tick))})))"
-            for tick in self.range.ticks(6)
+        # How wide the column is, only the setting knows: it takes the first scale that has room.
+        scales = [
+            ", ".join(f"({self._x(tick)}, {self._dim(number(tick))})" for tick in self.range.ticks(most)) + ","
+            for most in (8, 6, 4, 2.5, 1.5)
         ]
-        return f"block(width: 100%, height: 2.5em, {{{'; '.join([*named, *ticks])}}})"
+        ticks = f"place(bottom + left, scale_of(({', '.join(f'({scale})' for scale in scales)},)))"
+        return f"block(width: 100%, height: 2.5em, {{{'; '.join([*named, ticks])}}})"
 
     def _x(self, value: float) -> str:
         """Where a value stands, or the end beyond which it is."""
@@ -130,10 +139,10 @@ class _Printed:
         bold = base or decided(row)
         shown = f"strong({self.text(called)})" if bold else self.text(called)
         spread = f"± {typeset(row.std, self.digits)}" if row.std is not None else ""
-        cells = [
-            f"pad(left: {'1em' if forest.indented(row) else '0em'}, par(justify: false, leading: 0.3em, {shown}))",
-            f"{{{self.text(self._number(row.mean))}; [ ]; {self._dim(spread)}}}",
-        ]
+        name = f"pad(left: {'1em' if forest.indented(row) else '0em'}, par(justify: false, leading: 0.42em, {shown}))"
+        cells = [name, f"{{{self.text(self._number(row.mean))}; [ ]; {self._dim(spread)}}}"]
+        if row.mean is None and row.delta is not None:  # a mean of differences has none: its long name has the room
+            cells = [f"table.cell(colspan: 2, align: left + horizon, {name})"]
         if self.compared:
             cells += self._based(row) if base else self._against(row)
         for metric, places in self.also.items():
@@ -155,7 +164,7 @@ class _Printed:
         )
         delta, p = self.text(self._number(row.delta, True)), no_chance(row)
         if row.p_adjusted is not None:
-            p = f"{row.p_adjusted:.2f}" if row.p_adjusted >= 0.1 else chance(row.p_adjusted)
+            p = forest.shown_chance(row.p_adjusted)
         more = f"; h(0.4em); {self._dim(forest.more_seeds(row))}" if forest.more_seeds(row) else ""
         word = f"strong({self.text(row.judged)})" if decided(row) else self._dim(row.judged)
         verdict = f"{{sign({self.text(row.verdict)}, 0.62em); h(0.4em); {word}{more}}}" if row.verdict else "[]"

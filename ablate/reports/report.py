@@ -10,7 +10,6 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from ablate.analysis import verdicts
 from ablate.analysis.arrays import NO_VALUE
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
@@ -46,12 +45,18 @@ MOST_FAILURES = 20
 """Failed runs that are named one by one."""
 
 
-def methods_text(of: Material) -> str:
-    """The statistics paragraph by itself."""
+def methods_text(of: Material, *, brief: bool = False) -> str:
+    """The statistics paragraph by itself. brief: without what the rest of a report says, too."""
     loaded = of.found
     factorial = _view(loaded, "effects") is not None
     return methods.paragraph(
-        loaded.record, loaded.measured, of.table.rows, loaded.cells, loaded.provenance, factorial=factorial
+        loaded.record,
+        loaded.measured,
+        of.table.rows,
+        loaded.cells,
+        loaded.provenance,
+        factorial=factorial,
+        brief=brief,
     )
 
 
@@ -184,17 +189,16 @@ def _best(of: Material) -> Section | None:
         return None
     named = names(of)
     tricks = in_words([named.label(choice) for choice in row.tricks], most=12) or "no trick"
-    having = f", with {tricks}" if tricks != row.variant else ""
-    base = named.bases.get(row.variant)
-    on = f" on the base of {base}" if base and base != row.variant else ""
+    having = f", with {tricks}" if row.spoken == row.variant != tricks else ""
     mean = (
         "no result yet"
         if row.mean is None
         else f"{of.table.metric.replace('_', ' ')} {mean_of(of, row)}{also_of(of, row)}"
     )
-    sentence = line(strong(row.variant), f"{having}{on}: {mean}.", _ablated(of) if of.chosen is None else _best_is(of))
-    picture = _picture(of, "best_variant", None if of.chosen is None else {"variant": of.chosen})
-    title = "Best variant" if of.chosen is None else f"Variant {of.chosen}"
+    sentence = line(strong(row.spoken), f"{having}: {mean}.", _ablated(of) if of.chosen is None else _best_is(of))
+    picture = _picture(of, "best_variant", None if row is of.best else {"variant": row.variant})
+    best = "The best model:" if row is of.best_model else "The best mean:" if row is of.best else "Variant"
+    title = f"{best} {row.spoken}"
     return Section("best", title, (Paragraph(sentence), *([picture] if picture else [])))
 
 
@@ -205,16 +209,12 @@ def _confusion(of: Material) -> Section | None:
 
 
 def _ablated(of: Material) -> str:
-    """That the best mean is one that was only trained to take something away from another; which model is best."""
-    row, models = of.best, [row for row in of.models if row.mean is not None]
-    if row is None or row.variant in {model.variant for model in of.models}:
+    """That the best mean is one that was only trained to take something away from another, where that is shown."""
+    row, model = of.best, next((row for row in of.models if row.mean is not None), None)
+    if row is None or of.best_model is not None or row.variant in {model.variant for model in of.models}:
         return ""
-    said = f" It is an ablation row: {row.spoken}."
-    model = verdicts.best(models, of.table.better)
-    if model is None:
-        return said
-    of_all = f"the best of the {len(models)} models themselves" if len(models) > 1 else "the model itself"
-    return f"{said} {model.variant} is {of_all}: {mean_of(of, model)}."
+    itself = f" {model.variant} is the model itself: {mean_of(of, model)}." if model is not None else ""
+    return f" It is an ablation row, not a model of its own.{itself}"
 
 
 def _best_is(of: Material) -> str:
@@ -222,7 +222,7 @@ def _best_is(of: Material) -> str:
     row = of.best
     if row is None or row.variant == of.chosen:
         return " It has the best mean." if row is not None else ""
-    return f" The best mean is that of {row.variant}: {mean_of(of, row)}."
+    return f" The best mean is that of {row.spoken}: {mean_of(of, row)}."
 
 
 def _effects(of: Material, rows: int) -> Section | None:
@@ -290,7 +290,8 @@ def _sentences(told: Sequence[Claim]) -> Bullets:
 
 
 def _methods(of: Material) -> Section:
-    return Section("methods", "Statistics", (Paragraph(line(methods_text(of))),))
+    brief = methods_text(of, brief=True)
+    return Section("methods", "Statistics", (Paragraph(line(methods_text(of))),), (Paragraph(line(brief)),))
 
 
 def _failures(of: Material) -> Section | None:
@@ -299,11 +300,12 @@ def _failures(of: Material) -> Section | None:
     failed = [cell for cell in cells if cell.state == "failed"]
     lacking = [v for v, counts in zip(measured.variants, measured.failures, strict=True) if counts.get(NO_VALUE)]
     todo = len({cell.run for cell in cells if cell.state in ("todo", "running")})
-    items = [_failure(cell, of.said.get(cell.run, "")) for cell in failed[:MOST_FAILURES]]
+    called = {row.variant: row.spoken for row in reversed(of.table.rows)}
+    items = [_failure(cell, of.said.get(cell.run, ""), called) for cell in failed[:MOST_FAILURES]]
     if len(failed) > MOST_FAILURES:
         items.append(line(f"and {len(failed) - MOST_FAILURES} more; `ablate status` counts them."))
     if lacking:
-        items.append(line(f"Done without {of.table.metric}: {in_words(lacking)}."))
+        items.append(line(f"Done without {of.table.metric}: {in_words([called.get(v, v) for v in lacking])}."))
     if todo:
         items.append(line(f"{todo} run{'s' * (todo > 1)} not done yet."))
     if not items:
@@ -318,11 +320,13 @@ def _failures(of: Material) -> Section | None:
     return Section("failures", "Failures", (Bullets(tuple(items)),), (short,) if len(failed) > 3 else ())
 
 
-def _failure(cell: StoredCell, said: str) -> Line:
+def _failure(cell: StoredCell, said: str, called: Mapping[str, str]) -> Line:
     words = said.strip().splitlines()
     first = f": {words[0][:160]}" if words else ""
     times = f", after {cell.attempts} attempts" if cell.attempts > 1 else ""
-    return line(strong(cell.variant), f", seed {cell.seed}: {cell.reason or 'error'}{times}{first}")
+    return line(
+        strong(called.get(cell.variant, cell.variant)), f", seed {cell.seed}: {cell.reason or 'error'}{times}{first}"
+    )
 
 
 # --------------------------------------------------------------------------------------------------- how to do it again

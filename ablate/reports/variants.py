@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ablate.records import TRAINED, WITHOUT, Json
@@ -16,10 +16,13 @@ from ablate.reports.claims import Names
 from ablate.reports.document import Block, Section, Table, Terms, line
 from ablate.study.record import PlanRecord, VariantRecord
 from ablate.tables.table import TableData, ViewData
-from ablate.text import in_words, listed
+from ablate.text import in_words, listed, number
 
 _WHERE = frozenset({"root", "cache", "folder", "workers", "weights"})
 """Options that say where files lie or how fast they are read."""
+
+_FILES = frozenset({"train", "dev", "test"})
+"""Options that name the files of a part's folder."""
 
 _SMALL = frozenset({"eval_batch_size", "channels_last", "amp"})
 """Keys of the built-in task that are told only where they are not the default."""
@@ -66,10 +69,12 @@ def value(given: Json) -> str:
 def part(given: Mapping[str, Json], *, off: bool = True) -> str:
     """A named part with its options: `vgg (width 16, depth 4)`. off: also those that are off (false, none, 0)."""
     named = str(given["name"]) if "name" in given else ""
+    hidden = _WHERE if off else _WHERE | _FILES
     options = ", ".join(
-        f"{key} {value(option)}" for key, option in given.items()
-        if key != "name" and key not in _WHERE and option is not None and option != [] and (off or _is_on(option))
-    )  # fmt: skip
+        f"{key} {value(option)}"
+        for key, option in given.items()
+        if key != "name" and key not in hidden and option is not None and option != [] and (off or _is_on(option))
+    )
     return f"{named} ({options})" if named and options else named or options
 
 
@@ -80,7 +85,7 @@ def _is_on(option: Json) -> bool:
 def configuration(config: Mapping[str, Json]) -> list[tuple[str, str]]:
     """A configuration as (key, text), one line per part; options that are off are left out."""
     return [
-        (key, part(given, off=False) if isinstance(given, Mapping) else value(given))
+        (key, part(given, off=False).replace("_", " ") if isinstance(given, Mapping) else value(given))
         for key, given in config.items()
         if key not in _WHERE and given is not None and not (key in _SMALL and given == _DEFAULTS[key])
     ]
@@ -245,19 +250,50 @@ def section(record: PlanRecord, table: TableData, named: Names, models: Collecti
         told = [dict(configuration(base.config)) for base in every]
         shared = [(key, text) for key, text in told[0].items() if all(one.get(key) == text for one in told)]
         elsewhere = {variant.of or "base" for variant in record.variants if variant.name in models}
-        facts = (_folded(shared), [(name, text) for name, text in apart(every) if name not in elsewhere])
-        blocks += [Terms(tuple((key, line(text)) for key, text in of)) for of in facts if of]
+        facts: tuple[list[tuple[str, str]], ...] = (
+            _folded(shared),
+            [(name, text) for name, text in apart(every) if name not in elsewhere],
+        )
+        facts[0].extend(_judged(record))
+        blocks += [Terms(tuple((key.replace("_", " "), line(text)) for key, text in of)) for of in facts if of]
     if any(change.lines or change.category != "other" for change in changes(record)):
         blocks.append(Table(_changes(record, table, named), f"Tricks of {table.study}", "tricks"))
     brief = [*blocks]
     given = [variant for variant in record.variants if BY_HAND in variant.designs]
-    for into, variants, caption in (
-        (blocks, record.variants, "Which variant has which trick"),
-        (brief, given, "Tricks of the variants listed by hand"),
-    ):
-        if record.tricks and variants:
-            into.append(Table(_matrix(variants, table, named), caption, "variants"))
+    if record.tricks and record.variants:
+        blocks.append(Table(_matrix(record.variants, table, named), "Which variant has which trick", "variants"))
+    if record.tricks and given:
+        matrix = Table(_matrix(given, table, named), "Tricks of the variants listed by hand", "variants")
+        both = _joined(brief[-1], matrix)
+        brief = [*brief[:-1], both] if both is not None else [*brief, matrix]
     return Section("variants", "Tricks and settings", tuple(blocks), tuple(brief)) if blocks else None
+
+
+def _judged(record: PlanRecord) -> Iterator[tuple[str, str]]:
+    """By what variants are compared, and which difference matters."""
+    metric = record.metric
+    when = {"last": "after the last epoch" if record.facts.epochs else "at the end", "best": "at the best epoch"}
+    at = when.get(str(metric.at), f"at epoch {metric.at}")
+    yield "chosen by", f"{metric.name.replace('_', ' ')} {at}, {metric.better} is better"
+    if metric.minimum_effect:
+        points = " point" + "s" * (metric.minimum_effect != 1) if record.facts.unit(metric.name) == "%" else ""
+        yield "effect", f"±{number(metric.minimum_effect)}{points} is the smallest that matters"
+
+
+def _joined(changes: Block, matrix: Table) -> Table | None:
+    """What each trick changes and which variant has it, as one table; None where their rows are not the same."""
+    if (
+        not isinstance(changes, Table)
+        or not isinstance(changes.data, ViewData)
+        or not isinstance(matrix.data, ViewData)
+    ):
+        return None
+    one, other = changes.data, matrix.data
+    if [row[0] for row in one.rows] != [row[0] for row in other.rows]:
+        return None
+    header = (*one.header[:2], *other.header[1:], *one.header[2:])
+    rows = tuple((*a[:2], *b[1:], *a[2:]) for a, b in zip(one.rows, other.rows, strict=True))
+    return replace(changes, data=replace(one, header=header, rows=rows, numeric=(False,) * len(header)))
 
 
 def _folded(settings: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -11,8 +11,9 @@ from snippets import MANUAL, blocks
 
 from ablate.reports import material, report
 from ablate.reports.document import Bullets, Model, Models, Paragraph, Picture, Table, line, plain
-from ablate.reports.formats.pdf import Pdf, Setter
+from ablate.reports.formats.pdf import Pdf
 from ablate.reports.layouts import fitting, layout_of
+from ablate.reports.setter import Setter
 from ablate.runs import planned, saving
 from ablate.store.store import Store
 
@@ -93,7 +94,7 @@ def test_a_courses_report_holds_highlights_tables_the_best_models_curves_and_how
     assert {"A-batchnorm", "B-skip", "C-onecycle"} <= {row.variant for row in table.data.rows}
     sentence, picture = made.section("best").blocks
     assert isinstance(picture, Picture)
-    assert "best_variant" == picture.name
+    assert ("best_variant", "The best model: B") == (picture.name, made.section("best").title)
     assert re.search(r"dev accuracy 5\d\.\d+ ± \d.* % \(n = 3\); dev loss 0\.\d+ ± ", plain(sentence.text))
     loop = text(made.section("reproduce").blocks)
     assert "The training loop is ablate/training/trainer.py; ablate run brief.yaml runs it" in loop
@@ -123,13 +124,13 @@ def test_a_model_without_words_stands_below_the_others_and_leaves_no_hole(made, 
 
 def test_tricks_are_the_rows_where_they_are_more_than_the_models(made):
     *_, tricks = made.section("variants").brief
-    assert ("trick", "A", "B", "C") == tricks.data.header
-    assert ("skip connections", "", "✓", "✓") in tricks.data.rows
+    assert ("trick", "kind", "A", "B", "C", "what it changes") == tricks.data.header
+    assert ("skip connections", "skip", "", "✓", "✓", "model.skip: false → true") in tricks.data.rows
 
 
 def test_a_table_whose_words_are_wider_than_its_column_is_set_smaller(made, tmp_path):
     *_, tricks = made.section("variants").brief
-    wide = replace(tricks, data=replace(tricks.data, header=("trick", *["Verbindungen" * 3] * 3)))
+    wide = replace(tricks, data=replace(tricks.data, header=("trick", "kind", *["Verbindungen" * 3] * 4)))
     narrow, wider = (Setter(made, tmp_path)._block(one, layout_of(())) for one in (tricks, wide))
     least = [float(re.match(r"#fitted\((\d+)pt\)", typst).group(1)) for typst in (narrow, wider)]
     assert least[0] < 250 < least[1]

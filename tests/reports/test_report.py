@@ -12,7 +12,7 @@ import pytest
 from reported import HOSTILE, VALUES, fill, resolved, variant
 
 from ablate.errors import AblateError
-from ablate.figures import paper as drawing
+from ablate.figures import glyphs
 from ablate.figures.glyphs import drawable, fonts
 from ablate.registry import Registry
 from ablate.reports import appendix, author, report, rows
@@ -22,6 +22,7 @@ from ablate.reports.formats import html as report_html
 from ablate.reports.formats import latex, markdown
 from ablate.reports.formats import pdf as report_pdf
 from ablate.reports.layouts import STEPS, fitting, layout_of
+from ablate.reports.setter import Setter, shortened
 from ablate.runs import export
 from ablate.store.store import Store
 from ablate.tables import views
@@ -46,7 +47,10 @@ def test_a_best_row_that_only_takes_something_away_is_called_so_and_the_best_mod
             read_from.read(store, "demo", "ful")
     said = {section.key: plain(section.blocks[0].text) for section in best.sections if section.key == "best"}
     assert "full-norm" in said["best"]
-    assert "It is an ablation row: full-norm. full is the model itself: 90.10 ± 0.26 % (n = 3)." in said["best"]
+    assert (
+        "It is an ablation row, not a model of its own. full is the model itself: 90.10 ± 0.26 % (n = 3)."
+        in said["best"]
+    )
     shown = next(section for section in chosen.sections if section.key == "best")
     assert "Variant full" == shown.title
     assert "The best mean is that of full-norm: 93.13" in plain(shown.blocks[0].text)
@@ -66,7 +70,7 @@ def test_signs_that_no_font_has_are_told_and_a_file_that_is_no_font_is_refused(t
         assert "α U+53BB" == drawable("α 去")
     assert {"去"} == chosen.lacking
     with pytest.MonkeyPatch.context() as patch, fonts(()) as chosen:
-        patch.setattr(drawing, "SHAPES", False)
+        patch.setattr(glyphs, "SHAPES", False)
         assert "μ = 5, بلا" == drawable("μ = 5, بلا")
     assert set("بلا") == chosen.unjoined, "an older matplotlib draws them from left to right"
     with pytest.raises(AblateError, match="is no font that can be read"), fonts([tmp_path / "f.ttf"]):
@@ -385,20 +389,21 @@ def test_a_pdf_has_two_pages_at_most_and_a_full_one_says_what_it_left_out(tmp_pa
     notes = author.parse("A paragraph of an author's own. " * 90)
     (pdf,) = report_pdf.Pdf().files(report.document(made, notes), "r.pdf").values()
     assert 2 == pages(pdf)
-    setter = report_pdf.Setter(report.document(made, notes), tmp_path)
+    setter = Setter(report.document(made, notes), tmp_path)
     layout = fitting(setter.length)
     assert layout is not None
-    assert "Left out: " in setter.text(layout)
+    assert re.search(r"#let foot = ..Cut for two pages: .*ablate report demo --format html", setter.text(layout))
     assert "A paragraph of an author" in setter.text(layout)
 
 
-def test_no_note_that_limits_a_claim_is_ever_cut_and_the_last_line_names_what_is(tmp_path, made):
+def test_no_note_that_limits_a_claim_is_ever_cut_and_the_foot_of_each_page_names_what_is(tmp_path, made):
     tightest = layout_of(range(len(STEPS)))
-    text = report_pdf.Setter(report.document(made), tmp_path).text(tightest)
+    text = Setter(report.document(made), tmp_path).text(tightest)
     for note in views.table_data(made.found).notes:
         for said in rows.in_lines(note):
-            assert said.split(":")[0].split("‡")[-1].strip() in text
-    assert re.search(r"Not printed: .*\d+ notes? on how the table was made", text)
+            assert said.split(":")[0].split("‡")[-1].strip(" !").lower() in text.lower()
+    assert re.search(r"#let foot = .*\d+ notes? on how the table was made", text)
+    assert "! " not in text.split("#care")[1].split("\n")[0], "a sign of lines says nothing in running text"
 
 
 def test_notes_that_leave_no_room_are_refused_with_how_much_is_too_much(made):
@@ -421,7 +426,7 @@ def test_what_was_not_needed_to_fit_is_taken_back():
 
 
 def test_a_table_that_is_cut_keeps_references_and_what_is_decided(made):
-    kept = report_pdf.shortened(made.table, 2)
+    kept = shortened(made.table, 2)
     assert ["full", "full-norm"] == [row.variant for row in kept.rows]
 
 

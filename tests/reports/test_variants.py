@@ -51,7 +51,7 @@ def test_a_trick_that_never_stands_alone_is_not_guessed_at():
 
 def test_no_folder_is_told():
     data = {"name": "npz", "root": "/home/me/secret", "train": "/tmp/x/train.npz"}
-    assert [("data", "npz (train train.npz)")] == configuration({"data": data, "root": "/home/me"})
+    assert [("data", "npz")] == configuration({"data": data, "root": "/home/me"})
 
 
 def test_what_is_off_is_left_out_of_a_base_and_told_of_a_change():
