@@ -411,6 +411,9 @@ class Panel:
     group: str = ""
     colour: Colour = "ink"
     """Of the sign that the title begins with, where it begins with one."""
+    names: tuple[tuple[float, float, str], ...] = ()
+    """Of marks, those first that must not be lost, for a drawing that places them itself: the labels among `marks` are
+    placed for one column of a paper."""
 
     def thinned(self, columns: int) -> Panel:
         """The same with no more points of a line than so many columns of pixels show."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
+from ablate.figures.placing import placed
 from ablate.identity import sha256
 from ablate.tables.forest import round_values
 from ablate.text import MINUS, THIN, shortened
@@ -32,6 +33,14 @@ FAR = 1.4
 
 MOST_NAME = 24
 """Characters of a name at an axis."""
+
+_ROOMS = {"wide": 560.0, "slim": 220.0}
+"""Pixels that a panel has at least where names are placed for a wide screen, and for a phone."""
+_LETTER, _LINE = 7.2, 15.0
+"""Pixels of a letter of a name and of its line, in a wide face."""
+
+DARKEST = 0.5
+"""Of a cell, of which paper shows 0.75: numbers are read on it in dark, too."""
 
 _DASHES = {"dashed": "5 3", "dotted": "1.5 3", "dashdot": "6 3 1.5 3"}
 _SHAPES = {
@@ -52,7 +61,8 @@ def figure(scene: Scene, text: Text) -> str:
     keys = f"<li>{text(scene.said)}</li>" * bool(scene.said)
     keys += "".join(f"<li>{_key(mark)}{text(mark.label)}</li>" for mark in scene.legend)
     legend = f'\n<ul class="legend">{keys}</ul>' if keys else ""
-    many = f" across{min(scene.across, 4)}"
+    most = max((len(row) for row in scene.rows(scene.across)), default=1)
+    many = f" across{min(most, 4)}"
     role = "group" if any(panel.of for panel in scene.panels) else "img"  # what is in an image cannot be followed
     return f'<div class="panels{many}" role="{role}" aria-label="{text(scene.alt)}">\n{panels.rstrip()}{legend}\n</div>'
 
@@ -118,16 +128,17 @@ def _panel(panel: Panel, text: Text) -> str:
     spread = {along: [v for s in series if s.along == along for v in (*s.low, *s.high)] for along in ("x", "y")}
     x = _scale(panel.x, [*(v for s in series for v in s.x), *spread["x"], *_fixed(panel, "x")], upright=False)
     y = _scale(panel.y, [*(v for s in series for v in s.y), *spread["y"], *_fixed(panel, "y")], upright=True)
-    upright, level = _ticks(panel.y, y, panel.height * 2), _ticks(panel.x, x, 6)
+    upright, level = _ticks(panel.y, y, max(3.0, 2.6 * panel.height)), _ticks(panel.x, x, 6)
     wide = min(max((len(name) for _, name in upright), default=1), MOST_NAME)
     lines: list[str] = []
     marks: list[str] = []
     for mark in panel.marks:
         lines += _lines(mark, x, y, text)
-        marks += _marks(mark, x, y, text)
+        marks += [] if panel.names and isinstance(mark, Label) else _marks(mark, x, y, text)
+    marks += _named(panel, x, y, text)
     grid = [f'<path class="gr" d="M0 {_at(y, v)}H1000"/>' for v, _ in upright] if panel.y.grid else []
     grid += [f'<path class="gr" d="M{_at(x, v)} 0V1000"/>' for v, _ in level] if panel.x.grid else []
-    names = "".join(f'<span style="top:{y.percent(v)}">{text(name)}</span>' for v, name in upright)
+    names = _names(upright, y, text)
     below = "".join(f'<span style="left:{x.percent(v)}">{text(name)}</span>' for v, name in level)
     title = _title(panel, text) if panel.title else ""
     left = f'<div class="yl">{text(panel.y.label)}</div>' if panel.y.label else ""
@@ -148,9 +159,34 @@ def _panel(panel: Panel, text: Text) -> str:
 
 
 def _title(panel: Panel, text: Text) -> str:
-    """Its name; of a panel about a variant a link to its row."""
-    name = text(f"{panel.title}  {panel.note}".rstrip())
-    return f'<div class="pt">{f"""<a href="#row-{anchor(panel.of)}">{name}</a>""" if panel.of else name}</div>'
+    """Its name; of a panel about a variant a link to its row; and its note at the right."""
+    sign, _, rest = panel.title.partition(" ")
+    signed = panel.of and sign in ("●", "■", "◆", "×", "○")
+    name = f'<i class="c-{panel.colour}">{text(sign)}</i> {text(rest)}' if signed else text(panel.title)
+    linked = f'<a href="#row-{anchor(panel.of)}">{name}</a>' if panel.of else f"<span>{name}</span>"
+    return f'<div class="pt">{linked}<span>{text(panel.note)}</span></div>'
+
+
+def _names(upright: Sequence[tuple[float, str]], y: _Scale, text: Text) -> str:
+    """What stands at the y axis. Names of rows begin at the left, under the one that they say how they differ from."""
+    under = [name[:2] in (f"{MINUS} ", "+ ", "- ") for _, name in upright]
+    made = []
+    for i, (at, name) in enumerate(upright):
+        kind = " deep" if under[i] else " head" if under[i + 1 : i + 2] == [True] else ""
+        where = f' class="row{kind}"' if any(under) else ""
+        made.append(f'<span{where} style="top:{y.percent(at)}">{text(name)}</span>')
+    return "".join(made)
+
+
+def _named(panel: Panel, x: _Scale, y: _Scale, text: Text) -> Iterator[str]:
+    """Names of marks, as there is room for them on a wide screen and on a phone; the style shows one of the two."""
+    points = [(x.share(a), 1 - y.share(b)) for a, b, _ in panel.names]
+    told = [(i, name) for i, (*_, name) in enumerate(panel.names)]
+    for kind, wide in _ROOMS.items():
+        placed_ = placed(points, told, (wide, panel.height * PIXELS), _LETTER, _LINE)
+        labels = (Label(panel.names[i][0], panel.names[i][1], panel.names[i][2], side) for i, side in placed_)
+        inside = "".join(part for label in labels for part in _marks(label, x, y, text))
+        yield f'<g class="{kind}">{inside}</g>' if inside else ""
 
 
 def anchor(variant: str) -> str:
@@ -199,7 +235,7 @@ def _cells(mark: Picture, x: _Scale, y: _Scale) -> list[str]:
             if abs(shade) >= 0.005:
                 where = f"M{_at(x, left)} {_at(y, top)}H{_at(x, right)}V{_at(y, below)}H{_at(x, left)}Z"
                 kind = f"ce c-{'blue' if shade > 0 else 'vermillion'}"
-                made.append(f'<path class="{kind}" opacity="{abs(shade):.2f}" d="{where}"/>')
+                made.append(f'<path class="{kind}" opacity="{DARKEST / 0.75 * abs(shade):.2f}" d="{where}"/>')
     return made
 
 
@@ -278,7 +314,9 @@ def _shape(mark: Series) -> str:
 def _key(mark: Named) -> str:
     """The sign in front of a name in the legend."""
     if isinstance(mark, Series):
-        line = f'<path class="ln c-{mark.colour}"{_dashed(mark.dash)} d="M-11 0H11"/>' if mark.dash else ""
+        kind = f"ln c-{mark.colour}{' faint' * mark.faint}"
+        style = f' style="stroke-width:{1.3 * mark.width:.3g}"'
+        line = f'<path class="{kind}"{_dashed(mark.dash)}{style} d="M-11 0H11"/>' if mark.dash else ""
         inside = line + (_shape(mark) if mark.marker else "")
     elif isinstance(mark, Stretch):
         inside = '<rect class="st" x="-11" y="-5" width="22" height="10"/>'

@@ -55,7 +55,8 @@ def _decided(told: Sequence[Claim], where: str = "") -> Iterator[Signed]:
         bold = after != one.head and not one.lopsided
         head = line(strong(one.subject), after) if bold else line(one.head)
         never = "; so the network never trains" * one.never
-        yield one.verdict or "", (*head, *line(f"{where}: {one.how} {one.amount}{never}"))
+        how = "" if one.how.startswith("in place of") else f"{one.how} "  # the head has said so
+        yield one.verdict or "", (*head, *line(f"{where}: {how}{one.amount}{never}"))
     rest = every[MOST_LINES:]
     if rest:
         yield rest[0].verdict or "", line(f"and {len(rest)} more: {_named(rest)}")

@@ -205,7 +205,7 @@ def _best(of: Material) -> Section | None:
 def _confusion(of: Material) -> Section | None:
     if of.confusion is None or of.shown is None:
         return None
-    return Section("confusion", f"What {of.shown.spoken} takes for what", (Picture("confusion", of.confusion),))
+    return Section("confusion", "Which class is taken for which", (Picture("confusion", of.confusion),))
 
 
 def _ablated(of: Material) -> str:
@@ -246,8 +246,13 @@ def _further(of: Material) -> Iterator[Section]:
     titles = {"learning_curves": "Learning curves", "seeds": "Every run", "pareto": "Against cost"}
     for name, title in titles.items():
         picture = _picture(of, name)
-        if picture is not None:
+        if picture is not None and not (name == "pareto" and _one_cost(picture)):
             yield Section(name, title, (picture,))
+
+
+def _one_cost(pareto: Picture) -> bool:
+    """Whether all variants cost the same, so that there is nothing to weigh."""
+    return len({cost for panel in pareto.scene.panels for cost, *_ in panel.names}) < 2
 
 
 FACTORIALS = frozenset({"factorial", "fractional", "import"})

@@ -39,7 +39,7 @@ def table(block: Table, text: Text, drawn: Collection[str] = ()) -> tuple[str, C
     """The table element, notes aside, and how wide its columns are. drawn: variants with a curve on the page, which
     their rows are joined with."""
     assert isinstance(block.data, TableData), "a view has no bars"
-    return _Page(block.data, block.bases, text, drawn).table(block.caption)
+    return _Page(block.data, block.bases, text, drawn).table()
 
 
 def sign(verdict: str) -> str:
@@ -86,7 +86,7 @@ class _Page:
         self.range = forest.range_of(data.rows, data.minimum_effect)
         self.compared = any(row.delta is not None for row in data.rows)
 
-    def table(self, caption: str) -> tuple[str, Columns]:
+    def table(self) -> tuple[str, Columns]:
         margin = self.data.minimum_effect or 0.0
         ends = {"z": 0.0, "b0": -margin, "b1": margin}
         bodies = "\n".join(self._body(group, i) for i, group in enumerate(forest.groups(self.rows)))
@@ -97,9 +97,10 @@ class _Page:
         grey = f" Grey: within ±{number(margin)}, the smallest effect that matters." if margin else ""
         thick = " Thick bars: other seeds on these examples alone, thin ones: other examples too."
         both = thick * any(row.interval_here for row in self.rows)
-        told = (
-            f"{caption}. Each row against the bold one above it, over shared seeds; small ticks: each seed.{both}{grey}"
-        )
+        unit = self.data.units.get(self.data.metric)
+        metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
+        against = "each row against the bold one above it, over shared seeds; small ticks: each seed."
+        told = f"Ablation by {metric}{f': {against}{both}{grey}' if self.compared else '.'}"
         titles = "".join(
             self._title(*head) if head[0] != "bars" else f'<th scope="col" class="bars">{self._axis()}</th>'
             for head in heads

@@ -261,12 +261,19 @@ def section(record: PlanRecord, table: TableData, named: Names, models: Collecti
     brief = [*blocks]
     given = [variant for variant in record.variants if BY_HAND in variant.designs]
     if record.tricks and record.variants:
-        blocks.append(Table(_matrix(record.variants, table, named), "Which variant has which trick", "variants"))
+        blocks.append(Table(_matrix(_untold(record), table, named), "Which variant has which trick", "variants"))
     if record.tricks and given:
         matrix = Table(_matrix(given, table, named), "Tricks of the variants listed by hand", "variants")
         both = _joined(brief[-1], matrix)
         brief = [*brief[:-1], both] if both is not None else [*brief, matrix]
     return Section("variants", "Tricks and settings", tuple(blocks), tuple(brief)) if blocks else None
+
+
+def _untold(record: PlanRecord) -> list[VariantRecord]:
+    """The variants whose rows do not say by their names which trick they lack of another, or have more."""
+    told = {row.variant for row in record.rows if row.compared_with and row.label[:2] in ("- ", "+ ")}
+    given = {row.variant for row in record.rows if row.variant not in told or row.design == BY_HAND}
+    return [variant for variant in record.variants if variant.name in given]
 
 
 def _judged(record: PlanRecord) -> Iterator[tuple[str, str]]:

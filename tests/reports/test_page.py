@@ -78,6 +78,31 @@ def test_no_screen_from_320_to_1920_pixels_scrolls_sideways_or_clips_a_cell(show
     assert 0 < shapes[1440], "a wide screen has room for further metrics"
 
 
+OVERLAPS = """
+const found = [];
+for (const panel of document.querySelectorAll(".panel")) {
+  const texts = [...panel.querySelectorAll("text, .ys span, .xs span, .pt > *, .yl, .xl")]
+    .map((one) => [one.textContent.trim(), one.getBoundingClientRect()]).filter(([text, box]) => text && box.width);
+  texts.forEach(([text, a], i) => texts.slice(i + 1).forEach(([other, b]) => {
+    const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+    const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+    if (across > 1 && down > 3) found.push(`${text} / ${other}`);
+  }));
+}
+return found
+"""
+
+
+@in_a_browser
+def test_no_two_texts_of_a_figure_lie_on_each_other_and_no_two_panels_of_one_have_the_same_name(shown):
+    for width in (320, 390, 768, 1024, 1280, 1920):
+        shown.emulate(width, 900)
+        assert [] == shown.run(OVERLAPS), width
+    named = "return [...document.querySelectorAll('#figure-learning_curves .panel')].map((one) => one.dataset.of)"
+    names = shown.run(named)
+    assert 12 == len(names) == len(set(names))
+
+
 def test_a_column_is_shown_from_the_width_on_that_its_words_need():
     def need(number, metrics):
         rows = [["<th>a</th>", f"<td>{number}</td>", *[f"<td>{number}</td>"] * metrics]]

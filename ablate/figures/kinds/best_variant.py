@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
@@ -87,7 +88,7 @@ def _panel(curve: Curve, training: Curve | None, title: str, percent: bool) -> P
         x = tuple(map(float, run.steps))
         if several or run.failed:
             told = "one seed" if several else ""
-            marks.append(Series(x, run.values, colour="grey", dash="solid", width=0.8, faint=True, label=told))
+            marks.append(Series(x, run.values, colour="blue", dash="solid", width=0.8, faint=True, label=told))
         if run.failed:
             failure = f"seed {run.seed}: failed ({run.failed})"
             cross = Series(x[-1:], run.values[-1:], "a run failed", "grey", marker="cross", size=6, hover=(failure,))
@@ -98,27 +99,42 @@ def _panel(curve: Curve, training: Curve | None, title: str, percent: bool) -> P
     x = tuple(map(float, curve.steps))
     marks.append(
         Series(
-            x, curve.mean, low=curve.low, high=curve.high, band=True, dash="solid", width=1.8, label=_mean(curve),
-            hover=hover, marker="circle", every=max(len(x) // 6, 1), size=4.0,
+            x, curve.mean, dash="solid", width=1.8, label="mean" if several else "one seed", hover=hover, name="dev",
         )
     )  # fmt: skip
     if training is not None and training.mean:
         at = tuple(map(float, training.steps))
-        marks.append(Series(at, training.mean, colour="ink", dash="dashed", width=1.2, label="training"))
-    top = max((high for high in curve.high if high is not None), default=0.0)
-    drawn = [value for of in (*(run.values for run in curve.seeds), curve.low, curve.mean) for value in of]
-    low = min((value for value in drawn if value is not None), default=0.0)
+        marks.append(
+            Series(at, training.mean, colour="ink", dash="dashed", width=1.2, label="training", name="training")
+        )
+    low, high, _ = _frame([curve, *([training] if training is not None else [])])
     return Panel(
         x=Axis("epoch", whole=True),
-        y=Axis(title, grid=True, high=ceiling(low) if percent and top > 100 else None),
+        y=Axis(title, low=low, high=min(high, ceiling(low)) if percent else high, grid=True),
         marks=tuple(marks),
         height=1.9,
     )
 
 
-def _mean(curve: Curve) -> str:
-    most = max(curve.n, default=0)
-    return "mean, 95 % CI" if most >= 3 else "mean, range" if most == 2 else "one seed"
+def _frame(curves: Sequence[Curve]) -> tuple[float, float, bool]:
+    """The range of what is drawn, and whether the first half of the training is cut: where it would squeeze the other
+    half into less than a third of the panel."""
+    lines = [(steps, values) for one in curves for steps, values in _lines(one)]
+    half = max((steps[-1] for steps, _ in lines if steps), default=1) / 2
+    every = [value for _, values in lines for value in values]
+    later = [value for steps, values in lines for step, value in zip(steps, values, strict=True) if step >= half]
+    low, high = min(every, default=0.0), max(every, default=1.0)
+    cut = bool(later) and high - low > 3 * (max(later) - min(later)) > 0
+    if cut:
+        low, high = min(later), max(later)
+    pad = 0.06 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - pad, high + pad, cut
+
+
+def _lines(curve: Curve) -> Iterator[tuple[Sequence[int], Sequence[float]]]:
+    yield curve.steps, curve.mean
+    for run in curve.seeds:
+        yield run.steps, run.values
 
 
 def _caption(info: BestVariant, which: str) -> str:
@@ -126,9 +142,11 @@ def _caption(info: BestVariant, which: str) -> str:
     failed = [run for run in info.curves[0].seeds if run.failed]
     sentences = [f"{' and '.join(info.titles)} by epoch of {which}."]
     n = len(done)
-    mean = "thick: their mean" + (", shaded: its 95 % t interval" if n >= 3 else ", shaded: their range" * (n == 2))
-    thin = f"Thin: each seed ({seeds_in_words(done)}, n = {n}); {mean}."
+    thin = f"Thin: each seed ({seeds_in_words(done)}, n = {n}); thick: their mean."
     sentences.append(thin if n > 1 else f"One {seeds_in_words(done)}." if done else "No seed is done.")
+    pairs = zip(info.curves, info.training, strict=True)
+    if any(_frame([curve, *([training] if training is not None else [])])[2] for curve, training in pairs):
+        sentences.append("An axis holds the second half of the training where the first would squeeze it.")
     if any(info.training):
         sentences.append(
             "Dashed: the training passes, mean over seeds (augmented or mixed images, smoothed targets, dropout on, "

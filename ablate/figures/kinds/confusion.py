@@ -94,7 +94,7 @@ def _panel(info: Confused, shares: np.ndarray, off: np.ndarray) -> Panel:
         ]
     named = info.classes if count <= _NAMES else ()
     return Panel(
-        x=Axis("said", -0.5, count - 0.5, tuple((float(i), name) for i, name in enumerate(named))),
+        x=Axis("predicted class", -0.5, count - 0.5, tuple((float(i), name) for i, name in enumerate(named))),
         y=Axis("true class", -0.5, count - 0.5, tuple((count - 1.0 - i, name) for i, name in enumerate(named))),
         marks=tuple(marks),
         height=2.9,

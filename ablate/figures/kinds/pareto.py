@@ -8,10 +8,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
 
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Marker, Panel, Scene, Series, Source, ceiling
+from ablate.figures.placing import placed
 from ablate.records import Better
 from ablate.text import MINUS, did_you_mean, in_words, number, one_of, percent, seeds_in_words
 
@@ -98,11 +98,12 @@ class ParetoFigure(Figure):
         panel = Panel(
             x=across, y=Axis(info.metric, grid=True, high=ceiling(least) if info.percent and above else None),
             marks=(*marks, *_labels(info, across.log)), height=2.3,
+            names=tuple((of.cost, of.value, _named(of)) for of in (info.points[i] for i in _ranked(info))),
         )  # fmt: skip
         listed = [f"{point.label} ({number(point.cost)}, {number(point.value)})" for point in front]
         return Scene(
             title=f"{info.study}: {info.metric} against {info.cost}",
-            caption=_caption(info, [point.label for point in front]),
+            caption=_caption(info, [_called(point) for point in front]),
             alt=f"Scatter plot of {info.metric} against {info.cost} for {len(info.points)} variants. On the front: "
             f"{in_words(listed)}.",
             panels=(panel,),
@@ -178,54 +179,38 @@ def _points(info: Pareto) -> Iterator[Series]:
         )  # fmt: skip
 
 
-# Of a panel in one column of a paper, in points: what a label takes there it takes of any other.
-_WIDE, _HIGH, _LETTER, _LINE = 180.0, 140.0, 3.9, 9.0
-Box = tuple[float, float, float, float]
+_PAPER, _LETTER, _LINE = (180.0, 140.0), 3.9, 9.0
+"""A panel in one column of a paper and its text, in points: what a name takes there it takes of any other."""
 
 
 def _labels(info: Pareto, log: bool) -> Iterator[Label]:
-    """Names beside their marks, those on the front first, then bases and the decided; none over a mark or another."""
-    x = _scaled([math.log10(point.cost) if log else point.cost for point in info.points], _WIDE)
-    y = _scaled([point.value for point in info.points], _HIGH)
-    taken: list[Box] = [(a - 3, b - 3, a + 3, b + 3) for a, b in zip(x, y, strict=True)]
-    rank = sorted(
-        range(len(x)),
-        key=lambda i: (not info.points[i].front, not info.points[i].base, info.points[i].verdict not in _COLOURS),
+    """Names beside their marks; none over a mark or another."""
+    x = _scaled([math.log10(point.cost) if log else point.cost for point in info.points])
+    y = _scaled([point.value for point in info.points])
+    names = [(i, _named(info.points[i])) for i in _ranked(info)]
+    for i, side in placed(list(zip(x, y, strict=True)), names, _PAPER, _LETTER, _LINE):
+        yield Label(info.points[i].cost, info.points[i].value, _named(info.points[i]), side)
+
+
+def _ranked(info: Pareto) -> list[int]:
+    """Points, those on the front first, then bases and the decided."""
+    points = info.points
+    return sorted(
+        range(len(points)), key=lambda i: (not points[i].front, not points[i].base, points[i].verdict not in _COLOURS)
     )
-    for i in rank:
-        point = info.points[i]
-        text = _named(point)
-        for side, box in _sides(x[i], y[i], _LETTER * len(text)):
-            inside = box[0] >= -8 and box[2] <= _WIDE + 8 and box[1] >= -8 and box[3] <= _HIGH + 8
-            if inside and not any(_overlap(box, other) for other in taken):
-                taken.append(box)
-                yield Label(point.cost, point.value, text, side)
-                break
 
 
-def _scaled(values: Sequence[float], room: float) -> list[float]:
+def _scaled(values: Sequence[float]) -> list[float]:
     low, high = min(values), max(values)
-    return [room * ((value - low) / (high - low) if high > low else 0.5) for value in values]
+    return [(value - low) / (high - low) if high > low else 0.5 for value in values]
 
 
-Side = Literal["left", "right", "above", "below"]
-
-
-def _sides(x: float, y: float, wide: float) -> tuple[tuple[Side, Box], ...]:
-    half = _LINE / 2
-    return (
-        ("right", (x + 4, y - half, x + 6 + wide, y + half)), ("left", (x - 6 - wide, y - half, x - 4, y + half)),
-        ("above", (x - wide / 2, y + 4, x + wide / 2, y + 5 + _LINE)),
-        ("below", (x - wide / 2, y - 5 - _LINE, x + wide / 2, y - 4)),
-    )  # fmt: skip
-
-
-def _overlap(one: Box, other: Box) -> bool:
-    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+def _called(point: Point) -> str:
+    return re.sub("(^| )- ", rf"\1{MINUS} ", point.label, count=1)
 
 
 def _named(point: Point) -> str:
-    label = re.sub("(^| )- ", rf"\1{MINUS} ", point.label, count=1)
+    label = _called(point)
     return label if point.n == point.planned else f"{label} (n={point.n}/{point.planned})"
 
 

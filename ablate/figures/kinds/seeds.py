@@ -206,15 +206,9 @@ def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
         where = tuple(value for _, value in inside)
         colour = _COLOURS.get(row.verdict, "grey") if row.against else "ink"
         yield Series(where, lanes, "a run, by its row's verdict", colour, marker="circle", size=3.6, hover=hover)
-    for k, value in points:
-        seed = info.seeds[k]
-        if not info.low <= value <= info.high:
-            side = "left" if value < info.low else "right"
-            edge = info.low if side == "left" else info.high
-            described = f"{row.label}, seed {seed}: {value:.5g}"
-            yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(described,))  # type: ignore[arg-type]
-            beside: Literal["left", "right"] = "right" if side == "left" else "left"
-            yield Label(edge, at - 0.42 * paired, f"{number(value)} (seed {seed})", beside)
+    outside = {info.seeds[k]: value for k, value in points if not info.low <= value <= info.high}
+    yield from _beyond("left", info.low, at, row, {k: v for k, v in outside.items() if v < info.low}, paired)
+    yield from _beyond("right", info.high, at, row, {k: v for k, v in outside.items() if v > info.high}, paired)
     if row.mean is not None and info.low <= row.mean <= info.high:
         yield Series((row.mean,), (at,), label="mean", colour="ink", marker="bar", size=10)
     if row.failed:
@@ -223,6 +217,19 @@ def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
         hover = tuple(f"{row.label}, seed {seed}: failed ({row.failed[seed]})" for seed in seeds)
         places = tuple(info.low + step * k for k in range(len(seeds)))
         yield Series(places, (at,) * len(seeds), "failed, without a value", "vermillion", marker="cross", hover=hover)
+
+
+def _beyond(
+    side: Literal["left", "right"], edge: float, at: float, row: SeedRow, values: Mapping[int, float], paired: bool
+) -> Iterator[Mark]:
+    """An arrow at the edge for values beyond it, and one text that says them: `10.2 (seed 306)`."""
+    if not values:
+        return
+    low, high = number(min(values.values())), number(max(values.values()))
+    said = f"{low if low == high else f'{low} to {high}'} ({seeds_in_words(tuple(values))})"
+    described = "; ".join(f"{row.label}, seed {seed}: {value:.5g}" for seed, value in values.items())
+    yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(described,))
+    yield Label(edge, at - 0.42 * paired, said, "right" if side == "left" else "left")
 
 
 def _caption(info: Seeds, n: Sequence[int], paired: bool) -> str:

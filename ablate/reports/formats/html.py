@@ -80,7 +80,8 @@ def page(document: Document) -> str:
     return _PAGE.format(
         policy=_policy([script]),
         title=table.text(document.title),
-        subtitle=table.text(document.subtitle),
+        # Each part by itself, for an author's name may run from right to left.
+        subtitle=" · ".join(f"<bdi>{table.text(part)}</bdi>" for part in document.subtitle.split(" · ")),
         style=_fitted(_part("page.css"), fits),
         links="\n".join(links),
         main="\n".join(parts),
@@ -196,9 +197,19 @@ def _table(block: Table, table: Format, drawn: Collection[str], fits: list[Colum
 
 def _picture(block: Picture, table: Format) -> str:
     scene = block.scene
-    told = f"<b>{table.text(scene.title)}.</b> {table.text(scene.caption)}"
+    first, rest = _parted(scene.caption)
+    told = f"<b>{table.text(first)}</b> {table.text(rest)}".rstrip()
     drawn = inline.figure(scene, table.text)
     return f'<figure id="figure-{_name(block.name)}">\n{drawn}\n<figcaption>{told}</figcaption>\n</figure>'
+
+
+def _parted(caption: str) -> tuple[str, str]:
+    """A caption up to where its first clause ends, which says what is shown, and the rest; a study's name is above."""
+    end = re.search(r"[.:;](?= )|[.:;]$", caption)
+    at = end.end() if end else len(caption)
+    first = caption[: at - bool(end)]
+    rest = caption[at:].strip()
+    return f"{first[:1].upper()}{first[1:]}.", f"{rest[:1].upper()}{rest[1:]}"
 
 
 def _line(text: Line, table: Format) -> str:
