@@ -31,7 +31,7 @@ from ablate.study.record import PlanRecord
 from ablate.tables import adaptive, beyond
 from ablate.tables.cautions import collapsed, spreads, unpaired
 from ablate.tables.missing import failures, lopsided, unfinished
-from ablate.text import Note, joined, listed, many, one_of
+from ablate.text import Note, decimals, fixed, joined, listed, many, one_of
 
 if TYPE_CHECKING:
     from ablate.store.stored import StoredCell
@@ -236,14 +236,17 @@ def _numbers(rows: Sequence[Row], measured: Measured) -> Note:
     )
     if metric.at == "best":
         text += " The best epoch was chosen on the same data that it is judged by, so every mean is optimistic."
-    if not _single(measured) and any(
+    few = not _single(measured) and any(
         0 < row.n < MINIMUM_N or (row.delta is not None and row.test != "Welch t" and row.pairs < MINIMUM_N)
         for row in rows
-    ):
+    )
+    if few:
         text += f" Fewer than {MINIMUM_N} values give no interval and no p; two give their range."
     if measured.also:
         text += " Further columns are described, not tested."
-    return Note(text, "! the best epoch was chosen on the same data: every mean is optimistic" * (metric.at == "best"))
+    lines = ["! the best epoch was chosen on the same data: every mean is optimistic"] * (metric.at == "best")
+    lines += [f"! fewer than {MINIMUM_N} shared seeds have no interval and no p; two have their range"] * few
+    return Note(text, "\n".join(lines))
 
 
 def _verdicts(rows: Sequence[Row], measured: Measured) -> list[str]:
@@ -376,11 +379,12 @@ def _best(rows: Sequence[Row], measured: Measured, which: str) -> list[str]:
     of = len({row.variant for row in rows})
     if leading is None or leading.mean is None or of < 2:
         return []
+    mean = fixed(leading.mean, decimals((row.std for row in rows), (row.mean for row in rows)))
     return [
         Note(
             f"Best mean of the {which}rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, "
             f"n={leading.n}).",
-            f"  best mean: {leading.spoken}, {leading.mean:.5g} (of {of}: optimistic)",
+            f"  best mean: {leading.spoken}, {mean} (of {of}: optimistic)",
         )
     ]
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from ablate.records import Row
@@ -97,6 +99,19 @@ COLOURS = {"helps": "color(32)", "hurts": "color(166)", "equivalent": "color(30)
 """At least 3.8 : 1 on white and 4.8 : 1 on black; told apart under any colour-blindness (ΔE of 14 and more)."""
 
 
+def fitted(line: Text, width: int, glyphs: Glyphs) -> Text:
+    """A line of at most `width` cells, which ends with a whole word: half a number is another number."""
+    if line.cell_len > width:
+        sign = glyphs.spelled("…")
+        room = width - len(sign)
+        whole = line.plain[:room].rpartition(" ")[0].rstrip() if line.plain[room : room + 1].strip() else ""
+        line.truncate(min(cell_len(whole) or room, room))
+        line.rstrip()
+        line.append(sign)
+    line.no_wrap = True
+    return line
+
+
 # ---------------------------------------------------------------------------------------------------------------- scale
 
 
@@ -116,7 +131,9 @@ class Scale:
 
     @property
     def ticks(self) -> list[float]:
-        return self.range.ticks(self.cells / 6)
+        """As many as their numbers have room for: 0 alone would be no scale."""
+        every = (self.range.ticks(self.cells / each) for each in (6, 5, 4, 3))
+        return next((ticks for ticks in every if len(ticks) > 1), [0.0])
 
 
 def bar(row: Row, scale: Scale, glyphs: Glyphs) -> Text:
@@ -143,11 +160,13 @@ def bar(row: Row, scale: Scale, glyphs: Glyphs) -> Text:
         if last >= cells:
             drawn[-1] = glyphs.beyond[1]
     style = COLOURS.get(row.verdict or "", "dim")
-    text = Text()
     at = scale.half(row.delta) // 2 if row.delta is not None else -1
-    for i, sign in enumerate(drawn):
-        upright = i != at and sign == glyphs.crossing[0]
-        text.append(mark_of(row, glyphs) if i == at else sign, style="dim" if upright else style)
+    signs = [mark_of(row, glyphs) if i == at else sign for i, sign in enumerate(drawn)]
+    styles = ["dim" if i != at and sign == glyphs.crossing[0] else style for i, sign in enumerate(drawn)]
+    text = Text()
+    for how, of in groupby(zip(signs, styles, strict=True), lambda pair: "" if pair[0] == " " else pair[1]):
+        text.append("".join(sign for sign, _ in of), style=how)
+    text.rstrip()
     return text
 
 

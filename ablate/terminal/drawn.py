@@ -2,8 +2,10 @@
 claim, in a line each.
 
 Pure: a table in, styled lines out, none wider than asked. Files and pipes get Markdown (tables/formats/markdown.py).
-Columns go by priority: name, mean, difference and verdict always; the bar where there is room for it; then interval, p,
-further seeds and metrics as far as the bar keeps its cells.
+Columns go by priority: name, mean, difference and verdict always; the bar where there is room for it, for which long
+verdicts take a second line and long names are cut; then interval, p, further seeds and metrics as far as the bar keeps
+its cells. Where there is no bar the interval stands below its difference. On the narrowest screens spreads and then
+means go.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from ablate.terminal.bars import (
     Scale,
     bar,
     directions,
+    fitted,
     glyphs_for,
     labels,
     mark_of,
@@ -45,6 +48,9 @@ LEAST_BAR, MOST_BAR = 18, 46
 """Cells of the bar. Further columns come only while it keeps ROOMY of them."""
 
 ROOMY = 22
+SHORT_NAME, SHORT_VERDICT = 16, 17
+"""Cells to which names and verdicts shrink so that there is a bar; a verdict's mark and words never go."""
+
 GAP = "  "
 
 
@@ -56,7 +62,7 @@ def lines(
     drawing = _Drawing(data, glyphs, digits, width)
     body = [*drawing.head(done), *drawing.table()]
     below = _sentences(data.notes, glyphs, width) if notes else _short(data, glyphs, width, bars=drawing.cells > 0)
-    return [*body, Text(), *below]
+    return [fitted(line, width, glyphs) for line in (*body, Text(), *below)]
 
 
 def show(
@@ -89,7 +95,7 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
     within = f"{glyphs.margin} within ±{margin:g}, the smallest effect that matters" if margin and bars else ""
     both = bars and any(row.interval_here for row in data.rows)
     lines = f"{glyphs.thick} other seeds on these examples, {glyphs.thin} other examples too" if both else ""
-    tests = " and ".join(dict.fromkeys(row.test for row in data.rows if row.test))
+    tests = " and ".join(dict.fromkeys(row.test for row in data.rows if row.test and row.p_adjusted is not None))
     how = f"p: {tests}, Holm over {families}" if tests and (families := _families(data.rows)) else ""
     rest = sum(isinstance(note, Note) and not note.line for note in data.notes)
     more = f"{rest} more note{'s' * (rest != 1)}: ablate table --notes" if rest else "in full: ablate table --notes"
@@ -99,7 +105,7 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
 def _families(rows: Iterable[Row]) -> str:
     """How many comparisons are corrected together: controls, what is beyond them, and means over bases apart from the
     others."""
-    tested = (row for row in rows if row.test and row.design != "tuned")
+    tested = (row for row in rows if row.compared_with is not None and row.design != "tuned")
     kinds = {(row.variant, row.compared_with): (row.kind, row.design == MEAN) for row in tested}
     return one_of(str(size) for size in sorted(set(Counter(kinds.values()).values())))
 
@@ -112,7 +118,7 @@ def _filled(parts: Iterable[str], glyphs: Glyphs, width: int) -> list[str]:
         if made and cell_len(made[-1] + between + part) <= width:
             made[-1] += between + part
         else:
-            made.append(part)
+            made += _wrapped(part, width)
     return [f"  {line}" for line in made]
 
 
@@ -133,7 +139,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 @dataclass(frozen=True)
 class _Column:
-    """cells: of each row, by its place in the table; empty where it has nothing to say."""
+    """cells: of each row, by its place in the table, of one line or more; empty where it has nothing to say."""
 
     title: str
     cells: tuple[Text, ...]
@@ -141,15 +147,16 @@ class _Column:
 
     @cached_property
     def width(self) -> int:
-        return max([cell_len(self.title), *(cell.cell_len for cell in self.cells)])
+        return max(cell_len(self.title), _width(self.cells))
 
     @property
     def empty(self) -> bool:
         return not any(cell.plain for cell in self.cells)
 
-    def padded(self, cell: Text) -> Text:
-        space = " " * (self.width - cell.cell_len)
-        return Text(space).append_text(cell) if self.right else cell.copy().append(space)
+    @property
+    def head(self) -> str:
+        space = " " * (self.width - cell_len(self.title))
+        return space + self.title if self.right else self.title + space
 
 
 class _Drawing:
@@ -159,10 +166,9 @@ class _Drawing:
         self.digits = spread if digits is None else digits
         self.n = forest.shared_n(data.rows)
         self.groups = forest.groups(data.rows)
-        self.names = [self._name(row, 3 * width // 10) for row in data.rows]
-        heads = [cell_len(group.title) for group in self.groups if group.base is None]
-        self.first = max([*(text.cell_len for text in self.names), *heads], default=0)
-        self.columns, self.cells = self._fitting(width - self.first)
+        self.headed = {id(row) for group in self.groups if group.base is None for row in group.rows}
+        self.names, self.columns, self.cells = self._fitting()
+        self.first = _width(self.names)
 
     def _number(self, value: float | None, *, sign: bool = False) -> str:
         spelled = self.glyphs.spelled
@@ -172,11 +178,10 @@ class _Drawing:
         """`batchnorm · dev accuracy (%), higher is better · n = 10 · 70 runs done`."""
         metric = f"{self._titled(self.data.metric)}, {self.data.better} is better"
         n = f"n = {self.n}" if self.n is not None else ""
-        parts = [metric, n, f"{done} run{'s' * (done != 1)} done"]
-        line = _styled(one_line(self.data.study), "bold")
-        line.append(self.glyphs.spelled("".join(f" · {part}" for part in parts if part)))
-        line.truncate(self.width)
-        return [line, Text()]
+        parts = [one_line(self.data.study), metric, n, f"{done} run{'s' * (done != 1)} done"]
+        lines = [Text(line.removeprefix("  ")) for line in _filled(parts, self.glyphs, self.width)]
+        lines[0].stylize("bold", 0, len(parts[0]))
+        return [*lines, Text()]
 
     def _titled(self, metric: str) -> str:
         unit = f" ({self.data.units[metric]})" if self.data.units.get(metric) else ""
@@ -185,17 +190,22 @@ class _Drawing:
     # ------------------------------------------------------------------------------------------------------ its columns
 
     def _name(self, row: Row, most: int) -> Text:
-        """Indented under its base; cut at the end, so that its marks stay."""
+        """Indented under its base or heading; cut at the end, so that its marks stay; its bases in a second line."""
+        bases, cut = "", self.glyphs.spelled("…")
         marks, label = self.glyphs.spelled(forest.marks(row, self.n)), forest.name(row)
-        text = " " * forest.indented(row) + self.glyphs.spelled(label[:1]) + label[1:]
-        room = max(most - cell_len(marks), 4)
-        text = text if cell_len(text) <= room else set_cell_size(text, room - 1).rstrip() + "…"
-        return _styled(text + marks, "bold" if row.compared_with is None or decided(row) else "")
+        if row.design == MEAN and cell_len(label) + 1 > most:
+            label, _, bases = label.partition(", in ")
+        indent = forest.indented(row) or id(row) in self.headed
+        text = " " * indent + self.glyphs.spelled(label[:1]) + label[1:]
+        room = max(most - cell_len(marks), 6)
+        text = text if cell_len(text) <= room else set_cell_size(text, room - len(cut)).rstrip() + cut
+        below = f"\n{' ' * indent}  in {bases}" if bases else ""
+        return _styled(text + marks + below, "bold" if row.compared_with is None or decided(row) else "")
 
-    def _means(self) -> _Column:
+    def _means(self, *, spread: bool = True) -> _Column:
         """Means aligned at the point, standard deviations after them."""
         means = [self._number(row.mean) for row in self.rows]
-        spreads = [self._number(row.std) if row.std is not None else "" for row in self.rows]
+        spreads = [self._number(row.std) if spread and row.std is not None else "" for row in self.rows]
         wide, sd, sign = max(map(len, means), default=0), max(map(len, spreads), default=0), self.glyphs.spelled(" ± ")
         after = [(sign + text.rjust(sd) if text else "").ljust(len(sign) + sd) if sd else "" for text in spreads]
         cells = tuple(Text(mean.rjust(wide) + spread) for mean, spread in zip(means, after, strict=True))
@@ -219,11 +229,13 @@ class _Drawing:
         text = no_chance(row) if row.p_adjusted is None else chance(row.p_adjusted)
         return _styled(text, "" if decided(row) else "dim")
 
-    def _verdict(self, row: Row) -> Text:
+    def _verdict(self, row: Row, most: int) -> Text:
+        """The verdict's mark and its words, in lines of `most` cells."""
         if not row.verdict:
             return Text()
         text = _styled(mark_of(row, self.glyphs), COLOURS.get(row.verdict, "dim"))
-        return text.append(f" {row.judged}", style="bold" if decided(row) else "dim")
+        words = "\n".join(_wrapped(row.judged, most))
+        return text.append(f" {words}", style="bold" if decided(row) else "dim")
 
     def _also(self, name: str) -> _Column:
         values = [row.also[name] for row in self.rows]
@@ -233,27 +245,50 @@ class _Drawing:
     def _column(self, title: str, cell: Callable[[Row], Text], *, right: bool = True) -> _Column:
         return _Column(self.glyphs.spelled(title), tuple(map(cell, self.rows)), right)
 
-    def _fitting(self, room: int) -> tuple[list[_Column | None], int]:
-        """The columns that fit beside the name, None for the bar, and the bar's cells; no bar where nothing differs."""
+    def _fitting(self) -> tuple[list[Text], list[_Column | None], int]:
+        """The names, the columns that fit beside them, None for the bar, and the bar's cells; no bar where nothing
+        differs. What leaves room for a bar comes first, then what leaves the most as it is."""
+        differ = any(row.delta is not None for row in self.rows)
+        name, delta = max(3 * self.width // 10, 12), self._column("Δ", self._delta)
+        full = [self._means(), delta]
+        bar = (LEAST_BAR + len(GAP)) * differ
+        for verdict in (self.width, SHORT_VERDICT):
+            names, left, always = self._always(name, full, verdict)
+            if left < bar and name + left - bar >= SHORT_NAME and verdict == SHORT_VERDICT:
+                names, left, always = self._always(_width(names) + left - bar, full, verdict)
+            if left >= bar:
+                return names, *self._further(left, always, bar=differ)
+        sparing = ([self._means(spread=False), delta], SHORT_VERDICT), ([delta], SHORT_VERDICT), ([delta], 10)
+        for first, verdict in ((full, self.width), (full, SHORT_VERDICT), *sparing):
+            names, left, always = self._always(name, first, verdict)
+            if left >= 0:
+                break
+        return names, [*always], 0
+
+    def _always(self, name: int, first: list[_Column], verdict: int) -> tuple[list[Text], int, list[_Column]]:
+        """Names of at most so many cells, the room that is left beside them and what stands there in any case."""
+        names = [self._name(row, name) for row in self.rows]
+        always = [*first, self._column("verdict", lambda row: self._verdict(row, verdict - 2), right=False)]
+        return names, self.width - _width(names) - sum(len(GAP) + column.width for column in always), always
+
+    def _further(self, left: int, always: list[_Column], *, bar: bool) -> tuple[list[_Column | None], int]:
+        """The columns with those for which there is room, and the bar's cells."""
+        *first, verdict = always
         sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
-        verdict = self._column("verdict", self._verdict, right=False)
-        always = [self._means(), self._column("Δ", self._delta)]
         before = [self._column(f"{sure} interval", self._interval)]
-        after = [self._column("p Holm", self._chance)]
+        tested = any(row.p_adjusted is not None for row in self.rows)
+        after = [self._column("p Holm", self._chance)] if tested else []
         last = [self._column("seeds", lambda row: _styled(forest.more_seeds(row), "dim"))]
         last += [self._also(name) for name in self.data.also]
-        least = ROOMY + len(GAP) if any(row.delta is not None for row in self.rows) else 0
-        left = room - sum(len(GAP) + column.width for column in (*always, verdict))
         kept = []
         for column in (*before, *after, *last):
             needs = len(GAP) + column.width
-            if not column.empty and left - needs >= least:
+            if not column.empty and left - needs >= (ROOMY + len(GAP)) * bar:
                 kept.append(column)
                 left -= needs
-        cells = min(left - len(GAP), MOST_BAR) if least else 0
-        bar: list[_Column | None] = [None] if cells >= LEAST_BAR else []
         chosen = [[column for column in part if column in kept] for part in (before, after, last)]
-        return [*always, *chosen[0], *bar, *chosen[1], verdict, *chosen[2]], cells if bar else 0
+        bars: list[_Column | None] = [None] * bar
+        return [*first, *chosen[0], *bars, *chosen[1], verdict, *chosen[2]], min(left - len(GAP), MOST_BAR) * bar
 
     # ------------------------------------------------------------------------------------------------------- together
 
@@ -264,11 +299,11 @@ class _Drawing:
         place = {id(row): i for i, row in enumerate(self.rows)}
         for i, group in enumerate(self.groups):
             made += [Text()] * (i > 0)
-            made += [Text(group.title, style="bold")] if group.base is None else []
+            made += [Text(line, "bold") for line in _wrapped(group.title, self.width)] if group.base is None else []
             above = ""
             for row, stage in zip(group.every, of_rows(group.every, self.data.stages), strict=True):
                 made += [Text()] * apart(above, stage)
-                made.append(self._line(place[id(row)], scale))
+                made += self._lines(place[id(row)], scale)
                 above = stage
         return made
 
@@ -283,7 +318,7 @@ class _Drawing:
                 titles += labels(scale, glyphs)
                 rule += ruler(scale, self.data.minimum_effect, glyphs)
             elif column is not None:
-                titles += column.padded(Text(column.title)).plain
+                titles += column.head
                 rule += glyphs.rule * column.width
         made = [Text(titles.rstrip()), Text(rule, style="dim")]
         if scale is None:
@@ -291,17 +326,30 @@ class _Drawing:
         sides = directions(scale, self.data.better == "higher", glyphs)
         return [Text(" " * before + sides, style="dim"), *made]
 
-    def _line(self, i: int, scale: Scale | None) -> Text:
-        row, text = self.rows[i], self.names[i].copy()
-        text.append(" " * (self.first - text.cell_len))
-        for column in self.columns:
-            text.append(GAP)
-            if column is not None:
-                text.append_text(column.padded(column.cells[i]))
-            elif scale is not None:
-                text.append_text(bar(row, scale, self.glyphs) if row.delta is not None else Text(" " * scale.cells))
-        text.rstrip()
-        return text
+    def _lines(self, i: int, scale: Scale | None) -> list[Text]:
+        """A row, in as many lines as its cells; where there is no bar its interval ends below its difference."""
+        row, name = self.rows[i], self.names[i].split("\n")
+        bars = Text() if scale is None or self.rows[i].delta is None else bar(row, scale, self.glyphs)
+        parts = [[bars] if column is None else column.cells[i].split("\n") for column in self.columns]
+        below = Text() if scale is not None else self._interval(row)
+        lines = []
+        for at in range(max(len(name), *map(len, parts), 1 + bool(below))):
+            text, edge = name[at].copy() if at < len(name) else Text(), self.first
+            for column, of in zip(self.columns, parts, strict=True):
+                wide = self.cells if column is None else column.width
+                edge += len(GAP) + wide
+                cell = of[at] if at < len(of) else Text()
+                cell = below if at == 1 and column is not None and column.title == self.glyphs.spelled("Δ") else cell
+                start = edge - (cell.cell_len if column is not None and column.right else wide)
+                if cell:
+                    text.append(" " * (start - text.cell_len if start > text.cell_len else len(GAP))).append_text(cell)
+            lines.append(text)
+        return lines
+
+
+def _width(cells: Iterable[Text]) -> int:
+    """Of the widest line."""
+    return max((line.cell_len for cell in cells for line in cell.split("\n")), default=0)
 
 
 def _styled(text: str, style: str) -> Text:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from ablate.runs.moment import Moment, RowSoFar, Running, Sign
 from ablate.tables import forest
-from ablate.terminal.bars import Glyphs
+from ablate.terminal.bars import Glyphs, fitted
 from ablate.text import MINUS, decimals, duration, fixed, listed, one_line, seeds_in_words
 
 GAP = "  "
@@ -65,19 +65,6 @@ def drawn(
         text += f" {hint}" if len(text) + len(hint) + 2 <= width else ""
         said += [Text(), Text(f" {text}", style="dim")]
     return [fitted(line, width, glyphs) for line in said]
-
-
-def fitted(line: Text, width: int, glyphs: Glyphs) -> Text:
-    """A line of at most `width` cells, which ends with a whole word: half a number is another number."""
-    if line.cell_len > width:
-        sign = glyphs.spelled("…")
-        room = width - len(sign)
-        whole = line.plain[:room].rpartition(" ")[0].rstrip() if line.plain[room : room + 1].strip() else ""
-        line.truncate(min(cell_len(whole) or room, room))
-        line.rstrip()
-        line.append(sign)
-    line.no_wrap = True
-    return line
 
 
 def bar(share: float, cells: int, glyphs: Glyphs) -> Text:

@@ -12,8 +12,8 @@ from rich.text import Text
 
 from ablate.records import Json
 from ablate.runs.moment import Running
-from ablate.terminal.bars import Glyphs
-from ablate.terminal.moments import GAP, NOW, WRONG, bar, fitted, progress
+from ablate.terminal.bars import Glyphs, fitted
+from ablate.terminal.moments import GAP, NOW, WRONG, bar, progress
 from ablate.text import MINUS, decimals, duration, fixed, one_line, seeds_in_words
 from ablate.tuning.journal import Trial
 from ablate.tuning.underway import SearchSoFar

@@ -44,7 +44,7 @@ def drawn(data, width, **more):
     return [line.plain for line in lines(data, width, done=18, **more)]
 
 
-@given(width=st.integers(60, 220), ascii_=st.booleans())
+@given(width=st.integers(30, 220), ascii_=st.booleans())
 def test_no_line_is_wider_than_the_terminal(width, ascii_):
     from rich.cells import cell_len
 
@@ -61,6 +61,26 @@ def test_a_row_stands_once_under_its_base_with_its_marks():
     assert 2 == text.count("− batch norm")
     assert "− batch norm ▲" in text
     assert "− skip connections 2/3†" in text
+
+
+def test_a_course_of_three_bases_has_bars_at_80_columns_and_intervals_as_numbers_below():
+    over = [row(f"in {t}", "each of them", 1.0, design="mean over bases", label=f"- {t}, in A, B and C") for t in "pqr"]
+    wordy = [row("A-x", "A", -0.2, label="- stochastic depth", verdict="hurts", qualifier="by less than 0.5")]
+    course = replace(COURSE, rows=(*COURSE.rows[:2], *wordy, *COURSE.rows[2:], *over))
+    at_80, at_50 = drawn(course, 80), drawn(course, 50)
+    assert any("◂ worse" in line for line in at_80)
+    assert any(line.endswith("■ hurts, by less") for line in at_80)
+    assert at_80[at_80.index(next(line for line in at_80 if "hurts, by" in line)) + 1].strip() == "than 0.5"
+    assert ["−4.00 to −2.00"] == [line.strip() for line in at_50 if "−4.00" in line]
+    assert {1} == {sum(line.startswith(f" − {t}") for line in at_80) for t in "pqr"}
+
+
+def test_one_run_of_each_variant_has_no_column_of_why_nothing_is_tested():
+    alone = [replace(r, n=1, planned=1, pairs=1, std=None, p=None, p_adjusted=None, delta_ci_low=None, delta_ci_high=None)
+             for r in COURSE.rows]  # fmt: skip
+    text = "\n".join(drawn(table(*alone), 120))
+    assert "Holm" not in text
+    assert "n<3" not in text
 
 
 def test_a_base_that_stands_above_is_named_and_not_printed_again():
@@ -113,7 +133,7 @@ def test_a_bar_is_thin_for_both_sources_and_thick_for_seeds_alone(ascii_):
     bar = line[line.index("to") : line.index("inconclusive")].replace("|", thin)
     assert bar.index(thin) < bar.index(thick) < bar.rindex(thick) < bar.rindex(thin)
     assert any(f"{thick} other seeds on these examples, {thin} other examples too" in of for of in shown)
-    assert any(of.endswith("inconclusive (here: helps)") for of in drawn(data, 80))
+    assert any(of.endswith("inconclusive (here: helps)") for of in drawn(data, 120))
 
 
 def test_what_limits_a_claim_is_said_and_how_it_was_computed_may_go():
