@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ablate.analysis import reruns
 from ablate.analysis.results import Results
-from ablate.errors import StudyError
-from ablate.records import COMMAND, Json, Row
-from ablate.reports import appendix, methods
-from ablate.reports.document import Terms, plain
+from ablate.records import COMMAND, Row
+from ablate.reports import claims, methods
+from ablate.reports import material as materials
 from ablate.reports.material import Material
 from ablate.reports.report import methods_text
 from ablate.runs import spent
-from ablate.study import changes, yaml_file
 from ablate.text import in_words, joined, many, seeds_in_words
 
 TODO = "TODO"
@@ -42,8 +41,15 @@ def author(what: str) -> Question:
     return lambda _: Ground(TODO, f"[TODO: {what}]")
 
 
-def _name(of: Material) -> str:
-    return of.found.study
+def study_command(of: Material) -> str:
+    """The study as a command takes it."""
+    return shlex.quote(of.found.study)
+
+
+def command_of(of: Material) -> str:
+    """What a run of somebody's own program executes; empty of another task."""
+    command = of.found.record.task.params.get(COMMAND)
+    return command if isinstance(command, str) else shlex.join(map(str, command or ()))
 
 
 def _rows(of: Material) -> Sequence[Row]:
@@ -72,7 +78,7 @@ def _span(counts: set[int]) -> str:
 
 
 def _table(of: Material) -> str:
-    return f"ablate table {_name(of)}"
+    return f"ablate table {study_command(of)}"
 
 
 def error_bars(of: Material) -> Ground:
@@ -88,7 +94,8 @@ def error_bars(of: Material) -> Ground:
     if most < 3:
         return Ground("No", "Two runs a variant give a range, no interval and no test.", _table(of))
     over = "seeds" if methods.shared_seeds(of.found.measured) else "runs"
-    parts = [f"Means are shown with the standard deviation over {over} (ddof 1).", *_intervals(of), _captured(of)]
+    shown = f"Means are shown with the standard deviation over {over} (ddof 1), which is not the standard error."
+    parts = [shown, *_intervals(of), *_assumed(of), _captured(of)]
     return Ground("Yes", " ".join(parts), _table(of))
 
 
@@ -115,6 +122,12 @@ _BY = {
     "pooled t": "Student's t with one error pooled over all variants",
 }
 """By the test of a row."""
+
+
+def _assumed(of: Material) -> list[str]:
+    tests = {row.test for row in _rows(of) if row.delta_ci_low is not None}
+    said = ["Those by t take what differs from run to run as about normal."] * any(" t" in (t or "") for t in tests)
+    return said + ["Sign flips take differences as symmetric."] * ("sign flip" in tests)
 
 
 def _over_examples(of: Material) -> str:
@@ -148,71 +161,7 @@ def tests(of: Material) -> Ground:
         few = error_bars(of)
         why = few.because if few.answer == "No" else "No difference could be tested."
         return Ground("No", why, _table(of))
-    return Ground("Yes", methods_text(of), f"ablate report {_name(of)} --methods")
-
-
-# ------------------------------------------------------------------------------------------------------------- settings
-
-
-def settings(of: Material) -> Ground:
-    """Whether every setting that was used is listed."""
-    if of.found.record.imported is not None:
-        return Ground(TODO, "[TODO: the runs were trained elsewhere; list their settings]")
-    text = (
-        "Every setting of every variant is listed in the appendix of settings; the study file is part of the evidence."
-    )
-    where = f"ablate table {_name(of)} --view configurations"
-    if of.found.record.facts.pairs:
-        return Ground("Yes", text, where)
-    command = of.found.record.task.params.get(COMMAND)
-    shown = command if isinstance(command, str) else shlex.join(map(str, command or ()))
-    told = f" Each run executes `{shown}` with the options that its settings give." if command else ""
-    return Ground(
-        "Partial", f"{text}{told} [TODO: list what your own code fixes and the study file does not name]", where
-    )
-
-
-def search(of: Material) -> Ground:
-    """What was searched: ranges, trials, how the winner was chosen."""
-    entries = of.found.record.tuned
-    if of.found.record.imported is not None:
-        return Ground(TODO, "[TODO: say what was searched, for the runs were trained elsewhere]")
-    if not entries:
-        if of.tuned:
-            return Ground("Partial", "A search was begun and is not finished. [TODO: finish `ablate tune`]")
-        fixed = changes.sentence(of.found.record.registered, len({cell.run for cell in of.found.cells}))
-        said = f"No hyperparameter was searched by ablate. {fixed}".strip()
-        return Ground("NA", f"{said} [TODO: say where the values come from]", "the study file")
-    ranges = _ranges(of.text)
-    parts = [
-        f"{entry.variant}: {entry.trials} trials by {entry.sampler} on {seeds_in_words(entry.seeds)}, "
-        f"{many(entry.runs, 'run')}; chosen by the best {of.table.metric} ({entry.value:.4g}), then "
-        f"trained anew on fresh {seeds_in_words(entry.fresh)}: "
-        + ", ".join(f"{key} {_shown(value)}" for key, value in entry.settings.items())
-        for entry in entries
-    ]
-    return Ground("Yes", f"Searched: {ranges}. {'; '.join(parts)}.", f"ablate plot {_name(of)} --figure tuning")
-
-
-def _ranges(text: str) -> str:
-    """The space as the study file writes it."""
-    try:
-        root, _ = yaml_file.read(text, "study", located=False)
-    except StudyError:
-        return "[TODO: the ranges; the stored study file cannot be read]"
-    space = (yaml_file.unfold(root).value.get("tune") or {}).get("space", {}) if root is not None else {}
-    return "; ".join(f"{key} {_range(of)}" for key, of in space.items()) or "[TODO: the ranges]"
-
-
-def _range(of: Json) -> str:
-    if isinstance(of, dict) and "low" in of:
-        return f"{_shown(of['low'])} to {_shown(of['high'])}" + (", on a log scale" if of.get("log") else "")
-    choices = of.get("choices", of) if isinstance(of, dict) else of
-    return f"one of {in_words([_shown(value) for value in choices])}" if isinstance(choices, list) else str(choices)
-
-
-def _shown(value: Json) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return Ground("Yes", methods_text(of), f"ablate report {study_command(of)} --methods")
 
 
 # ---------------------------------------------------------------------------------------------------- compute, versions
@@ -222,7 +171,7 @@ def compute(of: Material) -> Ground:
     """What it took: each run, and in all with failed, preliminary and superseded ones."""
     if of.found.record.imported is not None:
         return Ground(TODO, "[TODO: the runs were trained elsewhere; say what they took]")
-    took = spent.compute(of.found.spent(), _name(of))
+    took = spent.compute(of.found.spent(), of.found.study)
     counted = took.by_kind["counted"]
     per_run = counted.wall_s / counted.attempts if counted.attempts else 0.0
     kinds = [
@@ -249,7 +198,9 @@ def compute(of: Material) -> Ground:
         of_all = f"{metered} of the study's {took.study.attempts} attempts"
         text += f" Electricity, estimated from counters for {of_all}: {known}."
     return Ground(
-        "Yes", f"{text} [TODO: add what was tried outside of this database]", f"ablate table {_name(of)} --view cost"
+        "Yes",
+        f"{text} [TODO: add what was tried outside of this database]",
+        f"ablate table {study_command(of)} --view cost",
     )
 
 
@@ -263,19 +214,27 @@ def _known(found: Results, kind: str) -> list[str]:
     return [value for value in found.provenance.get(kind, {}) if value != "unknown"]
 
 
+_VERSIONS = {"processor": "", "gpu": "", "system": "", "python": "Python ", "torch": "PyTorch ", "numpy": "NumPy "}
+
+
+def known_versions(of: Material, kinds: Iterable[str]) -> str:
+    """What runs were made with, as far as it is known: `Python 3.12.1; PyTorch 2.9.0`."""
+    installed = " (installed for the program)" if COMMAND in of.found.record.task.params else ""
+    return "; ".join(
+        f"{_VERSIONS[kind]}{in_words(values)}{installed * (kind in ('torch', 'numpy'))}"
+        for kind in kinds
+        if (values := _known(of.found, kind))
+    )
+
+
 def infrastructure(of: Material) -> Ground:
     """Hardware and versions."""
-    beside = " (installed for the program)" if COMMAND in of.found.record.task.params else ""
-    names = [
-        *(("processor", "", ""), ("gpu", "", ""), ("system", "", ""), ("python", "Python ", "")),
-        *(("torch", "PyTorch ", beside), ("numpy", "NumPy ", beside)),
-    ]
-    known = "; ".join(
-        f"{word}{in_words(values)}{more}" for kind, word, more in names if (values := _known(of.found, kind))
-    )
+    known = known_versions(of, _VERSIONS)
+    peak = max((one.peak_mib for one in of.found.spent() if one.peak_mib), default=0.0)
+    took = f"; a run's process took at most {peak:.0f} MiB of memory" if peak else ""
     lacks = "amount of memory" + ", and GPU models where there are any" * (not _known(of.found, "gpu"))
-    text = f"{known}; [TODO: {lacks}]" if known else "[TODO: hardware]"
-    return Ground("Partial" if known else TODO, text, f"ablate report {_name(of)}")
+    text = f"{known}{took}; [TODO: {lacks}]" if known else "[TODO: hardware]"
+    return Ground("Partial" if known else TODO, text, f"ablate report {study_command(of)}")
 
 
 def seeds(of: Material) -> Ground:
@@ -292,58 +251,38 @@ def seeds(of: Material) -> Ground:
     return Ground("Partial", f"{text}; the code is given it. [TODO: say what it seeds]", f"{where} --seeds")
 
 
-def code(of: Material) -> Ground:
-    """Code: what was executed is known; whether it is published is not."""
-    link = "[TODO: link to the published code and its license]"
-    if of.found.record.imported is not None:
-        return Ground(TODO, link)
-    prints = _fingerprints(of)
-    known = f"The code that was executed is identified by its hashes ({prints}). " if prints else ""
-    return Ground(TODO, f"{known}{link}", f"ablate export {_name(of)} --code code.zip")
-
-
-def _fingerprints(of: Material) -> str:
-    blocks = appendix.blocks(of.found.record, of.found.cells, of.asked, of.found.provenance, None)
-    terms = [term for block in blocks if isinstance(block, Terms) for term in block.items]
-    return "; ".join(f"{name} {plain(value)}" for name, value in terms if name in ("code", "environment"))
-
-
 def reproduce(of: Material) -> Ground:
     """What it takes to get the same numbers again."""
     if of.found.record.imported is not None:
         return Ground(TODO, "[TODO: the runs were trained elsewhere; say how to train them again]")
+    file = shlex.quote(re.split(r"[/\\]", of.found.record.file)[-1] or f"{of.found.study}.yaml")
+    versions = known_versions(of, ("python", "torch", "numpy"))
     text = (
-        "One command trains every variant and seed again and prints the table, and a bundle of evidence derives every "
-        "table from the stored runs."
+        f"One command trains every variant and seed again and prints the table (`ablate run {file}`"
+        f"{f', with {versions}' * bool(versions)}), and a bundle of evidence derives every table from the stored runs."
     )
-    where = f"ablate export {_name(of)} --evidence evidence.zip"
+    where = f"ablate export {study_command(of)} --evidence evidence.zip"
+    again = "".join(
+        f" {one}" for one in reruns.sentences(of.found.reruns, of.found.measured.metric, ()) if one[0] != "!"
+    )
     if of.found.record.facts.pairs:
-        return Ground("Yes", f"{text} On the same kind of machine the same seed gives the same numbers.", where)
-    return Ground("Partial", f"{text} [TODO: say whether your code gives the same numbers for the same seed]", where)
-
-
-def data(of: Material) -> Ground:
-    """Which data, as the database knows them."""
-    names = list(
-        dict.fromkeys(str(d["name"]) for v in of.found.record.variants if (d := v.config.get("data")) and "name" in d)
-    ) if all(isinstance(v.config.get("data", {}), dict) for v in of.found.record.variants) else []  # fmt: skip
-    prints = sorted({str(run["data"])[:12] for run in of.asked.values() if run.get("data")})
-    examples = {row.examples.n for row in _rows(of) if row.examples is not None}
-    known = [f"data: {in_words(names)}"] * bool(names)
-    known += [f"SHA-256 {in_words(prints)}"] * bool(prints)
-    known += [f"{in_words([str(n) for n in sorted(examples)])} evaluation examples"] * bool(examples)
-    rest = "[TODO: source, license, number of training examples, how train, dev and test were split]"
-    return Ground("Partial" if known else TODO, f"{'; '.join(known)}; {rest}" if known else rest)
+        return Ground("Yes", f"{text} On the same kind of machine the same seed gives the same numbers.{again}", where)
+    if again:
+        return Ground("Yes", f"{text}{again}", where)
+    asks = "[TODO: say whether your code gives the same numbers for the same seed]"
+    first = shlex.quote(f"{of.found.measured.variants[0]}:{of.found.record.seeds[0]}")
+    return Ground("Partial", f"{text} {asks} `ablate verify {first}` finds that out.", where)
 
 
 def parameters(of: Material) -> Ground:
     """How many parameters the models have."""
     known = [size for *_, size in of.found.reported(["parameters"]) if size is not None]
     if not known:
-        return Ground(TODO, "[TODO: number of parameters]", f"ablate show {of.found.measured.variants[0]} --model")
+        show = f"ablate show {shlex.quote(of.found.measured.variants[0])} --model" * bool(of.found.record.facts.example)
+        return Ground(TODO, "[TODO: number of parameters]", show)
     low, high = min(known), max(known)
     span = f"{low:,.0f}" if low == high else f"{low:,.0f} to {high:,.0f}"
-    return Ground("Yes", f"The models have {span} parameters.", f"ablate table {_name(of)} --view cost")
+    return Ground("Yes", f"The models have {span} parameters.", f"ablate table {study_command(of)} --view cost")
 
 
 def size_and_compute(of: Material) -> Ground:
@@ -353,18 +292,41 @@ def size_and_compute(of: Material) -> Ground:
     return Ground(answer, f"{one.because} {other.because}", other.evidence)
 
 
-def setup_and_search(of: Material) -> Ground:
-    """Settings, ranges and the best values in one."""
-    one, other = settings(of), search(of)
-    return Ground(one.answer, f"{one.because} {other.because}", one.evidence)
+def claimed(of: Material) -> Ground:
+    """What the table's rows support, and what they do not: a paper may claim the first."""
+    told = materials.comparisons(of)
+    said = [claims.tally(told)] if told else ["Nothing is compared."]
+    for verdict in ("helps", "hurts", "equivalent", "inert", "inconclusive"):
+        subjects = claims.decided(told, verdict)
+        said += [f"{claims.HEADINGS[verdict]}: {in_words(subjects)}."] * bool(subjects)
+    said.append(f"That is of {_studied(of)}.")
+    asks = "[TODO: claim no more than this in abstract and introduction; `ablate cite` prints each number, bound]"
+    return Ground("Partial", f"{' '.join(said)} {asks}", _table(of))
 
 
 def limitations(of: Material) -> Ground:
     """What the numbers do not show: a beginning for the paper's own section."""
-    said = methods.limits(of.found.record, of.found.measured, _rows(of), of.uses, tuned=of.tuned)
-    return Ground(
-        TODO, f"{' '.join(said)} [TODO: say so in the paper, and what else limits it]", f"ablate report {_name(of)}"
-    )
+    said = [f"All numbers are of {_studied(of)}."]
+    done, failed = (len({cell.run for cell in of.found.cells if cell.state == state}) for state in ("done", "failed"))
+    if failed:
+        said.append(f"{failed} of {many(done + failed, 'run')} failed and {'is' if failed == 1 else 'are'} in no mean.")
+    said += methods.limits(of.found.record, of.found.measured, _rows(of), of.uses, tuned=of.tuned)
+    asks = "[TODO: name the section that says so; add what limits the method itself]"
+    return Ground("Yes", f"{' '.join(said)} {asks}", f"ablate report {study_command(of)}")
+
+
+def _studied(of: Material) -> str:
+    """`one data set (digits), one network (vgg) and 10 seeds`."""
+    parts = []
+    for key, what in (("data", "data set"), ("model", "network")):
+        configs = [variant.config.get(key) for variant in of.found.record.variants]
+        names = dict.fromkeys(str(one["name"]) for one in configs if isinstance(one, dict) and "name" in one)
+        if names:
+            parts.append(
+                f"{'one' if len(names) == 1 else len(names)} {what}{'s' * (len(names) > 1)} ({in_words(list(names))})"
+            )
+    counts = {row.n for row in _rows(of)}
+    return in_words([*parts, f"{_span(counts)} seed{'s' * (counts != {1})} a variant"] if counts else parts)
 
 
 def metrics(of: Material) -> Ground:
@@ -378,7 +340,7 @@ def metrics(of: Material) -> Ground:
     return Ground(
         "Partial",
         f"{metric.name} ({metric.better} is better), {at}{margin}. [TODO: why this measure]",
-        "the study file",
+        _table(of),
     )
 
 

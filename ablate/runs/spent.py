@@ -128,5 +128,5 @@ def energy(kwh: float) -> str:
 
 def _amount(seconds: float) -> str:
     if seconds < 600:
-        return f"{seconds:.0f} s"
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -33,8 +33,9 @@ def spent(connection: Connection) -> list[Spent]:
     ]  # fmt: skip
 
 
-def _told(device: str, provenance: str | None) -> tuple[int, dict[str, Any]]:
-    """How many GPUs an attempt had, and what it took of electricity. At an engine's place the device says nothing."""
+def _told(device: str, provenance: str | None) -> tuple[int, dict[str, Any], float]:
+    """How many GPUs an attempt had, what it took of electricity, and of memory. At an engine's place the device says
+    nothing."""
     named = sum(name.startswith(("cuda", "mps", "xpu")) for name in re.split("[,+]", device))
-    told = json.loads(provenance or "{}") if '"energy"' in (provenance or "") or '"gpus"' in (provenance or "") else {}
-    return int(told.get("gpus", named)), told.get("energy", {})
+    told = json.loads(provenance or "{}")
+    return int(told.get("gpus", named)), told.get("energy", {}), float(told.get("process_peak_mib") or 0.0)

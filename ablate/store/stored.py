@@ -221,7 +221,7 @@ class Spent:
     """An attempt that has ended: how long it took, on which device, what became of it, and whether its result counts.
     asked: (study, role, variant) of every cell that its run serves; empty where no study asks for it any more. gpus:
     how many it had; energy: what it took, in kWh, of processors (`cpu_kwh`) and of GPUs (`gpu_kwh`), and why one of
-    them is not known (`unread`); empty where nobody looked."""
+    them is not known (`unread`); empty where nobody looked. peak_mib: the most memory of its process; 0: not known."""
 
     run: str
     device: str
@@ -233,6 +233,7 @@ class Spent:
     threads: int
     gpus: int = 0
     energy: Mapping[str, Json] = field(default_factory=dict)
+    peak_mib: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,8 @@ class Arrays:
 class Dataset(Plugin):
     """A data set. Its fields are what `data: {name: ..., train_size: 400}` may give."""
 
+    license: ClassVar[str] = ""
+    """Under which its images may be used, where that is known; a paper's checklist asks."""
     infrastructure: ClassVar[frozenset[str]] = frozenset()
     """Fields that say where the data lie or how they are read, not what they are: no part of a run's key, as `private`
     is none."""

@@ -40,6 +40,14 @@ def studies(tmp_path_factory):
 @pytest.mark.parametrize(
     ("study", "venue", "number", "answer", "says"),
     [
+        ("three", "neurips", "1", "Partial", "1 helps, 1 is equivalent and 1 is not decided. Helps: batch norm."),
+        ("three", "neurips", "2", "Yes", "All numbers are of one data set (digits), one network (vgg) and 2 to 3 seeds"),
+        ("three", "neurips", "2", "Yes", "1 of 12 runs failed and is in no mean."),
+        ("three", "neurips", "6", "Yes", "The same in all: epochs 4."),
+        ("three", "neurips", "12", "Partial", "license of digits: CC BY 4.0. ablate is under the MIT license."),
+        ("three", "mlrc", "4.1", "Yes", "Python 3.12.1; PyTorch 2.9.0; NumPy 2.1.0"),
+        ("program", "mlrc", "4.2", "Partial", "What trains and evaluates is `python train.py {flags}`"),
+        ("own", "neurips", "4", "Partial", "`ablate verify full:0` finds that out."),
         ("three", "neurips", "4", "Yes", "One command trains every variant and seed again"),
         ("three", "neurips", "5", "TODO", "identified by its hashes (code data:digits v1"),
         ("three", "neurips", "6", "Yes", "No hyperparameter was searched by ablate. Plan fixed before the first run."),
@@ -138,7 +146,19 @@ def test_what_is_left_to_do_can_be_searched_for_and_no_name_is_markup(studies, v
     for kind, render in (("latex", checklist.latex), ("markdown", checklist.markdown)):
         text = render(checklist.CHECKLISTS[venue], studies["three"], Registry().make("tables", kind, {}).text)
         assert "[TODO: " in text
-        assert r"\input{/etc" not in text.replace(r"\textbackslash{}input", "")
+        assert kind == "markdown" or r"\input{/etc" not in text.replace(r"\textbackslash{}input", "")
+        assert "<script>" not in text
+
+
+def test_code_in_an_answer_is_code_and_what_is_left_is_counted_by_how_much_of_it(studies):
+    asked = checklist.CHECKLISTS["mlrc"]
+    for kind, render, code in (
+        ("latex", checklist.latex, r"\texttt{python train.py \{flags\}}"),
+        ("markdown", checklist.markdown, "`python train.py {flags}`"),
+    ):
+        assert code in render(asked, studies["program"], Registry().make("tables", kind, {}).text)
+    said = checklist.counted(checklist.CHECKLISTS["neurips"].answered(studies["three"]))
+    assert said.startswith("16 items: 2 answered from the database, 7 as far as it knows, 7 left to you")
 
 
 @pytest.mark.slow

@@ -100,7 +100,7 @@ def _checklist(
     terminal: Terminal, study: str | None, setting: str | None, name: str, output: Path | None, format_: str | None
 ) -> None:
     """A venue's checklist, answered from the database; how much of it is left for the author."""
-    from ablate.reports import checklist, grounds, material
+    from ablate.reports import checklist, material
     from ablate.store.store import Store
 
     check_choice("--checklist", name, tuple(checklist.CHECKLISTS))
@@ -112,7 +112,4 @@ def _checklist(
         text = render(checklist.CHECKLISTS[name], of, escape)
         answered = checklist.CHECKLISTS[name].answered(of)
     terminal.write(text, output)
-    left = sum(bool(grounds.todo_in(one.ground.because)) for one in answered)
-    terminal.say(
-        f"{len(answered)} items, {len(answered) - left} answered from the database; {left} hold a [TODO: ...]."
-    )
+    terminal.say(checklist.counted(answered))

@@ -27,6 +27,7 @@ class Cifar100(Subset):
 
     version: ClassVar[int] = 1
     paper: ClassVar[str] = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
+    license: ClassVar[str] = "none stated by its authors, who ask to be cited"
     infrastructure: ClassVar[frozenset[str]] = frozenset({"root", "download"})
 
     root: str
