@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ from ablate.errors import AblateError
 from ablate.records import Json
 
 _HOME = str(Path(__file__).resolve().parents[2])
+_LOOK_MS = 200
+"""How often a process that does not answer is looked at."""
+
 _BEGIN = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); import ablate; del sys.path[0]; "
     "from ablate.training.{} import main; main()"
@@ -44,9 +48,10 @@ class Answers:
         # Not in the terminal's group, and without a word on its standard output, for that carries the answers.
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _BEGIN.format(home), _HOME, *arguments], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True, start_new_session=True, env={"PYTHONHASHSEED": "0", **os.environ},
+            stdout=subprocess.PIPE, start_new_session=True, env={"PYTHONHASHSEED": "0", **os.environ},
         )  # fmt: skip
         self._known: dict[str, Json] = {}
+        self._read = b""
 
     def ask(self, question: Json) -> Json:
         """The answer; of a question that was asked before, the same without asking. EndedError."""
@@ -56,14 +61,35 @@ class Answers:
         return self._known[text]
 
     def _asked(self, text: str) -> Json:
-        asked, answers = self._process.stdin, self._process.stdout
+        asked = self._process.stdin
         assert asked is not None
-        assert answers is not None
         try:
-            print(text, file=asked, flush=True)
-            return json.loads(answers.readline())
+            asked.write(f"{text}\n".encode())
+            asked.flush()
+            return json.loads(self._line())
         except (OSError, ValueError):
             raise EndedError(self._end()) from None
+
+    def _line(self) -> bytes:
+        """Up to the end of a line, or of the process: what it forked may hold its end of the pipe for longer."""
+        answers = self._process.stdout
+        assert answers is not None
+        poll = select.poll()
+        poll.register(answers, select.POLLIN)
+        while b"\n" not in self._read:
+            if poll.poll(_LOOK_MS):
+                more = os.read(answers.fileno(), 1 << 16)
+                if not more:
+                    break
+                self._read += more
+            elif self._has_ended():
+                break
+        line, _, self._read = self._read.partition(b"\n")
+        return line
+
+    def _has_ended(self) -> bool:
+        # Without taking note of it: its number, which is that of its group, stays its own until _end.
+        return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
     def close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):

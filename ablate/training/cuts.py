@@ -107,9 +107,11 @@ def _given(decision: Decision) -> tuple[int, ...]:
 
 
 def operate(model: nn.Module, cuts: Sequence[Cut], seed: int) -> None:
-    """Put the stand-ins in. A layer put instead is drawn from the names of its parameters, as every other one is."""
-    own = [cut.layer for cut in cuts if cut.layer is not None]
+    """Put the stand-ins in. A layer put instead is drawn from the names of its parameters, as every other one is, but
+    for a module that the caller made."""
+    own = [cut.layer for cut in cuts if cut.layer is not None and cut.written is None]
     done = {id(parameter): parameter for module in (model, *own) for parameter in module.parameters()}
+    like = next(model.parameters(), torch.empty(0))
     for cut in cuts:
         stand_in: StandIn | None = None
         for place in cut.decision.places:
@@ -122,21 +124,23 @@ def operate(model: nn.Module, cuts: Sequence[Cut], seed: int) -> None:
                 hold_constant(owner, name, float(cut.off == "one"))
             else:
                 original = owner.get_submodule(name)
-                stand_in = stand_in or _stand_in(cut, original).train(original.training)
+                stand_in = stand_in or _stand_in(cut, original, like).train(original.training)
                 # Into the dictionary, where it keeps its place in the order of the parts.
                 owner._modules[name] = stand_in
             _take_the_long_way(model, place)
-    if any(cut.off == "linear" for cut in cuts):
+    if any(cut.off == "linear" or cut.written is not None for cut in cuts):
         initialise(model, seed, done)
 
 
-def _stand_in(cut: Cut, original: nn.Module) -> StandIn:
-    decision = cut.decision
+def _stand_in(cut: Cut, original: nn.Module, like: Tensor) -> StandIn:
+    """like: a tensor of the network, for parts without any of their own."""
+    decision, like = cut.decision, next(original.parameters(), like)
     if cut.off == "identity":
         return Input(decision, original)
     if cut.off in ("zero", "one", MEAN):
-        return Constant(decision, original, cut.held if cut.held is not None else float(cut.off != "zero"))
-    like = next(original.parameters(), torch.empty(0))
+        return Constant(decision, original, cut.held if cut.held is not None else float(cut.off != "zero"), like)
+    if cut.layer is not None and cut.written is not None:
+        cut.layer.to(like.device)
     layer = cut.layer or (
         projection(_given(decision), decision.made, like) if cut.off == "linear" else activation(cut.off)  # type: ignore[arg-type]
     )

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ablate.errors import ConfigError, TogetherError
+from ablate.identity import canonical_json
 from ablate.records import Json
 from ablate.training.answers import EndedError, answers
 from ablate.training.task import PartSize, Place
@@ -24,9 +25,13 @@ CALL = "`model = run.model(model, example)`"
 class Handed:
     """The plan's side: a function, and what its network is like under a configuration."""
 
-    def __init__(self, module: str, function: str, folders: Sequence[str], sources: Mapping[str, str]) -> None:
+    def __init__(
+        self, module: str, function: str, folders: Sequence[str], plugins: Sequence[str], sources: Mapping[str, str]
+    ) -> None:
+        """folders: where modules lie, and plugins: where plug-ins do."""
         self._function = function
-        self._answers = answers("handing", (module, function, str(LIMIT_S), *folders), sources)
+        arguments = (module, function, str(LIMIT_S), canonical_json([*plugins]), *folders)
+        self._answers = answers("handing", arguments, sources)
 
     def decided(
         self, config: Mapping[str, Json], asked: Sequence[Mapping[str, Json]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -14,6 +15,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+import torch
+
 from ablate.errors import AblateError, ConfigError, TogetherError
 from ablate.records import Json, RunSpec, TaskUse
 from ablate.registry import Registry
@@ -22,6 +26,7 @@ from ablate.training import removal
 from ablate.training.answers import serve
 from ablate.training.configured import class_of, configured
 from ablate.training.handed import CALL
+from ablate.training.replacement import ready
 from ablate.training.surgery import Theatre
 from ablate.training.task import Run
 
@@ -35,8 +40,9 @@ class _HandedError(BaseException):
 
 
 def main() -> None:
-    """Arguments are module, function, the limit in seconds, folders."""
-    module, function, limit_s, *folders = sys.argv[1:]
+    """Arguments are module, function, the limit in seconds, folders of plug-ins as JSON, folders of modules."""
+    module, function, limit_s, plugins, *folders = sys.argv[1:]
+    registry = Registry([Path(folder) for folder in json.loads(plugins)], folders)
     sys.argv[:] = [module]
     # It lives as long as the command that planned: what it took of a GPU the runs would lack.
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
@@ -54,23 +60,32 @@ def main() -> None:
         try:
             if isinstance(theatre, ConfigError):
                 raise theatre
-            return {"found": _ANSWERS[what](theatre, of)}
+            return {"found": _ANSWERS[what](theatre, of, registry)}
         except ConfigError as error:
             return {"problems": list(error.problems), "together": isinstance(error, TogetherError)}
 
     serve(answer)
 
 
-def _decided(theatre: Theatre, asked: Sequence[Mapping[str, Json]]) -> Json:
-    found = removal.decide(theatre, asked)
+def _decided(theatre: Theatre, asked: Sequence[Mapping[str, Json]], registry: Registry) -> Json:
+    found = removal.decide(theatre, ready(asked, registry))
     return [list(found.parts), list(found.notes), {part: list(place) for part, place in found.places.items()}]
 
 
-def _sizes(theatre: Theatre, parts: Sequence[Mapping[str, Json]]) -> Json:
-    return [[one.path, one.kind, one.made, one.parameters, one.flops] for one in removal.sizes_of(theatre, parts)]
+def _able(theatre: Theatre, asked: Mapping[str, Json], registry: Registry) -> Json:
+    return removal.able(theatre, ready([asked], registry)[0])
 
 
-_ANSWERS: Mapping[str, Callable[[Theatre, Any], Json]] = {"decided": _decided, "able": removal.able, "sizes": _sizes}
+def _sizes(theatre: Theatre, parts: Sequence[Mapping[str, Json]], registry: Registry) -> Json:
+    sizes = removal.sizes_of(theatre, ready(parts, registry))
+    return [[one.path, one.kind, one.made, one.parameters, one.flops] for one in sizes]
+
+
+_ANSWERS: Mapping[str, Callable[[Theatre, Any, Registry], Json]] = {
+    "decided": _decided,
+    "able": _able,
+    "sizes": _sizes,
+}
 
 
 def _theatre(module: str, function: str, folders: Sequence[str], config: Mapping[str, Json]) -> Theatre | ConfigError:
@@ -102,6 +117,10 @@ def _handed(module: str, function: str, folders: Sequence[str], config: Mapping[
         sys.path[:0] = folders
     called = getattr(importlib.import_module(module), function)
     kind = class_of(called)
+    # One that seeds nothing hands over the same network whenever it is asked, so that a plan stays what it is.
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
     def hand(model: Any, example: Any) -> NoReturn:
         raise _HandedError(model, example)

@@ -125,6 +125,8 @@ def control_of(
     once do not.
     """
     what = _WORDS[measure]
+    if amount < 0:
+        raise SurgeryError(f"what stands in its place holds {-amount:,} {what} more than it does.")
     if amount < SMALLEST * whole:
         share = f"{100 * amount / whole:.2g} %" if whole else "none"
         raise SurgeryError(

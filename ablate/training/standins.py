@@ -91,11 +91,11 @@ class Constant(StandIn):
 
     neutral: Tensor
 
-    def __init__(self, decision: Decision, original: nn.Module, value: float | Tensor) -> None:
+    def __init__(self, decision: Decision, original: nn.Module, value: float | Tensor, like: Tensor) -> None:
+        """like: a tensor of the kind and on the device that it has."""
         super().__init__(decision, original)
         self._said = "mean" if isinstance(value, Tensor) else f"{value:g}"
         if not isinstance(value, Tensor):
-            like = next((tensor for tensor in original.parameters()), torch.empty(0))
             value = like.new_full((), value, requires_grad=False)
         self.register_buffer("neutral", value, persistent=False)
         self._same = decision.input < len(decision.given) and decision.given[decision.input] == decision.made

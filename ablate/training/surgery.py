@@ -63,6 +63,10 @@ class Theatre:
     def __init__(self, model: nn.Module, example: Example) -> None:
         with untouched(model):
             self.trace: Trace = trace(model, example)
+            if not self.trace.outputs:
+                raise SurgeryError(
+                    "what the network returns holds no tensor; a tuple, a list or a dict of them will do."
+                )
             self.copy = copied(model)
             wake(self.copy)
         self.model, self.example = model, example
@@ -84,10 +88,6 @@ class Theatre:
         """
         with untouched(self.model):
             shapes, results = self._tried(self.copy, {})
-        if not results:
-            raise SurgeryError(
-                "no tensor is found in what the network returns: a tuple, a list or a dict of them will do."
-            )
         telling = [not torch.equal(a, b) for a, b in results]
         if not any(telling):
             raise SurgeryError("two inputs give one output as built, so no check would see what cuts the inputs off.")

@@ -1,5 +1,9 @@
 """Tricks that are parts of the network: on, it is as built; off, they are away. What the plan decides and refuses."""
 
+from contextlib import suppress
+from dataclasses import replace
+
+import psutil
 import pytest
 
 from ablate.errors import AblateError, StudyError
@@ -132,6 +136,8 @@ def train(config, run):
     layers = [torch.nn.Linear(*two) for two in zip(sizes, sizes[1:])]
     net = torch.nn.Sequential(*sum([[layer, torch.nn.ReLU()] for layer in layers], [])[:-1])
     if config["does"] == "hang":
+        if os.fork() == 0:
+            open("forked", "w").write(str(os.getpid()))
         time.sleep(60)
     if config["does"] == "break":
         raise KeyError("images")
@@ -141,7 +147,8 @@ def train(config, run):
         net = run.model(net, torch.randn(config.get("examples", 3), 4))
     open("trained", "w").close()
     first = next(net[1].parameters(), torch.zeros(1)).flatten()[0]
-    return {"kept": float(isinstance(net[1], torch.nn.ReLU)), "first": first.item(), "other": 1.0}
+    third = next(net[3].parameters(), torch.zeros(1)).flatten()[0].item()
+    return {"kept": float(isinstance(net[1], torch.nn.ReLU)), "first": first.item(), "third": third, "other": 1.0}
 """
 
 
@@ -159,10 +166,11 @@ def handing(folder, monkeypatch):
     """The plan of a study of a function with these tricks."""
     monkeypatch.chdir(folder)
 
-    def made(tricks, does="hand"):
-        base = f"task: handing:train\nbase: {{does: {does}}}\nmetric: {{name: kept, better: higher}}\ntricks:\n"
-        study = parse(base + tricks, "s.yaml", folder=folder)
-        return make_plan(study, Registry(), task_of(study))
+    def made(tricks, does="hand", plugins=""):
+        base = f"task: handing:train\nbase: {{does: {does}}}\nmetric: {{name: kept, better: higher}}\n"
+        base += f"plugins: [{plugins}]\n" * bool(plugins)
+        study = parse(f"{base}tricks:\n{tricks}", "s.yaml", folder=folder)
+        return make_plan(study, Registry([folder / plugin for plugin in study.plugins]), task_of(study))
 
     yield made
     assert not (folder / "trained").exists(), "the plan runs a function no further than run.model"
@@ -192,33 +200,90 @@ def test_what_cannot_go_of_a_functions_network_is_a_mistake_at_its_line(handing)
 
 
 @pytest.mark.parametrize("which", ['part: "1"', 'each: "*"'])
-def test_trained_weights_and_a_layer_of_ones_own_are_of_networks_of_classify_and_refused_at_their_key(handing, which):
+def test_trained_weights_are_what_a_function_does_not_hand_over_and_refused_with_what_to_do(handing, which):
     with pytest.raises(StudyError) as when:
         handing(f"  act: {{{which}, when: trained}}\n")
-    with pytest.raises(StudyError) as instead:
-        handing(f"  act: {{{which}, instead: {{use: bottleneck}}}}\n")
-    assert "tricks.act.when: is of trained weights, which only the task classify can measure anew;" in str(when.value)
-    assert "tricks.act.instead: is of networks of the task classify; in a function" in str(instead.value)
-    assert str(when.value).startswith("s.yaml:5:")
-    assert str(instead.value).startswith("s.yaml:5:")
+    assert "s.yaml:5:" in str(when.value)
+    assert "tricks.act.when: is of trained weights, and a function hands ablate none; leave `when` out" in str(
+        when.value
+    )
+
+
+NARROW = """
+from dataclasses import dataclass
+from ablate.plugins import ConfigError, Count, Replacement
+
+@dataclass(frozen=True)
+class Narrow(Replacement):
+    width: Count = 2
+
+    def build(self, given, made):
+        from torch import nn
+        if given != made:
+            raise ConfigError([("", "keeps its input's shape.")])
+        return nn.Sequential(nn.Linear(given[1], self.width), nn.Linear(self.width, made[1]))
+"""
+
+
+def test_a_file_of_ones_own_stands_in_a_functions_part_with_its_hash_in_the_key(handing, folder):
+    (folder / "mine" / "replacements").mkdir(parents=True)
+    file = folder / "mine" / "replacements" / "narrow.py"
+
+    def made(tricks, text=NARROW):
+        file.write_text(text)
+        return handing(tricks, plugins="mine")
+
+    part = '{part: "3", instead: {use: narrow, with: {width: 3}}}'
+    plan = made(f"  act: {part}\n  other: {{set: {{does: go}}}}\n")
+    instead = {"use": "narrow", "with": {"width": 3}}
+    assert gone(plan, "base+other") == [{"part": "3", "instead": instead}]
+    assert "taken away: 3 (ReLU): replacement narrow." in plan.notes
+    assert "replacement:narrow" in plan.variant("base+other").completed.code
+    each = made('  layers: {each: "*", instead: {use: narrow}}\n')
+    assert [trick.name for trick in each.study.tricks] == ["1", "2", "3", "4", "5"]
+    with pytest.raises(StudyError, match="3 has no control: what stands in its place holds 82 parameters more than it"):
+        made('  act: {part: "3", instead: {use: narrow}, control: parameters}\n')
+    with pytest.raises(StudyError, match=r"tricks\.act\.instead\.use: 0 \(Linear\): keeps its input's shape\."):
+        made('  act: {part: "0", instead: {use: narrow}}\n')
+    run = RunSpec("", TaskUse("function", {"target": "handing:train"}), {"does": "hand"},
+                  (TrickUse("without", {"parts": [{"part": "3", "instead": instead}]}),), 0, 1, str(folder), "")  # fmt: skip
+    task, mine = resolve(run.task, Registry(), (str(folder),)), Registry([folder / "mine"])
+    ran = [task.execute(Run(replace(run, seed=seed), mine))["third"] for seed in (0, 1, 1)]
+    (folder / "trained").unlink()
+    assert ran[0] != ran[1] == ran[2], "it is drawn by the run's seed"
+    edited = made(
+        f"  act: {part}\n  other: {{set: {{does: go}}}}\n", NARROW.replace("nn.Linear(self", "nn.Linear( self")
+    )
+    keys = [{run.key for run in one.runs if run.variant == "base+other"} for one in (plan, edited)]
+    assert not keys[0] & keys[1]
+
+
+def test_a_projection_in_a_function_has_a_version_in_the_key_and_nothing_else_has(handing):
+    made = handing('  act: {part: "1", instead: linear}\n  other: {part: "3"}\n')
+    assert "drawn" in made.variant("base+other").completed.code
+    assert "drawn" not in made.variant("base+act").completed.code
 
 
 @pytest.mark.parametrize(
     ("does", "why"),
     [
         ("forget", "s.yaml:1:7: task: train never calls `model = run.model(model, example)`"),
-        ("break", "task: train failed before it called `run.model`: KeyError: 'images' (handing.py:10)"),
-        ("cuda", "no CUDA among [] (handing.py:12); the plan runs it without a GPU, and `run.device` is cpu."),
-        ("hang", "task: train did not call `model = run.model(model, example)` within 1 s"),
+        ("break", "task: train failed before it called `run.model`: KeyError: 'images' (handing.py:12)"),
+        ("cuda", "no CUDA among [] (handing.py:14); the plan runs it without a GPU, and `run.device` is cpu."),
+        ("hang", "task: train did not call `model = run.model(model, example)` within 3 s"),
     ],
 )
 def test_a_function_that_never_hands_its_network_over_is_told_in_the_plan(handing, monkeypatch, folder, does, why):
-    monkeypatch.setattr(handed, "LIMIT_S", 1 if does == "hang" else 120)
+    monkeypatch.setattr(handed, "LIMIT_S", 3 if does == "hang" else 120)
     for tricks in ('  act: {part: "1"}\n', '  act: {each: "1"}\n'):
         with pytest.raises(StudyError) as refused:
             handing(tricks, does)
         assert why in str(refused.value)
     (folder / "trained").unlink(missing_ok=True)  # one that forgets runs to its end
+    if does == "hang":  # what it forked holds the channel for a minute, and goes with it
+        with suppress(psutil.NoSuchProcess):
+            forked = psutil.Process(int((folder / "forked").read_text()))
+            assert forked.status() == psutil.STATUS_ZOMBIE
 
 
 def test_a_run_that_is_asked_for_a_part_and_never_hands_its_network_over_fails(folder, monkeypatch, tmp_path):

@@ -102,7 +102,7 @@ def test_a_network_that_cannot_be_copied_or_tells_no_two_inputs_apart_is_refused
 def test_a_network_whose_result_holds_no_tensor_that_can_be_seen_says_so():
     hidden = Net(lambda net, x: x)
     hidden.head = Hiding()
-    assert "no tensor is found in what the network returns: a tuple, a list or a dict" in why(hidden, X, "first")
+    assert "what the network returns holds no tensor; a tuple, a list or a dict" in why(hidden, X, "first")
 
 
 class Hiding(nn.Module):

@@ -461,6 +461,15 @@ def test_whatever_is_taken_away_every_other_tensor_keeps_bits_name_and_place_and
         assert found.paths
 
 
+@pytest.mark.parametrize("instead", ["zero", "linear"])
+def test_what_stands_in_place_of_a_part_without_parameters_is_on_the_networks_device(instead):
+    net, x = networks.Net(lambda net, x: x + net.act(x), act=nn.ReLU()), torch.randn(3, 4)
+    cuts, _ = Theatre(net, x).cuts("act", instead=instead)
+    operate(net.to("meta"), cuts, 0)
+    assert {tensor.device.type for tensor in (*net.parameters(), *net.buffers())} == {"meta"}
+    assert net(x.to("meta")).device.type == "meta"
+
+
 def test_streams_of_other_layers_stay_when_a_part_goes():
     model, example = of_shelf("vgg", dropout=0.5), networks.images(size=16)
     surgery.remove(model, "**.act", example)

@@ -31,14 +31,16 @@ from ablate.training.called import check
 from ablate.training.configured import check as check_class
 from ablate.training.configured import class_of, configured
 from ablate.training.handed import Handed
-from ablate.training.replacement import used
+from ablate.training.replacement import names_of, ready
 from ablate.training.task import Completed, Function, PartSize, Place, Run, Task, Values
 
 _TRAINED = (
-    "is of trained weights, which only the task classify can measure anew; leave `when` out, and the function trains "
-    "without the part."
+    "is of trained weights, and a function hands ablate none; leave `when` out, and it trains without the part. To "
+    "measure trained weights without it, write a function that loads them before `run.model` and then evaluates."
 )
-_REPLACED = "is of networks of the task classify; in a function `ablate.surgery.remove` takes your module."
+
+_DRAWN = 2
+"""In the key of what has `instead: linear`; raised when that is drawn otherwise. 2: by the run's seed."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +73,10 @@ class FunctionTask(Task):
             )
         made = [registry.make("tricks", WITHOUT, use.params, f"tricks.{i}") for i, use in enumerate(tricks)]
         away = {f"tricks.{i}.parts.{j}": part for i, one in enumerate(made) for j, part in enumerate(one.parts)}
-        if replaced := [place for place, part in away.items() if used(part)[0]]:
-            raise ConfigError((f"{place}.instead", _REPLACED) for place in replaced)
         annotation, hashes = self._annotation, self.sources()
         if annotation:
             check_class(config, self.module, self.function, self.folders, hashes)
-        tricks, notes, stand = self._decided(config, away)
+        tricks, notes, stand = self._decided(config, away, registry)
         root = {path: Path(path).name for path in hashes}
         asked = deepcopy(dict(config))  # nothing is filled in, so both are the same
         return Completed(
@@ -86,13 +86,15 @@ class FunctionTask(Task):
             code={
                 "task": sorted([root[path], sha] for path, sha in hashes.items()),
                 **({f"trick:{WITHOUT}": registry.code("tricks", WITHOUT)} if tricks else {}),
+                **{f"replacement:{name}": registry.code("replacements", name) for name in names_of(tricks)},
+                **({"drawn": _DRAWN} if _has_projection(tricks) else {}),
             },
             notes=notes,
             places=stand,
         )
 
     def _decided(
-        self, config: Mapping[str, Json], asked: Mapping[str, Mapping[str, Json]]
+        self, config: Mapping[str, Json], asked: Mapping[str, Mapping[str, Json]], registry: Registry
     ) -> tuple[Sequence[TrickUse], tuple[str, ...], Mapping[str, Place]]:
         """What the function's network goes without, as its own says: one use, notes, and where these parts stand.
         asked: the parts by their keys. ConfigError at the part."""
@@ -100,39 +102,28 @@ class FunctionTask(Task):
             return (), (), {}
         places = list(asked)
         try:
-            parts, notes, stand = self._handed.decided(config, list(asked.values()))
+            parts, notes, stand = self._handed(registry).decided(config, list(asked.values()))
         except TogetherError:
             raise
         except ConfigError as error:
-            raise ConfigError(
-                (places[int(key)] if key.isdecimal() else key, why) for key, why in error.problems
-            ) from None
+            raise ConfigError((_placed(key, places), why) for key, why in error.problems) from None
         return [TrickUse(WITHOUT, {"parts": parts})], tuple(notes), stand
 
-    @property
-    def _handed(self) -> Handed:
-        return Handed(self.module, self.function, self.folders, self.sources())
+    def _handed(self, registry: Registry) -> Handed:
+        own = [entry.path for entry in registry.entries("replacements").values() if entry.private]
+        sources = {**self.sources(), **{str(path): sha256_file(path) for path in own}}
+        return Handed(self.module, self.function, self.folders, tuple(map(str, registry.folders)), sources)
 
     def parts(
-        self,
-        config: Mapping[str, Json],
-        asked: Mapping[str, Json],
-        registry: Registry,  # noqa: ARG002
+        self, config: Mapping[str, Json], asked: Mapping[str, Json], registry: Registry
     ) -> tuple[Sequence[str], Sequence[str]]:
         if asked.get("when"):
             raise ConfigError([("0.when", _TRAINED)])
-        if used(asked)[0]:
-            raise ConfigError([("0.instead", _REPLACED)])
-        return self._handed.able(config, asked)
+        return self._handed(registry).able(config, asked)
 
-    def network(
-        self,
-        config: Mapping[str, Json],
-        tricks: Sequence[TrickUse],
-        registry: Registry,  # noqa: ARG002
-    ) -> Sequence[PartSize]:
+    def network(self, config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: Registry) -> Sequence[PartSize]:
         """As `run.model` is given it, without parts that were decided."""
-        return self._handed.sizes(config, [part for use in tricks for part in use.params["parts"]])
+        return self._handed(registry).sizes(config, [part for use in tricks for part in use.params["parts"]])
 
     @cached_property
     def _annotation(self) -> str:
@@ -185,6 +176,16 @@ class FunctionTask(Task):
         return function
 
 
+def _placed(key: str, places: Sequence[str]) -> str:
+    """The key of a problem, whose first name may be the number of a part."""
+    number, dot, below = key.partition(".")
+    return f"{places[int(number)]}{dot}{below}" if number.isdecimal() else key
+
+
+def _has_projection(tricks: Sequence[TrickUse]) -> bool:
+    return any(part.get("instead") == "linear" for use in tricks for part in use.params["parts"])
+
+
 def _without(
     parts: Sequence[Mapping[str, Json]], function: Function, config: Any, run: Run
 ) -> Values | Iterator[Values] | None:
@@ -195,7 +196,7 @@ def _without(
         from ablate.training import removal
 
         taken.append(True)
-        return removal.take_tried(model, parts, example, run.seed)
+        return removal.take_tried(model, ready(parts, run.registry), example, run.seed)
 
     run.remover = remove
     made = function(config, run)
