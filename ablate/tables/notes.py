@@ -382,8 +382,7 @@ def _best(rows: Sequence[Row], measured: Measured, which: str) -> list[str]:
     mean = fixed(leading.mean, decimals((row.std for row in rows), (row.mean for row in rows)))
     return [
         Note(
-            f"Best mean of the {which}rows with every planned seed done: {leading.variant} ({leading.mean:.5g}, "
-            f"n={leading.n}).",
+            f"Best mean of the {which}rows with every planned seed done: {leading.variant} ({mean}, n={leading.n}).",
             f"  best mean: {leading.spoken}, {mean} (of {of}: optimistic)",
         )
     ]

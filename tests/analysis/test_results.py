@@ -277,6 +277,13 @@ def test_the_best_row_has_every_seed_done(fill):
     assert "full-bn" in note(store, "Best mean")
 
 
+def test_the_best_mean_has_the_digits_that_the_table_shows(fill):
+    store = fill(plan(TWO), {"full": [95.0, 95.1, 95.2, 95.3, 95.33], "full-bn": WORSE})
+    table = Registry().make("tables", "markdown", {}).render(views.table_data(results.load(store)), TableOptions())
+    assert "(95.19, n=5)" in note(store, "Best mean")
+    assert "95.19 ± 0.14" in table
+
+
 def test_a_collapsed_seed_gets_a_sign_count_beside_t(fill):
     store = fill(plan(TWO), {"full": FULL, "full-bn": [*WORSE[:4], 37.0]})
     assert "full-bn: 5 of 5 seeds worse; seed 4 at 37" in note(store, "collapsed")
