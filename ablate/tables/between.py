@@ -1,4 +1,4 @@
-"""`ablate compare STUDY STUDY`: the same rows of two studies, the difference of their differences, and what changed.
+"""`ablate compare STUDY OTHER`: the same rows of two studies, the difference of their differences, and what changed.
 
 A row's effect in each study is its difference from its comparison, seed by seed; where both have three seeds in common
 these are paired, else Welch's test is taken over all. Holm over the rows. What changed between the plans is listed by
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ablate.analysis.comparisons import ALPHA, Array, Differences, compare, holm
+from ablate.analysis.comparisons import ALPHA, MINIMUM_N, Array, Differences, compare, holm
 from ablate.analysis.measured import Measured
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
@@ -22,6 +22,8 @@ from ablate.tables.table import Chance, Measure, ViewData
 from ablate.text import listed, many
 
 HIDDEN = ("data.root", "data.cache")
+ROUNDING = 1e-9
+"""So much two sums of the same numbers may differ."""
 MADE_WITH = {"torch": "torch", "numpy": "numpy", "python": "Python", "processor": "processor", "git": "commit"}
 
 
@@ -31,8 +33,12 @@ class _Pair:
     other: Row
 
 
-def between(one: Results, other: Results) -> ViewData:
-    """AblateError where the studies have no row in common, or another metric."""
+Asked = Mapping[str, Mapping[str, Json]]
+"""What runs were asked, by key: their data by hash and their code by version."""
+
+
+def between(one: Results, other: Results, asked: tuple[Asked, Asked] = ({}, {})) -> ViewData:
+    """asked: of each study. AblateError where the studies have no row in common, or another metric."""
     metric = one.measured.metric
     if metric.name != other.measured.metric.name:
         raise AblateError(
@@ -71,7 +77,10 @@ def between(one: Results, other: Results) -> ViewData:
         )  # fmt: skip
     first, second = _called(one, other)
     header = ("row", "vs", f"Δ {first}", f"Δ {second}", "difference (95 % CI)", "p (Holm)", "verdict")
-    notes = (*_how(told, pairs, first, second), *_changed(one, other, pairs), *_lonely(one, other, pairs))
+    notes = (
+        *_same_runs(one, other, pairs), *_how(told, pairs, first, second), *_adaptive(one, other),
+        *_changed(one, other, pairs, asked), *_lonely(one, other, pairs),
+    )  # fmt: skip
     numeric = (False, False, True, True, True, True, False)
     title = f"difference of differences, {second} minus {first}, by {metric.name}"
     return ViewData(
@@ -115,20 +124,59 @@ def _how(told: Sequence[Differences], pairs: Sequence[_Pair], first: str, second
     paired = sum(bool(of.paired[0]) for of in told)
     how = "paired over the seeds that both have"
     how = how if paired == len(pairs) else "by Welch's test where fewer than three seeds are shared"
+    apart = any(
+        abs((pair.other.delta or 0.0) - (pair.one.delta or 0.0) - of.estimate[0]) > ROUNDING
+        for pair, of in zip(pairs, told, strict=True)
+        if np.isfinite(of.estimate[0])
+    )
+    few = [
+        pair.one.variant
+        for pair, of in zip(pairs, told, strict=True)
+        if not np.isfinite(of.ci_low[0]) and of.pairs[0] < MINIMUM_N
+    ]
     return [
         f"Each Δ is a row minus its comparison, as in the study's own table; the difference is {second}'s minus "
         f"{first}'s, {how}, with its own 95 % interval; p by Holm over {many(len(pairs), 'row')}.",
+        *["Of other seeds than both have it knows nothing, so it need not be one column minus the other."] * apart,
+        *[f"Fewer than {MINIMUM_N} seeds, so no interval and no p: {listed(few)}."] * bool(few),
         "That no difference is shown is no evidence that there is none.",
+    ]
+
+
+def _same_runs(one: Results, other: Results, pairs: Sequence[_Pair]) -> list[str]:
+    """Runs that both studies asked for were trained once, and differ in nothing."""
+    names = {name for pair in pairs for name in (pair.one.variant, pair.one.compared_with)}
+    ours, theirs = (
+        {cell.run for cell in of.cells if cell.variant in names and cell.state == "done"} for of in (one, other)
+    )
+    if not (same := ours & theirs):
+        return []
+    if ours == theirs:
+        return [f"These are the same {many(len(same), 'run')} in both, so nothing can differ."]
+    are = "is" if len(same) == 1 else "are"
+    return [
+        f"{len(same)} of {many(len(ours | theirs), 'run')} {are} the same in both, trained once: between two such "
+        "there is no difference, and that shows nothing."
+    ]
+
+
+def _adaptive(one: Results, other: Results) -> list[str]:
+    names = [name for of, name in zip((one, other), _called(one, other), strict=True) if of.record.looks]
+    if not names:
+        return []
+    return [
+        f"{' and '.join(names)}: adaptive seeds ended each row where it was settled, so its Δ is a little too large on "
+        "average, and the p here takes no account of the looks."
     ]
 
 
 # -------------------------------------------------------------------------------------------------------- what changed
 
 
-def _changed(one: Results, other: Results, pairs: Sequence[_Pair]) -> list[str]:
+def _changed(one: Results, other: Results, pairs: Sequence[_Pair], asked: tuple[Asked, Asked]) -> list[str]:
     """What differs between the plans and between how their runs were made, by what it can explain."""
     ours, theirs = _configs(one), _configs(other)
-    said = []
+    apart: list[str] = []
     shared: dict[str, list[str]] = {}
     for pair in pairs:
         names = pair.one.variant, pair.one.compared_with or ""
@@ -137,15 +185,19 @@ def _changed(one: Results, other: Results, pairs: Sequence[_Pair]) -> list[str]:
         alone += [f"{change} (of {names[1]})" for change in base if change not in mine]
         if alone:
             what = listed(alone, "; ")
-            said.append(f"{pair.one.variant}: {what}: changed on one side of this row, so it is another trick.")
+            apart.append(f"{pair.one.variant}: {what}: changed on one side of this row, so it is another trick.")
         for change in mine:
             if change in base:
                 shared.setdefault(change, []).append(pair.one.variant)
+    by_rows: dict[tuple[str, ...], list[str]] = {}
     for change, rows in shared.items():
-        whose = "every row" if len(rows) == len(pairs) else listed(rows)
-        said.append(
-            f"{change}: of {whose} and what it is compared with, so it can explain a change of the effect there."
-        )
+        by_rows.setdefault(tuple(rows), []).append(change)
+    said = [
+        f"{listed(changes, '; ')}: of {'every row' if len(rows) == len(pairs) else listed(rows)} and what it is "
+        "compared with, so it can explain a change of the effect there."
+        for rows, changes in sorted(by_rows.items(), key=lambda item: -len(item[0]))
+    ]
+    said += [*_asked(*asked), *apart]
     if one.record.metric != other.record.metric:
         said.append("The metric's epoch or smallest effect differs, which can explain all of them.")
     for kind, name in MADE_WITH.items():
@@ -159,6 +211,31 @@ def _changed(one: Results, other: Results, pairs: Sequence[_Pair]) -> list[str]:
     if seeds[0] != seeds[1]:
         said.append(f"Seeds: {len(seeds[0])} → {len(seeds[1])}; other seeds explain as much as the intervals are wide.")
     return said or ["Nothing that the two plans hold differs: what does is chance, data or code that no key names."]
+
+
+def _asked(one: Asked, other: Asked) -> list[str]:
+    """Other data under the same name, and code of another version."""
+    data = [sorted({str(run["data"])[:12] for run in of.values() if run.get("data")}) for of in (one, other)]
+    said = []
+    if all(data) and data[0] != data[1]:
+        said.append(
+            f"data: SHA-256 {listed(data[0])} → {listed(data[1])}: other images or another split, which can explain a "
+            "change of every effect."
+        )
+    ours, theirs = (
+        {name: _version(of) for run in asked.values() for name, of in (run.get("code") or {}).items()}
+        for asked in (one, other)
+    )
+    changed = [
+        f"{name} {ours[name]} → {theirs[name]}" for name in ours if name in theirs and ours[name] != theirs[name]
+    ]
+    return said + [f"code: {'; '.join(changed)}: can explain a change where it is used."] * bool(changed)
+
+
+def _version(code: Json) -> str:
+    if isinstance(code, int):
+        return f"v{code}"
+    return code[:8] if isinstance(code, str) else listed([f"{name} {str(sha)[:8]}" for name, sha in code or ()])
 
 
 def _configs(of: Results) -> dict[str, dict[str, Json]]:

@@ -1,17 +1,21 @@
 """Two studies row by row: the difference of differences, paired where seeds are shared, and what changed between them."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from plans import bare, measured
+from reported import fill
 from scipy import stats
 
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import Metric
+from ablate.store.stored import StoredCell
 from ablate.study.record import VariantRecord
 from ablate.tables.between import between
+from ablate.terminal import cli
 
 CHANCE = np.random.default_rng(7)
 FULL = CHANCE.normal(90, 0.5, 8)
@@ -47,6 +51,45 @@ def test_without_shared_seeds_it_is_welchs_and_a_change_of_one_side_is_another_t
     assert "full-a: p absent → 0.2: changed on one side of this row, so it is another trick." in notes
     assert "torch: 2.9 → 2.10: how runs were made" in notes
     assert "Δ one (2)" in data.header
+
+
+def test_runs_that_are_the_same_in_both_are_told_and_so_are_other_data_and_code_under_the_same_names():
+    def cells(of, *keys):
+        return replace(of, cells=tuple(StoredCell(v, 0, "ablation", k, "done", None, 1) for v, k in keys))
+
+    one = cells(study("one", OFF), ("full", "a"), ("full-a", "b"))
+    assert any("same 2 runs in both, so nothing can differ" in note for note in between(one, one).notes)
+    two = cells(study("two", OFF), ("full", "a"), ("full-a", "c"))
+    asked = {"a": {"data": "1" * 64, "code": {"loop": 1, "task": [["t.py", "ab" * 32]]}}}
+    later = {"a": {"data": "2" * 64, "code": {"loop": 2, "task": [["t.py", "cd" * 32]]}}}
+    notes = "\n".join(between(one, two, (asked, later)).notes)
+    assert "1 of 3 runs is the same in both, trained once" in notes
+    assert "data: SHA-256 111111111111 → 222222222222: other images or another split" in notes
+    assert "code: loop v1 → v2; task t.py abababab → t.py cdcdcdcd: can explain" in notes
+
+
+def test_adaptive_seeds_and_too_few_seeds_are_told():
+    looked = study("one", OFF)
+    looked = replace(looked, record=replace(looked.record, analysis={"looks": [3, 8]}))
+    assert any("one: adaptive seeds ended each row" in note for note in between(looked, study("two", OFF)).notes)
+    once = replace(study("two", OFF), measured=replace(measured({"full": [90.0], "full-a": [89.0]}), seeds=(0,)))
+    assert any("Fewer than 3 seeds, so no interval and no p: full-a." == note for note in between(looked, once).notes)
+
+
+def test_the_ending_of_a_file_decides_the_format_of_what_compare_and_export_write(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    fill(tmp_path / "a.db")
+
+    def ablate(*words):
+        with pytest.raises(SystemExit) as ended:
+            cli.main(["--db", "a.db", *words])
+        return ended.value.code
+
+    assert (0, 0) == (ablate("compare", "demo", "demo", "-o", "c.tex"), ablate("export", "demo", "-o", "r.json"))
+    assert r"\begin{tabular}" in (tmp_path / "c.tex").read_text()
+    assert "demo" == json.loads((tmp_path / "r.json").read_text())[0]["study"]
+    assert (2, 2) == (ablate("compare", "demo", "demo", "-o", "c.docx"), ablate("export", "demo", "-o", "r.xlsx"))
+    assert ".json" in capsys.readouterr().err
 
 
 def test_studies_of_other_metrics_are_refused():

@@ -20,7 +20,15 @@ def compare(
         str | None, typer.Option("--other-db", metavar="URL-or-path", help="Where OTHER is stored. [default: --db]")
     ] = None,
     setting: Setting = None,
-    format_: Annotated[str, typer.Option("--format", "-f", metavar="markdown|latex|html|csv|json|typst")] = "markdown",
+    format_: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="markdown|latex|html|csv|json|typst",
+            help="[default: by the file's ending, else markdown]",
+        ),
+    ] = None,
     output: Output = None,
 ) -> None:
     """Compare two studies row by row: did an effect change?
@@ -33,19 +41,23 @@ def compare(
     from ablate.analysis import results
     from ablate.registry import Registry
     from ablate.store.store import Store
+    from ablate.tables import views
     from ablate.tables.between import between
     from ablate.tables.table import TableOptions
 
     terminal = Terminal.of(context)
     shelf = Registry()
+    format_ = format_ or views.format_of(output, must=False)
     check_choice("--format", format_, shelf.names("tables"))
     with Store.open(terminal.db) as store:
         one = results.load(store, terminal.found(store, study).name)
+        asked = store.configs(one.study)
     with Store.open(other_db or terminal.db) as store:
         two = results.load(store, terminal.found(store, other).name)
+        theirs = store.configs(two.study)
     if setting is not None and not (one.settings or two.settings):
         one.within(setting)  # says that it has none
     one, two = (of.within(setting) if of.settings else of for of in (one, two))
     for of in (one, two):
         of.of_one_setting("compare")
-    terminal.write(shelf.make("tables", format_, {}).render(between(one, two), TableOptions()), output)
+    terminal.write(shelf.make("tables", format_, {}).render(between(one, two, (asked, theirs)), TableOptions()), output)

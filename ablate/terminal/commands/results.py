@@ -9,7 +9,7 @@ import typer
 
 from ablate.errors import AblateError
 from ablate.records import Better
-from ablate.terminal.options import Output, Set, StudyArgument, Terminal, check_choice
+from ablate.terminal.options import Output, Set, StudyArgument, Terminal, check_choice, kind_of
 from ablate.text import many, one_of
 
 if TYPE_CHECKING:
@@ -167,7 +167,10 @@ def _scale(limits: str) -> tuple[str, tuple[float, float]]:
 def export(
     context: typer.Context,
     study: StudyArgument = None,
-    format_: Annotated[str, typer.Option("--format", metavar="csv|json")] = "csv",
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", metavar="csv|json", help="[default: by the file's ending, else csv]"),
+    ] = None,
     output: Output = None,
     to: Annotated[
         tuple[str, str] | None,
@@ -215,7 +218,8 @@ def export(
     from ablate.store.store import Store
 
     terminal = Terminal.of(context)
-    check_choice("--format", format_, ("csv", "json"))
+    plain = (format_, to, code, evidence) == (None,) * 4 and not examples and output is not None and output.suffix
+    kind = kind_of(output if plain else None, format_, {"csv": ".csv", "json": ".json"}, "csv")
     if (anonymous or without) and evidence is None:
         raise AblateError("--anonymous and --without are for --evidence FILE.zip.")
     if without and not anonymous:
@@ -238,7 +242,7 @@ def export(
         elif examples:
             content = example_files.text(store, stored.name)
         else:
-            content = export.text(store, stored.name, format_, spreadsheet=spreadsheet, epochs=epochs)
+            content = export.text(store, stored.name, kind, spreadsheet=spreadsheet, epochs=epochs)
     terminal.write(content, output if code is None else code)
     if evidence is not None and isinstance(content, bytes):
         terminal.say(f"SHA-256 of its manifest, for the paper: {bundle.fingerprint(content)}")
