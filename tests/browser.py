@@ -55,7 +55,9 @@ class Browser:
 
     def run(self, script: str) -> Any:
         """What a script returns."""
-        done = self._ask("Runtime.evaluate", expression=f"(() => {{ {script} }})()", returnByValue=True)
+        done = self._ask(
+            "Runtime.evaluate", expression=f"(() => {{ {script} }})()", returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in done, done["exceptionDetails"]
         return done["result"].get("value")
 
@@ -70,8 +72,8 @@ class Browser:
     def press(self, key: str) -> None:
         """A key, as from a keyboard."""
         for kind in ("keyDown", "keyUp"):
-            code = _KEYS[key]
-            self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code)
+            code, text = _KEYS[key], "\r" * (key == "Enter" and kind == "keyDown")
+            self._ask("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, text=text)
 
     def point(self, selector: str) -> None:
         """The pointer in the middle of the first such element, which is scrolled to."""

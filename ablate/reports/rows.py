@@ -28,6 +28,9 @@ _MARKS = {
 UNBROKEN = 12
 """Rows of a base that stay on one page of print."""
 
+_COLUMN = 'role="columnheader" scope="col"'
+"""Roles are said, for rows that are cards on a phone are no table to every screen reader."""
+
 MOST_SEEDS = 10
 """Seeds whose differences a bar's words tell, too."""
 
@@ -102,12 +105,12 @@ class _Page:
         against = "each row against the bold one above it, over shared seeds; small ticks: each seed."
         told = f"Ablation by {metric}{f': {against}{both}{grey}' if self.compared else '.'}"
         titles = "".join(
-            self._title(*head) if head[0] != "bars" else f'<th scope="col" class="bars">{self._axis()}</th>'
+            self._title(*head) if head[0] != "bars" else f'<th {_COLUMN} class="bars">{self._axis()}</th>'
             for head in heads
         )
         return (
-            f'<table class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
-            f"<thead><tr>{titles}</tr></thead>\n{bodies}\n</table>"
+            f'<table role="table" class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
+            f'<thead role="rowgroup"><tr role="row">{titles}</tr></thead>\n{bodies}\n</table>'
         ), wide
 
     def _heads(self) -> list[tuple[str, str, str]]:
@@ -128,7 +131,7 @@ class _Page:
 
     def _title(self, kind: str, title: str, below: str) -> str:
         small = f"<small>{self.text(below)}</small>" if below else ""
-        return f'<th scope="col" class="{kind}"><button type="button">{self.text(title)}<i></i></button>{small}</th>'
+        return f'<th {_COLUMN} class="{kind}"><button type="button">{self.text(title)}<i></i></button>{small}</th>'
 
     def _axis(self) -> str:
         """The directions and the numbers over the bars."""
@@ -146,10 +149,11 @@ class _Page:
         lines = []
         if group.base is None:
             span = 2 + 4 * self.compared + len(self.also)
-            title = f'<th scope="rowgroup" colspan="{span}" class="n">{self.text(group.title)}</th>'
-            lines.append(f'<tr class="gh">{title}</tr>')
+            role = 'role="rowheader" scope="rowgroup"'
+            title = f'<th {role} colspan="{span}" class="n">{self.text(group.title)}</th>'
+            lines.append(f'<tr role="row" class="gh">{title}</tr>')
         lines += [self._row(row, f"{at}-{i}") for i, row in enumerate(group.every)]
-        body = '<tbody class="short">' if len(lines) <= UNBROKEN else "<tbody>"
+        body = f'<tbody role="rowgroup"{" class=short" * (len(lines) <= UNBROKEN)}>'
         return f"{body}\n" + "\n".join(lines) + "\n</tbody>"
 
     def _row(self, row: Row, at: str) -> str:
@@ -161,10 +165,9 @@ class _Page:
             called = f'<a href="#curve-{anchor(row.variant)}">{called}</a>'
         name = f'{called}<span class="flag">{self.text(forest.marks(row, self.n))}</span>'
         spread = f' <span class="sd">± {self._number(row.std)}</span>' if row.std is not None else ""
-        value = "" if row.mean is None else f"{row.mean:.6g}"
         cells = [
-            f'<th scope="row" class="n{deep}">{name}</th>',
-            f'<td class="mean" data-v="{value}">{self._number(row.mean)}{spread}</td>',
+            f'<th role="rowheader" scope="row" class="n{deep}">{name}</th>',
+            f'<td role="cell" class="mean" data-v="{_value(row.mean)}">{self._number(row.mean)}{spread}</td>',
         ]
         if self.compared:
             cells += self._compared(row)
@@ -172,24 +175,22 @@ class _Page:
             of = row.also[metric]
             there = "–" if of.mean is None else typeset(of.mean, places)
             sd = f' <span class="sd">± {typeset(of.std, places)}</span>' if of.std else ""
-            cells.append(
-                f'<td class="also a{i}" data-v="{"" if of.mean is None else f"{of.mean:.6g}"}">{there}{sd}</td>'
-            )
+            cells.append(f'<td role="cell" class="also a{i}" data-v="{_value(of.mean)}">{there}{sd}</td>')
         self.cells.append(cells)
         joined = f' data-of="{self.text(row.variant)}"' if row.variant in self.drawn else ""
         if joined and row.variant not in self.named:
             self.named.add(row.variant)
             joined += f' id="row-{anchor(row.variant)}"'
-        return f'<tr class="{kind}" data-row="{at}"{joined}>{"".join(cells)}</tr>'
+        return f'<tr role="row" class="{kind}" data-row="{at}"{joined}>{"".join(cells)}</tr>'
 
     def _compared(self, row: Row) -> list[str]:
         if row.compared_with is None:
             said = f'<span class="is">{self.text(self.bases.get(row.variant, ""))}</span>'
             return [
-                '<td class="delta"></td>',
-                f'<td class="bars">{said}</td>',
-                '<td class="p"></td>',
-                '<td class="v"></td>',
+                '<td role="cell" class="delta"></td>',
+                f'<td role="cell" class="bars">{said}</td>',
+                '<td role="cell" class="p"></td>',
+                '<td role="cell" class="v"></td>',
             ]
         low, high, n = row.delta_ci_low, row.delta_ci_high, ""
         if low is None and row.pairs == 2:
@@ -202,10 +203,10 @@ class _Page:
         more = f'<span class="more">{forest.more_seeds(row)}</span>'
         verdict = f'{sign(row.verdict)}<span class="w">{self.text(row.judged)}</span>{more}' if row.verdict else ""
         return [
-            f'<td class="delta" data-v="{"" if row.delta is None else f"{row.delta:.6g}"}">{delta}</td>',
-            f'<td class="bars">{self._bar(row)}</td>',
-            f'<td class="p" data-v="{"" if row.p_adjusted is None else f"{row.p_adjusted:.6g}"}">{p}</td>',
-            f'<td class="v">{verdict}</td>',
+            f'<td role="cell" class="delta" data-v="{_value(row.delta)}">{delta}</td>',
+            f'<td role="cell" class="bars">{self._bar(row)}</td>',
+            f'<td role="cell" class="p" data-v="{_value(row.p_adjusted)}">{p}</td>',
+            f'<td role="cell" class="v">{verdict}</td>',
         ]
 
     def _number(self, value: float | None, sign: bool = False) -> str:
@@ -218,10 +219,10 @@ class _Page:
         if row.delta_ci_low is not None and row.delta_ci_high is not None:
             parts += _interval(self.range, row.delta_ci_low, row.delta_ci_high)
         parts += [_line(self.range, "h", *row.interval_here)] if row.interval_here else []
-        for difference in self.data.differences.get((row.variant, row.compared_with or ""), ()):
-            if 0 <= self.range.share(difference) <= 1:
-                x = _percent(self.range, difference)
-                parts.append(f'<line class="t" x1="{x}" x2="{x}" y1="78%" y2="97%"/>')
+        shares = [self.range.share(of) for of in self.data.differences.get((row.variant, row.compared_with or ""), ())]
+        ticks = "".join(f"M{1000 * share:.0f} 78V97" for share in shares if 0 <= share <= 1)
+        if ticks:
+            parts.append(f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="t" d="{ticks}"/></svg>')
         if 0 <= self.range.share(row.delta) <= 1:
             parts.append(f'<svg class="m" x="{_percent(self.range, row.delta)}" y="50%">{_mark(row)}</svg>')
         label = self.text(self._in_words(row))
@@ -235,6 +236,11 @@ class _Page:
         seeds = self.data.differences.get((row.variant, row.compared_with or ""), ())
         by_seed = ", ".join(self._number(difference, True) for difference in seeds)
         return f"{text}. By seed: {by_seed}" if 1 < len(seeds) <= MOST_SEEDS else text
+
+
+def _value(number: float | None) -> str:
+    """By which a cell is sorted."""
+    return "" if number is None else f"{number:.6g}"
 
 
 def _interval(range_: Range, low: float, high: float) -> list[str]:

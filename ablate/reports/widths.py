@@ -94,20 +94,20 @@ def _narrower(content: float) -> str:
 
 def columns(rows: Sequence[Sequence[str]], heads: Sequence[tuple[str, str]], compared: bool) -> Columns:
     """Of a table's cells: a name and a mean, then difference, bar, p and verdict where rows are compared, then further
-    metrics. heads: of each column the title and the smaller line below it."""
+    metrics, whose titles break at blanks. heads: of each column the title and the smaller line below it."""
     name = min(max((ems(plain(row[0])) for row in rows), default=0.0) * 1.1 + 1.2, _WIDEST_NAME)
+    also = range(6 if compared else 2, len(heads))
+    heads = [(max(title.split(" "), key=ems) if i in also else title, below) for i, (title, below) in enumerate(heads)]
     widths = [_wide([row[i] for row in rows if i < len(row)], *head) for i, head in enumerate(heads)]
     core = name * _SIZE + 14 + widths[1]
     if compared:
         core += max(widths[2] + 6, 9 * _SIZE) + _LEAST_BAR + widths[4] + 12 + widths[5] + 17 + 12 + 5
-    also = range(6 if compared else 2, len(heads))
     spread = '<span class="sd">.*?</span>'
     bare = [_wide([re.sub(spread, "", row[i]) for row in rows if i < len(row)], *heads[i]) for i in also]
     return Columns(round(name, 1), core, tuple(zip(bare, (widths[i] for i in also), strict=True)))
 
 
 def _wide(cells: Sequence[str], title: str, below: str) -> float:
-    """In pixels. A title breaks at blanks."""
-    words = max((ems(word) for word in title.split()), default=0.0)
+    """In pixels."""
     said = max((ems(plain(cell)) for cell in cells), default=0.0)
-    return 11 + max(_SIZE * max(words, said), _SMALL * ems(below))
+    return 11 + max(_SIZE * max(ems(title), said), _SMALL * ems(below))

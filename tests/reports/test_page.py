@@ -65,6 +65,10 @@ CLIPPED = (
 )
 
 
+def test_the_page_of_a_course_stays_small(page):
+    assert page.stat().st_size < 200_000
+
+
 @in_a_browser
 def test_no_screen_from_320_to_1920_pixels_scrolls_sideways_or_clips_a_cell(shown):
     shapes = {}
@@ -101,6 +105,78 @@ def test_no_two_texts_of_a_figure_lie_on_each_other_and_no_two_panels_of_one_hav
     named = "return [...document.querySelectorAll('#figure-learning_curves .panel')].map((one) => one.dataset.of)"
     names = shown.run(named)
     assert 12 == len(names) == len(set(names))
+
+
+@in_a_browser
+def test_a_row_and_its_curve_show_each_other_under_the_pointer_and_by_the_keyboard(shown):
+    shown.emulate(1280, 900)
+    tip = "return document.getElementById('tip').textContent"
+    on = "return [...document.querySelectorAll('.on')].map((one) => one.tagName)"
+    shown.point(".forest .bar.helps")
+    assert re.match(r"\S.* without .*: −\d.* against .*, n = 3, helps", shown.run(tip))
+    assert ["TR", "DIV"] == shown.run(on)
+    shown.point("#figure-learning_curves .area")
+    assert re.match(r"\d\n\S.*  \d", shown.run(tip)), "the step, and each line's value there"
+    assert ["TR", "DIV"] == shown.run(on)
+    shown.press("Escape")
+    assert "" == shown.run(tip)
+    shown.run("document.querySelector('.forest tbody a').focus()")
+    shown.press("Tab")
+    assert "TH" == shown.run("return document.activeElement.parentElement.tagName"), "every row's name takes the focus"
+    assert " against " in shown.run(tip)
+    assert ["TR", "DIV"] == shown.run(on)
+    assert "2px" == shown.run("return getComputedStyle(document.activeElement).outlineWidth")
+
+
+@in_a_browser
+def test_rows_sort_within_their_base_by_the_keyboard_and_back(shown):
+    shown.emulate(1280, 900)
+    order = "return [...document.querySelectorAll('.forest tbody')].map((of) => [...of.rows].map((r) => r.dataset.row || ''))"
+    sorted_ = "return document.querySelector('.forest th.mean').getAttribute('aria-sort')"
+    planned = shown.run(order)
+    shown.run("document.querySelector('.forest th.mean button').focus()")
+    seen = []
+    for expected in ("descending", "ascending", None):
+        shown.press("Enter")
+        assert expected == shown.run(sorted_)
+        seen.append(shown.run(order))
+        assert [of[0] for of in planned] == [of[0] for of in seen[-1]], "a base stays above its rows"
+        assert [sorted(of) for of in planned] == [sorted(of) for of in seen[-1]]
+    assert planned != seen[0] != seen[1] != seen[2] == planned
+
+
+@in_a_browser
+def test_the_rail_marks_where_the_reader_is(shown):
+    shown.emulate(1280, 900)
+    for key in ("learning_curves", "table"):
+        shown.run(f"document.getElementById('{key}').scrollIntoView()")
+        marked = "return new Promise((done) => setTimeout(() => done(document.querySelector('nav [aria-current]').hash), 200))"
+        assert f"#{key}" == shown.run(marked)
+
+
+@in_a_browser
+def test_what_a_screen_reader_is_told(shown):
+    said = shown.run(
+        "return [...document.querySelectorAll('svg:not([aria-hidden]):not([role])')]"
+        ".filter((one) => !one.closest('[aria-hidden], [role=img]')).length"
+    )
+    assert 0 == said, "a drawing is an image with words, or is passed over"
+    assert shown.run("return [...document.querySelectorAll('[role=img], [role=group]')].every((o) => o.ariaLabel)")
+    assert shown.run("return [...document.querySelectorAll('table')].every((one) => one.caption.textContent)")
+    assert shown.run("return [...document.querySelectorAll('th')].every((one) => one.scope)")
+    roles = "return [...document.querySelectorAll('.forest tr, .forest td')].every((one) => one.getAttribute('role'))"
+    assert shown.run(roles), "cards on a phone stay a table"
+
+
+@in_a_browser
+def test_a_course_prints_on_five_pages_in_light_colours_and_within_the_paper(shown, tmp_path):
+    shown.emulate(1280, 900, "dark")
+    pdf = shown.printed()
+    assert len(re.findall(rb"/Type\s*/Page\b", pdf)) <= 5
+    shown.emulate(718, 900, "dark", media="print")
+    assert shown.run("return document.documentElement.scrollWidth") <= 718
+    assert "rgb(255, 255, 255)" == shown.run("return getComputedStyle(document.body).backgroundColor")
+    shown.emulate(1280, 900)
 
 
 def test_a_column_is_shown_from_the_width_on_that_its_words_need():

@@ -12,7 +12,7 @@ import pytest
 from reported import HOSTILE, VALUES, fill, resolved, variant
 
 from ablate.errors import AblateError
-from ablate.figures import glyphs
+from ablate.figures import glyphs, inline
 from ablate.figures.glyphs import drawable, fonts
 from ablate.registry import Registry
 from ablate.reports import appendix, author, report, rows
@@ -315,6 +315,13 @@ def test_words_and_marks_stand_out_from_the_page_in_light_and_dark(scheme):
         contrast[name] = (bright + 0.05) / (dim + 0.05)
     assert all(contrast[name] >= 4.5 for name in ("ink", "dim", "link"))
     assert all(contrast[name] >= 3.0 for name in ("helps", "hurts", "equivalent", "open"))
+    for name in ("blue", "vermillion"):  # numbers are read on the darkest cell of a confusion matrix
+        mixed = [
+            round(inline.DARKEST * int(names[name][i : i + 2], 16) + (1 - inline.DARKEST) * int(names["page"][i : i + 2], 16))
+            for i in (1, 3, 5)
+        ]  # fmt: skip
+        bright, dim = sorted((luminance(names["ink"]), luminance("#{:02x}{:02x}{:02x}".format(*mixed))), reverse=True)
+        assert (bright + 0.05) / (dim + 0.05) >= 4.5
 
 
 FULL = {  # of simulated colour-blindness at full strength, on linear RGB (Machado et al. 2009)
