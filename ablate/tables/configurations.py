@@ -57,4 +57,11 @@ def _text(value: object) -> str:
         return "yes"
     if value is False:
         return "no"
-    return value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else json.dumps(value)
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if float(short) == value else repr(value)  # a setting is what was asked, to its last digit
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "empty"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from ablate.tables.grid import Entry, Grid, Group, Over, grid
@@ -65,19 +65,20 @@ class Latex(Format):
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
-        columns = _columns(laid_out)
         caption = options.caption or data.title
         label = re.sub(r"[^A-Za-z0-9:.-]+", "-", options.label or data.anchor).strip("-")
-        header = [
-            *_spans(laid_out.spans, columns),
-            _row(column.header(title) for column, title in zip(columns, laid_out.header, strict=True)),
-        ]
-        groups = [_group(group, columns) for group in laid_out.groups]
-        named = rf"\caption{{{escape(caption)}}}", rf"\label{{{label}}}"
         long = isinstance(data, ViewData) and data.long
-        lines = (_paged if long else _floating)(columns, named, header, groups)
+        if long:
+            lines = _paged(laid_out, caption, label, LANDSCAPE if options.standalone else PORTRAIT)
+        else:
+            columns = _columns(laid_out)
+            header = _row(column.header(title) for column, title in zip(columns, laid_out.header, strict=True))
+            groups = [_group(group, columns) for group in laid_out.groups]
+            named = rf"\caption{{{escape(caption)}}}", rf"\label{{{label}}}"
+            lines = _floating(columns, named, [*_spans(laid_out.spans, columns), header], groups)
         if data.notes:
-            lines += [r"\par\medskip", r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
+            lines += [r"\par\medskip\noindent" if long else r"\par\medskip"]
+            lines += [r"\begin{minipage}{\linewidth}\footnotesize\raggedright"]
             lines += [rf"\ablatenote{{{escape(note)}}}" for note in data.notes]
             lines += [r"\end{minipage}"]
         table = "\n".join([*lines, r"\endgroup" if long else r"\end{table}"]) + "\n"
@@ -98,18 +99,78 @@ def _floating(
     return [*lines, r"\bottomrule", r"\end{tabular}}"]
 
 
-def _paged(
-    columns: Sequence[_Column], named: tuple[str, str], header: Sequence[str], groups: Sequence[Sequence[str]]
-) -> list[str]:
-    """A table over as many pages as it takes, its header on each; its group is to be ended."""
-    width = sum(column.width for column in columns)
+PORTRAIT, LANDSCAPE = 84, 185
+"""Characters of \\footnotesize in a line of an article, and of a page across."""
+WRAPPED = 26
+"""Text of more characters is set in lines of as many, which is 40 mm."""
+_BETWEEN = 2
+"""Characters that the room between two columns takes."""
+
+
+def _paged(laid_out: Grid, caption: str, label: str, most: int) -> list[str]:
+    """Tables over as many pages as it takes, the header on each; their group is to be ended. Columns that are wider
+    than a line together stand in several tables below each other, each with the first column."""
     lines = [*_HEAD, r"% needs \usepackage{longtable}, too", r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}"]
-    lines += [rf"\begin{{longtable}}{{@{{}}{''.join(c.spec for c in columns)}@{{}}}}", rf"{''.join(named)}\\"]
-    lines += [r"\toprule", *header, r"\midrule\endfirsthead", r"\toprule", *header, r"\midrule\endhead"]
-    lines += [rf"\midrule\multicolumn{{{width}}}{{r@{{}}}}{{continued}}\\\endfoot", r"\bottomrule\endlastfoot"]
-    for i, rows in enumerate(groups):
-        lines += [*([r"\midrule"] if i else []), *rows]
-    return [*lines, r"\end{longtable}"]
+    for part, kept in enumerate(_fitting(laid_out, most)):
+        few = _only(laid_out, kept)
+        columns: list[_Column] = [_in_lines(column, i, few) for i, column in enumerate(_columns(few))]
+        header = _row(map(_stacked, few.header))
+        width = sum(column.width for column in columns)
+        named = rf"\caption{{{escape(caption)}}}\label{{{label}}}"
+        if part:
+            lines.append(r"\addtocounter{table}{-1}")
+            named = rf"\caption[]{{{escape(caption)}, further columns}}"
+        lines += [rf"\begin{{longtable}}{{@{{}}{''.join(c.spec for c in columns)}@{{}}}}", rf"{named}\\"]
+        lines += [r"\toprule", header, r"\midrule\endfirsthead", r"\toprule", header, r"\midrule\endhead"]
+        lines += [rf"\midrule\multicolumn{{{width}}}{{r@{{}}}}{{continued}}\\\endfoot", r"\bottomrule\endlastfoot"]
+        for i, group in enumerate(few.groups):
+            lines += [*([r"\midrule"] if i else []), *_group(group, columns)]
+        lines += [r"\end{longtable}"]
+    return lines
+
+
+def _fitting(laid_out: Grid, most: int) -> list[list[int]]:
+    """Columns by table: as many as fit a line beside the first, which is in each."""
+    first, *widths = (_BETWEEN + _characters(laid_out, i) for i in range(len(laid_out.header)))
+    tables, room = [[0]], most - first
+    for i, width in enumerate(widths, 1):
+        if width > room and len(tables[-1]) > 1:
+            tables.append([0])
+            room = most - first
+        tables[-1].append(i)
+        room -= width
+    return tables
+
+
+def _characters(laid_out: Grid, i: int) -> int:
+    """How wide a column is set."""
+    cells = max((len(row[i].text) for group in laid_out.groups for row in group.rows), default=0)
+    return max(min(cells, WRAPPED), *map(len, _broken(laid_out.header[i])))
+
+
+def _only(laid_out: Grid, kept: Sequence[int]) -> Grid:
+    """Some columns of a table without spans and ticks."""
+    groups = tuple(
+        replace(group, rows=tuple(tuple(row[i] for i in kept) for row in group.rows)) for group in laid_out.groups
+    )
+    return Grid(tuple(laid_out.header[i] for i in kept), tuple(laid_out.numeric[i] for i in kept), groups)
+
+
+def _in_lines(column: _Column, i: int, laid_out: Grid) -> _Column:
+    """The column, its text set in lines where it is long."""
+    long = any(len(row[i].text) > WRAPPED for group in laid_out.groups for row in group.rows)
+    return _Lines(r">{\raggedright\arraybackslash}p{40mm}") if long and isinstance(column, _Text) else column
+
+
+def _broken(title: str) -> list[str]:
+    """A dotted key by its parts."""
+    parts = title.split(".")
+    return [*(f"{part}." for part in parts[:-1]), parts[-1]]
+
+
+def _stacked(title: str) -> str:
+    parts = _broken(title)
+    return r"\shortstack[l]{" + r"\\".join(map(escape, parts)) + "}" if len(parts) > 1 else escape(title)
 
 
 # -------------------------------------------------------------------------------------------------------------- columns
@@ -128,6 +189,14 @@ class _Text:
     def cell(self, cell: Entry) -> str:
         minus = "$-$ " if cell.text.startswith("- ") else ""  # what was taken away
         return _bold(minus + escape(cell.text.removeprefix("- ") if minus else cell.text), cell.bold)
+
+
+@dataclass(frozen=True)
+class _Lines(_Text):
+    """A column of texts that are set in lines, broken at blanks and at what joins parts of a name."""
+
+    def cell(self, cell: Entry) -> str:
+        return re.sub(r"(/|\\_|,|=|\{-\}|\.)(?=\S)", r"\1\\allowbreak{}", super().cell(cell))
 
 
 @dataclass(frozen=True)
