@@ -9,7 +9,8 @@ cheaper: two-sided, paired over seeds, on the logarithm of seconds. A row needs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import special
@@ -35,18 +36,24 @@ def cost_view(results: Results) -> ViewData:
     compute = spent.compute(results.spent(), results.study)
     sizes = _sizes(results)
     digits = decimals((row.std for row in rows), (row.mean for row in rows))
+    spents = [compute.by_variant.get(row.variant, Hours()) for row in rows]
+    means = [_mean(seconds.get(row.variant)) for row in rows]
+    in_cells = [
+        _column(means), _column([took.core_s / 3600 or None for took in spents]),
+        _column([took.gpu_s / 3600 or None for took in spents]), _column([took.kwh for took in spents]),
+    ]  # fmt: skip
+    several = len({row.compared_with for row in rows if row.compared_with}) > 1
     shown: list[Shown] = []
     records: list[dict[str, Json]] = []
-    for i, row in enumerate(rows):
-        mean, took = _mean(seconds.get(row.variant)), compute.by_variant.get(row.variant, Hours())
+    for i, (row, mean, took) in enumerate(zip(rows, means, spents, strict=True)):
         verdict = CHEAPER if p[i] < ALPHA and ratios[i][0] is not None and (ratios[i][0] or 1) < 1 else ""
         flops, parameters = (sizes[name].get(row.variant) for name in SIZES)
         quality = "–" if row.mean is None else fixed(row.mean, digits)
+        took_s, *hours_and_energy = (column[i] for column in in_cells)
         shown.append(
             (
-                row.label or row.variant, quality, "–" if mean is None else f"{mean:.3g}", _shown(ratios[i]),
-                Chance(None if np.isnan(p[i]) else float(p[i])), verdict,
-                _hours(took.core_s), _hours(took.gpu_s), "–" if took.kwh is None else f"{took.kwh:.3g}",
+                row.label or row.variant, *[row.compared_with or ""] * several, quality, took_s, _shown(ratios[i]),
+                Chance(None if np.isnan(p[i]) else float(p[i])), verdict, *hours_and_energy,
                 *("–" if size is None else f"{size:,.0f}" for size in (flops, parameters)),
             )
         )  # fmt: skip
@@ -60,9 +67,9 @@ def cost_view(results: Results) -> ViewData:
             }
         )  # fmt: skip
     columns = [
-        ("variant", False), (results.measured.metric.name, True), ("s a run", True), ("ratio (95 % CI)", True),
-        ("p (Holm)", True), ("verdict", False), ("cpu_hours", True), ("gpu_hours", True), ("energy_kwh", True),
-        ("flops", True), ("parameters", True),
+        ("variant", False), *[("vs", False)] * several, (results.measured.metric.name, True), ("s a run", True),
+        ("ratio (95 % CI)", True), ("p (Holm)", True), ("verdict", False), ("cpu_hours", True), ("gpu_hours", True),
+        ("energy_kwh", True), ("flops", True), ("parameters", True),
     ]  # fmt: skip
     said = [*_sentences(results, compute, of), *_of_energy(compute), *_of_sizes(results, sizes)]
     return made(results, "cost", "what it costs", columns, shown, records, said)
@@ -81,8 +88,14 @@ def _sizes(results: Results) -> dict[str, dict[str, float]]:
     return {name: {v: float(np.mean(values)) for v, values in of.items()} for name, of in reported.items()}
 
 
-def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.3g}" if seconds else "–"
+def _column(values: Sequence[float | None]) -> list[str]:
+    """Amounts below each other: three digits of the largest, a smaller one with one of its own at least."""
+    largest = max((value for value in values if value), default=1.0)
+    places = min(max(2 - math.floor(math.log10(largest)), 0), 7)
+    cells = ["–" if value is None else fixed(value, places) for value in values]
+    return [
+        f"{value:.1g}" if value and not cell.strip("0.") else cell for cell, value in zip(cells, values, strict=True)
+    ]
 
 
 def _seconds(results: Results) -> tuple[dict[str, Array], str]:

@@ -265,9 +265,12 @@ def named(column: str, columns: Mapping[str, T], option: str) -> T:
     """The column that `--columns` or `--sort` calls `asked`."""
     if column in columns:
         return columns[column]
-    raise AblateError(
-        f"{option}: no column is called {column!r}; there is {one_of(columns)}.{did_you_mean(column, list(columns))}"
-    )
+    hint = " `--view cost` has it." if column in OF_COST else did_you_mean(column, list(columns))
+    raise AblateError(f"{option}: no column is called {column!r}; there is {one_of(columns)}.{hint}")
+
+
+OF_COST = ("cpu_hours", "gpu_hours", "energy_kwh", "flops")
+"""Columns that a view of their own has, for they are no metrics."""
 
 
 def view_columns(data: ViewData) -> dict[str, int]:

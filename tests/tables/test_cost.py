@@ -9,6 +9,7 @@ from plans import bare, measured
 from ablate.analysis.results import Results
 from ablate.study.record import VariantRecord
 from ablate.tables import views
+from ablate.tables.cost import _column
 
 CHANCE = np.random.default_rng(3)
 FULL = CHANCE.normal(90, 0.3, 10)
@@ -56,3 +57,35 @@ def test_settings_have_the_columns_that_differ_and_the_rest_below_and_latex_give
     assert ("variant", "a.b") == view.header
     assert "The same in all: c 1." in view.notes
     assert r"\begin{longtable}" in views.text(results(FAST), "latex", "configurations")
+
+
+def test_a_setting_is_shown_to_its_last_digit_and_a_list_as_its_values():
+    of = results(FAST)
+    config = {"lr": 0.12345678901, "eps": 1e-8, "betas": [0.9, 0.999], "norm": None}
+    variants = tuple(VariantRecord(name=v.name, tricks=(), config=config | v.config) for v in of.record.variants)
+    (said, *_) = views.view(replace(of, record=replace(of.record, variants=variants)), "configurations").notes
+    assert "lr 0.12345678901; eps 1e-08; betas 0.9, 0.999; norm none" in said
+
+
+def test_settings_wider_than_a_page_stand_in_several_tables_and_long_texts_in_lines():
+    of = results(FAST)
+    wide = [
+        {f"section.number_{i}": f"{name} {i}" for i in range(12)}
+        | {"prompt": f"{name} " * 20, "file": "a/long/" * 9 + name}
+        for name in ("full", "small")
+    ]
+    variants = tuple(
+        VariantRecord(name=v.name, tricks=(), config=config) for v, config in zip(of.record.variants, wide, strict=True)
+    )
+    text = views.text(replace(of, record=replace(of.record, variants=variants)), "latex", "configurations")
+    assert text.count(r"\begin{longtable}") == text.count(r"\addtocounter{table}{-1}") + 1 > 2
+    assert 1 == text.count(r"\label{")
+    assert 2 == text.count("p{40mm}")
+    assert r"a/\allowbreak{}long/" in text
+    assert r"\shortstack[l]{section.\\number\_3}" in text
+
+
+def test_amounts_below_each_other_have_the_same_decimals_and_none_is_written_as_nothing():
+    assert ["0.0212", "0.0129", "0.0001", "–"] == _column([0.0212, 0.0129, 0.00012, None])
+    assert ["0.0039", "0.0101"] == _column([0.0039, 0.01014])
+    assert ["120", "3", "0.2"] == _column([120.0, 3.4, 0.2])

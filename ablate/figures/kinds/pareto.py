@@ -118,7 +118,11 @@ def _cost(source: Source, chosen: str | None) -> str:
             there = [name for name in (*source.values, *source.spent()) if name != source.metric]
             raise FigureError(
                 f"nothing is known of {chosen!r} for runs of {source.study}; there is {in_words(there, 12)}."
-                f"{did_you_mean(chosen, there)}"
+                + (
+                    " `ablate table --view cost` says why."
+                    if chosen in ("cpu_hours", "gpu_hours", "energy_kwh", "flops")
+                    else did_you_mean(chosen, there)
+                )
             )
         return chosen
     reported = [name for name in _COSTS if name in source.values]
