@@ -26,7 +26,7 @@ ROOMS = {
     "figures": "figure placing intervals pixels screen glyphs paper inline files rates said source",
     "reports": "document widths rows printed layouts setter author claims methods variants appendix words settings material opening report cited checked grounds setup assets checklist anonymous evidence",
     "testing": "figures training planning suite skeletons executors",
-    "terminal": "options bars drawn printed manual moments trials live cli",
+    "terminal": "options bars columns drawn printed manual moments trials live cli",
     "python": "called origins written asked frames shown watched results api",
 }
 """Every room in order, and its files in the order in which they are read: a file imports only what stands before it."""

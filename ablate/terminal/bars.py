@@ -6,6 +6,7 @@ Pure. Which rows and columns a table has is drawn.py's.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -85,14 +86,16 @@ ASCII = Glyphs(
         "◇": "o",
         MINUS: "-",
     }
-    | {"◂": "<", "▸": ">", "–": "-", "→": "->"},
+    | {"◂": "<", "▸": ">", "–": "-", "→": "->", "↑": "^", "↓": "v", "✓": "x", "✗": "!", "×": "x"},
 )
 
 
 def glyphs_for(encoding: str | None, *, ascii_: bool = False) -> Glyphs:
-    """What a terminal of this encoding can show."""
+    """What a terminal of this encoding can show. Python writes UTF-8 where the locale is C; one who chose that may not
+    see it."""
     utf8 = (encoding or "").lower().replace("-", "") == "utf8"
-    return UNICODE if utf8 and not ascii_ else ASCII
+    chosen = next(filter(None, (os.environ.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG"))), "")
+    return UNICODE if utf8 and not ascii_ and chosen not in ("C", "POSIX") else ASCII
 
 
 COLOURS = {"helps": "color(32)", "hurts": "color(166)", "equivalent": "color(30)"}

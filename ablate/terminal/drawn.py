@@ -23,12 +23,12 @@ from rich.text import Text
 from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
 from ablate.records import Row
-from ablate.tables import forest
+from ablate.tables import forest, views
 from ablate.tables.forest import decided
 from ablate.tables.grid import further, no_chance
 from ablate.tables.stages import apart, of_rows
-from ablate.tables.table import TableData, arranged
-from ablate.tables.views import table_data
+from ablate.tables.table import TableData, TableOptions, ViewData, arranged
+from ablate.terminal import columns
 from ablate.terminal.bars import (
     COLOURS,
     UNICODE,
@@ -42,6 +42,7 @@ from ablate.terminal.bars import (
     mark_of,
     ruler,
 )
+from ablate.terminal.columns import GAP, filled, sentences, wrapped
 from ablate.text import MINUS, Note, chance, decimals, fixed, one_line, one_of, percent
 
 LEAST_BAR, MOST_BAR = 18, 46
@@ -51,8 +52,6 @@ ROOMY = 22
 SHORT_NAME, SHORT_VERDICT = 16, 17
 """Cells to which names and verdicts shrink so that there is a bar; a verdict's mark and words never go."""
 
-GAP = "  "
-
 
 def lines(
     data: TableData, width: int, *, done: int, digits: int | None = None, glyphs: Glyphs = UNICODE, notes: bool = False
@@ -61,28 +60,34 @@ def lines(
     of those that limit a claim."""
     drawing = _Drawing(data, glyphs, digits, width)
     body = [*drawing.head(done), *drawing.table()]
-    below = _sentences(data.notes, glyphs, width) if notes else _short(data, glyphs, width, bars=drawing.cells > 0)
+    below = sentences(data.notes, glyphs, width) if notes else _short(data, glyphs, width, bars=drawing.cells > 0)
     return [fitted(line, width, glyphs) for line in (*body, Text(), *below)]
 
 
 def show(
-    results: Results, *, sort: str | None = None, digits: int | None = None, ascii_: bool = False, notes: bool = False
+    results: Results,
+    view: str = "variants",
+    sort: str | None = None,
+    options: TableOptions = TableOptions(),  # noqa: B008
+    *,
+    ascii_: bool = False,
+    notes: bool = False,
 ) -> None:
-    """The study's table on standard output, as wide as the terminal is."""
-    console = Console(highlight=False, soft_wrap=True)
-    data = arranged(table_data(results), sort)
+    """A view of the study on standard output, as wide as the terminal is: the table with bars, the others in columns,
+    as the table is where its columns were chosen."""
+    console = Console(highlight=False, soft_wrap=True, no_color=ascii_ or None)
+    data = arranged(views.view(results, view), sort)
     done = len({cell.run for cell in results.cells if cell.state == "done"})
     glyphs = glyphs_for(sys.stdout.encoding, ascii_=ascii_)
-    assert isinstance(data, TableData)
-    for line in lines(data, console.width, done=done, digits=digits, glyphs=glyphs, notes=notes):
+    if isinstance(data, ViewData) or data.matrix or options.columns:
+        shown = columns.lines(data, console.width, glyphs, options, notes=notes)
+    else:
+        shown = lines(data, console.width, done=done, digits=options.digits, glyphs=glyphs, notes=notes)
+    for line in shown:
         console.print(line)
 
 
 # ---------------------------------------------------------------------------------------------------------------- notes
-
-
-def _sentences(notes: Iterable[str], glyphs: Glyphs, width: int) -> list[Text]:
-    return [Text(line) for note in notes for line in _wrapped(glyphs.spelled(f"- {one_line(note)}"), width)]
 
 
 def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[Text]:
@@ -90,7 +95,7 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
     said = [
         line for note in data.notes for line in (note.line.split("\n") if isinstance(note, Note) else [f"! {note}"])
     ]
-    below = [Text(line) for text in said if text for line in _wrapped(glyphs.spelled(text), width)]
+    below = [Text(line) for text in said if text for line in wrapped(glyphs.spelled(text), width)]
     margin = data.minimum_effect
     within = f"{glyphs.margin} within ±{margin:g}, the smallest effect that matters" if margin and bars else ""
     both = bars and any(row.interval_here for row in data.rows)
@@ -99,7 +104,7 @@ def _short(data: TableData, glyphs: Glyphs, width: int, *, bars: bool) -> list[T
     how = f"p: {tests}, Holm over {families}" if tests and (families := _families(data.rows)) else ""
     rest = sum(isinstance(note, Note) and not note.line for note in data.notes)
     more = f"{rest} more note{'s' * (rest != 1)}: ablate table --notes" if rest else "in full: ablate table --notes"
-    return [*below, *(Text(line, style="dim") for line in _filled([lines, within, how, more], glyphs, width - 2))]
+    return [*below, *(Text(line, style="dim") for line in filled([lines, within, how, more], glyphs, width - 2))]
 
 
 def _families(rows: Iterable[Row]) -> str:
@@ -108,30 +113,6 @@ def _families(rows: Iterable[Row]) -> str:
     tested = (row for row in rows if row.compared_with is not None and row.design != "tuned")
     kinds = {(row.variant, row.compared_with): (row.kind, row.design == MEAN) for row in tested}
     return one_of(str(size) for size in sorted(set(Counter(kinds.values()).values())))
-
-
-def _filled(parts: Iterable[str], glyphs: Glyphs, width: int) -> list[str]:
-    """Parts in as few lines as they fit, two cells from the left."""
-    made: list[str] = []
-    between = glyphs.spelled(" · ")
-    for part in map(glyphs.spelled, filter(None, parts)):
-        if made and cell_len(made[-1] + between + part) <= width:
-            made[-1] += between + part
-        else:
-            made += _wrapped(part, width)
-    return [f"  {line}" for line in made]
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    """Lines of at most `width` cells, which are not characters: a Chinese one takes two."""
-    made, start = [""], True
-    for word in text.split(" "):
-        if not start and cell_len(f"{made[-1]} {word}") > width:
-            made.append("  " + word)
-        else:
-            made[-1] += word if start else f" {word}"
-        start = False
-    return made
 
 
 # -------------------------------------------------------------------------------------------------------------- columns
@@ -179,7 +160,7 @@ class _Drawing:
         metric = f"{self._titled(self.data.metric)}, {self.data.better} is better"
         n = f"n = {self.n}" if self.n is not None else ""
         parts = [one_line(self.data.study), metric, n, f"{done} run{'s' * (done != 1)} done"]
-        lines = [Text(line.removeprefix("  ")) for line in _filled(parts, self.glyphs, self.width)]
+        lines = [Text(line.removeprefix("  ")) for line in filled(parts, self.glyphs, self.width)]
         lines[0].stylize("bold", 0, len(parts[0]))
         return [*lines, Text()]
 
@@ -234,7 +215,7 @@ class _Drawing:
         if not row.verdict:
             return Text()
         text = _styled(mark_of(row, self.glyphs), COLOURS.get(row.verdict, "dim"))
-        words = "\n".join(_wrapped(row.judged, most))
+        words = "\n".join(wrapped(row.judged, most))
         return text.append(f" {words}", style="bold" if decided(row) else "dim")
 
     def _also(self, name: str) -> _Column:
@@ -299,7 +280,7 @@ class _Drawing:
         place = {id(row): i for i, row in enumerate(self.rows)}
         for i, group in enumerate(self.groups):
             made += [Text()] * (i > 0)
-            made += [Text(line, "bold") for line in _wrapped(group.title, self.width)] if group.base is None else []
+            made += [Text(line, "bold") for line in wrapped(group.title, self.width)] if group.base is None else []
             above = ""
             for row, stage in zip(group.every, of_rows(group.every, self.data.stages), strict=True):
                 made += [Text()] * apart(above, stage)

@@ -247,7 +247,7 @@ def print_table(study: str, db: str, role: Role) -> bool:
 
     with Store.open(db) as store:
         loaded, cells = results.load(store, study), store.cells(study, (role,))
-        if sys.stdout.isatty() and not loaded.settings:
+        if sys.stdout.isatty():
             drawn.show(loaded)
         else:
             print(views.text(loaded), end="")

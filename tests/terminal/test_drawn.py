@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from ablate.records import Here, Row
 from ablate.tables.forest import groups, range_of
-from ablate.tables.table import TableData
-from ablate.terminal.bars import ASCII
+from ablate.tables.table import Measure, TableData, TableOptions, ViewData
+from ablate.terminal import columns
+from ablate.terminal.bars import ASCII, UNICODE
 from ablate.terminal.drawn import lines
 from ablate.text import Note
 
@@ -150,7 +151,31 @@ def test_what_limits_a_claim_is_said_and_how_it_was_computed_may_go():
     assert "- How it was tested." in drawn(replace(COURSE, notes=notes), 100, notes=True)
 
 
-@pytest.mark.parametrize(("env", "coloured"), [({"TERM": "xterm-256color"}, True), ({"NO_COLOR": "1"}, False)])
+@given(width=st.integers(30, 200), ascii_=st.booleans())
+def test_other_views_are_split_and_wrapped_and_nothing_of_them_is_cut(width, ascii_):
+    from rich.cells import cell_len
+
+    header = ("variant", "what it is made of", *(f"metric {i} ↑" for i in range(6)))
+    numbers = tuple(Measure(-100.0 - i, -200.0, 200.0) for i in range(6))
+    rows = (("- 随机裁剪 and flip", "a few words that are longer than some screens are wide", *numbers),)
+    data = ViewData("some", "words", "study", "m", "higher", header, (False, False, *[True] * 6), rows, ())
+    lines = columns.lines(data, width, ASCII if ascii_ else UNICODE, TableOptions(), notes=False)
+    assert max(cell_len(line.plain) for line in lines) <= width
+    shown = "".join(line.plain for line in lines).replace(" ", "")
+    assert all(str(100 + i) in shown for i in range(6))
+    assert "…" not in shown
+    assert ("↑" in shown) != ascii_
+
+
+@pytest.mark.parametrize(
+    ("env", "coloured"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"NO_COLOR": "1"}, False),
+        ({"TERM": "dumb"}, False),
+        ({"LC_ALL": "C"}, True),
+    ],
+)
 def test_a_terminal_gets_the_drawn_table_and_a_pipe_markdown(tmp_path, env, coloured):
     (tmp_path / "t.py").write_text("def main(c, run): return {'m': c['a'] + run.seed_for(str(c['a'])) % 7 / 100}\n")
     (tmp_path / "s.yaml").write_text(
@@ -160,7 +185,7 @@ def test_a_terminal_gets_the_drawn_table_and_a_pipe_markdown(tmp_path, env, colo
     piped = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert piped.startswith("| variant")
     ours, theirs = pty.openpty()
-    variables = {**os.environ, "COLUMNS": "90", "TERM": "xterm-256color", **env}
+    variables = {**os.environ, "COLUMNS": "90", "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **env}
     command[3:] = ["table"]
     process = subprocess.Popen(command, cwd=tmp_path, stdout=theirs, stderr=theirs, env=variables)
     os.close(theirs)
@@ -168,7 +193,7 @@ def test_a_terminal_gets_the_drawn_table_and_a_pipe_markdown(tmp_path, env, colo
     while chunk := _read(ours):
         seen += chunk
     assert 0 == process.wait()
-    assert "●" in seen.decode()
+    assert ("●" in seen.decode()) != (env.get("LC_ALL") == "C")
     assert "| variant" not in seen.decode()
     assert coloured == (b"\x1b[38;5;32m" in seen)
 

@@ -191,7 +191,7 @@ def test_on_a_terminal_run_draws_what_runs_where_and_leaves_the_table(tmp_path):
     (tmp_path / "study.yaml").write_text(STUDY)
     ours, theirs = pty.openpty()
     words = [sys.executable, "-m", "ablate", "run", "study.yaml", "--workers", "1"]
-    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120", "LC_ALL": "C.UTF-8"}
     process = subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=theirs, env=environment)
     os.close(theirs)
     shown = b""

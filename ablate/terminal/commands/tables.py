@@ -57,9 +57,7 @@ def table(
     standalone: Annotated[
         bool, typer.Option("--standalone", help="LaTeX or HTML: a document that stands by itself.")
     ] = False,
-    all_notes: Annotated[
-        bool, typer.Option("--notes", help="On a terminal: every note in full below the drawn table.")
-    ] = False,
+    all_notes: Annotated[bool, typer.Option("--notes", help="On a terminal: every note in full.")] = False,
     ascii_: Annotated[bool, typer.Option("--ascii", help="On a terminal: nothing but ASCII.")] = False,
     output: Output = None,
     check: Annotated[
@@ -90,15 +88,15 @@ def table(
     if check is not None and output is not None:
         raise AblateError("--check writes nothing; leave --output out.")
     file = check or output
-    plain = (format_, file, columns, caption, label) == (None,) * 5 and not standalone and view == "variants"
+    plain = (format_, file, caption, label) == (None,) * 4 and not standalone
     format_ = format_ or views.format_of(file, must=check is not None)
     check_choice("--format", format_, Registry().names("tables"))
     options = TableOptions(digits=digits, caption=caption, label=label, standalone=standalone, columns=_listed(columns))
     with Store.open(terminal.db) as store:
         name = terminal.found(store, study or _named_like(check, store)).name
         loaded = results.load(store, name).within(setting)  # what each example says is read when a table asks for it
-        if not loaded.settings and plain and (sys.stdout.isatty() or ascii_ or all_notes):
-            drawn.show(loaded, sort=sort, digits=digits, ascii_=ascii_, notes=all_notes)
+        if plain and (sys.stdout.isatty() or ascii_ or all_notes):
+            drawn.show(loaded, view, sort, options, ascii_=ascii_, notes=all_notes)
             return
         text = views.text(loaded, format_, view, sort, options)
     if check is None:
