@@ -15,13 +15,14 @@ import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 from ablate.errors import AblateError
 from ablate.records import Json
 from ablate.store.extract import Row
+from ablate.study import record
 from ablate.text import in_words
 
 _PATH = re.compile(
@@ -42,8 +43,15 @@ _HOME = re.compile(r"[/\\](?:home|users)[/\\]+([\w.@+-]+)", re.IGNORECASE)
 _NO_SETTING = r"(?<![:=,\[-])(?<![:=,\[-] )"
 """In front of a number that is a name: it is no value of its own, as in `seeds: 100` and `[100, 200]`."""
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
-_HARMLESS = {"root", "user", "admin", "ubuntu", "localhost", "nobody", "runner", "vm", "docker"}
+_HARMLESS = {
+    "root", "user", "admin", "ubuntu", "localhost", "nobody", "runner", "vm", "docker", "imported", "dev", "test",
+    "data", "guest", "student", "worker", "login", "head", "node", "ray", "slurm", "cpu", "gpu",
+}  # fmt: skip
 """Names of users and hosts that name nobody, and are words of configurations (`data.root`)."""
+_KEYS = frozenset(
+    field.name for kind in vars(record).values() if is_dataclass(kind) for field in fields(kind)
+) | {"config", "code", "data", "seed", "task", "threads", "tricks", "name"}  # fmt: skip
+"""What a stored plan and a run's configuration call their own parts, whoever is called so."""
 _KEPT = (
     "torch", "numpy", "python", "processor", "system", "ablate", "captured", "reruns", "cpu_seconds",
     "process_peak_mib", "energy", "gpu", "gpus",
@@ -85,6 +93,7 @@ class Anonymous:
         if table == "attempt":
             told = json.loads(row["provenance"] or "{}")
             # A place is called HOST, HOST/JOB or HOST/ENGINE/PROCESS; or ENGINE:STUDY, which names nobody.
+            # An imported run has none.
             host = "" if ":" in row["host"] else row["host"].partition("/")[0]
             self._add(host, str(told.get("node", "")))
         if table == "study":
@@ -143,7 +152,11 @@ class Anonymous:
 
     def _within(self, value: Json) -> Json:
         if isinstance(value, dict):
-            return {self.text(key): self._within(of) for key, of in value.items() if key != "engines"}
+            return {
+                key if key in _KEYS else self.text(key): self._within(of)
+                for key, of in value.items()
+                if key != "engines"
+            }
         if isinstance(value, list):
             return [self._within(one) for one in value if not (isinstance(one, str) and one.startswith("engines."))]
         return self.text(value) if isinstance(value, str) else value

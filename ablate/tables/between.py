@@ -165,8 +165,8 @@ def _adaptive(one: Results, other: Results) -> list[str]:
     if not names:
         return []
     return [
-        f"{' and '.join(names)}: adaptive seeds ended each row where it was settled, so its Δ is a little too large on "
-        "average, and the p here takes no account of the looks."
+        f"{' and '.join(names)}: adaptive seeds ended each row where it was settled, so its Δ is biased, outward "
+        "where an effect was found, and the p here takes no account of the looks."
     ]
 
 

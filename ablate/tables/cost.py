@@ -112,7 +112,9 @@ def _seconds(results: Results) -> tuple[dict[str, Array], str]:
 
 
 def _mean(seconds: Array | None) -> float | None:
-    return None if seconds is None or not np.isfinite(seconds).any() else float(np.nanmean(seconds))
+    if seconds is None or not np.isfinite(seconds).any():
+        return None
+    return float(np.nanmean(seconds)) or None  # of imported runs nothing is known
 
 
 Ratio = tuple[float | None, float | None, float | None]

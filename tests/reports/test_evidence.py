@@ -218,6 +218,20 @@ ATTEMPT = {
 }  # fmt: skip
 
 
+def test_the_parts_of_a_plan_keep_their_names_whoever_is_called_so(database, tmp_path):
+    content = packed(database, anonymous=True, more=("variants", "metric", "digits"))
+    assert () == written(tmp_path, content).wrong
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        (tmp_path / "e.db").write_bytes(archive.read("evidence.db"))
+    with closing(sqlite3.connect(tmp_path / "e.db")) as rows:
+        plan = json.loads(rows.execute("SELECT resolved FROM study").fetchone()[0])
+    assert {"variants", "metric"} <= plan.keys()
+    assert "NAME" == plan["variants"][0]["config"]["data"]["name"]
+    of = Anonymous()
+    of.look("attempt", ATTEMPT | {"host": "imported"})
+    assert set() == of.names
+
+
 def test_a_name_that_is_a_variants_is_taken_out_of_it_everywhere_and_two_never_become_one(database, tmp_path):
     said = []
     content = packed(database, anonymous=True, more=("full", "demo"), say=said.append)
