@@ -43,6 +43,10 @@ CATEGORIES = (
 MOST_PER_GPU = 8
 """Runs that share one GPU at most where memory alone would allow more; they share its processors too."""
 
+AHEAD = "ahead:"
+"""How the device is called of a run that was handed over ahead, for a slot in which another executes still: with the
+process that did it."""
+
 GRACE_S = 10.0
 """How long a run may take to end once it is told to, where the study does not say."""
 

@@ -15,12 +15,23 @@ from pathlib import Path
 
 from ablate.errors import DataError
 from ablate.pool import host, scheduler, words
-from ablate.pool.executor import Event, Failed, Finished, Progressed, Refused, Returned, Slot, Started, finished
-from ablate.pool.folders import LOG, shorten
+from ablate.pool.executor import (
+    Event,
+    Failed,
+    Finished,
+    Placed,
+    Progressed,
+    Refused,
+    Returned,
+    Slot,
+    Started,
+    finished,
+)
+from ablate.pool.folders import LOG, shorten, was_begun
 from ablate.pool.messages import Done
 from ablate.records import INTERRUPTED, Json, Limits, RunSpec
 from ablate.store.store import Store
-from ablate.store.stored import Begun, Result
+from ablate.store.stored import Begun, LiveAttempt, Result
 from ablate.text import duration
 from ablate.training import examples
 from ablate.training.examples import Examples
@@ -144,8 +155,10 @@ def written(
                     took_s = _took(event, work)
                     if store.fail(token, reason, message, detail, made_with, again=again, seconds=took_s):
                         ended.append((work, event, again))
-                case Started() | Returned() | Progressed():
+                case Placed() | Started() | Returned() | Progressed():
                     pass
+        # Last, for until here the slots are those of the runs that ended.
+        store.place([(one.token, one.slot.device, one.slot.index) for one in events if isinstance(one, Placed)])
     for one in done:
         examples.drop(Path(working[one.token].spec.folder), one.examples)
     return ended
@@ -159,7 +172,9 @@ def _write_starts(store: Store, events: Sequence[Event], working: Mapping[str, W
     # runs of 30 ms on two cores, two of eight.
     now_s = time.monotonic()
     over = {one.token: one.seconds or 0.0 for one in events if isinstance(one, Finished | Failed)}
-    ago_s = {token: max(now_s - working[token].asked_s, over.get(token, 0.0)) for token in last}
+    asked_s = {token: working[token].asked_s for token in last}
+    asked_s |= {one.token: one.asked_s for one in events if isinstance(one, Placed)}
+    ago_s = {token: max(now_s - asked_s[token], over.get(token, 0.0)) for token in last}
     begun = [
         Begun(one.token, one.pid, one.pid_started, one.where, ago_s[one.token])
         for one in last.values()
@@ -174,6 +189,12 @@ def _write_starts(store: Store, events: Sequence[Event], working: Mapping[str, W
 def _took(event: Finished | Failed, work: Work) -> float:
     """Seconds of an execution: as it was told where it ran, else since its start was heard."""
     return work.seconds if event.seconds is None else event.seconds
+
+
+def never_begun(store: Store, attempt: LiveAttempt) -> bool:
+    """Whether nothing of an attempt was executed, as far as this host can tell: it was handed over, and its dispatcher
+    died first. That costs its run nothing."""
+    return attempt.pid is None and attempt.host == host.place() and not was_begun(store.path_of(attempt.log))
 
 
 def finished_unheard(store: Store, run: str, token: str, made: Mapping[str, Json]) -> bool:

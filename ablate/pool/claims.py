@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ablate.pool import host, scheduler
-from ablate.pool.books import Work, finished_unheard
+from ablate.pool.books import Work, finished_unheard, never_begun
 from ablate.pool.executor import Slot
 from ablate.pool.folders import of_attempt
 from ablate.pool.known import Known
@@ -61,7 +61,9 @@ def carried_out(
                     adopted += [work] if work is not None else []
                 case Rescue(token, message, again):
                     run = next(other.run for other in known.elsewhere if other.token == token)
-                    if not finished_unheard(known.store, run, token, made):
+                    if never_begun(known.store, known.others[token]):
+                        known.store.fail(token, "cancelled", "its dispatcher died before it began", again=True)
+                    elif not finished_unheard(known.store, run, token, made):
                         known.store.fail(token, "lost", message, again=again)
                     refused = True
                 case Stop(token, reason, message) if token in known.working:

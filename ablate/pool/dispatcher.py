@@ -17,7 +17,7 @@ from ablate.errors import AwayError
 from ablate.pool import scheduler, signals
 from ablate.pool.books import Ended, Work, written
 from ablate.pool.claims import carried_out
-from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Returned, Slot, Started
+from ablate.pool.executor import Event, Executor, Failed, Finished, Placed, Progressed, Refused, Returned, Slot, Started
 from ablate.pool.feed import Feed
 from ablate.pool.host import sees
 from ablate.pool.known import Known
@@ -140,11 +140,11 @@ class Dispatcher:
 
     def _happened(self, wait_s: float) -> list[Event]:
         """What the executor reports: at once where a slot of this host is free again and would stand idle. Else what
-        comes within GATHER_S of the first shares its commit: steps, and the ends of an engine's runs, whose workers
-        have others waiting (mailed.AHEAD; Ray's queue)."""
+        comes within GATHER_S of the first shares its commit: steps, and the ends of runs in whose slots others begin at
+        once: those handed over ahead, an engine's (mailed.AHEAD; Ray's queue)."""
         events = list(self.executor.poll(wait_s))
         until_s = time.monotonic() + GATHER_S
-        if events and self.executor.engine:
+        if events and (self.executor.engine or self.known.ahead):
             # In one go: an engine's poll costs a look at a folder or a call, and would cost it for every event.
             time.sleep(GATHER_S)
             events += self.executor.poll(0)
@@ -191,7 +191,7 @@ class Dispatcher:
         # dispatcher leaves attempts without a process, which whoever comes next rescues as lost.
         for work in claimed:
             known.takes_on(work)
-            if not self.executor.engine:
+            if not self.executor.engine and not work.slot.is_ahead:
                 work.asked_s = time.monotonic()
             self.executor.start(work.token, work.spec, work.slot, alone=work.key in known.alone)
         for work in adopted:
@@ -285,6 +285,10 @@ class Dispatcher:
                 known.unwanted[progressed.token] = why
         for work, event, again in ended:
             self._note(work, event, again)
+        # Each before all that wait, so that those of one commit are in their order again.
+        for work, event, again in reversed(ended):
+            if again:
+                self._again(work.key, event)
         if any(not again for _, _, again in ended):
             self._patiently(known.ask)
 
@@ -293,14 +297,16 @@ class Dispatcher:
         known = self.known
         now_s = time.monotonic()
         match event:
+            case Placed(token, slot, asked_s):
+                known.placed(token, slot, asked_s)
             case Started():
                 known.begins(event.token, now_s)
-                known.backoff.started(len(known.working), now_s)
+                known.backoff.started(known.at_work, now_s)
             case Returned():
                 known.working[event.token].waits_again()
             case Refused(token, message):  # that costs no attempt, and other runs go on: nothing is against them
                 known.first_again(known.lets_go(token).key)
-                known.backoff.refused(message, len(known.working), now_s)
+                known.backoff.refused(message, known.at_work, now_s)
             case Progressed(token, step, values):
                 work = known.working[token]
                 work.step, work.values, work.heard_s = step, values, now_s
@@ -309,8 +315,10 @@ class Dispatcher:
 
     def _note(self, work: Work, ended: Finished | Failed, again: bool) -> None:
         known = self.known
-        self.executed += 1
         known.unwanted.pop(work.token, None)
+        if not work.slot.is_ahead:
+            self.executed += 1
+            known.pace.ended(ended.seconds if isinstance(ended, Finished) else None)
         if isinstance(ended, Finished) or ended.reason != "infrastructure":
             known.backoff.ended(work.key)
         if isinstance(ended, Finished):
@@ -324,11 +332,6 @@ class Dispatcher:
             self._hold_back(work.key, ended)
             if work.key in known.backoff.given_up:
                 known.unblock(work.key)
-            elif again and self.stopped_by is None and work.key in known.specs:
-                known.first_again(work.key)
-                # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
-                if ended.reason == "oom":
-                    known.alone.add(work.key)
             elif not again:
                 known.failed[work.key] = ended.reason
                 if known.alike.counted(ended) and not known.done:
@@ -336,6 +339,15 @@ class Dispatcher:
         if work.key in known.done or work.key in known.failed:
             known.unblock(work.key)
         self.listener.ended(work, ended, again=again)
+
+    def _again(self, key: str, ended: Finished | Failed) -> None:
+        """A run is to do again."""
+        known = self.known
+        if self.stopped_by is None and key in known.specs and key not in known.backoff.given_up:
+            known.first_again(key)
+            # Here at once, and for other dispatchers by the store (`out_of_memory`) when they look around.
+            if isinstance(ended, Failed) and ended.reason == "oom":
+                known.alone.add(key)
 
     def _hold_back(self, key: str, failed: Failed) -> None:
         """What was not the run's fault happens again where it is tried again at once."""

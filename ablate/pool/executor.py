@@ -12,17 +12,33 @@ from types import MappingProxyType
 from typing import Self
 
 from ablate.pool.messages import Done, Setup
-from ablate.records import Json, Limits, Reason, RunSpec
+from ablate.records import AHEAD, Json, Limits, Reason, RunSpec
 from ablate.registry import Plugin
 
 
 @dataclass(frozen=True)
 class Slot:
     """Where one run at a time may execute: slot `index` of a device ("cpu", "cuda:0") of an executor's place. Each slot
-    of an engine is a device of its own, for where it will be nobody knows when it is booked."""
+    of an engine is a device of its own, for where it will be nobody knows when it is booked. So is that of a run that
+    is handed over ahead: it takes the slot of a run that ends (`Placed`)."""
 
     device: str
     index: int
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it is none yet."""
+        return self.device.startswith(AHEAD)
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A run that was handed over ahead has the slot of one that ended. asked_s: since when, by this host's monotonic
+    clock."""
+
+    token: str
+    slot: Slot
+    asked_s: float = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -88,7 +104,7 @@ class Refused:
     message: str
 
 
-Event = Started | Progressed | Finished | Failed | Refused | Returned
+Event = Placed | Started | Progressed | Finished | Failed | Refused | Returned
 
 
 def finished(token: str, word: Done, provenance: Mapping[str, Json] = MappingProxyType({})) -> Finished:
@@ -129,12 +145,14 @@ class Executor(Plugin, ABC):
 
     place: the name under which its slots are booked; empty: this host. keeps: its runs go on without their dispatcher;
     then its place is called ENGINE:NAME, and `adopt` and `leave` mean something. engine: it executes elsewhere than on
-    this host, so this host's processors and GPUs are not what it has.
+    this host, so this host's processors and GPUs are not what it has. queues: it takes runs ahead (Slot.is_ahead), and
+    starts each as soon as another has ended.
     """
 
     place: str = ""
     keeps: bool = False
     engine: bool = False
+    queues: bool = False
 
     @abstractmethod
     def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:

@@ -70,6 +70,11 @@ def take_over(spec: RunSpec) -> None:
         copy.rename(folder)
 
 
+def was_begun(folder: Path | str) -> bool:
+    """Whether anything of an attempt was executed: a worker begins by making its folder (`take_over`)."""
+    return os.path.isdir(folder)
+
+
 LOG = "log.txt"
 
 

@@ -26,9 +26,10 @@ from ablate.pool.executor import Executor, Slot
 from ablate.pool.feed import Feed, Fixed, Seen
 from ablate.pool.host import fate, keeps, owner_of, sees, sees_owner
 from ablate.pool.leases import Leases, lease_s
+from ablate.pool.pace import BACK_S, Pace
 from ablate.pool.scheduler import ALIKE, STOPPED, Elsewhere, Memory, Sizes, Snapshot
 from ablate.pool.vacancy import Vacancy
-from ablate.records import INTERRUPTED, Limits, Reason, RunSpec
+from ablate.records import AHEAD, INTERRUPTED, Limits, Reason, RunSpec
 from ablate.store.store import Store
 from ablate.store.stored import Fate, LiveAttempt, RunState
 
@@ -40,7 +41,8 @@ class Known:
     """working: by token; waiting: keys, in the plan's order; elsewhere: what others hold, as the scheduler sees it, and
     others: as the database has it, by token; attempts: of each run, those that its limit counts; alone: runs that need
     a device to themselves; unwanted: tokens of runs that the feed gave up, and why; alike: whether runs fail alike, and
-    why_alike: in words, once they do; doubted: runs that the database knows otherwise, to be read again."""
+    why_alike: in words, once they do; doubted: runs that the database knows otherwise, to be read again; ahead: of what
+    was handed over ahead and has no slot yet, since when, by token."""
 
     def __init__(
         self,
@@ -76,6 +78,8 @@ class Known:
         self.alone: set[str] = set()
         self.unwanted: dict[str, tuple[Reason, str]] = {}
         self.doubted: set[str] = set()
+        self.ahead: dict[str, float] = {}
+        self.pace = Pace()
         most = MOST_AT_WORK if executor.engine else len(self.slots)
         self.backoff = Backoff(most if workers is None else workers, limits.infrastructure_s)
         self.sizes = sizes
@@ -85,6 +89,8 @@ class Known:
         self.renewed_s = time.monotonic()
         self.trusts_s = float("-inf")
         self._taken: dict[Slot, str] = {}
+        self._holders: dict[Slot, str] = {}
+        self._handed_over = 0
         self._blocked: set[str] = set()
         self._needing = _needing(self.specs)
         self._vacancy: Vacancy | None = None
@@ -106,6 +112,8 @@ class Known:
         if now_s >= self._due_s:
             # Signs of life since then have moved it; what begins later than now is taken in by `begins`.
             self._due_s = scheduler.next_overdue(self.working.values(), self.limits)
+        self._take_back(now_s)
+        workers, free = self.backoff.workers(now_s), self._free()
         return Snapshot(
             slots=self.slots,
             waiting=self.waiting.keys(),
@@ -121,17 +129,36 @@ class Known:
             why_stopping=STOPPED if self.stopped_by is not None else ALIKE,
             renewed_s=self.renewed_s,
             lease_s=self.lease_s,
-            workers=self.backoff.workers(now_s),
+            workers=workers,
             limits=self.limits,
             due_s=self._due_s,
-            free=self._free(),
+            free=free,
+            ahead=self._ahead(workers, free),
+            queued=len(self.ahead),
         )
+
+    def _ahead(self, workers: int, free: Sequence[Slot] | None) -> list[Slot]:
+        """Places in the queue of this host's slots: where any run may go into any of them, and nothing is amiss."""
+        if free is None or not self.executor.queues or self.backoff.most is not None or self._has_gpus:
+            return []
+        at_work = self.at_work
+        filled = min(workers, at_work + len(free))
+        count = self.pace.ahead(len(self.ahead), filled)
+        first = self._handed_over
+        self._handed_over += count  # never used twice: a place is booked as a slot is
+        return [Slot(f"{AHEAD}{self.owner}", first + number) for number in range(count)]
+
+    def _take_back(self, now_s: float) -> None:
+        since_s = next(iter(self.ahead.values()), now_s)
+        if now_s - since_s >= BACK_S:
+            self.unwanted.update(dict.fromkeys(self.ahead, ("cancelled", "the runs before it take long")))
 
     def _free(self) -> Sequence[Slot] | None:
         """The slots to fill first; None where it matters which run goes into which: by memory, and beside one that
         needs a device to itself, unless each slot is a device of its own."""
         if self._vacancy is None or self._vacancy.slots is not self.slots:
             self._vacancy = Vacancy(self.slots, [*self._taken, *(work.slot for work in self.working.values())])
+            self._has_gpus = any(slot.device != "cpu" for slot in self.slots)
         if self.memory is not None or (self.alone and self._vacancy.shared):
             return None
         return self._vacancy.first(scheduler.MOST_CLAIMS)
@@ -143,8 +170,27 @@ class Known:
         self.working[work.token] = work
         self.waiting.pop(work.key, None)
         self._may_be_late(work.since_s)
+        if work.slot.is_ahead:
+            self.ahead[work.token] = time.monotonic()
+        else:
+            self._takes(work.token, work.slot)
+
+    def _takes(self, token: str, slot: Slot) -> None:
+        self._holders[slot] = token
         if self._vacancy is not None:
-            self._vacancy.take(work.slot)
+            self._vacancy.take(slot)
+
+    def placed(self, token: str, slot: Slot, asked_s: float) -> None:
+        """A run that was handed over ahead has a slot."""
+        work = self.working[token]
+        work.slot, work.asked_s = slot, asked_s
+        self.ahead.pop(token, None)
+        self._takes(token, slot)
+
+    @property
+    def at_work(self) -> int:
+        """How many runs have a slot."""
+        return len(self.working) - len(self.ahead)
 
     def begins(self, token: str, now_s: float) -> None:
         """A run has started: from now on it may take too long."""
@@ -160,8 +206,12 @@ class Known:
     def lets_go(self, token: str) -> Work:
         """A run is at work here no more."""
         work = self.working.pop(token)
-        if self._vacancy is not None and work.slot not in self._taken:
-            self._vacancy.give(work.slot)
+        self.ahead.pop(token, None)
+        # Unless a run that was handed over ahead has it by now.
+        if self._holders.get(work.slot) == token:
+            del self._holders[work.slot]
+            if self._vacancy is not None and work.slot not in self._taken:
+                self._vacancy.give(work.slot)
         return work
 
     def first_again(self, key: str) -> None:

@@ -4,7 +4,7 @@ How the bytes travel is the executor's business: through a socket (executors/loc
 one JSON object without a line break, `{"Said": {"step": 3, "values": {"accuracy": 97.2}}}`. `decode` believes nothing:
 code of the user's own may write to a worker's channel.
 
-    to a server      Setup, once; Fork                  from a server   Ready or Unable, once; Forked, Unforked, Exited
+    to a server      Setup, once; Fork, Drop            from a server   Ready or Unable, once; Forked, Unforked, Exited
     to a worker      Job, once; Pause                   from a worker   Said any number of times; Done or Broken
 """
 
@@ -56,7 +56,20 @@ class Setup:
 
 @dataclass(frozen=True)
 class Fork:
-    """Start a child for this attempt; its channel comes with the message."""
+    """Start a child for this attempt; its channel comes with the message.
+
+    ahead: in the place of one that is gone, of which more have been told than the dispatcher had `heard`. So both know
+    whose place it is: of each that is gone, that of the first which was asked for ahead before it was heard, if any.
+    """
+
+    token: str
+    ahead: bool = False
+    heard: int = 0
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Do not start the child of this attempt, which waits for another to be gone."""
 
     token: str
 
@@ -86,7 +99,7 @@ class Forked:
 
 @dataclass(frozen=True)
 class Unforked:
-    """The system refused a child for this attempt, and why."""
+    """There is no child for this attempt, and why: the system refused it, or nobody is left to follow."""
 
     token: str
     why: str
@@ -94,12 +107,14 @@ class Unforked:
 
 @dataclass(frozen=True)
 class Exited:
-    """The child of an attempt is gone. status: as wait gives it; peak_mib, cpu_s: what it took, as the system says."""
+    """The child of an attempt is gone, at `at_s` of the host's monotonic clock. status: as wait gives it; peak_mib,
+    cpu_s: what it took, as the system says."""
 
     token: str
     status: int
     peak_mib: float
     cpu_s: float
+    at_s: float
 
 
 # ---------------------------------------------------------------------------------------------------- with the worker

@@ -222,7 +222,8 @@ class Snapshot:
     dispatcher may have at work, in whichever slots are free; None: as many as there are slots.
 
     Looks at what the dispatcher keeps, not copies, for a step is to cost what happened: no run takes too long before
-    `due_s`; free: the slots to fill first, where any run may go into any of them; None: `pack` says which.
+    `due_s`; free: the slots to fill first, where any run may go into any of them; None: `pack` says which. ahead: what
+    to fill besides, with runs that follow those at work; queued: how many of `working` wait for that.
     """
 
     slots: Sequence[Slot]
@@ -243,6 +244,8 @@ class Snapshot:
     limits: Limits = field(default_factory=Limits)
     due_s: float = -math.inf
     free: Sequence[Slot] | None = None
+    ahead: Sequence[Slot] = ()
+    queued: int = 0
 
 
 @dataclass(frozen=True)
@@ -357,9 +360,10 @@ def _starts(snapshot: Snapshot) -> list[Action]:
     ready = (key for key in snapshot.waiting if key not in snapshot.blocked)
     most = MOST_CLAIMS
     if snapshot.workers is not None:
-        most = min(most, max(0, snapshot.workers - len(snapshot.working)))
+        most = min(most, max(0, snapshot.workers - len(snapshot.working) + snapshot.queued))
     if snapshot.free is not None:
-        return [Launch(key, slot) for slot, key in zip(snapshot.free[:most], ready, strict=False)]
+        slots = [*snapshot.free[:most], *snapshot.ahead]
+        return [Launch(key, slot) for slot, key in zip(slots, ready, strict=False)]
     held = [Held(work.slot, work.key) for work in snapshot.working]
     held += [Held(slot, key, others=True) for slot, key in snapshot.taken.items()]
     placed = pack(ready, snapshot.slots, held, snapshot.alone, snapshot.memory, most)

@@ -29,15 +29,15 @@ import threading
 import time
 import traceback
 from array import array
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from ablate.errors import AblateError
 from ablate.pool import ending, groups, host
-from ablate.pool.messages import Exited, Fork, Forked, Job, Ready, Setup, Unable, Unforked, decode, encode, learn
+from ablate.pool.messages import Drop, Exited, Fork, Forked, Job, Ready, Setup, Unable, Unforked, decode, encode, learn
 
 _PACKET = 1 << 17
 _LONGEST = _PACKET // 8
@@ -54,6 +54,9 @@ _OF_ALL = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 LEFT_S = 5.0
 """How long the end of a run is held back for what it left behind and what does not go when it is killed."""
+
+_NOT_BEGUN = "its turn did not come"
+"""Why there is no child for an attempt that was asked for ahead."""
 
 _ENDED = "the process that starts runs ended while it was starting."
 
@@ -106,11 +109,17 @@ class WarmServer:
             raise AblateError(answer.text)
         return server
 
-    def fork(self, token: str, child_end: socket.socket) -> None:
-        """Ask for a child whose channel is `child_end`. BlockingIOError where the server has no ear for it now."""
+    def fork(self, token: str, child_end: socket.socket, *, after: int | None = None) -> None:
+        """Ask for a child whose channel is `child_end`: now, or when more than `after` others are gone. BlockingIOError
+        where the server has no ear for it now."""
         # Not send_fds, which before Python 3.13 forgets the flags.
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [child_end.fileno()]))]
-        self.channel.sendmsg([encode(Fork(token))], passed, socket.MSG_DONTWAIT)
+        self.channel.sendmsg([encode(Fork(token, after is not None, after or 0))], passed, socket.MSG_DONTWAIT)
+
+    def drop(self, token: str) -> None:
+        """Ask for no child after all. Where it exists by now nothing comes of this, and the caller hears of it."""
+        with contextlib.suppress(OSError):
+            self.channel.send(encode(Drop(token)), socket.MSG_DONTWAIT)
 
     def receive(self) -> Forked | Unforked | Exited | None:
         """What became of a child; None where the server is gone. BlockingIOError where it has said nothing more."""
@@ -167,53 +176,103 @@ def serve(channel: socket.socket, setup: Setup) -> None:
         return
     gc.collect()
     gc.freeze()
-    wake, woken = os.pipe()
-    os.set_blocking(woken, False)
-    # A pipe that the signal writes to: a child that ends between two looks is then no wake-up missed by select. It
-    # needs a handler of its own (the default one writes nothing), and must not block when it is full.
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
-    children: dict[int, str] = {}
-    ended: dict[Exited, float] = {}
-    ends: list[Any] = [channel, wake]
-    try:
-        # Inside, for a Ctrl-C while torch is imported leaves nobody to hear it.
-        channel.send(encode(Ready(os.getpid())))
-        # From here on the end of the socket is heard, and this process ends its children before itself. Were it killed,
-        # what they started would live on.
-        die_with(None)
-        while True:
-            readable, _, _ = select.select(ends, [], [], 0.02 if ended else None)
-            if wake in readable:
-                os.read(wake, 4096)
-                ended |= dict.fromkeys(_reap(children), time.monotonic())
-            if ended:
-                for exited in _all_gone(ended, children):
-                    channel.send(encode(exited))
-            if channel in readable:
-                packet, descriptors, _, _ = socket.recv_fds(channel, _PACKET, 1)
-                if not packet:
-                    break
-                token = decode(packet, Fork).token
-                try:
-                    pid = _fork([channel.fileno(), wake, woken], descriptors, loaded, setup, token)
-                except OSError as error:  # no process, no memory, no open file: of this host, not of the run
-                    channel.send(encode(Unforked(token, error.strerror or str(error))))
-                    continue
-                # Forked is sent before the loop comes round to _reap, so before Exited, however short the run.
-                children[pid] = token
-                channel.send(encode(Forked(token, pid, host.process_started(pid) or 0)))
-    except (BrokenPipeError, ConnectionResetError):
-        pass
-    finally:
-        for pid in children:
-            _kill_group(pid)
-        ending.end_descendants()
+    # Inside, for a Ctrl-C while torch is imported leaves nobody to hear it.
+    _Server(channel, loaded, setup).run()
 
 
-def _all_gone(ended: dict[Exited, float], children: Mapping[int, str]) -> list[Exited]:
-    """The runs of which nothing is left, taken out of `ended` (with the time at which each run's own process went).
-    What is left of others is killed."""
+class _Server:
+    """The server once it has imported everything. children: the runs at work, by pid; ended: those of which something
+    may be left; waiting: those that were asked for ahead, with their channels; told: how many are gone; vacant: of how
+    many of these nobody has the place, the last ones."""
+
+    def __init__(self, channel: socket.socket, loaded: Mapping[str, str], setup: Setup) -> None:
+        self.channel, self.loaded, self.setup = channel, loaded, setup
+        self.children: dict[int, str] = {}
+        self.ended: list[Exited] = []
+        self.waiting: deque[tuple[str, list[int]]] = deque()
+        self.told = self.vacant = 0
+        self.wake, self.woken = os.pipe()
+
+    def run(self) -> None:
+        """Until the dispatcher's end of the channel is closed."""
+        os.set_blocking(self.woken, False)
+        # A pipe that the signal writes to: a child that ends between two looks is then no wake-up missed by select. It
+        # needs a handler of its own (the default one writes nothing), and must not block when it is full.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.woken, warn_on_full_buffer=False)
+        try:
+            self.channel.send(encode(Ready(os.getpid())))
+            # From here on the end of the socket is heard, and this process ends its children before itself. Were it
+            # killed, what they started would live on.
+            die_with(None)
+            while self._turn():
+                pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            for pid in self.children:
+                _kill_group(pid)
+            ending.end_descendants()
+
+    def _turn(self) -> bool:
+        """Wait for the dispatcher or the end of a child, and do what is due; False where the dispatcher is gone."""
+        ends: list[socket.socket | int] = [self.channel, self.wake]
+        readable, _, _ = select.select(ends, [], [], 0.02 if self.ended else None)
+        if self.wake in readable:
+            os.read(self.wake, 4096)
+            self.ended += _reap(self.children)
+        for exited in _all_gone(self.ended, self.children) if self.ended else ():
+            self.channel.send(encode(exited))
+            self.told += 1
+            if self.waiting:
+                self._begin(*self.waiting.popleft())
+            else:
+                self.vacant += 1
+        if self.channel in readable:
+            packet, descriptors, _, _ = socket.recv_fds(self.channel, _PACKET, 1)
+            if not packet:
+                return False
+            self._do(decode(packet, Fork, Drop), descriptors)
+        if self.waiting and not self.children and not self.ended:  # whom they were to follow is gone
+            for token, _ in list(self.waiting):
+                self._dismiss(token)
+        return True
+
+    def _do(self, asked: Fork | Drop, descriptors: list[int]) -> None:
+        if isinstance(asked, Drop):
+            self._dismiss(asked.token)
+        elif not asked.ahead:
+            self._begin(asked.token, descriptors)
+        else:
+            # The places of those that the dispatcher had heard of are its own again.
+            self.vacant = min(self.vacant, self.told - asked.heard)
+            self.waiting.append((asked.token, descriptors))
+            if self.vacant:
+                self.vacant -= 1
+                self._begin(*self.waiting.popleft())
+
+    def _begin(self, token: str, descriptors: Sequence[int]) -> None:
+        ours = [self.channel.fileno(), self.wake, self.woken, *(held for _, others in self.waiting for held in others)]
+        try:
+            pid = _fork(ours, descriptors, self.loaded, self.setup, token)
+        except OSError as error:  # no process, no memory, no open file: of this host, not of the run
+            self.channel.send(encode(Unforked(token, error.strerror or str(error))))
+            return
+        # Forked is sent before the loop comes round to _reap, so before Exited, however short the run.
+        self.children[pid] = token
+        self.channel.send(encode(Forked(token, pid, host.process_started(pid) or 0)))
+
+    def _dismiss(self, token: str) -> None:
+        """One that waits is not begun; one that does not wait any more goes on."""
+        for one in [one for one in self.waiting if one[0] == token]:
+            self.waiting.remove(one)
+            for descriptor in one[1]:
+                os.close(descriptor)
+            self.channel.send(encode(Unforked(token, _NOT_BEGUN)))
+
+
+def _all_gone(ended: list[Exited], children: Mapping[int, str]) -> list[Exited]:
+    """The runs of which nothing is left, taken out of `ended`. What is left of others is killed."""
     left = ending.left_behind(children, {ending.stamp(token) for token in children.values()})
     for process, _ in left or ():
         with contextlib.suppress(psutil.Error):
@@ -222,12 +281,12 @@ def _all_gone(ended: dict[Exited, float], children: Mapping[int, str]) -> list[E
     late = time.monotonic() - LEFT_S
     gone = [
         exited
-        for exited, at_s in ended.items()
-        if at_s < late or (left is not None and ending.stamp(exited.token) not in kept)
+        for exited in ended
+        if exited.at_s < late or (left is not None and ending.stamp(exited.token) not in kept)
     ]
     for exited in gone:
         ending.forget(exited.token)
-        del ended[exited]
+        ended.remove(exited)
     return gone
 
 
@@ -364,7 +423,7 @@ def _reap(children: dict[int, str]) -> Iterator[Exited]:
         if token is not None:
             seconds = round(usage.ru_utime + usage.ru_stime, 3)
             peak = usage.ru_maxrss / (1 << 10 if sys.platform == "linux" else 1 << 20)
-            yield Exited(token, status, round(peak, 1), seconds)
+            yield Exited(token, status, round(peak, 1), seconds, time.monotonic())
 
 
 def _kill_group(pid: int) -> None:

@@ -45,7 +45,7 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
 
         saved = len(results.load(store, study).saved)
         counts |= {"todo": counts["todo"] - saved, "saved": saved}
-    waiting = {a.token for a in live if keeps(a.host) and a.pid is None}
+    waiting = {a.token for a in live if a.is_ahead or (keeps(a.host) and a.pid is None)}
     if waiting:
         counts |= {"running": counts["running"] - len(waiting), "queued": len(waiting)}
     running = []
@@ -91,7 +91,7 @@ def waits_for(store: Reader, todo: Mapping[str, str], of_study: Collection[str])
     """What may keep runs that are to do (key -> what it is called) from being executed now, as far as the database
     tells. of_study: the keys of all runs of their study."""
     theirs = [a for a in store.live() if a.run not in of_study and fate(a) == "held"] if todo else []
-    others = {f"{a.device}/{a.slot} of {a.host} ({_called(store, a.run)})" for a in theirs}
+    others = {f"{a.device}/{a.slot} of {a.host} ({_called(store, a.run)})" for a in theirs if not a.is_ahead}
     lonely = store.out_of_memory() if todo else set()
     alone = [name for key, name in todo.items() if key in lonely]
     troubled = {key: met for key, met in (store.in_trouble() if todo else {}).items() if key in todo}

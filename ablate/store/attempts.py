@@ -77,6 +77,16 @@ class Attempts(Planner):
         with self.transaction() as connection:
             self._each(connection, update, rows)
 
+    def place(self, placed: Sequence[tuple[str, str, int]]) -> None:
+        """Runs that were handed over ahead have slots now: (token, device, slot), each after whose it was has ended in
+        this transaction. Where another has it after all, for this process slept past its lease, it stays as it is."""
+        theirs = "SELECT 1 FROM attempt AS o WHERE o.host = attempt.host AND o.device = ? AND o.slot = ?"
+        free = f"NOT EXISTS ({theirs} AND o.outcome IS NULL)"
+        rows = [(device, slot, token, device, slot) for token, device, slot in placed]
+        if rows:
+            with self.transaction() as connection:
+                self._each(connection, f"UPDATE attempt SET device = ?, slot = ? WHERE token = ? AND {free}", rows)
+
     def renew(self, tokens: Sequence[str], lease_s: float, owner: str | None = None) -> set[str]:
         """Extend leases; returns the tokens still held. A missing one was taken over: its worker must be stopped.
         owner: whose they must be; None: whoever's."""

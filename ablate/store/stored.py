@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from ablate.errors import AblateError
-from ablate.records import Json, Reason, Role, State
+from ablate.records import AHEAD, Json, Reason, Role, State
 from ablate.study.record import PlanRecord
 from ablate.training.examples import Column, Examples
 
@@ -117,6 +117,11 @@ class LiveAttempt:
         """What an engine said of where it is: nothing before it started, nor of one on a host of ours."""
         told = json.loads(self.provenance or "{}")
         return told if isinstance(told, dict) else {}
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it waits for one to end that executes now."""
+        return self.device.startswith(AHEAD)
 
     @property
     def place(self) -> str:

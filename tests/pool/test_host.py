@@ -196,7 +196,7 @@ def test_memory_that_is_to_be_learned_is_learned_from_a_first_run_alone_and_then
 class Idle:
     """An executor whose runs go on and on."""
 
-    place, keeps, engine = "", False, False
+    place, keeps, engine, queues = "", False, False, False
 
     def slots(self, here, wanted):
         return here

@@ -65,7 +65,7 @@ def test_a_process_is_believed_before_a_clock_and_only_where_it_can_be_seen(atte
 class Idle:
     """An executor with nothing to do."""
 
-    place, keeps, engine = "", False, False
+    place, keeps, engine, queues = "", False, False, False
 
     def slots(self, here, wanted):
         return here
@@ -127,7 +127,7 @@ def test_an_attempt_took_what_a_clock_that_never_jumps_says(tmp_path, monkeypatc
 class Lingers(Idle):
     """A queue whose runs take a while to end; whoever waits for them is stopped. waited_s: what its polls may wait."""
 
-    keeps, engine = True, True
+    keeps, engine, queues = True, True, False
 
     def __init__(self):
         self.waited_s, self.stopped = [], ""

@@ -11,6 +11,7 @@ from ablate.errors import GarbledError
 from ablate.pool.messages import (
     Broken,
     Done,
+    Drop,
     Exited,
     Fork,
     Forked,
@@ -49,10 +50,10 @@ from_workers = (
 messages = from_workers | st.one_of(
     st.builds(Setup, tasks, listed, listed, listed, st.lists(st.tuples(text, text), max_size=2).map(tuple), texts),
     st.builds(Fork, text), st.builds(Ready, whole), st.builds(Unable, text), st.builds(Forked, text, whole, whole),
-    st.builds(Exited, text, whole, number, number), st.builds(Job, text, specs, text, texts, st.booleans()),
+    st.builds(Drop, text), st.builds(Exited, text, whole, number, number, number), st.builds(Job, text, specs, text, texts, st.booleans()),
     st.builds(Pause, text),
 )  # fmt: skip
-KINDS = (Setup, Fork, Ready, Unable, Forked, Unforked, Exited, Job, Pause, Said, Done, Broken)
+KINDS = (Setup, Fork, Drop, Ready, Unable, Forked, Unforked, Exited, Job, Pause, Said, Done, Broken)
 
 
 @given(messages)

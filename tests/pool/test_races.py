@@ -22,7 +22,7 @@ from plans import bare
 
 from ablate.pool import claims, dispatcher, host, known, leases, scheduler
 from ablate.pool.dispatcher import Dispatcher
-from ablate.pool.executor import Failed, Finished, Progressed, Slot, Started
+from ablate.pool.executor import Failed, Finished, Placed, Progressed, Slot, Started
 from ablate.records import Limits, RunSpec, TaskUse
 from ablate.store.store import Store
 
@@ -61,10 +61,13 @@ class World:
             "place": lambda: world.me.host,  # the real one would keep the first host's name for every test after this
             "boot": lambda: f"boot{world.boots[world.me.host]}",
         }
-        self.time = SimpleNamespace(monotonic=lambda: world.now)
+        self.time = SimpleNamespace(monotonic=lambda: world.now, sleep=self.sleep)
         self.os = SimpleNamespace(environ={"ABLATE_LEASE_S": str(LEASE_S)}, readlink=os.readlink)
         self.workers = {}  # token -> pid
         self.ending = SimpleNamespace(end_attempts=self.end_attempts)
+
+    def sleep(self, seconds):
+        self.now += seconds
 
     def end_attempts(self, tokens, _):
         for token in tokens:
@@ -86,30 +89,56 @@ class WorldStore(Store):
         return repr(self.world.now)
 
 
-class Workers:
-    """An executor whose workers do what the rules say."""
+class TwoAhead:
+    """A pace at which two runs always wait ahead."""
 
-    place, keeps, engine = "", False, False
+    def ended(self, seconds):
+        pass
+
+    def ahead(self, waits, slots):
+        return 2 - waits if slots else 0
+
+
+class Workers:
+    """An executor whose workers do what the rules say. It takes runs ahead: each has the slot of the next that ends."""
+
+    place, keeps, engine, queues = "", False, False, True
 
     def __init__(self, world, actor):
         self.world, self.actor = world, actor
-        self.pids, self.keys, self.events = {}, {}, []
+        self.pids, self.slot_of, self.events = {}, {}, []
+        self.queue, self.vacated = [], []
 
     def slots(self, here, wanted):
         return here
 
     def start(self, token, spec, slot, *, canary=False, alone=False):
         self.actor.tick()
-        self.pids[token], self.keys[token] = self.world.spawn(self.actor.host), spec.key
+        if not slot.is_ahead:
+            self.begin(token, slot)
+        elif self.vacated:
+            self.follow(token, self.vacated.pop(0))
+        elif self.pids:
+            self.queue.append(token)
+        else:
+            self.events.append(Failed(token, "cancelled", "its turn did not come"))
+        self.actor.tick()
+
+    def begin(self, token, slot):
+        self.pids[token], self.slot_of[token] = self.world.spawn(self.actor.host), slot
         self.world.workers[token] = self.pids[token]
         self.events.append(Started(token, self.pids[token], 1))
-        self.actor.tick()
+
+    def follow(self, token, slot):
+        self.events.append(Placed(token, slot, self.world.now))
+        self.begin(token, slot)
 
     def poll(self, timeout_s):
         self.actor.tick()
         for token in [token for token, pid in self.pids.items() if pid not in self.world.alive]:
             self.end(token, Failed(token, "lost", "the worker was killed by SIGKILL"))
         events, self.events = self.events, []
+        self.vacated.clear()
         if not events:
             self.world.now += timeout_s  # or a dispatcher that waits a moment for more would wait for ever
         return events
@@ -117,10 +146,17 @@ class Workers:
     def stop(self, token, reason, message):
         if token in self.pids:
             self.end(token, Failed(token, reason, message))
+        elif token in self.queue:
+            self.queue.remove(token)
+            self.events.append(Failed(token, reason, message))
 
     def end(self, token, event):
         self.world.alive.pop(self.pids.pop(token), None)
         self.events.append(event)
+        if self.queue:
+            self.follow(self.queue.pop(0), self.slot_of[token])
+        else:
+            self.vacated.append(self.slot_of[token])
 
 
 class Actor:
@@ -148,6 +184,7 @@ class Actor:
             self.store.requeue(scheduler.to_requeue(failed, LIMITS))
         slots = [Slot("cpu", 0), Slot("cpu", 1)]
         self.dispatcher = Dispatcher(self.store, self.workers, slots, specs, LIMITS, listener=self)
+        self.dispatcher.known.pace = TwoAhead()
         self.dispatcher.look_around()
 
     def _ticking(self, to):

@@ -29,12 +29,14 @@ from ablate.pool.executor import (
     Executor,
     Failed,
     Needs,
+    Placed,
     Progressed,
     Refused,
     Slot,
     Started,
     finished,
 )
+from ablate.pool.folders import was_begun
 from ablate.pool.messages import Broken, Done, Exited, Forked, Job, Pause, Said, Setup, Unforked, decode, encode
 from ablate.pool.warm import WarmServer
 from ablate.records import Json, Reason, RunSpec
@@ -57,13 +59,15 @@ what a run that does nothing costs it."""
 
 @dataclass
 class _Child:
-    """A child as this executor knows it. began_s: when it was asked for. stopped: why it is to end; asked_s, killed_s:
-    when it got SIGTERM and SIGKILL; last: the final message it sent, at said_s; exited: it is gone. unsent: what it is
-    still to be told. gpus: those that it sees; energy: what it took (Meter.end)."""
+    """A child as this executor knows it. slot: where it is, or that it is to follow another. began_s: when it was asked
+    for. stopped: why it is to end; asked_s, killed_s: when it got SIGTERM and SIGKILL; last: the final message it sent,
+    at said_s; exited: it is gone. unsent: what it is still to be told. gpus: those that it sees; energy: what it took
+    (Meter.end)."""
 
     token: str
     folder: str
     unsent: bytes
+    slot: Slot
     gpus: tuple[str, ...] = ()
     began_s: float = 0.0
     channel: socket.socket | None = None
@@ -84,6 +88,8 @@ class _Child:
 class LocalExecutor(Executor):
     """The pool of this host, with a warm server that has imported what `setup` names."""
 
+    queues = True
+
     def open(self, setup: Setup, needs: Needs = NOTHING_MORE) -> Self:  # noqa: ARG002
         self._setup = setup
         self.place = host.place()
@@ -93,6 +99,8 @@ class LocalExecutor(Executor):
         self._events: list[Event] = []
         self._dying: list[_Child] = []
         self._unasked: list[tuple[float, _Child]] = []
+        self._queue: deque[_Child] = deque()
+        self._heard = 0
         self._server: WarmServer | None = None
         self._meter = Meter()
         self._serve()
@@ -102,6 +110,7 @@ class LocalExecutor(Executor):
         if self._server is None:
             self._server = WarmServer.start(self._setup)
             self._selector.register(self._server.channel, selectors.EVENT_READ, None)
+            self._heard = 0
         return self._server
 
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False, alone: bool = False) -> None:
@@ -109,7 +118,7 @@ class LocalExecutor(Executor):
         environment = host.environment(slot)
         job = Job(token, spec, _inside(slot), environment, canary, self._setup.grace_s)
         gpus = tuple(filter(None, environment["CUDA_VISIBLE_DEVICES"].split(",")))
-        child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n", gpus)
+        child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n", slot, gpus)
         self._outbox.append(child)
         self._ask_for_children()
 
@@ -160,7 +169,7 @@ class LocalExecutor(Executor):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                server.fork(child.token, theirs)
+                server.fork(child.token, theirs, after=self._heard if child.slot.is_ahead else None)
         except BlockingIOError:
             ours.close()
             return False
@@ -169,15 +178,20 @@ class LocalExecutor(Executor):
             raise
         ours.setblocking(False)
         child.channel, child.began_s = ours, time.monotonic()
+        if child.slot.is_ahead:
+            self._queue.append(child)
         self._selector.register(ours, selectors.EVENT_READ, child.token)
         return True
 
     def _refuse(self, child: _Child, why: str) -> None:
-        with suppress(ValueError):
-            self._outbox.remove(child)
+        for waits in (self._outbox, self._queue):
+            if child in waits:
+                waits.remove(child)
         self._forget(child)
         if child.stopped:
             self._events.append(Failed(child.token, *child.stopped))
+        elif child.slot.is_ahead:
+            self._events.append(Failed(child.token, "cancelled", why))
         else:
             self._events.append(Refused(child.token, f"no process could be started: {why}"))
 
@@ -219,6 +233,8 @@ class LocalExecutor(Executor):
             self._ask_to_end(child)
             if child in self._outbox:
                 self._refuse(child, message)
+            elif child.slot.is_ahead and self._server is not None:
+                self._server.drop(token)
 
     def close(self) -> None:
         """End the server; its children end with it."""
@@ -281,12 +297,17 @@ class LocalExecutor(Executor):
         """The process is gone: read what it still had said, then pass on its last word."""
         self._hear_all(child)
         self._forget(child)
-        child.exited, child.ended_s = exited, time.monotonic()
+        child.exited, child.ended_s = exited, exited.at_s
         child.energy = self._meter.end(child.token, exited.cpu_s)
         if child.stopped is None and _was_asked(child):
             self._unasked.append((time.monotonic(), child))
         else:
             self._events.append(_ending(child))
+        self._heard += 1
+        if self._queue:  # the server has begun it
+            after = self._queue.popleft()
+            after.slot, after.began_s = child.slot, child.ended_s
+            self._events.append(Placed(after.token, after.slot, after.began_s))
 
     def _hear_all(self, child: _Child) -> None:
         with suppress(BlockingIOError, ValueError, KeyError):  # nothing more is there, or its end was heard before
@@ -300,6 +321,7 @@ class LocalExecutor(Executor):
         self._selector.unregister(self._server.channel)
         self._server.close()
         self._server = None
+        self._queue.clear()
         asked = [child for child in self._children.values() if child not in self._outbox]
         ending.end_attempts([child.token for child in asked], host.this_process())
         for child in asked:
@@ -315,7 +337,11 @@ class LocalExecutor(Executor):
         slot, but nobody waits for it. A server that does not tell of a killed child is stuck, and is killed itself."""
         for child in [child for child in self._dying if child.process is None or not child.process.lives]:
             self._dying.remove(child)
-            child.stopped = child.stopped or ("lost", "the process that starts runs was killed")
+            begun = child.process is not None or was_begun(child.folder)
+            child.stopped = child.stopped or (
+                "lost" if begun else "cancelled",
+                "the process that starts runs was killed",
+            )
             self._events.append(_ending(child))
         late = time.monotonic() - STUCK_S
         stuck = [child for child in self._children.values() if child.killed_s is not None and child.killed_s < late]
@@ -344,7 +370,7 @@ class LocalExecutor(Executor):
 
 def _inside(slot: Slot) -> str:
     """The device's name as the child sees it: with CUDA_VISIBLE_DEVICES set, its GPU is number 0."""
-    return "cpu" if slot.device == "cpu" else "cuda:0"
+    return "cpu" if slot.device == "cpu" or slot.is_ahead else "cuda:0"
 
 
 def _was_asked(child: _Child) -> bool:
