@@ -347,9 +347,11 @@ class Known:
         """The states of runs that others may have changed. What is to do again stands before all that wait: claims take
         from the front."""
         mine = {work.key for work in self.working.values()}
-        keys = [key for key in dict.fromkeys(touched) if key in self.specs and key not in mine]
+        keys = [key for key in dict.fromkeys(touched) if key in self.specs]
         for key, state in reversed(self.store.states(keys).items()):
             self._note(key, state)
+            if key in mine:  # ours no more, which its end will show; how often it was executed counts at once
+                continue
             if state.state != "todo":
                 self.waiting.pop(key, None)
             elif key not in self.waiting and key not in self.backoff.given_up:
