@@ -43,7 +43,7 @@ from ablate.terminal.bars import (
     ruler,
 )
 from ablate.terminal.columns import GAP, filled, sentences, wrapped
-from ablate.text import MINUS, Note, chance, decimals, fixed, one_line, one_of, percent
+from ablate.text import MINUS, Note, decimals, fixed, one_line, one_of, percent
 
 LEAST_BAR, MOST_BAR = 18, 46
 """Cells of the bar. Further columns come only while it keeps ROOMY of them."""
@@ -207,7 +207,7 @@ class _Drawing:
         return _styled(text, "" if decided(row) else "dim")
 
     def _chance(self, row: Row) -> Text:
-        text = no_chance(row) if row.p_adjusted is None else chance(row.p_adjusted)
+        text = no_chance(row) if row.p_adjusted is None else forest.shown_chance(row.p_adjusted)
         return _styled(text, "" if decided(row) else "dim")
 
     def _verdict(self, row: Row, most: int) -> Text:

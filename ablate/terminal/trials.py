@@ -13,6 +13,7 @@ from rich.text import Text
 from ablate.records import Json
 from ablate.runs.moment import Running
 from ablate.terminal.bars import Glyphs, fitted
+from ablate.terminal.columns import wrapped
 from ablate.terminal.moments import GAP, NOW, WRONG, bar, progress
 from ablate.text import MINUS, decimals, duration, fixed, one_line, seeds_in_words
 from ablate.tuning.journal import Trial
@@ -33,7 +34,7 @@ def drawn(
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         lines.append(Text(f" failed: {failures[-1]}{more}", style=WRONG))
     warning = "The best of many on one seed flatters. Afterwards winner and untuned are trained on fresh seeds."
-    lines += [Text(), Text(f" {warning}", style="dim")] if height > 12 else []
+    lines += [Text(), *(Text(f" {line}", style="dim") for line in wrapped(warning, width - 1))] if height > 12 else []
     return [fitted(line, width, glyphs) for line in lines]
 
 
@@ -68,12 +69,12 @@ def _whole(of: SearchSoFar, width: int, height: int, glyphs: Glyphs) -> list[Tex
     line.append(f"trial {of.ended} of {search.asked}").append(_left(of, glyphs))
     lines = [head, line]
     if of.best is not None:
-        lines += [Text(), _best(of, digits, glyphs)]
+        lines += [Text(), _best(of, digits, glyphs, width)]
         lines += [Text(), *_plot(of, width, digits, glyphs)] if height >= 24 else []
     return [*lines, Text(), *_settings(of, width, digits, glyphs)]
 
 
-def _best(of: SearchSoFar, digits: int, glyphs: Glyphs) -> Text:
+def _best(of: SearchSoFar, digits: int, glyphs: Glyphs, width: int) -> Text:
     assert of.best is not None, "asked for with one"
     text = Text(" ").append(f"best  {_number(of.best.value, digits, glyphs)}", style="bold")
     text.append(f"  trial {of.best.number}")
@@ -83,7 +84,9 @@ def _best(of: SearchSoFar, digits: int, glyphs: Glyphs) -> Text:
             _number(of.untuned.value, digits, glyphs),
         )
         same = "same seed" if len(of.search.seeds) == 1 else "same seeds"
-        text.append(f"   {gain} against untuned ({untuned}, {same})")
+        against = f"   {gain} against untuned ({untuned}, {same})"
+        short = f"  {gain} against untuned"
+        text.append(against if text.cell_len + len(against) <= width else short)
     return text
 
 
