@@ -114,9 +114,7 @@ def in_words(of: Hours) -> str:
     """`1.2 GPU hours`, `40 core minutes`, or both."""
     parts = [(of.gpu_s, "GPU"), (of.core_s, "core")]
     said = [
-        f"{_amount(seconds)} of {'a GPU' if what == 'GPU' else 'a processor core'}"
-        for seconds, what in parts
-        if seconds
+        f"{amount(seconds)} of {'a GPU' if what == 'GPU' else 'a processor core'}" for seconds, what in parts if seconds
     ]
     return " and ".join(said) or "0 s"
 
@@ -126,7 +124,8 @@ def energy(kwh: float) -> str:
     return f"{kwh:.3g} kWh" if kwh >= 0.1 else f"{kwh * 1000:.3g} Wh"
 
 
-def _amount(seconds: float) -> str:
+def amount(seconds: float) -> str:
+    """`3.8 s`, `12 min`, `2.5 h`."""
     if seconds < 600:
         return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -22,7 +22,7 @@ from ablate.runs import spent
 from ablate.runs.spent import Compute, Hours
 from ablate.tables.factorials import Shown, made
 from ablate.tables.table import Chance, ViewData
-from ablate.text import decimals, duration, fixed, joined, many
+from ablate.text import decimals, fixed, joined, many
 
 CHEAPER = "cheaper, not worse"
 
@@ -173,11 +173,20 @@ def _sentences(results: Results, compute: Compute, of: str) -> list[str]:
             f"{CHEAPER}: less time, and less than {margin:g} worse in {metric}; each tested, p is the larger of both, "
             "Holm over the rows. It speaks of the row, not of the trick."
         )
-    kinds = [f"{spent.KINDS[kind]} {duration(took.wall_s)}" for kind, took in compute.by_kind.items() if took.attempts]
+    kinds = [
+        f"{spent.KINDS[kind]} {spent.amount(took.wall_s)}" for kind, took in compute.by_kind.items() if took.attempts
+    ]
+    more = [
+        f"{what} {spent.in_words(took)}"
+        for what, took in (("earlier plans", compute.nobodys), ("other studies", compute.others))
+        if took.gpu_s or took.core_s
+    ]
     if kinds:
         said.append(
             f"cpu_hours, gpu_hours, energy_kwh: every attempt of the variant, failed ones too. The study in all: "
             f"{spent.in_words(compute.study)} ({joined(kinds)}); a CPU hour is one of a thread that a run was given."
+            + f" In the same database: {joined(more)}."
+            * bool(more)
         )
     said.append("Runs that shared a processor or a GPU took longer than alone.")
     return said
