@@ -216,6 +216,19 @@ def training_code(of: Material) -> Ground:
     )
 
 
+def preparation_code(of: Material) -> Ground:
+    """Whether the code that prepares data is shared."""
+    if not of.found.record.facts.pairs:
+        return Ground(TODO, "[TODO: is the code that prepares the data in the appendix]")
+    text = "Data are read, split and normalised by the data sets of the archive that `ablate export --code` packs."
+    return Ground("Partial", f"{text} [TODO: add code that made the files]", training_code(of).evidence)
+
+
+def publication(of: Material) -> Ground:  # noqa: ARG001
+    """Whether the code will be public."""
+    return Ground(TODO, "[TODO: will the code be public, where, and under which license]")
+
+
 def weights(of: Material) -> Ground:
     """Whether trained weights are shared."""
     start = _pretrained(of)
