@@ -153,6 +153,8 @@ class Format(Plugin):
     """One output format. endings: of files that hold a table in it."""
 
     endings: ClassVar[tuple[str, ...]] = ()
+    preamble: ClassVar[str] = ""
+    """What a document has to begin with that holds `text` of this format outside a table."""
 
     @abstractmethod
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:

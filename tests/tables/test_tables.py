@@ -364,14 +364,21 @@ def test_latex_escapes_every_special_character():
     assert latex.escape(r"\input{x}") == r"\textbackslash{}input\{x\}"
     assert latex.escape("a--b~c^d") == r"a{-}{-}b\textasciitilde{}c\textasciicircum{}d"
     assert latex.escape('<|>"`[*]') == (r"\textless{}\textbar{}\textgreater{}{\char34}\textasciigrave{}{[}{*}{]}")
-    assert latex.escape("é 漢\n±") == r"é U+6F22 $\pm$"
+    assert latex.escape("é 漢\n±") == r"é \ablateglyph{漢}{U+6F22} $\pm$"
+    assert r"$\chi$$\acute{\iota}$$\varsigma$ $\Lambda$$\mathrm{A}$" == latex.escape("χίς ΛΑ")
     assert latex.escape(typeset(-104234.0, 0)) == r"$-$104\,234"
 
 
 @given(st.text())
 def test_latex_text_holds_no_command_but_its_own(name):
-    known = r"\\(?:(?:text[a-z]+|ldots|ablatetick)\{\}|char34|[{}$&#%_]"
-    known += r"|pm|Delta|uparrow|downarrow|rightarrow|dagger|ddagger|times|geq|leq|mu|circ)"
+    known = r"\\(?:(?:text[a-z]+|ldots|ablatetick|nobreakspace)\{\}|char34|[{}$&#%_|,]|ablateglyph|acute|mathrm|rule"
+    known += (
+        r"|pm|uparrow|downarrow|rightarrow|dagger|ddagger|times|geq|leq|circ|approx|surd|bullet|bigtriangleup|diamond"
+    )
+    known += (
+        r"|(?i:alpha|beta|gamma|delta|(?:var)?epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|pi|rho|(?:var)?sigma"
+    )
+    known += r"|tau|upsilon|(?:var)?phi|chi|psi|omega))"
     rest = re.sub(known, "", latex.escape(name))
     assert not re.search(r"[\\&#%_~]", rest)
     assert rest.count("{") == rest.count("}")

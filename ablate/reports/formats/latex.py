@@ -56,6 +56,7 @@ class Latex(ReportFormat):
         table: Format = Registry().make("tables", "latex", {})
         parts = [part for section in document.sections for part in _section(section, stem, table, drawings)]
         text = _DOCUMENT % {
+            "glyph": table.preamble,
             "title": table.text(document.title),
             "subtitle": table.text(document.subtitle),
             "body": "\n\n".join(parts),
@@ -155,9 +156,8 @@ def _span(span: Span, table: Format) -> str:
 
 
 _DOCUMENT = r"""\documentclass[10pt]{article}
-\usepackage[T1]{fontenc}
-\usepackage[utf8]{inputenc}
-\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\ifdefined\Umathcode\usepackage{fontspec}\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}\fi
 \usepackage[a4paper,margin=22mm]{geometry}
 \usepackage{amssymb}
 \usepackage{booktabs}
@@ -177,6 +177,7 @@ _DOCUMENT = r"""\documentclass[10pt]{article}
 \let\endplaintabular\endtabular
 \renewenvironment{tabular}[2][c]{\begin{lrbox}{\widetable}\plaintabular[#1]{#2}}{\endplaintabular\end{lrbox}%%
   \ifdim\wd\widetable>\linewidth\resizebox{\linewidth}{!}{\usebox{\widetable}}\else\usebox{\widetable}\fi}
+%(glyph)s
 \title{%(title)s}
 \author{}
 \date{%(subtitle)s}

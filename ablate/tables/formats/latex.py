@@ -1,13 +1,15 @@
 r"""LaTeX with booktabs and siunitx: a `table` to be put into a paper with `\input`, or a document (`--standalone`).
 
-Every name is escaped to text. Characters that pdfLaTeX has no glyph for are written as their code point (`U+6F22`), so
-that a hostile name cannot stop the paper from compiling. Numbers are aligned at their points by siunitx; what follows
-them (± 0.5, an interval) by phantoms, so that brackets and signs stand below each other.
+Every name is escaped to text; Greek letters are those of mathematics. Of other characters LuaLaTeX and XeLaTeX print
+those that the paper's font has, or that xeCJK or luatexja find one for; pdfLaTeX prints the code point (`U+6F22`), so
+that no name stops the paper from compiling. Numbers are aligned at their points by siunitx; what follows them (± 0.5,
+an interval) by phantoms, so that brackets and signs stand below each other.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -26,10 +28,14 @@ _TEXT = {
     "§": r"\textsection{}", "°": r"$^\circ$", "¶": r"\textparagraph{}", "×": r"$\times$",
     "✓": r"\ablatetick{}", "✗": r"$\times$", "≥": r"$\geq$", "≤": r"$\leq$", "µ": r"$\mu$",
     "→": r"$\rightarrow$", "−": "$-$", "\u202f": r"\,", "…": r"\ldots{}",
+    "\u2009": r"\,", "\u00a0": r"\nobreakspace{}", "·": r"\textperiodcentered{}", "—": r"\textemdash{}",
+    "≈": r"$\approx$", "“": "``", "”": "{''}", "‘": "{`}", "’": "{'}", "²": "$^2$", "³": "$^3$", "√": r"$\surd$",
+    "‖": r"$\|$", "●": r"$\bullet$", "○": r"$\circ$", "▲": r"$\bigtriangleup$", "◆": r"$\diamond$",
+    "■": r"\rule{1ex}{1ex}",
 }  # fmt: skip
 _DOCUMENT = r"""\documentclass{article}
-\ifdefined\directlua\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\fi
-\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}
+\ifdefined\Umathcode\usepackage{fontspec}\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}
+\IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}\fi
 \usepackage[a4paper,landscape,margin=15mm]{geometry}
 \usepackage{amssymb,booktabs,graphicx,longtable}
 % Without siunitx numbers are set flush right.
@@ -39,9 +45,16 @@ _DOCUMENT = r"""\documentclass{article}
 \makeatother
 % No wider than the page.
 \newcommand{\ablatefit}[1]{\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{#1}}
+% Its notes may be longer than the page.
+\makeatletter\renewenvironment{table}[1][]{\par\def\@captype{table}}{\par}\makeatother
+\renewenvironment{minipage}[1]{\par}{\par}
 \begin{document}
 TABLE\end{document}
 """
+GLYPH = r"""% A character that its font may lack, and its code point.
+\ifdefined\ablateglyph\else\DeclareRobustCommand{\ablateglyph}[2]{\ifdefined\Umathcode
+  \iffontchar\font`#1 #1\else\ifdefined\xeCJKsetup #1\else\ifdefined\ltjsetparameter #1\else #2\fi\fi\fi
+  \else #2\fi}\fi"""
 _HEAD = (
     r"% needs \usepackage{booktabs,siunitx}; define \ablatefit, \ablatenote or \ablatetick before it to change them",
     r"\providecommand{\ablatefit}[1]{#1}",
@@ -62,6 +75,7 @@ class Latex(Format):
     """A floating table: caption, label, booktabs rules, numbers aligned at their points, notes below."""
 
     endings: ClassVar[tuple[str, ...]] = (".tex",)
+    preamble: ClassVar[str] = GLYPH
 
     def render(self, data: TableData | ViewData, options: TableOptions) -> str:
         laid_out = grid(data, options)
@@ -82,6 +96,7 @@ class Latex(Format):
             lines += [rf"\ablatenote{{{escape(note)}}}" for note in data.notes]
             lines += [r"\end{minipage}"]
         table = "\n".join([*lines, r"\endgroup" if long else r"\end{table}"]) + "\n"
+        table = f"{GLYPH}\n{table}" if r"\ablateglyph" in table else table
         return _DOCUMENT.replace("TABLE", table) if options.standalone else table
 
     def text(self, text: str) -> str:
@@ -346,5 +361,33 @@ def _character(character: str) -> str:
     if character in _TEXT:
         return _TEXT[character]
     # T1 fonts have every letter of Latin-1 and Latin Extended-A; of the rest nothing is sure.
-    known = character.isascii() or ("À" <= character <= "ž")
-    return character if known else f"U+{ord(character):04X}"
+    if character.isascii() or "À" <= character <= "ž":
+        return character
+    parts = list(unicodedata.normalize("NFD", character))
+    letter = _greek(parts[0])
+    if letter:
+        return rf"$\acute{{{letter}}}$" if "\u0301" in parts else f"${letter}$"
+    code = f"U+{ord(character):04X}"
+    return rf"\ablateglyph{{{character}}}{{{code}}}" if character.isprintable() else code
+
+
+_LATIN = dict(zip("ΑΒΕΖΗΙΚΜΝΟΡΤΧ", "ABEZHIKMNOPTX", strict=True))
+"""Greek capitals that mathematics has no sign for, because they look like these."""
+
+
+def _greek(letter: str) -> str:
+    """A Greek letter's name in mathematics; empty of any other."""
+    if letter in _LATIN:
+        return rf"\mathrm{{{_LATIN[letter]}}}"
+    words = unicodedata.name(letter, "").lower().split()
+    if len(words) < 4 or words[0] != "greek" or words[2] != "letter" or words[-1] not in _LETTERS:
+        return ""
+    if "final" in words:
+        return r"\varsigma"
+    name = {"lamda": "lambda"}.get(words[-1], words[-1])
+    if words[1] == "capital":
+        return rf"\{name.capitalize()}"
+    return "o" if name == "omicron" else "\\" + {"epsilon": "varepsilon", "phi": "varphi"}.get(name, name)
+
+
+_LETTERS = frozenset(unicodedata.name(chr(code)).lower().split()[-1] for code in range(0x3B1, 0x3CA))
