@@ -138,6 +138,11 @@ def rough(value: float) -> str:
     return f"{value:.3g}"
 
 
+def with_minus(name: str) -> str:
+    """A row's name with the sign of what is taken away as it is printed: `B − batch norm`."""
+    return re.sub("(^| )- ", rf"\1{MINUS} ", name, count=1)
+
+
 def one_line(text: str) -> str:
     """Text without control characters: whatever ends a line or steers a terminal becomes one space."""
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()

@@ -86,8 +86,10 @@ def _font_of(character: str) -> FT2Font | None:
 
 
 def _advance(character: str) -> float:
-    """How far a character moves the pen, as a share of the font's size."""
-    font = _font_of(character) or _opened(None)
+    """How far a character moves the pen, as a share of the font's size: all of it where no font has the character."""
+    font = _font_of(character)
+    if font is None:
+        return 1.0
     return float(font.load_char(ord(character), LoadFlags.NO_HINTING).linearHoriAdvance / 65536 / 100)
 
 
@@ -105,7 +107,7 @@ def drawable(text: str) -> str:
 
 
 def text_width(text: str, size: float) -> float:
-    """Of a drawable line, in points. size: of the font."""
+    """Of a line, in points. size: of the font."""
     return size * sum(map(_advance, text))
 
 

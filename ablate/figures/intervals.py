@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ablate.figures.figure import Colour, Mark, Marker, Rule, Series, Stretch
+from ablate.figures.figure import Colour, Label, Mark, Marker, Rule, Series, Stretch
+from ablate.records import Better
 from ablate.text import number, typeset
 
 SMALL = "n < 3: no interval"
@@ -37,6 +38,13 @@ def around_zero(minimum_effect: float | None) -> list[Mark]:
         label = f"within ±{number(minimum_effect)}"
         marks.append(Stretch("x", -minimum_effect, minimum_effect, label))
     return [*marks, Rule("x", 0.0)]
+
+
+def directions(better: Better, at: float, low: float, high: float) -> list[Mark]:
+    """What either side of zero means, at a place of the y axis; not where that side is too small to hold it."""
+    left, right = ("◂ worse", "better ▸") if better == "higher" else ("◂ better", "worse ▸")
+    sides = [Label(0.0, at, left, "left", weight="dim")] * (-low > 0.2 * (high - low))
+    return [*sides, *[Label(0.0, at, right, "right", weight="dim")] * (high > 0.2 * (high - low))]
 
 
 def arrows(colour: Colour, rows: Sequence[tuple[float, Difference]], low: float, high: float) -> list[Mark]:

@@ -16,7 +16,7 @@ from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Column, Dash, Figure, Marker, Panel, Scene, Series, Source
 from ablate.figures.intervals import around_zero, numbers
 from ablate.records import Better, Row
-from ablate.text import decimals, in_words, number, percent, typeset
+from ablate.text import decimals, in_words, number, percent, typeset, with_minus
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class DepthFigure(Figure):
             x=Axis(f"Δ {info.metric} vs {info.against}"),
             y=Axis(
                 low=-0.6, high=len(info.parts) - 0.4, reverse=True,
-                ticks=tuple((float(i), part.label) for i, part in enumerate(info.parts)),
+                ticks=tuple((float(i), with_minus(part.label)) for i, part in enumerate(info.parts)),
             ),
             marks=tuple(marks),
             height=0.6 + 0.26 * len(info.parts),

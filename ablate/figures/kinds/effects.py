@@ -18,7 +18,7 @@ from annotated_types import Ge
 
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Column, Figure, Label, Mark, Panel, Scene, Series, Source
-from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, numbers
+from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, directions, numbers
 from ablate.records import Better, Row
 from ablate.tables import forest
 from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset
@@ -253,13 +253,6 @@ def _columns(rows: Placed, info: Effects) -> tuple[Column, ...]:
     p = tuple((at, forest.shown_chance(row.p_adjusted)) for at, row in rows if row.p_adjusted is not None)
     columns = [Column("Δ", deltas, narrow=True, bold=bold), Column(f"{info.covers} interval", intervals, bold=())]
     return (*columns, Column("p (Holm)", p)) if p else tuple(columns)
-
-
-def directions(better: Better, at: float, low: float, high: float) -> list[Mark]:
-    """What either side of zero means, at a place of the y axis; not where that side is too small to hold it."""
-    left, right = ("◂ worse", "better ▸") if better == "higher" else ("◂ better", "worse ▸")
-    sides = [Label(0.0, at, left, "left", weight="dim")] * (-low > 0.2 * (high - low))
-    return [*sides, *[Label(0.0, at, right, "right", weight="dim")] * (high > 0.2 * (high - low))]
 
 
 def _seeds(rows: Placed, low: float, high: float) -> Iterator[Series]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from ablate.figures.figure import Axis, Colour, Curve, Dash, Figure, Mark, Panel, Scene, Series, Source, ceiling
 from ablate.records import Row
 from ablate.tables import forest
-from ablate.text import MINUS, decimals, in_words, seeds_in_words, typeset
+from ablate.text import decimals, in_words, seeds_in_words, typeset, with_minus
 
 FEW = 5
 """Seeds that are drawn each, beside their mean; of more their band."""
@@ -171,7 +170,7 @@ def _telling(rows: Sequence[Row], source: Source) -> list[Row]:
 
 def _called(source: Source, row: Row) -> str:
     """With the sign that its table has: `B − batch norm`."""
-    return re.sub("(^| )- ", rf"\1{MINUS} ", source.named(row), count=1)
+    return with_minus(source.named(row))
 
 
 def _group(row: Row) -> str:

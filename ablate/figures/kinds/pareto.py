@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,7 @@ from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Marker, Panel, Scene, Series, Source, ceiling
 from ablate.figures.placing import placed
 from ablate.records import Better
-from ablate.text import MINUS, did_you_mean, in_words, number, one_of, percent, seeds_in_words
+from ablate.text import did_you_mean, in_words, number, one_of, percent, seeds_in_words, with_minus
 
 _COSTS = ("parameters", "flops", "train_seconds")
 """What `cost: None` means: the first that differs between the variants by a tenth or more."""
@@ -210,7 +209,7 @@ def _scaled(values: Sequence[float]) -> list[float]:
 
 
 def _called(point: Point) -> str:
-    return re.sub("(^| )- ", rf"\1{MINUS} ", point.label, count=1)
+    return with_minus(point.label)
 
 
 def _named(point: Point) -> str:

@@ -45,10 +45,12 @@ class RanksFigure(Figure):
     def info(self, source: Source) -> Ranked:
         found = source.ranking()
         ranks = tuple(float(found.found.mean[i]) for i in found.order)
+        called = _called(source)
+        named = [called.get(name, name) for name in found.variants]
         return Ranked(
-            source.study, source.metric, tuple(found.variants[i] for i in found.order), ranks,
-            tuple(alike(ranks, found.critical)), found.critical, len(found.settings), found.variants[0],
-            tuple(found.variants[i] for i in found.order if found.p_adjusted[i] < 0.05), friedman_in_words(found),
+            source.study, source.metric, tuple(named[i] for i in found.order), ranks,
+            tuple(alike(ranks, found.critical)), found.critical, len(found.settings), named[0],
+            tuple(named[i] for i in found.order if found.p_adjusted[i] < 0.05), friedman_in_words(found),
             found.found.p, found_in_words(found),
         )  # fmt: skip
 
@@ -61,6 +63,16 @@ class RanksFigure(Figure):
             f"the best first: {in_words(named, 12)}.",
             panels=(_panel(info),),
         )
+
+
+def _called(source: Source) -> dict[str, str]:
+    """Of each variant what a sentence calls it: `full without batch norm`."""
+    over = source.over.rows if source.over is not None else ()
+    cells = [(setting, row) for together in over for setting, row in together.cells.items()]
+    return {
+        row.variant.removeprefix(f"{setting}/"): row.spoken.removeprefix(f"{setting}/")
+        for setting, row in reversed(cells)
+    }
 
 
 def _panel(info: Ranked) -> Panel:

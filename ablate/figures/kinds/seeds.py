@@ -13,15 +13,15 @@ from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Panel, Scene, Series, Source
 from ablate.records import Row
 from ablate.tables import forest
-from ablate.text import in_words, number, seeds_in_words
+from ablate.text import in_words, number, seeds_in_words, with_minus
 
 _LANES = 0.19
 """How far above and below its row's middle the points of the comparison and of the row stand."""
 
 _COLOURS: dict[str, Colour] = {"helps": "blue", "hurts": "vermillion", "equivalent": "green"}
 
-_FEASIBLE = 12
-"""Rows of which pairs are drawn; with more the lines are hatching."""
+_FEASIBLE, _SEEDS = 12, 5
+"""Rows and seeds of which pairs are drawn; with more the lines are hatching."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class SeedsFigure(Figure):
         )  # fmt: skip
 
     def scene(self, info: Seeds) -> Scene:
-        paired = len(info.rows) <= _FEASIBLE
+        paired = len(info.rows) <= _FEASIBLE and len(info.seeds) <= _SEEDS
         marks: list[Mark] = []
         for i, row in enumerate(info.rows):
             if paired:
@@ -100,7 +100,7 @@ class SeedsFigure(Figure):
             marks += _points(i, row, info, paired)
         pad = 0.04 * (info.high - info.low) or 1.0
         n = [sum(value is not None for value in row.values) for row in info.rows]
-        names = [row.label if _alone(info.rows, i) else row.title for i, row in enumerate(info.rows)]
+        names = [with_minus(row.label) if _alone(info.rows, i) else row.title for i, row in enumerate(info.rows)]
         ticks = [
             (float(i), f"{name} (n={n[i]}{'†' if row.failed else ''})" if len(set(n)) > 1 else name)
             for i, (name, row) in enumerate(zip(names, info.rows, strict=True))
@@ -205,7 +205,7 @@ def _points(i: int, row: SeedRow, info: Seeds, paired: bool) -> Iterator[Mark]:
         lanes = tuple(_lane(at, k, info.seeds) for k, _ in inside)
         where = tuple(value for _, value in inside)
         colour = _COLOURS.get(row.verdict, "grey") if row.against else "ink"
-        yield Series(where, lanes, "a run, by its row's verdict", colour, marker="circle", size=3.6, hover=hover)
+        yield Series(where, lanes, "one run, by verdict", colour, marker="circle", size=3.6, hover=hover)
     outside = {info.seeds[k]: value for k, value in points if not info.low <= value <= info.high}
     yield from _beyond("left", info.low, at, row, {k: v for k, v in outside.items() if v < info.low}, paired)
     yield from _beyond("right", info.high, at, row, {k: v for k, v in outside.items() if v > info.high}, paired)
@@ -228,7 +228,7 @@ def _beyond(
     low, high = number(min(values.values())), number(max(values.values()))
     said = f"{low if low == high else f'{low} to {high}'} ({seeds_in_words(tuple(values))})"
     described = "; ".join(f"{row.label}, seed {seed}: {value:.5g}" for seed, value in values.items())
-    yield Series((edge,), (at,), "collapsed, beyond the axis", "vermillion", marker=side, hover=(described,))
+    yield Series((edge,), (at,), "beyond the axis", "vermillion", marker=side, hover=(described,))
     yield Label(edge, at - 0.42 * paired, said, "right" if side == "left" else "left")
 
 

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from ablate.errors import FigureError
 from ablate.figures.figure import Axis, Colour, Column, Figure, Marker, Panel, Rule, Scene, Series, Source
-from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, numbers
+from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, directions, numbers
 from ablate.records import Better
-from ablate.text import decimals, in_words, number, typeset
+from ablate.text import decimals, in_words, number, typeset, with_minus
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,8 @@ def _panel(trick: Trick, info: Settings, axis: Axis) -> Panel:
     assert axis.low is not None
     assert axis.high is not None
     marks = around_zero(info.minimum_effect)
+    if trick is info.tricks[0]:
+        marks += directions(info.better, -1.0, axis.low, axis.high)
     parts = sum(not place.whole for place in trick.places)
     if 0 < parts < len(trick.places):
         marks.append(Rule("y", parts - 0.5, "dotted"))
@@ -137,11 +139,11 @@ def _panel(trick: Trick, info: Settings, axis: Axis) -> Panel:
                 marks += arrows(colour, of, axis.low, axis.high)
     return Panel(
         x=axis,
-        y=Axis(low=-0.6, high=len(trick.places) - 0.4, reverse=True,
+        y=Axis(low=-0.6 - 0.8 * (trick is info.tricks[0]), high=len(trick.places) - 0.4, reverse=True,
                ticks=tuple((float(i), place.label) for i, place in enumerate(trick.places))),
         marks=tuple(marks),
-        title=trick.name,
-        height=0.4 + 0.17 * len(trick.places),
+        title=with_minus(trick.name),
+        height=0.4 + 0.17 * (len(trick.places) + (trick is info.tricks[0])),
         side=(Column("", tuple((float(i), numbers(place, info.digits)) for i, place in enumerate(trick.places))),),
     )  # fmt: skip
 
