@@ -135,8 +135,9 @@ def best(of: Material) -> Line:
     leads = strong(f"Best {untuned}model: {model.variant}, {metric} {mean_of(of, model)}{also_of(of, model)}")
     if row.variant in {one.variant for one in of.models}:
         return line(leads, f"{_picked(len([one for one in of.models if one.mean is not None]))}.")
-    far = "higher" if of.table.better == "higher" else "lower"
-    said = f". {row.spoken} has a {far} mean, {mean_of(of, row)}: an ablation row{_picked(of_rows)}{_held(row, of)}."
+    far = "a higher" if of.table.better == "higher" else "a lower"
+    far = "the same" if row.mean == model.mean else far
+    said = f". {row.spoken} has {far} mean, {mean_of(of, row)}: an ablation row{_picked(of_rows)}{_held(row, of)}."
     return line(leads, said)
 
 

@@ -6,7 +6,7 @@ a string literal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ablate.records import Row
 from ablate.reports.document import Table
@@ -39,6 +39,8 @@ class _Printed:
         self.n = forest.shared_n(data.rows)
         self.range = forest.range_of(data.rows, data.minimum_effect)
         self.compared = any(row.delta is not None for row in data.rows)
+        self.bounded = any(row.delta_ci_low is not None or row.pairs == 2 for row in data.rows if row.delta is not None)
+        self.tested = any(row.p_adjusted is not None for row in data.rows)
         self.also = {
             name: decimals((r.also[name].std for r in data.rows), (r.also[name].mean for r in data.rows))
             for name in (data.also if also else ())
@@ -49,13 +51,13 @@ class _Printed:
         columns = [
             self._names(),
             "auto",
-            *(["auto", "auto", "1fr", "auto", "auto"] * self.compared),
+            *(self._kept(["auto", "auto", "1fr", "auto", "auto"])),
             *["auto"] * len(self.also),
         ]
         align = [
             "left",
             "right",
-            *(["right", "right", "left", "right", "left"] * self.compared),
+            *(self._kept(["right", "right", "left", "right", "left"])),
             *["right"] * len(self.also),
         ]
         lines = [
@@ -68,6 +70,13 @@ class _Printed:
             lines += ["  table.hline(stroke: 0.4pt + luma(80%)),"] * (i > 0)
             lines += [f"  {', '.join(cells)}," for cells in self._group(group)]
         return "\n".join([*lines, "  table.hline(stroke: 0.9pt),", "))"])
+
+    def _kept(self, cells: Sequence[str]) -> list[str]:
+        """Of the cells of a comparison those that some row has something in: with one seed no interval and no p."""
+        if not self.compared:
+            return []
+        there = (True, self.bounded, True, self.tested, True)
+        return [cell for cell, kept in zip(cells, there, strict=True) if kept]
 
     def _names(self) -> str:
         """How wide the column of names is."""
@@ -82,15 +91,15 @@ class _Printed:
         metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
         n = f", n = {self.n}" if self.n is not None else ""
         yield "[]"
-        yield self._title(metric, f"mean ± sd{n}")
-        if self.compared:
-            yield self._title("Δ")
-            sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.data.rows))
-            yield self._title(f"{sure} interval")
-            yield self._axis()
-            yield self._title("p", "Holm")
-            more = any(forest.more_seeds(row) for row in self.data.rows)
-            yield self._title("verdict", "+k seeds" if more else "")
+        yield self._title(metric, "mean ± sd" + n if any(row.std is not None for row in self.data.rows) else n[2:])
+        sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.data.rows))
+        more = any(forest.more_seeds(row) for row in self.data.rows)
+        yield from self._kept(
+            [
+                self._title("Δ"), self._title(f"{sure} interval"), self._axis(), self._title("p", "Holm"),
+                self._title("verdict", "+k seeds" if more else ""),
+            ]
+        )  # fmt: skip
         for name in self.also:
             unit = self.data.units.get(name)
             first, below = one_line(name).replace("_", " "), f"({unit})" if unit else ""
@@ -127,7 +136,7 @@ class _Printed:
 
     def _group(self, group: Group[Row]) -> Iterator[list[str]]:
         if group.base is None:
-            span = 2 + 5 * self.compared + len(self.also)
+            span = 2 + len(self._kept([""] * 5)) + len(self.also)
             title = f"box(height: 1.5em, align(horizon, strong({self.text(group.title)})))"
             yield [f"table.cell(colspan: {span}, {title})"]
         for row in group.every:
@@ -144,7 +153,7 @@ class _Printed:
         if row.mean is None and row.delta is not None:  # a mean of differences has none: its long name has the room
             cells = [f"table.cell(colspan: 2, align: left + horizon, {name})"]
         if self.compared:
-            cells += self._based(row) if base else self._against(row)
+            cells += self._kept(self._based(row) if base else self._against(row))
         for metric, places in self.also.items():
             mean = row.also[metric].mean
             cells.append(self._dim("–" if mean is None else typeset(mean, places)))
@@ -193,7 +202,7 @@ class _Printed:
         ends = ("none", "none") if low is None or high is None else (self._x(low), self._x(high))
         thick = "1.4pt" if decided(row) else "0.9pt"
         seeds = self.data.differences.get((row.variant, row.compared_with or ""), ())
-        ticks = "".join(f"{self._x(one)}, " for one in seeds if 0 <= self.range.share(one) <= 1)
+        ticks = "".join(f"{self._x(one)}, " for one in seeds if len(seeds) > 1 and 0 <= self.range.share(one) <= 1)
         mark = self._x(delta) if 0 <= self.range.share(delta) <= 1 else "none"
         here = f"({self._x(row.interval_here[0])}, {self._x(row.interval_here[1])})" if row.interval_here else "none"
         arrows = ", ".join("false" if one else "true" for one in inside)

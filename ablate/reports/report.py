@@ -169,10 +169,13 @@ def _legend(of: Material) -> str:
     here = any(row.interval_here for row in of.table.rows)
     thick = "; thick: other seeds on these examples alone" * here
     adjusted = f", adjusted by Holm over {family} comparisons" if family > 1 else ""
+    against = "Each row against the bold one above it. Δ: mean difference over shared seeds, row minus base"
+    if not any(row.p_adjusted is not None for row in of.table.rows):
+        several = "; small ticks: each seed" * (len(measured.seeds) > 1)
+        return f"{against}{several}{grey}. With so few seeds nothing is tested."
     return (
-        "Each row against the bold one above it. Δ: mean difference over shared seeds, row minus base, with its own "
-        f"interval, not adjusted; small ticks: each seed{thick}{grey}. A verdict speaks of what differs: helps = with "
-        f"it the metric is better (p < 0.05{adjusted})."
+        f"{against}, with its own interval, not adjusted; small ticks: each seed{thick}{grey}. A verdict speaks of "
+        f"what differs: helps = with it the metric is better (p < 0.05{adjusted})."
     )
 
 

@@ -42,6 +42,7 @@ from ablate.reports.document import (
     strong,
 )
 from ablate.reports.layouts import Layout, layout_of
+from ablate.tables.grid import grid
 from ablate.tables.table import Format, TableData, TableOptions, ViewData
 from ablate.text import in_words, many
 
@@ -74,6 +75,10 @@ class Setter:
             shutil.copy(file, self._fonts[0])
         self._cut: list[str] = []
         """What the layout that is being set gives up, in words."""
+        self._notes = 0
+        """How many notes it leaves out."""
+        self._numbers: dict[str, int] = {}
+        """Of its figures, in the order in which they are read."""
 
     def pdf(self, layout: Layout) -> bytes:
         return typst.compile(
@@ -101,7 +106,7 @@ class Setter:
 
     def text(self, layout: Layout) -> str:
         """The document in Typst's language; its figures lie in the folder."""
-        self._cut = []
+        self._cut, self._numbers, self._notes = [], {}, 0
         shown = {
             section.key: section
             for section in self.document.sections
@@ -114,14 +119,14 @@ class Setter:
             if key in layout.brief and one.brief and key not in layout_of(()).brief
         ]
         parts = [self._opening(shown.pop("question", None), shown.get("variants"), layout)]
-        whole = [key for key, section in shown.items() if key == "models" or _is_of_rows(section)]
+        whole = [key for key, one in shown.items() if key == "models" or _is_of_rows(one) or _is_wide(one, layout)]
         for key in sorted(whole, key="models".__eq__):
             parts.append(self._section(shown.pop(key), layout, titled=key != "table"))
-        wide = [self._section(section, layout) for key, section in shown.items() if key in WIDE]
         # Words come first: where a column begins with what no page break divides, both begin on the next page.
         first = [key for key in ("best", "support") if key in shown]
-        order = [*first, *(key for key in shown if key not in WIDE and key not in first)]
-        beside = [self._section(shown[key], layout) for key in order]
+        beside = [self._section(shown[key], layout) for key in first]
+        wide = [self._section(section, layout) for key, section in shown.items() if key in WIDE]
+        beside += [self._section(shown[key], layout) for key in shown if key not in WIDE and key not in first]
         parts += [
             f"#place(auto, float: true, clearance: 1em, block(width: 100%)[#set align(left)\n{one}])" for one in wide
         ]
@@ -191,13 +196,13 @@ class Setter:
                 self._cut += ["some rows of tables"] * bool(gone)
                 some = f" {len(data.rows)} of {len(block.data.rows)} rows: first the decided, then the largest."
                 parts.append(printed.table(replace(block, data=data), self._table.text, layout.table, also=layout.also))
-                told = self._line(line(strong("Table 1."), f" {block.legend}{some * bool(gone)}"))
+                told = self._line(line(f" {block.legend or f'{block.caption}.'}{some * bool(gone)}"))
                 parts.append("#counter(figure.where(kind: table)).step()")
-                parts.append(f"#block(above: 0.6em, text(size: {layout.minor}pt, {told}))")
+                parts.append(f"#block(above: 0.6em, text(size: {layout.minor}pt, {{table_number; {told}}}))")
             elif isinstance(block, Bullets):
                 lines = [rows.in_lines(item[0].text) for item in block.items]
                 gone = sum(not kept for kept in lines)
-                self._cut += [f"{many(gone, 'note')} on how the table was made"] * bool(gone)
+                self._notes += gone
                 said = "  ".join(_sentence(text) for kept in lines for text in kept)
                 care = self._line(line(strong("Read with care. "), said))
                 parts += [f"#care(text(size: {layout.minor}pt, {care}))"] * bool(said)
@@ -207,7 +212,9 @@ class Setter:
 
     def _rest(self, left_out: Sequence[str], brief: Sequence[str]) -> str:
         """What each page's foot says: all that is cut, and where it is."""
-        cut = [in_words([*left_out, *dict.fromkeys(self._cut)], 30)] * bool(left_out or self._cut)
+        notes = [f"{many(self._notes, 'note')} on how the table was made"] * bool(self._notes)
+        every = [*left_out, *dict.fromkeys(self._cut), *notes]
+        cut = [in_words(every, 30)] * bool(every)
         cut += [f"shortened: {in_words(brief, 20)}"] * bool(brief)
         if not cut or not self.document.more:
             return '""'
@@ -280,7 +287,9 @@ class Setter:
         if not (self._folder / name).exists():
             (self._folder / name).write_bytes(paper.draw(scene, "svg", 2 if wide else 1))
         image = f'image("{name}", width: 100%, alt: {self._table.text(scene.alt)})'
-        return f"#figure({image}, caption: {self._table.text(scene.caption)})"
+        # Wide figures float, so that Typst would number them first.
+        number = f'numbering: _ => "{self._numbers.setdefault(block.name, len(self._numbers) + 1)}"'
+        return f"#figure({image}, {number}, caption: {self._table.text(scene.caption)})"
 
     def _line(self, text: Line) -> str:
         """Text in code, its stretches joined."""
@@ -308,14 +317,16 @@ def _string(text: str) -> str:
 
 
 def _least(data: TableData | ViewData) -> float:
-    """The width below which columns of text overlap, in em, for no word is broken; 0 of numbers, which Typst measures.
-    Its serif is a sixth narrower than the sans that is measured here."""
-    if isinstance(data, TableData) or any(data.numeric):
+    """The width below which columns overlap, in em, for no word and no number is broken. Typst's serif is a sixth
+    narrower than the sans that is measured here."""
+    if isinstance(data, TableData):
         return 0.0
-    longest = [
-        max((text_width(word, 0.85) for cell in of for word in str(cell).split()), default=0.0)
-        for of in zip(data.header, *data.rows, strict=True)
-    ]
+    shown = grid(data, TableOptions())
+    rows = [[entry.text for entry in row] for group in shown.groups for row in group.rows]
+    longest = []
+    for i, title in enumerate(shown.header):
+        cells = [title.split(), *([row[i]] if shown.numeric[i] else row[i].split() for row in rows)]
+        longest.append(max((text_width(drawable(word), 0.85) for cell in cells for word in cell), default=0.0))
     return sum(longest) + 0.9 * len(longest)
 
 
@@ -331,6 +342,13 @@ def shortened(data: TableData | ViewData, most: int) -> TableData | ViewData:
 
 def _rank(row: Row) -> tuple[bool, bool, float]:
     return row.compared_with is not None, row.verdict not in ("helps", "hurts"), -abs(row.delta or 0.0)
+
+
+def _is_wide(section: Section, layout: Layout) -> bool:
+    """Whether it has a table that would be half as large in a column."""
+    column_mm = (210 - 2 * layout.margin_mm - 6) / 2
+    tables = [block for block in section.blocks if isinstance(block, Table)]
+    return any(_least(block.data) * layout.table > 1.2 * column_mm / 25.4 * 72 for block in tables)
 
 
 def _is_of_rows(section: Section) -> bool:

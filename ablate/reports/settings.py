@@ -27,7 +27,7 @@ from ablate.reports.document import (
 )
 from ablate.store.reader import Reader
 from ablate.tables import views
-from ablate.text import decimals, in_words, many, typeset
+from ablate.text import decimals, in_words, many, number, typeset
 
 
 @dataclass(frozen=True)
@@ -88,33 +88,52 @@ def _question(of: Material) -> Section:
     question = of.found.record.question
     blocks: list[Block] = [Paragraph(line(question))] if question else []
     blocks += words.of_study(of.words)
-    blocks.append(Paragraph(_answer(of.found)))
-    return Section("question", "Question and answer" if question else "In short", tuple(blocks))
+    return Section("question", "In short", (*blocks, *_answer(of.found)))
 
 
-def _answer(loaded: Results) -> Line:
-    """What is decided in these settings on average."""
+def _answer(loaded: Results) -> list[Block]:
+    """What is decided in these settings on average, a line a verdict."""
     over = loaded.over
     ends = [row.ci_high - row.ci_low for row in over.rows if row.ci_low is not None and row.ci_high is not None]
-    digits, parts = decimals(ends), list[Line]()
+    digits, items = decimals(ends), list[tuple[str, Line]]()
+    metric = loaded.measured.metric
+    points = " points" if loaded.record.facts.unit(metric.name) == "%" else ""
+    settings = many(len(over.settings), "setting")
     for verdict in ("helps", "hurts"):
-        named = [_said(row, digits) for row in over.rows if row.verdict == verdict]
-        if named:
-            where = f"In these {len(over.settings)} settings, on average, {verdict}: "
-            parts.append(line(where, strong("; ".join(named)), ". "))
-    open_rows = [row.name for row in over.rows if row.verdict == "inconclusive"]
-    if open_rows:
-        parts.append(line(f"Open: {in_words(open_rows)}. "))
+        for row in over.rows:
+            if row.verdict == verdict:
+                subject, how = _subject(row)
+                said = f" {verdict} on the mean over {settings}: {how} {_amount(row, digits, points)}"
+                items.append((verdict, line(strong(subject), said)))
+    same, left = (in_words([_subject(row)[0] for row in over.rows if row.verdict == v]) for v in _UNDECIDED)
+    if same:
+        size = f"no difference as large as ±{number(metric.minimum_effect or 0.0)}{points}"
+        items.append(("equivalent", line(strong(same), f": {size}")))
+    if left:
+        items.append(("inconclusive", line(strong("Not decided"), f": {left}")))
+    blocks: list[Block] = [Bullets(tuple(said for _, said in items), signs=tuple(sign for sign, _ in items))]
     if over.why:
-        parts.append(line(f"There is no mean: {over.why}."))
-    return tuple(span for part in parts for span in part) or line("Nothing is decided yet.")
+        return [*blocks * bool(items), Paragraph(line(f"There is no mean: {over.why}."))]
+    return blocks if items else [Paragraph(line("Nothing is decided yet."))]
 
 
-def _said(row: Together, digits: int) -> str:
+_UNDECIDED = ("equivalent", "inconclusive")
+
+
+def _subject(row: Together) -> tuple[str, str]:
+    """Of what the verdict is, and what its difference is: (`batch norm`, `without it`)."""
+    for sign, how in (("- ", "without it"), ("+ ", "with it")):
+        if row.name.startswith(sign):
+            return row.name.removeprefix(sign), how
+    against = next(iter(row.cells.values())).compared_with if row.cells else ""
+    return row.name, f"against {against}" if against else "the difference is"
+
+
+def _amount(row: Together, digits: int, points: str) -> str:
     if row.delta is None or row.ci_low is None or row.ci_high is None:
-        return row.name
+        return "unknown"
     low, high = (typeset(bound, digits, sign=True) for bound in (row.ci_low, row.ci_high))
-    return f"{row.name} {typeset(row.delta, digits, sign=True)} ({low} to {high})"
+    return f"{typeset(row.delta, digits, sign=True)}{points} ({low} to {high})"
 
 
 def _table(of: Material) -> Section:

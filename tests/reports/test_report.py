@@ -69,6 +69,7 @@ def test_signs_that_no_font_has_are_told_and_a_file_that_is_no_font_is_refused(t
     with fonts(()) as chosen:
         assert "α U+53BB" == drawable("α 去")
     assert {"去"} == chosen.lacking
+    assert 7.0 == glyphs.text_width("去", 7), "what cannot be drawn has a width, too"
     with pytest.MonkeyPatch.context() as patch, fonts(()) as chosen:
         patch.setattr(glyphs, "SHAPES", False)
         assert "μ = 5, بلا" == drawable("μ = 5, بلا")
