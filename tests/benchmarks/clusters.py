@@ -83,7 +83,7 @@ def on_slurm(folder: Path) -> None:
 def on_ray(folder: Path) -> None:
     with ray_nodes.running() as cluster:
         words = ["--executor", "ray", "--address", cluster.address]
-        of_command(folder, no_ops(folder, "noop", RUNS), RUNS, words, ray_nodes.LOOPBACK, 12)
+        of_command(folder, no_ops(folder, "noop", RUNS), RUNS, words, cluster.environment, 12)
 
 
 def awaited(wanted: Callable[[], object]) -> None:

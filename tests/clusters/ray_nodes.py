@@ -1,18 +1,24 @@
 """A Ray cluster of a test's own on loopback: a head without processors and some nodes, in a process of its own.
 
 with running() as one: one.address, one.tell("kill 0")        a node dies without a word; `add`: one more
+with one.joined([python]): ...      one more, by another Python or where a folder is not seen
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from select import select
+from types import SimpleNamespace
 from typing import IO
 
 import psutil
@@ -27,7 +33,11 @@ _HEALTH = {
 }  # fmt: skip
 """A node that is dead refuses three checks in as many seconds; one that is only slow, on a busy machine, has a minute
 for each. Workers are not nice (Ray's default is 15): beside other work they would starve."""
+NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20, "include_dashboard": False, "wait": False}
+"""Each is waited for by `_await`, which may take longer and sees who is dead."""
 START_S = 600.0
+ENDS_S = 60.0
+"""How long what was told to end may take before it is killed."""
 
 
 def missing() -> str:
@@ -36,14 +46,27 @@ def missing() -> str:
 
 @dataclass
 class Nodes:
+    """environment: of drivers of this cluster, whose files lie in a folder of their own: /tmp/ray is one user's."""
+
     address: str
     process: subprocess.Popen[str]
     told: IO[str]
+    environment: dict[str, str] = field(default_factory=lambda: dict(LOOPBACK))
 
     def tell(self, line: str) -> None:
-        self.process.stdin.write(f"{line}\n")
-        self.process.stdin.flush()
+        with suppress(OSError):  # it has ended: what it said last is told
+            self.process.stdin.write(f"{line}\n")
+            self.process.stdin.flush()
         assert self._said().startswith("ok"), line
+
+    @contextmanager
+    def joined(self, python: Sequence[str]) -> Iterator[None]:
+        """One more node, started by these words before what Python is told."""
+        self.tell(f"join {json.dumps(list(python))}")
+        try:
+            yield
+        finally:
+            self.tell("leave")
 
     def _said(self) -> str:
         while True:  # Ray prints what it likes to standard output
@@ -60,55 +83,107 @@ class Nodes:
 @contextmanager
 def running(nodes: int = 3, cpus: int = 2) -> Iterator[Nodes]:
     command = [sys.executable, __file__, str(nodes), str(cpus)]
-    environment = {**os.environ, **LOOPBACK, **_HEALTH}
     pipe = subprocess.PIPE
-    told = tempfile.TemporaryFile("w+")  # noqa: SIM115
-    process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=told, text=True, env=environment)
-    one = Nodes("", process, told)
-    try:
-        one.address = one._said().partition(" ")[2]
-        yield one
-    finally:
-        below: list[psutil.Process] = []
-        with suppress(psutil.NoSuchProcess):
-            below = psutil.Process(process.pid).children(recursive=True)
-        with suppress(OSError, AssertionError):
-            one.tell("end")
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(20)
-        for left in below:
-            with suppress(psutil.Error):
-                left.kill()
-        process.kill()
-        process.wait()
-        with suppress(OSError):
-            process.stdin.close()
-        process.stdout.close()
-        told.close()
+    with tempfile.TemporaryFile("w+") as told, tempfile.TemporaryDirectory(prefix="ray-", dir="/tmp") as folder:
+        ours = {**LOOPBACK, "RAY_TMPDIR": folder}  # short, for sockets lie in it
+        environment = {**os.environ, **ours, **_HEALTH}
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=told, text=True, env=environment)
+        one = Nodes("", process, told, ours)
+        try:
+            one.address = one._said().partition(" ")[2]
+            yield one
+        finally:
+            _end(one)
+
+
+def _end(one: Nodes) -> None:
+    below: list[psutil.Process] = []
+    with suppress(psutil.NoSuchProcess):
+        below = psutil.Process(one.process.pid).children(recursive=True)
+    with suppress(OSError, ValueError, AssertionError):
+        one.tell("end")
+    with suppress(subprocess.TimeoutExpired):
+        one.process.wait(20)
+    for left in below:
+        with suppress(psutil.Error):
+            left.kill()
+    one.process.kill()
+    one.process.wait()
+    with suppress(OSError):
+        one.process.stdin.close()
+    one.process.stdout.close()
+
+
+# ---------------------------------------------------------------------------------------------- the cluster's process
 
 
 def main() -> None:
     from ray.cluster_utils import Cluster
 
     count, cpus = map(int, sys.argv[1:])
-    each = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 * 2**20, "include_dashboard": False}
-    each["wait"] = False  # by `wait_for_nodes`, which may be told how long
-    cluster = Cluster(initialize_head=True, head_node_args={**each, "num_cpus": 0})
-    nodes = [cluster.add_node(num_cpus=cpus, **each) for _ in range(count)]
-    cluster.wait_for_nodes(START_S)
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "num_cpus": 0})
+    nodes = [cluster.add_node(num_cpus=cpus, **NODE) for _ in range(count)]
+    _await(cluster)
     print(f"address {cluster.address}", flush=True)
+    joined: subprocess.Popen[bytes] | None = None
     for line in sys.stdin:
         word, _, which = line.strip().partition(" ")
         if word == "kill":
             cluster.remove_node(nodes[int(which)], allow_graceful=False)
         elif word == "add":
-            nodes.append(cluster.add_node(num_cpus=cpus, **each))
-            cluster.wait_for_nodes(START_S)
+            nodes.append(cluster.add_node(num_cpus=cpus, **NODE))
+            _await(cluster)
+        elif word == "join":
+            command = [*json.loads(which), __file__, cluster.address]
+            joined = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=sys.stderr)
+            _await(cluster, joined)
+        elif word == "leave":
+            _leave(joined)
+            _await(cluster)
         print(f"ok {word}", flush=True)
         if word == "end":
             break
     cluster.shutdown()
 
 
+def _join(address: str) -> None:
+    """One node, in this process, until standard input ends. `ray start` would have it at the outward address."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster()
+    cluster.head_node, cluster.redis_address = SimpleNamespace(gcs_address=address), address
+    node = cluster.add_node(num_cpus=1, **NODE)
+    while not select([sys.stdin], [], [], 0.2)[0]:
+        assert not node.dead_processes(), _logs(node)
+    node.kill_all_processes(check_alive=False, allow_graceful=False, wait=True)
+
+
+def _leave(joined: subprocess.Popen[bytes]) -> None:
+    joined.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        joined.wait(ENDS_S)
+    joined.kill()
+    joined.wait()
+
+
+def _await(cluster, joined: subprocess.Popen[bytes] | None = None) -> None:
+    """Until all nodes are there, and the one that joined; one whose process ended will never be."""
+    until_s = time.monotonic() + START_S
+    while len(cluster.global_state._live_node_ids()) != len(cluster.list_all_nodes()) + (joined is not None):
+        assert time.monotonic() < until_s, "the nodes of Ray never came"
+        assert joined is None or joined.poll() is None, "a node that was to join has ended"
+        for node in cluster.list_all_nodes():
+            assert not node.dead_processes(), _logs(node)
+        time.sleep(0.1)
+
+
+def _logs(node) -> str:
+    """What processes that have ended said last."""
+    ended = sorted({kind for kind, _ in node.dead_processes()})
+    files = [file for kind in ended for file in sorted(Path(node.get_logs_dir_path()).glob(f"{kind}*"))]
+    last = "\n".join(f"{file.name}: {file.read_text(errors='replace')[-1000:]}" for file in files)
+    return f"{' and '.join(ended)} of a node of Ray's ended:\n{last}"
+
+
 if __name__ == "__main__":
-    main()
+    main() if sys.argv[1].isdigit() else _join(sys.argv[1])

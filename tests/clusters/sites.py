@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import ray_nodes
 from slurm import Slurm
+from unseen import blind
 
 from ablate.registry import Registry
 from ablate.testing.executors import Site
@@ -33,19 +33,6 @@ def start_worker(
             command if unseen is None else blind(unseen, command), env={**os.environ, **(environment or {})},
             stdout=said, stderr=said, start_new_session=True,
         )  # fmt: skip
-
-
-def blind(folder: Path, command: Sequence[str]) -> list[str]:
-    """A command that sees an empty folder in the place of this one, as on a node where nothing is mounted there."""
-    return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(folder), *command]
-
-
-def why_not_blind(folder: Path) -> str:
-    """Why nobody can be made blind here; empty where it works."""
-    if shutil.which("unshare") is None:
-        return "there is no unshare here"
-    tried = subprocess.run(blind(folder, ["true"]), capture_output=True, text=True)
-    return f"a folder can be hidden from a process by root only: {tried.stderr.strip()}" if tried.returncode else ""
 
 
 def tell_all(process: subprocess.Popen, number: int) -> None:
@@ -121,7 +108,7 @@ def ray(cluster: ray_nodes.Nodes) -> Iterator[Site]:
         cluster.tell("kill -1")
         cluster.tell("add")
 
-    with _environment(ray_nodes.LOOPBACK):
+    with _environment(cluster.environment):
         yield Site(opened, remove)
 
 

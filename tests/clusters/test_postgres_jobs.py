@@ -36,7 +36,7 @@ def test_three_jobs_of_one_host_share_a_study_and_one_is_killed(server, tmp_path
     tables = [process.communicate(timeout=trials.HANGS_S)[0] for process in running[1:]]
     assert [0, 0] == [process.returncode for process in running[1:]]
     assert tables[0] == tables[1]
-    one.check(tables[0], most_more=1)
+    one.check(tables[0], lost=1)
     with Store.open(one.db) as store:
         hosts = {a.host for cell in store.cells("s") for a in store.attempts(cell.run)}
     assert 3 == len(hosts), hosts

@@ -2,11 +2,12 @@
 
 import signal
 import warnings
+from collections import Counter
 
 import pytest
-import sites
 import slurm
 import trial as trials
+import unseen
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 RUN = ("run", "s.yaml", "--executor", "slurm")
@@ -47,29 +48,30 @@ def ended(process):
     return out
 
 
-def nodes_at_work(cluster):
-    return {node for _, state, node in cluster.jobs() if state == "RUNNING"}
+def at_work(cluster):
+    """Nodes of jobs that run; an empty name for those that wait."""
+    return {node for _, state, node in cluster.jobs() if state != "COMPLETING"}
 
 
 def test_a_study_is_executed_by_few_jobs_without_sacct(cluster, trial):
     one = trial()
+    before = cluster.submitted()
     one.check(ended(one.start(*RUN, "--jobs", "3")))
-    assert cluster.jobs() == [] or {state for _, state, _ in cluster.jobs()} == {"COMPLETING"}
-    assert one.reasons() == []
+    assert not at_work(cluster)
+    assert len(cluster.submitted() - before) == 3
 
 
 def test_a_node_that_loses_power_costs_what_ran_there(cluster, trial):
     one = trial(20, 0.6)
     running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
     one.some_ran(8, running)
-    node = sorted(nodes_at_work(cluster))[0]
+    node = max(at_work(cluster))
     try:
         cluster.cut_power(node)
         beats = one.beats_until(lambda: "lost" in one.reasons(), "slurm")
-        one.check(ended(running), most_more=IN_FLIGHT)
+        one.check(ended(running), lost=IN_FLIGHT)
     finally:
         cluster.start_node(node)
-    assert set(one.reasons()) == {"lost"}
     assert beats <= 7
 
 
@@ -77,10 +79,10 @@ def test_a_job_that_is_requeued_while_it_lives_counts_nothing_twice(cluster, tri
     one = trial(30, 1.0)
     running = one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=2")
     one.some_ran(4, running)
-    node = sorted(nodes_at_work(cluster))[0]
+    node = max(at_work(cluster))
     try:
         cluster.kill_daemon(node)
-        one.check(ended(running), most_more=IN_FLIGHT)
+        one.check(ended(running), lost=IN_FLIGHT, more=IN_FLIGHT)
     finally:
         cluster.start_node(node)
 
@@ -90,14 +92,12 @@ def test_preemption_spends_no_attempt(cluster, trial):
     running = one.start(*RUN, "--jobs", "3", "--sbatch", "--cpus-per-task=2")
     one.some_ran(6, running)
     cluster.call("sbatch", "-p", "high", "-N1", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 8")
-    one.check(ended(running), most_more=IN_FLIGHT)
-    assert one.reasons() == []
+    one.check(ended(running), more=IN_FLIGHT)
 
 
 def test_at_the_time_limit_nothing_is_lost_nor_executed_twice(cluster, trial):
     one = trial(45, 1.5)
     one.check(ended(one.start(*RUN, "--jobs", "2", "--sbatch", "--cpus-per-task=1 --time=1")))
-    assert one.reasons() == []
 
 
 def test_a_dispatcher_that_is_killed_costs_nothing(cluster, trial):
@@ -107,18 +107,20 @@ def test_a_dispatcher_that_is_killed_costs_nothing(cluster, trial):
     running.kill()
     running.communicate()
     one.check(one.call(*RUN).stdout)
-    assert one.reasons() == []
 
 
 def test_what_is_detached_is_executed_by_nobody_here_and_collected_later(cluster, trial):
-    one = trial(20, 0.1)
+    one = trial(500, 0.0)
     left = one.call(*RUN, "--jobs", "3", "--detach")
     assert (0, "") == (left.returncode, left.stdout), left.stderr
-    assert "40 runs handed over to slurm" in left.stderr
+    assert "1000 runs handed over to slurm" in left.stderr
     one.until(lambda: one.executions == one.runs and not one.left())
-    told = one.call("status", "s").stdout
-    assert "nobody looks after them" in told
-    one.check(one.call(*RUN).stdout)
+    assert "1000 ended; `ablate run --executor slurm` collects them" in one.call("status", "s").stdout
+    collected = one.call(*RUN)
+    one.check(collected.stdout)
+    # Of a processor: by the clock it is as long only where nothing else wants one.
+    assert left.cpu_s < 5
+    assert collected.cpu_s < 3
 
 
 def test_ctrl_c_and_stop_leave_nothing_in_the_queue(cluster, trial):
@@ -128,12 +130,12 @@ def test_ctrl_c_and_stop_leave_nothing_in_the_queue(cluster, trial):
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=trials.HANGS_S)
     assert running.returncode == 130, err
-    assert one.until(lambda: not nodes_at_work(cluster) and not one.left()) < 10
+    assert one.until(lambda: not at_work(cluster) and not one.left()) < 10
     one.call(*RUN, "--jobs", "3", "--detach")
     one.some_ran(one.executions + 2)
     stopped = one.call("stop", "s")
     assert "cancelled" in stopped.stdout, stopped.stderr
-    assert one.until(lambda: not nodes_at_work(cluster) and not one.left()) < 10
+    assert one.until(lambda: not at_work(cluster) and not one.left()) < 10
     assert set(one.reasons()) == {"cancelled"}
     ended(one.start(*RUN, "--jobs", "3"))
 
@@ -146,40 +148,33 @@ def test_a_search_is_executed_by_jobs(cluster, trial):
 
 def test_what_sbatch_refuses_is_told_in_its_words_with_the_arguments(cluster, trial):
     one = trial()
-    refused = one.call(*RUN, "--sbatch", "--partition=gpus")
-    assert refused.returncode == 2
-    assert "Traceback" not in refused.stderr
-    assert "invalid partition specified: gpus" in refused.stderr
-    assert "(arguments: --partition=gpus)" in refused.stderr
+    refused = one.call(*RUN, "--sbatch", "--partition=gpus").refusal()
+    assert "invalid partition specified: gpus" in refused
+    assert "(arguments: --partition=gpus)" in refused
     assert one.executions == 0
 
 
 def test_a_worker_with_another_torch_is_refused_before_anything_is_spent(cluster, trial):
     one = trial()
     path = trials.another_torch(one.folder)["PYTHONPATH"]
-    refused = one.call(*RUN, "--before", f"export PYTHONPATH={path}")
-    assert refused.returncode == 2, refused.stderr
-    assert "torch 9.9.9, the plan " in refused.stderr
-    assert one.executions == 0
-    assert one.reasons() == []
+    assert "torch 9.9.9, the plan " in one.call(*RUN, "--before", f"export PYTHONPATH={path}").refusal()
+    assert (one.executions, one.reasons()) == (0, [])
 
 
 def test_a_node_that_does_not_see_the_folder_is_named_before_anything_is_spent(cluster, trial):
     one = trial()
-    why = sites.why_not_blind(one.folder)
+    why = unseen.why_not(one.folder)
     if why:
         warnings.warn(f"no node was started that does not see a folder: {why}", stacklevel=1)
         pytest.skip(why)
     cluster.kill_daemon("n1")
     cluster.start_node("n1", unseen=one.folder)
     try:
-        refused = one.call(*RUN, "--sbatch", "--nodelist=n1")
+        refused = one.call(*RUN, "--sbatch", "--nodelist=n1").refusal()
     finally:
         cluster.kill_daemon("n1")
         cluster.start_node("n1")
-    assert refused.returncode == 2, refused.stderr
-    assert "does n1 see" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    assert "does n1 see" in refused
     assert (one.executions, one.reasons()) == (0, [])
 
 
@@ -189,3 +184,4 @@ def test_arrays_stay_within_what_the_cluster_allows(tmp_path):
     with slurm.running(most=5) as small:
         one = trials.Trial(tmp_path / "study", 20, 0.1, {"SLURM_CONF": str(small.folder / "slurm.conf")})
         one.check(ended(one.start(*RUN, "--jobs", "6")))
+        assert [3, 3] == list(Counter(job.partition("_")[0] for job in small.submitted()).values())

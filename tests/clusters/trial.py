@@ -6,16 +6,19 @@ Each execution leaves a line in a file beside the study, so that executions are 
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import psutil
 
+from ablate.pool import ending
 from ablate.store.store import Store
 
 TASK = """
@@ -38,6 +41,8 @@ metric: {{name: score, better: higher}}
 """
 TUNE = "tune: {variant: base, trials: 6, fresh_seeds: 2, space: {x: {low: 0.0, high: 1.0}}}\n"
 FAST = {"ABLATE_BEAT_S": "1", "ABLATE_LEASE_S": "6"}
+PAGE = "See `ablate help "
+"""How the line begins that names a page of the manual."""
 HANGS_S = 600.0
 """Who waits for so long waits for something that hangs, however busy the machine is; nothing else is judged by it."""
 _tables: dict[int, str] = {}
@@ -45,10 +50,39 @@ _tables: dict[int, str] = {}
 
 def another_torch(folder: Path) -> dict[str, str]:
     """An environment in which torch is of another version, by what installers write about it."""
-    other = folder / "other" / "torch-9.9.9.dist-info"
-    other.mkdir(parents=True)
-    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
-    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(other.parent), os.environ.get("PYTHONPATH", "")]))}
+    pretend_torch(folder / "other")
+    return {"PYTHONPATH": os.pathsep.join(filter(None, [str(folder / "other"), os.environ.get("PYTHONPATH", "")]))}
+
+
+def pretend_torch(folder: Path) -> None:
+    """What installers write about a torch of another version, in a folder of Python's path."""
+    about = folder / "torch-9.9.9.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 9.9.9\n")
+
+
+@dataclass(frozen=True)
+class Called:
+    """A command that has ended, and what it and all that it waited for cost."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+    cpu_s: float
+
+    def refusal(self) -> str:
+        """The one line in which an input was refused."""
+        assert self.returncode == 2, self.stderr
+        assert "Traceback" not in self.stderr
+        said = [line for line in self.stderr.splitlines() if line.strip() and ": waiting: " not in line]
+        lines = [line for line in said if not line.startswith(PAGE)]
+        assert len(lines) == 1, lines
+        return lines[0]
+
+
+def _children_s() -> float:
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return spent.ru_utime + spent.ru_stime
 
 
 @dataclass
@@ -76,10 +110,11 @@ class Trial:
         pipe = subprocess.PIPE
         return subprocess.Popen(command, cwd=self.folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 
-    def call(self, *words: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *words: str) -> Called:
+        before_s = _children_s()
         process = self.start(*words)
         out, err = process.communicate(timeout=HANGS_S)
-        return subprocess.CompletedProcess(words, process.returncode, out, err)
+        return Called(process.returncode, out, err, _children_s() - before_s)
 
     def local(self) -> str:
         """The table of the same study as the local pool has it, in a folder of its own. Nothing of it takes time."""
@@ -133,15 +168,21 @@ class Trial:
     def _where(self) -> str | Path:
         return self.db if "://" in self.db else self.folder / self.db
 
-    def check(self, table: str, most_more: int = 0) -> None:
-        """The table is the local pool's, every run counts once, nothing is live, and nobody is left."""
+    def check(self, table: str, lost: int = 0, more: int | None = None) -> None:
+        """The table is the local pool's, every run counts once, nothing is live, and nobody is left. lost: how many
+        attempts may have ended so; none may have failed otherwise. more: how many more executions than runs there may
+        be; without, as many as attempts were lost."""
         assert table == self.local()
         with Store.open(self._where) as store:
             cells = store.cells("s")
             counted = [sum(a.counted for a in store.attempts(cell.run)) for cell in cells]
             assert counted == [1] * self.runs
             assert store.live() == []
-        assert self.runs <= self.executions <= self.runs + most_more, (self.runs, self.executions, self.reasons())
+        reasons = self.reasons()
+        assert set(reasons) <= {"lost"}, reasons
+        assert len(reasons) <= lost, reasons
+        most = self.runs + (len(reasons) if more is None else more)
+        assert self.runs <= self.executions <= most, (self.executions, most, reasons)
         self.until(lambda: not self.left())
 
     def is_to_be_tuned(self) -> None:
@@ -158,11 +199,22 @@ class Trial:
         assert len(attempts) == self.executions
 
     def left(self) -> list[str]:
-        """Processes that have this study's folder in their command line or work in it."""
+        """Processes that work in this study's folder or were told of it, and those of its database's runs."""
         found = []
-        for process in psutil.process_iter(["cmdline", "pid"]):
+        for process in psutil.process_iter():
             with suppress(psutil.Error):
-                words = " ".join(process.info["cmdline"] or ())
-                if str(self.folder) in words and process.pid != os.getpid() and "ablate" in words:
+                words = " ".join(process.cmdline())
+                if self._is_ours(process, words) and process.pid != os.getpid():
                     found.append(words)
         return found
+
+    def _is_ours(self, process: psutil.Process, words: str) -> bool:
+        if str(self.folder) in words and "ablate" in words:
+            return True
+        cookie = ending.cookie_of(process)  # a run's own child was told of nothing, and may work anywhere
+        return (cookie is not None and cookie.database == self._identity) or process.cwd() == str(self.folder)
+
+    @cached_property
+    def _identity(self) -> str:
+        with Store.open(self._where) as store:
+            return store.identity
