@@ -24,7 +24,7 @@ from ablate.errors import AblateError, ConfigError
 from ablate.pool import host, scheduler, signals, words
 from ablate.pool.executor import Event, Executor, Failed, Finished, Progressed, Refused, Returned, Slot, Started
 from ablate.pool.folders import LOG, shorten
-from ablate.pool.mailbox import SILENT_BEATS, Alive, Mailbox, Order, Plan, differing, this_node, versions_of
+from ablate.pool.mailbox import PLAN, SILENT_BEATS, Alive, Mailbox, Order, Plan, differing, this_node, versions_of
 from ablate.records import Json, Reason, RunSpec
 from ablate.registry import Registry
 from ablate.training.provenance import provenance
@@ -110,6 +110,9 @@ def work(folder: Path, terms: Terms, say: Callable[[str], None]) -> int:
 def _flown(box: Mailbox, worker: str, terms: Terms, deadline_s: float | None, say: Callable[[str], None]) -> _Pilot:
     """A worker that has left, or whose plan is not the folder's any more."""
     if not terms.seen and box.plan() is None:
+        inside = sorted(str(path.parent) for path in box.folder.glob(f"*/{PLAN}"))
+        if inside:
+            raise AblateError(f"{box.folder} is a study's folder; runs are handed over in {inside[0]}: name that.")
         say(f"waiting for {box.folder}/plan.json, which `ablate run --executor workers` writes")
     plan = _awaited(box, terms)
     made = provenance()

@@ -69,8 +69,12 @@ Address = Annotated[str | None, typer.Option(metavar="ADDRESS", help="Ray: the c
 
 def engine_of(jobs: int | None, sbatch: str | None, before: list[str] | None, address: str | None) -> dict[str, Json]:
     """Parameters of an executor as they were typed; without those that were not."""
+    try:
+        arguments = shlex.split(sbatch) if sbatch else None
+    except ValueError as error:
+        raise AblateError(f"--sbatch is {sbatch!r}, which is not whole: {str(error).lower()}.", page="slurm") from None
     given: dict[str, Json] = {"jobs": jobs, "address": address}
-    given |= {"sbatch": shlex.split(sbatch) if sbatch else None, "before": list(before) if before else None}
+    given |= {"sbatch": arguments, "before": list(before) if before else None}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -4,10 +4,11 @@ import os
 
 import pytest
 
-from ablate.pool.executor import Needs
+from ablate.errors import AblateError
+from ablate.pool.executor import Finished, Needs
 from ablate.pool.executors import ray
 from ablate.pool.executors.slurm import Slurm
-from ablate.pool.mailbox import Alive, versions_of
+from ablate.pool.mailbox import Alive, Mailbox, Plan, versions_of
 from ablate.pool.messages import Setup, encode
 from ablate.records import TaskUse
 from ablate.training.provenance import provenance
@@ -57,6 +58,36 @@ def test_a_worker_that_came_and_left_unseen_is_no_job_that_failed(queue):
     one.slots((), 8)
     assert 2 == len((queue / "submitted").read_text().splitlines()), "another worker in its place"
     assert not one.deaths
+
+
+def failing(queue, **how):
+    """An executor whose jobs all end before a worker comes."""
+    one = Slurm(jobs=2, sbatch=("--partition=gpu",)).open(
+        SETUP, Needs("s", str(queue / "study"), made={"torch": "2"}, **how)
+    )
+    one.slots((), 8)
+    (queue / "queue").write_text("17_0|FAILED|n1\n17_1|FAILED|n1\n")
+    return one
+
+
+def test_jobs_that_all_fail_are_told_of_also_where_an_earlier_command_had_workers(queue):
+    box = Mailbox(queue / "study" / "slurm")
+    box.make(Plan(SETUP, "s", {}))
+    box.say("16_0.0", [Finished("t", {"score": 1.0})])
+    one = failing(queue)
+    (one.box.folder / "jobs" / "17_0.out").write_text("exec: /nowhere/python: not found\n")
+    with pytest.raises(AblateError, match="2 jobs ended on n1 before a worker came; its last line: exec: /nowhere/"):
+        one.slots((), 8)
+
+
+def test_what_sbatch_refuses_names_the_nodes_that_are_left_out(queue):
+    said = []
+    one = failing(queue, say=said.append)
+    one.deaths["n2"] = 3
+    (queue / "sbatch").write_text("#!/bin/sh\necho 'Requested node configuration is not available' >&2; exit 1\n")
+    (queue / "queue").write_text("")
+    with pytest.raises(AblateError, match=r"not available \(arguments: --partition=gpu --exclude=n2\)"):
+        one.slots((), 8)
 
 
 def test_a_node_of_ray_that_does_not_see_the_folder_or_has_another_torch_says_so(tmp_path):

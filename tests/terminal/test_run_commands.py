@@ -80,6 +80,18 @@ def test_workers_that_no_host_has_are_refused_and_nothing_is_made(tmp_path, comm
     assert [] == list(tmp_path.iterdir())
 
 
+def test_arguments_for_sbatch_with_a_quote_that_is_not_closed_are_refused(tmp_path):
+    refused = ablate(tmp_path, "run", "s.yaml", "--executor", "slurm", "--sbatch", "--comment='a", code=2)
+    assert """--sbatch is "--comment='a", which is not whole: no closing quotation.""" in refused
+
+
+def test_a_worker_that_was_given_the_studys_folder_is_told_the_right_one_at_once(tmp_path):
+    (tmp_path / "results" / "s" / "slurm").mkdir(parents=True)
+    (tmp_path / "results" / "s" / "slurm" / "plan.json").touch()
+    refused = ablate(tmp_path, "worker", "results/s", code=2)
+    assert f"runs are handed over in {tmp_path}/results/s/slurm: name that." in refused
+
+
 def test_two_commands_of_one_process_each_keep_to_their_own_database(tmp_path):
     (tmp_path / "runs.csv").write_text("label,score\na,1\na,2\nb,3\nb,4\n")
     words = ["import", str(tmp_path / "runs.csv"), "--metric", "score", "--better", "higher", "--variant", "label"]

@@ -142,7 +142,9 @@ class Slurm(Mailed):
                 self._fruitless[job] = node
                 self.deaths[node] += bool(node)
         refused = [why for worker, why in self.box.refusals().items() if worker.rpartition(".")[0] in self._fruitless]
-        if not came and (len(self._fruitless) >= min(FRUITLESS, self.jobs) or refused):
+        # Those of an earlier command, which the folder tells of as well, had other arguments.
+        fruitful = self.living or any(job.partition("_")[0] in self.submitted for job in came)
+        if not fruitful and (len(self._fruitless) >= min(FRUITLESS, self.jobs) or refused):
             self.dismiss()
             raise AblateError(self._why_fruitless(refused), page="slurm")
 
@@ -190,7 +192,8 @@ class Slurm(Mailed):
                 self._largest = (size + 1) // 2
             else:
                 refusal = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-                raise AblateError(f"{refusal} (arguments: {shlex.join(self.sbatch)})", page="slurm")
+                used = shlex.join([*self.sbatch, *exclude]) or "none"
+                raise AblateError(f"{refusal} (arguments: {used})", page="slurm")
         self._asked_s = float("-inf")
 
     def script(self) -> str:

@@ -62,10 +62,10 @@ def run(
     from ablate.runs.planned import find
 
     terminal = Terminal.of(context)
+    engine = engine_of(jobs, sbatch, before, address)
     terminal.before_writing()
     planned = find(study, terminal.db, set_ or ())
     chosen = tuple(name.strip() for name in devices.split(",")) if devices else ()
-    engine = engine_of(jobs, sbatch, before, address)
     options = execute.Options(workers, chosen, retry_failed, canary, executor=executor, engine=engine, detach=detach)
     _train(terminal, planned, options)
 
