@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import socket
 from collections.abc import Mapping, Sequence
@@ -40,6 +41,8 @@ FOLDERS = ("todo", "taken", "said", "alive", "refused", "stop", "jobs")
 PLAN = "plan.json"
 LEFT = "left after "
 """How the last line of a worker begins that left in good order."""
+_ENDED = re.compile(rb'^{"(?:Finished|Failed)": {"token": "([^"]+)"', re.MULTILINE)
+"""An end as `say` writes it: who only counts ends need not decode what may be many steps."""
 VERSIONS = ("ablate", "python", "torch", "numpy")
 """What every place must have as the plan has it (training/provenance.py)."""
 
@@ -163,6 +166,14 @@ class Mailbox:
                 with suppress(GarbledError):
                     told.append((name.removesuffix(".jsonl"), decode(line, *EVENTS)))
         return told
+
+    def ended(self) -> set[str]:
+        """Runs whose end a worker has told of, whether anybody has heard it or not."""
+        tokens: set[str] = set()
+        for name in self.names("said"):
+            with suppress(OSError):
+                tokens |= {token.decode() for token in _ENDED.findall((self.folder / "said" / name).read_bytes())}
+        return tokens
 
     def pulse(self, name: str) -> float:
         """The file server's time now, by touching a file of our own, which says whose it is."""

@@ -3,15 +3,16 @@ nothing."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from statistics import median
-from typing import Protocol
+from typing import Protocol, cast
 
 from ablate.pool.dispatcher import Listener
 from ablate.pool.executor import Slot
 from ablate.pool.host import fate, keeps
-from ablate.pool.mailbox import PLAN, Mailbox
+from ablate.pool.mailbox import PLAN, Mailbox, token_of
 from ablate.records import Json, Role
 from ablate.runs.planned import Planned, described, folder_name
 from ablate.store.reader import Reader
@@ -19,6 +20,9 @@ from ablate.store.stored import LiveAttempt, RunState
 from ablate.study import plan as planning
 from ablate.study.changes import differences
 from ablate.text import duration, listed, many
+
+ABOUT_S = 60.0
+"""How long ago the last sign of life of an `ablate run` may be, by this host's clock, for it to be about."""
 
 
 def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Json]:
@@ -69,22 +73,44 @@ def standing(store: Reader, study: str, role: Role = "ablation") -> dict[str, Js
     return {**told, "places": places} if places else told
 
 
+def kept_back(planned: Planned, store: Reader) -> str:
+    """What of a study that was handed over and left could not be queued ahead, as a sentence; empty where nothing."""
+    counts = cast(dict[str, int], standing(store, planned.study.name)["counts"])
+    why = ["further seeds are asked for by what is seen"] * bool(planned.plan.record.looks)
+    why += ["some measure the weights that others leave"] * any(run.evaluates for run in planned.plan.runs)
+    reason = f": {listed(why)}" if why else ""
+    return f"{many(counts['todo'], 'run')} of it will be handed over then{reason}." if counts["todo"] else ""
+
+
 def _places(store: Reader, study: str, live: Sequence[LiveAttempt]) -> list[dict[str, Json]]:
-    """The engines to which runs of a study were handed over: how many are queued and run there, which workers live, and
-    whether anybody looks after them."""
+    """The engines to which runs of a study were handed over: how many are queued, run, or have ended there without
+    anybody having heard of it, which workers live, and whether an `ablate run` looks after them."""
     home = store.folder / folder_name(study)
-    engines = {path.parent.name: path.parent for path in home.glob(f"*/{PLAN}")}
+    boxes = {path.parent.name: Mailbox(path.parent) for path in home.glob(f"*/{PLAN}")}
     told = []
-    for name in sorted({a.host for a in live if keeps(a.host)} | {f"{engine}:{study}" for engine in engines}):
+    for name in sorted({a.host for a in live if keeps(a.host)} | {f"{engine}:{study}" for engine in boxes}):
         here = [attempt for attempt in live if attempt.host == name]
-        folder = engines.get(name.partition(":")[0])
-        workers = Mailbox(folder).living() if folder is not None else {}
-        if here or workers:
+        box = boxes.get(name.partition(":")[0])
+        workers = box.living() if box is not None else {}
+        waits = box is not None and not here and bool(box.dispatchers(time.time(), ABOUT_S))
+        if here or workers or waits:
             alive = [{"worker": worker, "node": of.node, "slots": of.slots} for worker, (of, _) in workers.items()]
-            started = sum(attempt.pid is not None for attempt in here)
-            counts = {"queued": len(here) - started, "running": started, "workers": alive}
-            told.append({"place": name, **counts, "looked_after": any(fate(attempt) == "held" for attempt in here)})
+            looked_after = waits or any(fate(attempt) == "held" for attempt in here)
+            counts = _counts(here, None if looked_after else box)
+            told.append({"place": name, **counts, "workers": alive, "looked_after": looked_after})
     return told
+
+
+def _counts(here: Sequence[LiveAttempt], box: Mailbox | None) -> dict[str, int]:
+    """How many runs wait, work and have ended at an engine: as the database has it, or as the engine's folder says,
+    for what nobody looks after goes on."""
+    if box is None:
+        started = sum(attempt.pid is not None for attempt in here)
+        return {"queued": len(here) - started, "running": started, "ended": 0}
+    tokens = {attempt.token for attempt in here} - box.ended()
+    waiting = tokens & {token_of(name) for name in box.todo()}
+    running = tokens & set(box.taken()) - waiting
+    return {"queued": len(waiting), "running": len(running), "ended": len(here) - len(waiting) - len(running)}
 
 
 def waits_for(store: Reader, todo: Mapping[str, str], of_study: Collection[str]) -> list[str]:

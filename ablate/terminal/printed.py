@@ -166,9 +166,11 @@ def places_text(parts: Sequence[Mapping[str, Any]]) -> str:
     workers are the same."""
     places: dict[str, dict[str, Any]] = {}
     for place in (place for told in parts for place in told.get("places", ())):
-        before = places.setdefault(place["place"], {**place, "queued": 0, "running": 0, "looked_after": False})
+        before = places.setdefault(
+            place["place"], {**place, "queued": 0, "running": 0, "ended": 0, "looked_after": False}
+        )
         before["looked_after"] |= place["looked_after"]
-        for count in ("queued", "running"):
+        for count in ("queued", "running", "ended"):
             before[count] += place[count]
     return "".join(f"{_place_line(place)}\n" for place in places.values())
 
@@ -178,10 +180,13 @@ def _place_line(place: Mapping[str, Any]) -> str:
     workers, nodes = place["workers"], sorted({worker["node"] for worker in place["workers"]})
     there = f"{many(len(workers), 'worker')} on {listed(nodes, most=6)}" if workers else "no worker"
     text = f"{place['place']}: {there}, {many(place['queued'], 'run')} queued, {place['running']} running"
-    if place["queued"] + place["running"] == 0 or place["looked_after"]:
-        return f"{text}."
+    text += f", {place['ended']} ended" * bool(place["ended"])
     engine = place["place"].partition(":")[0]
-    return f"{text}; nobody looks after them: `ablate run --executor {engine}` does, `ablate stop` cancels them."
+    if place["looked_after"]:
+        return f"{text}; an `ablate run` looks after them."
+    if place["queued"] + place["running"]:
+        return f"{text}; nobody looks after them: `ablate run --executor {engine}` does, `ablate stop` cancels them."
+    return f"{text}; `ablate run --executor {engine}` collects them." if place["ended"] else f"{text}."
 
 
 def standing_line(study: str, counts: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ablate.pool import mailed, pilot
-from ablate.pool.executor import Failed, Finished, Needs, Refused, Slot
+from ablate.pool.executor import Failed, Finished, Needs, Progressed, Refused, Slot, Started
 from ablate.pool.executors.workers import Workers
 from ablate.pool.mailbox import Alive, Mailbox, Order, Plan
 from ablate.pool.messages import Setup
@@ -163,3 +163,13 @@ def test_a_run_that_was_given_back_is_not_lost_with_the_worker_that_had_it(silen
     Mailbox(executor.box.folder).give_back(order, ME.worker)
     assert [silent(mailed.beat_s() / 2) for _ in range(14)] == [[]] * 14
     assert len(executor.box.todo()) == 1
+
+
+def test_whose_end_was_told_is_known_without_hearing_it_and_by_whole_lines_alone(tmp_path):
+    box = Mailbox(tmp_path)
+    box.make(Plan(SETUP, "s", {}))
+    box.say(
+        "w.0", [Started("t1", 1, 2), Finished("t1", {"score": 1.0}), Started("t2", 3, 4), Failed("t3", "error", "no")]
+    )
+    box.say("w.1", [Progressed("t4", 1, {'{"Finished": {"token": "t4"': 1.0})])
+    assert {"t1", "t3"} == box.ended()

@@ -92,6 +92,16 @@ def test_a_worker_that_was_given_the_studys_folder_is_told_the_right_one_at_once
     assert f"runs are handed over in {tmp_path}/results/s/slurm: name that." in refused
 
 
+def test_what_a_detached_study_cannot_hand_over_yet_is_said_and_what_it_could_is_in_status(tmp_path):
+    (tmp_path / "mine.py").write_text(TASK)
+    (tmp_path / "s.yaml").write_text(STUDY.replace("seeds: 2", "seeds: {looks: [3, 5]}"))
+    told = ablate(tmp_path, "run", "s.yaml", "--executor", "workers", "--detach")
+    assert "6 runs handed over to workers." in told
+    assert "4 runs of it will be handed over then: further seeds are asked for by what is seen." in told
+    assert "workers:s: no worker, 6 runs queued, 0 running; nobody looks after them" in ablate(tmp_path, "status", "s")
+    assert "6 runs cancelled" in ablate(tmp_path, "stop", "s")
+
+
 def test_two_commands_of_one_process_each_keep_to_their_own_database(tmp_path):
     (tmp_path / "runs.csv").write_text("label,score\na,1\na,2\nb,3\nb,4\n")
     words = ["import", str(tmp_path / "runs.csv"), "--metric", "score", "--better", "higher", "--variant", "label"]

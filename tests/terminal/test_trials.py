@@ -62,6 +62,14 @@ def test_before_any_trial_has_a_value_nothing_is_called_best():
 
 
 def test_the_workers_of_an_ablation_and_of_its_search_are_one_line():
-    place = {"place": "slurm:s", "queued": 2, "running": 1, "workers": [{"node": "n1"}], "looked_after": False}
-    parts = [{}, {"places": [place]}, {"places": [{**place, "queued": 0, "running": 3, "looked_after": True}]}]
-    assert "slurm:s: 1 worker on n1, 2 runs queued, 4 running.\n" == places_text(parts)
+    place = {"place": "slurm:s", "queued": 2, "running": 1, "ended": 0, "workers": [{"node": "n1"}]}
+    search = {**place, "queued": 0, "running": 3, "looked_after": True}
+    parts = [{}, {"places": [{**place, "looked_after": False}]}, {"places": [search]}]
+    expected = "slurm:s: 1 worker on n1, 2 runs queued, 4 running; an `ablate run` looks after them.\n"
+    assert expected == places_text(parts)
+
+
+def test_what_ended_at_an_engine_with_nobody_there_is_to_be_collected():
+    place = {"place": "slurm:s", "queued": 0, "running": 0, "ended": 9, "workers": [], "looked_after": False}
+    told = "slurm:s: no worker, 0 runs queued, 0 running, 9 ended; `ablate run --executor slurm` collects them.\n"
+    assert told == places_text([{"places": [place]}])

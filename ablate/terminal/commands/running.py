@@ -184,8 +184,9 @@ def quick(
 
 def _train(terminal: Terminal, planned: Planned, options: Options) -> None:
     """Execute what is missing of a study and print its table."""
-    from ablate.runs import execute
+    from ablate.runs import execute, progress
     from ablate.runs.afterwards import settled
+    from ablate.store.store import Store
     from ablate.terminal.live import View
     from ablate.terminal.printed import print_table
 
@@ -199,6 +200,9 @@ def _train(terminal: Terminal, planned: Planned, options: Options) -> None:
             f"{many(ended.detached, 'run')} handed over to {options.executor}. `ablate run {planned.study.name} "
             f"--executor {options.executor}` collects what is done and goes on; `ablate stop` cancels the rest."
         )
+        with Store.open(terminal.db) as store:
+            if kept_back := progress.kept_back(planned, store):
+                terminal.say(kept_back)
         return
     if ended.alike:
         raise typer.Exit(1)
