@@ -1,6 +1,7 @@
 """What engines do about nodes, by what a queue that is made up says, and what a node says of itself."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,6 +15,7 @@ from ablate.records import TaskUse
 from ablate.training.provenance import provenance
 
 SETUP = Setup(TaskUse.of("mine:score"), database="aaaa")
+NODES = [(True, {"CPU": 4.0, "GPU": 1.0}), (True, {"CPU": 2.0}), (False, {"CPU": 8.0, "GPU": 8.0}), (True, {})]
 PROGRAMS = {"sbatch": 'echo "$@" >> submitted; cat > /dev/null; echo 17', "squeue": "cat queue", "scancel": "true"}
 
 
@@ -99,3 +101,25 @@ def test_a_node_of_ray_that_does_not_see_the_folder_or_has_another_torch_says_so
     assert "" == ray._wrong_here(str(probe), made, asked)
     other = ray._wrong_here(str(probe), {**made, "torch": "9.9.9"}, asked)
     assert f"is not what the plan was made with: torch {made['torch']}, the plan 9.9.9." in other
+
+
+@pytest.mark.parametrize(
+    ("takes", "runs", "says"),
+    [
+        ({"num_cpus": 2.0, "num_gpus": 0.0}, 3, ""),
+        ({"num_cpus": 3.0, "num_gpus": 0.0}, 1, ""),
+        ({"num_cpus": 1.0, "num_gpus": 1 / 49}, 4, ""),
+        ({"num_cpus": 5.0, "num_gpus": 0.0}, 0, "that has 5 CPUs, which"),
+        ({"num_cpus": 1.0, "num_gpus": 2.0, "memory": 3.0 * 2**30}, 0, "that has 1 CPU, 2 GPUs, 3 GiB, which"),
+    ],
+)
+def test_runs_on_ray_fit_on_single_nodes_and_where_none_has_what_one_takes_that_is_said(takes, runs, says):
+    nodes = [{"Alive": alive, "Resources": has} for alive, has in NODES]
+    one = ray.Ray()
+    one._ray, one._takes, one._slots, one._asked_s = SimpleNamespace(nodes=lambda: nodes), takes, (), float("-inf")
+    assert 2 * runs == len(one.slots((), 8)), "as many wait as run"
+    assert (says in one.awaits) if says else one.awaits == ""
+
+
+def test_an_own_part_of_a_gpu_is_there_as_often_as_it_was_divided():
+    assert list(range(1, 200)) == [ray._fitting({"GPU": 1.0}, {"GPU": 1 / n}) for n in range(1, 200)]

@@ -12,7 +12,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from ablate.pool.mailbox import EVENTS, differing, versions_of
 from ablate.pool.messages import Setup, decode, encode
 from ablate.records import Json, Reason, RunSpec
 from ablate.registry import Registry
+from ablate.text import listed, many
 from ablate.training.provenance import provenance
 
 LOOK_S = 5.0
@@ -107,13 +108,10 @@ class Ray(Executor):
     def slots(self, here: Sequence[Slot], wanted: int) -> Sequence[Slot]:  # noqa: ARG002
         if time.monotonic() - self._asked_s >= LOOK_S:
             self._asked_s = time.monotonic()
-            there = self._ray.cluster_resources()
-            sizes = {
-                "CPU": self._takes["num_cpus"],
-                "GPU": self._takes["num_gpus"],
-                "memory": self._takes.get("memory"),
-            }
-            room = min((int(there.get(name, 0) / size) for name, size in sizes.items() if size), default=0)
+            sizes = {"CPU": self._takes["num_cpus"], "GPU": self._takes["num_gpus"]}
+            sizes["memory"] = self._takes.get("memory", 0.0)
+            nodes = [node["Resources"] for node in self._ray.nodes() if node["Alive"]]
+            room = sum(_fitting(node, sizes) for node in nodes)
             if 2 * room != len(self._slots):  # as many wait as run, so that no processor does
                 self._slots = tuple(Slot(f"ray-{index}", 0) for index in range(2 * room))
         return self._slots
@@ -124,7 +122,10 @@ class Ray(Executor):
 
     @property
     def awaits(self) -> str:
-        return "" if self._slots else "a node of the Ray cluster with what a run takes"
+        takes = [many(int(self._takes["num_cpus"]), "CPU")]
+        takes += [f"{self._takes['num_gpus']:g} GPUs"] * bool(self._takes["num_gpus"])
+        takes += [f"{self._takes.get('memory', 0) / 2**30:g} GiB"] * ("memory" in self._takes)
+        return "" if self._slots else f"a node of the Ray cluster that has {listed(takes)}, which a run takes"
 
     def start(self, token: str, spec: RunSpec, slot: Slot, *, canary: bool = False, alone: bool = False) -> None:
         assert not canary, "two steps are tried where the command runs"
@@ -203,6 +204,11 @@ class Ray(Executor):
             self._ray.shutdown()  # which prints what Ray has held back as repeated
         finally:
             sys.stdout = self._stdout
+
+
+def _fitting(node: Mapping[str, float], sizes: Mapping[str, float]) -> int:
+    """How many runs fit on a node; none spans two. Thirds of a GPU add up to one, but for rounding."""
+    return min(int(node.get(name, 0) / size + 1e-6) for name, size in sizes.items() if size)
 
 
 def _connected(address: str) -> Any:
