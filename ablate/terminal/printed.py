@@ -312,15 +312,18 @@ def plugins_text(plugins: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(blocks)
 
 
-def network_text(planned: Planned, name: str) -> str:
-    """The parts of a variant's network, a line each, and what each trick that is a part takes."""
+def network_text(planned: Planned, name: str | None) -> str:
+    """The parts of a variant's network, a line each, and what each trick that is a part takes. name: None for the
+    first variant of those that have the most parts."""
     from ablate.registry import unknown
     from ablate.study.cells import configuration
 
     study, names = planned.study, [variant.name for variant in planned.plan.variants]
-    if name not in names:
+    if name is not None and name not in names:
         raise AblateError(unknown("variant", name, names))
-    variant = planned.plan.variant(name)
+    tricks = {trick.name for trick in study.tricks if trick.part}
+    whole = max(planned.plan.variants, key=lambda one: (not one.cell.control, len(tricks & {*one.cell.tricks})))
+    variant = whole if name is None else planned.plan.variant(name)
     parts = planned.task.network(variant.completed.config, variant.completed.tricks, planned.registry)
     rows = [
         (
@@ -334,11 +337,12 @@ def network_text(planned: Planned, name: str) -> str:
     ]
     heads, sides = ["part", "class", "makes", "parameters", "FLOPs"], ("left", "left", "left", "right", "right")
     lines = [tabulate(rows, heads, tablefmt="simple", disable_numparse=True, colalign=sides)]
-    whole = Cell(tuple(trick.choices[0] for trick in study.tricks if trick.part))
+    every = Cell(tuple(trick.choices[0] for trick in study.tricks if trick.part))
     for trick in (trick for trick in study.tricks if trick.part):
-        done = planned.task.completed(*configuration(study, whole.without(trick.name)), planned.registry)
+        done = planned.task.completed(*configuration(study, every.without(trick.name)), planned.registry)
         lines += [f"{trick.name}: {note}" for note in done.notes]
-    return "\n".join(["FLOPs: of one forward pass of two images, in training mode.", *lines])
+    example = f"two {planned.task.example}s" if planned.task.example else "the example that `run.model` gets"
+    return "\n".join([f"FLOPs: of one forward pass of {example}, in training mode.", *lines])
 
 
 def garbage_text(found: Garbage, shown: str) -> str:

@@ -162,10 +162,11 @@ def _told(cuts: Sequence[Cut], trained: bool) -> list[str]:
     groups: dict[tuple[str, str, str], list[str]] = {}
     for cut in cuts:
         heads = f"heads {in_words([str(head) for head in cut.heads])}" if cut.heads else ""
-        groups.setdefault((cut.decision.kind, heads or cut.said, cut.decision.reason), []).append(cut.decision.path)
+        reason = cut.decision.reason * (cut.said == cut.decision.off)  # else what was asked for stands there
+        groups.setdefault((cut.decision.kind, heads or cut.said, reason), []).append(cut.decision.path)
     lines = []
     for (kind, off, reason), paths in groups.items():
-        because = f", for {reason}" if reason and len(paths) == 1 and off in ("identity", "zero", "one") else ""
+        because = f", for {reason}" * (bool(reason) and len(paths) == 1)
         what = (
             f"{in_words(paths, most=3)} ({kind})"
             if len(paths) == 1

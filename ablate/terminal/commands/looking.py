@@ -116,12 +116,15 @@ def show(
     study: OfStudy = None,
     log: Annotated[bool, typer.Option("--log", help="What it printed, and nothing else.")] = False,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="With --log: go on while it runs.")] = False,
-    model: Annotated[bool, typer.Option("--model", help="RUN is a VARIANT: the parts of its network.")] = False,
+    model: Annotated[
+        bool, typer.Option("--model", help="RUN is a VARIANT, or a study's file: the parts of its network.")
+    ] = False,
 ) -> None:
     """Print one run: what was asked and what came of it.
 
     The configuration, every attempt, its metrics and what they were taken from, and the traceback of a failure.
-    --model prints a variant's network instead: shapes, parameters and FLOPs of its parts, and what each trick takes.
+    --model prints a variant's network instead: shapes, parameters and FLOPs of its parts, and what each trick takes. Of
+    a study's file, which need not have been run, it prints the whole network.
 
     ablate show full:300
     """
@@ -133,9 +136,11 @@ def show(
     terminal = Terminal.of(context)
     if model:
         from ablate.runs.planned import find
+        from ablate.store.studies import is_path
         from ablate.terminal.printed import network_text
 
-        print(network_text(find(study, terminal.db), run))
+        names_file = study is None and is_path(run)
+        print(network_text(find(run if names_file else study, terminal.db), None if names_file else run))
         return
     with Store.open(terminal.db) as store:
         key = find_run(store, run, study)
