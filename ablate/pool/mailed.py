@@ -351,10 +351,12 @@ class Mailed(Executor):
             self._end(Failed(token, "lost", f"worker {worker} fell silent"))
 
     def _tell_refusals(self) -> None:
+        """Each reason once: where one worker differs from the plan, all that were started like it do."""
         for worker, why in self.box.refusals().items():
-            if worker not in self._told:
-                self._told.add(worker)
+            reason = why.partition(": ")[2]
+            if worker not in self._told and reason not in self._told:
                 self.needs.say(why)
+            self._told |= {worker, reason}
 
 
 def folder_for(folder: Path, database: str) -> Path:

@@ -123,3 +123,18 @@ def test_runs_on_ray_fit_on_single_nodes_and_where_none_has_what_one_takes_that_
 
 def test_an_own_part_of_a_gpu_is_there_as_often_as_it_was_divided():
     assert list(range(1, 200)) == [ray._fitting({"GPU": 1.0}, {"GPU": 1 / n}) for n in range(1, 200)]
+
+
+def test_why_workers_did_not_begin_is_told_once_however_many_and_not_beside_the_error_that_says_it(queue):
+    said = []
+    one = failing(queue, say=said.append)
+    for job in (0, 1):
+        one.box.refuse(f"17_{job}.0", f"worker 17_{job}.0 on n1: it has torch 9.9.9")
+    one.poll(0)
+    assert [] == said
+    with pytest.raises(AblateError, match=r"nothing was started: worker 17_0\.0 on n1: it has torch 9\.9\.9"):
+        one.slots((), 8)
+    one.box.live(Alive("17_2.0", "n2", 1, job="17_2"))
+    one._looked_s = float("-inf")
+    one.poll(0)
+    assert ["worker 17_0.0 on n1: it has torch 9.9.9"] == said

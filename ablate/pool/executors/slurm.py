@@ -142,11 +142,20 @@ class Slurm(Mailed):
                 self._fruitless[job] = node
                 self.deaths[node] += bool(node)
         refused = [why for worker, why in self.box.refusals().items() if worker.rpartition(".")[0] in self._fruitless]
-        # Those of an earlier command, which the folder tells of as well, had other arguments.
-        fruitful = self.living or any(job.partition("_")[0] in self.submitted for job in came)
-        if not fruitful and (len(self._fruitless) >= min(FRUITLESS, self.jobs) or refused):
+        if not self._fruitful and (len(self._fruitless) >= min(FRUITLESS, self.jobs) or refused):
             self.dismiss()
             raise AblateError(self._why_fruitless(refused), page="slurm")
+
+    @property
+    def _fruitful(self) -> bool:
+        """Whether workers came that jobs of ours are. Those of an earlier command, of which the folder tells as well,
+        had other arguments."""
+        jobs = {worker.rpartition(".")[0] for worker in self.appeared}
+        return bool(self.living) or any(job.partition("_")[0] in self.submitted for job in jobs)
+
+    def _tell_refusals(self) -> None:
+        if self._fruitful:  # else one of them is the error that ends the command
+            super()._tell_refusals()
 
     def _why_fruitless(self, refused: list[str]) -> str:
         if refused:
