@@ -89,6 +89,7 @@ def test_the_ending_of_a_file_decides_the_format_of_what_compare_and_export_writ
     assert r"\begin{tabular}" in (tmp_path / "c.tex").read_text()
     assert "demo" == json.loads((tmp_path / "r.json").read_text())[0]["study"]
     assert (2, 2) == (ablate("compare", "demo", "demo", "-o", "c.docx"), ablate("export", "demo", "-o", "r.xlsx"))
+    assert (2, 2) == (ablate("export", "demo", "--evidence", "e.tar"), ablate("export", "demo", "--code", "c"))
     assert ".json" in capsys.readouterr().err
 
 

@@ -220,6 +220,9 @@ def export(
     terminal = Terminal.of(context)
     plain = (format_, to, code, evidence) == (None,) * 4 and not examples and output is not None and output.suffix
     kind = kind_of(output if plain else None, format_, {"csv": ".csv", "json": ".json"}, "csv")
+    for option, file in (("--code", code), ("--evidence", evidence)):
+        if file is not None and file.suffix.lower() != ".zip":
+            raise AblateError(f"{option} writes a .zip, and {str(file)!r} is called otherwise.")
     if (anonymous or without) and evidence is None:
         raise AblateError("--anonymous and --without are for --evidence FILE.zip.")
     if without and not anonymous:
