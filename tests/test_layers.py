@@ -24,7 +24,7 @@ ROOMS = {
     "tuning": "pruning journal underway hunt tune",
     "tables": "table adaptive stages grid forest cautions beyond missing notes factorials classes settings overall configurations cost between views",
     "figures": "figure placing intervals pixels screen glyphs paper inline files rates said source",
-    "reports": "document widths rows printed layouts setter author claims methods variants appendix words settings material opening report cited checked grounds setup assets checklist anonymous evidence",
+    "reports": "formula equations document widths rows printed layouts setter author claims methods variants appendix words settings material opening report cited checked grounds setup assets checklist anonymous evidence",
     "testing": "figures training planning suite skeletons executors",
     "terminal": "options bars columns drawn printed manual moments trials live cli",
     "python": "called origins written asked frames shown watched results api",

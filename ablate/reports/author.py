@@ -1,23 +1,28 @@
 """An author's own paragraphs for a report: a subset of Markdown into blocks. Nothing in it becomes markup unasked.
 
-Headings, paragraphs, lists of one level, emphasis, strong, `code`, blocks of code and links to http(s) addresses.
+Headings, paragraphs, lists of one level, emphasis, strong, `code`, blocks of code, links to http(s) addresses and
+formulas between dollars ($ with a blank inside of it, or before a digit at the end, is a sign of money).
 Anything else (images, tables, quotes, lists in lists) is refused with its line; HTML is read as the text that it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NoReturn
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 
 from ablate.errors import AblateError
+from ablate.reports import equations, formula
 from ablate.reports.document import Block, Bullets, Code, Heading, Line, Paragraph, Span
 
 ALLOWED = (
-    "paragraphs, headings, lists of one level, *emphasis*, **strong**, `code`, blocks of code and [links](https://...)"
+    "paragraphs, headings, lists of one level, *emphasis*, **strong**, `code`, blocks of code, $formulas$ and "
+    "[links](https://...)"
 )
 
 
@@ -34,7 +39,9 @@ def read(path: Path) -> tuple[Block, ...]:
 
 def parse(text: str, file: str = "notes") -> tuple[Block, ...]:
     """The blocks of a text. AblateError names the file and the line of what is refused."""
-    tokens = MarkdownIt("commonmark", {"html": False}).enable("table").parse(text)
+    reader = MarkdownIt("commonmark", {"html": False}).enable("table")
+    reader.inline.ruler.before("escape", "formula", _dollars)
+    tokens = reader.parse(text)
     return tuple(_blocks(tokens, file))
 
 
@@ -90,6 +97,8 @@ def _inline(token: Token, file: str) -> Line:
                 spans.append(Span(child.content, style[-1] if style else "", href))
             case "softbreak" | "hardbreak":
                 spans.append(Span(" "))
+            case "formula":
+                spans.append(_formula(child, file, (token.map or [0])[0] + 1))
             case "code_inline":
                 spans.append(Span(child.content, "code", href))
             case "strong_open":
@@ -110,6 +119,31 @@ def _inline(token: Token, file: str) -> Line:
             case _:
                 _refuse(child, file, (token.map or [0])[0] + 1)
     return tuple(span for span in spans if span.text)
+
+
+_FORMULA = re.compile(r"\$\$(?P<display>[^$]+)\$\$|\$(?P<inline>(?!\s)(?:[^$\\]|\\.)*(?<!\s))\$(?!\d)", re.S)
+
+
+def _dollars(state: StateInline, silent: bool) -> bool:
+    """Markdown-it's rule of a formula, before backslashes and underscores in it are taken for Markdown."""
+    found = _FORMULA.match(state.src, state.pos, state.posMax)
+    if found is None:
+        return False
+    if not silent:
+        token = state.push("formula", "", 0)
+        token.content = (found["display"] or found["inline"]).strip()
+        token.markup = "$$" if found["display"] else "$"
+    state.pos = found.end()
+    return True
+
+
+def _formula(token: Token, file: str, line: int) -> Span:
+    try:
+        read_ = formula.read(token.content, token.markup == "$$")
+    except AblateError as error:
+        said = f"{token.markup}{token.content}{token.markup}"
+        raise AblateError(f"{file}:{line}: the formula {said} {error}") from None
+    return Span(equations.plain(read_), formula=read_)
 
 
 _NAMES = {

@@ -14,6 +14,7 @@ from typing import ClassVar, Literal
 from ablate.errors import AblateError
 from ablate.figures.figure import Scene
 from ablate.registry import Plugin
+from ablate.reports.formula import Formula
 from ablate.tables.table import TableData, ViewData
 
 # ---------------------------------------------------------------------------------------------------------------- text
@@ -21,11 +22,13 @@ from ablate.tables.table import TableData, ViewData
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of text. style: empty for plain text. href: a web address; empty where it is no link."""
+    """A stretch of text. style: empty for plain text. href: a web address; empty where it is no link. formula: what
+    the text says in plain signs, for formats that set mathematics."""
 
     text: str
     style: Literal["", "strong", "emphasis", "code"] = ""
     href: str = ""
+    formula: Formula | None = None
 
 
 Line = tuple[Span, ...]

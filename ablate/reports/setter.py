@@ -21,7 +21,7 @@ from ablate.figures.figure import Scene
 from ablate.figures.glyphs import chosen_fonts, drawable, text_width
 from ablate.records import Row
 from ablate.registry import Registry
-from ablate.reports import printed, rows
+from ablate.reports import equations, printed, rows
 from ablate.reports.document import (
     Block,
     Bullets,
@@ -226,7 +226,8 @@ class Setter:
         """One block; what it draws lies in the folder."""
         match block:
             case Paragraph(text):
-                return f"#par({self._line(text)})"
+                lines = any(span.formula is not None and span.formula.display for span in text)
+                return f"#{self._line(text)}\n" if lines else f"#par({self._line(text)})"  # a par drops what is a block
             case Heading(text):
                 return f"#heading(level: 2, {self._line(text)})"
             case Bullets():
@@ -298,6 +299,8 @@ class Setter:
     def _span(self, span: Span) -> str:
         before = "[ ]; " if span.text[:1].isspace() else ""
         after = "; [ ]" if span.text[-1:].isspace() and span.text.strip() else ""
+        if span.formula is not None:
+            return equations.typst(span.formula)
         text = self._table.text(span.text)
         function = {"strong": "strong", "emphasis": "emph", "code": "raw"}.get(span.style)
         text = f"{function}({text})" if function else text

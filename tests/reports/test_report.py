@@ -68,6 +68,7 @@ def test_signs_that_no_font_has_are_told_and_a_file_that_is_no_font_is_refused(t
     (tmp_path / "f.ttf").write_text("no font")
     with fonts(()) as chosen:
         assert "α U+53BB" == drawable("α 去")
+        assert 8.0 == glyphs.text_width("去", 8), "what no font has is measured all the same"
     assert {"去"} == chosen.lacking
     assert 7.0 == glyphs.text_width("去", 7), "what cannot be drawn has a width, too"
     with pytest.MonkeyPatch.context() as patch, fonts(()) as chosen:

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from ablate.figures import inline
 from ablate.registry import Registry
-from ablate.reports import rows
+from ablate.reports import equations, rows
 from ablate.reports.document import (
     Block,
     Bullets,
@@ -220,6 +220,8 @@ _TAGS = {"strong": "strong", "emphasis": "em", "code": "code"}
 
 
 def _span(span: Span, table: Format) -> str:
+    if span.formula is not None:
+        return equations.mathml(span.formula)
     # One_line strips the blanks around a span, which part it from its neighbours.
     before = " " if span.text[:1].isspace() else ""
     after = " " if span.text[-1:].isspace() and span.text.strip() else ""

@@ -146,6 +146,8 @@ def _line(text: Line, table: Format) -> str:
 def _span(span: Span, table: Format) -> str:
     before = " " * span.text[:1].isspace()
     after = " " * (span.text[-1:].isspace() and bool(span.text.strip()))
+    if span.formula is not None:
+        return rf"\[{span.formula.source}\]" if span.formula.display else f"${span.formula.source}$"
     text = table.text(span.text)
     command = {"strong": "textbf", "emphasis": "emph", "code": "texttt"}.get(span.style)
     text = rf"\{command}{{{text}}}" if command and text else text
@@ -159,7 +161,7 @@ _DOCUMENT = r"""\documentclass[10pt]{article}
 \ifdefined\Umathcode\usepackage{fontspec}\else\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}
 \IfFileExists{lmodern.sty}{\usepackage{lmodern}}{}\fi
 \usepackage[a4paper,margin=22mm]{geometry}
-\usepackage{amssymb}
+\usepackage{amsmath,amssymb}
 \usepackage{booktabs}
 \usepackage{graphicx}
 %% Without siunitx numbers are set flush right.

@@ -116,7 +116,10 @@ def _span(span: Span, table: Format) -> str:
     if not inner:
         return " " if span.text else ""
     before, after = " " * span.text[:1].isspace(), " " * span.text[-1:].isspace()
-    if span.style == "code":
+    if span.formula is not None:
+        source = span.formula.source.replace("<", r"\lt ").replace(">", r"\gt ")  # no reader of Markdown sees a tag
+        text = f"$${source}$$" if span.formula.display else f"${source}$"
+    elif span.style == "code":
         ticks = "`" * (max(map(len, _runs(inner)), default=0) + 1)
         pad = " " if inner.startswith("`") or inner.endswith("`") else ""
         text = f"{ticks}{pad}{' '.join(inner.split())}{pad}{ticks}"
