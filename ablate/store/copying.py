@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection
 from ablate.errors import StoreError
 from ablate.store import schema
 from ablate.store.store import Store
+from ablate.text import many
 
 AT_A_TIME = 500
 """Rows of one statement: of the widest table well below the parameters that a database takes."""
@@ -23,7 +24,10 @@ def copy(source: Store, target: Store) -> dict[str, int]:
     """How many rows of each table were copied. StoreError where runs are at work, or the target holds a study."""
     live = len(source.live())
     if live:
-        raise StoreError(f"{source.shown}: {live} runs are executed; wait until they have ended, or stop them.")
+        raise StoreError(
+            f"{source.shown}: {many(live, 'run')} queued, at work or not collected yet; `ablate status STUDY` says "
+            "where, `ablate run` goes on with them, `ablate stop` cancels what was left."
+        )
     if target.studies():
         raise StoreError(f"{target.shown} holds studies; it must be a new one.")
     copied: dict[str, int] = {}

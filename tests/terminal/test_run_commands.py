@@ -99,7 +99,10 @@ def test_what_a_detached_study_cannot_hand_over_yet_is_said_and_what_it_could_is
     assert "6 runs handed over to workers." in told
     assert "4 runs of it will be handed over then: further seeds are asked for by what is seen." in told
     assert "workers:s: no worker, 6 runs queued, 0 running; nobody looks after them" in ablate(tmp_path, "status", "s")
+    copied = "db", "copy", "results/ablate.db", "copy.db"
+    assert "6 runs queued, at work or not collected yet" in ablate(tmp_path, *copied, code=2)
     assert "6 runs cancelled" in ablate(tmp_path, "stop", "s")
+    assert "6 attempts" in ablate(tmp_path, *copied)
 
 
 def test_two_commands_of_one_process_each_keep_to_their_own_database(tmp_path):
