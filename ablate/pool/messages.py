@@ -5,7 +5,7 @@ one JSON object without a line break, `{"Said": {"step": 3, "values": {"accuracy
 code of the user's own may write to a worker's channel.
 
     to a server      Setup, once; Fork, Drop            from a server   Ready or Unable, once; Forked, Unforked, Exited
-    to a worker      Job, once; Pause                   from a worker   Said any number of times; Done or Broken
+    to a worker      Job, once (in its Fork); Pause     from a worker   Said any number of times; Done or Broken
 """
 
 from __future__ import annotations
@@ -56,13 +56,15 @@ class Setup:
 
 @dataclass(frozen=True)
 class Fork:
-    """Start a child for this attempt; its channel comes with the message.
+    """Start a child for this attempt; its channel comes with the message. job: None where it is too long for a packet,
+    and is the first line of the channel.
 
     ahead: in the place of one that is gone, of which more have been told than the dispatcher had `heard`. So both know
     whose place it is: of each that is gone, that of the first which was asked for ahead before it was heard, if any.
     """
 
     token: str
+    job: Job | None = None
     ahead: bool = False
     heard: int = 0
 

@@ -109,12 +109,18 @@ class WarmServer:
             raise AblateError(answer.text)
         return server
 
-    def fork(self, token: str, child_end: socket.socket, *, after: int | None = None) -> None:
-        """Ask for a child whose channel is `child_end`: now, or when more than `after` others are gone. BlockingIOError
-        where the server has no ear for it now."""
+    def fork(self, token: str, child_end: socket.socket, job: Job, *, after: int | None = None) -> bool:
+        """Ask for a child whose channel is `child_end`: now, or when more than `after` others are gone. Whether its job
+        went with that, decoded once for all here: else it is too long, and to be said on the channel.
+        BlockingIOError where the server has no ear for it now."""
         # Not send_fds, which before Python 3.13 forgets the flags.
         passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [child_end.fileno()]))]
-        self.channel.sendmsg([encode(Fork(token, after is not None, after or 0))], passed, socket.MSG_DONTWAIT)
+        packet = encode(Fork(token, job, after is not None, after or 0))
+        fits = len(packet) <= _LONGEST
+        if not fits:
+            packet = encode(Fork(token, None, after is not None, after or 0))
+        self.channel.sendmsg([packet], passed, socket.MSG_DONTWAIT)
+        return fits
 
     def drop(self, token: str) -> None:
         """Ask for no child after all. Where it exists by now nothing comes of this, and the caller hears of it."""
@@ -189,7 +195,7 @@ class _Server:
         self.channel, self.loaded, self.setup = channel, loaded, setup
         self.children: dict[int, str] = {}
         self.ended: list[Exited] = []
-        self.waiting: deque[tuple[str, list[int]]] = deque()
+        self.waiting: deque[tuple[Fork, list[int]]] = deque()
         self.told = self.vacant = 0
         self.wake, self.woken = os.pipe()
 
@@ -234,27 +240,28 @@ class _Server:
                 return False
             self._do(decode(packet, Fork, Drop), descriptors)
         if self.waiting and not self.children and not self.ended:  # whom they were to follow is gone
-            for token, _ in list(self.waiting):
-                self._dismiss(token)
+            for asked, _ in list(self.waiting):
+                self._dismiss(asked.token)
         return True
 
     def _do(self, asked: Fork | Drop, descriptors: list[int]) -> None:
         if isinstance(asked, Drop):
             self._dismiss(asked.token)
         elif not asked.ahead:
-            self._begin(asked.token, descriptors)
+            self._begin(asked, descriptors)
         else:
             # The places of those that the dispatcher had heard of are its own again.
             self.vacant = min(self.vacant, self.told - asked.heard)
-            self.waiting.append((asked.token, descriptors))
+            self.waiting.append((asked, descriptors))
             if self.vacant:
                 self.vacant -= 1
                 self._begin(*self.waiting.popleft())
 
-    def _begin(self, token: str, descriptors: Sequence[int]) -> None:
+    def _begin(self, asked: Fork, descriptors: Sequence[int]) -> None:
+        token = asked.token
         ours = [self.channel.fileno(), self.wake, self.woken, *(held for _, others in self.waiting for held in others)]
         try:
-            pid = _fork(ours, descriptors, self.loaded, self.setup, token)
+            pid = _fork(ours, descriptors, self.loaded, self.setup, asked)
         except OSError as error:  # no process, no memory, no open file: of this host, not of the run
             self.channel.send(encode(Unforked(token, error.strerror or str(error))))
             return
@@ -264,7 +271,7 @@ class _Server:
 
     def _dismiss(self, token: str) -> None:
         """One that waits is not begun; one that does not wait any more goes on."""
-        for one in [one for one in self.waiting if one[0] == token]:
+        for one in [one for one in self.waiting if one[0].token == token]:
             self.waiting.remove(one)
             for descriptor in one[1]:
                 os.close(descriptor)
@@ -360,12 +367,12 @@ def _import_all(setup: Setup) -> dict[str, str]:
     task.warm()
     # What every child would else find out for itself, on pages that it then has to copy.
     note_modules(hashes)
-    learn(Job)
+    learn(Fork)
     groups.home()
     return loaded
 
 
-def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str], setup: Setup, token: str) -> int:
+def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str], setup: Setup, asked: Fork) -> int:
     """Fork a child that runs one run on the one channel and never returns; gives its pid. OSError where the system
     refuses it, the channel among it: a descriptor for which there is no room is dropped on its way."""
     if not channels:
@@ -384,7 +391,7 @@ def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str
         # A session of its own, so that killing its group takes whatever it started along and nobody else.
         os.setsid()
         signal.set_wakeup_fd(-1)
-        ending.mark(token)
+        ending.mark(asked.token)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
@@ -397,7 +404,7 @@ def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str
 
         if setup.spawn:
             loaded = _import_all(setup)
-        status = worker.main(channel, loaded, setup.threads)
+        status = worker.main(channel, loaded, setup.threads, asked.job)
     except BaseException:  # a mistake of ours: the run's log has it
         traceback.print_exc()
     finally:

@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ablate.errors import AblateError, ChangedError, DataError, NoResultError, PausedError
 from ablate.pool import words
@@ -59,44 +59,58 @@ class DivergedError(Exception):
     """A metric is NaN or infinite."""
 
 
-def main(descriptor: int, loaded: Mapping[str, str], threads: int) -> int:
-    """Execute the run that arrives on `descriptor`. `loaded`: hashes of the user's files as they were when loaded, by
-    the server and, from now on, by this process."""
-    # As files, for a socket's own are written in Python, and each page of code that a child touches is copied.
-    with open(descriptor, "rb") as incoming, open(descriptor, "wb", closefd=False) as outgoing:
-        line = incoming.readline()
+def main(descriptor: int, loaded: Mapping[str, str], threads: int, job: Job | None = None) -> int:
+    """Execute the run that arrives on `descriptor`, or `job`, for which that is the channel. `loaded`: hashes of the
+    user's files as they were when loaded, by the server and, from now on, by this process."""
+    channel = _Channel(descriptor)
+    if job is None:
+        line = channel.hear()
         if not line:
             return 1
         job = decode(line, Job)
-
-        def say(message: Said | Done | Broken) -> None:
-            outgoing.write(encode(message) + b"\n")
-            outgoing.flush()
-
-        def pause_asked() -> str:
-            readable, _, _ = select.select([descriptor], [], [], 0)
-            line = incoming.readline() if readable else b""
-            return decode(line, Pause).why if line else ""
-
-        os.environ.update(job.environment)
-        last: Done | Broken
-        told = False
-        try:
-            take_over(job.spec)
-            _log_to(job.spec.folder)
-            last = _execute(job, loaded, threads, say, pause_asked)
-            with contextlib.suppress(OSError):  # a full disk: then it is only said
-                words.keep(job.spec.folder, job.token, last)
-            # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
-            say(last)
-            told = True
-            _leave(job.spec)
-        except BrokenPipeError:
-            return 1  # the dispatcher is gone, and nobody else may be told
-        except OSError as error:  # the run's folder or its log: a full disk, say
-            if not told:
-                say(Broken(reason_of(error), _last_line(error), traceback.format_exc()))
+    os.environ.update(job.environment)
+    told = False
+    try:
+        take_over(job.spec)
+        _log_to(job.spec.folder)
+        last = _execute(job, loaded, threads, channel.say, channel.pause_asked)
+        with contextlib.suppress(OSError):  # a full disk: then it is only said
+            words.keep(job.spec.folder, job.token, last)
+        # First, for whatever comes after it (a logger's handlers, a flush, a crash) takes nothing back.
+        channel.say(last)
+        told = True
+        _leave(job.spec)
+    except BrokenPipeError:
+        return 1  # the dispatcher is gone, and nobody else may be told
+    except OSError as error:  # the run's folder or its log: a full disk, say
+        if not told:
+            channel.say(Broken(reason_of(error), _last_line(error), traceback.format_exc()))
     return 0
+
+
+class _Channel:
+    """The channel to the dispatcher. Not a socket, whose methods are written in Python: each page of code that a child
+    touches is copied. For the same reason a file is made of it only when something comes in."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._incoming: BinaryIO | None = None
+
+    def hear(self) -> bytes:
+        """The next line; empty where there is none any more."""
+        if self._incoming is None:
+            self._incoming = open(self._descriptor, "rb", closefd=False)  # noqa: SIM115  # as long as the process
+        return self._incoming.readline()
+
+    def say(self, message: Said | Done | Broken) -> None:
+        data = encode(message) + b"\n"
+        while data:
+            data = data[os.write(self._descriptor, data) :]
+
+    def pause_asked(self) -> str:
+        readable, _, _ = select.select([self._descriptor], [], [], 0)
+        line = self.hear() if readable else b""
+        return decode(line, Pause).why if line else ""
 
 
 _made: list[tuple[object, Registry, Task]] = []

@@ -177,6 +177,11 @@ def test_every_run_is_executed_and_counted(folder):
         assert [0.5, 1.5, 2.5, 3.5, 4.5] == [value for *_, value in store.values("s")]
 
 
+def test_a_run_whose_configuration_is_longer_than_a_packet_is_executed(folder):
+    dispatch(folder, specs(folder, "good", config={"x": 0.5, "text": "x" * 10**6}))
+    assert [("done", None)] == states(folder)
+
+
 def test_the_start_and_the_end_of_a_short_run_share_a_commit(folder, monkeypatch):
     batches = []
 

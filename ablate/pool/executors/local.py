@@ -64,14 +64,13 @@ class _Child:
     at said_s; exited: it is gone. unsent: what it is still to be told. gpus: those that it sees; energy: what it took
     (Meter.end)."""
 
-    token: str
-    folder: str
-    unsent: bytes
+    job: Job
     slot: Slot
     gpus: tuple[str, ...] = ()
     began_s: float = 0.0
     channel: socket.socket | None = None
     process: host.Process | None = None
+    unsent: bytes = b""
     pending: bytes = b""
     stopped: tuple[Reason, str] | None = None
     last: Done | Broken | None = None
@@ -82,6 +81,14 @@ class _Child:
     exited: Exited | None = None
     energy: Mapping[str, Json] = field(default_factory=dict)
     oom_kills: int = field(default_factory=lambda: _oom_kills(RECENT_S))
+
+    @property
+    def token(self) -> str:
+        return self.job.token
+
+    @property
+    def folder(self) -> str:
+        return self.job.spec.folder
 
 
 @dataclass(eq=False)
@@ -118,7 +125,7 @@ class LocalExecutor(Executor):
         environment = host.environment(slot)
         job = Job(token, spec, _inside(slot), environment, canary, self._setup.grace_s)
         gpus = tuple(filter(None, environment["CUDA_VISIBLE_DEVICES"].split(",")))
-        child = self._children[token] = _Child(token, spec.folder, encode(job) + b"\n", slot, gpus)
+        child = self._children[token] = _Child(job, slot, gpus)
         self._outbox.append(child)
         self._ask_for_children()
 
@@ -169,7 +176,7 @@ class LocalExecutor(Executor):
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                server.fork(child.token, theirs, after=self._heard if child.slot.is_ahead else None)
+                told = server.fork(child.token, theirs, child.job, after=self._heard if child.slot.is_ahead else None)
         except BlockingIOError:
             ours.close()
             return False
@@ -177,6 +184,7 @@ class LocalExecutor(Executor):
             ours.close()
             raise
         ours.setblocking(False)
+        child.unsent += b"" if told else encode(child.job) + b"\n"
         child.channel, child.began_s = ours, time.monotonic()
         if child.slot.is_ahead:
             self._queue.append(child)
