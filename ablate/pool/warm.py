@@ -368,6 +368,7 @@ def _import_all(setup: Setup) -> dict[str, str]:
     # What every child would else find out for itself, on pages that it then has to copy.
     note_modules(hashes)
     learn(Fork)
+    worker.rehearse()
     groups.home()
     return loaded
 
