@@ -7,6 +7,7 @@ that round to the same. What differs is a digit, a word, or a row that is not th
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -158,7 +159,7 @@ def wrong(one: Bound, look_up: Callable[[Reference], Known]) -> Wrong | None:
 def _finer(text: str, known: Known) -> str:
     """The number once more where the text has more decimals than tables do, or has rounded what tables had rounded."""
     stated = [match["number"].replace(" ", "") for match in _NUMBER.finditer(_plain(text))]
-    if len(known.values) != 1 or known.bound or not stated:
+    if len(known.values) != 1 or not stated or known.shown.startswith("<"):
         return ""
     places, shown = len(stated[-1].partition(".")[2]), len(known.shown.partition(".")[2])
     if places <= shown and not _rounds(Decimal(known.shown), Decimal(stated[-1])):
@@ -179,22 +180,31 @@ _NUMBER = re.compile(r"(?P<sign>[<>≤≥]\s*)?(?P<number>[-+]?\s*(?:\d+(?:\.\d+
 _SPACES = "\u00a0\u2009\u202f\u2007\u2006\u2005\u2004\u200a"
 
 
+_END = "(?![a-zA-Z])"
+"""Behind the name of a command of LaTeX."""
+_ASIDE = re.compile(
+    r"<su[bp]>.*?</su[bp]>|\[\^[^\]]*\]|(?<=\])\([^()]*\)"  # notes and links of Markdown
+    rf"|\\(?:footnote|footnotemark|tnote|textsuperscript|textsubscript|cite\w*|ref|label|hyperlink|cellcolor|rowcolor|color"
+    rf"|textcolor|colorbox|hspace|vspace|[hv]?phantom|rotatebox|scalebox|raisebox|makebox){_END}\*?(?:\[[^\]]*\])*(?:\{{[^{{}}]*\}})?"
+    rf"|\\(?:multirow|multicolumn|fontsize|resizebox){_END}\*?(?:\[[^\]]*\])*(?:\{{[^{{}}]*\}}){{2}}"
+    rf"|\\(?:m?kern|[hm]skip){_END}\s*-?[\d.]+\s*[a-z]{{2}}|\\[a-zA-Z]+\*?\[[^\]]*\](?=\{{)"
+)
+"""What stands at a number and is none of it: notes, references, colours, room."""
+
+
 def _plain(text: str) -> str:
     """Prose without its setting: one minus, no grouping, no commands, a power of ten as an exponent."""
-    plain = re.sub(r"<su[bp]>.*?</su[bp]>|\[\^[^\]]*\]|(?<=\])\([^()]*\)", "", text)  # notes and links
-    plain = re.sub(
-        r"\\(?:footnote|textsuperscript|textsubscript|tnote|footnotemark|cite\w*|ref|label|hyperlink)"
-        r"\*?(?:\[[^\]]*\])?(?:\{[^{}]*\})?", "", plain,
-    )  # fmt: skip
-    plain = re.sub(r"<[^<>\d]*?>|&(?:nbsp|thinsp|ensp);", " ", plain.replace("&minus;", "-").replace("&lt;", "<"))
-    plain = re.sub(r"\\(?:textless|lt|less)\b(?:\{\})?", "<", plain)
-    plain = re.sub(r"\\(?:textminus|textendash|minus)\b(?:\{\})?", "-", plain)
-    plain = re.sub(r"(\\times|\\cdot|×|·)\s*10\s*\^?\s*\{?\s*([-−–+]?\d+)\}?", r"e\2", plain)
+    plain = re.sub(r"</?[a-zA-Z][^<>]*>", " ", _ASIDE.sub("", html.unescape(text)))
+    plain = re.sub(rf"\\(?:textless|lt|less){_END}(?:\{{\}})?", "<", plain)
+    plain = re.sub(rf"\\(?:textminus|textendash|minus){_END}(?:\{{\}})?", "-", plain)
+    plain = re.sub(rf"(\\(?:times|cdot){_END}|×|·)\s*10\s*\^?\s*\{{?\s*([-−–+]?\d+)\}}?", r"e\2", plain)
     plain = re.sub(r"(?<![\d.])10\s*\^\s*\{?\s*([-−–+]?\d+)\}?", r"1e\1", plain)
     plain = re.sub(r"\s*e\s*(?=[-−–+]?\d)", "e", plain)
     plain = re.sub(r"\^(?:\{[^{}]*\}|.)", "", plain)
-    plain = re.sub(r"\\pm\b|±", " ", plain)
+    plain = re.sub(rf"\\(?:text)?pm{_END}|±|\+/-", " ", plain)
     plain = re.sub(r"\\[,;:!> ]|~", "\u2009", plain)
+    # A dash behind a number and before one joins them; what is left of them is a sign.
+    plain = re.sub(r"(\d[$}\s]*(?:\\?%)?[$}\s]*)(?:-{2,3}|[–—])(?=\s*[$\\{]*\s*[-−+\d.])", r"\1 to ", plain)
     plain = re.sub(r"\\[a-zA-Z]+\*?|[{}$*_`\\]", "", plain)
     plain = re.sub(r"---?|[−–‒—]", "-", plain)
     plain = re.sub(rf"(?<=\d)[{_SPACES}',](?=\d{{3}}(?!\d))", "", plain)

@@ -106,7 +106,11 @@ def test_two_hundred_other_settings_of_the_same_numbers_raise_no_alarm():
     [("mean", "92"), ("mean", "91.7"), ("p", "0.03"), ("p", "< 0.05"), ("ci", "[-5.3, -2.3]"), ("delta", "-3.8"),
      ("p_tiny", "<0.001"), ("p_tiny", r"$< 10^{-4}$"), ("share", r"91.7\,\%"), ("seconds", "1.5 min"),
      ("parameters", "104k"), ("parameters", "0.10 M"), ("mean", r"91.74\footnote{Of 3 runs}"), ("verdict", "help"),
-     ("mean", r"91.74$^{1}$"), ("mean", r"\qty{91.74}{\percent}")],
+     ("mean", r"91.74$^{1}$"), ("mean", r"\qty{91.74}{\percent}"), ("mean", r"\cellcolor{gray!20}91.74"),
+     ("mean", r"\multirow{2}{*}{91.74}"), ("mean", r"91.74\hspace{2mm}"), ("mean", r"91.74\footnotemark[2]"),
+     ("mean", r"91.74\kern2pt"), ("mean", r"\num[round-precision=2]{91.74}"), ("ci", "$-5.31$--$-2.34$"),
+     ("mean_sd", r"91.74\textpm0.38"), ("mean_sd", r"$91.74_{\pm0.38}$"), ("mean_sd", "91.74 +/- 0.38"),
+     ("delta", r"\textminus3.82"), ("mean", "<b class='x1'>91.74</b>"), ("mean", "91.74&#37;")],
 )  # fmt: skip
 def test_fewer_decimals_or_another_unit_are_the_same(quantity, stated):
     assert [] == wrong(f"\\ablate{{s/full/{quantity}}}{{{stated}}}")
@@ -116,7 +120,7 @@ def test_fewer_decimals_or_another_unit_are_the_same(quantity, stated):
     ("quantity", "stated"),
     [("mean", "91.8"), ("mean", "91.740"), ("p", "< 0.01"), ("p_raw", "< 0.05"), ("delta", "3.8"), ("ci", "-5.3"),
      ("verdict", "hurts"), ("verdict", "inconclusive"), ("seconds", "90 min"), ("n", r"10\,\%"), ("share", r"0.917\,\%"),
-     ("p_tiny", "<0.00001"), ("delta", "-3.82 (n = 10)")],
+     ("p_tiny", "<0.00001"), ("delta", "-3.82 (n = 10)"), ("ci", "$5.31$--$2.34$"), ("ci", "-2.34 to -5.31")],
 )  # fmt: skip
 def test_another_number_sign_bound_or_word_is_not(quantity, stated):
     (one,) = wrong(f"Text.\n  \\ablate{{s/full/{quantity}}}{{{stated}}}")
