@@ -88,6 +88,7 @@ class _Page:
         }
         self.range = forest.range_of(data.rows, data.minimum_effect)
         self.compared = any(row.delta is not None for row in data.rows)
+        self.tested = any(row.p_adjusted is not None for row in data.rows)
 
     def table(self) -> tuple[str, Columns]:
         margin = self.data.minimum_effect or 0.0
@@ -102,14 +103,16 @@ class _Page:
         both = thick * any(row.interval_here for row in self.rows)
         unit = self.data.units.get(self.data.metric)
         metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
-        against = "each row against the bold one above it, over shared seeds; small ticks: each seed."
+        ticks = "; small ticks: each seed" * any(len(seeds) > 1 for seeds in self.data.differences.values())
+        against = f"each row against the bold one above it, over shared seeds{ticks}."
         told = f"Ablation by {metric}{f': {against}{both}{grey}' if self.compared else '.'}"
         titles = "".join(
             self._title(*head) if head[0] != "bars" else f'<th {_COLUMN} class="bars">{self._axis()}</th>'
             for head in heads
         )
+        kind = "forest" + " untested" * (not self.tested)
         return (
-            f'<table role="table" class="forest" style="{style}">\n<caption>{self.text(told)}</caption>\n'
+            f'<table role="table" class="{kind}" style="{style}">\n<caption>{self.text(told)}</caption>\n'
             f'<thead role="rowgroup"><tr role="row">{titles}</tr></thead>\n{bodies}\n</table>'
         ), wide
 
@@ -120,9 +123,12 @@ class _Page:
         sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
         n = f", n = {self.n}" if self.n is not None else ""
         more = "+k: seeds to see it" if any(forest.more_seeds(row) for row in self.rows) else ""
-        heads = [("n", "variant", ""), ("mean", f"{metric}\u00a0{_arrow(self.data.better)}", f"mean ± sd{n}")]
+        said = f"mean ± sd{n}" if any(row.std is not None for row in self.rows) else n[2:]
+        heads = [("n", "variant", ""), ("mean", f"{metric}\u00a0{_arrow(self.data.better)}", said)]
         if self.compared:
-            heads += [("delta", "Δ", f"{sure} interval"), ("bars", "", ""), ("p", "p", "Holm"), ("v", "verdict", more)]
+            bounded = any(row.delta_ci_low is not None or row.pairs == 2 for row in self.rows)
+            heads += [("delta", "Δ", f"{sure} interval" * bounded), ("bars", "", "")]
+            heads += [("p", "p", "Holm" * self.tested), ("v", "verdict", more)]
         for i, (name, better) in enumerate(self.data.also.items()):
             unit = self.data.units.get(name)
             title = one_line(name).replace("_", " ") + (f" ({unit})" if unit else "")
@@ -221,7 +227,7 @@ class _Page:
         parts += [_line(self.range, "h", *row.interval_here)] if row.interval_here else []
         shares = [self.range.share(of) for of in self.data.differences.get((row.variant, row.compared_with or ""), ())]
         ticks = "".join(f"M{1000 * share:.0f} 78V97" for share in shares if 0 <= share <= 1)
-        if ticks:
+        if ticks and len(shares) > 1:  # one stands where its mean does
             parts.append(f'<svg viewBox="0 0 1000 100" preserveAspectRatio="none"><path class="t" d="{ticks}"/></svg>')
         if 0 <= self.range.share(row.delta) <= 1:
             parts.append(f'<svg class="m" x="{_percent(self.range, row.delta)}" y="50%">{_mark(row)}</svg>')

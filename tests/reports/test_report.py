@@ -203,6 +203,11 @@ def test_one_seed_is_reported_without_any_test(tmp_path):
     assert "With fewer than 3 seeds per comparison nothing is tested" in report.methods_text(found)
     said = "\n".join(texts(report.document(found).section("question")))
     assert "Not decided, there are too few seeds for an interval: " in said
+    page = report_html.page(report.document(found, roomy=True))
+    assert 'class="forest untested"' in page
+    assert "verdicts, p and intervals" not in page, "there are none to speak of anything"
+    for nothing in ("Holm", "mean ± sd", "% interval", "small ticks", 'class="t"'):
+        assert nothing not in page.split('class="limits"')[0].split('id="table"')[1], nothing
 
 
 def test_an_imported_study_says_where_its_runs_come_from(tmp_path, monkeypatch, capsys):
