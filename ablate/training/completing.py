@@ -32,6 +32,7 @@ def completed(config: Mapping[str, Json], tricks: Sequence[TrickUse], registry: 
     places = {id(trick): f"tricks.{i}" for i, (_, trick) in enumerate(parts)}
     parts.sort(key=lambda pair: (pair[1].order, pair[0].name))
     _check_together(recipe, [(places[id(trick)], use.name, trick) for use, trick in parts])
+    _check_outputs(recipe, parts, registry.code("models", filled_in(config, recipe)["model"]["name"]))
     _check_taken(recipe, parts, places)
     parts, told, stand = _with_decided(recipe, parts, places, registry)
     full = filled_in(config, recipe)
@@ -132,6 +133,18 @@ def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) ->
         recipe = after
     if problems:
         raise ConfigError(problems)
+
+
+def _check_outputs(recipe: Recipe, parts: Parts, code: Json) -> None:
+    """ConfigError at a private network that gives another number of outputs than the data has classes. code: what keys
+    say of it; ours are known to be right, and a private one has loaded torch already."""
+    if isinstance(code, str):
+        from ablate.training import taking
+
+        after, named, _ = network_of(recipe, parts)
+        wrong = taking.outputs(after, canonical_json([named[0], code, after.data.asked()]))
+        if wrong:
+            raise ConfigError([("model.name", wrong)])
 
 
 def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> None:

@@ -8,11 +8,12 @@ skip connections are switched on or off (`toggles`); the conformance suite check
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, runtime_checkable
 
 from ablate.records import Json
 from ablate.registry import Plugin
+from ablate.text import many
 
 if TYPE_CHECKING:
     import torch
@@ -48,3 +49,11 @@ class Draws(Protocol):
     """
 
     stream: Callable[[torch.device], torch.Generator] | None
+
+
+def misshaped(model: str, made: Sequence[int], wanted: Sequence[int]) -> str:
+    """What is wrong with the shape of a network's outputs. model: the name of its class."""
+    if len(made) == 2 and made[0] == wanted[0]:
+        return f"{model} gives {many(made[1], 'output')}, the data has {wanted[1]} classes."
+    shapes = (" x ".join(map(str, shape)) for shape in (made, wanted))
+    return "{} makes {} of a batch, and must make {}: for each image a number a class.".format(model, *shapes)

@@ -1,12 +1,15 @@
-"""Whether a network can take the tricks that change it: asked by the plan, without training and mostly without data."""
+"""Whether a network can take the tricks that change it, and a private one tells as many classes as there are: asked by
+the plan, without training and mostly without data."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 import torch
 
 from ablate.errors import ConfigError
+from ablate.training.model import misshaped
 from ablate.training.recipe import Recipe
 from ablate.training.removal import facts_of
 from ablate.training.trick import Facts, Trick
@@ -16,6 +19,22 @@ _ANY = Facts((3, 32, 32), 10, 1, 1, torch.zeros(1, 3, 1, 1), torch.zeros(1, 3, 1
 
 _known: dict[tuple[str, str], bool] = {}
 """Of this process's plan, by network and trick: whether the trick may be refused there; a plan asks for every cell."""
+
+
+_shapes: dict[str, str] = {}
+"""What is wrong with the outputs of each private network of this process's plan."""
+
+
+def outputs(recipe: Recipe, model: str) -> str:
+    """What is wrong with the shape of a network's outputs; empty where nothing is, or where its code fails, which is
+    the trial's matter. model: what names the network."""
+    if model not in _shapes:
+        facts, _shapes[model] = facts_of(recipe), ""
+        with torch.random.fork_rng(devices=[]), suppress(Exception), torch.no_grad():
+            made = recipe.model.build(facts.image, facts.classes).eval()(torch.zeros(2, *facts.image))
+            if made.shape != (wanted := (2, facts.classes)):
+                _shapes[model] = misshaped(type(recipe.model).__name__, made.shape, wanted)
+    return _shapes[model]
 
 
 def refusal(recipe: Recipe, model: str, tricks: Mapping[str, Trick]) -> tuple[str, str] | None:

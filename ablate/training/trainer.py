@@ -32,10 +32,9 @@ from torch.nn import functional as F
 
 from ablate.errors import ConfigError
 from ablate.rng import seed_for
-from ablate.text import many
 from ablate.training.dataset import Arrays
 from ablate.training.initial import drawn
-from ablate.training.model import Draws
+from ablate.training.model import Draws, misshaped
 from ablate.training.recipe import SGD, Adam, AdamW, Recipe, RMSprop, plain
 from ablate.training.schedules import Plateau
 from ablate.training.trick import Facts, Step, Trick, has_hook
@@ -298,14 +297,6 @@ def batch_order(training: Training, epoch: int) -> Tensor:
     return torch.randperm(len(training.images), generator=generator).to(training.facts.device)
 
 
-def _misshaped(model: str, made: Sequence[int], wanted: Sequence[int]) -> str:
-    """What is wrong with the shape of a network's outputs. model: the name of its class."""
-    if len(made) == 2 and made[0] == wanted[0]:
-        return f"{model} gives {many(made[1], 'output')}, the data has {wanted[1]} classes."
-    shapes = (" x ".join(map(str, shape)) for shape in (made, wanted))
-    return "{} makes {} of a batch, and must make {}: for each image a number a class.".format(model, *shapes)
-
-
 def take_step(training: Training, index: Tensor, number: int) -> tuple[Tensor, Tensor]:
     """One optimizer step, number `number` of the training, on the images at `index`: the loss, and of how many images
     the logits named the own class; both still on the device."""
@@ -319,7 +310,7 @@ def take_step(training: Training, index: Tensor, number: int) -> tuple[Tensor, T
     with t.autocast():
         logits = t.forward(images)
         if logits.shape != targets.shape:
-            raise ConfigError([("model", _misshaped(type(t.recipe.model).__name__, logits.shape, targets.shape))])
+            raise ConfigError([("model", misshaped(type(t.recipe.model).__name__, logits.shape, targets.shape))])
         # float32 also under autocast: a logarithm of a sum of exponentials has too few digits in 16 bits.
         loss = F.cross_entropy(logits.float(), targets)
     for name, trick in t.hooks["loss"]:

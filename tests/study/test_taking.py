@@ -81,3 +81,24 @@ def test_the_data_are_read_once_however_many_variants_are_refused(tmp_path, monk
     )
     plan = plan_of(text.replace("  epochs", f"  data: {{name: npz, root: {tmp_path}, dev_fraction: 0.5}}\n  epochs"))
     assert (1, 2) == (len(reads), len([left for left in plan.left_out if "blurpool changes" in left]))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [("classes - 3", "Mine gives 7 outputs, the data has 10 classes"), ("classes", "")]
+)
+def test_a_network_of_ones_own_that_tells_another_number_of_classes_is_refused_by_the_plan(tmp_path, given, said):
+    (tmp_path / "mine/models").mkdir(parents=True)
+    (tmp_path / "mine/models/mine.py").write_text(
+        "from dataclasses import dataclass\nfrom torch import nn\nfrom ablate.plugins import Model\n\n\n"
+        '@dataclass(frozen=True)\nclass Mine(Model):\n    """Mine: one layer."""\n\n'
+        "    def build(self, image, classes):\n"
+        f"        return nn.Sequential(nn.Flatten(), nn.LazyLinear({given}))\n"
+    )
+    text = STUDY.replace("resnet, depth: 8, width: 2", "mine").replace("  blurpool:\n", "")
+    text = f"plugins: [{tmp_path}/mine]\n{text}"
+    if said:
+        with pytest.raises(StudyError, match=rf"s.yaml:4:17: base.model.name: {said}\."):
+            plan_of(text)
+    else:
+        study = parse(text, "s.yaml")
+        assert make_plan(study, Registry(study.plugins), task_of(study)).variants
