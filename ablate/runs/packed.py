@@ -222,10 +222,8 @@ def _absolute(unfolded: yaml_file.Unfolded) -> Iterator[str]:
         if isinstance(value, str) and trail[0] not in ("question", "notes"):
             for path in _ABSOLUTE.findall(value):
                 root = " The notebook's DATA and --set data.root=FOLDER name another." if trail[-1] == "root" else ""
-                yield (
-                    f"{place.file}:{place.line}:{place.column}: {yaml_file.dotted(trail)} names the absolute path "
-                    f"{path}, which no other machine has.{root}"
-                )
+                where = f"{Path(place.file).name}:{place.line}:{place.column}: {yaml_file.dotted(trail)}"  # as packed
+                yield f"{where} names the absolute path {path}, which no other machine has.{root}"
 
 
 def _absolute_in_code(files: Mapping[str, bytes]) -> Iterator[str]:

@@ -181,7 +181,7 @@ def test_a_path_of_this_machine_is_told_by_its_line_and_in_code(tmp_path, monkey
     )
     told = packed.packed(classified(tmp_path, monkeypatch, text=text)).told
     assert [sentence.split(" names the absolute")[0] for sentence in told] == [
-        f"{tmp_path / 's.yaml'}:2:20: base.file",
+        "s.yaml:2:20: base.file",
         "mine.py:1:",
     ]
 
