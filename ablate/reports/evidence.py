@@ -128,6 +128,7 @@ def _about(store: Store, study: str) -> str:
     ablate verify THIS.zip
 
 derives every table and figure again and compares, byte by byte. It cannot derive again {NEVER}.
+Nothing is signed: that this is what its authors made is shown by the SHA-256 of `{MANIFEST}`, where they published it.
 """
 
 

@@ -17,11 +17,10 @@ from ablate.analysis.measured import Measured
 from ablate.analysis.results import Results
 from ablate.errors import AblateError
 from ablate.records import Json, Row
-from ablate.study.cells import leaves
+from ablate.tables.configurations import settings_of, shown
 from ablate.tables.table import Chance, Measure, ViewData
 from ablate.text import listed, many
 
-HIDDEN = ("data.root", "data.cache")
 ROUNDING = 1e-9
 """So much two sums of the same numbers may differ."""
 MADE_WITH = {"torch": "torch", "numpy": "numpy", "python": "Python", "processor": "processor", "git": "commit"}
@@ -52,14 +51,14 @@ def between(one: Results, other: Results, asked: tuple[Asked, Asked] = ({}, {}))
         raise AblateError(f"{' and '.join(_called(one, other))} have no row in common that is compared with the same.")
     told = [compare(*_effects(pair, one.measured, other.measured)) for pair in pairs]
     p = holm(np.array([of.p[0] for of in told], dtype=float))
-    shown: list[tuple[str | Measure | Chance, ...]] = []
+    cells: list[tuple[str | Measure | Chance, ...]] = []
     records: list[dict[str, Json]] = []
     for pair, of, adjusted in zip(pairs, told, p, strict=True):
         numbers = [_number(of.estimate[0]), _number(of.ci_low[0]), _number(of.ci_high[0])]
         chance = _number(adjusted)
         differs = chance is not None and chance < ALPHA
         verdict = "differs" if differs else "not shown to differ" if chance is not None else ""
-        shown.append(
+        cells.append(
             (
                 pair.one.label or pair.one.variant, pair.one.compared_with or "", _measure(pair.one),
                 _measure(pair.other),
@@ -78,13 +77,13 @@ def between(one: Results, other: Results, asked: tuple[Asked, Asked] = ({}, {}))
     first, second = _called(one, other)
     header = ("row", "vs", f"Δ {first}", f"Δ {second}", "difference (95 % CI)", "p (Holm)", "verdict")
     notes = (
-        *_same_runs(one, other, pairs), *_how(told, pairs, first, second), *_adaptive(one, other),
+        *_same_runs(one, other, pairs), *_how(told, pairs, first, second), *_lopsided(pairs), *_adaptive(one, other),
         *_changed(one, other, pairs, asked), *_lonely(one, other, pairs),
     )  # fmt: skip
     numeric = (False, False, True, True, True, True, False)
     title = f"difference of differences, {second} minus {first}, by {metric.name}"
     return ViewData(
-        "compared", title, first, metric.name, metric.better, header, numeric, tuple(shown), tuple(records), notes
+        "compared", title, first, metric.name, metric.better, header, numeric, tuple(cells), tuple(records), notes
     )
 
 
@@ -137,7 +136,7 @@ def _how(told: Sequence[Differences], pairs: Sequence[_Pair], first: str, second
     return [
         f"Each Δ is a row minus its comparison, as in the study's own table; the difference is {second}'s minus "
         f"{first}'s, {how}, with its own 95 % interval; p by Holm over {many(len(pairs), 'row')}.",
-        *["Of other seeds than both have it knows nothing, so it need not be one column minus the other."] * apart,
+        *["It rests on the seeds that both have, so it need not be one column minus the other."] * apart,
         *[f"Fewer than {MINIMUM_N} seeds, so no interval and no p: {listed(few)}."] * bool(few),
         "That no difference is shown is no evidence that there is none.",
     ]
@@ -160,6 +159,13 @@ def _same_runs(one: Results, other: Results, pairs: Sequence[_Pair]) -> list[str
     ]
 
 
+def _lopsided(pairs: Sequence[_Pair]) -> list[str]:
+    names = [pair.one.variant for pair in pairs if pair.one.lopsided or pair.other.lopsided]
+    if not names:
+        return []
+    return [f"{listed(names)}: more runs failed on one side than on the other, so it holds among finished runs only."]
+
+
 def _adaptive(one: Results, other: Results) -> list[str]:
     names = [name for of, name in zip((one, other), _called(one, other), strict=True) if of.record.looks]
     if not names:
@@ -175,7 +181,7 @@ def _adaptive(one: Results, other: Results) -> list[str]:
 
 def _changed(one: Results, other: Results, pairs: Sequence[_Pair], asked: tuple[Asked, Asked]) -> list[str]:
     """What differs between the plans and between how their runs were made, by what it can explain."""
-    ours, theirs = _configs(one), _configs(other)
+    ours, theirs = ({variant.name: settings_of(variant) for variant in of.record.variants} for of in (one, other))
     apart: list[str] = []
     shared: dict[str, list[str]] = {}
     for pair in pairs:
@@ -238,24 +244,16 @@ def _version(code: Json) -> str:
     return code[:8] if isinstance(code, str) else listed([f"{name} {str(sha)[:8]}" for name, sha in code or ()])
 
 
-def _configs(of: Results) -> dict[str, dict[str, Json]]:
-    found: dict[str, dict[str, Json]] = {}
-    for variant in of.record.variants:
-        settings = {key: value for _, key, value in leaves(variant.config) if key not in HIDDEN}
-        for use in variant.uses:
-            settings |= {use.name: True, **{f"{use.name}.{key}": value for _, key, value in leaves(use.params)}}
-        found[variant.name] = settings
-    return found
-
-
 def _differences(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
-    keys = dict.fromkeys([*before, *after])
-    missing = "absent"
     return [
-        f"{key} {before.get(key, missing)} → {after.get(key, missing)}"
-        for key in keys
-        if before.get(key, missing) != after.get(key, missing)
+        f"{key} {_told(before, key)} → {_told(after, key)}"
+        for key in dict.fromkeys([*before, *after])
+        if _told(before, key) != _told(after, key)
     ]
+
+
+def _told(settings: Mapping[str, Json], key: str) -> str:
+    return shown(settings[key]) if key in settings else "absent"
 
 
 def _lonely(one: Results, other: Results, pairs: Sequence[_Pair]) -> list[str]:
