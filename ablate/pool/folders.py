@@ -59,7 +59,10 @@ def take_over(spec: RunSpec) -> None:
     """
     earlier = next((left for left in spec.earlier if Path(left.folder).is_dir()), None)
     if earlier is None:
-        os.makedirs(spec.folder, exist_ok=True)
+        try:
+            os.mkdir(spec.folder)
+        except OSError:  # that of all runs is not there yet, or this one is
+            os.makedirs(spec.folder, exist_ok=True)
         return
     folder = Path(spec.folder)
     if earlier.gone:

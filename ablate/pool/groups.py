@@ -77,14 +77,14 @@ def remove(name: str) -> None:
     """Remove a group, and those that its processes made in it, where nobody is in them any more."""
     folder = home()
     if folder is not None:
-        group = folder / f"{PREFIX}{name}"
         try:
-            os.rmdir(group)
+            os.rmdir(f"{folder}/{PREFIX}{name}")  # not by Path, as above
             return
         except FileNotFoundError:
             return
         except OSError:  # somebody is in it still, or made groups in it
             pass
+        group = folder / f"{PREFIX}{name}"
         for below in sorted(group.rglob("*"), reverse=True):
             if below.is_dir():
                 with suppress(OSError):

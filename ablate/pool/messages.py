@@ -209,9 +209,13 @@ B = TypeVar("B")
 C = TypeVar("C")
 
 
+_ENCODER = json.JSONEncoder(default=vars)
+"""Kept, for `json.dumps` makes one anew for every message."""
+
+
 def encode(message: object) -> bytes:
     """A record as one line of ASCII, its line break not included."""
-    return json.dumps({type(message).__name__: vars(message)}, default=vars).encode()
+    return _ENCODER.encode({type(message).__name__: vars(message)}).encode()
 
 
 @overload

@@ -7,6 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
+
+handle: Callable[[int, Any], Any] = getattr(signal.signal, "__wrapped__", signal.signal)
+"""`signal.signal` without the enumerations in which Python wraps it: a child that sets six handlers would copy forty
+pages for them."""
 
 
 @contextmanager

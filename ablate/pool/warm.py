@@ -36,7 +36,7 @@ from pathlib import Path
 import psutil
 
 from ablate.errors import AblateError
-from ablate.pool import ending, groups, host
+from ablate.pool import ending, groups, host, signals
 from ablate.pool.messages import Drop, Exited, Fork, Forked, Job, Ready, Setup, Unable, Unforked, decode, encode, learn
 
 _PACKET = 1 << 17
@@ -393,9 +393,9 @@ def _fork(ours: Sequence[int], channels: Sequence[int], loaded: Mapping[str, str
         os.setsid()
         signal.set_wakeup_fd(-1)
         ending.mark(asked.token)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signals.handle(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_DFL)
+            signals.handle(number, signal.SIG_DFL)
         # A copy of the server's socket in a child would keep the dispatcher from hearing that the server died.
         for descriptor in ours:
             os.close(descriptor)

@@ -30,6 +30,7 @@ from ablate.pool import words
 from ablate.pool.folders import LOG, take_over
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
+from ablate.pool.signals import handle
 from ablate.records import Reason, RunSpec, TaskUse
 from ablate.registry import Registry
 from ablate.training import examples
@@ -153,13 +154,13 @@ class ToldToEnd(contextlib.AbstractContextManager["ToldToEnd"]):
         self.asked = self.late = self.by_steps = False
 
     def __enter__(self) -> ToldToEnd:
-        signal.signal(signal.SIGTERM, self._heard)
+        handle(signal.SIGTERM, self._heard)
         # What a task forks (a loader's workers) is ended by SIGTERM as everywhere, without a word of Python.
         os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        handle(signal.SIGTERM, signal.SIG_IGN)
 
     def _heard(self, *_: object) -> None:
         first, self.asked = not self.asked, True
@@ -489,7 +490,7 @@ def _within(seconds: float) -> Iterator[None]:
     def over(*_: object) -> None:
         raise TimeoutError(f"the task's exit handlers took more than {seconds:g} s")
 
-    signal.signal(signal.SIGALRM, over)
+    handle(signal.SIGALRM, over)
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
