@@ -271,6 +271,6 @@ def find_run(store: Reader, name: str, study: str | None = None) -> str:
     for cell in cells:
         if (cell.variant, str(cell.seed)) == (variant, seed):
             return cell.run
-    which = "the study last run" if study is None or stored is None else stored.name
+    which = "a study" if stored is None else f"{stored.name}{', the study last run' * (study is None)}"
     hint = did_you_mean(name, [f"{cell.variant}:{cell.seed}" for cell in cells])
     raise AblateError(f"no run is called {name!r}; give a key's first digits, or VARIANT:SEED of {which}.{hint}")

@@ -50,8 +50,11 @@ class Studies(Opened):
             raise AblateError(
                 f"{self.shown} holds no study yet; `ablate run STUDY` makes the first one.", page="quickstart"
             )
+        place = Path(name)
+        lacking = "" if place.exists() else ", and there is no such file"
+        lacking = ", and a folder is none" if place.is_dir() else lacking * is_path(name)
         raise AblateError(
-            f"no study is called {name!r}; {self.shown} has {one_of(names)}.{did_you_mean(name, names)} "
+            f"no study is called {name!r}{lacking}; {self.shown} has {one_of(names)}.{did_you_mean(name, names)} "
             "A study file is named by its path.",
             page="quickstart",
         )

@@ -98,6 +98,7 @@ GARBAGE = 150_000
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """The command `ablate`: mistakes become messages and exit codes."""
+    _fill_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):  # a table has arrows, and some terminals are ASCII or Latin-1
         sys.stdout.reconfigure(errors="backslashreplace")
     gc.set_threshold(GARBAGE)
@@ -109,6 +110,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     gc.freeze()  # the interpreter collects no garbage on its way out: a fifth of a short command's CPU time
     sys.exit(code)
+
+
+def _fill_closed() -> None:
+    """Give what was closed before us (`>&-`) to nobody, or the database's file would be the next 0, 1 or 2 and what is
+    printed would go there."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
 
 
 # click.ClickException, which newer releases of typer carry inside themselves instead of importing it.

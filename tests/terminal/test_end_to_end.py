@@ -235,6 +235,11 @@ def test_a_full_disk_is_a_message(folder):
     assert (2, "ablate: the output cannot be written: No space left on device.\n") == (done.returncode, done.stderr)
 
 
+def test_closed_outputs_are_no_error_and_nothing_else_gets_their_place(folder):
+    command = f"{sys.executable} -m ablate list tricks >&- 2>&- <&-"
+    assert 0 == subprocess.run(command, shell=True, cwd=folder).returncode
+
+
 def test_a_terminal_that_knows_ascii_only_gets_the_rest_escaped(folder):
     assert "M\\xfcller & Hutter" in ablate(folder, "list", "tricks", PYTHONIOENCODING="ascii")
 

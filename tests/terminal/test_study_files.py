@@ -49,6 +49,8 @@ def test_a_name_of_its_own_makes_it_another_study(ablate, tmp_path):
         file.write("study: b-ablation\n")
     assert "no study is called 'b/ablation.yaml'" in ablate("table", "b/ablation.yaml")[2]
     assert 0 == ablate("run", "b/ablation.yaml", "--workers", "1")[0]
+    assert "no study is called 'b/none.yaml', and there is no such file;" in ablate("table", "b/none.yaml")[2]
+    assert "VARIANT:SEED of b-ablation, the study last run." in ablate("why", "none:0")[2]
     assert "fastb" in ablate("table", "b/ablation.yaml")[1]
     assert "fasta" in ablate("table", "a/ablation.yaml")[1]
 
