@@ -182,6 +182,22 @@ def a_run_is_stopped_while_it_runs_and_while_it_waits(site: Site, folder: Path) 
         assert not _lives(process), "a stopped run is gone when its end is told"
 
 
+def a_run_that_is_stopped_as_it_starts_leaves_no_process(site: Site, folder: Path) -> None:
+    with _begun(site, folder) as ran:
+        ran.start("first", "well")  # after it nothing is to be imported any more, so that others begin at once
+        ran.end("first")
+        tokens = [f"early{i}" for i in range(6)]
+        for i, token in enumerate(tokens):
+            ran.start(token, "long")
+            time.sleep(0.1 * i)
+            ran.executor.stop(token, "timeout", "took too long")
+            (event,) = ran.end(token)
+            assert isinstance(event, Failed), event
+            assert (event.reason, event.message) == ("timeout", "took too long"), event
+        begun = [ran.folder / "runs" / token / "pid" for token in tokens]
+        assert not [file for file in begun if _lives_still(file)], "what was stopped goes on"
+
+
 def a_poll_waits_where_nothing_happens(site: Site, folder: Path) -> None:
     with _begun(site, folder) as ran:
         ran.start("long", "long")
@@ -244,6 +260,13 @@ def what_is_left_goes_on_and_is_told_once_to_who_adopts_it(site: Site, folder: P
         second.executor.close()
 
 
+def _lives_still(pid: Path) -> bool:
+    try:
+        return _lives(psutil.Process(int(pid.read_text())))
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return False
+
+
 def _lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
@@ -257,6 +280,7 @@ CHECKS: Sequence[Callable[[Site, Path], None]] = (
     a_text_that_is_not_ours_ends_one_run_at_most,
     two_hundred_that_start_at_once_all_end,
     a_run_is_stopped_while_it_runs_and_while_it_waits,
+    a_run_that_is_stopped_as_it_starts_leaves_no_process,
     a_poll_waits_where_nothing_happens,
     close_leaves_no_run,
     what_is_killed_without_a_word_is_lost_once,

@@ -153,21 +153,27 @@ class Ray(Executor):
         try:
             event = decode(self._ray.get(next(task.stream)), *EVENTS)
         except StopIteration:
-            self._end(Failed(token, "lost", "its Ray task ended without a word"))
+            self._fail(token, "lost", "its Ray task ended without a word")
         except exceptions.TaskCancelledError:
-            self._end(Failed(token, *(task.stopped or ("cancelled", "its Ray task was cancelled"))))
+            self._fail(token, "cancelled", "its Ray task was cancelled")
         except exceptions.OutOfMemoryError as error:
-            self._end(Failed(token, "oom", _first_line(error)))
+            self._fail(token, "oom", _first_line(error))
         except exceptions.RayTaskError as error:
-            self._end(Failed(token, "infrastructure", _first_line(error), str(error)))
+            self._fail(token, "infrastructure", _first_line(error), str(error))
         except exceptions.RayError as error:
-            self._end(Failed(token, *(task.stopped or ("lost", _first_line(error)))))
+            self._fail(token, "lost", _first_line(error))
         else:
             if isinstance(event, Finished | Failed | Refused):
                 self._end(event)
             else:
                 task.started |= isinstance(event, Started)
                 self._events.append(event)
+
+    def _fail(self, token: str, reason: Reason, message: str, detail: str = "") -> None:
+        """A task has ended without a last word. Where that was asked for, Ray tells it in whichever of its ways, by how
+        far the task had come."""
+        stopped = self._tasks[token].stopped
+        self._end(Failed(token, *stopped) if stopped else Failed(token, reason, message, detail))
 
     def _end(self, event: Event) -> None:
         task = self._tasks.pop(event.token)
@@ -279,9 +285,17 @@ def _execute(setup: bytes, token: str, spec: bytes, gpu: bool) -> Iterator[bytes
         except AblateError as error:
             yield encode(Failed(token, "error", str(error).strip().splitlines()[-1], str(error)))
             return
-    pool = _POOLS[setup]
+    try:
+        yield from _executed(_POOLS[setup], token, run, Slot("cuda:0" if gpu else "cpu", 0))
+    except BaseException:  # cancelled, as a task may be whose beginning its driver has not heard of: nothing stays
+        _POOLS.pop(setup).close()
+        raise
+
+
+def _executed(pool: Executor, token: str, run: RunSpec, slot: Slot) -> Iterator[bytes]:
+    """What happens to a run in the pool of this process, until its end."""
     made: dict[str, Json] = {**provenance(), "node": host.host()}
-    pool.start(token, run, Slot("cuda:0" if gpu else "cpu", 0))
+    pool.start(token, run, slot)
     stop = _stop_file(Path(run.folder))
     asked = False
     while True:
