@@ -22,7 +22,7 @@ from ablate.study.cells import Space, configuration
 from ablate.study.keyed import PLACEBO, PLACEBO_SEEDS, PlannedRun, PlannedVariant, runs_of
 from ablate.study.record import PlanRecord, RowRecord, SettingRecord, TrickRecord
 from ablate.study.rows import Draft, baseline_of, choose, names_of, rows_of, without_alone
-from ablate.text import did_you_mean, listed, many
+from ablate.text import did_you_mean, in_words, listed, many
 from ablate.training.task import NOT_TRAINED, Completed, Starts, Task
 
 
@@ -294,7 +294,12 @@ def _sharing(
     same: dict[str, list[str]] = {}
     for run in (run for run in runs[: len(variants)] if run.key):
         same.setdefault(run.key, []).append(run.variant)
-    groups = [" and ".join(names) for names in same.values() if len(names) > 1]
+    controls = {variant.name for variant in variants if variant.cell.control}
+    alike = [names for names in same.values() if len(names) > 1]
+    groups = [in_words(names) for names in alike if {*names} <= controls]
+    if groups:
+        notes.append(f"{listed(groups, '; ', most=most)}: as much goes from the same places, so they are trained once.")
+    groups = [in_words(names) for names in alike if not {*names} <= controls]
     if groups:
         more = f"; and so do {len(groups) - most} more such groups" if len(groups) > most else ""
         notes.append(

@@ -161,7 +161,7 @@ def _told(cuts: Sequence[Cut], trained: bool) -> list[str]:
     goes = "taken away after training" if trained else "taken away"
     groups: dict[tuple[str, str, str], list[str]] = {}
     for cut in cuts:
-        heads = f"heads {in_words([str(head) for head in cut.heads])}" if cut.heads else ""
+        heads = _heads(cut) if cut.heads else ""
         reason = cut.decision.reason * (cut.said == cut.decision.off)  # else what was asked for stands there
         groups.setdefault((cut.decision.kind, heads or cut.said, reason), []).append(cut.decision.path)
     lines = []
@@ -176,15 +176,20 @@ def _told(cuts: Sequence[Cut], trained: bool) -> list[str]:
     return lines
 
 
+def _heads(cut: Cut) -> str:
+    return f"head{'s' * (len(cut.heads) > 1)} {in_words([str(head) for head in cut.heads])}"
+
+
 def _sizes(theatre: Theatre, cuts: Sequence[Cut]) -> list[str]:
     """How much goes. Where other shapes come out, what is behind computes more or less, which is counted anew."""
-    which = in_words([cut.decision.path for cut in cuts], most=3)
+    which = in_words([f"{_heads(cut)} of " * bool(cut.heads) + cut.decision.path for cut in cuts], most=3)
     if all(
         cut.off in ("zero", "one", "linear", "heads", "instead", MEAN)
         or cut.decision.given[cut.decision.input] == cut.decision.made
         for cut in cuts
     ):
-        return [f"with {which} {'goes' if len(cuts) == 1 else 'go'} {taken(theatre.trace, cuts)}."]
+        several = len(cuts) > 1 or len(cuts[0].heads) > 1
+        return [f"with {which} {'go' if several else 'goes'} {taken(theatre.trace, cuts)}."]
     before, after = (next(sizes(one)).flops for one in (theatre.trace, theatre.after(cuts)))
     return [f"without {which} the network takes {after / before:.3g} times the FLOPs."]
 

@@ -53,6 +53,15 @@ def test_what_was_asked_for_stands_there_without_the_rules_reason():
     assert "taken away: stage2_block1 (Residual): linear." in made.notes
 
 
+def test_controls_that_take_the_same_are_told_as_one():
+    deeper = BASE.replace("depth: 8", "depth: 14")
+    study = parse(f"{deeper}tricks:\n  blocks: {{each: 'stage1_block*.branch', control: parameters}}\n", "s.yaml")
+    names = "control of stage1_block1.branch and control of stage1_block2.branch"
+    assert f"{names}: as much goes from the same places, so they are trained once." in (
+        make_plan(study, Registry(), task_of(study)).notes
+    )
+
+
 def test_the_decision_is_what_the_key_holds_not_how_the_part_was_written():
     one, other = (plan(f"  a: {{part: {part}}}\n") for part in ('"stage1_*"', "[stage1_block1]"))
     keys = [{run.variant: run.key for run in made.runs} for made in (one, other)]

@@ -553,6 +553,13 @@ def test_heads_in_torchs_fused_encoder_layers_are_gone_in_training_and_in_evalua
     )
 
 
+def test_what_goes_with_heads_is_said_of_them_and_not_of_the_attention():
+    theatre = Theatre(networks.Attending(networks.FusedAttention()), networks.tokens())
+    taken, size = removal.decide(theatre, [{"part": "attention", "heads": [0, 2]}]).notes
+    assert taken == "taken away: attention (FusedAttention): heads 0 and 2."
+    assert size.startswith("with heads 0 and 2 of attention go ")
+
+
 def test_heads_that_an_attention_does_not_have_are_refused():
     model, example = networks.Attending(networks.FusedAttention()), networks.tokens()
     assert "there is no head 4; they are 0 to 3." in why(model, example, "attention", heads=[4])
