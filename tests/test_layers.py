@@ -23,7 +23,7 @@ ROOMS = {
     "runs": "csv_file columns factors measured importer example_files export exporter adaptive lineage executed planned handin packed winners rates progress moment spent weights submission budget heeded canary saving execute examples afterwards verify retrained recapture trial quick logs stopping why garbage doctor",
     "tuning": "pruning journal underway hunt tune",
     "tables": "table adaptive stages grid forest cautions beyond missing notes factorials classes settings overall configurations cost between views",
-    "figures": "figure placing intervals pixels screen glyphs paper inline files rates said source",
+    "figures": "scene figure placing intervals pixels screen glyphs paper inline files rates said source",
     "reports": "formula equations document widths rows printed layouts setter author claims methods variants appendix words settings material opening report cited checked grounds setup assets checklist anonymous evidence",
     "testing": "figures training planning suite skeletons executors",
     "terminal": "options bars columns drawn printed manual moments trials live cli",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from ablate.figures.figure import Scene
+from ablate.figures.scene import Scene
 
 KINDS: Mapping[str, str] = {kind: f".{kind}" for kind in ("html", "pdf", "svg", "png")}
 """Each format and its file's ending."""

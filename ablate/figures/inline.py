@@ -13,8 +13,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import Axis, Colour, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.figures.placing import placed
+from ablate.figures.scene import Axis, Colour, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.identity import sha256
 from ablate.tables.forest import round_values
 from ablate.text import MINUS, THIN, shortened

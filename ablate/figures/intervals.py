@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from ablate.figures.figure import Colour, Label, Mark, Marker, Rule, Series, Stretch
+from ablate.figures.scene import Colour, Label, Mark, Marker, Rule, Series, Stretch
 from ablate.records import Better
 from ablate.text import number, typeset
 

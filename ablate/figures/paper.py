@@ -23,8 +23,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from ablate.figures.figure import Axis, Colour, Column, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 from ablate.figures.glyphs import FAMILY, chosen_fonts, drawable, fitted, text_width, wrapped
+from ablate.figures.scene import Axis, Colour, Column, Label, Mark, Named, Panel, Picture, Rule, Scene, Series, Stretch
 
 Kind = Literal["pdf", "svg", "png"]
 WIDTHS = {1: 3.3, 2: 6.9}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ablate.figures.figure import Axis, Panel, Rule, Scene, Series
+from ablate.figures.scene import Axis, Panel, Rule, Scene, Series
 from ablate.runs.rates import Tested
 
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from ablate.figures.figure import Axis, Colour, Label, Mark, Picture, Rule, Scene, Series, Stretch
+from ablate.figures.scene import Axis, Colour, Label, Mark, Picture, Rule, Scene, Series, Stretch
 from ablate.records import Json
 from ablate.text import one_line, shortened
 

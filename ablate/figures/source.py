@@ -21,7 +21,8 @@ from ablate.analysis.results import Results
 from ablate.analysis.tuned import TuningHistory
 from ablate.errors import AblateError, FigureError
 from ablate.figures import said
-from ablate.figures.figure import Curve, Scene, SeedCurve, Source
+from ablate.figures.figure import Curve, SeedCurve, Source
+from ablate.figures.scene import Scene
 from ablate.records import Json
 from ablate.registry import Registry
 from ablate.runs.spent import hours

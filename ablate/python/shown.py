@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ablate.analysis.results import Results
 from ablate.figures import files
-from ablate.figures.figure import Scene
+from ablate.figures.scene import Scene
 from ablate.python import frames
 from ablate.python.called import all_spoken
 from ablate.registry import Registry

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from ablate.errors import AblateError
-from ablate.figures.figure import Scene
+from ablate.figures.scene import Scene
 from ablate.registry import Plugin
 from ablate.reports.formula import Formula
 from ablate.tables.table import TableData, ViewData

@@ -10,7 +10,8 @@ from ablate.analysis.bases import MEAN
 from ablate.analysis.results import Results
 from ablate.errors import AblateError, FigureError
 from ablate.figures import source
-from ablate.figures.figure import Scene, Source
+from ablate.figures.figure import Source
+from ablate.figures.scene import Scene
 from ablate.records import Json, Row
 from ablate.registry import unknown
 from ablate.reports import claims, words

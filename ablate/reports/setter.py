@@ -17,8 +17,8 @@ from pathlib import Path
 import typst
 
 from ablate.figures import paper
-from ablate.figures.figure import Scene
 from ablate.figures.glyphs import chosen_fonts, drawable, text_width
+from ablate.figures.scene import Scene
 from ablate.records import Row
 from ablate.registry import Registry
 from ablate.reports import equations, printed, rows

@@ -9,7 +9,7 @@ from ablate.analysis.results import Results
 from ablate.analysis.settings import Together
 from ablate.errors import FigureError
 from ablate.figures import source
-from ablate.figures.figure import Scene
+from ablate.figures.scene import Scene
 from ablate.records import Json
 from ablate.reports import appendix, words
 from ablate.reports.document import (

@@ -20,8 +20,9 @@ from ablate.analysis.scores import Scores
 from ablate.analysis.settings import LikeThese, Over, Together
 from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.figures import paper, screen
-from ablate.figures.figure import Confusion, Curve, Scene, SeedCurve, Series, Source, WrongImage
+from ablate.figures.figure import Confusion, Curve, SeedCurve, Source, WrongImage
 from ablate.figures.pixels import png
+from ablate.figures.scene import Scene, Series
 from ablate.records import Interaction, Json, Quarter, Row
 from ablate.registry import Registry
 

@@ -24,7 +24,8 @@ from ablate.analysis import results
 from ablate.errors import FigureError
 from ablate.figures import files, glyphs, inline, paper, screen
 from ablate.figures import source as plots
-from ablate.figures.figure import Curve, Label, SeedCurve, Series, Source
+from ablate.figures.figure import Curve, SeedCurve, Source
+from ablate.figures.scene import Label, Series
 from ablate.figures.source import curve
 from ablate.registry import Registry
 from ablate.store.store import Store

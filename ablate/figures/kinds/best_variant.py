@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Curve, Figure, Mark, Panel, Scene, Series, Source, ceiling
+from ablate.figures.figure import Curve, Figure, Source
+from ablate.figures.scene import Axis, Mark, Panel, Scene, Series, ceiling
 from ablate.text import in_words, seeds_in_words
 
 _BRIEF = ("dev_accuracy", "dev_loss")

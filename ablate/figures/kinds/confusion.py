@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Confusion, Figure, Label, Mark, Panel, Picture, Scene, Source
+from ablate.figures.figure import Confusion, Figure, Source
 from ablate.figures.pixels import png, shades
+from ablate.figures.scene import Axis, Label, Mark, Panel, Picture, Scene
 from ablate.text import in_words, seeds_in_words
 
 _BLUE, _VERMILLION = (10, 87, 168), (191, 68, 8)

@@ -13,8 +13,9 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Column, Dash, Figure, Marker, Panel, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
 from ablate.figures.intervals import around_zero, numbers
+from ablate.figures.scene import Axis, Colour, Column, Dash, Marker, Panel, Scene, Series
 from ablate.records import Better, Row
 from ablate.text import decimals, in_words, number, percent, typeset, with_minus
 

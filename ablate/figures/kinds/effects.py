@@ -17,8 +17,9 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Column, Figure, Label, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
 from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, directions, numbers
+from ablate.figures.scene import Axis, Colour, Column, Label, Mark, Panel, Scene, Series
 from ablate.records import Better, Row
 from ablate.tables import forest
 from ablate.text import decimals, in_words, number, percent, seeds_in_words, typeset

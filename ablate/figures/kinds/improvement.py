@@ -10,7 +10,8 @@ from typing import ClassVar
 
 from ablate.analysis import scores
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Column, Figure, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
+from ablate.figures.scene import Axis, Column, Panel, Rule, Scene, Series
 from ablate.text import in_words
 
 

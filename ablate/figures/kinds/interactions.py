@@ -12,7 +12,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Mark, Panel, Scene, Series, Source, ceiling
+from ablate.figures.figure import Figure, Source
+from ablate.figures.scene import Axis, Mark, Panel, Scene, Series, ceiling
 from ablate.records import Interaction
 from ablate.text import decimals, in_words, seeds_in_words, typeset
 

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ablate.figures.figure import Axis, Colour, Curve, Dash, Figure, Mark, Panel, Scene, Series, Source, ceiling
+from ablate.figures.figure import Curve, Figure, Source
+from ablate.figures.scene import Axis, Colour, Dash, Mark, Panel, Scene, Series, ceiling
 from ablate.records import Row
 from ablate.tables import forest
 from ablate.text import decimals, in_words, seeds_in_words, typeset, with_minus

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Label, Mark, Panel, Picture, Scene, Source, WrongImage
+from ablate.figures.figure import Figure, Source, WrongImage
+from ablate.figures.scene import Axis, Label, Mark, Panel, Picture, Scene
 from ablate.registry import Count
 from ablate.text import many
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Marker, Panel, Scene, Series, Source, ceiling
+from ablate.figures.figure import Figure, Source
 from ablate.figures.placing import placed
+from ablate.figures.scene import Axis, Colour, Label, Mark, Marker, Panel, Scene, Series, ceiling
 from ablate.records import Better
 from ablate.text import did_you_mean, in_words, number, one_of, percent, seeds_in_words, with_minus
 

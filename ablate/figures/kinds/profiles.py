@@ -13,7 +13,8 @@ import numpy as np
 
 from ablate.analysis import scores
 from ablate.analysis.comparisons import Array
-from ablate.figures.figure import LINES, Axis, Figure, Mark, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
+from ablate.figures.scene import LINES, Axis, Mark, Panel, Rule, Scene, Series
 from ablate.text import in_words
 
 _POINTS = 101

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.analysis.across import alike
-from ablate.figures.figure import Axis, Figure, Label, Mark, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
+from ablate.figures.scene import Axis, Label, Mark, Panel, Rule, Scene, Series
 from ablate.tables.overall import found_in_words, friedman_in_words
 from ablate.text import in_words, many
 

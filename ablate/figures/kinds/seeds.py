@@ -10,7 +10,8 @@ from typing import Annotated, Literal
 from annotated_types import Ge
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Figure, Label, Mark, Panel, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
+from ablate.figures.scene import Axis, Colour, Label, Mark, Panel, Scene, Series
 from ablate.records import Row
 from ablate.tables import forest
 from ablate.text import in_words, number, seeds_in_words, with_minus

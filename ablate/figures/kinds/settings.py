@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Colour, Column, Figure, Marker, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
 from ablate.figures.intervals import DRAWN, SEVERAL, SMALL, around_zero, arrows, directions, numbers
+from ablate.figures.scene import Axis, Colour, Column, Marker, Panel, Rule, Scene, Series
 from ablate.records import Better
 from ablate.text import decimals, in_words, number, typeset, with_minus
 

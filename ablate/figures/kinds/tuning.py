@@ -10,7 +10,8 @@ from annotated_types import Ge
 
 from ablate.analysis.tuned import TunedTrial, TuningHistory
 from ablate.errors import FigureError
-from ablate.figures.figure import Axis, Figure, Mark, Panel, Rule, Scene, Series, Source
+from ablate.figures.figure import Figure, Source
+from ablate.figures.scene import Axis, Mark, Panel, Rule, Scene, Series
 from ablate.records import Json
 from ablate.text import in_words, number
 
