@@ -12,12 +12,13 @@ from dataclasses import replace
 from rich.cells import cell_len, chop_cells
 from rich.text import Text
 
-from ablate.tables.grid import Entry, Grid, grid
+from ablate.tables.grid import Entry, Grid, Group, grid
 from ablate.tables.table import TableData, TableOptions, ViewData
 from ablate.terminal.bars import Glyphs, fitted
 from ablate.text import MINUS, Note, many, one_line
 
 GAP = "  "
+LEAST_WORDS = 24
 MOST_NAME = 0.4
 """Of the screen, for the names of rows."""
 
@@ -33,6 +34,17 @@ def lines(data: TableData | ViewData, width: int, glyphs: Glyphs, options: Table
     return [fitted(line, width, glyphs) for line in (*made, *[Text()] * bool(below), *below)]
 
 
+def listing(
+    head: str, header: Sequence[str], rows: Sequence[Sequence[str]], notes: Iterable[str], width: int, glyphs: Glyphs
+) -> list[Text]:
+    """What is no view and has columns, a plan: a sentence, its rows, its notes, in lines of at most `width` cells."""
+    group = Group("", tuple(tuple(Entry(one_line(text)) for text in row) for row in rows))
+    made = [Text(line) for line in wrapped(glyphs.spelled(head), width)]
+    made += _laid(Grid(tuple(header), (False,) * len(header), (group,)), width, glyphs)
+    below = sentences(notes, glyphs, width)
+    return [fitted(line, width, glyphs) for line in (*made, *[Text()] * bool(below), *below)]
+
+
 def _laid(laid_out: Grid, width: int, glyphs: Glyphs) -> list[Text]:
     """Header and rows of every group, in as many parts as the width asks for."""
     rows = [row for group in laid_out.groups for row in group.rows]
@@ -42,7 +54,7 @@ def _laid(laid_out: Grid, width: int, glyphs: Glyphs) -> list[Text]:
     first = min(widths[0], max(int(MOST_NAME * width), 12)) if len(widths) > 1 else min(widths[0], width)
     widths = [first, *(min(wide, width - first - len(GAP)) for wide in widths[1:])]
     made: list[Text] = []
-    for part in _parts(widths, width):
+    for part in _parts(widths, laid_out.numeric, width):
         made += [Text()] * bool(made)
         made += _row([columns[i][0] for i in part], [widths[i] for i in part], [laid_out.numeric[i] for i in part])
         made.append(Text(glyphs.rule * (sum(widths[i] + len(GAP) for i in part) - len(GAP)), "dim"))
@@ -64,10 +76,14 @@ def _spelled(entry: Entry, glyphs: Glyphs) -> Entry:
     return replace(entry, text=glyphs.spelled(text))
 
 
-def _parts(widths: Sequence[int], width: int) -> list[list[int]]:
-    """Which columns stand beside each other; the first, which names the row, in every part."""
+def _parts(widths: list[int], numeric: Sequence[bool], width: int) -> list[list[int]]:
+    """Which columns stand beside each other; the first, which names the row, in every part. Words that take more room
+    than is left are given that, to wrap in, where it is LEAST_WORDS: their width in `widths` becomes it."""
     parts, room = [[0]], width - widths[0]
-    for i, wide in enumerate(widths[1:], 1):
+    for i in range(1, len(widths)):
+        wide = widths[i]
+        if wide + len(GAP) > room >= LEAST_WORDS + len(GAP) and not numeric[i]:
+            wide = widths[i] = room - len(GAP)
         if wide + len(GAP) > room and len(parts[-1]) > 1:
             parts.append([0])
             room = width - widths[0]

@@ -167,6 +167,14 @@ def test_other_views_are_split_and_wrapped_and_nothing_of_them_is_cut(width, asc
     assert ("↑" in shown) != ascii_
 
 
+@given(width=st.integers(30, 120))
+def test_a_plan_wraps_what_differs_and_cuts_nothing(width):
+    differs = ", ".join(f"a trick number {i}" for i in range(8))
+    lines = columns.listing("x: 2 runs.", ("variant", "differs in"), [["B", differs]], ["A note. " * 9], width, UNICODE)
+    assert max(line.cell_len for line in lines) <= width
+    assert differs.replace(" ", "") in "".join(line.plain for line in lines).replace(" ", "").replace("B", "")
+
+
 @pytest.mark.parametrize(
     ("env", "coloured"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -43,7 +44,7 @@ def plan(
     """
     from ablate.runs.planned import find
     from ablate.store.store import Store
-    from ablate.terminal.printed import Foretold
+    from ablate.terminal.printed import FORETOLD, Foretold
 
     terminal = Terminal.of(context)
     check_choice("--format", format_, ("text", "json"))
@@ -56,7 +57,18 @@ def plan(
         extra = {name: answer.records for name, answer in answers.items()}
         print_json({**_plan_json(foretold), **extra})
         return
-    print("\n\n".join(map(str, answers.values())) if answers else foretold)
+    if answers or not sys.stdout.isatty():
+        print("\n\n".join(map(str, answers.values())) if answers else foretold)
+        return
+    from rich.console import Console
+
+    from ablate.terminal import columns
+    from ablate.terminal.bars import glyphs_for
+
+    console = Console(highlight=False, soft_wrap=True)
+    glyphs = glyphs_for(sys.stdout.encoding)
+    for line in columns.listing(foretold.head, FORETOLD, foretold.rows, foretold.notes, console.width, glyphs):
+        console.print(line)
 
 
 def _seconds(budget: str) -> float:
