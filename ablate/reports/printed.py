@@ -63,7 +63,7 @@ class _Printed:
         lines = [
             f"#text(size: {size_pt}pt, table(",
             f"  columns: ({', '.join(columns)},), align: ({', '.join(f'{one} + horizon' for one in align)},),",
-            "  stroke: none, inset: (x: 0.3em, y: 0.06em), table.hline(stroke: 0.9pt),",
+            "  stroke: none, inset: (x: 0.36em, y: 0.06em), table.hline(stroke: 0.9pt),",
             f"  table.header({', '.join(self._head())}), table.hline(stroke: 0.5pt),",
         ]
         for i, group in enumerate(groups):
@@ -148,7 +148,9 @@ class _Printed:
         bold = base or decided(row)
         shown = f"strong({self.text(called)})" if bold else self.text(called)
         spread = f"± {typeset(row.std, self.digits)}" if row.std is not None else ""
-        name = f"pad(left: {'1em' if forest.indented(row) else '0em'}, par(justify: false, leading: 0.42em, {shown}))"
+        around = "0.2em" if len(called) > MOST_NAME else "0em"
+        left = "1em" if forest.indented(row) else "0em"
+        name = f"pad(y: {around}, left: {left}, par(justify: false, leading: 0.42em, {shown}))"
         cells = [name, f"{{{self.text(self._number(row.mean))}; [ ]; {self._dim(spread)}}}"]
         if row.mean is None and row.delta is not None:  # a mean of differences has none: its long name has the room
             cells = [f"table.cell(colspan: 2, align: left + horizon, {name})"]
