@@ -296,3 +296,14 @@ def others_do_and_we_do_not(ours, theirs):
         writes(theirs, "e")
         raise ZeroDivisionError
     assert after == ours.version()
+
+
+def test_a_run_that_waits_ahead_gets_the_slot_of_one_that_ended_and_no_slot_that_is_in_use(store):
+    assert claim(store, "k0", "t0", slot=0)
+    assert claim(store, "k1", "t1", slot=7)
+    store.place([("t1", "cpu", 0)])
+    assert {0, 7} == {attempt.slot for attempt in store.live()}
+    with store.transaction():
+        store.finish("t0", {}, {}, {})
+        store.place([("t1", "cpu", 0)])
+    assert [("t1", 0)] == [(attempt.token, attempt.slot) for attempt in store.live()]
