@@ -274,7 +274,7 @@ def test_every_view_renders_in_every_format_with_hostile_names_as_text(view, for
     found = factorial(HOSTILE, seeds=2)
     text = Registry().make("tables", format_, {}).render(views.view(found, view), TableOptions())
     shown = r"\_\_import\_\_" if format_ == "latex" else "import"
-    assert shown in text
+    assert shown in text.replace(r"\allowbreak{}", ""), "where a long text may be broken it says nothing else"
     assert text.endswith("\n")
     if format_ == "json":
         key = "rows" if view in ("variants", "matrix", "cumulative") else view
