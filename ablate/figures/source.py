@@ -1,7 +1,7 @@
 """Figures of a stored study: what they are made from, which of them apply, and the scene of one.
 
-Joins results.py (what was measured) with the shelf `figures/`. How a scene becomes a file: interactive.py (HTML) and
-paper.py (PDF, SVG, PNG). The same stored values give the same scene.
+Joins results.py (what was measured) with the shelf `figures/`; inline.py, screen.py and paper.py draw a scene. The
+same stored values give the same one.
 """
 
 from __future__ import annotations
