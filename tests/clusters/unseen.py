@@ -11,9 +11,12 @@ from pathlib import Path
 
 def blind(folder: Path, command: Sequence[str]) -> list[str]:
     """A command that sees an empty folder in the place of this one. Who is not root is root in a namespace of its own,
-    where the machine lets users have one."""
-    alone = ["unshare", "--mount", *(["--map-root-user"] if os.getuid() else [])]
-    return [*alone, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(folder), *command]
+    where the machine lets users have one, and then who he was: daemons ask."""
+    alone, again = ["unshare", "--mount"], []
+    if os.getuid():
+        alone.append("--map-root-user")
+        again = ["unshare", f"--map-user={os.getuid()}", f"--map-group={os.getgid()}"]
+    return [*alone, "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(folder), *again, *command]
 
 
 def why_not(folder: Path) -> str:
