@@ -278,6 +278,9 @@ _NO_WORD = frozenset(
 _NEEDED = frozenset({(Metric, "better"), (RowRecord, "differs")})
 """Parts that have a default where a person writes them, and none in a stored plan."""
 
+_EARLIER = {(RowRecord, "kind"): "control"}
+"""What parts were called in the plans that an earlier ablate stored."""
+
 
 class _DamagedError(Exception):
     """The dotted place of a part that is not what it should be."""
@@ -303,10 +306,11 @@ def _record(kind: Any, stored: Json, place: str) -> Any:
     values = {}
     for name, (of, optional) in _parts(kind).items():
         here = f"{place}.{name}" if place else name
-        if name not in stored and not optional:
+        written = name if name in stored else _EARLIER.get((kind, name), name)
+        if written not in stored and not optional:
             raise _DamagedError(here)
-        if stored.get(name) is not None or not optional:
-            values[name] = _value(of, stored[name], here)
+        if stored.get(written) is not None or not optional:
+            values[name] = _value(of, stored[written], here)
     return kind(**values)
 
 

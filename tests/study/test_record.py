@@ -146,6 +146,11 @@ def test_what_a_plan_did_not_have_yet_is_empty():
     assert record == PlanRecord.of({**LEAST, "also": None, "analysis": None, "notes": None, "baseline": None}, "s")
 
 
+def test_a_row_of_a_control_is_one_also_where_the_plan_was_stored_under_the_earlier_word():
+    rows = [{"design": "d", "variant": "v", "compared_with": "full", "differs": [], "control": "beyond"}]
+    assert "beyond" == PlanRecord.of({**LEAST, "rows": rows}, "s").rows[0].kind
+
+
 @pytest.mark.parametrize("task", ["mine:train", "import", "gone", {"name": "gone", "count": 3}])
 def test_a_plan_of_a_task_that_is_none_of_ours_is_read_without_it(task):
     assert TaskFacts() == PlanRecord.of({**LEAST, "task": task}, "s").facts
