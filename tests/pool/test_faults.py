@@ -20,9 +20,12 @@ def test_a_kill_at_a_statement_a_commit_or_a_start_loses_nothing_and_repeats_not
 
 @pytest.mark.parametrize("at", [1, 2, 5])
 def test_a_dispatcher_killed_while_it_renews_its_leases_loses_nothing_and_repeats_nothing(tmp_path, at):
-    killed = trial(tmp_path, HEARTBEAT, at)
-    assert killed.promises_kept
-    assert killed.hit
+    for attempt in range(10):  # on a busy host both runs may be over before anything is to be renewed
+        killed = trial(tmp_path / str(attempt), HEARTBEAT, at)
+        assert killed.promises_kept
+        if killed.hit:
+            return
+    pytest.fail("of ten dispatchers none was killed while it renewed its leases")
 
 
 @pytest.mark.slow
