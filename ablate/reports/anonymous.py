@@ -101,8 +101,8 @@ class Anonymous:
             self._add(*authors)
             self._persons(authors)
         for column in _TIMES.get(table, ()):
-            if row[column] is not None:
-                self.first_s = min(row[column], row[column] if self.first_s is None else self.first_s)
+            if (told_s := row.get(column)) is not None:
+                self.first_s = told_s if self.first_s is None else min(told_s, self.first_s)
         for column in (*_TEXTS.get(table, ()), *_PLACES.get(table, ())):
             homes = _HOME.findall(row[column] or "")
             self._add(*(name for name in homes if not name.isdecimal()))  # a number is no name, and may be a setting
@@ -167,7 +167,7 @@ class Anonymous:
         for column in _TEXTS.get(table, ()):
             if changed.get(column):
                 changed[column] = self._told(changed[column])
-        for column in _NAMES.get(table, ()):
+        for column in (name for name in _NAMES.get(table, ()) if name in row):
             changed[column] = self.text(row[column])
             before = self._became.setdefault((column, changed[column]), row[column])
             if before != row[column]:
@@ -177,7 +177,7 @@ class Anonymous:
                     "leave out that --without."
                 )
         for column in _TIMES.get(table, ()):
-            if changed[column] is not None:
+            if changed.get(column) is not None:
                 changed[column] -= self.first_s or 0.0
         if table == "study":
             changed["text"] = self.text(_ENGINES.sub("", row["text"]))
