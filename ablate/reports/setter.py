@@ -77,7 +77,6 @@ class Setter:
         """What the layout that is being set gives up, in words."""
         self._notes = 0
         """How many notes it leaves out."""
-        self._numbers: dict[str, int] = {}
         """Of its figures, in the order in which they are read."""
 
     def pdf(self, layout: Layout) -> bytes:
@@ -106,7 +105,7 @@ class Setter:
 
     def text(self, layout: Layout) -> str:
         """The document in Typst's language; its figures lie in the folder."""
-        self._cut, self._numbers, self._notes = [], {}, 0
+        self._cut, self._notes = [], 0
         shown = {
             section.key: section
             for section in self.document.sections
@@ -288,9 +287,7 @@ class Setter:
         if not (self._folder / name).exists():
             (self._folder / name).write_bytes(paper.draw(scene, "svg", 2 if wide else 1))
         image = f'image("{name}", width: 100%, alt: {self._table.text(scene.alt)})'
-        # Wide figures float, so that Typst would number them first.
-        number = f'numbering: _ => "{self._numbers.setdefault(block.name, len(self._numbers) + 1)}"'
-        return f"#figure({image}, {number}, caption: {self._table.text(scene.caption)})"
+        return f"#figure({image}, numbering: as_read, caption: {self._table.text(scene.caption)})"
 
     def _line(self, text: Line) -> str:
         """Text in code, its stretches joined."""
