@@ -45,13 +45,18 @@ def variants(entries: Iterable[Tuned], tricks: Mapping[str, Sequence[str]]) -> d
     }  # fmt: skip
 
 
+def in_sentences(asked: Sequence[RowRecord]) -> dict[str, str]:
+    """What a sentence calls each variant of a study's own rows."""
+    return {row.variant: in_a_sentence(row.label, row.compared_with) or row.variant for row in reversed(asked)}
+
+
 def asked_rows(entries: Sequence[Tuned], asked: Sequence[RowRecord]) -> tuple[RowRecord, ...]:
     """The rows: each winner against its untuned variant; of several variants, the ablation before and after.
 
     asked: the study's own rows, which say how a variant is called in a sentence.
     """
     compared = [(row.variant, row.compared_with, row.differs) for row in asked if row.compared_with is not None]
-    called = {row.variant: in_a_sentence(row.label, row.compared_with) or row.variant for row in reversed(asked)}
+    called = in_sentences(asked)
     rows = []
     for e in entries:
         untuned, tuned = untuned_name(e.variant), tuned_name(e.variant)
@@ -72,8 +77,10 @@ def asked_rows(entries: Sequence[Tuned], asked: Sequence[RowRecord]) -> tuple[Ro
 # --------------------------------------------------------------------------------------------------------------- notes
 
 
-def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row], metric: str) -> list[str]:
-    """What must be said of these rows, and of searches whose variant has changed since."""
+def notes(
+    entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row], metric: str, called: Mapping[str, str]
+) -> list[str]:
+    """What must be said of these rows, and of searches whose variant has changed since. called: `in_sentences`."""
     sentences: list[str] = []
     if rows:
         family = len({(row.variant, row.compared_with) for row in rows if row.compared_with is not None})
@@ -86,10 +93,10 @@ def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row],
                 f"{MARK} trained anew on fresh seeds; p by Holm over {alone}; the verdict is about the tuning",
             )
         )
-    sentences += [_search(e, metric) for e in entries]
+    sentences += [_search(e, metric, called.get(e.variant, e.variant)) for e in entries]
     if len(entries) > 1:
         same = len({(e.trials, e.seeds) for e in entries}) == 1
-        trials = ", ".join(f"{e.variant} {e.trials}" for e in entries)
+        trials = ", ".join(f"{called.get(e.variant, e.variant)} {e.trials}" for e in entries)
         unlike = f"hese variants did not get the same number of trials: {trials}"
         sentences.append(
             Note(f"Each of these variants got the same search budget: {entries[0].trials} trials.")
@@ -97,13 +104,13 @@ def notes(entries: Sequence[Tuned], stale: Sequence[Tuned], rows: Sequence[Row],
             else Note(f"T{unlike}.", f"! t{unlike}")
         )
     sentences += [
-        f"{e.variant} was tuned, and has changed since: `ablate tune` again." for e in stale
+        f"{called.get(e.variant, e.variant)} was tuned, and has changed since: `ablate tune` again." for e in stale
     ]  # fmt: skip
     return sentences
 
 
-def _search(e: Tuned, metric: str) -> Note:
-    name, untuned, states = e.variant, e.untuned, e.states
+def _search(e: Tuned, metric: str, name: str) -> Note:
+    untuned, states = e.untuned, e.states
     seeds = f"seed {e.seeds[0]}" if len(e.seeds) == 1 else f"seeds {_span(e.seeds)}"
     ended = ", ".join(f"{count} {state}" for state, count in states.items() if state != "done")
     text = f"{tuned_name(name)}: {_changes(e)}. "

@@ -341,7 +341,8 @@ def table_data(results: Results) -> TableData:
     metric = results.measured.metric
     rows = results.tuned_rows
     entries, stale = tuned.split(results.record)
-    sentences = tuned.notes(entries if rows else [], stale, rows, metric.name)
+    called = tuned.in_sentences(results.record.rows)
+    sentences = tuned.notes(entries if rows else [], stale, rows, metric.name, called)
     why = "" if results.confirmed is None else results.confirmed.tested.evidence.why
     if why and results.measured.tested.evidence.of_both:
         said = "hese rows speak of other seeds alone"
