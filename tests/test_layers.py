@@ -18,7 +18,7 @@ ROOMS = {
     "training": "examples task called answers configured model dataset unpickle datafile started provenance layers transfer stopping schedules rates recipe trick replacement initial parts trace rule widths narrow standins cuts statistics sizes trying surgery removal handed handing taking completing trainer checkpoint",
     "study": "yaml_file candidates draft recipes values sections form basics structure reference cells record design findings tricks lookup file mistakes search rows controls depth changes keyed plan across",
     "store": "schema migrate stored costs examples opened unasked studies cells reader planner attempts store extract copying",
-    "pool": "messages words executor feed host energy groups ending folders signals patience scheduler backoff alike leases pace seeding worker warm mailbox pilot mailed books vacancy known claims dispatcher",
+    "pool": "messages words executor feed host energy groups ending folders signals patience scheduler backoff alike leases pace seeding reasons returned worker warm mailbox pilot mailed books vacancy known claims dispatcher",
     "analysis": "comparisons assumptions sign_flip shrunken components across scores examples judge power looks measured verdicts joined settings bases inert lenth crossed factorial tuned reruns classes arrays results",
     "runs": "csv_file columns factors measured importer example_files export exporter adaptive lineage executed planned handin packed winners rates progress moment spent weights submission budget heeded canary saving execute examples afterwards verify retrained recapture trial quick logs stopping why garbage doctor",
     "tuning": "pruning journal underway hunt tune",

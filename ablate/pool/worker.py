@@ -9,58 +9,39 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import gc
 import io
-import math
 import os
 import select
 import signal
 import sys
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ablate.errors import AblateError, ChangedError, DataError, NoResultError, PausedError
+from ablate.errors import AblateError, ChangedError, DataError
 from ablate.pool import words
 from ablate.pool.folders import LOG, take_over
 from ablate.pool.messages import Broken, Done, Job, Pause, Said, decode, encode
+from ablate.pool.reasons import BadResultError, last_line, reason_of
+from ablate.pool.returned import Say, ToldToEnd, values_of
 from ablate.pool.seeding import own_modules, seed_everything, set_threads
 from ablate.pool.signals import handle
-from ablate.records import Reason, RunSpec, TaskUse
+from ablate.records import RunSpec, TaskUse
 from ablate.registry import Registry
 from ablate.training import examples
-from ablate.training.task import Report, Run, Task, resolve
+from ablate.training.task import Run, Task, resolve
 
 _LONGEST = 100_000
 """Characters of a traceback that are kept, the last ones."""
-
-_NOT_ITS_FAULT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENFILE, errno.ESTALE})
-"""A disk that is full, broken or gone, or a host without files left: another run would fare alike, and this one better
-later. Not EMFILE and EROFS: files that a task never closes and a folder that it may not write are so next time, too,
-and it would be tried again for ever."""
-
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "Unable to allocate")
 
 _REHEARSALS = 60
 """Python specialises what it has executed some 50 times."""
 
 ENDING_S = 10.0
 """How long the handlers of a task's end may take before its result is told."""
-
-Say = Callable[[Said], None]
-
-
-class BadResultError(Exception):
-    """The task gave something that is no set of metrics."""
-
-
-class DivergedError(Exception):
-    """A metric is NaN or infinite."""
 
 
 def main(descriptor: int, loaded: Mapping[str, str], threads: int, job: Job | None = None) -> int:
@@ -88,7 +69,7 @@ def main(descriptor: int, loaded: Mapping[str, str], threads: int, job: Job | No
         return 1  # the dispatcher is gone, and nobody else may be told
     except OSError as error:  # the run's folder or its log: a full disk, say
         if not told:
-            channel.say(Broken(reason_of(error), _last_line(error), traceback.format_exc()))
+            channel.say(Broken(reason_of(error), last_line(error), traceback.format_exc()))
     return 0
 
 
@@ -141,43 +122,6 @@ class _Nothing:
         return {"score": 1.0}
 
 
-class TerminatedError(SystemExit):
-    """SIGTERM. As other programs do, a task leaves by it: `finally` runs, and no traceback is its fault."""
-
-
-class ToldToEnd(contextlib.AbstractContextManager["ToldToEnd"]):
-    """What SIGTERM means to a run, unless its task has a handler of its own. A function gets TerminatedError where it
-    is. A generator is asked to pause at its next step, and gets the error where it is after half of the grace."""
-
-    def __init__(self, grace_s: float) -> None:
-        self.grace_s = grace_s
-        self.asked = self.late = self.by_steps = False
-
-    def __enter__(self) -> ToldToEnd:
-        handle(signal.SIGTERM, self._heard)
-        # What a task forks (a loader's workers) is ended by SIGTERM as everywhere, without a word of Python.
-        os.register_at_fork(after_in_child=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        handle(signal.SIGTERM, signal.SIG_IGN)
-
-    def _heard(self, *_: object) -> None:
-        first, self.asked = not self.asked, True
-        if self.late or (first and not self.by_steps):
-            self.by_steps = True  # once
-            self.late = False
-            raise TerminatedError(128 + signal.SIGTERM)
-        if first:
-            timer = threading.Timer(self.grace_s / 2, self._no_step_came, [threading.get_ident()])
-            timer.daemon = True
-            timer.start()
-
-    def _no_step_came(self, thread: int) -> None:
-        self.late = True
-        signal.pthread_kill(thread, signal.SIGTERM)
-
-
 def _execute(
     job: Job, loaded: Mapping[str, str], threads: int, say: Say, pause_asked: Callable[[], str]
 ) -> Done | Broken:
@@ -192,7 +136,7 @@ def _execute(
         if job.canary:
             return Done({}, _as_text(task.canary(run)))
         with told:
-            values = _values(task, run, say, pause_asked, told)
+            values = values_of(task, run, say, pause_asked, told)
         if spec.metric and spec.metric not in values:
             has = ", ".join(sorted(values)) or "none"
             text = run.outputs.get(f"note:{spec.metric}")
@@ -213,7 +157,7 @@ def _execute(
             print(detail or error, file=sys.stderr)
         if told.asked:  # a loader whose workers were ended with it fails, too
             return Broken("lost", "the worker was told to end by SIGTERM", detail)
-        return Broken(reason_of(error), _last_line(error), detail)
+        return Broken(reason_of(error), last_line(error), detail)
 
 
 def rehearse() -> None:
@@ -225,7 +169,7 @@ def rehearse() -> None:
     for _ in range(_REHEARSALS):
         run = Run(job.spec, Registry(), job.device)
         _check_sources(spec, spec.sources)
-        values = _values(nothing, run, lambda _: None, str, told)
+        values = values_of(nothing, run, lambda _: None, str, told)
         encode(
             Done(
                 values,
@@ -254,161 +198,6 @@ def _examples(run: Run, values: Mapping[str, float]) -> str:
 def _as_text(outputs: Mapping[Any, Any]) -> dict[str, str]:
     """A task of the user's may put anything there."""
     return {str(name): str(value) for name, value in outputs.items()}
-
-
-def reason_of(error: BaseException) -> Reason:
-    """Why the run failed, told from what the task raised."""
-    if isinstance(error, BadResultError | NoResultError):
-        return "bad_result"
-    if isinstance(error, DivergedError):
-        return "diverged"
-    if isinstance(error, ChangedError):
-        return "code_changed"
-    if isinstance(error, PausedError):
-        return "pruned"
-    if isinstance(error, MemoryError) or any(text in _text(error) for text in _OUT_OF_MEMORY):
-        return "oom"
-    if _not_its_fault(error):
-        return "infrastructure"
-    return "error"
-
-
-def _not_its_fault(error: BaseException) -> bool:
-    """Whether this, or what it was raised for, came from the host. Libraries that write files say it in their words."""
-    seen: BaseException | None = error
-    for _ in range(20):
-        if seen is None:
-            break
-        if isinstance(seen, OSError) and seen.errno in _NOT_ITS_FAULT:
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return os.strerror(errno.ENOSPC) in _text(error)
-
-
-def _last_line(error: BaseException) -> str:
-    if isinstance(error, (BadResultError, DivergedError, AblateError)):
-        return str(error)
-    return f"{type(error).__name__}: {_text(error)}".strip().removesuffix(":")[:2000]
-
-
-def _text(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception as second:  # what a user's class does when it is asked for its text is the user's
-        return f"(its text cannot be told: {type(second).__name__})"
-
-
-# -------------------------------------------------------------------------------------------------------- the result
-
-
-def _values(task: Task, run: Run, say: Say, pause_asked: Callable[[], str], told: ToldToEnd) -> dict[str, float]:
-    """The final metrics of a task that returns them, or yields them step by step (steps count from 1): of each the last
-    value that there is.
-
-    A pause is thrown into it after a step. What it yields in answer, if anything, is not taken: it stops either way.
-    """
-    asked = _Asked(pause_asked, told)
-    run.report, run.stop_asked = partial(_logged_step, task, run, say), asked.by_task
-    result = task.execute(run)
-    if not isinstance(result, Iterator):
-        values = _heard(task, result, run)
-        asked.check()
-        return run.logged | values
-    values = {}
-    step = 0
-    told.by_steps = True
-    while True:
-        try:
-            given = next(result)
-        except StopIteration as end:
-            asked.check()
-            return run.logged | values | (_heard(task, end.value, run) if end.value is not None else {})
-        if isinstance(given, Report):
-            step, reported = given.number, _heard(task, given.values, run)
-        else:
-            step, reported = step + 1, _heard(task, given, run)
-            values |= reported
-        say(Said(step, reported))
-        why = asked()
-        if why:
-            getattr(result, "throw", _raise)(PausedError(why))
-            raise PausedError(why)
-
-
-class _Asked:
-    """Why the run is to stop, once somebody asked; a request is read from its channel once. heeded: the task knows."""
-
-    def __init__(self, pause_asked: Callable[[], str], told: ToldToEnd) -> None:
-        self.pause_asked, self.told = pause_asked, told
-        self.why = ""
-        self.heeded = False
-
-    def __call__(self) -> str:
-        self.why = self.why or self.pause_asked() or ("told to end by SIGTERM" if self.told.asked else "")
-        return self.why
-
-    def by_task(self) -> bool:
-        """A task that looks is not interrupted by SIGTERM, unless it takes too long."""
-        self.told.by_steps = True
-        self.heeded = bool(self())
-        return self.heeded
-
-    def check(self) -> None:
-        """A task that ended because it was to has no result."""
-        if self.heeded:
-            raise PausedError(self.why)
-
-
-def _logged_step(task: Task, run: Run, say: Say, step: int, numbers: Mapping[str, float]) -> dict[str, float]:
-    values = _heard(task, numbers, run)
-    say(Said(step, values))
-    return values
-
-
-def _heard(task: Task, result: Any, run: Run) -> dict[str, float]:
-    """A task's mapping as plain floats. Only what the study asks for, and what its task calls vital, ends a run as
-    diverged; elsewhere a value that is not finite is a gap, and a text a note of the run."""
-    values, texts = numbers(result)
-    run.outputs.update({f"note:{name}": text for name, text in texts.items()})
-    for name in (run.spec.metric, *run.spec.also, *task.vital):
-        if not math.isfinite(values.get(name, 0.0)):
-            raise DivergedError(f"metric {name!r} is {values[name]}")
-    return {name: value for name, value in values.items() if math.isfinite(value)}
-
-
-def _raise(error: Exception) -> None:
-    raise error
-
-
-def numbers(result: Any) -> tuple[dict[str, float], dict[str, str]]:
-    """A task's mapping as plain floats, nested ones with dots, and its texts. BadResultError for anything else."""
-    if not isinstance(result, Mapping):
-        raise BadResultError(
-            f"the task gave {type(result).__name__} {str(result)[:80]!r}; it must give metric names with numbers"
-        )
-    values: dict[str, float] = {}
-    texts: dict[str, str] = {}
-    for name, value in _flat(result, ""):
-        if isinstance(value, str):
-            texts[name] = value[:_LONGEST]
-        elif isinstance(value, bytes) or not hasattr(value, "__float__"):
-            raise BadResultError(f"metric {name!r} is {value!r:.80}; it must be a number")
-        else:
-            try:
-                values[name] = float(value)
-            except (TypeError, ValueError, OverflowError) as error:
-                raise BadResultError(f"metric {name!r} cannot be read as one number: {error}") from None
-    return values, texts
-
-
-def _flat(result: Mapping[Any, Any], above: str) -> Iterator[tuple[str, Any]]:
-    for name, value in result.items():
-        if not isinstance(name, str):
-            raise BadResultError(f"the task gave a metric called {name!r}; names are text")
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield above + name, value
 
 
 CUDA_CONTEXT_MIB = 600

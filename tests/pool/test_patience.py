@@ -15,7 +15,7 @@ from ablate.errors import AwayError, StoreError
 from ablate.pool import backoff, patience
 from ablate.pool.folders import shorten
 from ablate.pool.patience import Patience
-from ablate.pool.worker import reason_of
+from ablate.pool.reasons import reason_of
 from ablate.records import Limits
 from ablate.store import schema
 from ablate.store.store import Store

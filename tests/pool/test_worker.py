@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from ablate.errors import PausedError
-from ablate.pool import worker
-from ablate.pool.worker import BadResultError, numbers, reason_of
+from ablate.pool import returned, worker
+from ablate.pool.reasons import BadResultError, DivergedError, reason_of
+from ablate.pool.returned import numbers
 from ablate.records import RunSpec, TaskUse
 from ablate.registry import Registry
 from ablate.training.task import Run
@@ -60,9 +61,9 @@ class Asked:
         self.run, self.said = Run(spec, Registry()), []
         task = FunctionTask("m:f")
         object.__setattr__(task, "_load", lambda: lambda config, run: function(run))
-        self.told = worker.ToldToEnd(1.0)
+        self.told = returned.ToldToEnd(1.0)
         asked = iter([pause])
-        self.values = worker._values(task, self.run, self.said.append, lambda: next(asked, ""), self.told)
+        self.values = returned.values_of(task, self.run, self.said.append, lambda: next(asked, ""), self.told)
 
 
 def test_what_a_run_logs_is_a_curve_and_its_last_numbers_a_result():
@@ -77,7 +78,7 @@ def test_what_a_run_logs_is_a_curve_and_its_last_numbers_a_result():
 
 
 def test_a_number_that_the_study_asks_for_and_that_is_not_finite_ends_the_run_where_it_is_logged():
-    with pytest.raises(worker.DivergedError, match="metric 'loss' is nan"):
+    with pytest.raises(DivergedError, match="metric 'loss' is nan"):
         Asked(lambda run: run.log(1, loss=float("nan")) or {}, metric="loss")
 
 
