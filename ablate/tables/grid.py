@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from ablate.analysis.tuned import MARK
 from ablate.records import AlsoValue, Better, Row
 from ablate.tables.stages import apart as between
 from ablate.tables.stages import of_rows
@@ -109,13 +110,14 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     against = [_compared_with(rows) for _, rows in grouped]
     chained = len(grouped) == 1 and _chained(grouped[0][1])
     several = not chained and any(len(names) > 1 for names in against)
-    alone = "the row above" if chained else against[0][0] if len(grouped) == 1 and len(against[0]) == 1 else None
-    every = _columns(data, options, alone)
+    called = _called(data.rows)
+    lone = called[against[0][0]] if len(grouped) == 1 and len(against[0]) == 1 else None
+    every = _columns(data, options, "the row above" if chained else lone, called)
     names = options.columns or tuple(_default(data, several))
     chosen = [named(name, every, "--columns") for name in names]
     groups = []
     for (design, rows), others in zip(grouped, against, strict=True):
-        title = "" if len(grouped) == 1 else design if several or not others else f"{design} (Δ vs {others[0]})"
+        title = "" if len(grouped) == 1 else design if several or not others else f"{design} (Δ vs {called[others[0]]})"
         cells = tuple(tuple(column.cell(row) for column in chosen) for row in rows)
         groups.append(Group(one_line(title), cells, _blocks(rows, names[0] == "variant", data.stages)))
     return Grid(
@@ -127,7 +129,9 @@ def grid(data: TableData | ViewData, options: TableOptions) -> Grid:
     )
 
 
-def _columns(data: TableData, options: TableOptions, alone: str | None) -> dict[str, _Column]:
+def _columns(
+    data: TableData, options: TableOptions, alone: str | None, called: Mapping[str, str]
+) -> dict[str, _Column]:
     """Every column that the table can show, by name, in the order in which it shows them."""
     single = len(data.rows) > 1 and all(row.n <= 1 for row in data.rows)
     spread = decimals((row.std for row in data.rows), (row.mean for row in data.rows))
@@ -143,7 +147,7 @@ def _columns(data: TableData, options: TableOptions, alone: str | None) -> dict[
 
     return {
         "variant": _Column("variant", _name),
-        "vs": _Column("vs", lambda row: Entry(one_line(row.compared_with or ""))),
+        "vs": _Column("vs", lambda row: Entry(one_line(called[row.compared_with] if row.compared_with else ""))),
         **{names[f"trick:{switch.name}"]: _ticks(switch) for switch in data.switches},
         "n": _Column("n", _n, number=True),
         names[f"metric:{data.metric}"]: _Column(metric, mean, number=True),
@@ -258,6 +262,15 @@ def _view_cell(shown: str | Measure | Chance, digits: int) -> Entry:
 def _compared_with(rows: Sequence[Row]) -> list[str]:
     """The names that these rows are compared with, in order."""
     return list(dict.fromkeys(row.compared_with for row in rows if row.compared_with is not None))
+
+
+def _called(rows: Sequence[Row]) -> dict[str, str]:
+    """What each comparison is called: by its own row, where it has one that stands by itself."""
+    names = {row.compared_with: row.compared_with for row in rows if row.compared_with is not None}
+    own = {
+        row.variant: (row.label or row.variant).removesuffix(f" {MARK}") for row in rows if row.compared_with is None
+    }
+    return names | own
 
 
 def _chained(rows: Sequence[Row]) -> bool:

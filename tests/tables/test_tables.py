@@ -179,6 +179,8 @@ def test_designs_are_groups_and_a_chain_names_what_each_row_is_compared_with():
     assert ["leave_one_out", "cumulative"] == [group.title for group in found.groups]
     assert "vs" == found.header[1]
     assert "base+a" == found.groups[1].rows[2][1].text
+    tuned = replace(row("a-b (untuned)"), label="a without b (untuned) §"), row("a-b (tuned)", "a-b (untuned)")
+    assert "Δ vs a without b (untuned) (95 % CI)" in grid(table(*tuned), TableOptions()).header
     two = grid(table(row("full"), row("base", "full"), chain[0], chain[1]), TableOptions())
     assert ["leave_one_out (Δ vs full)", "cumulative (Δ vs base)"] == [group.title for group in two.groups]
 
