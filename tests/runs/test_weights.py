@@ -83,9 +83,9 @@ def test_the_curves_of_a_variant_that_trained_nothing_are_those_of_the_training_
     with Store.open(tmp_path / "results" / "ablate.db") as store:
         source = plots.source(store)
     info = BestVariantFigure(variant="base+views").info(source)
-    assert ("base+views", "base") == (info.variant, info.trained)
+    assert ("base with test-time augmentation", "base") == (info.variant, info.trained)
     assert [(1, 2), (1, 2)] == [curve.steps for curve in info.curves]
-    assert "The training is that of base, whose final weights base+views evaluates." in (
+    assert "The training is that of base, whose final weights base with test-time augmentation evaluates." in (
         plots.draw(source, "best_variant", {"variant": "base+views"}).caption
     )
 
