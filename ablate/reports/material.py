@@ -136,11 +136,11 @@ def over_models(of: Material) -> tuple[Claim, ...]:
 
 
 def mean_of(of: Material, row: Row) -> str:
-    """`98.52 ± 0.58 % (n = 10)`."""
+    """`98.52 ± 0.58 % (n = 10)`, which no line divides."""
     digits = decimals((r.std for r in of.table.rows), (r.mean for r in of.table.rows))
     unit = of.table.units.get(of.table.metric, "")
     spread = f" ± {typeset(row.std, digits)}" if row.std and row.n > 2 else ""
-    return f"{typeset(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})"
+    return _undivided(f"{typeset(row.mean or 0.0, digits)}{spread}{f' {unit}' if unit else ''} (n = {row.n})")
 
 
 def also_of(of: Material, row: Row) -> str:
@@ -152,5 +152,11 @@ def also_of(of: Material, row: Row) -> str:
         unit = of.table.units.get(name, "")
         spread = f" ± {typeset(one.std, digits)}" if one.std and row.n > 2 else ""
         if one.mean is not None:
-            said.append(f"; {name.replace('_', ' ')} {typeset(one.mean, digits)}{spread}{f' {unit}' if unit else ''}")
+            number = _undivided(f"{typeset(one.mean, digits)}{spread}{f' {unit}' if unit else ''}")
+            said.append(f"; {name.replace('_', ' ')} {number}")
     return "".join(said)
+
+
+def _undivided(text: str) -> str:
+    """No line breaks inside of it."""
+    return text.replace(" ", "\u00a0")

@@ -95,7 +95,7 @@ def test_a_courses_report_holds_highlights_tables_the_best_models_curves_and_how
     sentence, picture = made.section("best").blocks
     assert isinstance(picture, Picture)
     assert ("best_variant", "The best model: B") == (picture.name, made.section("best").title)
-    assert re.search(r"dev accuracy 5\d\.\d+ ± \d.* % \(n = 3\); dev loss 0\.\d+ ± ", plain(sentence.text))
+    assert re.search(r"dev accuracy 5\d\.\d+\s±\s\d.*\s%\s\(n\s=\s3\); dev loss 0\.\d+\s±\s", plain(sentence.text))
     loop = text(made.section("reproduce").blocks)
     assert "The training loop is ablate/training/trainer.py; ablate run brief.yaml runs it" in loop
     assert "--set data.root=FOLDER" in loop
