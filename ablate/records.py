@@ -431,8 +431,11 @@ _READS: Mapping[tuple[str, str | None], str] = {
 """Verdicts that read otherwise in rows of controls, of parts against them, and of parts of trained weights."""
 
 
-def in_a_sentence(label: str, compared_with: str | None) -> str:
-    """What a row that is called `- random crops` under its base is called elsewhere: `full without random crops`."""
+def in_a_sentence(variant: str, label: str, compared_with: str | None) -> str:
+    """What a row that is called `- random crops` under its base is called elsewhere: `full without random crops`; the
+    study's own base and full model have names that are shorter."""
+    if variant in ("base", "full"):
+        return variant
     for sign, word in (("- ", "without"), ("+ ", "with")):
         if label.startswith(sign) and compared_with:
             return f"{compared_with} {word} {label.removeprefix(sign)}"
@@ -523,7 +526,7 @@ class Row:
         """Its name in a sentence: `full without random crops`, `stage 1 beyond its size`."""
         if self.kind == "beyond":
             return f"{(self.label or self.variant).removeprefix('- ')} beyond its size"
-        return in_a_sentence(self.label, self.compared_with) or self.variant
+        return in_a_sentence(self.variant, self.label, self.compared_with) or self.variant
 
     @property
     def only_here(self) -> str:

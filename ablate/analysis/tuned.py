@@ -47,7 +47,9 @@ def variants(entries: Iterable[Tuned], tricks: Mapping[str, Sequence[str]]) -> d
 
 def in_sentences(asked: Sequence[RowRecord]) -> dict[str, str]:
     """What a sentence calls each variant of a study's own rows."""
-    return {row.variant: in_a_sentence(row.label, row.compared_with) or row.variant for row in reversed(asked)}
+    return {
+        row.variant: in_a_sentence(row.variant, row.label, row.compared_with) or row.variant for row in reversed(asked)
+    }
 
 
 def asked_rows(entries: Sequence[Tuned], asked: Sequence[RowRecord]) -> tuple[RowRecord, ...]:
