@@ -10,7 +10,7 @@ import psutil
 import pytest
 from test_dispatcher import TASKS, dispatch, specs, states
 
-from ablate.pool import known
+from ablate.pool import dispatcher, known
 from ablate.pool.executor import Failed, Finished, Placed, Slot, Started
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.messages import Setup
@@ -121,6 +121,7 @@ def test_one_whom_nobody_is_left_to_follow_is_cancelled(folder):
 
 def test_ends_and_claims_of_short_runs_share_commits_and_every_run_counts_in_a_real_slot(folder, monkeypatch):
     monkeypatch.setattr(Pace, "ahead", lambda self, waits, slots: 20 - waits if slots and waits < 10 else 0)
+    monkeypatch.setattr(dispatcher, "GATHER_S", 0.5)  # several end in that time also where a run takes longer
     commits = []
     place = Store.place
     monkeypatch.setattr(Store, "place", lambda self, placed: (commits.append(len(placed)), place(self, placed)))
