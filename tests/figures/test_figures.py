@@ -281,6 +281,24 @@ def test_every_mark_on_the_front_is_named_beside_it_and_no_name_lies_on_another(
     assert len({(label.x, label.y, label.side) for label in labels}) == len(labels) < len(rows)
 
 
+def test_a_front_speaks_of_bars_and_of_a_line_only_where_they_are_drawn():
+    barred = {"ci_low": 89.0, "ci_high": 93.0}
+    for count, dear, said in (
+        (3, True, ("bars", "Line")),
+        (20, True, ("Line",)),
+        (3, False, ("bars", "No other beats")),
+    ):
+        rows = [row("full", **barred), *(compared(f"row {i}", -1, mean=60.0 + i, **barred) for i in range(count))]
+        costs = {one.variant: (200.0 if dear and one is rows[0] else 100.0 + (one is not rows[0]),) * 3 for one in rows}
+        drawn = plots.draw(replace(source(*rows), values={"parameters": costs}), "pareto")
+        series = [mark for mark in drawn.panels[0].marks if isinstance(mark, Series)]
+        assert ("bars" in said) == any(mark.low for mark in series)
+        assert ("Line" in said) == any(mark.dash for mark in series)
+        assert said == tuple(word for word in ("bars", "Line", "No other beats") if word in drawn.caption)
+    bare = replace(source(*(replace(one, ci_low=None, ci_high=None) for one in rows)), values={"parameters": costs})
+    assert "bars" not in plots.draw(bare, "pareto").caption
+
+
 def test_energy_says_where_only_one_kind_of_counter_was_read():
     rows = [row("full"), compared("base", -1)]
     took = {"energy_kwh": {"full": (3.0,) * 3, "base": (2.0,) * 3}}

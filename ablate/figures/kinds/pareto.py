@@ -168,12 +168,12 @@ def _points(info: Pareto) -> Iterator[Series]:
         colour, marker = _COLOURS.get(point.verdict, ("grey", "hollow"))
         kind = ("a base", "ink", "star") if point.base else (point.verdict or "not judged", colour, marker)
         kinds.setdefault(kind, []).append(point)  # type: ignore[arg-type]
-    crowded = len(info.points) > CROWDED
+    barred = _barred(info)
     for (label, colour, marker), points in kinds.items():
         yield Series(
             x=tuple(point.cost for point in points), y=tuple(point.value for point in points),
-            low=() if crowded else tuple(point.low for point in points),
-            high=() if crowded else tuple(point.high for point in points),
+            low=tuple(point.low for point in points) if barred else (),
+            high=tuple(point.high for point in points) if barred else (),
             label=label, colour=colour, marker=marker, size=6.5 if marker == "star" else 4.5,
             hover=tuple(
                 f"{point.label}: {info.metric} {number(point.value)}, {info.cost} {number(point.cost)}, n={point.n}"
@@ -181,6 +181,10 @@ def _points(info: Pareto) -> Iterator[Series]:
                 for point in points
             ),
         )  # fmt: skip
+
+
+def _barred(info: Pareto) -> bool:
+    return len(info.points) <= CROWDED and any(point.low is not None for point in info.points)
 
 
 _PAPER, _LETTER, _LINE = (180.0, 140.0), 3.9, 9.0
@@ -221,10 +225,12 @@ def _named(point: Point) -> str:
 def _caption(info: Pareto, front: Sequence[str]) -> str:
     n = sorted({point.n for point in info.points})
     each = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
+    bars = f", bars: {info.covers} t intervals of the mean" * _barred(info)
+    line = f"Line: the variants that no other beats in both, by their means alone ({in_words(front)})"
+    alone = f"No other beats {front[0]} in either, by the means alone"
     sentences = [
         f"{info.metric} ({info.better} is better) against {info.cost}: means over {seeds_in_words(info.seeds)} "
-        f"({each}), bars: {info.covers} t intervals of the mean. Line: the variants that no other beats in both, by "
-        f"their means alone ({in_words(front)}); a difference there is not tested."
+        f"({each}){bars}. {line if len(front) > 1 else alone}; a difference there is not tested."
     ]
     if any(point.n < point.planned for point in info.points):
         sentences.append("n=k/m: k of m seeds are done; failed ones are in no mean.")
