@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from ablate.reports.formula import FUNCTIONS, LIMITS, NOTHING, Formula, Node
@@ -139,13 +139,13 @@ def _plain(node: Node) -> Iterator[str]:
             yield base
             for mark, script, table in zip("_^", scripts, (_LOWERED, _RAISED), strict=True):
                 if script:
-                    small = script.replace(" ", "").translate(table)
-                    done = all(ord(character) in table for character in script.replace(" ", ""))
-                    yield small if done else f"{mark}{_held(script)} " if script != "′" else "′"
+                    yield "′" if script == "′" else _small(script, table) or f"{mark}{_held(script)} "
         case "fraction":
             yield "{} / {} ".format(*(_held("".join(_plain(part)).strip()) for part in node.parts))
         case "root":
-            yield "√" + _held("".join(_plain(node.parts[0])).strip())
+            index = "".join(_plain(node.parts[1])).strip()
+            raised = _small(index, _RAISED) or f"[{index}]" * bool(index)
+            yield raised * (index != "2") + "√" + _held("".join(_plain(node.parts[0])).strip())
         case "over":
             yield "".join(_plain(node.parts[0])) + _COMBINING[node.text]
         case "fence":
@@ -155,6 +155,12 @@ def _plain(node: Node) -> Iterator[str]:
             yield node.text
             for part in node.parts:
                 yield from _plain(part)
+
+
+def _small(script: str, table: Mapping[int, int]) -> str:
+    """Raised or lowered; empty where a sign of it cannot be."""
+    bare = script.replace(" ", "")
+    return bare.translate(table) if all(ord(character) in table for character in bare) else ""
 
 
 def _held(text: str) -> str:

@@ -47,6 +47,11 @@ def test_every_format_can_read_what_is_written(source):
     assert typst.compile(f"#{equations.typst(read)}\n".encode(), format="svg")
 
 
+def test_a_root_in_signs_says_which_root_it_is():
+    said = {r"\sqrt{x}": "√x", r"\sqrt[2]{x}": "√x", r"\sqrt[3]{x + 1}": "³√(x + 1)", r"\sqrt[a]{x}": "[a]√x"}
+    assert said == {source: equations.plain(formula.read(source)) for source in said}
+
+
 def test_a_formula_in_a_line_of_its_own_is_one_in_every_format(tmp_path):
     blocks = parse("So\n\n$$y = x$$\n\nit is.")
     document = Document("s", "t", "", (Section("question", "In short", blocks),), own=blocks)
