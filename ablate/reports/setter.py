@@ -77,7 +77,6 @@ class Setter:
         """What the layout that is being set gives up, in words."""
         self._notes = 0
         """How many notes it leaves out."""
-        """Of its figures, in the order in which they are read."""
 
     def pdf(self, layout: Layout) -> bytes:
         return typst.compile(
