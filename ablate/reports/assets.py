@@ -37,13 +37,11 @@ def licenses(of: Material) -> Ground:
     known = data(of)
     told = known.because.partition("[TODO: ")[0]
     weights = _pretrained(of)
-    said = [f" Weights: {in_words(weights)}; {_OF_WEIGHTS}."] if weights else []
+    said = f" Weights: {in_words(weights)}." if weights else ""
     ours = " ablate is under the MIT license." * _all_ours(of)
-    asks = "[TODO: credit these in the paper, with version and license of every other asset that it uses]"
-    return Ground(known.answer, f"{told.strip()}{''.join(said)}{ours} {asks}".strip(), known.evidence)
-
-
-_OF_WEIGHTS = "weights have the terms of the data that they were trained on (ImageNet's: research, not commercial)"
+    asks = "credit these in the paper, with version and license of every other asset that it uses"
+    asks += "; license of the weights, and terms of the data that they were trained on" * bool(weights)
+    return Ground(known.answer, f"{told.strip()}{said}{ours} [TODO: {asks}]".strip(), known.evidence)
 
 
 def statistics(of: Material) -> Ground:

@@ -21,15 +21,20 @@ ONCE = {name: values[:1] for name, values in VALUES.items() if name != "base"} |
 
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
-    """The same study with three seeds, of which one run failed, with one, of somebody's own task, and imported."""
+    """The same study with three seeds, of which one run failed, with one, of somebody's own task, imported, and from
+    weights that others trained."""
     made = {}
     imported = resolved(task="import", imported={"file": "runs.csv", "sha256": "0" * 64})
+    started = resolved()
+    for of in started["variants"]:
+        of["config"]["init"] = {"torchvision": "resnet18"}
     for name, plan, values in (
         ("three", None, VALUES),
         ("one", None, ONCE),
         ("own", resolved(task="train:main"), VALUES),
         ("program", resolved(task={"command": "python train.py {flags}"}), VALUES),
         ("elsewhere", imported, VALUES),
+        ("started", started, VALUES),
     ):
         path = fill(tmp_path_factory.mktemp(name) / "a.db", plan, values)
         with Store.open(path) as store:
@@ -46,6 +51,8 @@ def studies(tmp_path_factory):
         ("three", "neurips", "6", "Yes", "The same in all: epochs 4."),
         ("three", "neurips", "12", "Partial", "license of digits: CC BY 4.0. ablate is under the MIT license."),
         ("three", "mlrc", "4.1", "Yes", "Python 3.12.1; PyTorch 2.9.0; NumPy 2.1.0"),
+        ("started", "neurips", "12", "Partial", "Weights: torchvision resnet18. ablate is under the MIT license."),
+        ("started", "neurips", "12", "Partial", "; license of the weights, and terms of the data that they were trained on]"),
         ("program", "mlrc", "4.2", "Partial", "What trains and evaluates is `python train.py {flags}`"),
         ("own", "neurips", "4", "Partial", "`ablate verify full:0` finds that out."),
         ("three", "neurips", "4", "Yes", "One command trains every variant and seed again"),

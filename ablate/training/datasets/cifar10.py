@@ -27,7 +27,7 @@ class Cifar10(Subset):
 
     version: ClassVar[int] = 1
     paper: ClassVar[str] = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
-    license: ClassVar[str] = "none stated by its authors, who ask to be cited"
+    license: ClassVar[str] = "none stated by its authors, who ask to be cited"  # www.cs.toronto.edu/~kriz/cifar.html
     infrastructure: ClassVar[frozenset[str]] = frozenset({"root", "download"})
 
     root: str

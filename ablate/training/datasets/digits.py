@@ -34,7 +34,7 @@ class Digits(Dataset):
 
     version: ClassVar[int] = 1
     paper: ClassVar[str] = "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits, UCI"
-    license: ClassVar[str] = "CC BY 4.0"
+    license: ClassVar[str] = "CC BY 4.0"  # UCI's, by its donation policy: archive.ics.uci.edu/donation
 
     train_size: Count = 1000
     dev_size: Count = 500
