@@ -57,7 +57,7 @@ def splits(of: Material) -> Ground:
     known = _splits(of)
     if not known:
         return Ground(TODO, "[TODO: how train, dev and test were split]")
-    same = "The split is the same for every variant and seed"
+    same = f"The split is the same for every {'variant and ' * (len(known) == 1)}seed"
     return Ground("Yes", f"{'; '.join(known)}. {same}; choices were made on dev.", _settings(of))
 
 

@@ -22,12 +22,12 @@ ONCE = {name: values[:1] for name, values in VALUES.items() if name != "base"} |
 @pytest.fixture(scope="module")
 def studies(tmp_path_factory):
     """The same study with three seeds, of which one run failed, with one, of somebody's own task, imported, and from
-    weights that others trained."""
+    weights that others trained, on splits of their own."""
     made = {}
     imported = resolved(task="import", imported={"file": "runs.csv", "sha256": "0" * 64})
     started = resolved()
-    for of in started["variants"]:
-        of["config"]["init"] = {"torchvision": "resnet18"}
+    for i, of in enumerate(started["variants"]):
+        of["config"] |= {"init": {"torchvision": "resnet18"}, "data": {"name": "digits", "dev_size": 100 + i}}
     for name, plan, values in (
         ("three", None, VALUES),
         ("one", None, ONCE),
@@ -53,6 +53,7 @@ def studies(tmp_path_factory):
         ("three", "mlrc", "4.1", "Yes", "Python 3.12.1; PyTorch 2.9.0; NumPy 2.1.0"),
         ("started", "neurips", "12", "Partial", "Weights: torchvision resnet18. ablate is under the MIT license."),
         ("started", "neurips", "12", "Partial", "; license of the weights, and terms of the data that they were trained on]"),
+        ("started", "mlrc", "3.2", "Yes", "dev_size 103. The split is the same for every seed; choices were made on dev."),
         ("program", "mlrc", "4.2", "Partial", "What trains and evaluates is `python train.py {flags}`"),
         ("own", "neurips", "4", "Partial", "`ablate verify full:0` finds that out."),
         ("three", "neurips", "4", "Yes", "One command trains every variant and seed again"),
