@@ -161,8 +161,8 @@ def _panel(panel: Panel, text: Text) -> str:
 def _title(panel: Panel, text: Text) -> str:
     """Its name; of a panel about a variant a link to its row; and its note at the right."""
     sign, _, rest = panel.title.partition(" ")
-    signed = panel.of and sign in ("●", "■", "◆", "×", "○")
-    name = f'<i class="c-{panel.colour}">{text(sign)}</i> {text(rest)}' if signed else text(panel.title)
+    coloured = f'<i class="c-{panel.colour}">{text(sign)}</i> {text(rest)}'
+    name = coloured if panel.colour != "ink" else text(panel.title)
     linked = f'<a href="#row-{anchor(panel.of)}">{name}</a>' if panel.of else f"<span>{name}</span>"
     return f'<div class="pt">{linked}<span>{text(panel.note)}</span></div>'
 

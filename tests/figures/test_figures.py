@@ -271,6 +271,15 @@ def test_rows_of_several_bases_have_their_curves_under_a_heading_each():
     assert [1, 2] == [len(line) for line in panels.rows(4)]
 
 
+def test_a_title_has_a_colour_only_where_it_begins_with_a_sign():
+    rows = [row("full"), compared("full-x", -1, label="- x", verdict="helps")]
+    curves = {one.variant: Curve(one.variant, "acc", (1,), (3,), (1.0,), (None,), (None,)) for one in rows}
+    for names, title, colour in ((("full", "full-x"), "● − x", "blue"), (("full-x",), "− x", "ink")):
+        found = source(*rows, curves={"acc": {name: curves[name] for name in names}})
+        (panel,) = plots.draw(found, "learning_curves").panels
+        assert (title, colour) == (panel.title, panel.colour)
+
+
 def test_every_mark_on_the_front_is_named_beside_it_and_no_name_lies_on_another():
     rows = [row("full"), *(compared(f"row {i}", -1, mean=90.0 + i % 7) for i in range(30))]
     costs = {one.variant: (100.0 + 37 * i % 101,) * 3 for i, one in enumerate(rows)}

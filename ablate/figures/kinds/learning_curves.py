@@ -120,7 +120,7 @@ class LearningCurvesFigure(Figure):
                 of=row.variant,
                 note=row.delta,
                 group=row.group,
-                colour=_LOOKS.get(row.verdict, ("ink", ""))[0],
+                colour=_LOOKS.get(row.verdict * (row.base is not None), ("ink", ""))[0],
             )
             for row in info.rows
         )
