@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ablate.figures.scene import Colour, Label, Mark, Marker, Rule, Series, Stretch
 from ablate.records import Better
+from ablate.tables import forest
 from ablate.text import number, typeset
 
 SMALL = "n < 3: no interval"
@@ -42,7 +43,7 @@ def around_zero(minimum_effect: float | None) -> list[Mark]:
 
 def directions(better: Better, at: float, low: float, high: float) -> list[Mark]:
     """What either side of zero means, at a place of the y axis; not where that side is too small to hold it."""
-    left, right = ("◂ worse", "better ▸") if better == "higher" else ("◂ better", "worse ▸")
+    left, right = forest.sides(better)
     sides = [Label(0.0, at, left, "left", weight="dim")] * (-low > 0.2 * (high - low))
     return [*sides, *[Label(0.0, at, right, "right", weight="dim")] * (high > 0.2 * (high - low))]
 

@@ -87,8 +87,7 @@ class _Printed:
     # ---------------------------------------------------------------------------------------------------------- header
 
     def _head(self) -> Iterator[str]:
-        unit = self.data.units.get(self.data.metric)
-        metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
+        metric = forest.titled(self.data.metric, self.data.units.get(self.data.metric))
         n = f", n = {self.n}" if self.n is not None else ""
         yield "[]"
         yield self._title(metric, "mean ± sd" + n if any(row.std is not None for row in self.data.rows) else n[2:])
@@ -115,7 +114,7 @@ class _Printed:
         return f"dim({self.text(text)})"
 
     def _axis(self) -> str:
-        left, right = ("◂ worse", "better ▸") if self.data.better == "higher" else ("◂ better", "worse ▸")
+        left, right = forest.sides(self.data.better)
         zero = self.range.share(0.0)
         before = f"box(width: 40pt, align(right, {self._dim(left)}))"
         named = [f"place(top + left, dx: {self._x(0.0)} - 44pt, dy: 0.2em, {before})"] * (zero > 0.2)

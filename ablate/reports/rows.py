@@ -16,7 +16,7 @@ from ablate.tables import forest
 from ablate.tables.forest import Group, Range, decided
 from ablate.tables.grid import no_chance
 from ablate.tables.table import TableData
-from ablate.text import Note, chance, decimals, number, one_line, percent, typeset
+from ablate.text import Note, chance, decimals, number, percent, typeset
 
 Text = Callable[[str], str]
 
@@ -101,8 +101,7 @@ class _Page:
         grey = f" Grey: within ±{number(margin)}, the smallest effect that matters." if margin else ""
         thick = " Thick bars: other seeds on these examples alone, thin ones: other examples too."
         both = thick * any(row.interval_here for row in self.rows)
-        unit = self.data.units.get(self.data.metric)
-        metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
+        metric = forest.titled(self.data.metric, self.data.units.get(self.data.metric))
         ticks = "; small ticks: each seed" * any(len(seeds) > 1 for seeds in self.data.differences.values())
         against = f"each row against the bold one above it, over shared seeds{ticks}."
         told = f"Ablation by {metric}{f': {against}{both}{grey}' if self.compared else '.'}"
@@ -118,8 +117,7 @@ class _Page:
 
     def _heads(self) -> list[tuple[str, str, str]]:
         """Of each column its kind, its title and the smaller line below."""
-        unit = self.data.units.get(self.data.metric)
-        metric = one_line(self.data.metric).replace("_", " ") + (f" ({unit})" if unit else "")
+        metric = forest.titled(self.data.metric, self.data.units.get(self.data.metric))
         sure = " or ".join(dict.fromkeys(percent(row.confidence) for row in self.rows))
         n = f", n = {self.n}" if self.n is not None else ""
         more = "+k: seeds to see it" if any(forest.more_seeds(row) for row in self.rows) else ""
@@ -130,8 +128,7 @@ class _Page:
             heads += [("delta", "Δ", f"{sure} interval" * bounded), ("bars", "", "")]
             heads += [("p", "p", "Holm" * self.tested), ("v", "verdict", more)]
         for i, (name, better) in enumerate(self.data.also.items()):
-            unit = self.data.units.get(name)
-            title = one_line(name).replace("_", " ") + (f" ({unit})" if unit else "")
+            title = forest.titled(name, self.data.units.get(name))
             heads.append((f"also a{i}", f"{title}\u00a0{_arrow(better)}", ""))
         return heads
 
@@ -141,7 +138,7 @@ class _Page:
 
     def _axis(self) -> str:
         """The directions and the numbers over the bars."""
-        left, right = ("◂ worse", "better ▸") if self.data.better == "higher" else ("◂ better", "worse ▸")
+        left, right = forest.sides(self.data.better)
         zero = self.range.share(0.0)
         parts = [f'<text x="{100 * zero:.4g}%" dx="-7" y="11" text-anchor="end">{left}</text>'] * (zero > 0.25)
         parts += [f'<text x="{100 * zero:.4g}%" dx="7" y="11">{right}</text>'] * (zero < 0.75)

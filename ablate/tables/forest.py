@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from ablate.analysis.bases import MEAN
 from ablate.analysis.tuned import MARK, TUNED
-from ablate.records import Row
+from ablate.records import Better, Row
 from ablate.text import MINUS, chance, one_line
 
 
@@ -128,6 +128,16 @@ def decided(row: Row) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------------- range
+
+
+def sides(better: Better) -> tuple[str, str]:
+    """What a difference left and right of zero means."""
+    return ("◂ worse", "better ▸") if better == "higher" else ("◂ better", "worse ▸")
+
+
+def titled(metric: str, unit: str | None) -> str:
+    """A metric at the head of its column: `dev accuracy (%)`."""
+    return one_line(metric).replace("_", " ") + (f" ({unit})" if unit else "")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from itertools import groupby
 from rich.cells import cell_len
 from rich.text import Text
 
-from ablate.records import Row
-from ablate.tables.forest import Range
+from ablate.records import Better, Row
+from ablate.tables.forest import Range, sides
 from ablate.text import MINUS
 
 
@@ -208,10 +208,9 @@ def ruler(scale: Scale, margin: float | None, glyphs: Glyphs) -> str:
     return "".join(line)
 
 
-def directions(scale: Scale, higher: bool, glyphs: Glyphs) -> str:
+def directions(scale: Scale, better: Better, glyphs: Glyphs) -> str:
     """`◂ worse   better ▸` around zero, each where there is room for it."""
-    left, right = ("◂ worse", "better ▸") if higher else ("◂ better", "worse ▸")
-    left, right = glyphs.spelled(left), glyphs.spelled(right)
+    left, right = map(glyphs.spelled, sides(better))
     zero = scale.cell(0)
     text = left.rjust(zero - 1) if zero - 1 >= len(left) else ""
     return text.ljust(zero + 2) + right if scale.cells - zero - 2 >= len(right) else text

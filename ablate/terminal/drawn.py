@@ -304,7 +304,7 @@ class _Drawing:
         made = [Text(titles.rstrip()), Text(rule, style="dim")]
         if scale is None:
             return made
-        sides = directions(scale, self.data.better == "higher", glyphs)
+        sides = directions(scale, self.data.better, glyphs)
         return [Text(" " * before + sides, style="dim"), *made]
 
     def _lines(self, i: int, scale: Scale | None) -> list[Text]:
