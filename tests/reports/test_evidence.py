@@ -125,11 +125,15 @@ def test_a_number_that_was_changed_in_the_database_shows_in_the_tables_whatever_
 
 
 def test_a_byte_changed_in_the_zip_itself_names_its_file_or_the_zip_and_never_ends_in_a_traceback(bundle, tmp_path):
+    unseen = 0
     for place in range(40, len(bundle), len(bundle) // 60):
         content = bytearray(bundle)
         content[place] ^= 0x55
         with suppress(AblateError):  # where the .zip has no list of files any more
-            assert all(": " in sentence for sentence in written(tmp_path, bytes(content)).wrong)
+            wrong = written(tmp_path, bytes(content)).wrong
+            assert all(": " in sentence for sentence in wrong)
+            unseen += not wrong
+    assert unseen < 6, "only where a file's date stands, say, a byte is nobody's"
     with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
         entry = archive.getinfo("runs.csv")
     content = bytearray(bundle)
