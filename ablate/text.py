@@ -148,6 +148,14 @@ def one_line(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text).strip()
 
 
+def code_span(text: str) -> str:
+    """A text as code of Markdown: between more backticks than stand in a row in it, so that it never ends early."""
+    line = one_line(text)
+    ticks = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
+    pad = " " * (line.startswith("`") or line.endswith("`"))
+    return f"{ticks}{pad}{line}{pad}{ticks}" if line else ""
+
+
 def decimals(spreads: Iterable[float | None], numbers: Iterable[float | None] = ()) -> int:
     """As many decimals as show two digits of the median spread (0 to 8); without any, as the numbers have (0 to 2)."""
     values = [value for value in numbers if value is not None]

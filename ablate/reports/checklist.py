@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ablate.reports import assets, grounds, setup
 from ablate.reports.grounds import TODO, Ground, Question, author
 from ablate.reports.material import Material
-from ablate.text import one_line
+from ablate.text import code_span
 
 
 @dataclass(frozen=True)
@@ -215,16 +215,12 @@ def counted(answered: Sequence[Answered]) -> str:
     )
 
 
-def _code_span(text: str) -> str:
-    return f"`{one_line(text)}`"
-
-
 def markdown(checklist: Checklist, of: Material, escape: Callable[[str], str]) -> str:
     lines = [f"# {checklist.title}", "", f"Study: {escape(of.found.study)}. {HOLDS}"]
     for one in checklist.answered(of):
         lines += ["", f"**{one.item.number} {one.item.title}**: {one.item.asks}?", "", f"* Answer: {one.answer}"]
-        lines.append(f"* Justification: {_prose(one.ground.because, escape, _code_span)}")
-        lines += [f"* Evidence: {_code_span(one.ground.evidence)}"] if one.ground.evidence else []
+        lines.append(f"* Justification: {_prose(one.ground.because, escape, code_span)}")
+        lines += [f"* Evidence: {code_span(one.ground.evidence)}"] if one.ground.evidence else []
     return "\n".join(lines) + "\n"
 
 

@@ -158,6 +158,13 @@ def test_what_is_left_to_do_can_be_searched_for_and_no_name_is_markup(studies, v
         assert "<script>" not in text
 
 
+def test_no_backtick_of_a_name_ends_the_code_that_it_stands_in(studies):
+    shown = grounds.Ground("Yes", "It is.", "ablate show 'a`<script>' --model")
+    asked = checklist.Checklist("t", (checklist.Item("1", "t", "is it", lambda _: shown),), {"Yes": "Yes"})
+    text = checklist.markdown(asked, studies["three"], Registry().make("tables", "markdown", {}).text)
+    assert "* Evidence: ``ablate show 'a`<script>' --model``" in text
+
+
 def test_code_in_an_answer_is_code_and_what_is_left_is_counted_by_how_much_of_it(studies):
     asked = checklist.CHECKLISTS["mlrc"]
     for kind, render, code in (

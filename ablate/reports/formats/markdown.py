@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -27,6 +28,7 @@ from ablate.reports.document import (
     Terms,
 )
 from ablate.tables.table import Format, TableOptions
+from ablate.text import code_span
 
 
 @dataclass(frozen=True)
@@ -88,14 +90,9 @@ def _block(block: Block, stem: str, table: Format, drawings: dict[str, bytes]) -
 
 def code_block(text: str) -> str:
     """Fenced by more backticks than any that it holds."""
-    longest = max((len(run) for line in text.split("\n") for run in _runs(line)), default=0)
+    longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}\n{text}\n{fence}"
-
-
-def _runs(text: str) -> list[str]:
-    """The stretches of backticks in a text."""
-    return [run for run in "".join(c if c == "`" else " " for c in text).split() if run]
 
 
 def _item(text: Line, table: Format) -> str:
@@ -120,9 +117,7 @@ def _span(span: Span, table: Format) -> str:
         source = span.formula.source.replace("<", r"\lt ").replace(">", r"\gt ")  # no reader of Markdown sees a tag
         text = f"$${source}$$" if span.formula.display else f"${source}$"
     elif span.style == "code":
-        ticks = "`" * (max(map(len, _runs(inner)), default=0) + 1)
-        pad = " " if inner.startswith("`") or inner.endswith("`") else ""
-        text = f"{ticks}{pad}{' '.join(inner.split())}{pad}{ticks}"
+        text = code_span(inner)
     else:
         text = table.text(inner)
         mark = {"strong": "**", "emphasis": "*"}.get(span.style, "")
