@@ -3,6 +3,7 @@
 AblateError             exit code 2, a message without a traceback
 ├── StudyError          the study file: all its problems, each `file:line:column: path: message`
 ├── ConfigError         a configuration that a task or plug-in refuses; study/file.py turns it into a StudyError
+│   ├── OutputsError    a network that gives another number of outputs than there are classes
 │   └── TogetherError   each of its parts may be, and not all of them at once
 │       └── UnfitError  a trick that the network cannot take
 ├── PluginError         a plug-in file that is missing, broken or ambiguous
@@ -149,6 +150,11 @@ class ConfigError(AblateError):
 
 class TogetherError(ConfigError):
     """A configuration of which each part may be, and not all of them at once: a design leaves such a cell out."""
+
+
+class OutputsError(ConfigError):
+    """A network that gives another number of outputs than there are classes, which is no mistake as a base to which
+    every variant gives another head."""
 
 
 class UnfitError(TogetherError):

@@ -14,7 +14,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ablate.errors import AblateError, ConfigError, DataError, PluginError, Problem, StudyError, UnfitError
+from ablate.errors import (
+    AblateError,
+    ConfigError,
+    DataError,
+    OutputsError,
+    PluginError,
+    Problem,
+    StudyError,
+    UnfitError,
+)
 from ablate.records import Cell, Choice, Json, Study, TaskUse
 from ablate.registry import Registry, unknown
 from ablate.study.cells import closure, copied, layers, leaves, origin, patched, uses_of
@@ -300,7 +309,7 @@ class _Trial:
         uses = uses_of(self.study, cell)
         try:
             return self.task.completed(config, uses, self.reader.registry), []
-        except UnfitError:  # the plan leaves it out and says so
+        except (UnfitError, OutputsError):  # the plan says so, where a variant is this cell
             return None, []
         except ConfigError as error:
             return None, [self._finding(cell, *problem) for problem in error.problems]

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablate.errors import AblateError, ConfigError, PluginError, TogetherError, UnfitError
+from ablate.errors import AblateError, ConfigError, OutputsError, PluginError, TogetherError, UnfitError
 from ablate.identity import canonical_json, sha256_file
 from ablate.records import TRAINED, WITHOUT, Json, Parent, Start, TrickUse
 from ablate.registry import Registry
@@ -136,15 +136,16 @@ def _check_together(recipe: Recipe, tricks: Sequence[tuple[str, str, Trick]]) ->
 
 
 def _check_outputs(recipe: Recipe, parts: Parts, code: Json) -> None:
-    """ConfigError at a private network that gives another number of outputs than the data has classes. code: what keys
-    say of it; ours are known to be right, and a private one has loaded torch already."""
-    if isinstance(code, str):
+    """OutputsError at a private network that gives another number of outputs than the data has classes, where no trick
+    changes it: one may give it another head. code: what keys say of it; ours are known to be right, and a private one
+    has loaded torch already."""
+    if isinstance(code, str) and not any(has_hook(trick, "model") for _, trick in parts):
         from ablate.training import taking
 
         after, named, _ = network_of(recipe, parts)
         wrong = taking.outputs(after, canonical_json([named[0], code, after.data.asked()]))
         if wrong:
-            raise ConfigError([("model.name", wrong)])
+            raise OutputsError([("model.name", wrong)])
 
 
 def _check_taken(recipe: Recipe, parts: Parts, places: Mapping[int, str]) -> None:

@@ -83,22 +83,56 @@ def test_the_data_are_read_once_however_many_variants_are_refused(tmp_path, monk
     assert (1, 2) == (len(reads), len([left for left in plan.left_out if "blurpool changes" in left]))
 
 
-@pytest.mark.parametrize(
-    ("given", "said"), [("classes - 3", "Mine gives 7 outputs, the data has 10 classes"), ("classes", "")]
-)
-def test_a_network_of_ones_own_that_tells_another_number_of_classes_is_refused_by_the_plan(tmp_path, given, said):
-    (tmp_path / "mine/models").mkdir(parents=True)
-    (tmp_path / "mine/models/mine.py").write_text(
-        "from dataclasses import dataclass\nfrom torch import nn\nfrom ablate.plugins import Model\n\n\n"
-        '@dataclass(frozen=True)\nclass Mine(Model):\n    """Mine: one layer."""\n\n'
-        "    def build(self, image, classes):\n"
-        f"        return nn.Sequential(nn.Flatten(), nn.LazyLinear({given}))\n"
-    )
-    text = STUDY.replace("resnet, depth: 8, width: 2", "mine").replace("  blurpool:\n", "")
-    text = f"plugins: [{tmp_path}/mine]\n{text}"
-    if said:
-        with pytest.raises(StudyError, match=rf"s.yaml:4:17: base.model.name: {said}\."):
-            plan_of(text)
-    else:
+MODEL = """\
+from dataclasses import dataclass
+from torch import nn
+from ablate.plugins import Model
+
+
+@dataclass(frozen=True)
+class Mine(Model):
+    def build(self, image, classes):
+        return nn.Sequential(nn.Flatten(), nn.LazyLinear(GIVEN))
+"""
+
+HEAD = """\
+from dataclasses import dataclass
+from torch import nn
+from ablate.plugins import Trick
+
+
+@dataclass(frozen=True)
+class Head(Trick):
+    def model(self, model, facts):
+        return nn.Sequential(model, nn.LazyLinear(facts.classes))
+"""
+
+
+@pytest.fixture
+def private(tmp_path):
+    """The plan of a study of a network of one's own, which gives as many outputs as is written."""
+
+    def made(given, text=STUDY.replace("  blurpool:\n", "")):
+        for place, code in (("models/mine.py", MODEL.replace("GIVEN", given)), ("tricks/head.py", HEAD)):
+            file = tmp_path / "mine" / place
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(code)
+        text = f"plugins: [{tmp_path}/mine]\n{text.replace('resnet, depth: 8, width: 2', 'mine')}"
         study = parse(text, "s.yaml")
-        assert make_plan(study, Registry(study.plugins), task_of(study)).variants
+        return make_plan(study, Registry(study.plugins), task_of(study))
+
+    return made
+
+
+def test_a_network_of_ones_own_that_tells_another_number_of_classes_is_refused_by_the_plan(private):
+    with pytest.raises(StudyError, match=r"s:4:11: base.model.name: Mine gives 7 outputs, the data has 10 class"):
+        private("classes - 3")
+
+
+def test_one_that_tells_as_many_as_there_are_is_planned(private):
+    assert ["base+label_smoothing", "base"] == [variant.name for variant in private("classes").variants]
+
+
+def test_its_outputs_are_not_judged_where_a_trick_gives_it_another_head(private):
+    text = STUDY.replace("  blurpool:\n", "  head:\n").replace("designs: leave_one_out", "variants: {v: [head]}")
+    assert ["v"] == [variant.name for variant in private("classes - 3", text).variants]
