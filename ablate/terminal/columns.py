@@ -1,26 +1,35 @@
 """Any other view on a terminal: plain columns, none wider than the screen, and its notes.
 
-Pure. Nothing is cut: long cells take several lines, and columns for which there is no room follow below, each part
-with the rows' names. Files and pipes get Markdown; the table itself is drawn with bars (drawn.py).
+Pure but for `put`. Nothing is cut: long cells take several lines, and columns for which there is no room follow
+below, each part with the rows' names. Files and pipes get Markdown; the table itself is drawn with bars (drawn.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from rich.cells import cell_len, chop_cells
+from rich.console import Console
 from rich.text import Text
 
 from ablate.tables.grid import Entry, Grid, Group, grid
 from ablate.tables.table import TableData, TableOptions, ViewData
-from ablate.terminal.bars import Glyphs, fitted
+from ablate.terminal.bars import Glyphs, fitted, glyphs_for
 from ablate.text import MINUS, Note, many, one_line
 
 GAP = "  "
 LEAST_WORDS = 24
 MOST_NAME = 0.4
 """Of the screen, for the names of rows."""
+
+
+def put(drawn: Callable[[int, Glyphs], Iterable[Text]], *, ascii_: bool = False) -> None:
+    """What is drawn for a width and glyphs on standard output, as wide as the terminal is."""
+    console = Console(highlight=False, soft_wrap=True, no_color=ascii_ or None)
+    for line in drawn(console.width, glyphs_for(sys.stdout.encoding, ascii_=ascii_)):
+        console.print(line)
 
 
 def lines(data: TableData | ViewData, width: int, glyphs: Glyphs, options: TableOptions, *, notes: bool) -> list[Text]:

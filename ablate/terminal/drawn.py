@@ -10,14 +10,12 @@ means go.
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from rich.cells import cell_len, set_cell_size
-from rich.console import Console
 from rich.text import Text
 
 from ablate.analysis.bases import MEAN
@@ -37,7 +35,6 @@ from ablate.terminal.bars import (
     bar,
     directions,
     fitted,
-    glyphs_for,
     labels,
     mark_of,
     ruler,
@@ -75,16 +72,15 @@ def show(
 ) -> None:
     """A view of the study on standard output, as wide as the terminal is: the table with bars, the others in columns,
     as the table is where its columns were chosen."""
-    console = Console(highlight=False, soft_wrap=True, no_color=ascii_ or None)
     data = arranged(views.view(results, view), sort)
     done = len({cell.run for cell in results.cells if cell.state == "done"})
-    glyphs = glyphs_for(sys.stdout.encoding, ascii_=ascii_)
-    if isinstance(data, ViewData) or data.matrix or options.columns:
-        shown = columns.lines(data, console.width, glyphs, options, notes=notes)
-    else:
-        shown = lines(data, console.width, done=done, digits=options.digits, glyphs=glyphs, notes=notes)
-    for line in shown:
-        console.print(line)
+
+    def drawn(width: int, glyphs: Glyphs) -> list[Text]:
+        if isinstance(data, ViewData) or data.matrix or options.columns:
+            return columns.lines(data, width, glyphs, options, notes=notes)
+        return lines(data, width, done=done, digits=options.digits, glyphs=glyphs, notes=notes)
+
+    columns.put(drawn, ascii_=ascii_)
 
 
 # ---------------------------------------------------------------------------------------------------------------- notes

@@ -1,6 +1,7 @@
 """Two studies row by row: the difference of differences, paired where seeds are shared, and what changed between them."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -91,6 +92,19 @@ def test_the_ending_of_a_file_decides_the_format_of_what_compare_and_export_writ
     assert (2, 2) == (ablate("compare", "demo", "demo", "-o", "c.docx"), ablate("export", "demo", "-o", "r.xlsx"))
     assert (2, 2) == (ablate("export", "demo", "--evidence", "e.tar"), ablate("export", "demo", "--code", "c"))
     assert ".json" in capsys.readouterr().err
+
+
+def test_on_a_terminal_compare_is_no_wider_than_it_and_says_every_note(tmp_path, monkeypatch, capsys):
+    fill(tmp_path / "a.db")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    with pytest.raises(SystemExit):
+        cli.main(["--db", str(tmp_path / "a.db"), "compare", "demo", "demo"])
+    shown = capsys.readouterr().out
+    assert 80 >= max(map(len, shown.splitlines()))
+    assert "|" not in shown
+    assert "so nothing can differ" in shown
+    assert "no evidence that there is none" in shown
 
 
 def test_studies_of_other_metrics_are_refused():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -26,7 +28,7 @@ def compare(
             "--format",
             "-f",
             metavar="markdown|latex|html|csv|json|typst",
-            help="[default: by the file's ending, else markdown]",
+            help="[default: by the file's ending; drawn on a terminal, else markdown]",
         ),
     ] = None,
     output: Output = None,
@@ -44,9 +46,11 @@ def compare(
     from ablate.tables import views
     from ablate.tables.between import between
     from ablate.tables.table import TableOptions
+    from ablate.terminal import columns
 
     terminal = Terminal.of(context)
     shelf = Registry()
+    drawn = format_ is None and output is None and sys.stdout.isatty()
     format_ = format_ or views.format_of(output, must=False)
     check_choice("--format", format_, shelf.names("tables"))
     with Store.open(terminal.db) as store:
@@ -60,4 +64,8 @@ def compare(
     one, two = (of.within(setting) if of.settings else of for of in (one, two))
     for of in (one, two):
         of.of_one_setting("compare")
-    terminal.write(shelf.make("tables", format_, {}).render(between(one, two, (asked, theirs)), TableOptions()), output)
+    data = between(one, two, (asked, theirs))
+    if drawn:
+        columns.put(partial(columns.lines, data, options=TableOptions(), notes=True))
+        return
+    terminal.write(shelf.make("tables", format_, {}).render(data, TableOptions()), output)

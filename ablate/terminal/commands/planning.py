@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -60,15 +61,9 @@ def plan(
     if answers or not sys.stdout.isatty():
         print("\n\n".join(map(str, answers.values())) if answers else foretold)
         return
-    from rich.console import Console
-
     from ablate.terminal import columns
-    from ablate.terminal.bars import glyphs_for
 
-    console = Console(highlight=False, soft_wrap=True)
-    glyphs = glyphs_for(sys.stdout.encoding)
-    for line in columns.listing(foretold.head, FORETOLD, foretold.rows, foretold.notes, console.width, glyphs):
-        console.print(line)
+    columns.put(partial(columns.listing, foretold.head, FORETOLD, foretold.rows, foretold.notes))
 
 
 def _seconds(budget: str) -> float:
