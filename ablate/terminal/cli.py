@@ -150,6 +150,9 @@ def _exit_code(command: Callable[[], Any]) -> int:
         print("ablate: interrupted", file=sys.stderr)
         return 130
     except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.EACCES) and error.filename:  # even to ask whether it is there
+            print(f"ablate: {error.filename} cannot be used: {error.strerror}.", file=sys.stderr)
+            return 2
         if error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EDQUOT):
             raise
         return _not_written(error)

@@ -235,6 +235,14 @@ def test_a_full_disk_is_a_message(folder):
     assert (2, "ablate: the output cannot be written: No space left on device.\n") == (done.returncode, done.stderr)
 
 
+@pytest.mark.parametrize("words", ["plan NAME", "--db NAME status", "init NAME.yaml", "worker NAME"])
+def test_a_name_that_no_file_can_have_is_a_message(folder, words):
+    done = called.ablate(folder, *words.replace("NAME", "a" * 300).split())
+    assert 2 == done.returncode
+    assert done.stderr.startswith("ablate: ")
+    assert done.stderr.endswith(" cannot be used: File name too long.\n")
+
+
 def test_closed_outputs_are_no_error_and_nothing_else_gets_their_place(folder):
     command = f"{sys.executable} -m ablate list tricks >&- 2>&- <&-"
     assert 0 == subprocess.run(command, shell=True, cwd=folder).returncode
