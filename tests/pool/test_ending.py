@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ablate.pool import ending, groups
+from ablate.pool import ending, groups, words
 from ablate.pool.executor import Failed, Finished, Slot, Started
 from ablate.pool.executors.local import LocalExecutor
 from ablate.pool.messages import Setup
@@ -75,6 +75,9 @@ def steps(config, run):
 def closes_everything(config, run):
     os.closerange(3, 256)
     return {"score": 1.0}
+
+def fails(config, run):
+    raise ValueError("bad luck")
 
 def hangs_at_exit(config, run):
     import atexit
@@ -180,6 +183,14 @@ def test_a_run_that_is_told_to_end_by_a_signal_to_all_was_stopped_and_nothing_is
     run.executor.stop("t", "cancelled", "stopped by the user")
     assert "cancelled" == run.ended().reason
     assert server.process.poll() is None
+
+
+def test_a_run_that_had_failed_unheard_before_it_was_stopped_has_failed(runs):
+    run = runs("fails")
+    while not (run.folder / words.NAME).exists() or psutil.Process(run.executor._server.process.pid).children():
+        time.sleep(0.01)
+    run.executor.stop("t", "cancelled", "stopped by the user")
+    assert ("error", "ValueError: bad luck") == (lambda event: (event.reason, event.message))(run.ended())
 
 
 def test_a_run_whose_worker_alone_is_told_to_end_is_lost(runs):

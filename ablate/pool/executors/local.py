@@ -406,13 +406,20 @@ def _ending(child: _Child) -> Event:
     if isinstance(last, Done):
         return replace(finished(child.token, last, provenance), seconds=seconds)
     # Before what it says itself: a task that is stopped in the midst of its work may fail of that.
-    if child.stopped:
+    if child.stopped and not _failed_before(child, last):
         detail = last.detail if last is not None else ""
         return Failed(child.token, *child.stopped, detail, provenance, seconds)
     if last is not None:
         return Failed(child.token, last.reason, last.message, last.detail, provenance, seconds)
     assert exited is not None, "who dies with its server is stopped"
     return Failed(child.token, *_death(child, exited.status), provenance=provenance, seconds=seconds)
+
+
+def _failed_before(child: _Child, last: Broken | None) -> bool:
+    """Whether it had failed by itself, unheard, when it was to be stopped: that stands, and is not to do again."""
+    if last is None or child.exited is None or last.reason == "lost":
+        return False
+    return child.asked_s is None or child.exited.at_s < child.asked_s
 
 
 _counted: tuple[float, int] = (-math.inf, 0)
