@@ -6,6 +6,7 @@ computes no statistic (report.py makes one from results, prose.py from an author
 
 from __future__ import annotations
 
+import re
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -139,6 +140,11 @@ class Picture:
     name: str
     scene: Scene
     wide: bool = False
+
+    @property
+    def caption(self) -> str:
+        """The scene's, where a line divides no `n = 10`; for formats that are set in lines."""
+        return re.sub(r"\bn = (?=\d)", "n\u00a0=\u00a0", self.scene.caption)
 
 
 Block = Paragraph | Bullets | Code | Terms | Heading | Models | Table | Picture

@@ -286,7 +286,7 @@ class Setter:
         if not (self._folder / name).exists():
             (self._folder / name).write_bytes(paper.draw(scene, "svg", 2 if wide else 1))
         image = f'image("{name}", width: 100%, alt: {self._table.text(scene.alt)})'
-        return f"#figure({image}, numbering: as_read, caption: {self._table.text(scene.caption)})"
+        return f"#figure({image}, numbering: as_read, caption: {self._table.text(block.caption)})"
 
     def _line(self, text: Line) -> str:
         """Text in code, its stretches joined."""

@@ -102,6 +102,12 @@ def test_a_report_has_what_a_brief_asks_for_in_order(made):
     assert expected.split() == keys
 
 
+@pytest.mark.parametrize(("name", "space"), [("html", "\u00a0"), ("latex", r"\nobreakspace{}")])
+def test_no_line_divides_the_n_of_a_caption(made, name, space):
+    files = Registry().make("reports", name, {}).files(report.document(made), f"r.{name}")
+    assert f"(seeds 0 to 2, n{space}={space}3); thick" in next(iter(files.values())).decode()
+
+
 def test_the_opening_says_what_is_decided_by_how_much_what_is_open_and_the_best_with_its_n(made):
     opening = report.document(made).section("question")
     said = texts(opening)

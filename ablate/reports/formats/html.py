@@ -197,7 +197,7 @@ def _table(block: Table, table: Format, drawn: Collection[str], fits: list[Colum
 
 def _picture(block: Picture, table: Format) -> str:
     scene = block.scene
-    first, rest = _parted(scene.caption)
+    first, rest = _parted(block.caption)
     told = f"<b>{table.text(first)}</b> {table.text(rest)}".rstrip()
     drawn = inline.figure(scene, table.text)
     return f'<figure id="figure-{_name(block.name)}">\n{drawn}\n<figcaption>{told}</figcaption>\n</figure>'

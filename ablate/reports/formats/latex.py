@@ -110,7 +110,7 @@ def _block(block: Block, stem: str, table: Format, drawings: dict[str, bytes]) -
             return (
                 "\\begin{figure}[htbp]\n\\centering\n"
                 f"\\includegraphics[width=\\linewidth]{{{file}}}\n"
-                f"\\caption{{{table.text(scene.caption)}}}\n\\label{{fig:{name.replace('_', '-')}}}\n\\end{{figure}}"
+                f"\\caption{{{table.text(block.caption)}}}\n\\label{{fig:{name.replace('_', '-')}}}\n\\end{{figure}}"
             )
 
 
